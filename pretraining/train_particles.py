@@ -1,0 +1,192 @@
+"""Train the particle model that ships, from random initialisation or on from earlier weights of ours.
+
+    python pretraining/train_particles.py --minutes 60 [--start weights.safetensors] [--folder runs/particles]
+
+Data: EMPS *train* and simulated micrographs (drawn anew all the time). Seeded; checkpoints every two minutes; the same command
+resumes. The schedule follows the training time already spent, so that an interrupted run ends where an uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from emps import entries
+from safetensors.torch import load_file
+from scipy import ndimage
+
+from napari_temseg.engine.annotations import distance_map
+from napari_temseg.engine.augment import Augmentation, resample, sampling_grid, vary_intensity
+from napari_temseg.engine.device import choose_device
+from napari_temseg.engine.network import NetworkSpec
+from napari_temseg.engine.segmenter import Normalisation, Segmenter
+from napari_temseg.engine.simulate import randomised, simulate
+from napari_temseg.files.models import save
+
+SPEC = NetworkSpec("mobilenet_v2", (128, 64, 32, 16, 16), 2, ("distance",))
+HOW = Augmentation(flips=True, scaling=1.1, elastic=1.0, brightness=0.3, contrast=0.35, gamma=0.35, noise=0.25)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A micrograph ready to be cropped: smooth (2, Y, X) = image and distance map, exact (1, Y, X) = foreground."""
+
+    smooth: torch.Tensor
+    exact: torch.Tensor
+
+
+def sample(image: npt.NDArray[np.uint8], instances: npt.NDArray[np.int32]) -> Sample:
+    """Normalise an image and make its targets."""
+    planes = [Normalisation().apply(image), distance_map(instances)]
+    return Sample(torch.from_numpy(np.stack(planes)), torch.from_numpy((instances > 0).astype(np.float32))[None])
+
+
+def simulated(rng: np.random.Generator) -> Sample:
+    """One simulated micrograph of random kind."""
+    size = int(rng.choice([256, 320, 384, 512]))
+    drawn = simulate(randomised(rng, size, size))
+    return sample(drawn.micrograph.plane(), drawn.instances)
+
+
+def crop(entry: Sample, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """A crop anywhere, half the time centred on foreground."""
+    shape = (entry.exact.shape[-2], entry.exact.shape[-1])
+    centre = (rng.uniform(0, shape[0]), rng.uniform(0, shape[1]))
+    inside = torch.nonzero(entry.exact[0])
+    if len(inside) and rng.random() < 0.5:
+        y, x = inside[int(rng.integers(len(inside)))].tolist()
+        centre = (float(y), float(x))
+    return resample(sampling_grid(shape, centre, size, HOW, rng), entry.smooth, entry.exact)
+
+
+def spoil(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Inversion, uneven background and blur, beside the usual brightness, contrast, gamma and noise."""
+    n, _, height, width = images.shape
+    inverted = torch.from_numpy(np.where(rng.random(n) < 0.15, -1.0, 1.0).astype(np.float32))[:, None, None, None]
+    field = torch.from_numpy(rng.normal(size=(n, 1, 3, 3)).astype(np.float32)) * torch.from_numpy(rng.uniform(0, 0.5, (n, 1, 1, 1)).astype(np.float32))
+    images = images * inverted + F.interpolate(field, size=(height, width), mode="bicubic", align_corners=True)
+    for index in np.flatnonzero(rng.random(n) < 0.3):
+        images[index, 0] = torch.from_numpy(ndimage.gaussian_filter(images[index, 0].numpy(), rng.uniform(0.3, 1.5)))
+    return vary_intensity(images, HOW, rng)
+
+
+def loss_of(raw: torch.Tensor, foreground: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+    """BCE + Dice on the foreground, BCE on the distance map; the seams between touching particles count more."""
+    raw = raw.float()
+    # Foreground at almost no depth is the rim of a particle: seams are where rims meet, and small particles are nothing but rim.
+    weight = 1.0 + 2.0 * ((foreground > 0.5) & (distance < 0.25)).float()
+    bce = F.binary_cross_entropy_with_logits(raw[:, :1], foreground)
+    p = torch.sigmoid(raw[:, :1])
+    dice = 1 - (2 * (p * foreground).sum((2, 3)) + 1) / (p.sum((2, 3)) + foreground.sum((2, 3)) + 1)
+    depth = (weight * F.binary_cross_entropy_with_logits(raw[:, 1:2], distance, reduction="none")).sum() / weight.sum()
+    return bce + dice.mean() + depth
+
+
+def batch(real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+    """Images (B, 1, size, size), foreground and distance of the same shape; `drawn` of the crops are simulated."""
+    chosen = [pool[int(rng.integers(len(pool)))] for _ in range(drawn)] + [real[int(rng.integers(len(real)))] for _ in range(crops - drawn)]
+    pairs = [crop(entry, size, rng) for entry in chosen]
+    smooth, exact = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
+    return spoil(smooth[:, :1], rng), exact, smooth[:, 1:2].clamp(0, 1)
+
+
+def start_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Weights to go on from, as float32."""
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+
+
+def main() -> None:
+    """Run until the budget is spent; then write the averaged weights as a model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path("runs/particles"))
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--crops", type=int, default=8)
+    parser.add_argument("--simulated", type=int, default=2, help="simulated crops in each batch")
+    parser.add_argument("--pool", type=int, default=150, help="simulated micrographs held at a time")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="0: all; on a busy machine one thread is faster than two that wait for each other")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    device = choose_device()
+    model = Segmenter.new(SPEC, {1: "background", 2: "particle"}, seed=args.seed)
+    network = model.network
+    if args.start:
+        network.load_state_dict(start_tensors(args.start))
+    network = network.to(device.torch, memory_format=torch.channels_last)
+    averaged = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=3e-2)
+    step, spent, curve = 0, 0.0, []
+    checkpoint = args.folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device.torch, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        averaged, step, spent, curve = state["averaged"], state["step"], state["spent"], state["curve"]
+    rng = np.random.default_rng([args.seed, step])
+    real = [sample(entry.image, entry.instances) for entry in entries("train")]
+    pool = [simulated(rng) for _ in range(args.pool)]
+    print(f"{len(real)} micrographs, {len(pool)} simulated; {device.describe()}; at step {step}, {spent / 60:.1f} min", flush=True)
+    network.train()
+    saved, running, last = time.monotonic(), [], time.monotonic()
+    while spent < args.minutes * 60:
+        share = spent / (args.minutes * 60)
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * share))
+        if step % 3 == 0:
+            pool[int(rng.integers(len(pool)))] = simulated(rng)
+        images, foreground, distance = (part.to(device.torch) for part in batch(real, pool, args.size, args.crops, args.simulated, rng))
+        with device.autocast():
+            raw = network(images.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(raw, foreground, distance)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimiser.step()
+        decay = min(0.999, (step + 1) / (step + 10))
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                averaged[name].lerp_(tensor, 1 - decay)
+            else:
+                averaged[name].copy_(tensor)
+        running.append(float(loss.detach()))
+        step, now = step + 1, time.monotonic()
+        spent, last = spent + now - last, now
+        if step % 100 == 0:
+            curve.append([step, round(spent, 1), round(float(np.mean(running)), 4)])
+            print(f"step {step}  {spent / 60:.1f} min  loss {np.mean(running):.4f}", flush=True)
+            running.clear()
+        if now - saved > 120 or spent >= args.minutes * 60:
+            _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
+            saved = now
+    network.load_state_dict(averaged)
+    record = {"kind": "pretrained", "steps": step, "minutes": round(spent / 60, 1), "seed": args.seed, "rate": args.rate, "crops": args.crops,
+              "simulated": args.simulated, "size": args.size, "start": args.start.name if args.start else "random initialisation", "curve": curve}
+    finished = Segmenter(network.cpu(), SPEC, scales=(1.0, 0.7, 0.5), name="particles", history=[record])
+    save(finished, args.folder / "particles.temseg", half=True)
+    (args.folder / "record.json").write_text(json.dumps(record, indent=1))
+    print(f"wrote {args.folder / 'particles.temseg'}", flush=True)
+
+
+def _checkpoint(path: Path, network: torch.nn.Module, optimiser: torch.optim.Optimizer, averaged: dict[str, torch.Tensor], step: int, spent: float, curve: list[list[float]]) -> None:
+    temporary = path.with_suffix(".part")
+    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "averaged": averaged, "step": step, "spent": spent, "curve": curve}
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    main()

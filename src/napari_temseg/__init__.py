@@ -1,0 +1,57 @@
+"""napari-temseg: from an electron micrograph to a publishable particle-size distribution.
+
+Importing it loads neither torch nor Qt nor napari; each name loads what it needs when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "napari_temseg.api": (
+        "read load train iter_train predict iter_predict draft iter_draft split measure size_distribution evaluate simulate"
+    ),
+    "napari_temseg.pipeline.run": "run iter_run",
+    "napari_temseg.engine.config": "SimulateConfig PredictConfig SplitConfig TrainConfig DraftConfig",
+    "napari_temseg.engine.micrograph": "Micrograph Calibration Source",
+    "napari_temseg.engine.annotations": "Annotations Annotation",
+    "napari_temseg.engine.results": "Prediction Particles",
+    "napari_temseg.engine.shape": "Measurement",
+    "napari_temseg.engine.sizes": "SizeDistribution",
+    "napari_temseg.engine.evaluation": "Score",
+    "napari_temseg.engine.segmenter": "Segmenter",
+    "napari_temseg.engine.progress": "Progress Job",
+    "napari_temseg.engine.errors": "TemsegError Cancelled",
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from napari_temseg.api import draft, evaluate, iter_draft, iter_predict, iter_train, load, measure, predict, read, simulate, size_distribution, split, train
+    from napari_temseg.engine.annotations import Annotation, Annotations
+    from napari_temseg.engine.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
+    from napari_temseg.engine.errors import Cancelled, TemsegError
+    from napari_temseg.engine.evaluation import Score
+    from napari_temseg.engine.micrograph import Calibration, Micrograph, Source
+    from napari_temseg.engine.progress import Job, Progress
+    from napari_temseg.engine.results import Particles, Prediction
+    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.engine.shape import Measurement
+    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.pipeline.run import iter_run, run
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'napari_temseg' has no attribute {name!r}")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

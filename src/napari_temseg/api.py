@@ -1,0 +1,137 @@
+"""The public functions: names and plain arrays become engine types here, then the engine works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.engine.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
+from napari_temseg.engine.micrograph import Micrograph, as_micrograph
+from napari_temseg.engine.progress import Job
+from napari_temseg.engine.results import Particles, Prediction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_temseg.engine.annotations import Annotations
+    from napari_temseg.engine.evaluation import Score
+    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.engine.shape import Measurement
+    from napari_temseg.engine.simulate import Simulation
+    from napari_temseg.engine.sizes import SizeDistribution
+
+
+def read(path: str | Path, *, axes: str = "") -> Micrograph:
+    """Read a TIFF, PNG or JPEG as a `Micrograph`; a stack needs `axes` ("NYX" fields, "TYX" time, "ZYX" depth)."""
+    from napari_temseg.files.readers import read as _read
+
+    return _read(path, axes=axes)
+
+
+def load(model: str | Path) -> Segmenter:
+    """Load "particles", the model that ships, or a `.temseg` file."""
+    from napari_temseg.files.models import load as _load
+
+    return _load(model)
+
+
+def _segmenter(model: Segmenter | str | Path) -> Segmenter:
+    return load(model) if isinstance(model, (str, Path)) else model
+
+
+def iter_train(
+    images: Sequence[Any] | Any = (),
+    labels: Sequence[Any] | Annotations | None = None,
+    *,
+    base: Segmenter | str | Path | None = "particles",
+    config: TrainConfig | None = None,
+    meaning: str = "classes",
+    class_names: dict[int, str] | None = None,
+) -> Job[Segmenter]:
+    """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards."""
+    from napari_temseg.engine.annotations import Annotations
+    from napari_temseg.engine.training import iter_train as _iter_train
+
+    import napari_temseg.files.models  # isort: skip  # noqa: F401  (gives Segmenter.save its file format)
+
+    annotations = labels if isinstance(labels, Annotations) else Annotations.collect(images, labels or (), meaning=meaning, class_names=class_names)
+    start = None if base is None or base == "none" else _segmenter(base)
+    return _iter_train(annotations, base=start, config=config or TrainConfig())
+
+
+def train(
+    images: Sequence[Any] | Any = (),
+    labels: Sequence[Any] | Annotations | None = None,
+    *,
+    base: Segmenter | str | Path | None = "particles",
+    config: TrainConfig | None = None,
+    meaning: str = "classes",
+    class_names: dict[int, str] | None = None,
+) -> Segmenter:
+    """Train a model from annotations, starting from `base` ("particles", a file, a `Segmenter`, or "none" for a new network).
+
+    `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
+    2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle).
+    """
+    return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names).drain()
+
+
+def iter_predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Job[Prediction]:
+    """The job behind `predict`: yields `Progress` after each tile row."""
+    from napari_temseg.engine.prediction import iter_predict as _iter_predict
+
+    return _iter_predict(_segmenter(model), as_micrograph(image), config or PredictConfig())
+
+
+def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Prediction:
+    """Run a model over a micrograph, a stack or a plain array (Y, X)."""
+    return iter_predict(model, image, config).drain()
+
+
+def split(prediction: Prediction, config: SplitConfig | None = None) -> Particles:
+    """Separate touching particles, class by class, plane by plane."""
+    from napari_temseg.engine.splitting import split as _split
+
+    return _split(prediction, config or SplitConfig())
+
+
+def measure(particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm") -> Measurement:
+    """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px."""
+    from napari_temseg.engine.shape import measure as _measure
+
+    return _measure(particles, pixel_size=pixel_size, unit=unit)
+
+
+def size_distribution(measurements: Sequence[Measurement], column: str = "ecd") -> SizeDistribution:
+    """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …)."""
+    from napari_temseg.engine.sizes import size_distribution as _size_distribution
+
+    return _size_distribution(measurements, column)
+
+
+def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:
+    """Score particles against true instances: IoU, Dice, AP50, AP75, PQ, count and mean-diameter error."""
+    from napari_temseg.engine.evaluation import evaluate as _evaluate
+
+    return _evaluate(result, truth)
+
+
+def iter_draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig | None = None) -> Job[npt.NDArray[np.uint8]]:
+    """The job behind `draft`."""
+    from napari_temseg.engine.draft import iter_draft as _iter_draft
+
+    return _iter_draft(as_micrograph(image), labels, config or DraftConfig())
+
+
+def draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig | None = None) -> npt.NDArray[np.uint8]:
+    """Fill a whole annotation (uint8, the image's shape) from a few strokes by a random forest; to be corrected, then trained on."""
+    return iter_draft(image, labels, config).drain()
+
+
+def simulate(config: SimulateConfig | None = None) -> Simulation:
+    """A micrograph with exact truth."""
+    from napari_temseg.engine.simulate import simulate as _simulate
+
+    return _simulate(config or SimulateConfig())

@@ -1,0 +1,1 @@
+"""The subcommands of `temseg`, each a thin call of the public API. Importing them loads nothing heavy."""

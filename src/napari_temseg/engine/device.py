@@ -1,0 +1,57 @@
+"""Where a network runs, at which precision, and why."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from napari_temseg.engine.errors import TemsegError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device, the precision to compute in, and the reason for both in words."""
+
+    kind: str
+    dtype: torch.dtype
+    reason: str
+
+    @property
+    def torch(self) -> torch.device:
+        """The torch device."""
+        return torch.device(self.kind)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Mixed precision where `dtype` is not float32; nothing otherwise."""
+        return torch.autocast(self.kind, self.dtype, enabled=self.dtype != torch.float32)
+
+    def describe(self) -> str:
+        """For people: "cpu, bfloat16 (no GPU found; …)"."""
+        return f"{self.kind}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); emulated bfloat16 is slower than float32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, check, bool)()) for check in checks)
+
+
+def choose_device(device: str = "auto", precision: str = "auto") -> Device:
+    """CUDA before MPS before CPU for "auto"; `TemsegError` when the one asked for is not there."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = next(name for name in available if available[name]) if device == "auto" else device
+    if not available.get(kind, False):
+        found = ", ".join(name for name in available if available[name])
+        raise TemsegError(f"Device “{kind}” is not available on this machine: choose auto or one of {found}.")
+    if device != "auto":
+        reason = "as asked"
+    elif kind == "cpu":
+        reason = "no GPU found"
+    else:
+        reason = torch.cuda.get_device_name() if kind == "cuda" else "Apple GPU found"
+    if precision == "float32" or kind == "mps":
+        return Device(kind, torch.float32, reason)
+    native = torch.cuda.is_bf16_supported() if kind == "cuda" else cpu_has_bfloat16()
+    return Device(kind, torch.bfloat16 if native else torch.float32, f"{reason}; {'' if native else 'no '}bfloat16 in hardware")

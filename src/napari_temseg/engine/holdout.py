@@ -1,0 +1,131 @@
+"""The validation part: about a fifth of the labels, never within a training crop, or none where the labels do not suffice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.trainingset import LABELS, Plane
+
+MANY = 5  # labelled planes from which whole planes are held out
+CONTEXT = 96  # px that the network may see beside a held-out strip
+WINDOW = 512  # px, side of the windows in which the validation part is judged
+BUDGET = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
+_STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
+_LEAST = 16  # px of each class in either part
+_EIGHT = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Training planes, validation windows (empty: none held out), and a sentence that says what was done."""
+
+    training: list[Plane]
+    validation: list[Plane]
+    sentence: str
+
+
+def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
+    """Split labelled planes; whole planes where there are many, else a strip along one side of each. Training planes are cut before use."""
+    if share <= 0:
+        return Parts(planes, [], "no validation part, as asked: trained on all labels")
+    classes = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
+    parts = _whole_planes(planes, share, classes, seed) if len(planes) >= MANY else None
+    parts = parts or _strips(planes, share, classes)
+    if parts is None:
+        few = "fewer than two separate labelled regions of a class"
+        return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
+    return Parts(parts.training, _windows(parts.validation), parts.sentence)
+
+
+def _pixels(planes: list[Plane], number: int) -> int:
+    return sum(int((plane.labels == number).sum()) for plane in planes)
+
+
+def _whole_planes(planes: list[Plane], share: float, classes: set[int], seed: int) -> Parts | None:
+    rng = np.random.default_rng(seed)
+    count = max(1, round(share * len(planes)))
+    for _ in range(50):
+        chosen = set(rng.permutation(len(planes))[:count].tolist())
+        held = [plane for index, plane in enumerate(planes) if index in chosen]
+        kept = [plane for index, plane in enumerate(planes) if index not in chosen]
+        if all(min(_pixels(held, number), _pixels(kept, number)) >= _LEAST for number in classes):
+            return Parts(kept, held, f"{count} of {len(planes)} labelled planes held out for validation")
+    return None
+
+
+def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | None:
+    training, validation = [], []
+    for plane in planes:
+        best = min((_strip(plane, side, width, share) for side in range(4) for width in (0.15, 0.2, 0.25, 0.3, 0.4)), key=lambda found: found[0])
+        training.append(plane if not np.isfinite(best[0]) else best[1])
+        if np.isfinite(best[0]):
+            validation.append(best[2])
+    if not validation or any(_pixels(validation, number) < _LEAST for number in classes):
+        return None
+    held = sum(_pixels(validation, number) for number in classes)
+    part = held / (held + sum(_pixels(training, number) for number in classes))
+    return Parts(training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}")
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _strip(plane: Plane, side: int, width: float, share: float) -> tuple[float, Plane, Plane]:
+    """(how far from the wanted share, training plane, validation plane) for a strip along one of four sides; infinite when impossible."""
+    axis, far = divmod(side, 2)
+    length = plane.labels.shape[axis]
+    border = round(length * (1 - width)) if far else round(length * width)
+    strip = slice(border, length) if far else slice(0, border)
+    rest = slice(0, border) if far else slice(border, length)
+    seen = slice(max(0, border - CONTEXT), length) if far else slice(0, min(length, border + CONTEXT))
+
+    def window(along: slice) -> tuple[slice, slice]:
+        return (along, slice(None)) if axis == 0 else (slice(None), along)
+
+    kept = plane.cut(*window(rest))
+    judged = np.zeros(plane.labels.shape, bool)
+    judged[window(strip)] = True
+    judged &= ~_cut_strokes(plane.labels, judged)
+    held = Plane(plane.smooth, plane.exact * judged).cut(*window(seen))
+    if border < 32 or length - border < 32:
+        return np.inf, kept, held
+    distance = 0.0
+    for number in np.unique(plane.labels[plane.labels > 0]):
+        inside, outside = int((held.labels == number).sum()), int((kept.labels == number).sum())
+        if inside < _LEAST or outside < _LEAST:
+            return np.inf, kept, held
+        distance += abs(inside / (inside + outside) - share)
+    return distance, kept, held
+
+
+def _cut_strokes(labels: npt.NDArray[np.float32], judged: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels of small labelled regions that lie on both sides of the border."""
+    result = np.zeros(labels.shape, bool)
+    for number in np.unique(labels[labels > 0]):
+        regions, count = ndimage.label(labels == number, _EIGHT)
+        size = np.bincount(regions.ravel(), minlength=count + 1)
+        inside = np.bincount(regions[judged], minlength=count + 1)
+        cut = (inside > 0) & (inside < size) & (size < _STROKE)
+        cut[0] = False
+        result |= cut[regions]
+    return result
+
+
+def _windows(held: list[Plane]) -> list[Plane]:
+    """Windows of at most WINDOW² with labels in them, evenly thinned to BUDGET."""
+    windows = []
+    for plane in held:
+        height, width = plane.labels.shape
+        for y in range(0, height, WINDOW):
+            for x in range(0, width, WINDOW):
+                window = plane.cut(slice(y, y + WINDOW), slice(x, x + WINDOW))
+                if window.exact[LABELS].any():
+                    windows.append(window)
+    wanted = max(1, BUDGET // max(window.labels.size for window in windows))
+    step = max(1.0, len(windows) / wanted)
+    return [windows[int(index * step)] for index in range(min(len(windows), wanted))]

@@ -1,0 +1,182 @@
+"""The U-Net: which encoder, which weights, frozen or not, decoder width, auxiliary outputs.
+
+The head gives one logit for every class but the background, whose logit is 0, then one for every auxiliary map: K − 1 + A
+channels. With two classes softmax is the sigmoid of the one foreground logit, and a class can be added without touching the others.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from napari_temseg.engine.errors import TemsegError
+
+ALIASES = {
+    "mobilenet_v3": "tu-mobilenetv3_large_100",
+    "mobilenet_v3_large": "tu-mobilenetv3_large_100",
+    "mobilenet_v3_small": "tu-mobilenetv3_small_100",
+    "efficientnet_b0": "efficientnet-b0",
+}
+DEFAULT_DECODER = (128, 64, 32, 16, 16)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What it takes to build the network again; `n_classes` counts the background."""
+
+    encoder: str = "mobilenet_v2"
+    decoder_channels: tuple[int, ...] = DEFAULT_DECODER
+    n_classes: int = 2
+    auxiliary: tuple[str, ...] = ()
+
+    @property
+    def n_outputs(self) -> int:
+        """Channels of the head."""
+        return self.n_classes - 1 + len(self.auxiliary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def encoder_names() -> list[str]:
+    """Every encoder that can be named: segmentation-models-pytorch's own and our aliases ("tu-…" names of timm work too)."""
+    import segmentation_models_pytorch as smp
+
+    return sorted([*ALIASES, *smp.encoders.get_encoder_names()])
+
+
+def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.Module:
+    """A U-Net of one input channel; `encoder_weights`: None (random), "imagenet" (the library's download) or a .safetensors file.
+
+    A file holds the encoder's tensors in the library's layout, for one or three input channels; those for three are summed.
+    """
+    import segmentation_models_pytorch as smp
+
+    name = ALIASES.get(spec.encoder, spec.encoder)
+    _check_encoder(name, spec.encoder)
+    from_file = encoder_weights is not None and encoder_weights != "imagenet"
+    tensors = _read_encoder_file(Path(cast(str, encoder_weights))) if from_file else {}
+    channels = _input_channels(tensors) if from_file else 1
+    weights: Any = None
+    if encoder_weights == "imagenet":
+        weights = True if name.startswith("tu-") else "imagenet"
+    try:
+        network = smp.Unet(name, encoder_weights=weights, in_channels=channels, classes=spec.n_outputs, decoder_channels=spec.decoder_channels)
+    except (KeyError, ValueError, TypeError) as error:
+        if weights is not None:
+            raise _no_download(spec.encoder, error) from error
+        raise TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.") from error
+    except Exception as error:  # noqa: BLE001  the hub client raises errors of several libraries; all mean: no weights
+        if weights is None:
+            raise
+        raise _no_download(spec.encoder, error) from error
+    if from_file:
+        try:
+            network.encoder.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise TemsegError(f"{encoder_weights}: its tensors are not those of encoder {spec.encoder}; name the encoder they were made for.") from error
+        if channels != 1:
+            network.encoder.set_in_channels(1, pretrained=True)
+    return cast(nn.Module, network)
+
+
+def _check_encoder(name: str, asked: str) -> None:
+    import segmentation_models_pytorch as smp
+    import timm
+
+    known = name in smp.encoders.get_encoder_names() or (name.startswith("tu-") and timm.is_model(name[3:].split(".")[0]))
+    if not known:
+        raise TemsegError(f"There is no encoder “{asked}”; use mobilenet_v2, mobilenet_v3, efficientnet-b0 or another that segmentation-models-pytorch lists.")
+
+
+def _no_download(encoder: str, error: Exception) -> TemsegError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+    return TemsegError(
+        f"ImageNet weights for {encoder} could not be downloaded ({reason}); offline, start from the shipped model (base “particles”) or name a .safetensors file."
+    )
+
+
+def _read_encoder_file(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise TemsegError(f"{path}: there is no such file of encoder weights; give “imagenet”, a .safetensors file, or nothing.")
+    try:
+        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise TemsegError(f"{path}: not a readable safetensors file ({error}); save the encoder's state dict with safetensors.") from error
+
+
+def _input_channels(tensors: dict[str, torch.Tensor]) -> int:
+    first = next((tensor for tensor in tensors.values() if tensor.ndim == 4), None)
+    return 3 if first is None else int(first.shape[1])
+
+
+def freeze_encoder(network: nn.Module, frozen: bool = True) -> None:
+    """Turn gradients of the encoder off (or on). Its mode is set by `set_mode`."""
+    for parameter in cast(nn.Module, network.encoder).parameters():
+        parameter.requires_grad_(not frozen)
+
+
+def set_mode(network: nn.Module, *, train_decoder: bool, train_encoder: bool) -> None:
+    """Training or evaluation mode by part: a frozen encoder's running statistics and drop-path must not move either."""
+    network.train(train_decoder)
+    cast(nn.Module, network.encoder).train(train_encoder)
+
+
+def forward(network: nn.Module, x: torch.Tensor, *, frozen: bool) -> torch.Tensor:
+    """Raw head output (B, K − 1 + A, Y, X); a frozen encoder runs without a graph, which halves the cost of a step."""
+    if not frozen:
+        return cast(torch.Tensor, network(x))
+    with torch.no_grad():
+        features = cast(nn.Module, network.encoder)(x)
+    return cast(torch.Tensor, cast(nn.Module, network.segmentation_head)(cast(nn.Module, network.decoder)(features)))
+
+
+def class_logits(raw: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """(B, K, Y, X) from the raw output: the background's logit is 0."""
+    return torch.cat([torch.zeros_like(raw[:, :1]), raw[:, : n_classes - 1]], dim=1)
+
+
+def extend_head(network: nn.Module, spec: NetworkSpec, n_classes: int) -> NetworkSpec:
+    """Add classes to the head in place: the old outputs stay as they are, new ones start as the first foreground class, less likely."""
+    added = n_classes - spec.n_classes
+    head = cast(nn.Sequential, network.segmentation_head)
+    old = cast(nn.Conv2d, head[0])
+    new = nn.Conv2d(old.in_channels, old.out_channels + added, cast(Any, old.kernel_size), padding=cast(Any, old.padding))
+    split = spec.n_classes - 1
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            source, target = getattr(old, name), getattr(new, name)
+            first = source[:1].expand(added, *source.shape[1:]).clone()
+            if name == "bias":
+                first -= 2.0  # an e-fold or two below the class it was copied from, so that nothing changes hands before training
+            target.copy_(torch.cat([source[:split], first, source[split:]]))
+    head[0] = new
+    return NetworkSpec(spec.encoder, spec.decoder_channels, n_classes, spec.auxiliary)
+
+
+def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A copy to predict with: batch norm folded into the convolutions, channels last, on `device` in `dtype`."""
+    fused = copy.deepcopy(network).eval()
+    for module in fused.modules():
+        if isinstance(module, nn.Sequential):
+            _fold(module)
+    for parameter in fused.parameters():
+        parameter.requires_grad_(False)
+    return fused.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _fold(block: nn.Sequential) -> None:
+    for index in range(len(block) - 1):
+        first, second = block[index], block[index + 1]
+        if type(first) is nn.Conv2d and type(second) is nn.BatchNorm2d:
+            block[index] = fuse_conv_bn_eval(first, second)
+            block[index + 1] = nn.Identity()

@@ -1,0 +1,180 @@
+"""A model over a micrograph: working scale, tiles blended with overlap, stacks plane by plane; memory bounded by one plane."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from napari_temseg.engine.config import PredictConfig
+from napari_temseg.engine.device import Device, choose_device
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.micrograph import Micrograph
+from napari_temseg.engine.network import class_logits, for_inference
+from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.results import BACKGROUND, Prediction
+from napari_temseg.engine.segmenter import Segmenter
+
+STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
+
+
+def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig) -> Job[Prediction]:
+    """The job that predicts; yields `Progress` after every tile. Finishing early is cancelling: half a prediction is none."""
+
+    def steps(control: Control) -> Generator[Progress, None, Prediction]:
+        runner = _Runner(model, config)
+        n, (height, width) = micrograph.n_planes, micrograph.frame
+        channels = model.spec.n_classes
+        probability = np.empty((n, channels, height, width), np.float16)
+        auxiliary = {name: np.empty((n, height, width), np.float16) for name in model.spec.auxiliary}
+        for index in range(n):
+            image = model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
+            tiles = runner.plane(image)
+            while True:
+                try:
+                    share = next(tiles)
+                except StopIteration as stop:
+                    raw = stop.value
+                    break
+                yield Progress("predict", (index + share) / n, f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}", control.elapsed)
+            probability[index] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
+            for offset, name in enumerate(model.spec.auxiliary):
+                auxiliary[name][index] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
+        return assemble(model, micrograph, probability, auxiliary, runner.scales)
+
+    return Job(steps)
+
+
+def assemble(
+    model: Segmenter,
+    micrograph: Micrograph,
+    probability: npt.NDArray[np.float16],
+    auxiliary: dict[str, npt.NDArray[np.float16]],
+    scales: tuple[float, ...],
+) -> Prediction:
+    """A `Prediction` from planes (P, K, Y, X) and maps (P, Y, X); leading axes become the micrograph's."""
+    leading = () if micrograph.axes == "YX" else (micrograph.n_planes,)
+    classes = (probability.argmax(axis=1) + BACKGROUND).astype(np.uint8)
+    return Prediction(
+        probability=probability.reshape(leading + probability.shape[1:]),
+        class_ids=tuple(sorted(model.classes)),
+        class_names=dict(model.classes),
+        classes=classes.reshape(leading + classes.shape[1:]),
+        micrograph=micrograph,
+        auxiliary={name: maps.reshape(leading + maps.shape[1:]) for name, maps in auxiliary.items()},
+        model_hash=model.content_hash(),
+        working_scale=scales,
+    )
+
+
+class _Runner:
+    """A network made ready once for many planes; halves its tile when memory does not suffice."""
+
+    def __init__(self, model: Segmenter, config: PredictConfig) -> None:
+        self.device: Device = choose_device(config.device, config.precision)
+        self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
+        self.scales = tuple(config.scales) if config.scales else model.scales
+        if not all(0.05 <= scale <= 8 for scale in self.scales):
+            raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
+        self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
+        self.overlap = min(config.overlap // STRIDE * STRIDE, self.tile - STRIDE)
+
+    def plane(self, image: npt.NDArray[np.float32]) -> Generator[float, None, torch.Tensor]:
+        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done."""
+        whole = torch.from_numpy(image)[None, None]
+        total: torch.Tensor | None = None
+        cost = [scale**2 for scale in self.scales]
+        for index, scale in enumerate(self.scales):
+            tiles = self._at_scale(whole, scale)
+            while True:
+                try:
+                    share = next(tiles)
+                except StopIteration as stop:
+                    raw = stop.value
+                    break
+                yield (sum(cost[:index]) + share * cost[index]) / sum(cost)
+            total = raw if total is None else total.add_(raw)
+        if total is None:  # no scales cannot happen: a model has one at least
+            raise TemsegError("The model has no working scale; load it again.")
+        return total / len(self.scales)
+
+    def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:
+        size = whole.shape[-2:]
+        scaled = resize(whole, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+        raw = yield from self._tiled(scaled)
+        return resize(raw, (size[0], size[1]))
+
+    def _tiled(self, image: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+        height, width = image.shape[-2:]
+        padded = _pad(image)
+        while True:
+            try:
+                blended = yield from self._blend(padded)
+                return blended[..., :height, :width]
+            except torch.OutOfMemoryError as error:
+                if self.tile <= 256:
+                    raise TemsegError(f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu.") from error
+                self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
+                self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
+                torch.cuda.empty_cache()
+
+    def _blend(self, padded: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+        rows, columns = (starts(n, self.tile, self.overlap) for n in padded.shape[-2:])
+        if len(rows) == len(columns) == 1:
+            raw = self._run(padded)
+            yield 1.0
+            return raw
+        total = weight = None
+        for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
+            here = (..., slice(y, y + self.tile), slice(x, x + self.tile))
+            raw = self._run(padded[here])
+            ramp = _ramp(raw.shape[-2], self.overlap)[:, None] * _ramp(raw.shape[-1], self.overlap)[None]
+            if total is None or weight is None:
+                total = torch.zeros(1, raw.shape[1], *padded.shape[-2:])
+                weight = torch.zeros(padded.shape[-2:])
+            total[here] += raw * ramp
+            weight[here[1:]] += ramp
+            yield (done + 1) / (len(rows) * len(columns))
+        if total is None or weight is None:
+            raise TemsegError("The image has no pixels.")
+        return total / weight
+
+    @torch.inference_mode()
+    def _run(self, tile: torch.Tensor) -> torch.Tensor:
+        ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
+        raw: torch.Tensor = self.network(ready).float().cpu()
+        return raw
+
+
+def resize(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(B, C, Y, X) float32 to another size, linear and antialiased; untouched when the size is right."""
+    if tuple(maps.shape[-2:]) == size:
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _pad(image: torch.Tensor) -> torch.Tensor:
+    """Mirror the lower and right edge to the next multiple of the stride; mirrors as often as a tiny image needs."""
+    pad = [(-n) % STRIDE for n in image.shape[-2:]]
+    if not any(pad):
+        return image
+    return torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), mode="symmetric"))
+
+
+def starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles start along one axis of a length that is a multiple of the stride; they cover it and overlap by at least `overlap`."""
+    if length <= tile:
+        return [0]
+    return [*range(0, length - tile, tile - overlap), length - tile]
+
+
+def _ramp(length: int, overlap: int) -> torch.Tensor:
+    """Blending weight along a tile: rises over the overlap, almost 0 at the outermost quarter, where zero padding bends the result."""
+    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)).float() + 0.5
+    if overlap == 0:
+        return torch.ones(length)
+    return ((distance - overlap / 4) / (overlap / 2)).clamp(1e-4, 1.0)

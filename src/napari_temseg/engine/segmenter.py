@@ -1,0 +1,142 @@
+"""A model: network, classes, normalisation, working scale and the history of how it came about."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.network import NetworkSpec, build_network
+from napari_temseg.engine.results import PARTICLE_CLASSES
+
+# The engine knows no file formats: files.models puts its writer here when it is imported.
+writer: Callable[[Segmenter, Path], None] | None = None
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Input = (image clipped to two percentiles − mean) / SD over the valid pixels of a plane, so that hot pixels and bars do not set it."""
+
+    low: float = 0.1
+    high: float = 99.9
+
+    def apply(self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image") -> npt.NDArray[np.float32]:
+        """Normalise a plane (Y, X) of any real type to float32; what is not finite becomes the mean (0).
+
+        A constant plane gives zeros. `TemsegError` when no pixel is finite and valid.
+        """
+        image = np.asarray(plane, dtype=np.float64 if plane.dtype.itemsize > 4 else np.float32)
+        seen = np.isfinite(image)
+        if valid is not None and bool((seen & valid).any()):
+            seen &= valid
+        if not seen.any():
+            raise TemsegError(f"{name}: no pixel holds a finite number; open the file again or leave this image out.")
+        values = image[seen]
+        # Percentiles of a sample: of 16 million pixels every 16th says as much.
+        low, high = np.percentile(values[:: max(1, values.size // 1_000_000)], [self.low, self.high])
+        values = np.clip(values, low, high)
+        mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        with np.errstate(invalid="ignore", over="ignore"):
+            result = (np.clip(image, low, high) - mean) / (sd if sd > 1e-12 * max(1.0, abs(mean)) else 1.0)
+        normalised: npt.NDArray[np.float32] = np.where(np.isfinite(image), result, 0.0).astype(np.float32)
+        return normalised
+
+
+@dataclass(frozen=True)
+class AsItIs(Normalisation):
+    """For planes that are normalised already."""
+
+    def apply(self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image") -> npt.NDArray[np.float32]:
+        """The plane as float32."""
+        return np.asarray(plane, np.float32)
+
+
+@dataclass(eq=False)
+class Segmenter:
+    """A network with everything needed to use it. `classes`: number → name, 1 is the background, without gaps."""
+
+    network: nn.Module
+    spec: NetworkSpec
+    classes: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    scales: tuple[float, ...] = (1.0,)
+    name: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
+            raise TemsegError(f"Model {self.name}: class numbers {sorted(self.classes)} must run from 1 (background) to {self.spec.n_classes}.")
+        self.network.eval()
+
+    @classmethod
+    def new(cls, spec: NetworkSpec, classes: dict[int, str], encoder_weights: str | None = None, seed: int = 0) -> Segmenter:
+        """An untrained model; the same seed gives the same random weights and leaves torch's global generator alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(build_network(spec, encoder_weights), spec, dict(classes))
+
+    def copy(self) -> Segmenter:
+        """Independent weights and history."""
+        return replace(self, network=copy.deepcopy(self.network), classes=dict(self.classes), history=copy.deepcopy(self.history))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor by name, on the CPU, contiguous."""
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+    def metadata(self) -> dict[str, Any]:
+        """All that is not a tensor, as JSON knows it; `from_parts` reads it back."""
+        return {
+            "network": self.spec.to_dict(),
+            "classes": {str(number): name for number, name in self.classes.items()},
+            "normalisation": {"low": self.normalisation.low, "high": self.normalisation.high},
+            "scales": list(self.scales),
+            "name": self.name,
+            "history": self.history,
+        }
+
+    @classmethod
+    def from_parts(cls, metadata: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Segmenter:
+        """Back from `metadata` and `tensors`; KeyError, TypeError, ValueError or TemsegError where they do not fit."""
+        network = metadata["network"]
+        channels = tuple(int(c) for c in network["decoder_channels"])
+        auxiliary = tuple(str(a) for a in network["auxiliary"])
+        spec = NetworkSpec(str(network["encoder"]), channels, int(network["n_classes"]), auxiliary)
+        if len(channels) != 5 or not all(1 <= c <= 2048 for c in channels) or not 2 <= spec.n_classes <= 255 or len(auxiliary) > 16:
+            raise ValueError("the network it describes has no sensible size")
+        scales = tuple(float(s) for s in metadata["scales"])
+        if not scales or not all(0.05 <= s <= 8 for s in scales):
+            raise ValueError("its working scales are out of range")
+        with torch.random.fork_rng(devices=[]):
+            built = build_network(spec)
+        expected = built.state_dict()
+        if set(expected) != set(tensors) or any(expected[n].shape != tensors[n].shape for n in expected):
+            raise ValueError("its tensors are not those of the network it describes")
+        built.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+        classes = {int(number): str(name) for number, name in metadata["classes"].items()}
+        norm = Normalisation(float(metadata["normalisation"]["low"]), float(metadata["normalisation"]["high"]))
+        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), list(metadata.get("history", [])))
+
+    def content_hash(self) -> str:
+        """SHA-256 over the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
+        bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name")}
+        digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(name.encode())
+            digest.update((tensor.half() if tensor.is_floating_point() else tensor).numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.temseg` file, whole or not at all."""
+        if writer is None:
+            raise TemsegError("No writer for .temseg files is loaded; import napari_temseg.files.models first.")
+        writer(self, Path(path))

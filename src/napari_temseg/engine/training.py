@@ -1,0 +1,276 @@
+"""Train a decoder, and if asked the encoder, from annotations; never ends with a worse model than it started from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_temseg.engine import losses
+from napari_temseg.engine.annotations import Annotations
+from napari_temseg.engine.augment import Augmentation
+from napari_temseg.engine.config import PredictConfig, TrainConfig
+from napari_temseg.engine.device import Device, choose_device
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.holdout import Parts, hold_out
+from napari_temseg.engine.micrograph import Micrograph
+from napari_temseg.engine.network import NetworkSpec, class_logits, extend_head, forward, freeze_encoder, set_mode
+from napari_temseg.engine.prediction import iter_predict
+from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.results import FIRST_CLASS
+from napari_temseg.engine.segmenter import AsItIs, Segmenter
+from napari_temseg.engine.trainingset import Batch, Crops, Plane, planes_of
+
+FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
+
+
+def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Job[Segmenter]:
+    """The job that trains: yields `Progress` every step, with the newest figures of both parts in `metrics`.
+
+    `base` None makes a new U-Net as `config` says. Finishing keeps the best so far, cancelling discards. `TemsegError` when the
+    labels cannot be trained on.
+    """
+    annotations.check()
+
+    def steps(control: Control) -> Generator[Progress, None, Segmenter]:
+        yield Progress("prepare", 0.0, "making the labels ready", control.elapsed)
+        session = _Session(annotations, base, config)
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed)
+        return (yield from session.run(control))
+
+    return Job(steps)
+
+
+@dataclass
+class _Figures:
+    """Loss, pixel accuracy and foreground IoU, pooled over batches."""
+
+    loss: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # labelled, correct, intersection, union
+
+    def add(self, loss: float, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        found, seen = logits.argmax(1) + 1, labels > 0
+        particle, truth = found >= FIRST_CLASS, labels >= FIRST_CLASS
+        parts = (seen, (found == labels) & seen, particle & truth & seen, (particle | truth) & seen)
+        self.counts = [total + int(part.sum()) for total, part in zip(self.counts, parts, strict=True)]
+        self.loss.append(loss)
+
+    def result(self, part: str) -> dict[str, float]:
+        labelled, correct, both, either = self.counts
+        figures = {"loss": float(np.mean(self.loss)) if self.loss else math.nan}
+        figures["accuracy"] = correct / labelled if labelled else math.nan
+        figures["iou"] = both / either if either else math.nan
+        return {f"{part}_{name}": value for name, value in figures.items()}
+
+
+class _Session:
+    """Everything one training needs, made once."""
+
+    def __init__(self, annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> None:
+        self.config, self.annotations = config, annotations
+        self.device: Device = choose_device(config.device, config.precision)
+        self.base_hash = base.content_hash() if base else ""
+        self.fresh = base is None
+        self.model = _starting_model(annotations, base, config)
+        planes = planes_of(annotations, self.model.normalisation)
+        if base is not None and config.hold > 0:
+            planes = [_with_start(plane, base, config) for plane in planes]
+        self.start_classes = base.spec.n_classes if base else 0
+        self.parts: Parts = hold_out(planes, config.validation, config.seed)
+        how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
+        self.crops = Crops(self.parts.training, config.crop, how, config.seed)
+        self.network = self.model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # A random encoder holds nothing worth freezing.
+        self.pretrained = not self.fresh or config.encoder_weights is not None
+        self.frozen = self.pretrained
+        self.batch = config.batch
+        self.curve: list[dict[str, float]] = []
+        self.notes: list[str] = [] if self.frozen else ["the encoder starts from random weights, so it is trained too"]
+
+    def run(self, control: Control) -> Generator[Progress, None, Segmenter]:
+        """The loop: step, evaluate, keep the best."""
+        config, validated = self.config, bool(self.parts.validation)
+        limit = config.max_steps if validated or self.fresh or config.validation == 0 else min(config.max_steps, FIXED_STEPS)
+        self._freeze(self.frozen)
+        optimiser = self._optimiser()
+        figures, started, step, waited = _Figures(), control.elapsed, 0, 0
+        best, best_step, best_score = self._keep(), 0, (-1.0, -math.inf)
+        if validated:
+            self._record(step, figures)
+            best_score = best_score if self.fresh else self._score()
+        while not control.finishing:
+            share = max(step / limit, (control.elapsed - started) / config.max_seconds)
+            if share >= 1 or waited >= config.patience:
+                break
+            if config.unfreeze and self.frozen and share >= 0.5:
+                self._freeze(False)
+                optimiser = self._optimiser()
+            rate = self._peak() * min(1.0, (step + 1) / 5) * 0.5 * (1 + math.cos(math.pi * share))
+            try:
+                self._step(optimiser, rate, figures)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                yield Progress("train", share, self._halve(error, optimiser), control.elapsed)
+                continue
+            step += 1
+            if validated and step % config.evaluate_every == 0:
+                self._record(step, figures)
+                waited += 1
+                if self._score() > best_score:
+                    best, best_step, best_score, waited = self._keep(), step, self._score(), 0
+                figures = _Figures()
+            yield Progress("train", min(1.0, share), self._message(step, best_step), control.elapsed, self._metrics(step, figures))
+        if not validated:
+            self._record(step, figures)
+            best, best_step = self._keep(), step
+        return self._finish(best, best_step, step, control.elapsed - started)
+
+    def _step(self, optimiser: torch.optim.Optimizer, rate: float, figures: _Figures) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        batch = self.crops.draw(self.batch)
+        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.frozen and self.fresh)
+        with self.device.autocast():
+            raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
+        raw = raw.float()
+        loss = self._loss(raw, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        optimiser.step()
+        figures.add(float(loss.detach()), class_logits(raw.detach(), self.model.spec.n_classes), batch.labels.to(raw.device))
+
+    def _loss(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:
+        spec = self.model.spec
+        logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(raw.device)
+        loss = losses.supervised(logits, labels, self.config.loss)
+        start = None if batch.start is None else batch.start.to(raw.device)
+        if start is not None:
+            loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
+        if spec.auxiliary:
+            known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
+            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, None if start is None else start[:, self.start_classes :])
+        return loss
+
+    @torch.no_grad()
+    def _judge(self) -> dict[str, float]:
+        """Loss, accuracy and IoU on the validation windows, as they are."""
+        set_mode(self.network, train_decoder=False, train_encoder=False)
+        figures = _Figures()
+        for window in self.parts.validation:
+            pad = [(0, 0), *((0, -n % 32) for n in window.labels.shape)]
+            image = torch.from_numpy(np.pad(window.smooth[:1], pad, mode="symmetric"))[None]
+            labels = torch.from_numpy(np.pad(window.exact[:1], pad))[0][None].long().to(self.device.torch)
+            with self.device.autocast():
+                raw = self.network(_to(image, self.device)).float()
+            logits = class_logits(raw, self.model.spec.n_classes)
+            figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
+        return figures.result("validation")
+
+    def _record(self, step: int, figures: _Figures) -> None:
+        judged = self._judge() if self.parts.validation else {}
+        self.curve.append({"step": float(step), **figures.result("train"), **judged})
+
+    def _score(self) -> tuple[float, float]:
+        """IoU first; the loss decides between equals, as thin strokes soon all are."""
+        newest = self.curve[-1]
+        return round(newest["validation_iou"], 4), -newest["validation_loss"]
+
+    def _metrics(self, step: int, figures: _Figures) -> dict[str, float]:
+        return {**(self.curve[-1] if self.curve else figures.result("train")), "now": float(step)}
+
+    def _message(self, step: int, best_step: int) -> str:
+        if not self.parts.validation:
+            return f"step {step}; {self.parts.sentence}"
+        score = {int(point["step"]): point["validation_iou"] for point in self.curve}
+        untouched = "" if self.fresh else f"; untouched model {score[0]:.3f}"
+        return f"best: validation IoU {score[best_step]:.3f} at step {best_step}{untouched}"
+
+    def _peak(self) -> float:
+        return self.config.learning_rate or 2e-3
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
+        others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
+        groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
+        if encoder:
+            # An encoder that already knows something is moved gently; a random one is not.
+            groups.append({"params": encoder, "share": 0.15 if self.pretrained else 1.0})
+        return torch.optim.AdamW(groups, lr=self._peak(), weight_decay=self.config.weight_decay)
+
+    def _part(self, name: str) -> nn.Module:
+        part: nn.Module = getattr(self.network, name)
+        return part
+
+    def _freeze(self, frozen: bool) -> None:
+        self.frozen = frozen
+        freeze_encoder(self.network, frozen)
+
+    def _halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
+        """Out of memory: half the batch, and say so; any other error goes on up."""
+        text = str(error).lower()
+        if not (isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "allocate memory" in text or "not enough memory" in text):
+            raise error
+        if self.batch == 1:
+            raise TemsegError(f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop.") from error
+        self.batch //= 2
+        optimiser.zero_grad(set_to_none=True)
+        if self.device.kind == "cuda":
+            torch.cuda.empty_cache()
+        self.notes.append(f"memory did not suffice: batch halved to {self.batch}")
+        return self.notes[-1]
+
+    def _keep(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
+
+    def _finish(self, best: dict[str, torch.Tensor], best_step: int, step: int, seconds: float) -> Segmenter:
+        self.network.load_state_dict(best)
+        freeze_encoder(self.network, False)
+        network = self.network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.annotations.counts().values()}
+        record = {
+            "kind": "trained",
+            "base": self.base_hash,
+            "config": self.config.to_dict(),
+            "labels": counts,
+            "device": self.device.describe(),
+            "validation": self.parts.sentence,
+            "notes": self.notes,
+            "steps": step,
+            "best_step": best_step,
+            "seconds": round(seconds, 2),
+            "curve": self.curve,
+        }
+        name = self.model.name if best_step == 0 and not self.fresh else f"{self.model.name or 'model'}+"
+        return replace(self.model, network=network, history=[*self.model.history, record], name=name)
+
+
+def _starting_model(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Segmenter:
+    wanted = max(annotations.class_names)
+    if base is None:
+        spec = NetworkSpec(config.encoder, n_classes=wanted, auxiliary=("distance",))
+        return Segmenter.new(spec, annotations.class_names, config.encoder_weights, config.seed)
+    model = base.copy()
+    spec = model.spec
+    if wanted > spec.n_classes:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            spec = extend_head(model.network, spec, wanted)
+    return replace(model, spec=spec, classes={**model.classes, **annotations.class_names})
+
+
+def _with_start(plane: Plane, base: Segmenter, config: TrainConfig) -> Plane:
+    """Add what the starting model says of the plane: K class probabilities, then its auxiliary maps."""
+    # The image is normalised already; an identity normalisation lets the predictor run on it as it is.
+    reader = replace(base, normalisation=AsItIs())
+    said = iter_predict(reader, Micrograph(plane.smooth[0]), PredictConfig(device=config.device, precision=config.precision)).drain()
+    maps = [said.probability, *(said.auxiliary[name][None] for name in base.spec.auxiliary)]
+    return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact)
+
+
+def _to(images: torch.Tensor, device: Device) -> torch.Tensor:
+    return images.to(device.torch, memory_format=torch.channels_last)

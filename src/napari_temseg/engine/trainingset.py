@@ -1,0 +1,107 @@
+"""Annotated planes made ready: normalised image, targets, what the starting model said; and crops where labels are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from napari_temseg.engine.annotations import Annotations, distance_map
+from napari_temseg.engine.augment import Augmentation, resample, sampling_grid, vary_intensity
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.segmenter import Normalisation
+
+IMAGE, DISTANCE, START = 0, 1, 2  # channels of `smooth`; from START on: the starting model's K class probabilities, then its maps
+LABELS, KNOWN = 0, 1  # channels of `exact`
+_EIGHT = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above."""
+
+    smooth: npt.NDArray[np.float32]
+    exact: npt.NDArray[np.float32]
+
+    @property
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Labels (Y, X)."""
+        return self.exact[LABELS]
+
+    def cut(self, y: slice, x: slice) -> Plane:
+        """A copy of a window, so that nothing outside it can be seen."""
+        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops on the CPU: images (B, 1, S, S), labels (B, S, S), distance and known (B, 1, S, S), start (B, K' + A, S, S) or None."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    distance: torch.Tensor
+    known: torch.Tensor
+    start: torch.Tensor | None
+
+
+def planes_of(annotations: Annotations, normalisation: Normalisation) -> list[Plane]:
+    """Every labelled plane of every micrograph, in order, without the starting model's channels."""
+    result = []
+    for item in annotations.items:
+        for index, labels, instances in item.planes():
+            image = normalisation.apply(item.micrograph.plane(index), item.micrograph.valid, item.micrograph.name)
+            whole = complete_objects(labels) if instances is None else instances
+            known = (labels == BACKGROUND) | ((whole > 0) & (labels > 0))
+            smooth = np.stack([image, distance_map(whole)])
+            result.append(Plane(smooth, np.stack([labels, known]).astype(np.float32)))
+    return result
+
+
+def complete_objects(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Objects (int32) whose whole outline is drawn: connected foreground that no unlabelled pixel touches. A stroke is none."""
+    result = np.zeros(labels.shape, np.int32)
+    beside_nothing = ndimage.binary_dilation(labels == 0, _EIGHT)
+    top = 0
+    for number in np.unique(labels[labels >= FIRST_CLASS]):
+        objects, count = ndimage.label(labels == number, _EIGHT)
+        open_ones = np.unique(objects[beside_nothing])
+        keep = np.setdiff1d(np.arange(1, count + 1), open_ones)
+        renumber = np.zeros(count + 1, np.int32)
+        renumber[keep] = np.arange(top + 1, top + len(keep) + 1)
+        result += renumber[objects]
+        top += len(keep)
+    return result
+
+
+class Crops:
+    """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it."""
+
+    def __init__(self, planes: list[Plane], size: int, how: Augmentation, seed: int) -> None:
+        self.size, self.how = size, how
+        self.rng = np.random.default_rng(seed)
+        self.tensors = [(torch.from_numpy(plane.smooth), torch.from_numpy(plane.exact)) for plane in planes]
+        self.shapes = [plane.labels.shape for plane in planes]
+        numbers = sorted({int(n) for plane in planes for n in np.unique(plane.labels) if n > 0})
+        self.places = [[np.flatnonzero(plane.labels == number) for plane in planes] for number in numbers]
+
+    def draw(self, count: int) -> Batch:
+        """A batch of `count` crops."""
+        pairs = [self._one(index) for index in range(count)]
+        smooth, exact = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
+        start = smooth[:, START:] if smooth.shape[1] > START else None
+        images = vary_intensity(smooth[:, IMAGE : IMAGE + 1], self.how, self.rng)
+        return Batch(images, exact[:, LABELS].long(), smooth[:, DISTANCE : DISTANCE + 1], exact[:, KNOWN : KNOWN + 1], start)
+
+    def _one(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        places = self.places[(index + int(self.rng.integers(len(self.places)))) % len(self.places)]
+        # Planes count by how much of the class they hold, softened so that one dense mask does not drown ten strokes.
+        weight = np.sqrt([len(p) for p in places])
+        plane = int(self.rng.choice(len(places), p=weight / weight.sum()))
+        y, x = divmod(int(self.rng.choice(places[plane])), self.shapes[plane][1])
+        spread = self.size / 4
+        centre = (y + float(self.rng.uniform(-spread, spread)), x + float(self.rng.uniform(-spread, spread)))
+        grid = sampling_grid((self.shapes[plane][0], self.shapes[plane][1]), centre, self.size, self.how, self.rng)
+        return resample(grid, *self.tensors[plane])

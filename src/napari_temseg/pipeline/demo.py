@@ -1,0 +1,223 @@
+"""The whole road on a simulated micrograph: predict, stroke the worst errors, train, predict again, against the exact truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg import api
+from napari_temseg.engine.annotations import Annotations
+from napari_temseg.engine.config import SimulateConfig, TrainConfig
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.files.tables import write_labels_tiff
+from napari_temseg.files.tiff import write_tiff
+from napari_temseg.pipeline.run import RunResult, iter_run
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.evaluation import Score
+    from napari_temseg.engine.segmenter import Segmenter
+
+SMALLEST = 128  # px; below it there is nothing to hold out and little to find
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """Scores of the shipped and of the trained model, strokes given, seconds a stage, and the run that was written."""
+
+    before: Score
+    after: Score
+    strokes: dict[str, int]
+    seconds: dict[str, float]
+    run: RunResult
+
+    def text(self) -> str:
+        """A table for people."""
+        rows = [
+            ("", "shipped model", "after strokes"),
+            ("IoU", f"{self.before.iou:.3f}", f"{self.after.iou:.3f}"),
+            ("particles found / true", *(f"{s.n_found} / {s.n_true}" for s in (self.before, self.after))),
+            ("mean-diameter error", *(_percent(s.mean_diameter_error) for s in (self.before, self.after))),
+        ]
+        table = "\n".join(f"{name:<24}{before:>15}{after:>15}" for name, before, after in rows)
+        strokes = ", ".join(f"{count} on {name}" for name, count in self.strokes.items())
+        times = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        return f"{table}\n\nStrokes: {strokes}\nTime: {times}\nReport: {self.run.output / 'report.html'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        files = [str(path) for path in self.run.files]
+        return {
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "strokes": self.strokes,
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "output": str(self.run.output),
+            "files": files,
+        }
+
+
+def _percent(error: float | None) -> str:
+    return "–" if error is None else f"{100 * error:+.1f} %"
+
+
+def demo_config(size: int, seed: int) -> SimulateConfig:
+    """Hard enough that strokes help: faint particles of two shapes, touching, on a granular, unevenly lit support, at a low dose."""
+    return SimulateConfig(
+        mode="HAADF",
+        height=size,
+        width=size,
+        count=max(8, round(70 * (size / 512) ** 2)),
+        diameter=34.0,
+        spread=1.3,
+        shapes=("sphere", "faceted"),
+        touching=0.4,
+        contrast=0.3,
+        support=0.1,
+        unevenness=0.3,
+        dose=40.0,
+        pixel_size=0.5,
+        seed=seed,
+    )
+
+
+def iter_demo(
+    output: str | Path, *, seconds: float = 20.0, seed: int = 0, size: int = 512, model: str | Path | Segmenter = "particles"
+) -> Job[DemoResult]:
+    """Simulate, predict with `model`, split, score, stroke, train for `seconds`, and do it again; write the folder of a run.
+
+    Beside the run's files `output` gets the micrograph (simulated.tif), its strokes and the trained model (demo.temseg).
+    """
+    if size < SMALLEST:
+        raise TemsegError(f"A demonstration of {size} px is too small; take --size {SMALLEST} or more.")
+    simulation, training = demo_config(size, seed), TrainConfig(max_seconds=seconds, seed=seed)
+    output = Path(output)
+
+    def steps(control: Control) -> Generator[Progress, None, DemoResult]:
+        clock = _Clock()
+        truth = api.simulate(simulation)
+        image = truth.micrograph
+        picture = output / "simulated.tif"
+        write_tiff(picture, image.data, image.calibration)
+        clock.lap("simulate")
+        yield Progress("predict", 0.02, "predicting with the shipped model", control.elapsed)
+        start = api.load(model) if isinstance(model, (str, Path)) else model
+        clock.lap("load")
+        prediction = api.predict(start, image)
+        clock.lap("predict")
+        before = _scored(prediction, truth.instances, clock)
+        labels = annotator(prediction.classes, truth.instances)
+        write_labels_tiff(output / "simulated_strokes.tif", labels, image.calibration, content="strokes")
+        clock.lap("stroke")
+        job = api.iter_train([image], [labels], base=start, config=training)
+        for progress in job:
+            if control.finishing:
+                job.finish()
+            yield Progress("train", 0.1 + 0.75 * progress.fraction, progress.message, control.elapsed, progress.metrics)
+        trained = job.result
+        trained.save(output / "demo.temseg")
+        clock.lap("train")
+        yield Progress("predict", 0.87, "predicting with the trained model", control.elapsed)
+        prediction = api.predict(trained, image)
+        clock.lap("predict again")
+        after = _scored(prediction, truth.instances, clock)
+        finished = iter_run([picture], output, model=output / "demo.temseg").drain()
+        clock.lap("report")
+        counts = {c.name: c.objects for c in Annotations.collect([image], [labels]).counts().values()}
+        return DemoResult(before, after, counts, clock.seconds, finished)
+
+    return Job(steps)
+
+
+class _Clock:
+    """Seconds a stage, in the order of the stages; laps of one name add up."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+def _scored(prediction: Any, truth: npt.NDArray[np.int32], clock: _Clock) -> Score:
+    particles = api.split(prediction)
+    clock.lap("split")
+    api.measure(particles)
+    clock.lap("measure")
+    score = api.evaluate(particles, truth)
+    clock.lap("score")
+    return score
+
+
+def annotator(classes: npt.NDArray[np.uint8], instances: npt.NDArray[np.integer[Any]], strokes: int = 8) -> npt.NDArray[np.uint8]:
+    """Simulate a person who strokes the worst errors of `classes` (Y, X) against true `instances` (Y, X).
+
+    The `strokes` deepest wrong regions get a short stroke each, of class 2 through missed particles and of class 1 through what is none.
+    A class with fewer than two strokes gets some where the prediction is right, since training wants both. Returns uint8 (Y, X).
+    """
+    particle, found = instances > 0, classes >= FIRST_CLASS
+    labels = np.zeros(classes.shape, np.uint8)
+    wrong = [(depth, FIRST_CLASS, chord) for depth, chord in _chords(particle & ~found, strokes)]
+    wrong += [(depth, BACKGROUND, chord) for depth, chord in _chords(found & ~particle, strokes)]
+    worst = sorted(wrong, key=lambda item: -item[0])[:strokes]
+    given = {BACKGROUND: 0, FIRST_CLASS: 0}
+    for _, number, chord in worst:
+        _draw(labels, chord, number, particle == (number == FIRST_CLASS))
+        given[number] += 1
+    for number, right in ((BACKGROUND, ~particle & ~found), (FIRST_CLASS, particle & found)):
+        for _, chord in _chords(right & (labels == 0), max(0, 2 - given[number]), spread=True):
+            _draw(labels, chord, number, particle == (number == FIRST_CLASS))
+    return labels
+
+
+def _chords(mask: npt.NDArray[np.bool_], n: int, *, spread: bool = False) -> list[tuple[float, npt.NDArray[np.intp]]]:
+    """Depth and stroke of the `n` deepest regions; with `spread`, of the deepest points of `n` parts of the picture."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    if spread:
+        # One region, such as the background, may take several strokes: look in vertical bands of the picture.
+        regions = np.where(mask, 1 + np.arange(mask.shape[1]) * max(n, 1) // mask.shape[1], 0)
+        count = max(n, 1)
+    else:
+        regions, count = ndimage.label(mask)
+    if not count or not n:
+        return []
+    index = np.arange(1, count + 1)
+    deepest = np.asarray(ndimage.maximum(depth, regions, index))
+    order = [i for i in np.argsort(-deepest, kind="stable")[:n] if deepest[i] >= 2]  # no hand strokes what is thinner than 4 px
+    places = ndimage.maximum_position(depth, regions, index)
+    return [(float(deepest[i]), _chord(depth >= 1.5, places[i])) for i in order]
+
+
+def _chord(inside: npt.NDArray[np.bool_], centre: tuple[int, int], reach: int = 20) -> npt.NDArray[np.intp]:
+    """Pixels (n, 2) of the longest straight stroke through `centre` that stays `inside`, up to `reach` px to either side."""
+    best = np.array([centre], dtype=np.intp)
+    steps = np.arange(reach + 1)
+    for angle in np.linspace(0, np.pi, 12, endpoint=False):
+        direction = np.array([np.sin(angle), np.cos(angle)])
+        line: list[npt.NDArray[np.intp]] = []
+        for sign in (-1, 1):
+            points = np.rint(np.asarray(centre) + sign * steps[:, None] * direction).astype(np.intp)
+            fits = ((points >= 0) & (points < inside.shape)).all(axis=1)
+            fits[fits] = inside[tuple(points[fits].T)]
+            line.append(points[: len(fits) if fits.all() else int(np.argmin(fits))])
+        joined = np.concatenate(line)
+        best = joined if len(joined) > len(best) else best
+    return best
+
+
+def _draw(labels: npt.NDArray[np.uint8], chord: npt.NDArray[np.intp], number: int, right: npt.NDArray[np.bool_]) -> None:
+    """A stroke 3 px wide that never says anything wrong."""
+    stroke = np.zeros(labels.shape, bool)
+    stroke[tuple(chord.T)] = True
+    labels[ndimage.binary_dilation(stroke, np.ones((3, 3), bool)) & right] = number

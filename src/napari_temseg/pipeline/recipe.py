@@ -1,0 +1,103 @@
+"""Recipes: every setting of a run in one JSON file, so that replaying it gives the same table."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import napari_temseg
+from napari_temseg.engine.config import PredictConfig, SplitConfig
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.micrograph import Calibration
+from napari_temseg.files.atomic import write_text
+
+FORMAT = 1
+_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "predict", "split", "inputs"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run does. `calibration` overrides the files' own; `inputs` maps absolute paths to SHA-256 of the content ("" unchecked)."""
+
+    model: str = "particles"
+    model_hash: str = ""
+    calibration: Calibration | None = None
+    axes: str = ""
+    predict: PredictConfig = field(default_factory=PredictConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    inputs: dict[Path, str] = field(default_factory=dict)
+
+    def to_dict(self, folder: Path) -> dict[str, Any]:
+        """Plain values for JSON; paths relative to `folder`, where the recipe is to lie."""
+        model = self.model if not self.model or not Path(self.model).exists() else _relative(Path(self.model), folder)
+        return {
+            "recipe": FORMAT,
+            "temseg": napari_temseg.__version__,
+            "model": {"name": model, "hash": self.model_hash},
+            "calibration": None if self.calibration is None else asdict(self.calibration),
+            "axes": self.axes,
+            "predict": self.predict.to_dict(),
+            "split": self.split.to_dict(),
+            "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        write_text(path, json.dumps(self.to_dict(path.parent), indent=2, ensure_ascii=False) + "\n")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return path.resolve().as_posix()
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read `recipe.json`; `TemsegError` says what is wrong with one that cannot be replayed."""
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TemsegError(f"{path}: cannot be read ({error.strerror}); name the recipe.json of an earlier run.") from error
+    except ValueError as error:
+        raise TemsegError(f"{path}: is not JSON ({error}); name the recipe.json of an earlier run.") from error
+    if not isinstance(values, dict) or not isinstance(values.get("recipe"), int):
+        raise TemsegError(f"{path}: is not a recipe (no format number “recipe”); name the recipe.json of an earlier run.")
+    if values["recipe"] > FORMAT:
+        raise TemsegError(f"{path}: is of a newer format ({values['recipe']}, this version reads {FORMAT}); update napari-temseg.")
+    unknown = sorted(set(values) - _KEYS)
+    if unknown:
+        raise TemsegError(f"{path}: has an unknown entry “{unknown[0]}”; a recipe holds {', '.join(sorted(_KEYS))}.")
+    try:
+        return _parsed(values, path.parent)
+    except TemsegError as error:
+        raise TemsegError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TemsegError(f"{path}: an entry is missing or of the wrong type ({error}); name an unchanged recipe.json.") from error
+
+
+def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
+    named, calibration = values["model"], values.get("calibration")
+    if calibration is not None:
+        size = calibration.get("pixel_size")
+        calibration = Calibration(**{**calibration, "pixel_size": None if size is None else (float(size[0]), float(size[1]))})
+    model, local = _text(named["name"]), folder / _text(named["name"])
+    return Recipe(
+        model=str(local) if model and local.is_file() else model,
+        model_hash=_text(named["hash"]),
+        calibration=calibration,
+        axes=_text(values.get("axes", "")),
+        predict=PredictConfig.from_dict(values.get("predict", {})),
+        split=SplitConfig.from_dict(values.get("split", {})),
+        inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} should be text")
+    return value

@@ -1,0 +1,110 @@
+"""The numbers of a run: one distribution a unit, what was read and found in each image, cautions in words, as summary.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import napari_temseg
+from napari_temseg.api import size_distribution
+from napari_temseg.engine.shape import definitions
+from napari_temseg.files.atomic import write_text
+from napari_temseg.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.shape import Measurement
+    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.pipeline.run import RunItem
+
+
+def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribution]:
+    """One distribution of the equivalent circular diameter a unit: nm and px are never pooled."""
+    units = sorted({measurement.length_unit for measurement in measurements})
+    return {unit: size_distribution([m for m in measurements if m.length_unit == unit]) for unit in units}
+
+
+def summarise(
+    items: Sequence[RunItem], failures: dict[str, str], sizes: dict[str, SizeDistribution], settings: Recipe, output: Path
+) -> dict[str, Any]:
+    """Everything of a run that is a number or a sentence, as plain values."""
+    summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
+    recorded = settings.to_dict(output)
+    summary = {
+        "temseg": napari_temseg.__version__,
+        "model": recorded["model"],
+        "settings": {"predict": recorded["predict"], "split": recorded["split"]},
+        "edge": " / ".join(sorted({item.measurement.edge for item in items})),
+        "images": [_image(item) for item in items],
+        "failures": failures,
+        "distributions": summaries,
+        "cautions": _cautions(items, failures, summaries),
+        "columns": {
+            column: {"definition": formula, "unit": unit}
+            for key in sorted({item.measurement.length_unit for item in items})
+            for column, (formula, unit) in definitions(key).items()
+        },
+    }
+    plain: dict[str, Any] = _plain(summary)
+    return plain
+
+
+def _image(item: RunItem) -> dict[str, Any]:
+    m = item.measurement
+    return {
+        "image": item.name,
+        "file": item.path.name,
+        "sha256": m.content_hash,
+        "axes": m.axes,
+        "planes": m.n_planes,
+        "frame_px": m.frame,
+        "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
+        "particles": len(m),
+        "per_class": item.per_class,
+    }
+
+
+def _cautions(items: Sequence[RunItem], failures: dict[str, str], summaries: dict[str, dict[str, Any]]) -> list[str]:
+    cautions = [f"{len(failures)} of the inputs could not be used and are missing here."] if failures else []
+    uncalibrated = [item.name for item in items if item.measurement.length_unit == "px"]
+    if uncalibrated:
+        cautions.append(
+            f"{_some(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
+            'give it with --pixel-size "0.21 nm".'
+        )
+    if len(summaries) > 1:
+        cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
+    empty = [item.name for item in items if not len(item.measurement)]
+    if empty:
+        cautions.append(
+            f"{_some(empty)}: no particle was found; look at the picture, and improve the model with strokes if some are there."
+        )
+    for summary in summaries.values():
+        found = summary.get("caution") or summary.get("cautions") or []
+        cautions += [found] if isinstance(found, str) else list(found)
+    return cautions
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; what is not a number becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Write summary.json."""
+    write_text(path, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

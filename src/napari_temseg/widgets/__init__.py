@@ -1,0 +1,1 @@
+"""Qt and napari; named only by the manifest and, lazily, by `temseg gui`."""

@@ -1,0 +1,261 @@
+"""Reading micrographs: what the pixels, their axes and their calibration become, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+
+import napari_temseg as temseg
+
+DATA = Path(os.environ.get("TEMSEG_DATA", Path(__file__).parents[3] / "shared" / "data"))
+GREY = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_of_every_type_and_byte_order(tmp_path: Path, dtype: str, order: str) -> None:
+    pixels = (GREY % 120).astype(dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, byteorder=order)
+    image = temseg.read(path)
+    assert image.axes == "YX"
+    assert image.data.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(image.data, pixels)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma", "lzw"])
+def test_compressed_tiff(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    try:
+        tifffile.imwrite(path, GREY, compression=compression)
+    except (ValueError, KeyError) as error:
+        pytest.skip(f"this tifffile cannot write {compression}: {error}")
+    np.testing.assert_array_equal(temseg.read(path).data, GREY)
+
+
+def test_bigtiff_and_tiles(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, bigtiff=True, tile=(16, 16))
+    np.testing.assert_array_equal(temseg.read(path).data, GREY)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_stack_is_read_plane_by_plane_and_its_meaning_is_asked(tmp_path: Path, compression: str | None, order: str) -> None:
+    path = tmp_path / "stack.tif"
+    stack = np.stack([GREY, GREY + 1, GREY + 2])
+    tifffile.imwrite(path, stack, compression=compression, byteorder=order, photometric="minisblack")
+    with pytest.raises(temseg.TemsegError, match=r"stack\.tif.*--axes fields, time or depth"):
+        temseg.read(path)
+    for axes, letters in {"fields": "NYX", "TYX": "TYX", "depth": "ZYX"}.items():
+        image = temseg.read(path, axes=axes)
+        assert image.axes == letters
+        assert not isinstance(image.data, np.ndarray)  # lazy
+        assert image.data.dtype == np.uint16
+        np.testing.assert_array_equal(image.plane(2), GREY + 2)
+
+
+def test_axes_do_not_harm_a_single_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY)
+    assert temseg.read(path, axes="fields").axes == "YX"
+    with pytest.raises(temseg.TemsegError, match="use fields, time or depth"):
+        temseg.read(path, axes="sideways")
+
+
+def test_grey_saved_as_colour_is_reduced_and_colour_is_refused(tmp_path: Path) -> None:
+    grey = np.repeat((GREY % 200).astype(np.uint8)[..., None], 3, axis=-1)
+    red = grey.copy()
+    red[..., 0] = 255 - red[..., 0]
+    for suffix in ("tif", "png", "jpg"):
+        tifffile.imwrite(tmp_path / "g.tif", grey, photometric="rgb") if suffix == "tif" else iio.imwrite(tmp_path / f"g.{suffix}", grey)
+        tifffile.imwrite(tmp_path / "r.tif", red, photometric="rgb") if suffix == "tif" else iio.imwrite(tmp_path / f"r.{suffix}", red)
+        image = temseg.read(tmp_path / f"g.{suffix}")
+        assert image.data.shape == GREY.shape
+        assert np.abs(image.data.astype(int) - grey[..., 1]).max() <= (40 if suffix == "jpg" else 0)
+        with pytest.raises(temseg.TemsegError, match=rf"r\.{suffix}.*colour.*convert it to grey"):
+            temseg.read(tmp_path / f"r.{suffix}")
+
+
+def test_grey_colour_stack(tmp_path: Path) -> None:
+    grey = np.repeat(np.stack([GREY % 200, GREY % 100]).astype(np.uint8)[..., None], 3, axis=-1)
+    tifffile.imwrite(tmp_path / "g.tif", grey, photometric="rgb")
+    image = temseg.read(tmp_path / "g.tif", axes="time")
+    assert image.data.shape == (2, *GREY.shape)
+    np.testing.assert_array_equal(image.plane(1), grey[1, ..., 0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_png_keeps_its_depth(tmp_path: Path, dtype: str) -> None:
+    pixels = (GREY % 250).astype(dtype)
+    iio.imwrite(tmp_path / "a.png", pixels)
+    image = temseg.read(tmp_path / "a.png")
+    assert image.data.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(image.data, pixels)
+
+
+def test_grey_with_alpha(tmp_path: Path) -> None:
+    pixels = np.dstack([GREY % 250, np.full_like(GREY, 255)]).astype(np.uint8)
+    iio.imwrite(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(temseg.read(tmp_path / "a.png").data, pixels[..., 0])
+
+
+@pytest.mark.parametrize(("unit", "nanometres"), [("nm", 1.0), ("micron", 1e3), ("um", 1e3), ("\\u00B5m", 1e3), ("pm", 1e-3)])
+def test_imagej_calibration(tmp_path: Path, unit: str, nanometres: float) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(4.0, 2.0), metadata={"unit": unit})
+    calibration = temseg.read(tmp_path / "a.tif").calibration
+    assert calibration.origin == "tag"
+    assert calibration.pixel_size == pytest.approx((0.5 * nanometres, 0.25 * nanometres))
+
+
+@pytest.mark.parametrize("unit", ["pixel", "inch", "1/nm", ""])
+def test_imagej_without_a_length_stays_in_pixels(tmp_path: Path, unit: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(4.0, 4.0), metadata={"unit": unit})
+    assert temseg.read(tmp_path / "a.tif").calibration.pixel_size is None
+
+
+def test_ome_calibration(tmp_path: Path) -> None:
+    sizes = {"axes": "YX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "nm"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata=sizes)
+    assert temseg.read(tmp_path / "a.ome.tif").calibration.pixel_size == pytest.approx((0.5, 0.25))
+    tifffile.imwrite(tmp_path / "b.ome.tif", GREY, metadata={"axes": "YX", "PhysicalSizeX": 0.002})
+    assert temseg.read(tmp_path / "b.ome.tif").calibration.pixel_size == pytest.approx((2.0, 2.0))
+
+
+def test_dpi_is_never_a_pixel_size(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(300, 300), resolutionunit="INCH")
+    iio.imwrite(tmp_path / "a.png", GREY, dpi=(300, 300))
+    assert temseg.read(tmp_path / "a.tif").calibration.pixel_size is None
+    assert temseg.read(tmp_path / "a.png").calibration.pixel_size is None
+
+
+def test_thumbnail_is_passed_over(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(np.zeros((12, 10, 3), np.uint8), photometric="rgb")
+        tif.write(GREY)
+    image = temseg.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.data, GREY)
+    assert image.source.series == "series 1"
+
+
+def test_source_names_file_and_content(tmp_path: Path) -> None:
+    iio.imwrite(tmp_path / "grid_07.png", GREY)
+    image = temseg.read(str(tmp_path / "grid_07.png"))
+    assert image.name == "grid_07"
+    assert image.source.content_hash == hashlib.sha256((tmp_path / "grid_07.png").read_bytes()).hexdigest()
+
+
+def _truncated_tiff(path: Path) -> None:
+    tifffile.imwrite(path, GREY)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _truncated_deflate(path: Path) -> None:
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8), compression="zlib")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _truncated_stack(path: Path) -> None:
+    tifffile.imwrite(path, np.stack([GREY] * 3), imagej=True)
+    path.write_bytes(path.read_bytes()[:9000])
+
+
+def _damaged_deflate(path: Path) -> None:
+    tifffile.imwrite(path, GREY, compression="zlib")
+    with tifffile.TiffFile(path) as tif:
+        start = tif.pages[0].dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = bytes(20)
+    path.write_bytes(content)
+
+
+def _jpeg2000(path: Path) -> None:
+    """A TIFF that says it is JPEG 2000 compressed, which needs a codec that is not installed with us."""
+    tifffile.imwrite(path, GREY, compression="zlib")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        offset = tif.pages[0].tags["Compression"].valueoffset
+    content[offset : offset + 2] = struct.pack("<H", 34712)
+    path.write_bytes(content)
+
+
+def _absurd_png(path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+
+
+def _absurd_tiff(path: Path) -> None:
+    tifffile.imwrite(path, np.zeros((16, 16), np.uint8))
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        for name in ("ImageWidth", "ImageLength"):
+            tag = tif.pages[0].tags[name]
+            content[tag.valueoffset : tag.valueoffset + 4] = struct.pack("<I", 2**20)
+            content[tag.offset + 2 : tag.offset + 4] = struct.pack("<H", 4)
+    path.write_bytes(content)
+
+
+def _truncated_png(path: Path) -> None:
+    iio.imwrite(path, np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))
+    path.write_bytes(path.read_bytes()[:400])
+
+
+BAD = {
+    "empty.tif": (lambda path: path.write_bytes(b""), "empty"),
+    "empty.png": (lambda path: path.write_bytes(b""), "empty"),
+    "text.tif": (lambda path: path.write_text("not a picture"), "damaged or not a TIFF"),
+    "text.png": (lambda path: path.write_text("not a picture"), "damaged or not a PNG"),
+    "text.jpg": (lambda path: path.write_text("not a picture"), "damaged or not a JPG"),
+    "header.tif": (lambda path: path.write_bytes(b"II*\0\x08\0\0\0"), "no picture|damaged"),
+    "short.tif": (_truncated_tiff, "truncated"),
+    "deflate.tif": (_truncated_deflate, "truncated|damaged"),
+    "stack.tif": (_truncated_stack, "truncated"),
+    "zeros.tif": (_damaged_deflate, "damaged"),
+    "jpeg2000.tif": (_jpeg2000, "imagecodecs|damaged"),
+    "huge.tif": (_absurd_tiff, "too large|truncated|damaged"),
+    "short.png": (_truncated_png, "damaged"),
+    "huge.png": (_absurd_png, "too many pixels"),
+    "complex.tif": (lambda path: tifffile.imwrite(path, np.ones((8, 8), np.complex64)), "complex64"),
+    "channels.tif": (
+        lambda path: tifffile.imwrite(path, np.zeros((2, 3, 8, 9), np.uint8), imagej=True, metadata={"axes": "TCYX"}),
+        "4 axes",
+    ),
+    "picture.bmp": (lambda path: path.write_bytes(b"BM"), "TIFF, PNG or JPEG"),
+    "noextension": (lambda path: path.write_bytes(b"BM"), "TIFF, PNG or JPEG"),
+    "folder.tif": (lambda path: path.mkdir(), "folder"),
+    "missing.tif": (lambda path: None, "no such file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_one_sentence(tmp_path: Path, name: str) -> None:
+    make, words = BAD[name]
+    make(tmp_path / name)
+    with pytest.raises(temseg.TemsegError, match=words) as caught:
+        temseg.read(tmp_path / name).plane(0)
+    sentence = str(caught.value)
+    assert name in sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+
+
+@pytest.mark.skipif(not (DATA / "microscope_files").is_dir(), reason="the development data (TEMSEG_DATA) is not here")
+def test_real_imagej_files() -> None:
+    image = temseg.read(DATA / "microscope_files" / "imagej.tif")
+    assert image.data.shape == (68, 68)
+    assert image.calibration.pixel_size == pytest.approx((168.675, 168.675), rel=1e-4)
+    stack = temseg.read(DATA / "microscope_files" / "imagej_stack.tif", axes="time")
+    assert stack.data.shape == (2, 68, 68)
+    plain = temseg.read(DATA / "microscope_files" / "FEI-Helios-Ebeam-16bits.tif")
+    assert plain.calibration.pixel_size is None
