@@ -28,10 +28,61 @@ _HOME = {
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 
-__all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
+__all__ = [  # written out for type checkers; a test holds it equal to _HOME
+    "Annotation",
+    "Annotations",
+    "Calibration",
+    "Cancelled",
+    "DraftConfig",
+    "Job",
+    "Measurement",
+    "Micrograph",
+    "Particles",
+    "PredictConfig",
+    "Prediction",
+    "Progress",
+    "Score",
+    "Segmenter",
+    "SimulateConfig",
+    "SizeDistribution",
+    "Source",
+    "SplitConfig",
+    "TemsegError",
+    "TrainConfig",
+    "__version__",
+    "draft",
+    "evaluate",
+    "iter_draft",
+    "iter_predict",
+    "iter_run",
+    "iter_train",
+    "load",
+    "measure",
+    "predict",
+    "read",
+    "run",
+    "simulate",
+    "size_distribution",
+    "split",
+    "train",
+]
 
 if TYPE_CHECKING:
-    from napari_temseg.api import draft, evaluate, iter_draft, iter_predict, iter_train, load, measure, predict, read, simulate, size_distribution, split, train
+    from napari_temseg.api import (
+        draft,
+        evaluate,
+        iter_draft,
+        iter_predict,
+        iter_train,
+        load,
+        measure,
+        predict,
+        read,
+        simulate,
+        size_distribution,
+        split,
+        train,
+    )
     from napari_temseg.engine.annotations import Annotation, Annotations
     from napari_temseg.engine.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
     from napari_temseg.engine.errors import Cancelled, TemsegError

@@ -56,7 +56,7 @@ def iter_train(
 
     import napari_temseg.files.models  # isort: skip  # noqa: F401  (gives Segmenter.save its file format)
 
-    annotations = labels if isinstance(labels, Annotations) else Annotations.collect(images, labels or (), meaning=meaning, class_names=class_names)
+    annotations = labels if isinstance(labels, Annotations) else Annotations.collect(images, () if labels is None else labels, meaning=meaning, class_names=class_names)
     start = None if base is None or base == "none" else _segmenter(base)
     return _iter_train(annotations, base=start, config=config or TrainConfig())
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from skimage.segmentation import relabel_sequential
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph, as_micrograph
@@ -42,7 +43,9 @@ class Annotation:
         if meaning not in MEANINGS:
             raise TemsegError(f"{name}: labels cannot mean “{meaning}”; use one of {', '.join(MEANINGS)}.")
         if values.shape != tuple(micrograph.data.shape):
-            raise TemsegError(f"{name}: labels of shape {values.shape} do not fit the image {tuple(micrograph.data.shape)}; draw them on this image.")
+            raise TemsegError(
+                f"{name}: labels of shape {values.shape} do not fit the image {tuple(micrograph.data.shape)}; draw them on this image."
+            )
         if values.dtype.kind not in "bui":
             raise TemsegError(f"{name}: labels must be whole numbers, not {values.dtype}; save them as an integer image.")
         if values.dtype.kind == "i" and values.size and int(values.min()) < 0:
@@ -95,9 +98,7 @@ class Annotations:
     class_names: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
 
     @classmethod
-    def collect(
-        cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None
-    ) -> Annotations:
+    def collect(cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None) -> Annotations:
         """From images and label arrays, one each; a single image and array may be given bare. Classes without a name get one."""
         if not isinstance(images, (list, tuple)):
             images = [images]
@@ -129,7 +130,8 @@ class Annotations:
         missing = [counts[number].name for number in (BACKGROUND, FIRST_CLASS) if counts[number].pixels == 0]
         if sum(count.pixels > 0 for count in counts.values()) < 2:
             raise TemsegError(
-                f"Only one class is labelled: paint “{missing[0]}” too; if 0 means background in these labels, import them with the meaning “mask”."
+                f"Only one class is labelled: paint “{missing[0]}” too; "
+                "if 0 means background in these labels, import them with the meaning “mask”."
             )
 
 
@@ -145,6 +147,8 @@ def distance_map(instances: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.floa
     `instances` (Y, X) integer, 0 background. The edge of the picture is not an edge of a particle.
     """
     result = np.zeros(instances.shape, np.float32)
+    if int(instances.max(initial=0)) > instances.size:  # numbers far apart: one slot a number would not fit in memory
+        instances = relabel_sequential(instances)[0]
     for number, box in enumerate(ndimage.find_objects(instances), start=1):
         if box is None:
             continue

@@ -22,15 +22,21 @@ class Augmentation:
     noise: float = 0.1
 
 
-def sampling_grid(shape: tuple[int, int], centre: tuple[float, float], size: int, how: Augmentation, rng: np.random.Generator) -> torch.Tensor:
+def sampling_grid(
+    shape: tuple[int, int], centre: tuple[float, float], size: int, how: Augmentation, rng: np.random.Generator, zoom: float = 1.0
+) -> torch.Tensor:
     """Where a crop of `size` px looks in a picture of `shape` (Y, X): (1, size, size, 2) in the coordinates of `grid_sample`.
 
-    Scale is log-uniform in ÷(1 + scaling) … ×(1 + scaling); flips and quarter turns are exact; elastic displacement is a smooth random
-    field (Simard et al. 2003) of 4 × 4 control points. The window is moved inside the picture where it fits.
+    Scale is log-uniform in `zoom` ÷(1 + scaling) … ×(1 + scaling); flips and quarter turns are exact; elastic displacement is a smooth
+    random field (Simard et al. 2003) of 4 × 4 control points. The window is moved inside the picture where it fits.
     """
-    scale = float(np.exp(rng.uniform(-1, 1) * np.log1p(how.scaling)))
+    scale = zoom * float(np.exp(rng.uniform(-1, 1) * np.log1p(how.scaling)))
     half = size / scale / 2
-    middle = [np.clip(c, min(half, n / 2), max(n - half, n / 2)) for c, n in zip(centre, shape, strict=True)]
+    # The window starts on a whole pixel, so that a crop that is neither scaled nor bent is an exact copy, not a blurred one.
+    middle = [
+        round(float(np.clip(c - half, min(0.0, n / 2 - half), max(n - 2 * half, n / 2 - half)))) + half
+        for c, n in zip(centre, shape, strict=True)
+    ]
     steps = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     offset = torch.stack([y, x])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_temseg.engine.trainingset import LABELS, Plane
+from napari_temseg.engine.trainingset import Plane
 
 MANY = 5  # labelled planes from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
@@ -38,7 +39,7 @@ def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
     if parts is None:
         few = "fewer than two separate labelled regions of a class"
         return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
-    return Parts(parts.training, _windows(parts.validation), parts.sentence)
+    return Parts(parts.training, _windows(parts.validation, classes), parts.sentence)
 
 
 def _pixels(planes: list[Plane], number: int) -> int:
@@ -60,7 +61,9 @@ def _whole_planes(planes: list[Plane], share: float, classes: set[int], seed: in
 def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | None:
     training, validation = [], []
     for plane in planes:
-        best = min((_strip(plane, side, width, share) for side in range(4) for width in (0.15, 0.2, 0.25, 0.3, 0.4)), key=lambda found: found[0])
+        best = min(
+            (_strip(plane, side, width, share) for side in range(4) for width in (0.15, 0.2, 0.25, 0.3, 0.4)), key=lambda found: found[0]
+        )
         training.append(plane if not np.isfinite(best[0]) else best[1])
         if np.isfinite(best[0]):
             validation.append(best[2])
@@ -68,7 +71,9 @@ def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | Non
         return None
     held = sum(_pixels(validation, number) for number in classes)
     part = held / (held + sum(_pixels(training, number) for number in classes))
-    return Parts(training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}")
+    return Parts(
+        training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
+    )
 
 
 def _count(n: int, noun: str) -> str:
@@ -116,16 +121,22 @@ def _cut_strokes(labels: npt.NDArray[np.float32], judged: npt.NDArray[np.bool_])
     return result
 
 
-def _windows(held: list[Plane]) -> list[Plane]:
-    """Windows of at most WINDOW² with labels in them, evenly thinned to BUDGET."""
+def _windows(held: list[Plane], classes: set[int]) -> list[Plane]:
+    """Windows of at most WINDOW² with labels in them, evenly thinned to about BUDGET, with every class in at least one."""
     windows = []
     for plane in held:
-        height, width = plane.labels.shape
-        for y in range(0, height, WINDOW):
-            for x in range(0, width, WINDOW):
-                window = plane.cut(slice(y, y + WINDOW), slice(x, x + WINDOW))
-                if window.exact[LABELS].any():
-                    windows.append(window)
+        rows, columns = (_even(length) for length in plane.labels.shape)
+        found = (plane.cut(y, x) for y in rows for x in columns)
+        windows += [window for window in found if window.labels.any()]
     wanted = max(1, BUDGET // max(window.labels.size for window in windows))
     step = max(1.0, len(windows) / wanted)
-    return [windows[int(index * step)] for index in range(min(len(windows), wanted))]
+    chosen = [windows[int(index * step)] for index in range(min(len(windows), wanted))]
+    missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
+    richest = [int(np.argmax([_pixels([window], number) for window in windows])) for number in missing]
+    return chosen + [windows[index] for index in richest]
+
+
+def _even(length: int) -> list[slice]:
+    """Equal parts of at most WINDOW: a narrow remainder would be judged without its surroundings."""
+    edges = np.linspace(0, length, -(-length // WINDOW) + 1).round().astype(int).tolist()
+    return [slice(start, stop) for start, stop in pairwise(edges)]

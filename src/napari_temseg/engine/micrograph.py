@@ -14,7 +14,19 @@ import numpy.typing as npt
 from napari_temseg.engine.errors import TemsegError
 
 AXES = {"YX": "one micrograph", "NYX": "fields of one sample", "TYX": "time", "ZYX": "depth of one specimen"}
-_NANOMETRES = {"pm": 1e-3, "Å": 0.1, "A": 0.1, "angstrom": 0.1, "nm": 1.0, "µm": 1e3, "μm": 1e3, "um": 1e3, "micron": 1e3, "mm": 1e6, "m": 1e9}
+_NANOMETRES = {
+    "pm": 1e-3,
+    "Å": 0.1,
+    "A": 0.1,
+    "angstrom": 0.1,
+    "nm": 1.0,
+    "µm": 1e3,
+    "μm": 1e3,
+    "um": 1e3,
+    "micron": 1e3,
+    "mm": 1e6,
+    "m": 1e9,
+}
 
 
 def to_nanometres(value: float, unit: str) -> float:
@@ -81,11 +93,11 @@ class Calibration:
             return cls()
         match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s/]+)\s*(?:/\s*px)?\s*", text)
         if not match:
-            raise TemsegError(f"“{text}” is not a pixel size: write a number and a unit, such as \"0.21 nm\".")
+            raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".')
         try:
             value = float(match[1])
         except ValueError as error:
-            raise TemsegError(f"“{text}” is not a pixel size: write a number and a unit, such as \"0.21 nm\".") from error
+            raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".') from error
         size = to_nanometres(value, match[2])
         return cls((size, size), "typed")
 
@@ -116,7 +128,9 @@ class Micrograph:
     sample: str = ""
 
     def __post_init__(self) -> None:
-        data = self.data if hasattr(self.data, "ndim") and hasattr(self.data, "dtype") else np.asarray(self.data)
+        data = (
+            self.data if hasattr(self.data, "ndim") and isinstance(getattr(self.data, "dtype", None), np.dtype) else np.asarray(self.data)
+        )
         object.__setattr__(self, "data", data)
         name = self.source.path or "the image"
         if data.dtype.kind not in "buif":
@@ -132,8 +146,12 @@ class Micrograph:
             raise TemsegError(f"{name}: axes “{self.axes}” do not fit an array of shape {tuple(data.shape)}; use one of {', '.join(AXES)}.")
         if 0 in data.shape:
             raise TemsegError(f"{name}: the image is empty (shape {tuple(data.shape)}).")
-        if self.valid is not None and self.valid.shape != data.shape[-2:]:
-            raise TemsegError(f"{name}: the valid area has shape {self.valid.shape}, the image {tuple(data.shape[-2:])}; they must agree.")
+        if self.valid is not None:
+            # A 0/1 or 0/255 mask would otherwise index instead of selecting.
+            valid = np.asarray(self.valid) != 0
+            if valid.shape != tuple(data.shape[-2:]):
+                raise TemsegError(f"{name}: the valid area has shape {valid.shape}, the image {tuple(data.shape[-2:])}; they must agree.")
+            object.__setattr__(self, "valid", valid)
 
     @property
     def name(self) -> str:
@@ -187,7 +205,7 @@ def as_micrograph(image: Any, axes: str = "") -> Micrograph:
         return image
     if isinstance(image, (str, bytes)):
         raise TemsegError(f"“{image!s}” is a path, not an image: read it first with temseg.read.")
-    array = image if hasattr(image, "ndim") and hasattr(image, "dtype") else np.asarray(image)
+    array = image if hasattr(image, "ndim") and isinstance(getattr(image, "dtype", None), np.dtype) else np.asarray(image)
     if not axes and array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[0] > 4:
         array = grey(np.asarray(array))
     return Micrograph(array, axes)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -26,6 +27,10 @@ ALIASES = {
     "efficientnet_b0": "efficientnet-b0",
 }
 DEFAULT_DECODER = (128, 64, 32, 16, 16)
+# What the library raises for a network it cannot build or weights it cannot fetch; the hub client's base is its HTTP library's error.
+_BUILD_ERRORS = cast(
+    tuple[type[Exception], ...], (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError, *HfHubHTTPError.__bases__)
+)
 
 
 @dataclass(frozen=True)
@@ -57,36 +62,36 @@ def encoder_names() -> list[str]:
 def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.Module:
     """A U-Net of one input channel; `encoder_weights`: None (random), "imagenet" (the library's download) or a .safetensors file.
 
-    A file holds the encoder's tensors in the library's layout, for one or three input channels; those for three are summed.
+    A file holds the encoder's tensors in the library's layout, for one or three input channels (those for three are summed, as the
+    library does), or those of a whole U-Net, of which the encoder's are taken; a `.temseg` file is one.
     """
     import segmentation_models_pytorch as smp
 
     name = ALIASES.get(spec.encoder, spec.encoder)
     _check_encoder(name, spec.encoder)
-    from_file = encoder_weights is not None and encoder_weights != "imagenet"
-    tensors = _read_encoder_file(Path(cast(str, encoder_weights))) if from_file else {}
-    channels = _input_channels(tensors) if from_file else 1
     weights: Any = None
     if encoder_weights == "imagenet":
         weights = True if name.startswith("tu-") else "imagenet"
     try:
-        network = smp.Unet(name, encoder_weights=weights, in_channels=channels, classes=spec.n_outputs, decoder_channels=spec.decoder_channels)
-    except (KeyError, ValueError, TypeError) as error:
+        network = smp.Unet(name, encoder_weights=weights, in_channels=1, classes=spec.n_outputs, decoder_channels=spec.decoder_channels)
+    except _BUILD_ERRORS as error:
         if weights is not None:
             raise _no_download(spec.encoder, error) from error
         raise TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.") from error
-    except Exception as error:  # noqa: BLE001  the hub client raises errors of several libraries; all mean: no weights
-        if weights is None:
-            raise
-        raise _no_download(spec.encoder, error) from error
-    if from_file:
-        try:
-            network.encoder.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise TemsegError(f"{encoder_weights}: its tensors are not those of encoder {spec.encoder}; name the encoder they were made for.") from error
-        if channels != 1:
-            network.encoder.set_in_channels(1, pretrained=True)
+    if encoder_weights is not None and encoder_weights != "imagenet":
+        _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
     return cast(nn.Module, network)
+
+
+def _load_encoder(encoder: nn.Module, path: Path, name: str) -> None:
+    tensors, expected = _read_encoder_file(path), encoder.state_dict()
+    for key, tensor in tensors.items():
+        if key in expected and tensor.ndim == 4 and tensor.shape[1] == 3 and expected[key].shape[1] == 1:
+            tensors[key] = tensor.sum(1, keepdim=True)
+    try:
+        encoder.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise TemsegError(f"{path}: its tensors are not those of encoder {name}; name the encoder they were made for.") from error
 
 
 def _check_encoder(name: str, asked: str) -> None:
@@ -95,13 +100,17 @@ def _check_encoder(name: str, asked: str) -> None:
 
     known = name in smp.encoders.get_encoder_names() or (name.startswith("tu-") and timm.is_model(name[3:].split(".")[0]))
     if not known:
-        raise TemsegError(f"There is no encoder “{asked}”; use mobilenet_v2, mobilenet_v3, efficientnet-b0 or another that segmentation-models-pytorch lists.")
+        raise TemsegError(
+            f"There is no encoder “{asked}”; use mobilenet_v2, mobilenet_v3, efficientnet-b0 "
+            "or another that segmentation-models-pytorch lists."
+        )
 
 
 def _no_download(encoder: str, error: Exception) -> TemsegError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
     return TemsegError(
-        f"ImageNet weights for {encoder} could not be downloaded ({reason}); offline, start from the shipped model (base “particles”) or name a .safetensors file."
+        f"ImageNet weights for {encoder} could not be downloaded ({reason}); "
+        "offline, start from the shipped model (base “particles”) or name a .safetensors file."
     )
 
 
@@ -109,14 +118,14 @@ def _read_encoder_file(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise TemsegError(f"{path}: there is no such file of encoder weights; give “imagenet”, a .safetensors file, or nothing.")
     try:
-        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
+        tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError, ValueError) as error:
         raise TemsegError(f"{path}: not a readable safetensors file ({error}); save the encoder's state dict with safetensors.") from error
-
-
-def _input_channels(tensors: dict[str, torch.Tensor]) -> int:
-    first = next((tensor for tensor in tensors.values() if tensor.ndim == 4), None)
-    return 3 if first is None else int(first.shape[1])
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise TemsegError(f"{path}: these weights hold numbers that are not finite; use another copy of the file.")
+    return {
+        name.removeprefix("encoder."): tensor for name, tensor in tensors.items() if not name.startswith(("decoder.", "segmentation_head."))
+    }
 
 
 def freeze_encoder(network: nn.Module, frozen: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,10 @@ STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that
 
 
 def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig) -> Job[Prediction]:
-    """The job that predicts; yields `Progress` after every tile. Finishing early is cancelling: half a prediction is none."""
+    """The job that predicts; yields `Progress` after every tile. There is no finishing early: half a prediction is none."""
 
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
-        runner = _Runner(model, config)
+        runner = Runner(model, config)
         n, (height, width) = micrograph.n_planes, micrograph.frame
         channels = model.spec.n_classes
         probability = np.empty((n, channels, height, width), np.float16)
@@ -40,7 +40,12 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
                 except StopIteration as stop:
                     raw = stop.value
                     break
-                yield Progress("predict", (index + share) / n, f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}", control.elapsed)
+                yield Progress(
+                    "predict",
+                    (index + share) / n,
+                    f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}",
+                    control.elapsed,
+                )
             probability[index] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
             for offset, name in enumerate(model.spec.auxiliary):
                 auxiliary[name][index] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
@@ -71,7 +76,7 @@ def assemble(
     )
 
 
-class _Runner:
+class Runner:
     """A network made ready once for many planes; halves its tile when memory does not suffice."""
 
     def __init__(self, model: Segmenter, config: PredictConfig) -> None:
@@ -81,7 +86,7 @@ class _Runner:
         if not all(0.05 <= scale <= 8 for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
-        self.overlap = min(config.overlap // STRIDE * STRIDE, self.tile - STRIDE)
+        self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
 
     def plane(self, image: npt.NDArray[np.float32]) -> Generator[float, None, torch.Tensor]:
         """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done."""
@@ -117,7 +122,9 @@ class _Runner:
                 return blended[..., :height, :width]
             except torch.OutOfMemoryError as error:
                 if self.tile <= 256:
-                    raise TemsegError(f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu.") from error
+                    raise TemsegError(
+                        f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu."
+                    ) from error
                 self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
                 self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
                 torch.cuda.empty_cache()
@@ -125,13 +132,13 @@ class _Runner:
     def _blend(self, padded: torch.Tensor) -> Generator[float, None, torch.Tensor]:
         rows, columns = (starts(n, self.tile, self.overlap) for n in padded.shape[-2:])
         if len(rows) == len(columns) == 1:
-            raw = self._run(padded)
+            raw = self.run(padded)
             yield 1.0
             return raw
         total = weight = None
         for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
             here = (..., slice(y, y + self.tile), slice(x, x + self.tile))
-            raw = self._run(padded[here])
+            raw = self.run(padded[here])
             ramp = _ramp(raw.shape[-2], self.overlap)[:, None] * _ramp(raw.shape[-1], self.overlap)[None]
             if total is None or weight is None:
                 total = torch.zeros(1, raw.shape[1], *padded.shape[-2:])
@@ -143,11 +150,22 @@ class _Runner:
             raise TemsegError("The image has no pixels.")
         return total / weight
 
-    @torch.inference_mode()
-    def _run(self, tile: torch.Tensor) -> torch.Tensor:
+    @torch.no_grad()
+    def run(self, tile: torch.Tensor) -> torch.Tensor:
+        """Raw output (1, C, Y, X) float32 on the CPU of one normalised tile (1, 1, Y, X), sides multiples of the stride."""
         ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
         raw: torch.Tensor = self.network(ready).float().cpu()
         return raw
+
+
+def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...]) -> torch.Tensor:
+    """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, averaged over the scales; `run` is the network."""
+    size = (image.shape[-2], image.shape[-1])
+    found = []
+    for scale in scales:
+        scaled = resize(image, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+        found.append(resize(run(_pad(scaled))[..., : scaled.shape[-2], : scaled.shape[-1]], size))
+    return torch.stack(found).mean(dim=0)
 
 
 def resize(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -62,14 +62,16 @@ class Job(Generic[T]):
         return self
 
     def __next__(self) -> Progress:
-        if self.control.cancelling:
+        if self.control.cancelling and not self._done:
             self._generator.close()
             raise StopIteration
         try:
             return next(self._generator)
         except StopIteration as stop:
-            self._done = True
-            self._result = stop.value
+            # An ended generator, asked again, has nothing to say; and what ends after a cancel is discarded.
+            if not self._done and not self.control.cancelling:
+                self._done = True
+                self._result = stop.value
             raise
 
     def finish(self) -> None:

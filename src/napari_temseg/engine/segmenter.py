@@ -25,12 +25,14 @@ writer: Callable[[Segmenter, Path], None] | None = None
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Input = (image clipped to two percentiles − mean) / SD over the valid pixels of a plane, so that hot pixels and bars do not set it."""
+    """Input = (image clipped to two percentiles − mean) / SD of the valid pixels of a plane, so that hot pixels and bars do not set it."""
 
     low: float = 0.1
     high: float = 99.9
 
-    def apply(self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image") -> npt.NDArray[np.float32]:
+    def apply(
+        self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image"
+    ) -> npt.NDArray[np.float32]:
         """Normalise a plane (Y, X) of any real type to float32; what is not finite becomes the mean (0).
 
         A constant plane gives zeros. `TemsegError` when no pixel is finite and valid.
@@ -44,10 +46,12 @@ class Normalisation:
         values = image[seen]
         # Percentiles of a sample: of 16 million pixels every 16th says as much.
         low, high = np.percentile(values[:: max(1, values.size // 1_000_000)], [self.low, self.high])
-        values = np.clip(values, low, high)
+        # In units of the largest value: whatever the picture's unit (pA, counts), squares neither overflow nor vanish.
+        unit = float(max(abs(low), abs(high))) or 1.0
+        values = np.clip(values, low, high) / unit
         mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-        with np.errstate(invalid="ignore", over="ignore"):
-            result = (np.clip(image, low, high) - mean) / (sd if sd > 1e-12 * max(1.0, abs(mean)) else 1.0)
+        with np.errstate(invalid="ignore"):
+            result = (np.clip(image, low, high) / unit - mean) / (sd if sd > 1e-9 else 1.0)
         normalised: npt.NDArray[np.float32] = np.where(np.isfinite(image), result, 0.0).astype(np.float32)
         return normalised
 
@@ -56,7 +60,9 @@ class Normalisation:
 class AsItIs(Normalisation):
     """For planes that are normalised already."""
 
-    def apply(self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image") -> npt.NDArray[np.float32]:
+    def apply(
+        self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image"
+    ) -> npt.NDArray[np.float32]:
         """The plane as float32."""
         return np.asarray(plane, np.float32)
 
@@ -75,7 +81,9 @@ class Segmenter:
 
     def __post_init__(self) -> None:
         if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
-            raise TemsegError(f"Model {self.name}: class numbers {sorted(self.classes)} must run from 1 (background) to {self.spec.n_classes}.")
+            raise TemsegError(
+                f"Model {self.name}: class numbers {sorted(self.classes)} must run from 1 (background) to {self.spec.n_classes}."
+            )
         self.network.eval()
 
     @classmethod
@@ -124,10 +132,12 @@ class Segmenter:
         built.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
         classes = {int(number): str(name) for number, name in metadata["classes"].items()}
         norm = Normalisation(float(metadata["normalisation"]["low"]), float(metadata["normalisation"]["high"]))
+        if not 0 <= norm.low < norm.high <= 100:
+            raise ValueError("its normalisation percentiles are out of range")
         return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), list(metadata.get("history", [])))
 
     def content_hash(self) -> str:
-        """SHA-256 over the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
+        """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
         bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name")}
         digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
         for name, tensor in sorted(self.tensors().items()):

@@ -20,7 +20,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.holdout import Parts, hold_out
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import NetworkSpec, class_logits, extend_head, forward, freeze_encoder, set_mode
-from napari_temseg.engine.prediction import iter_predict
+from napari_temseg.engine.prediction import fused, iter_predict
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import FIRST_CLASS
 from napari_temseg.engine.segmenter import AsItIs, Segmenter
@@ -39,7 +39,7 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
         yield Progress("prepare", 0.0, "making the labels ready", control.elapsed)
-        session = _Session(annotations, base, config)
+        session = Session(annotations, base, config)
         yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed)
         return (yield from session.run(control))
 
@@ -47,7 +47,7 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
 
 
 @dataclass
-class _Figures:
+class Figures:
     """Loss, pixel accuracy and foreground IoU, pooled over batches."""
 
     loss: list[float] = field(default_factory=list)
@@ -68,7 +68,7 @@ class _Figures:
         return {f"{part}_{name}": value for name, value in figures.items()}
 
 
-class _Session:
+class Session:
     """Everything one training needs, made once."""
 
     def __init__(self, annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> None:
@@ -83,7 +83,7 @@ class _Session:
         self.start_classes = base.spec.n_classes if base else 0
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
-        self.crops = Crops(self.parts.training, config.crop, how, config.seed)
+        self.crops = Crops(self.parts.training, config.crop, how, config.seed, self.model.scales)
         self.network = self.model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # A random encoder holds nothing worth freezing.
         self.pretrained = not self.fresh or config.encoder_weights is not None
@@ -95,10 +95,10 @@ class _Session:
     def run(self, control: Control) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
         config, validated = self.config, bool(self.parts.validation)
-        limit = config.max_steps if validated or self.fresh or config.validation == 0 else min(config.max_steps, FIXED_STEPS)
+        limit = self._limit(validated)
         self._freeze(self.frozen)
-        optimiser = self._optimiser()
-        figures, started, step, waited = _Figures(), control.elapsed, 0, 0
+        optimiser = self.optimiser()
+        figures, started, step, waited = Figures(), control.elapsed, 0, 0
         best, best_step, best_score = self._keep(), 0, (-1.0, -math.inf)
         if validated:
             self._record(step, figures)
@@ -109,10 +109,10 @@ class _Session:
                 break
             if config.unfreeze and self.frozen and share >= 0.5:
                 self._freeze(False)
-                optimiser = self._optimiser()
+                optimiser = self.optimiser()
             rate = self._peak() * min(1.0, (step + 1) / 5) * 0.5 * (1 + math.cos(math.pi * share))
             try:
-                self._step(optimiser, rate, figures)
+                self.step(optimiser, rate, figures)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 yield Progress("train", share, self._halve(error, optimiser), control.elapsed)
                 continue
@@ -122,18 +122,27 @@ class _Session:
                 waited += 1
                 if self._score() > best_score:
                     best, best_step, best_score, waited = self._keep(), step, self._score(), 0
-                figures = _Figures()
+                figures = Figures()
             yield Progress("train", min(1.0, share), self._message(step, best_step), control.elapsed, self._metrics(step, figures))
         if not validated:
             self._record(step, figures)
             best, best_step = self._keep(), step
         return self._finish(best, best_step, step, control.elapsed - started)
 
-    def _step(self, optimiser: torch.optim.Optimizer, rate: float, figures: _Figures) -> None:
+    def _limit(self, validated: bool) -> int:
+        """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
+        limit = self.config.max_steps
+        if self.config.epochs is not None:
+            pixels = sum(plane.labels.size for plane in self.parts.training)
+            limit = min(limit, self.config.epochs * max(1, math.ceil(pixels / (self.config.batch * self.config.crop**2))))
+        trusted = validated or self.fresh or self.config.validation == 0
+        return limit if trusted else min(limit, FIXED_STEPS)
+
+    def step(self, optimiser: torch.optim.Optimizer, rate: float, figures: Figures) -> None:
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = self.crops.draw(self.batch)
-        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.frozen and self.fresh)
+        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.pretrained)
         with self.device.autocast():
             raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
         raw = raw.float()
@@ -158,20 +167,19 @@ class _Session:
 
     @torch.no_grad()
     def _judge(self) -> dict[str, float]:
-        """Loss, accuracy and IoU on the validation windows, as they are."""
+        """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
         set_mode(self.network, train_decoder=False, train_encoder=False)
-        figures = _Figures()
+        figures = Figures()
         for window in self.parts.validation:
-            pad = [(0, 0), *((0, -n % 32) for n in window.labels.shape)]
-            image = torch.from_numpy(np.pad(window.smooth[:1], pad, mode="symmetric"))[None]
-            labels = torch.from_numpy(np.pad(window.exact[:1], pad))[0][None].long().to(self.device.torch)
+            image = torch.from_numpy(window.smooth[:1])[None]
+            labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
             with self.device.autocast():
-                raw = self.network(_to(image, self.device)).float()
+                raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
             logits = class_logits(raw, self.model.spec.n_classes)
             figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
         return figures.result("validation")
 
-    def _record(self, step: int, figures: _Figures) -> None:
+    def _record(self, step: int, figures: Figures) -> None:
         judged = self._judge() if self.parts.validation else {}
         self.curve.append({"step": float(step), **figures.result("train"), **judged})
 
@@ -180,7 +188,7 @@ class _Session:
         newest = self.curve[-1]
         return round(newest["validation_iou"], 4), -newest["validation_loss"]
 
-    def _metrics(self, step: int, figures: _Figures) -> dict[str, float]:
+    def _metrics(self, step: int, figures: Figures) -> dict[str, float]:
         return {**(self.curve[-1] if self.curve else figures.result("train")), "now": float(step)}
 
     def _message(self, step: int, best_step: int) -> str:
@@ -193,7 +201,7 @@ class _Session:
     def _peak(self) -> float:
         return self.config.learning_rate or 2e-3
 
-    def _optimiser(self) -> torch.optim.AdamW:
+    def optimiser(self) -> torch.optim.AdamW:
         encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
         others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
         groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]

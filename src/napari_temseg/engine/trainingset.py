@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from napari_temseg.engine.annotations import Annotations, distance_map
@@ -29,7 +30,8 @@ class Plane:
     @property
     def labels(self) -> npt.NDArray[np.float32]:
         """Labels (Y, X)."""
-        return self.exact[LABELS]
+        labels: npt.NDArray[np.float32] = self.exact[LABELS]
+        return labels
 
     def cut(self, y: slice, x: slice) -> Plane:
         """A copy of a window, so that nothing outside it can be seen."""
@@ -77,12 +79,17 @@ def complete_objects(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 
 class Crops:
-    """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it."""
+    """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it.
 
-    def __init__(self, planes: list[Plane], size: int, how: Augmentation, seed: int) -> None:
-        self.size, self.how = size, how
+    Each crop is seen at one of `scales`, those the model will be used at: what is learnt at one scale alone spoils the others.
+    """
+
+    def __init__(self, planes: list[Plane], size: int, how: Augmentation, seed: int, scales: tuple[float, ...] = (1.0,)) -> None:
+        self.size, self.how, self.turn = size, how, 0
         self.rng = np.random.default_rng(seed)
-        self.tensors = [(torch.from_numpy(plane.smooth), torch.from_numpy(plane.exact)) for plane in planes]
+        self.scales = scales
+        self.smooth = [[_at_scale(plane.smooth, scale) for scale in scales] for plane in planes]
+        self.exact = [torch.from_numpy(plane.exact) for plane in planes]
         self.shapes = [plane.labels.shape for plane in planes]
         numbers = sorted({int(n) for plane in planes for n in np.unique(plane.labels) if n > 0})
         self.places = [[np.flatnonzero(plane.labels == number) for plane in planes] for number in numbers]
@@ -90,18 +97,30 @@ class Crops:
     def draw(self, count: int) -> Batch:
         """A batch of `count` crops."""
         pairs = [self._one(index) for index in range(count)]
+        self.turn += count
         smooth, exact = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
         start = smooth[:, START:] if smooth.shape[1] > START else None
         images = vary_intensity(smooth[:, IMAGE : IMAGE + 1], self.how, self.rng)
         return Batch(images, exact[:, LABELS].long(), smooth[:, DISTANCE : DISTANCE + 1], exact[:, KNOWN : KNOWN + 1], start)
 
     def _one(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        places = self.places[(index + int(self.rng.integers(len(self.places)))) % len(self.places)]
+        places = self.places[(self.turn + index) % len(self.places)]
         # Planes count by how much of the class they hold, softened so that one dense mask does not drown ten strokes.
         weight = np.sqrt([len(p) for p in places])
         plane = int(self.rng.choice(len(places), p=weight / weight.sum()))
         y, x = divmod(int(self.rng.choice(places[plane])), self.shapes[plane][1])
         spread = self.size / 4
         centre = (y + float(self.rng.uniform(-spread, spread)), x + float(self.rng.uniform(-spread, spread)))
-        grid = sampling_grid((self.shapes[plane][0], self.shapes[plane][1]), centre, self.size, self.how, self.rng)
-        return resample(grid, *self.tensors[plane])
+        level = int(self.rng.integers(len(self.scales)))
+        shape = (self.shapes[plane][0], self.shapes[plane][1])
+        grid = sampling_grid(shape, centre, self.size, self.how, self.rng, self.scales[level])
+        return resample(grid, self.smooth[plane][level], self.exact[plane])
+
+
+def _at_scale(maps: npt.NDArray[np.float32], scale: float) -> torch.Tensor:
+    """The maps as the predictor sees them at this scale: reduced with antialiasing, which sampling a crop alone would not do."""
+    whole = torch.from_numpy(maps)
+    if scale >= 1:
+        return whole
+    size = [max(1, round(n * scale)) for n in maps.shape[-2:]]
+    return F.interpolate(whole[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]

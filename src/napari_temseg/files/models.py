@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from napari_temseg.engine import segmenter as _segmenter
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.files.atomic import replacing
 
 FORMAT = 1
 _LARGEST = 1 << 30
@@ -31,21 +31,23 @@ def shipped() -> dict[str, Path]:
 def load(model: str | Path) -> Segmenter:
     """Load a shipped model by name, or a `.temseg` file; `TemsegError` says what is wrong with one that cannot be used."""
     path = shipped().get(str(model), Path(model))
-    if path.is_dir() or not path.exists():
-        kind = "a folder" if path.is_dir() else "no such file or shipped model"
+    if not os.path.isfile(path):  # pathlib's own raises for a name that is too long
+        kind = "a folder" if os.path.isdir(path) else "no such file or shipped model"
         raise TemsegError(f"{model}: {kind}; give a .temseg file or one of {', '.join(shipped()) or 'the shipped models (none here)'}.")
     if path.stat().st_size > _LARGEST:
         raise TemsegError(f"{path}: larger than 1 GiB, so it is no model of ours; choose a .temseg file.")
     metadata, tensors = _open(path)
     if metadata["format"] > FORMAT:
-        raise TemsegError(f"{path}: written by a newer version (format {metadata['format']}, this one reads {FORMAT}); update napari-temseg.")
+        raise TemsegError(
+            f"{path}: written by a newer version (format {metadata['format']}, this one reads {FORMAT}); update napari-temseg."
+        )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise TemsegError(f"{path}: tensor {name} holds numbers that are not finite; train the model again or use another copy.")
     try:
         return Segmenter.from_parts(metadata, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else _line(error)
         raise TemsegError(f"{path}: not a usable model ({what}); use another copy of the file.") from error
 
 
@@ -55,31 +57,34 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise TemsegError(f"{path}: not a .temseg file, or cut short ({str(error).splitlines()[0]}); use another copy of the file.") from error
+        raise TemsegError(f"{path}: not a .temseg file, or cut short ({_line(error)}); use another copy of the file.") from error
     try:
         metadata = json.loads(header["temseg"])
         metadata["format"] = int(metadata["format"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TemsegError(f"{path}: a safetensors file without a model description; choose a .temseg file.") from error
     return metadata, tensors
 
 
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
-    """Write a model, whole or not at all; `half` stores float16, half the size."""
-    tensors = {name: tensor.half() if half and tensor.is_floating_point() else tensor for name, tensor in model.tensors().items()}
+    """Write a model, whole or not at all; `half` stores float16, half the size, where the numbers fit."""
+    tensors = {name: _halved(tensor) if half else tensor for name, tensor in model.tensors().items()}
     header = {"temseg": json.dumps(_finite({**model.metadata(), "format": FORMAT}), allow_nan=False)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        os.close(handle)
-        try:
+        with replacing(path) as temporary:
             save_file(tensors, temporary, metadata=header)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise TemsegError(f"{path}: the model could not be written ({error}); choose a folder you may write to, with room for it.") from error
+    except SafetensorError as error:
+        raise TemsegError(f"{path}: cannot be written ({_line(error)}); choose a folder you may write to, with space left.") from error
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    halved = tensor.half() if tensor.is_floating_point() else tensor
+    # Running variances can exceed what float16 holds.
+    return halved if bool(torch.isfinite(halved).all()) else tensor
 
 
 def _finite(value: Any) -> Any:

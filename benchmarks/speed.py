@@ -1,0 +1,148 @@
+"""How fast a training step and a 512² tile are, as ratios to the tutorial way in the same run.
+
+    python benchmarks/speed.py [--rounds N]
+
+The tutorial way: `segmentation_models_pytorch.Unet("mobilenet_v2")` as it comes, eager, float32, channels first, everything trained.
+Ours, at the same crops: the step of `napari_temseg.train` as it ships, drawing and augmenting the crops and holding on to the
+starting model included; the tile as `napari_temseg.predict` runs it. The two take turns, so that a drifting machine shifts both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+import torch.nn.functional as F
+
+import napari_temseg as temseg
+from napari_temseg.engine.annotations import Annotations
+from napari_temseg.engine.config import PredictConfig
+from napari_temseg.engine.network import forward
+from napari_temseg.engine.prediction import Runner
+from napari_temseg.engine.training import Figures, Session
+
+CROPS, SIZE, TILE = 8, 256, 512
+
+
+def tutorial(width: tuple[int, ...]) -> torch.nn.Module:
+    """A U-Net as the tutorial makes it."""
+    return smp.Unet("mobilenet_v2", encoder_weights=None, in_channels=1, classes=1, decoder_channels=width)
+
+
+def tutorial_step(network: torch.nn.Module) -> Callable[[], None]:
+    """One step of a plain loop on ready-made crops."""
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
+    images, masks = torch.randn(CROPS, 1, SIZE, SIZE), (torch.rand(CROPS, 1, SIZE, SIZE) > 0.5).float()
+
+    def step() -> None:
+        network.train()
+        loss = F.binary_cross_entropy_with_logits(network(images), masks)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def our_step(hold: float) -> Callable[[], None]:
+    """One step of ours on a simulated micrograph with a few strokes."""
+    drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
+    labels = np.zeros_like(drawn.classes)
+    labels[::16] = drawn.classes[::16]
+    config = temseg.TrainConfig(batch=CROPS, crop=SIZE, hold=hold)
+    session = Session(Annotations.collect(drawn.micrograph, labels), temseg.load("particles"), config)
+    optimiser = session.optimiser()
+    return lambda: session.step(optimiser, 1e-4, Figures())
+
+
+def network_only() -> Callable[[], None]:
+    """Forward, backward and update of ours on ready-made crops: what the published figure of 5.7 × counts."""
+    drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
+    session = Session(Annotations.collect(drawn.micrograph, drawn.classes), temseg.load("particles"), temseg.TrainConfig(hold=0.0))
+    optimiser = session.optimiser()
+    images = torch.randn(CROPS, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    masks = (torch.rand(CROPS, 1, SIZE, SIZE) > 0.5).float()
+
+    def step() -> None:
+        with session.device.autocast():
+            raw = forward(session.network, images, frozen=True)
+        loss = F.binary_cross_entropy_with_logits(raw[:, :1].float(), masks)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def tutorial_tile(network: torch.nn.Module) -> Callable[[], None]:
+    """A tile as the tutorial predicts it."""
+    network.eval()
+    image = torch.randn(1, 1, TILE, TILE)
+
+    def run() -> None:
+        with torch.no_grad():
+            network(image)
+
+    return run
+
+
+def our_tile() -> Callable[[], None]:
+    """A tile as the predictor runs it, conversion to and from its precision included."""
+    runner = Runner(temseg.load("particles"), PredictConfig(scales=(1.0,)))
+    image = torch.randn(1, 1, TILE, TILE)
+    return lambda: void(runner.run(image))
+
+
+def void(_: object) -> None:
+    """Forget a result."""
+
+
+def compare(peers: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, taking turns, after two rounds of warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in peers}
+    for turn in range(rounds + 2):
+        for name, run in peers.items():
+            start = time.perf_counter()
+            run()
+            if turn >= 2:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def report(title: str, seconds: dict[str, float]) -> None:
+    """A table with ratios to the first row."""
+    first = next(iter(seconds.values()))
+    print(f"\n{title}\n| | ms | × |\n|---|---|---|")
+    for name, value in seconds.items():
+        print(f"| {name} | {value * 1e3:.0f} | {first / value:.1f} |")
+
+
+def main() -> None:
+    """Measure both and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    args = parser.parse_args()
+    default, ours = (256, 128, 64, 32, 16), (128, 64, 32, 16, 16)
+    steps = {
+        "tutorial: default U-Net, eager float32, all trained": tutorial_step(tutorial(default)),
+        "tutorial, our decoder width": tutorial_step(tutorial(ours)),
+        "ours, network alone": network_only(),
+        "ours, whole step without holding": our_step(0.0),
+        "ours, whole step as it ships": our_step(1.0),
+    }
+    report(f"training step, {CROPS} crops of {SIZE}²", compare(steps, args.rounds))
+    tiles = {
+        "tutorial: default U-Net, eager float32": tutorial_tile(tutorial(default)),
+        "tutorial, our decoder width": tutorial_tile(tutorial(ours)),
+        "ours": our_tile(),
+    }
+    report(f"prediction, one tile of {TILE}²", compare(tiles, args.rounds))
+
+
+if __name__ == "__main__":
+    main()

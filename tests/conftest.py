@@ -1,0 +1,57 @@
+"""Shared fixtures: one thread, a shipped and a small untrained model, and a picture whose particles are known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import napari_temseg as temseg
+from napari_temseg.engine.network import NetworkSpec
+
+SMALL_DECODER = (32, 16, 16, 8, 8)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real micrographs; tests that need it are skipped where it is not."""
+    folder = Path(os.environ.get("TEMSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no example data: set TEMSEG_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def particles() -> temseg.Segmenter:
+    """The model that ships. Nobody may change it."""
+    return temseg.load("particles")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> temseg.Segmenter:
+    """An untrained U-Net with a narrow decoder. Nobody may change it."""
+    spec = NetworkSpec(decoder_channels=SMALL_DECODER, auxiliary=("distance",))
+    return temseg.Segmenter.new(spec, {1: "background", 2: "particle"}, seed=1)
+
+
+@pytest.fixture(scope="session")
+def discs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Makes (image float32, instances int32) of dark discs on a grid over a noisy bright ground."""
+
+    def make(height: int = 128, width: int = 128, pitch: int = 32, radius: float = 9.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        y, x = np.mgrid[:height, :width]
+        inside = np.hypot(y % pitch - pitch / 2 + 0.5, x % pitch - pitch / 2 + 0.5) < radius
+        instances = np.where(inside, y // pitch * (width // pitch + 1) + x // pitch + 1, 0).astype(np.int32)
+        noise = np.random.default_rng(seed).normal(0, 0.1, (height, width))
+        return (1 - 0.6 * inside + noise).astype(np.float32), instances
+
+    return make

@@ -1,0 +1,26 @@
+"""A model whose findings are known beforehand: whatever is brighter than the mean is a particle."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import napari_temseg as temseg
+
+
+class Brighter(torch.nn.Module):
+    """Foreground logit that is high where the normalised picture is above its mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.tensor(30.0))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image * self.gain
+
+
+@pytest.fixture(scope="session")
+def bright() -> temseg.Segmenter:
+    from napari_temseg.engine.network import NetworkSpec
+
+    return temseg.Segmenter(Brighter(), NetworkSpec(), {1: "background", 2: "particle"}, name="brighter")
