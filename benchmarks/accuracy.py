@@ -23,9 +23,8 @@ from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
-from emps import Entry, data_folder, entries
-
 import napari_temseg as temseg
+from emps import Entry, data_folder, entries
 
 Predictor = Callable[[np.ndarray], "temseg.Prediction"]
 SEED = 0
@@ -104,7 +103,11 @@ def particle_scores(prediction: temseg.Prediction, truth: np.ndarray) -> dict[st
 def summary(values: list[dict[str, float]]) -> dict[str, float]:
     """Means; medians of what concerns the diameter."""
     result = {key: float(np.mean([v[key] for v in values])) for key in ("IoU", "AP50", "PQ")}
-    return {**result, **{key: float(np.median([v[key] for v in values])) for key in ("diameter error", "diameter bias")}, "micrographs": len(values)}
+    return {
+        **result,
+        **{key: float(np.median([v[key] for v in values])) for key in ("diameter error", "diameter bias")},
+        "micrographs": len(values),
+    }
 
 
 def vnc(shipped: temseg.Segmenter, seconds: float) -> dict[str, dict[str, float]]:

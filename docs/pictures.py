@@ -16,7 +16,11 @@ ORANGE = np.array([230, 159, 0])  # Okabe–Ito
 
 def overview() -> Figure:
     """A micrograph, its particles, their distribution."""
-    drawn = temseg.simulate(temseg.SimulateConfig(height=400, width=400, count=70, diameter=34, spread=1.3, touching=0.5, shapes=("sphere", "ellipsoid"), seed=3))
+    drawn = temseg.simulate(
+        temseg.SimulateConfig(
+            height=400, width=400, count=70, diameter=34, spread=1.3, touching=0.5, shapes=("sphere", "ellipsoid"), seed=3
+        )
+    )
     particles = temseg.split(temseg.predict("particles", drawn.micrograph))
     sizes = temseg.size_distribution([temseg.measure(particles)])
     grey = np.repeat(drawn.micrograph.plane()[..., None], 3, axis=2)

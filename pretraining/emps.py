@@ -34,6 +34,12 @@ def entries(part: str, folder: Path | None = None, limit: int | None = None) -> 
     with (root / "index.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["part"] == part][:limit]
     return [
-        Entry(row["name"], row["paper"], iio.imread(root / "images" / row["name"]), iio.imread(root / "instances" / row["name"]).astype(np.int32), row)
+        Entry(
+            row["name"],
+            row["paper"],
+            iio.imread(root / "images" / row["name"]),
+            iio.imread(root / "instances" / row["name"]).astype(np.int32),
+            row,
+        )
         for row in rows
     ]

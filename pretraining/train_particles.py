@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from emps import entries
 from safetensors.torch import load_file
 from scipy import ndimage
 
+from emps import entries
 from napari_temseg.engine.annotations import distance_map
 from napari_temseg.engine.augment import Augmentation, resample, sampling_grid, vary_intensity
 from napari_temseg.engine.device import choose_device
@@ -72,7 +72,9 @@ def spoil(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Inversion, uneven background and blur, beside the usual brightness, contrast, gamma and noise."""
     n, _, height, width = images.shape
     inverted = torch.from_numpy(np.where(rng.random(n) < 0.15, -1.0, 1.0).astype(np.float32))[:, None, None, None]
-    field = torch.from_numpy(rng.normal(size=(n, 1, 3, 3)).astype(np.float32)) * torch.from_numpy(rng.uniform(0, 0.5, (n, 1, 1, 1)).astype(np.float32))
+    field = torch.from_numpy(rng.normal(size=(n, 1, 3, 3)).astype(np.float32)) * torch.from_numpy(
+        rng.uniform(0, 0.5, (n, 1, 1, 1)).astype(np.float32)
+    )
     images = images * inverted + F.interpolate(field, size=(height, width), mode="bicubic", align_corners=True)
     for index in np.flatnonzero(rng.random(n) < 0.3):
         images[index, 0] = torch.from_numpy(ndimage.gaussian_filter(images[index, 0].numpy(), rng.uniform(0.3, 1.5)))
@@ -116,7 +118,9 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=150, help="simulated micrographs held at a time")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0, help="0: all; on a busy machine one thread is faster than two that wait for each other")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="0: all; on a busy machine one thread is faster than two that wait for each other"
+    )
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -173,17 +177,42 @@ def main() -> None:
             _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
             saved = now
     network.load_state_dict(averaged)
-    record = {"kind": "pretrained", "steps": step, "minutes": round(spent / 60, 1), "seed": args.seed, "rate": args.rate, "crops": args.crops,
-              "simulated": args.simulated, "size": args.size, "start": args.start.name if args.start else "random initialisation", "curve": curve}
+    record = {
+        "kind": "pretrained",
+        "steps": step,
+        "minutes": round(spent / 60, 1),
+        "seed": args.seed,
+        "rate": args.rate,
+        "crops": args.crops,
+        "simulated": args.simulated,
+        "size": args.size,
+        "start": args.start.name if args.start else "random initialisation",
+        "curve": curve,
+    }
     finished = Segmenter(network.cpu(), SPEC, scales=(1.0, 0.7, 0.5), name="particles", history=[record])
     save(finished, args.folder / "particles.temseg", half=True)
     (args.folder / "record.json").write_text(json.dumps(record, indent=1))
     print(f"wrote {args.folder / 'particles.temseg'}", flush=True)
 
 
-def _checkpoint(path: Path, network: torch.nn.Module, optimiser: torch.optim.Optimizer, averaged: dict[str, torch.Tensor], step: int, spent: float, curve: list[list[float]]) -> None:
+def _checkpoint(
+    path: Path,
+    network: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    averaged: dict[str, torch.Tensor],
+    step: int,
+    spent: float,
+    curve: list[list[float]],
+) -> None:
     temporary = path.with_suffix(".part")
-    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "averaged": averaged, "step": step, "spent": spent, "curve": curve}
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "averaged": averaged,
+        "step": step,
+        "spent": spent,
+        "curve": curve,
+    }
     torch.save(state, temporary)
     os.replace(temporary, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,16 +50,24 @@ def iter_train(
     config: TrainConfig | None = None,
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
+    tune: bool = False,
 ) -> Job[Segmenter]:
     """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards."""
     from napari_temseg.engine.annotations import Annotations
     from napari_temseg.engine.training import iter_train as _iter_train
+    from napari_temseg.engine.tuning import iter_tune
+    from napari_temseg.files.models import shipped
 
-    import napari_temseg.files.models  # isort: skip  # noqa: F401  (gives Segmenter.save its file format)
-
-    annotations = labels if isinstance(labels, Annotations) else Annotations.collect(images, () if labels is None else labels, meaning=meaning, class_names=class_names)
+    annotations = (
+        labels
+        if isinstance(labels, Annotations)
+        else Annotations.collect(images, () if labels is None else labels, meaning=meaning, class_names=class_names)
+    )
     start = None if base is None or base == "none" else _segmenter(base)
-    return _iter_train(annotations, base=start, config=config or TrainConfig())
+    config = config or TrainConfig()
+    if config.encoder_weights in shipped():  # a model file is an encoder file too
+        config = replace(config, encoder_weights=str(shipped()[config.encoder_weights]))
+    return (iter_tune if tune else _iter_train)(annotations, start, config)
 
 
 def train(
@@ -69,13 +78,15 @@ def train(
     config: TrainConfig | None = None,
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
+    tune: bool = False,
 ) -> Segmenter:
     """Train a model from annotations, starting from `base` ("particles", a file, a `Segmenter`, or "none" for a new network).
 
     `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
-    2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle).
+    2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle). `tune` searches
+    a learning rate first, within the same time budget.
     """
-    return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names).drain()
+    return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune).drain()
 
 
 def iter_predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Job[Prediction]:
@@ -97,7 +108,9 @@ def split(prediction: Prediction, config: SplitConfig | None = None) -> Particle
     return _split(prediction, config or SplitConfig())
 
 
-def measure(particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm") -> Measurement:
+def measure(
+    particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
+) -> Measurement:
     """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px."""
     from napari_temseg.engine.shape import measure as _measure
 

@@ -79,6 +79,15 @@ def test_nan_and_invalid_pixels_stay_unlabelled():
     assert draft[:60].all()
 
 
+def test_a_plane_without_a_single_number_stays_unlabelled():
+    picture, mask = field()
+    drawn = np.zeros((2, *mask.shape), np.uint8)
+    drawn[0] = strokes(mask)
+    draft = iter_draft(Micrograph(np.stack([picture, np.full_like(picture, np.nan)]), "NYX"), drawn, QUICK).drain()
+    assert draft[0].all()
+    assert not draft[1].any()
+
+
 def test_large_planes_are_worked_on_in_bands_without_a_seam(monkeypatch):
     picture, mask = field()
     whole = iter_draft(Micrograph(picture), strokes(mask), QUICK).drain()

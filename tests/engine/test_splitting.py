@@ -25,12 +25,13 @@ Disc = tuple[float, float, float]
 
 def predicted(classes: np.ndarray, distance: np.ndarray | None = None, valid: np.ndarray | None = None, sure: float = 1.0) -> Prediction:
     """A prediction (…, Y, X) that gives each pixel its class (1 background, 2, 3) with probability `sure`, the rest to background."""
-    channels = np.stack([np.where(classes == number, sure, 0.0) for number in (1, 2, 3)], axis=-3)
+    numbers = (1, 2, 3) if (classes == 3).any() else (1, 2)
+    channels = np.stack([np.where(classes == number, sure, 0.0) for number in numbers], axis=-3)
     channels[..., 0, :, :] += 1 - channels.sum(axis=-3)
     axes = "YX" if classes.ndim == 2 else "NYX"
     auxiliary = {} if distance is None else {"distance": distance.astype(np.float16)}
     return Prediction(
-        channels.astype(np.float16), (1, 2, 3), NAMES, classes.astype(np.uint8), Micrograph(classes, axes, valid=valid), auxiliary
+        channels.astype(np.float16), numbers, NAMES, classes.astype(np.uint8), Micrograph(classes, axes, valid=valid), auxiliary
     )
 
 
@@ -69,7 +70,7 @@ def test_separate_discs_come_back_each_once(discs, learnt):
 
 
 @pytest.mark.parametrize("learnt", [True, False])
-@given(radius=st.floats(6, 18), ratio=st.floats(0.8, 1.25), angle=st.floats(0, np.pi))
+@given(radius=st.floats(8, 18), ratio=st.floats(0.8, 1.25), angle=st.floats(0, np.pi))
 @few
 def test_two_touching_discs_split_unless_told_not_to(learnt, radius, ratio, angle):
     second = radius * ratio

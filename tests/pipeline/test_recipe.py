@@ -56,7 +56,7 @@ def _changed(**changes: Any) -> dict[str, Any]:
         (_changed(strength=1), "unknown entry “strength”"),
         (_changed(split={"strenght": 0.5}), "no setting “strenght”; it has strength"),
         (_changed(split={"strength": "much"}), "strength.*must be a number"),
-        (_changed(split={"strength": 7}), "strength.*from 0.0 to 1.0"),
+        (_changed(split={"strength": 7}), "strength.*1.0, not 7"),
         (_changed(split=[1]), "no setting “1”"),
         (_changed(model="particles"), "wrong type"),
         (_changed(model={"name": 3, "hash": ""}), "should be text"),

@@ -61,13 +61,7 @@ def train(args: argparse.Namespace) -> int:
     labels = [read_labels(path) for path in args.labels]
     annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
-    if args.tune:
-        from napari_temseg.engine.tuning import iter_tune
-
-        job = iter_tune(annotations, base, config)
-    else:
-        job = iter_train(labels=annotations, base=base, config=config)
-    model, interrupted = drive(job)
+    model, interrupted = drive(iter_train(labels=annotations, base=base, config=config, tune=args.tune))
     model.save(args.output)
     if interrupted:
         complain(f"stopped early; the best model so far is in {args.output}.")

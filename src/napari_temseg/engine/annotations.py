@@ -81,6 +81,11 @@ def _class_labels(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
+def default_name(number: int) -> str:
+    """What a class is called that nobody named."""
+    return PARTICLE_CLASSES.get(number, f"class {number}")
+
+
 @dataclass(frozen=True)
 class ClassCount:
     """How much of a class is labelled: pixels, and objects (instances where known, else connected strokes or regions)."""
@@ -109,7 +114,7 @@ class Annotations:
         items = tuple(Annotation.imported(image, array, meaning) for image, array in zip(images, labels, strict=True))
         top = max(int(item.labels.max(initial=0)) for item in items)
         names = {**PARTICLE_CLASSES, **(class_names or {})}
-        return cls(items, {number: names.get(number, f"class {number}") for number in range(BACKGROUND, max(top, max(names)) + 1)})
+        return cls(items, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, max(names)) + 1)})
 
     def counts(self) -> dict[int, ClassCount]:
         """Labelled pixels and objects of every class, over all micrographs."""

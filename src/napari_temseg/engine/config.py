@@ -212,7 +212,10 @@ class TrainConfig(Config):
         "mobilenet_v2", "Encoder", "Encoder of a new U-Net (with base “none”): any name segmentation-models-pytorch knows", advanced=True
     )
     encoder_weights: str | None = setting(
-        None, "Encoder weights", "Of a new U-Net: imagenet (downloaded), a .safetensors file, or empty for random weights", advanced=True
+        None,
+        "Encoder weights",
+        "Of a new U-Net: particles (the shipped model's), imagenet (downloaded), a .safetensors or .temseg file; empty: random",
+        advanced=True,
     )
     unfreeze: bool = setting(
         False, "Unfreeze the encoder", "Train the encoder too in the second half of the budget; wants many labels", advanced=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ WINDOW = 512  # px, side of the windows in which the validation part is judged
 BUDGET = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
 _STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
 _LEAST = 16  # px of each class in either part
+_NARROWEST = 32  # px across either part
+_WIDTHS = (0.15, 0.2, 0.25, 0.3, 0.4)  # of strips that are tried, as shares of a side
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -61,12 +64,19 @@ def _whole_planes(planes: list[Plane], share: float, classes: set[int], seed: in
 def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | None:
     training, validation = [], []
     for plane in planes:
-        best = min(
-            (_strip(plane, side, width, share) for side in range(4) for width in (0.15, 0.2, 0.25, 0.3, 0.4)), key=lambda found: found[0]
-        )
-        training.append(plane if not np.isfinite(best[0]) else best[1])
-        if np.isfinite(best[0]):
-            validation.append(best[2])
+        regions, numbers = _regions(plane.labels)
+        size = np.bincount(regions.ravel(), minlength=len(numbers))
+        strips = [strip for side in range(4) for width in _WIDTHS if (strip := _strip(plane.labels.shape, side, width)) is not None]
+        found = [(_distance(regions, numbers, size, strip, share), index) for index, strip in enumerate(strips)]
+        distance, index = min(found, default=(np.inf, 0))
+        if not np.isfinite(distance):
+            training.append(plane)
+            continue
+        strip = strips[index]
+        judged = np.zeros(regions.shape, bool)
+        judged[strip.judged] = ~_cut(np.bincount(regions[strip.judged].ravel(), minlength=len(numbers)), size)[regions[strip.judged]]
+        training.append(plane.cut(*strip.kept))
+        validation.append(Plane(plane.smooth, plane.exact * judged).cut(*strip.seen))
     if not validation or any(_pixels(validation, number) < _LEAST for number in classes):
         return None
     held = sum(_pixels(validation, number) for number in classes)
@@ -80,45 +90,61 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _strip(plane: Plane, side: int, width: float, share: float) -> tuple[float, Plane, Plane]:
-    """(how far from the wanted share, training plane, validation plane) for a strip along one of four sides; infinite when impossible."""
+@dataclass(frozen=True)
+class _Strip:
+    """Windows (y, x): what is judged, what is trained on, and what the network may see beside the judged part."""
+
+    judged: tuple[slice, slice]
+    kept: tuple[slice, slice]
+    seen: tuple[slice, slice]
+
+
+def _strip(shape: tuple[int, ...], side: int, width: float) -> _Strip | None:
+    """A strip of a share `width` along one of four sides; None where either part would be too narrow."""
     axis, far = divmod(side, 2)
-    length = plane.labels.shape[axis]
+    length = shape[axis]
     border = round(length * (1 - width)) if far else round(length * width)
-    strip = slice(border, length) if far else slice(0, border)
-    rest = slice(0, border) if far else slice(border, length)
+    if min(border, length - border) < _NARROWEST:
+        return None
+    near_part, far_part = slice(0, border), slice(border, length)
     seen = slice(max(0, border - CONTEXT), length) if far else slice(0, min(length, border + CONTEXT))
 
     def window(along: slice) -> tuple[slice, slice]:
         return (along, slice(None)) if axis == 0 else (slice(None), along)
 
-    kept = plane.cut(*window(rest))
-    judged = np.zeros(plane.labels.shape, bool)
-    judged[window(strip)] = True
-    judged &= ~_cut_strokes(plane.labels, judged)
-    held = Plane(plane.smooth, plane.exact * judged).cut(*window(seen))
-    if border < 32 or length - border < 32:
-        return np.inf, kept, held
+    judged, kept = (far_part, near_part) if far else (near_part, far_part)
+    return _Strip(window(judged), window(kept), window(seen))
+
+
+def _regions(labels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+    """Connected labelled regions (int32, 0: unlabelled) and the class of each by its number."""
+    regions, numbers = np.zeros(labels.shape, np.int32), [0]
+    for number in np.unique(labels[labels > 0]).astype(int).tolist():
+        here = labels == number
+        found, count = ndimage.label(here, _EIGHT)
+        regions[here] = found[here] + len(numbers) - 1
+        numbers += [number] * count
+    return regions, np.asarray(numbers)
+
+
+def _cut(inside: npt.NDArray[np.intp], size: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which regions are strokes that lie on both sides of the border, by their pixels inside and in all."""
+    return (inside > 0) & (inside < size) & (size < _STROKE)
+
+
+def _distance(
+    regions: npt.NDArray[np.int32], numbers: npt.NDArray[np.intp], size: npt.NDArray[np.intp], strip: _Strip, share: float
+) -> float:
+    """How far the classes are from the wanted share when this strip is judged; infinite when a part has too little of one."""
+    inside = np.bincount(regions[strip.judged].ravel(), minlength=len(numbers))
+    judged = np.where(_cut(inside, size), 0, inside)
     distance = 0.0
-    for number in np.unique(plane.labels[plane.labels > 0]):
-        inside, outside = int((held.labels == number).sum()), int((kept.labels == number).sum())
-        if inside < _LEAST or outside < _LEAST:
-            return np.inf, kept, held
-        distance += abs(inside / (inside + outside) - share)
-    return distance, kept, held
-
-
-def _cut_strokes(labels: npt.NDArray[np.float32], judged: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Pixels of small labelled regions that lie on both sides of the border."""
-    result = np.zeros(labels.shape, bool)
-    for number in np.unique(labels[labels > 0]):
-        regions, count = ndimage.label(labels == number, _EIGHT)
-        size = np.bincount(regions.ravel(), minlength=count + 1)
-        inside = np.bincount(regions[judged], minlength=count + 1)
-        cut = (inside > 0) & (inside < size) & (size < _STROKE)
-        cut[0] = False
-        result |= cut[regions]
-    return result
+    for number in np.unique(numbers[1:]):
+        held, kept = int(judged[numbers == number].sum()), int((size - inside)[numbers == number].sum())
+        if min(held, kept) < _LEAST:
+            return math.inf
+        distance += abs(held / (held + kept) - share)
+    return distance
 
 
 def _windows(held: list[Plane], classes: set[int]) -> list[Plane]:

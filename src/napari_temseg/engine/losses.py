@@ -66,7 +66,7 @@ def held(logits: torch.Tensor, start: torch.Tensor, labels: torch.Tensor) -> tor
 
 
 def maps(raw: torch.Tensor, target: torch.Tensor, known: torch.Tensor, start: torch.Tensor | None) -> torch.Tensor:
-    """Binary cross-entropy of the auxiliary logits (B, A, Y, X) to `target` (B, 1, Y, X) where `known`, to `start` elsewhere if there is one."""
+    """Binary cross-entropy of auxiliary logits (B, A, Y, X) to `target` (B, 1, Y, X) where `known`, else to `start` if there is one."""
     if start is not None:
         target, known = torch.where(known > 0, target, start), torch.ones_like(known)
     surprise = F.binary_cross_entropy_with_logits(raw, target.expand_as(raw).clamp(0, 1), reduction="none")

@@ -24,7 +24,7 @@ from napari_temseg.engine.results import Particles, Prediction
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 LEARNT_DEPTH = 0.3  # of the learnt distance, 1 at a particle's middle
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
-DISTANCE_SHARE = 0.5  # … or, in a small particle, this share of its own depth
+DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
 IntArray = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -70,7 +70,7 @@ def _split_plane(
     """Labels 1…n of one plane (K, Y, X) and their table, without the plane's number."""
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
-    min_area = np.pi / 4 * config.min_diameter**2
+    min_area = _area(config.min_diameter)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
         classes = _filled(classes, valid, max_area=min_area)
     learnt = None if depth is None else _smooth(depth, config.smoothing)
@@ -85,9 +85,14 @@ def _split_plane(
             class_of += [number] * count
     if config.fill_holes:
         labels = _filled(labels, valid)
-    keep = _sizes_and_certainty(labels, len(class_of), foreground, depth, min_area, config.certainty)
+    keep = _large_and_sure(labels, len(class_of), foreground, depth, config)
     labels, class_ids = _kept(labels, keep, np.array(class_of))
     return _table(labels, class_ids, valid, prediction.class_names, config.exclude_frame)
+
+
+def _area(diameter: float) -> float:
+    """Area in px² of a disc."""
+    return float(np.pi / 4 * diameter**2)
 
 
 def _classes(
@@ -249,26 +254,28 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
     return filled
 
 
-def _sizes_and_certainty(
-    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, min_area: float, certainty: float
+def _large_and_sure(
+    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, config: SplitConfig
 ) -> npt.NDArray[np.bool_]:
-    """Which labels stay: large enough, and sure enough.
+    """Which labels stay.
 
-    Certainty is how far the mean foreground probability lies from 1/2 towards 1; with a learnt distance, the depth it reaches
-    (1 in the middle of a typical particle), or half of the former if that is more.
+    Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
+    it reaches (1 in the middle of a typical particle), or half of the former if that is more.
     """
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
     area = np.bincount(here, minlength=count)
     mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
-    sure = 2 * mean - 1
+    sure = (mean - config.threshold) / (1 - config.threshold)
     if depth is not None:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
         sure = np.maximum(deepest, sure / 2)
-    keep = (area >= max(min_area, 1)) & ((sure >= certainty) if certainty > 0 else True)
+    keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
+    if config.certainty > 0:
+        keep &= sure >= config.certainty
     keep[0] = False
-    return np.asarray(keep)
+    return keep
 
 
 def _kept(labels: Labels, keep: npt.NDArray[np.bool_], class_of: npt.NDArray[Any]) -> tuple[Labels, npt.NDArray[Any]]:

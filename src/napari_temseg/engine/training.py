@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from napari_temseg.engine import losses
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.augment import Augmentation
-from napari_temseg.engine.config import PredictConfig, TrainConfig
+from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.device import Device, choose_device
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.figures import Figures
 from napari_temseg.engine.holdout import Parts, hold_out
-from napari_temseg.engine.micrograph import Micrograph
-from napari_temseg.engine.network import NetworkSpec, class_logits, extend_head, forward, freeze_encoder, set_mode
-from napari_temseg.engine.prediction import fused, iter_predict
+from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
+from napari_temseg.engine.prediction import fused
 from napari_temseg.engine.progress import Control, Job, Progress
-from napari_temseg.engine.results import FIRST_CLASS
-from napari_temseg.engine.segmenter import AsItIs, Segmenter
-from napari_temseg.engine.trainingset import Batch, Crops, Plane, planes_of
+from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.starting import starting_model, with_start
+from napari_temseg.engine.trainingset import Batch, Crops, planes_of
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
 
@@ -46,28 +46,6 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
     return Job(steps)
 
 
-@dataclass
-class Figures:
-    """Loss, pixel accuracy and foreground IoU, pooled over batches."""
-
-    loss: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # labelled, correct, intersection, union
-
-    def add(self, loss: float, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        found, seen = logits.argmax(1) + 1, labels > 0
-        particle, truth = found >= FIRST_CLASS, labels >= FIRST_CLASS
-        parts = (seen, (found == labels) & seen, particle & truth & seen, (particle | truth) & seen)
-        self.counts = [total + int(part.sum()) for total, part in zip(self.counts, parts, strict=True)]
-        self.loss.append(loss)
-
-    def result(self, part: str) -> dict[str, float]:
-        labelled, correct, both, either = self.counts
-        figures = {"loss": float(np.mean(self.loss)) if self.loss else math.nan}
-        figures["accuracy"] = correct / labelled if labelled else math.nan
-        figures["iou"] = both / either if either else math.nan
-        return {f"{part}_{name}": value for name, value in figures.items()}
-
-
 class Session:
     """Everything one training needs, made once."""
 
@@ -76,10 +54,10 @@ class Session:
         self.device: Device = choose_device(config.device, config.precision)
         self.base_hash = base.content_hash() if base else ""
         self.fresh = base is None
-        self.model = _starting_model(annotations, base, config)
+        self.model = starting_model(annotations, base, config)
         planes = planes_of(annotations, self.model.normalisation)
         if base is not None and config.hold > 0:
-            planes = [_with_start(plane, base, config) for plane in planes]
+            planes = [with_start(plane, base, config) for plane in planes]
         self.start_classes = base.spec.n_classes if base else 0
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
@@ -98,11 +76,12 @@ class Session:
         limit = self._limit(validated)
         self._freeze(self.frozen)
         optimiser = self.optimiser()
-        figures, started, step, waited = Figures(), control.elapsed, 0, 0
+        figures, step, waited = Figures(), 0, 0
         best, best_step, best_score = self._keep(), 0, (-1.0, -math.inf)
         if validated:
             self._record(step, figures)
             best_score = best_score if self.fresh else self._score()
+        started = control.elapsed  # the budget is for steps: loading kernels for the first evaluation can take seconds
         while not control.finishing:
             share = max(step / limit, (control.elapsed - started) / config.max_seconds)
             if share >= 1 or waited >= config.patience:
@@ -127,6 +106,10 @@ class Session:
         if not validated:
             self._record(step, figures)
             best, best_step = self._keep(), step
+        elif self.curve[-1]["step"] != step:  # what was learnt since the last evaluation counts too
+            self._record(step, figures)
+            if self._score() > best_score:
+                best, best_step = self._keep(), step
         return self._finish(best, best_step, step, control.elapsed - started)
 
     def _limit(self, validated: bool) -> int:
@@ -139,6 +122,7 @@ class Session:
         return limit if trusted else min(limit, FIXED_STEPS)
 
     def step(self, optimiser: torch.optim.Optimizer, rate: float, figures: Figures) -> None:
+        """One step of the optimiser at the learning rate `rate`; its figures are added to `figures`."""
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = self.crops.draw(self.batch)
@@ -162,7 +146,9 @@ class Session:
             loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
         if spec.auxiliary:
             known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
-            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, None if start is None else start[:, self.start_classes :])
+            loss = loss + losses.maps(
+                raw[:, spec.n_classes - 1 :], distance, known, None if start is None else start[:, self.start_classes :]
+            )
         return loss
 
     @torch.no_grad()
@@ -202,6 +188,7 @@ class Session:
         return self.config.learning_rate or 2e-3
 
     def optimiser(self) -> torch.optim.AdamW:
+        """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
         encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
         others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
         groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
@@ -221,10 +208,14 @@ class Session:
     def _halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
         """Out of memory: half the batch, and say so; any other error goes on up."""
         text = str(error).lower()
-        if not (isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "allocate memory" in text or "not enough memory" in text):
+        if not (
+            isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "allocate memory" in text or "not enough memory" in text
+        ):
             raise error
         if self.batch == 1:
-            raise TemsegError(f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop.") from error
+            raise TemsegError(
+                f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop."
+            ) from error
         self.batch //= 2
         optimiser.zero_grad(set_to_none=True)
         if self.device.kind == "cuda":
@@ -238,12 +229,13 @@ class Session:
     def _finish(self, best: dict[str, torch.Tensor], best_step: int, step: int, seconds: float) -> Segmenter:
         self.network.load_state_dict(best)
         freeze_encoder(self.network, False)
-        network = self.network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        network = self.network.to("cpu", memory_format=torch.contiguous_format)
         counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.annotations.counts().values()}
+        weights = self.config.encoder_weights  # a name or a path: where it lay on this machine is nobody's business
         record = {
             "kind": "trained",
             "base": self.base_hash,
-            "config": self.config.to_dict(),
+            "config": {**self.config.to_dict(), "encoder_weights": weights and Path(weights).name},
             "labels": counts,
             "device": self.device.describe(),
             "validation": self.parts.sentence,
@@ -255,29 +247,6 @@ class Session:
         }
         name = self.model.name if best_step == 0 and not self.fresh else f"{self.model.name or 'model'}+"
         return replace(self.model, network=network, history=[*self.model.history, record], name=name)
-
-
-def _starting_model(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Segmenter:
-    wanted = max(annotations.class_names)
-    if base is None:
-        spec = NetworkSpec(config.encoder, n_classes=wanted, auxiliary=("distance",))
-        return Segmenter.new(spec, annotations.class_names, config.encoder_weights, config.seed)
-    model = base.copy()
-    spec = model.spec
-    if wanted > spec.n_classes:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            spec = extend_head(model.network, spec, wanted)
-    return replace(model, spec=spec, classes={**model.classes, **annotations.class_names})
-
-
-def _with_start(plane: Plane, base: Segmenter, config: TrainConfig) -> Plane:
-    """Add what the starting model says of the plane: K class probabilities, then its auxiliary maps."""
-    # The image is normalised already; an identity normalisation lets the predictor run on it as it is.
-    reader = replace(base, normalisation=AsItIs())
-    said = iter_predict(reader, Micrograph(plane.smooth[0]), PredictConfig(device=config.device, precision=config.precision)).drain()
-    maps = [said.probability, *(said.auxiliary[name][None] for name in base.spec.auxiliary)]
-    return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact)
 
 
 def _to(images: torch.Tensor, device: Device) -> torch.Tensor:

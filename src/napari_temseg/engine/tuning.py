@@ -25,8 +25,12 @@ def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainCon
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
         tried: list[dict[str, Any]] = []
         for index, rate in enumerate(RATES):
-            trial = replace(config, max_seconds=config.max_seconds * TRIAL, max_steps=max(1, round(config.max_steps * TRIAL)), learning_rate=rate)
-            model = yield from _follow(iter_train(annotations, base, trial), control, index * TRIAL, TRIAL, f"trying learning rate {rate:g}")
+            trial = replace(
+                config, max_seconds=config.max_seconds * TRIAL, max_steps=max(1, round(config.max_steps * TRIAL)), learning_rate=rate
+            )
+            model = yield from _follow(
+                iter_train(annotations, base, trial), control, index * TRIAL, TRIAL, f"trying learning rate {rate:g}"
+            )
             points = [point for point in model.history[-1]["curve"] if "validation_iou" in point]
             if not points:
                 tried = []

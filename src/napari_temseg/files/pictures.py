@@ -29,7 +29,9 @@ def read_array(path: Path) -> npt.NDArray[Any]:
             array: npt.NDArray[Any] = np.asarray(iio.imread(path, index=0, plugin="pillow"))
     except _DAMAGED as error:
         if isinstance(error.__cause__, DecompressionBombError):
-            raise TemsegError(f"{path}: the picture has too many pixels to be opened safely; save it as TIFF, or cut it into parts.") from error
+            raise TemsegError(
+                f"{path}: the picture has too many pixels to be opened safely; save it as TIFF, or cut it into parts."
+            ) from error
         raise TemsegError(f"{path}: is damaged or not a {path.suffix[1:].upper()} picture; copy or export it again.") from error
     if 0 in array.shape:
         raise TemsegError(f"{path}: the picture is empty (shape {array.shape}).")

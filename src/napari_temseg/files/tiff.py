@@ -14,7 +14,6 @@ import numpy.typing as npt
 import tifffile
 from dask import delayed
 
-import napari_temseg
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, grey, to_nanometres
 from napari_temseg.files.atomic import replacing
@@ -181,14 +180,14 @@ def write_tiff(
     if calibration.pixel_size is not None:
         known["unit"] = "nm"
     if content:
-        known["temseg"] = f"{napari_temseg.__version__} {content}"
+        known["temseg"] = content
     with replacing(path) as temporary:
         tifffile.imwrite(temporary, data, imagej=True, resolution=(1 / x, 1 / y), metadata=known)
 
 
 def content_of(path: Path) -> str:
     """What this program wrote there as a result ("classes", "particles" …), or "" for files from elsewhere."""
-    return str(_metadata(path).get("temseg", "")).partition(" ")[2]
+    return str(_metadata(path).get("temseg", ""))
 
 
 def slice_labels(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -27,6 +26,7 @@ OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on 
 _ROWS = (
     ("n", "Particles in the distribution", ""),
     ("n_images", "Images", ""),
+    ("n_eff", "Effective number of particles", ""),
     ("mean", "Mean", "unit"),
     ("sd", "Standard deviation", "unit"),
     ("geometric_mean", "Geometric mean", "unit"),
@@ -84,8 +84,14 @@ def write_report(path: Path, items: Sequence[RunItem], sizes: dict[str, SizeDist
 
 
 def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
-    left_out = summary.get("n_left_out")
-    note = f"<p>Left out: {escape(_words(left_out))}.</p>" if left_out else ""
+    notes = [f"{reason}: {count}" for reason, count in (summary.get("n_left_out") or {}).items() if count]
+    notes = [f"Left out of the distribution: {', '.join(notes)}."] if notes else []
+    if summary.get("interval_basis"):
+        notes.append(f"Intervals of counting: {summary['interval_basis']}.")
+    uncertainty = summary.get("calibration_relative_uncertainty")
+    if uncertainty is not None:
+        notes.append(f"Calibration, not in these intervals: {100 * uncertainty:.2g} % of every length (one standard deviation).")
+    note = "".join(f"<p class='note'>{escape(text)}</p>" for text in notes)
     rows = [
         (label, _number(summary.get(key)), f" {unit}" if kind else "", _interval(summary, key))
         for key, label, kind in _ROWS
@@ -152,11 +158,3 @@ def _number(value: Any) -> str:
 def _interval(summary: dict[str, Any], key: str) -> str:
     interval = summary.get(f"{key}_interval") or summary.get("intervals", {}).get(key)
     return f"{interval[0]:.4g} – {interval[1]:.4g}" if interval and None not in interval else ""
-
-
-def _words(value: Any) -> str:
-    return (
-        ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in value.items())
-        if isinstance(value, dict)
-        else json.dumps(value)
-    )

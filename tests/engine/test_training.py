@@ -1,0 +1,276 @@
+"""Training: frozen means frozen, never worse than the start, and every way out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_temseg import Annotations, Cancelled, Segmenter, TemsegError, TrainConfig, iter_train, predict, train
+from napari_temseg.engine import training
+from napari_temseg.engine.network import NetworkSpec, build_network
+
+QUICK = TrainConfig(max_seconds=1e5, max_steps=3, crop=64, batch=2, evaluate_every=1, validation=0, device="cpu", precision="float32")
+JUDGED = replace(QUICK, validation=0.2, max_steps=4)
+
+
+@pytest.fixture(scope="module")
+def strokes():
+    """Two strokes on a picture of 96 px: too few for a validation part."""
+    labels = np.zeros((96, 96), np.uint8)
+    labels[20:24, 20:60], labels[70:74, 20:60] = 1, 2
+    return np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def dense(discs):
+    return discs(128, 160)
+
+
+def unlike(model: Segmenter, expected: dict[str, torch.Tensor], part: str) -> list[str]:
+    return [name for name, tensor in model.tensors().items() if name.startswith(part) and not torch.equal(tensor, expected[name])]
+
+
+@pytest.mark.parametrize("encoder", ["mobilenet_v2", "efficientnet-b0"])
+def test_frozen_means_frozen(encoder, strokes):
+    spec = NetworkSpec(encoder, (32, 16, 16, 8, 8), auxiliary=("distance",))
+    base = Segmenter.new(spec, {1: "background", 2: "particle"})
+    before = {name: tensor.clone() for name, tensor in base.tensors().items()}
+    model = train(*strokes, base=base, config=QUICK)
+    assert any(name.endswith("running_mean") for name in before if name.startswith("encoder."))
+    assert unlike(model, before, "encoder.") == []
+    assert len(unlike(model, before, "decoder.")) > 10
+    assert unlike(base, before, "") == []  # and the base is nobody's to change
+    assert model.history[-1]["steps"] == model.history[-1]["best_step"] == 3
+
+
+def test_the_shipped_encoder_is_frozen_too_and_with_a_validation_part(particles, dense):
+    before = particles.tensors()
+    config = replace(JUDGED, scaling=0, evaluate_every=2)
+    model = train(*dense, base=particles, config=config, meaning="instances")
+    assert unlike(model, before, "encoder.") == []
+    assert model.name == ("particles" if model.history[-1]["best_step"] == 0 else "particles+")
+
+
+@pytest.mark.parametrize("encoder", ["mobilenet_v2", "efficientnet-b0"])
+def test_encoder_weights_of_a_file_stay_what_they_were(encoder, strokes, tmp_path):
+    import segmentation_models_pytorch as smp
+
+    source = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
+    save_file(source.state_dict(), tmp_path / "encoder.safetensors")
+    config = replace(QUICK, encoder=encoder, encoder_weights=str(tmp_path / "encoder.safetensors"))
+    model = train(*strokes, base=None, config=config)
+    expected = {
+        f"encoder.{name}": tensor
+        for name, tensor in build_network(NetworkSpec(encoder), config.encoder_weights).encoder.state_dict().items()
+    }
+    assert unlike(model, expected, "encoder.") == []
+    assert model.history[-1]["notes"] == []
+    decoder = [name for name in model.tensors() if name.startswith("decoder.") and name.endswith("running_mean")]
+    assert decoder
+    assert all(bool(model.tensors()[name].any()) for name in decoder)  # a new decoder's own statistics do learn
+
+
+def test_unfreezing_moves_the_encoder_but_not_its_statistics(tiny, strokes):
+    model = train(*strokes, base=tiny, config=replace(QUICK, unfreeze=True, max_steps=4))
+    moved = unlike(model, tiny.tensors(), "encoder.")
+    assert any(name.endswith("weight") for name in moved)
+    assert not any("running" in name for name in moved)
+    assert unlike(train(*strokes, base=tiny, config=replace(QUICK, unfreeze=True, max_steps=1)), tiny.tensors(), "encoder.") == []
+
+
+def test_random_weights_are_not_frozen_and_it_says_so(strokes):
+    config = replace(QUICK, max_steps=2)
+    model = train(*strokes, base="none", config=config)
+    untrained = Segmenter.new(model.spec, model.classes, seed=config.seed)
+    assert any("running_mean" in name for name in unlike(model, untrained.tensors(), "encoder."))
+    assert any("random weights, so it is trained too" in note for note in model.history[-1]["notes"])
+
+
+def judged(model: Segmenter) -> list[float]:
+    return [point["validation_iou"] for point in model.history[-1]["curve"]]
+
+
+def test_a_ruinous_rate_gives_back_the_starting_model(particles, dense):
+    model = train(*dense, base=particles, config=replace(JUDGED, learning_rate=1.0, hold=0), meaning="instances")
+    assert unlike(model, particles.tensors(), "") == []
+    assert model.history[-1]["best_step"] == 0
+    assert model.content_hash() == particles.content_hash()
+
+
+@pytest.mark.parametrize("rate", [1e-3, 5e-2])
+def test_the_best_is_never_below_the_untouched_model(tiny, dense, rate):
+    model = train(*dense, base=tiny, config=replace(JUDGED, learning_rate=rate, max_steps=6), meaning="instances")
+    record = model.history[-1]
+    best = next(point for point in record["curve"] if point["step"] == record["best_step"])
+    assert best["validation_iou"] >= judged(model)[0]
+    assert best["validation_iou"] == pytest.approx(max(judged(model)), abs=1e-4)
+    # trained again with nothing to learn from, its own first judgement is the best one noted before
+    again = train(*dense, base=model, config=replace(JUDGED, max_steps=1), meaning="instances")
+    assert judged(again)[0] == pytest.approx(best["validation_iou"], abs=1e-6)
+
+
+def test_it_learns(tiny, dense):
+    config = replace(JUDGED, max_steps=60, evaluate_every=20, batch=4, learning_rate=1e-2, flips=False, elastic=0, scaling=0)
+    model = train(*dense, base=tiny, config=config, meaning="instances")
+    assert max(judged(model)) > judged(model)[0] + 0.2
+    curve = model.history[-1]["curve"]
+    assert curve[-1]["train_loss"] < curve[1]["train_loss"]
+    figures = {f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy", "iou")}
+    assert all(figures < set(point) for point in curve)
+
+
+def test_the_last_steps_are_judged_too(tiny, dense):
+    model = train(*dense, base=tiny, config=replace(JUDGED, max_steps=3, evaluate_every=50), meaning="instances")
+    assert [point["step"] for point in model.history[-1]["curve"]] == [0, 3]
+
+
+def test_the_same_seed_gives_the_same_model(tiny, strokes):
+    one, two, other = (train(*strokes, base=tiny, config=replace(QUICK, seed=seed)) for seed in (3, 3, 4))
+    assert unlike(one, two.tensors(), "") == []
+    assert unlike(one, other.tensors(), "decoder.")
+
+
+def test_finish_keeps_the_best_and_cancel_leaves_nothing(tiny, dense):
+    config = replace(JUDGED, max_steps=1000)
+    job = iter_train(*dense, base=tiny, config=config, meaning="instances")
+    for progress in job:
+        if progress.metrics.get("now", 0) >= 2:
+            job.finish()
+    record = job.result.history[-1]
+    assert record["steps"] == 2
+    assert record["best_step"] <= 2
+
+    cancelled = iter_train(*dense, base=tiny, config=config, meaning="instances")
+    assert next(cancelled).stage == "prepare"
+    cancelled.cancel()
+    with pytest.raises(Cancelled):
+        cancelled.drain()
+
+
+def test_finishing_before_the_first_step_is_the_starting_model(tiny, strokes):
+    job = iter_train(*strokes, base=tiny, config=QUICK)
+    next(job)
+    job.finish()
+    assert job.drain().content_hash() == tiny.content_hash()
+
+
+def test_the_time_budget_ends_it(tiny, strokes):
+    model = train(*strokes, base=tiny, config=replace(QUICK, max_steps=10_000, max_seconds=0.5))
+    assert 1 <= model.history[-1]["steps"] < 10_000
+
+
+def test_patience_ends_it(particles, dense):
+    config = replace(JUDGED, max_steps=500, patience=2, learning_rate=1.0, hold=0)
+    assert train(*dense, base=particles, config=config, meaning="instances").history[-1]["steps"] == 2
+
+
+def test_few_labels_are_trained_on_by_a_fixed_schedule_without_a_validation_curve(tiny, strokes):
+    job = iter_train(*strokes, base=tiny, config=replace(JUDGED, max_steps=2))
+    messages = [progress.message for progress in job]
+    record = job.result.history[-1]
+    assert any("no validation part: fewer than two separate labelled regions" in message for message in messages)
+    assert "no validation part" in record["validation"]
+    assert not any(name.startswith("validation") for point in record["curve"] for name in point)
+    assert record["best_step"] == record["steps"] == 2
+
+
+def short_of_memory(monkeypatch, times: int) -> list[int]:
+    real, batches = training.forward, []
+
+    def forward(network, x, *, frozen):
+        batches.append(len(x))
+        if len(batches) <= times:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(network, x, frozen=frozen)
+
+    monkeypatch.setattr(training, "forward", forward)  # memory cannot be made to run out
+    return batches
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(tiny, strokes, monkeypatch):
+    batches = short_of_memory(monkeypatch, 2)
+    job = iter_train(*strokes, base=tiny, config=replace(QUICK, batch=4))
+    messages = [progress.message for progress in job]
+    assert batches == [4, 2, 1, 1, 1]
+    note = "memory did not suffice: batch halved to "
+    assert [note + "2" in messages, note + "1" in messages] == [True, True]
+    assert job.result.history[-1]["notes"] == [note + "2", note + "1"]
+
+
+def test_memory_for_not_even_one_crop(tiny, strokes, monkeypatch):
+    short_of_memory(monkeypatch, 10**9)
+    with pytest.raises(TemsegError, match="does not suffice for one crop of 64 px; choose a smaller crop"):
+        train(*strokes, base=tiny, config=QUICK)
+
+
+def test_other_errors_are_not_taken_for_it(tiny, strokes, monkeypatch):
+    def broken(network, x, *, frozen):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(training, "forward", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        train(*strokes, base=tiny, config=QUICK)
+
+
+def test_a_new_class_joins_without_moving_the_old_ones(tiny, strokes):
+    image, labels = strokes
+    labels = labels.copy()
+    labels[45:49, 20:60] = 3
+    model = train(image, labels, base=tiny, config=replace(QUICK, max_steps=1, learning_rate=1e-6), class_names={3: "rod"})
+    assert model.classes == {1: "background", 2: "particle", 3: "rod"}
+    before, after = predict(tiny, image).probability, predict(model, image).probability
+    assert after.shape[0] == 3
+    assert np.abs(before[0].astype(float) - after[0]).max() < 0.1
+    assert model.history[-1]["labels"]["rod"] == {"pixels": 160, "objects": 1}
+
+
+def test_names_of_the_base_stay_unless_new_ones_are_given(tiny, strokes):
+    base = replace(tiny, classes={1: "background", 2: "mitochondrion"})
+    config = replace(QUICK, max_steps=1)
+    assert train(*strokes, base=base, config=config).classes[2] == "mitochondrion"
+    assert train(*strokes, base=base, config=config, class_names={2: "vesicle"}).classes[2] == "vesicle"
+
+
+def test_labels_one_cannot_train_on(tiny):
+    image, labels = np.eye(64), np.zeros((64, 64), np.uint8)
+    with pytest.raises(TemsegError, match="Nothing is labelled"):
+        iter_train(image, labels, base=tiny, config=QUICK)
+    labels[:5] = 2
+    with pytest.raises(TemsegError, match="Only one class is labelled"):
+        train(image, labels, base=tiny, config=QUICK)
+    with pytest.raises(TemsegError, match="do not pair up"):
+        train([image, image], [labels], base=tiny, config=QUICK)
+    with pytest.raises(TemsegError, match="1 images and 0 label arrays"):
+        train(image, base=tiny, config=QUICK)
+
+
+@pytest.mark.parametrize("loss", ["focal", "dice", "cross-entropy+dice", "focal+dice"])
+def test_every_loss_trains(loss, tiny, strokes):
+    model = train(*strokes, base=tiny, config=replace(QUICK, loss=loss, max_steps=1))
+    assert math.isfinite(model.history[-1]["curve"][-1]["train_loss"])
+    assert model.history[-1]["config"]["loss"] == loss
+
+
+def test_several_micrographs_of_different_sizes_in_mixed_precision(tiny, discs, strokes):
+    small, large = discs(70, 90), discs(150, 130)
+    labels = Annotations.collect([small[0], large[0].astype(np.uint8)], [small[1], large[1]], "instances")
+    model = train(labels=labels, base=tiny, config=replace(JUDGED, precision="auto", max_steps=1))
+    assert "strip of" in model.history[-1]["validation"]
+    assert all(tensor.isfinite().all() for tensor in model.tensors().values())
+
+
+def test_holding_on_keeps_the_unlabelled_pixels_closer_to_the_start(particles, dense):
+    image = dense[0]
+    labels = np.zeros(image.shape, np.uint8)
+    labels[64:68, 20:60], labels[0:4, 0:40] = 1, 2  # a mistaken stroke on the ground among them
+    before = predict(particles, image).probability[1].astype(float)
+    moved = []
+    for hold in (0.0, 3.0):
+        model = train(image, labels, base=particles, config=replace(QUICK, hold=hold, max_steps=8, learning_rate=1e-2))
+        moved.append(np.abs(predict(model, image).probability[1].astype(float) - before)[labels == 0].mean())
+    assert moved[1] < 0.6 * moved[0]
