@@ -164,7 +164,8 @@ def test_share_below_100_nm_and_calibration_uncertainty():
     assert summary["calibration_relative_uncertainty"] == pytest.approx(0.05)
     low, high = summary["mean_interval"]
     wide_low, wide_high = summary["mean_interval_with_calibration"]
-    assert (wide_high - wide_low) / 2 == pytest.approx(np.hypot((high - low) / 2, 1.96 * 0.05 * summary["mean"]), rel=1e-3)
+    counting, both = np.log(high / low) / 2, np.log(wide_high / wide_low) / 2
+    assert both == pytest.approx(np.hypot(counting, 1.96 * 0.05), rel=1e-3)
     unstated = size_distribution([measured([30, 40], calibration=Calibration((2.0, 2.0)))]).summary()
     assert unstated["calibration_relative_uncertainty"] is None
     assert unstated["mean_interval_with_calibration"] is None
@@ -292,3 +293,11 @@ def test_requests_that_make_no_distribution():
         size_distribution([])
     with pytest.raises(TemsegError, match="“solidity”; use one of ecd"):
         size_distribution([measured([10])], "solidity")
+
+
+def test_intervals_of_two_unlike_images_stay_positive():
+    images = [measure(np.pad(np.ones((side, side), int), 20), pixel_size=1.0) for side in (4, 60)]
+    summary = size_distribution(images).summary()
+    for name in ("mean", "d50"):
+        low, high = summary[f"{name}_interval"]
+        assert 0 < low < summary[name] < high

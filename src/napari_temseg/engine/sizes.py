@@ -120,10 +120,10 @@ class SizeDistribution:
         estimates = {"mean": _mean_sd(self.values, self.weights)[0], "d50": _quantile(self.values, self.weights, 0.5)}
         halves = _half_widths(self.values, self.weights, group)
         for (name, estimate), half in zip(estimates.items(), halves, strict=True):
-            found[f"{name}_interval"] = [estimate - half, estimate + half]
+            found[f"{name}_interval"] = _around(estimate, half)
             if self.calibration_uncertainty is not None:
                 both = float(np.hypot(half, stats.norm.ppf(0.975) * self.calibration_uncertainty * estimate))
-                found[f"{name}_interval_with_calibration"] = [estimate - both, estimate + both]
+                found[f"{name}_interval_with_calibration"] = _around(estimate, both)
         return found | {"interval_basis": basis}
 
     @cached_property
@@ -250,6 +250,12 @@ def _quantile(x: Floats, w: Floats, share: float) -> float:
     """Weighted quantile of ascending values, each standing at the middle of its weight, linear in between."""
     cumulated = np.cumsum(w)
     return float(np.interp(share * cumulated[-1], cumulated - w / 2, x))
+
+
+def _around(estimate: float, half: float) -> list[float]:
+    """An interval of a positive length from its half width, laid out on the logarithm so that it never reaches below zero."""
+    factor = float(np.exp(half / estimate))
+    return [estimate / factor, estimate * factor]
 
 
 def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp]) -> tuple[float, float]:

@@ -119,7 +119,7 @@ def _plot(sizes: SizeDistribution) -> str:
 
 def _figure(item: RunItem) -> str:
     m = item.measurement
-    classes = ", ".join(f"{count} {name}" for name, count in item.per_class.items()) or "no particles"
+    classes = ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles"
     planes = f" · {m.n_planes} planes, the first is shown" if m.n_planes > 1 else ""
     return (
         f"<figure><img alt='{escape(item.name)} with outlines' src='data:image/jpeg;base64,{base64.b64encode(item.picture).decode()}'>"
@@ -136,7 +136,7 @@ def _method(summary: dict[str, Any]) -> str:
         ("Particles on the edge of a picture", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(
-            (f"Setting {stage}", ", ".join(f"{key} {value}" for key, value in values.items()))
+            (f"Settings of {stage}", ", ".join(f"{key} {'–' if value is None else value}" for key, value in values.items()))
             for stage, values in summary["settings"].items()
         ),
     ]
