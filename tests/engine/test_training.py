@@ -164,6 +164,15 @@ def test_the_time_budget_ends_it(tiny, strokes):
     assert 1 <= model.history[-1]["steps"] < 10_000
 
 
+def test_epochs_end_it(tiny, strokes):
+    def steps(**settings):
+        return train(*strokes, base=tiny, config=replace(QUICK, max_steps=20, batch=1, **settings)).history[-1]["steps"]
+
+    assert steps(epochs=1) == 3  # 96 px squared is two and a quarter crops of 64
+    assert steps(epochs=2) == 6
+    assert steps(epochs=1000, max_seconds=1e5) == 20
+
+
 def test_patience_ends_it(particles, dense):
     config = replace(JUDGED, max_steps=500, patience=2, learning_rate=1.0, hold=0)
     assert train(*dense, base=particles, config=config, meaning="instances").history[-1]["steps"] == 2
@@ -234,6 +243,13 @@ def test_names_of_the_base_stay_unless_new_ones_are_given(tiny, strokes):
     config = replace(QUICK, max_steps=1)
     assert train(*strokes, base=base, config=config).classes[2] == "mitochondrion"
     assert train(*strokes, base=base, config=config, class_names={2: "vesicle"}).classes[2] == "vesicle"
+
+
+def test_a_model_without_maps_trains_too(strokes):
+    base = Segmenter.new(NetworkSpec(decoder_channels=(32, 16, 16, 8, 8)), {1: "background", 2: "particle"})
+    model = train(*strokes, base=base, config=QUICK)
+    assert unlike(model, base.tensors(), "segmentation_head.")
+    assert predict(model, strokes[0]).auxiliary == {}
 
 
 def test_labels_one_cannot_train_on(tiny):

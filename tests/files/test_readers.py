@@ -259,3 +259,11 @@ def test_real_imagej_files() -> None:
     assert stack.data.shape == (2, 68, 68)
     plain = temseg.read(DATA / "microscope_files" / "FEI-Helios-Ebeam-16bits.tif")
     assert plain.calibration.pixel_size is None
+
+
+@pytest.mark.parametrize("compression", ["lzw", "packbits", "zlib"])
+def test_compressed_tiffs_are_read(tmp_path, compression):
+    picture = np.random.default_rng(0).integers(0, 65535, (40, 30), dtype=np.uint16)
+    path = tmp_path / "compressed.tif"
+    tifffile.imwrite(path, picture, compression=compression)
+    np.testing.assert_array_equal(temseg.read(path).plane(), picture)

@@ -58,4 +58,6 @@ def _median(sizes: SizeDistribution, axes: Axes) -> None:
     figures = sizes.summary()
     axes.axvline(figures["d50"], color=_MEDIAN, linestyle="--", label=f"D50 = {figures['d50']:.4g} {sizes.unit}")
     if figures["d50_interval"]:
+        seen = axes.get_xlim()  # an interval wider than the particles must not squeeze them
         axes.axvspan(*figures["d50_interval"], color=_MEDIAN, alpha=0.2, linewidth=0, label="95 % interval")
+        axes.set_xlim(seen)
