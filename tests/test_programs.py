@@ -1,0 +1,41 @@
+"""The programs beside the package run: pretraining is resumable, the benchmarks print their tables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("TEMSEG_DATA", ROOT.parent / "shared" / "data"))
+needs_emps = pytest.mark.skipif(not (DATA / "emps" / "index.csv").is_file(), reason=f"no EMPS micrographs in {DATA}; set TEMSEG_DATA")
+
+
+def run(*arguments: str | Path) -> str:
+    environment = {**os.environ, "TEMSEG_DATA": str(DATA), "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=600, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@needs_emps
+def test_pretraining_resumes_and_writes_a_model(tmp_path):
+    command = ["pretraining/train_particles.py", "--folder", tmp_path, "--pool", "2", "--crops", "2", "--simulated", "1", "--size", "64"]
+    assert "at step 0," in run(*command, "--minutes", "0.02")
+    second = run(*command, "--minutes", "0.04")
+    assert "at step 0," not in second
+    assert (tmp_path / "particles.temseg").stat().st_size < 16_000_000
+
+
+@needs_emps
+def test_accuracy_prints_its_table():
+    printed = run("benchmarks/accuracy.py", "emps", "--part", "tune", "--limit", "1", "--untouched-only")
+    assert "| untouched | 0." in printed
+
+
+def test_speed_prints_ratios():
+    printed = run("benchmarks/speed.py", "--rounds", "1")
+    assert printed.count("| ours") == 4
