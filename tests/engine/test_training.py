@@ -290,3 +290,19 @@ def test_holding_on_keeps_the_unlabelled_pixels_closer_to_the_start(particles, d
         model = train(image, labels, base=particles, config=replace(QUICK, hold=hold, max_steps=8, learning_rate=1e-2))
         moved.append(np.abs(predict(model, image).probability[1].astype(float) - before)[labels == 0].mean())
     assert moved[1] < 0.6 * moved[0]
+
+
+def test_an_encoder_is_unfrozen_before_patience_ends_the_training(tiny, dense):
+    config = replace(JUDGED, max_steps=400, patience=1, unfreeze=True, learning_rate=0.5)  # a rate that only spoils
+    record = train(*dense, base=tiny, config=config, meaning="instances").history[-1]
+    unfrozen = [int(note.split()[-1]) for note in record["notes"] if note.startswith("encoder unfrozen")]
+    assert len(unfrozen) == 1
+    assert unfrozen[0] < record["steps"] < 200
+
+
+def test_the_encoder_of_the_shipped_model_starts_a_new_one(particles, strokes):
+    config = replace(QUICK, encoder_weights="particles", max_steps=1)
+    model = train(*strokes, base="none", config=config)
+    assert unlike(model, particles.tensors(), "encoder.") == []
+    assert unlike(model, particles.tensors(), "decoder.") != []
+    assert model.history[-1]["config"]["encoder_weights"] == "particles.temseg"

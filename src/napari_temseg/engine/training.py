@@ -74,6 +74,8 @@ class Session:
         """The loop: step, evaluate, keep the best."""
         config, validated = self.config, bool(self.parts.validation)
         limit = self._limit(validated)
+        if config.unfreeze or not self.frozen:
+            torch.manual_seed(config.seed)  # drop-path of a trained encoder draws from torch's own generator
         self._freeze(self.frozen)
         optimiser = self.optimiser()
         figures, step, waited = Figures(), 0, 0
@@ -84,11 +86,12 @@ class Session:
         started = control.elapsed  # the budget is for steps: loading kernels for the first evaluation can take seconds
         while not control.finishing:
             share = max(step / limit, (control.elapsed - started) / config.max_seconds)
+            if config.unfreeze and self.frozen and (share >= 0.5 or waited >= config.patience):
+                self._freeze(False)
+                optimiser, waited = self.optimiser(), 0
+                self.notes.append(f"encoder unfrozen at step {step}")
             if share >= 1 or waited >= config.patience:
                 break
-            if config.unfreeze and self.frozen and share >= 0.5:
-                self._freeze(False)
-                optimiser = self.optimiser()
             rate = self._peak() * min(1.0, (step + 1) / 5) * 0.5 * (1 + math.cos(math.pi * share))
             try:
                 self.step(optimiser, rate, figures)
