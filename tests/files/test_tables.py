@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,7 +12,7 @@ import pytest
 import tifffile
 
 import napari_temseg as temseg
-from napari_temseg.files.atomic import replacing
+from napari_temseg.files.atomic import json_text, replacing
 from napari_temseg.files.tables import (
     read_calibration,
     read_labels,
@@ -161,3 +162,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(temseg.TemsegError, match=r"t\.csv.*cannot be written"):
         write_particles_csv(tmp_path / "file" / "t.csv", [])
+
+
+def test_json_has_no_nan():
+    assert json.loads(json_text({"a": float("nan"), "b": [1.5, float("inf")], 2: (Path("x"),)})) == {
+        "a": None,
+        "b": [1.5, None],
+        "2": ["x"],
+    }

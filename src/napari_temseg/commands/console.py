@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from napari_temseg.engine.progress import Job, Progress
+from napari_temseg.files.atomic import json_text
 
 T = TypeVar("T")
 logger = logging.getLogger("napari_temseg")
@@ -24,7 +24,7 @@ QUIET = 10.0  # seconds between two lines of progress where there is no terminal
 
 def report(args: argparse.Namespace, text: str, values: Any) -> None:
     """Print a result on stdout: `values` as JSON when `--json` was given, else `text`."""
-    print(json.dumps(values, ensure_ascii=False, indent=2, default=str) if args.json else text)
+    print(json_text(values, indent=2) if args.json else text)
 
 
 def complain(sentence: str) -> None:

@@ -1,11 +1,14 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all; JSON that every reader takes."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from napari_temseg.engine.errors import TemsegError
 
@@ -35,3 +38,16 @@ def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically, with the same line ends on every system."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON of plain values; a number that is not finite, which JSON does not know, becomes null, and any other object its `str`."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 from napari_temseg.engine import segmenter as _segmenter
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.files.atomic import replacing
+from napari_temseg.files.atomic import json_text, replacing
 
 FORMAT = 1
 _LARGEST = 1 << 30
@@ -73,7 +72,7 @@ def _line(error: Exception) -> str:
 def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
     """Write a model, whole or not at all; `half` stores float16, half the size, where the numbers fit."""
     tensors = {name: _halved(tensor) if half else tensor for name, tensor in model.tensors().items()}
-    header = {"temseg": json.dumps(_finite({**model.metadata(), "format": FORMAT}), allow_nan=False)}
+    header = {"temseg": json_text({**model.metadata(), "format": FORMAT})}
     try:
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata=header)
@@ -85,15 +84,6 @@ def _halved(tensor: torch.Tensor) -> torch.Tensor:
     halved = tensor.half() if tensor.is_floating_point() else tensor
     # Running variances can exceed what float16 holds.
     return halved if bool(torch.isfinite(halved).all()) else tensor
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, dict):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _segmenter.writer = save

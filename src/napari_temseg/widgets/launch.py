@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 
-_REMEDY = 'install one with: pip install "napari-temseg[qt]"'
+_REMEDY = "install PyQt6 into this environment, or this package with its extra [qt]"
 
 
 def launch(images: Sequence[Micrograph]) -> None:
