@@ -22,7 +22,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import Particles, Prediction
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
-LEARNT_DEPTH = 0.3  # of the learnt distance, 1 at a particle's middle
+LEARNT_DEPTH = 0.35 # of the learnt distance, 1 at a particle's middle
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
