@@ -22,7 +22,11 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import Particles, Prediction
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
-LEARNT_DEPTH = 0.35 # of the learnt distance, 1 at a particle's middle
+LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
+LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
+FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
+SMALL, LARGE = 20.0, 60.0  # px: diameters between which depth comes to count double
+WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts, for a whole particle and one cut by the frame
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
@@ -125,11 +129,13 @@ class _Dent:
         if strength == 0:
             return cls(np.inf, np.inf)
         factor = max(1 - strength, 0.01) / strength
-        return cls(LEARNT_DEPTH * factor, np.inf) if learnt else cls(DISTANCE_DEPTH * factor, DISTANCE_SHARE * factor)
+        return cls(LEARNT_DEPTH * factor, LEARNT_SHARE * factor) if learnt else cls(DISTANCE_DEPTH * factor, DISTANCE_SHARE * factor)
 
     def least(self, summit: float) -> float:
         """How far a summit of this height must rise above a pass."""
-        return self.height if self.share == np.inf else min(self.height, self.share * summit)
+        if self.share == np.inf:
+            return self.height
+        return min(self.height, max(self.share * summit, FLOOR * self.height))
 
 
 def _pieces(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: _Dent, min_area: float) -> tuple[Labels, int]:
@@ -260,7 +266,9 @@ def _large_and_sure(
     """Which labels stay.
 
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
-    it reaches (1 in the middle of a typical particle), or half of the former if that is more.
+    it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
+    and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
+    double; and a particle cut by the frame has its middle outside, so that its probability counts.
     """
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
@@ -270,7 +278,11 @@ def _large_and_sure(
     if depth is not None:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
-        sure = np.maximum(deepest, sure / 2)
+        diameter = np.sqrt(4 / np.pi * area)
+        weight = np.full(count, WHOLE_CERTAINTY)
+        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            weight[edge] = CUT_CERTAINTY
+        sure = np.maximum(deepest * (1 + np.clip((diameter - SMALL) / (LARGE - SMALL), 0, 1)), weight * sure)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
     if config.certainty > 0:
         keep &= sure >= config.certainty

@@ -70,7 +70,7 @@ def _percent(error: float | None) -> str:
 
 
 def demo_config(size: int, seed: int) -> SimulateConfig:
-    """Hard enough that strokes help: faint particles of two shapes, touching, on a granular, unevenly lit support, at a low dose."""
+    """Hard enough that strokes help: faint particles of two shapes on a granular, unevenly lit support, at a low dose."""
     return SimulateConfig(
         mode="HAADF",
         height=size,
@@ -78,9 +78,9 @@ def demo_config(size: int, seed: int) -> SimulateConfig:
         count=max(8, round(70 * (size / 512) ** 2)),
         diameter=34.0,
         spread=1.3,
-        shapes=("sphere", "faceted"),
-        touching=0.4,
-        contrast=0.3,
+        shapes=("sphere", "ellipsoid"),
+        touching=0.1,
+        contrast=0.25,
         support=0.1,
         unevenness=0.3,
         dose=40.0,
@@ -164,7 +164,8 @@ def annotator(classes: npt.NDArray[np.uint8], instances: npt.NDArray[np.integer[
     """Simulate a person who strokes the worst errors of `classes` (Y, X) against true `instances` (Y, X).
 
     The `strokes` deepest wrong regions get a short stroke each, of class 2 through missed particles and of class 1 through what is none.
-    A class with fewer than two strokes gets some where the prediction is right, since training wants both. Returns uint8 (Y, X).
+    Where that leaves fewer than four on the background or two on particles, some are added where the prediction is right.
+    Returns uint8 (Y, X).
     """
     particle, found = instances > 0, classes >= FIRST_CLASS
     labels = np.zeros(classes.shape, np.uint8)
@@ -175,8 +176,8 @@ def annotator(classes: npt.NDArray[np.uint8], instances: npt.NDArray[np.integer[
     for _, number, chord in worst:
         _draw(labels, chord, number, particle == (number == FIRST_CLASS))
         given[number] += 1
-    for number, right in ((BACKGROUND, ~particle & ~found), (FIRST_CLASS, particle & found)):
-        for _, chord in _chords(right & (labels == 0), max(0, 2 - given[number]), spread=True):
+    for number, right, least in ((BACKGROUND, ~particle & ~found, 4), (FIRST_CLASS, particle & found, 2)):
+        for _, chord in _chords(right & (labels == 0), max(0, least - given[number]), spread=True):
             _draw(labels, chord, number, particle == (number == FIRST_CLASS))
     return labels
 
