@@ -306,3 +306,11 @@ def test_the_encoder_of_the_shipped_model_starts_a_new_one(particles, strokes):
     assert unlike(model, particles.tensors(), "encoder.") == []
     assert unlike(model, particles.tensors(), "decoder.") != []
     assert model.history[-1]["config"]["encoder_weights"] == "particles.temseg"
+
+
+def test_strokes_teach_no_depth_and_whole_masks_do(tiny, strokes, dense):
+    assert tiny.depth_taught
+    by_strokes = train(*strokes, base=tiny, config=QUICK)
+    assert not by_strokes.depth_taught
+    assert not predict(by_strokes, strokes[0]).depth_taught
+    assert train(*dense, base=by_strokes, config=QUICK, meaning="instances").depth_taught

@@ -86,6 +86,8 @@ def _train_text(path: Path, record: dict[str, Any]) -> str:
         f"{record.get('steps', 0)} steps in {record.get('seconds', 0):.1f} s on {record.get('device', '')}; {judged}",
         *record.get("notes", []),
     ]
+    if record.get("steps") and not record.get("best_step") and "validation_iou" in best:
+        lines.append("The labels held out agree with the starting model as it is, so nothing was changed; paint where it is wrong.")
     return "\n".join([*lines, f"Model: {path}"])
 
 

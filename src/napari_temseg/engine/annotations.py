@@ -75,9 +75,14 @@ class Annotation:
 def _class_labels(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     present = np.unique(values)
     if values.dtype.kind == "b" or (present.max(initial=0) == 255 and len(present) <= 2):
-        raise TemsegError(f"{name}: these labels look like a 0/255 or true/false mask; import them with the meaning “mask”.")
+        raise TemsegError(
+            f"{name}: these labels look like a 0/255 or true/false mask; import them with the meaning “mask” (--labels-mean mask)."
+        )
     if present.max(initial=0) > 254:
-        raise TemsegError(f"{name}: class numbers above 254; if each particle has its own number, import with the meaning “instances”.")
+        raise TemsegError(
+            f"{name}: class numbers above 254; if each particle has its own number, "
+            "import them with the meaning “instances” (--labels-mean instances)."
+        )
     return values.astype(np.uint8)
 
 
@@ -136,7 +141,7 @@ class Annotations:
         if sum(count.pixels > 0 for count in counts.values()) < 2:
             raise TemsegError(
                 f"Only one class is labelled: paint “{missing[0]}” too; "
-                "if 0 means background in these labels, import them with the meaning “mask”."
+                "if 0 means background in these labels, import them with the meaning “mask” (--labels-mean mask)."
             )
 
 

@@ -179,8 +179,12 @@ class SplitConfig(Config):
         maximum=10_000.0,
         unit="px",
     )
-    certainty: float = setting(
-        0.55, "Certainty", "Particles the model is less sure of, as a whole, are dropped; 0 keeps every one", minimum=0.0, maximum=1.0
+    certainty: float | None = setting(
+        None,
+        "Certainty",
+        "Particles the model is less sure of, as a whole, are dropped; 0 keeps every one; empty: 0.55, or 0 after training on strokes",
+        minimum=0.0,
+        maximum=1.0,
     )
     fill_holes: bool = setting(True, "Fill holes", "Fill holes inside particles")
     exclude_frame: bool = setting(False, "Leave out frame-touching", "Drop particles cut by the edge of the picture")

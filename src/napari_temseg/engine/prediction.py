@@ -73,6 +73,7 @@ def assemble(
         auxiliary={name: maps.reshape(leading + maps.shape[1:]) for name, maps in auxiliary.items()},
         model_hash=model.content_hash(),
         working_scale=scales,
+        depth_taught=model.depth_taught,
     )
 
 

@@ -21,7 +21,8 @@ class Prediction:
 
     `probability` float16 (…, K, Y, X): channel k belongs to `class_ids[k]`, background first, sums to one. `auxiliary`:
     name → float16 (…, Y, X) in [0, 1], what the model learnt for splitting ("distance": depth inside a particle, 0 at its edge,
-    1 at its middle). `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
+    1 at its middle); `depth_taught` is False when the model was last trained on strokes, which show nothing of depth.
+    `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
     """
 
     probability: npt.NDArray[np.float16]
@@ -32,6 +33,7 @@ class Prediction:
     auxiliary: dict[str, npt.NDArray[np.float16]] = field(default_factory=dict)
     model_hash: str = ""
     working_scale: tuple[float, ...] = (1.0,)
+    depth_taught: bool = True
 
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
@@ -44,6 +46,7 @@ class Particles:
 
     `table` has one row a label (index name `particle`) with columns `class` (name), `class_id`, `plane`, `aggregate` (id shared
     by touching particles), `frame` (touches the edge of the picture or an invalid area) and `cut` (bounded by a watershed line).
+    `uncertain` counts what was dropped for want of certainty.
     """
 
     labels: npt.NDArray[np.int32]
@@ -51,6 +54,7 @@ class Particles:
     micrograph: Micrograph
     prediction: Prediction | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    uncertain: int = 0
 
     def __len__(self) -> int:
         return len(self.table)

@@ -97,6 +97,12 @@ class Segmenter:
         """Independent weights and history."""
         return replace(self, network=copy.deepcopy(self.network), classes=dict(self.classes), history=copy.deepcopy(self.history))
 
+    @property
+    def depth_taught(self) -> bool:
+        """Whether the learnt distance goes with the classes: not after training on strokes alone, which show nothing of it."""
+        trained = [record for record in self.history if record.get("kind") == "trained" and record.get("best_step", 0) > 0]
+        return bool(trained[-1].get("depth_taught", True)) if trained else True
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by name, on the CPU, contiguous."""
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}

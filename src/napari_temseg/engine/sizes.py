@@ -230,7 +230,7 @@ def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
                 f"Planes of a stack over {meaning} show the same particles again: n counts them each time, and they are no new evidence."
             )
     if n_images < FEW_IMAGES:
-        found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: intervals are wide or leave out how images differ.")
+        found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: the intervals say little of how images differ.")
     return tuple(found)
 
 

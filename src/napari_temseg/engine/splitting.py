@@ -8,7 +8,7 @@ above the pass between them. Their number is that of the h-maxima transform (P. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,12 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import Particles, Prediction
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
+CERTAINTY = 0.55  # least certainty by default, chosen with them
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
 SMALL, LARGE = 20.0, 60.0  # px: diameters between which depth comes to count double
-WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts, for a whole particle and one cut by the frame
+WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
@@ -48,11 +49,16 @@ def split(prediction: Prediction, config: SplitConfig) -> Particles:
     depth = prediction.auxiliary.get("distance") if config.auxiliary else None
     depths = None if depth is None else depth.reshape((-1, *depth.shape[-2:]))
     valid = prediction.micrograph.valid
+    if config.certainty is None:
+        config = replace(config, certainty=CERTAINTY if prediction.depth_taught else 0.0)
     labels = np.zeros((len(planes), *planes.shape[-2:]), np.int32)
     tables: list[pd.DataFrame] = []
-    last = aggregates = 0
+    last = aggregates = uncertain = 0
     for index, probability in enumerate(planes):
-        plane, table = _split_plane(probability, None if depths is None else depths[index].astype(np.float32), valid, prediction, config)
+        plane, table, unsure = _split_plane(
+            probability, None if depths is None else depths[index].astype(np.float32), valid, prediction, config
+        )
+        uncertain += unsure
         table["aggregate"] += aggregates
         table.insert(2, "plane", index)
         tables.append(table.set_index(table.index + last))
@@ -61,7 +67,7 @@ def split(prediction: Prediction, config: SplitConfig) -> Particles:
         aggregates = int(table["aggregate"].max()) if len(table) else aggregates
     table = pd.concat(tables).rename_axis("particle")
     shape = (*prediction.probability.shape[:-3], *planes.shape[-2:])
-    return Particles(labels.reshape(shape), table, prediction.micrograph, prediction, config.to_dict())
+    return Particles(labels.reshape(shape), table, prediction.micrograph, prediction, config.to_dict(), uncertain)
 
 
 def _split_plane(
@@ -70,8 +76,8 @@ def _split_plane(
     valid: npt.NDArray[np.bool_] | None,
     prediction: Prediction,
     config: SplitConfig,
-) -> tuple[Labels, pd.DataFrame]:
-    """Labels 1…n of one plane (K, Y, X) and their table, without the plane's number."""
+) -> tuple[Labels, pd.DataFrame, int]:
+    """Labels 1…n of one plane (K, Y, X), their table without the plane's number, and how many were dropped as uncertain."""
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     min_area = _area(config.min_diameter)
@@ -89,9 +95,9 @@ def _split_plane(
             class_of += [number] * count
     if config.fill_holes:
         labels = _filled(labels, valid)
-    keep = _large_and_sure(labels, len(class_of), foreground, depth, config)
+    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, config)
     labels, class_ids = _kept(labels, keep, np.array(class_of))
-    return _table(labels, class_ids, valid, prediction.class_names, config.exclude_frame)
+    return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
 
 
 def _area(diameter: float) -> float:
@@ -262,8 +268,8 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
 
 def _large_and_sure(
     labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, config: SplitConfig
-) -> npt.NDArray[np.bool_]:
-    """Which labels stay.
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Which labels stay, and how many large enough ones do not.
 
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
     it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
@@ -284,10 +290,11 @@ def _large_and_sure(
             weight[edge] = CUT_CERTAINTY
         sure = np.maximum(deepest * (1 + np.clip((diameter - SMALL) / (LARGE - SMALL), 0, 1)), weight * sure)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
-    if config.certainty > 0:
-        keep &= sure >= config.certainty
     keep[0] = False
-    return keep
+    large = int(keep.sum())
+    if config.certainty:
+        keep &= sure >= config.certainty
+    return keep, large - int(keep.sum())
 
 
 def _kept(labels: Labels, keep: npt.NDArray[np.bool_], class_of: npt.NDArray[Any]) -> tuple[Labels, npt.NDArray[Any]]:

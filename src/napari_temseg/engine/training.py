@@ -22,9 +22,10 @@ from napari_temseg.engine.holdout import Parts, hold_out
 from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
 from napari_temseg.engine.prediction import fused
 from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.results import FIRST_CLASS
 from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.starting import starting_model, with_start
-from napari_temseg.engine.trainingset import Batch, Crops, planes_of
+from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, planes_of
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
 
@@ -59,6 +60,7 @@ class Session:
         if base is not None and config.hold > 0:
             planes = [with_start(plane, base, config) for plane in planes]
         self.start_classes = base.spec.n_classes if base else 0
+        self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.crops = Crops(self.parts.training, config.crop, how, config.seed, self.model.scales)
@@ -243,6 +245,7 @@ class Session:
             "device": self.device.describe(),
             "validation": self.parts.sentence,
             "notes": self.notes,
+            "depth_taught": self.depth_taught,
             "steps": step,
             "best_step": best_step,
             "seconds": round(seconds, 2),

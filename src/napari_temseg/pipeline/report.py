@@ -40,7 +40,7 @@ _ROWS = (
     ("span", "Span (D90 − D10) / D50", ""),
     ("d32", "D[3,2]", "unit"),
     ("d43", "D[4,3]", "unit"),
-    ("share_below_100nm", "Share below 100 nm (by number)", ""),
+    ("share_below_100nm", "Share below 100 nm (by number)", "%"),
 )
 
 
@@ -93,7 +93,12 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -
         notes.append(f"Calibration, not in these intervals: {100 * uncertainty:.2g} % of every length (one standard deviation).")
     note = "".join(f"<p class='note'>{escape(text)}</p>" for text in notes)
     rows = [
-        (label, _number(summary.get(key)), f" {unit}" if kind else "", _interval(summary, key))
+        (
+            label,
+            f"{summary[key]:.1%}" if kind == "%" else _number(summary[key]),
+            f" {unit}" if kind == "unit" else "",
+            _interval(summary, key),
+        )
         for key, label, kind in _ROWS
         if summary.get(key) is not None
     ]
@@ -152,7 +157,7 @@ def _method(summary: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:#.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _interval(summary: dict[str, Any], key: str) -> str:

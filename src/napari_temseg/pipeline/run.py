@@ -36,6 +36,7 @@ class RunItem:
     per_class: dict[str, int]
     files: tuple[Path, ...]
     picture: bytes = field(repr=False)
+    uncertain: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +109,12 @@ def iter_run(
                 settings.inputs[path] = image.source.content_hash
             except Cancelled:
                 break
+                yield Progress("run", (index + 1) / len(paths), f"{name}: done", control.elapsed)
             except (TemsegError, MemoryError, RuntimeError) as error:  # torch reports its troubles as RuntimeError
                 if len(paths) == 1 and not isinstance(error, TemsegError):
                     raise
                 failures[str(path)] = _sentence(path, error)
-            yield Progress("run", (index + 1) / len(paths), f"{name}: done", control.elapsed)
+                yield Progress("run", (index + 1) / len(paths), f"{name}: left out", control.elapsed)
         if not items and not control.finishing:
             raise _nothing_done(failures)
         return _written(output, items, failures, settings, stopped=len(items) + len(failures) < len(paths))
@@ -145,7 +147,7 @@ def _finished(path: Path, name: str, particles: Particles, output: Path) -> RunI
         files.insert(0, output / f"{name}_classes.tif")
         write_labels_tiff(files[0], prediction.classes, image.calibration, image.axes, "classes")
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
-    return RunItem(name, path, measured, counts, tuple(files), thumbnail(image.plane(0), particles.planes()[0]))
+    return RunItem(name, path, measured, counts, tuple(files), thumbnail(image.plane(0), particles.planes()[0]), particles.uncertain)
 
 
 def _written(output: Path, items: list[RunItem], failures: dict[str, str], settings: Recipe, *, stopped: bool) -> RunResult:

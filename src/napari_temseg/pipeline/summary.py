@@ -66,11 +66,13 @@ def _image(item: RunItem) -> dict[str, Any]:
         "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
         "particles": len(m),
         "per_class": item.per_class,
+        "uncertain": item.uncertain,
     }
 
 
 def _cautions(items: Sequence[RunItem], failures: dict[str, str], summaries: dict[str, dict[str, Any]]) -> list[str]:
-    cautions = [f"{len(failures)} of the inputs could not be used and are missing here."] if failures else []
+    missing = "1 input could not be used and is" if len(failures) == 1 else f"{len(failures)} inputs could not be used and are"
+    cautions = [f"{missing} missing here."] if failures else []
     uncalibrated = [item.name for item in items if item.measurement.length_unit == "px"]
     if uncalibrated:
         cautions.append(
@@ -83,6 +85,12 @@ def _cautions(items: Sequence[RunItem], failures: dict[str, str], summaries: dic
     if empty:
         cautions.append(
             f"{_some(empty)}: no particle was found; look at the picture, and improve the model with strokes if some are there."
+        )
+    unsure = [item.name for item in items if item.uncertain > max(2, len(item.measurement) // 5)]
+    if unsure:
+        cautions.append(
+            f"{_some(unsure)}: many regions were dropped because the model is unsure of them "
+            f"({sum(item.uncertain for item in items)} in all); --certainty 0 keeps them, a few strokes make it surer."
         )
     for summary in summaries.values():
         found = summary.get("caution") or summary.get("cautions") or []
