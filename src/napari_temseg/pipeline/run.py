@@ -109,12 +109,12 @@ def iter_run(
                 settings.inputs[path] = image.source.content_hash
             except Cancelled:
                 break
-                yield Progress("run", (index + 1) / len(paths), f"{name}: done", control.elapsed)
             except (TemsegError, MemoryError, RuntimeError) as error:  # torch reports its troubles as RuntimeError
                 if len(paths) == 1 and not isinstance(error, TemsegError):
                     raise
                 failures[str(path)] = _sentence(path, error)
-                yield Progress("run", (index + 1) / len(paths), f"{name}: left out", control.elapsed)
+            outcome = "left out" if str(path) in failures else "done"
+            yield Progress("run", (index + 1) / len(paths), f"{name}: {outcome}", control.elapsed)
         if not items and not control.finishing:
             raise _nothing_done(failures)
         return _written(output, items, failures, settings, stopped=len(items) + len(failures) < len(paths))
