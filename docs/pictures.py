@@ -25,7 +25,7 @@ def overview() -> Figure:
     sizes = temseg.size_distribution([temseg.measure(particles)])
     grey = np.repeat(drawn.micrograph.plane()[..., None], 3, axis=2)
     outlined = grey.copy()
-    outlined[find_boundaries(particles.labels, mode="inner")] = ORANGE
+    outlined[find_boundaries(particles.labels, mode="thick")] = ORANGE
     figure = Figure(figsize=(12, 4.1), layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
     titles = ("micrograph (simulated)", f"{len(particles)} particles found, {len(drawn.table)} drawn")
