@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from napari_temseg.engine.progress import Job, Progress
-from napari_temseg.files.atomic import json_text
 
 T = TypeVar("T")
 logger = logging.getLogger("napari_temseg")
@@ -24,6 +23,8 @@ QUIET = 10.0  # seconds between two lines of progress where there is no terminal
 
 def report(args: argparse.Namespace, text: str, values: Any) -> None:
     """Print a result on stdout: `values` as JSON when `--json` was given, else `text`."""
+    from napari_temseg.files.atomic import json_text  # numpy with it, which --help does without
+
     print(json_text(values, indent=2) if args.json else text)
 
 

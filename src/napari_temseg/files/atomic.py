@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_temseg.engine.errors import TemsegError
 
 
@@ -42,12 +44,15 @@ def write_text(path: str | Path, text: str) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON of plain values; a number that is not finite, which JSON does not know, becomes null, and any other object its `str`."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
 
 
-def _finite(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Dicts, lists and scalars of JSON's own types; numpy scalars become Python's, a number that is not finite None."""
     if isinstance(value, dict):
-        return {str(key): _finite(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

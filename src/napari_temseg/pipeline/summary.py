@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import napari_temseg
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.shape import definitions
-from napari_temseg.files.atomic import write_text
+from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -50,8 +46,8 @@ def summarise(
             for column, (formula, unit) in definitions(key).items()
         },
     }
-    plain: dict[str, Any] = _plain(summary)
-    return plain
+    values: dict[str, Any] = plain(summary)
+    return values
 
 
 def _image(item: RunItem) -> dict[str, Any]:
@@ -102,17 +98,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
-def _plain(value: Any) -> Any:
-    """JSON's own types; what is not a number becomes null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
     """Write summary.json."""
-    write_text(path, json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(summary, indent=2) + "\n")
