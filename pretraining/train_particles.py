@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +51,13 @@ def sample(image: npt.NDArray[np.uint8], instances: npt.NDArray[np.int32]) -> Sa
 
 
 def simulated(rng: np.random.Generator) -> Sample:
-    """One simulated micrograph of random kind."""
+    """One simulated micrograph of random kind; bars and letters belong to no particle, and some pictures are empty."""
     size = int(rng.choice([256, 320, 384, 512]))
-    drawn = simulate(randomised(rng, size, size))
-    return sample(drawn.micrograph.plane(), drawn.instances)
+    config = randomised(rng, size, size)
+    if rng.random() < 0.03:
+        config = replace(config, count=0)
+    drawn = simulate(config)
+    return sample(drawn.micrograph.plane(), np.where(drawn.overlays, 0, drawn.instances))
 
 
 def crop(entry: Sample, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,7 +105,7 @@ def batch(real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: 
 
 
 def start_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Weights to go on from, as float32."""
+    """Weights to go on from (.safetensors or .temseg), as float32."""
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
 
 

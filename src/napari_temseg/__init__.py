@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "napari_temseg.api": (
-        "read load train iter_train predict iter_predict draft iter_draft split measure size_distribution evaluate simulate"
+        "read load train iter_train predict iter_predict draft iter_draft split iter_split measure size_distribution evaluate simulate"
     ),
     "napari_temseg.pipeline.run": "run iter_run",
     "napari_temseg.engine.config": "SimulateConfig PredictConfig SplitConfig TrainConfig DraftConfig",
     "napari_temseg.engine.micrograph": "Micrograph Calibration Source",
     "napari_temseg.engine.annotations": "Annotations Annotation",
-    "napari_temseg.engine.results": "Prediction Particles",
+    "napari_temseg.engine.results": "Prediction PlanePrediction Particles",
     "napari_temseg.engine.shape": "Measurement",
     "napari_temseg.engine.sizes": "SizeDistribution",
     "napari_temseg.engine.evaluation": "Score",
@@ -38,6 +38,7 @@ __all__ = [  # written out for type checkers; a test holds it equal to _HOME
     "Measurement",
     "Micrograph",
     "Particles",
+    "PlanePrediction",
     "PredictConfig",
     "Prediction",
     "Progress",
@@ -55,6 +56,7 @@ __all__ = [  # written out for type checkers; a test holds it equal to _HOME
     "iter_draft",
     "iter_predict",
     "iter_run",
+    "iter_split",
     "iter_train",
     "load",
     "measure",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
         evaluate,
         iter_draft,
         iter_predict,
+        iter_split,
         iter_train,
         load,
         measure,
@@ -89,7 +92,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.evaluation import Score
     from napari_temseg.engine.micrograph import Calibration, Micrograph, Source
     from napari_temseg.engine.progress import Job, Progress
-    from napari_temseg.engine.results import Particles, Prediction
+    from napari_temseg.engine.results import Particles, PlanePrediction, Prediction
     from napari_temseg.engine.segmenter import Segmenter
     from napari_temseg.engine.shape import Measurement
     from napari_temseg.engine.sizes import SizeDistribution

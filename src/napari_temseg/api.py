@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +51,13 @@ def iter_train(
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
+    look: Callable[[], Micrograph | None] | None = None,
 ) -> Job[Segmenter]:
-    """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards."""
+    """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards.
+
+    `look` names the plane (axes "YX", or None) that somebody looks at: a `Prediction` of it arrives as `preview` as training goes on.
+    It is called in the thread that runs the job.
+    """
     from napari_temseg.engine.annotations import Annotations
     from napari_temseg.engine.training import iter_train as _iter_train
     from napari_temseg.engine.tuning import iter_tune
@@ -67,7 +72,7 @@ def iter_train(
     config = config or TrainConfig()
     if config.encoder_weights in shipped():  # a model file is an encoder file too
         config = replace(config, encoder_weights=str(shipped()[config.encoder_weights]))
-    return (iter_tune if tune else _iter_train)(annotations, start, config)
+    return (iter_tune if tune else _iter_train)(annotations, start, config, look)
 
 
 def train(
@@ -89,11 +94,16 @@ def train(
     return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune).drain()
 
 
-def iter_predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Job[Prediction]:
-    """The job behind `predict`: yields `Progress` after each tile row."""
+def iter_predict(
+    model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None, order: Sequence[int] | None = None
+) -> Job[Prediction]:
+    """The job behind `predict`: yields `Progress` between tiles, and after each plane with a `PlanePrediction` as its `preview`.
+
+    Planes of a stack are predicted in `order`, a permutation of 0 … n − 1, which is the default.
+    """
     from napari_temseg.engine.prediction import iter_predict as _iter_predict
 
-    return _iter_predict(_segmenter(model), as_micrograph(image), config or PredictConfig())
+    return _iter_predict(_segmenter(model), as_micrograph(image), config or PredictConfig(), order)
 
 
 def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Prediction:
@@ -101,11 +111,16 @@ def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | N
     return iter_predict(model, image, config).drain()
 
 
+def iter_split(prediction: Prediction, config: SplitConfig | None = None) -> Job[Particles]:
+    """The job behind `split`: yields `Progress` after each plane."""
+    from napari_temseg.engine.splitting import iter_split as _iter_split
+
+    return _iter_split(prediction, config or SplitConfig())
+
+
 def split(prediction: Prediction, config: SplitConfig | None = None) -> Particles:
     """Separate touching particles, class by class, plane by plane."""
-    from napari_temseg.engine.splitting import split as _split
-
-    return _split(prediction, config or SplitConfig())
+    return iter_split(prediction, config).drain()
 
 
 def measure(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 
 from napari_temseg import TemsegError
-from napari_temseg.engine.device import choose_device, cpu_has_bfloat16
+from napari_temseg.engine.device import choose_device, cpu_has_bfloat16, out_of_memory, release
 
 
 def test_the_processor_is_always_there():
@@ -40,3 +43,33 @@ def test_mixed_precision_only_where_asked():
     mixed = choose_device("cpu", "auto")
     with mixed.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == mixed.dtype
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (torch.OutOfMemoryError("CUDA"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("sizes of tensors must match"), False),
+    ],
+)
+def test_what_counts_as_out_of_memory(error, short):
+    assert out_of_memory(error) is short
+
+
+def test_releasing_frees_what_only_a_cycle_holds():
+    class Held(list[object]):
+        pass
+
+    held = Held()
+    held.append(held)
+    there = weakref.ref(held)
+    gc.disable()
+    try:
+        del held
+        assert there() is not None
+        release()
+        assert there() is None
+    finally:
+        gc.enable()

@@ -140,3 +140,25 @@ def test_another_calibration_keeps_the_pixels():
     other = image.with_calibration(Calibration.typed("2 nm"))
     assert other.data is image.data
     assert other.calibration.scale == (2.0, 2.0)
+
+
+def test_a_plane_is_a_micrograph_of_its_own():
+    valid = np.eye(8, dtype=bool)
+    stack = Micrograph(
+        da.from_array(np.arange(192).reshape(3, 8, 8), chunks=(1, 8, 8)),
+        "ZYX",
+        Calibration.typed("2 nm"),
+        valid,
+        Source("a.tif", "series 1", "abc"),
+        "gold",
+    )
+    plane = stack.at(2)
+    assert (plane.axes, plane.n_planes, plane.frame) == ("YX", 1, (8, 8))
+    assert isinstance(plane.data, da.Array)  # not read yet
+    assert (plane.plane() == stack.plane(2)).all()
+    assert (plane.valid == valid).all()
+    assert (plane.calibration, plane.source, plane.sample) == (stack.calibration, stack.source, "gold")
+    assert plane.at(0) is plane
+    for wrong in (-1, 3):
+        with pytest.raises(TemsegError, match=f"a: there is no plane {wrong}; its 3"):
+            stack.at(wrong)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -12,8 +14,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg import Cancelled, Micrograph, PredictConfig, Segmenter, SimulateConfig, TemsegError, iter_predict, predict, simulate
-from napari_temseg.engine import prediction
+from napari_temseg import (
+    Cancelled,
+    Micrograph,
+    PlanePrediction,
+    PredictConfig,
+    Prediction,
+    Segmenter,
+    SimulateConfig,
+    TemsegError,
+    iter_predict,
+    predict,
+    simulate,
+)
+from napari_temseg.engine import prediction, results
 from napari_temseg.engine.network import NetworkSpec
 from napari_temseg.engine.prediction import STRIDE, starts
 
@@ -222,3 +236,103 @@ def test_out_of_memory_takes_smaller_tiles(pointwise, monkeypatch):
     short_of_memory(monkeypatch, 16)
     with pytest.raises(TemsegError, match="does not suffice even for tiles of 256 px; choose device cpu"):
         predict(pointwise, image, EXACT)
+
+
+def stack_of(n: int) -> Micrograph:
+    return Micrograph(np.random.default_rng(0).normal(size=(n, 40, 50)).astype(np.float32), "TYX")
+
+
+def equal(one: Prediction, two: Prediction) -> bool:
+    """Whether two predictions say the same of pictures of the same shape."""
+    pairs = [(one.probability, two.probability), (one.classes, two.classes)]
+    pairs += [(one.auxiliary[name], two.auxiliary[name]) for name in two.auxiliary]
+    facts = [(p.micrograph.axes, p.class_names, p.model_hash, p.working_scale, p.depth_taught, set(p.auxiliary)) for p in (one, two)]
+    return facts[0] == facts[1] and all(np.array_equal(a, b) for a, b in pairs)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.permutations(range(4)))
+def test_planes_come_in_the_order_that_is_asked_for(pointwise, order):
+    stack = stack_of(4)
+    whole = predict(pointwise, stack, EXACT)
+    job = iter_predict(pointwise, stack, EXACT, order)
+    seen = [progress for progress in job if progress.preview is not None]
+    assert [progress.preview.index for progress in seen] == list(order)
+    assert [progress.fraction for progress in seen] == pytest.approx([0.25, 0.5, 0.75, 1])
+    for progress in seen:
+        plane = progress.preview
+        assert isinstance(plane, PlanePrediction)
+        assert equal(plane.prediction, whole.at(plane.index))
+        assert equal(plane.prediction, predict(pointwise, stack.data[plane.index], EXACT))
+    assert equal(job.result, whole)
+
+
+@pytest.mark.parametrize("order", [[], [0, 1], [0, 1, 1], [0, 1, 3], [-1, 0, 1], [0, 1, 2, 2]])
+def test_an_order_names_every_plane_once(pointwise, order):
+    with pytest.raises(TemsegError, match="each of 0 to 2 once"):
+        iter_predict(pointwise, stack_of(3), EXACT, order)
+
+
+def test_one_picture_is_its_own_only_plane(pointwise):
+    job = iter_predict(pointwise, np.eye(64), EXACT)
+    (progress,) = job
+    assert progress.preview.index == 0
+    assert progress.preview.prediction is job.result
+    assert job.result.at(0) is job.result
+    with pytest.raises(TemsegError, match="there is no plane 1"):
+        job.result.at(1)
+
+
+def test_planes_gathered_are_the_stack(pointwise):
+    stack = stack_of(3)
+    whole = predict(pointwise, stack, EXACT)
+    planes = [whole.at(index) for index in range(3)]
+    assert all(plane.micrograph.axes == "YX" for plane in planes)
+    assert equal(Prediction.gathered(planes, stack), whole)
+    assert equal(Prediction.gathered(planes[:1], stack.at(0)), planes[0])
+    assert not equal(Prediction.gathered(planes[::-1], stack), whole)
+    with pytest.raises(TemsegError, match="not one for each of its 3 planes"):
+        Prediction.gathered(planes[:2], stack)
+    with pytest.raises(TemsegError, match="not one for each"):
+        Prediction.gathered([whole] * 3, stack)
+    with pytest.raises(TemsegError, match="by different models or at different scales"):
+        Prediction.gathered([*planes[:2], predict(pointwise, stack.at(2), replace(EXACT, scales=(0.5,)))], stack)
+
+
+def test_a_large_prediction_lives_in_a_temporary_file(pointwise, monkeypatch):
+    stack = stack_of(3)
+    in_memory = predict(pointwise, stack, EXACT)
+    monkeypatch.setattr(results, "IN_MEMORY", 1000)
+    on_disk = predict(pointwise, stack, EXACT)
+    assert equal(on_disk, in_memory)
+
+    def root(array: np.ndarray) -> object:
+        while isinstance(array, np.ndarray) and array.base is not None:
+            array = array.base
+        return array
+
+    assert all(isinstance(root(array), mmap.mmap) for array in (on_disk.probability, on_disk.classes, on_disk.auxiliary["distance"]))
+    assert not isinstance(root(in_memory.probability), mmap.mmap)
+    gathered = Prediction.gathered([on_disk.at(index) for index in range(3)], stack)
+    assert isinstance(root(gathered.probability), mmap.mmap)
+    assert equal(gathered, in_memory)
+    monkeypatch.setattr(results.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))  # a disk cannot be filled
+    assert not isinstance(root(predict(pointwise, stack, EXACT).probability), mmap.mmap)
+
+
+def test_it_can_be_cancelled_between_planes_scales_and_tiles(pointwise):
+    picture, config = np.eye(300), replace(EXACT, tile=128, overlap=0, scales=(0.25, 1.0))
+    assert len(list(iter_predict(pointwise, picture, config))) == 1 + 9  # 75 px in one tile, 300 in nine
+    job = iter_predict(pointwise, stack_of(4), EXACT)
+    next(job)
+    job.cancel()
+    assert list(job) == []
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(pointwise):
+    class Broken(Pointwise):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        predict(replace(pointwise, network=Broken()), np.eye(700), EXACT)

@@ -16,7 +16,7 @@ from skimage.measure import perimeter_crofton, regionprops_table
 from skimage.morphology import convex_hull_image
 
 from napari_temseg import Calibration, Measurement, Micrograph, Particles, Prediction, Source, TemsegError, measure
-from napari_temseg.engine.shape import definitions
+from napari_temseg.engine.shape import definitions, with_flags
 
 RNG = np.random.default_rng(0)
 
@@ -300,6 +300,36 @@ def test_no_particles_give_an_empty_table_with_all_columns():
         assert list(empty.table.columns) == list(definitions("nm"))
         assert empty.frame == (20, 30)
         assert empty.valid_area == 600
+
+
+def test_tables_have_the_same_types_with_and_without_particles():
+    none, some = measure(np.zeros((20, 30), np.int32)).table, measure(disc(20)).table
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+def test_particles_count_and_are_unseen_until_someone_says_otherwise():
+    measurement = measure(blobs(0))
+    table = measurement.table
+    assert (table.excluded == "").all()
+    assert not table.reviewed.any()
+    one, other, third = table.particle[[4, 2, 7]]
+    flagged = with_flags(measurement, {one: "overlapping", other: "debris"}, reviewed=[third, one])
+    assert flagged.table.set_index("particle").excluded[lambda reason: reason != ""].to_dict() == {one: "overlapping", other: "debris"}
+    assert set(flagged.table.particle[flagged.table.reviewed]) == {one, third}
+    assert (table.excluded == "").all()  # the first is as it was
+    assert not table.reviewed.any()
+    back = with_flags(flagged, {one: ""}, unreviewed=[third])
+    assert back.table.particle[back.table.excluded != ""].tolist() == [other]
+    assert back.table.particle[back.table.reviewed].tolist() == [one]
+    assert back.table.dtypes.to_dict() == table.dtypes.to_dict()
+    pd.testing.assert_frame_equal(with_flags(back, {other: ""}, unreviewed=[one]).table, table)
+    pd.testing.assert_frame_equal(with_flags(measurement).table, table)
+
+
+@pytest.mark.parametrize("flags", [{"excluded": {99: "debris"}}, {"reviewed": [1, 99]}, {"unreviewed": [99]}])
+def test_flags_of_particles_that_are_not_there_are_refused(flags):
+    with pytest.raises(TemsegError, match="labels: there is no particle 99"):
+        with_flags(measure(disc(20)), **flags)
 
 
 def test_particles_that_touch_share_an_aggregate():

@@ -19,7 +19,18 @@ MEDIAN, GSD = 20.0, 1.49
 
 
 def measured(
-    diameters, *, frame=(10_000, 10_000), box=None, touching=None, plane=0, n_planes=1, axes="YX", calibration=None, valid=None, **more
+    diameters,
+    *,
+    frame=(10_000, 10_000),
+    box=None,
+    touching=None,
+    excluded="",
+    plane=0,
+    n_planes=1,
+    axes="YX",
+    calibration=None,
+    valid=None,
+    **more,
 ):
     """A measurement of particles that are not painted: diameters in px, and their bounding boxes unless these are discs."""
     diameters = np.asarray(diameters, float)
@@ -34,6 +45,7 @@ def measured(
             "bbox_bottom_px": height,
             "bbox_right_px": width,
             "frame": np.zeros(len(diameters), bool) if touching is None else touching,
+            "excluded": np.broadcast_to(excluded, len(diameters)),
         }
     )
     area = frame[0] * frame[1] if valid is None else int(valid.sum())
@@ -155,6 +167,20 @@ def test_the_summary_of_a_few_equal_weights_is_worked_by_hand():
     assert summary["n_eff_volume"] == pytest.approx(100**2 / (1 + 64 + 729 + 4096), rel=1e-4)
     assert (summary["unit"], summary["column"], summary["share_below_100nm"]) == ("px", "ecd", None)
     assert summary["calibration_relative_uncertainty"] is None
+
+
+def test_excluded_particles_are_left_out_and_counted_by_reason():
+    reasons = ["", "overlapping", "debris", "", "overlapping", "debris"]
+    touching = [False, False, False, False, False, True]
+    some = measured([10, 90, 20, 30, 80, 70], excluded=reasons, touching=touching)
+    sizes = size_distribution([some, measured([5, 50], excluded=["debris", ""])])
+    kept = size_distribution([measured([10, 30]), measured([50])])
+    assert sizes.left_out == {"touches the frame": 1, "excluded: overlapping": 2, "excluded: debris": 2}
+    assert sizes.summary()["n_left_out"] == sizes.left_out
+    assert np.array_equal(sizes.values, [10, 30, 50])
+    assert np.allclose(sizes.weights, kept.weights)
+    assert sizes.summary()["d50"] == pytest.approx(kept.summary()["d50"])
+    assert len(size_distribution([measured([10, 20], excluded="debris")])) == 0
 
 
 def test_share_below_100_nm_and_calibration_uncertainty():

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from scipy import ndimage
 
 from napari_temseg.engine.config import SplitConfig
-from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.errors import Cancelled, TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.results import Particles, Prediction
-from napari_temseg.engine.splitting import split
+from napari_temseg.engine.splitting import iter_split, split
 
 EMPS = Path(os.environ.get("TEMSEG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "emps"
 NAMES = {1: "background", 2: "particle", 3: "rod"}
@@ -262,3 +262,27 @@ def test_true_outlines_of_real_micrographs_are_split_into_their_particles():
         truth = imageio.imread(EMPS / "instances" / name).astype(np.int32)
         scores.append(evaluate(split(predicted(np.where(truth > 0, 2, 1)), SplitConfig()), truth))
     assert mean_score(scores)["ap50"] > 0.75
+
+
+def test_a_stack_splits_plane_by_plane_and_can_be_cancelled():
+    classes = np.stack([draw(discs)[0] for discs in ([(20, 20, 9), (60, 60, 9)], [], [(40, 40, 12)])])
+    prediction = predicted(classes)
+    job = iter_split(prediction, EVERYTHING)
+    seen = list(job)
+    assert [progress.fraction for progress in seen] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert [progress.metrics for progress in seen] == [
+        {"plane": 0, "particles": 2},
+        {"plane": 1, "particles": 2},
+        {"plane": 2, "particles": 3},
+    ]
+    assert sorted(np.unique(job.result.labels)) == [0, 1, 2, 3] == [0, *job.result.table.index]
+    assert job.result.table["plane"].tolist() == [0, 0, 2]
+    for index in range(3):
+        alone = split(prediction.at(index), EVERYTHING).labels
+        assert ((alone > 0) == (job.result.labels[index] > 0)).all()
+    cancelled = iter_split(prediction, EVERYTHING)
+    next(cancelled)
+    cancelled.cancel()
+    assert list(cancelled) == []
+    with pytest.raises(Cancelled):
+        _ = cancelled.result

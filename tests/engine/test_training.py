@@ -10,9 +10,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_temseg import Annotations, Cancelled, Segmenter, TemsegError, TrainConfig, iter_train, predict, train
-from napari_temseg.engine import training
+from napari_temseg import (
+    Annotations,
+    Cancelled,
+    Micrograph,
+    PredictConfig,
+    Prediction,
+    Segmenter,
+    Source,
+    TemsegError,
+    TrainConfig,
+    iter_train,
+    predict,
+    train,
+)
+from napari_temseg.engine import preview, training
 from napari_temseg.engine.network import NetworkSpec, build_network
+from napari_temseg.engine.preview import Previews
+from napari_temseg.engine.progress import Control
 
 QUICK = TrainConfig(max_seconds=1e5, max_steps=3, crop=64, batch=2, evaluate_every=1, validation=0, device="cpu", precision="float32")
 JUDGED = replace(QUICK, validation=0.2, max_steps=4)
@@ -314,3 +329,168 @@ def test_strokes_teach_no_depth_and_whole_masks_do(tiny, strokes, dense):
     assert not by_strokes.depth_taught
     assert not predict(by_strokes, strokes[0]).depth_taught
     assert train(*dense, base=by_strokes, config=QUICK, meaning="instances").depth_taught
+
+
+def shown(job) -> list[Prediction]:
+    """The previews of a job that is run to its end."""
+    return [progress.preview for progress in job if progress.preview is not None]
+
+
+def same(one, two) -> bool:
+    return np.array_equal(one.probability, two.probability) and np.array_equal(one.auxiliary["distance"], two.auxiliary["distance"])
+
+
+FREE = replace(QUICK, encoder="efficientnet-b0", max_steps=2)  # whose drop-path draws from torch's own generator
+
+
+@pytest.mark.parametrize(
+    ("labels", "meaning", "base", "config"),
+    [("dense", "instances", "tiny", JUDGED), ("strokes", "classes", "tiny", QUICK), ("strokes", "classes", None, FREE)],
+)
+def test_being_looked_at_changes_nothing(labels, meaning, base, config, request):
+    images, base = request.getfixturevalue(labels), base and request.getfixturevalue(base)
+    looked = iter_train(*images, base=base, config=config, meaning=meaning, look=lambda: Micrograph(images[0]))
+    assert len(shown(looked)) >= 2
+    unseen = train(*images, base=base, config=config, meaning=meaning)
+    assert unlike(looked.result, unseen.tensors(), "") == []
+    assert looked.result.history[-1]["curve"][1:] == unseen.history[-1]["curve"][1:]  # the first has figures that are not numbers
+
+
+def test_previews_go_from_the_start_to_the_best(tiny, dense):
+    elsewhere = Micrograph(np.random.default_rng(5).normal(size=(70, 80)), source=Source("grid_07.tif"))
+    job = iter_train(*dense, base=tiny, config=replace(JUDGED, learning_rate=1e-2), meaning="instances", look=lambda: elsewhere)
+    previews = shown(job)
+    exact = PredictConfig(device="cpu", precision="float32")
+    assert job.result.history[-1]["best_step"] > 0
+    assert same(previews[0], predict(tiny, elsewhere, exact))
+    assert same(previews[-1], predict(job.result, elsewhere, exact))
+    assert not same(previews[0], previews[-1])
+    assert all(preview.micrograph is elsewhere for preview in previews)
+    assert previews[-1].model_hash == job.result.content_hash()
+
+
+def test_the_last_preview_is_of_the_best_not_of_the_newest(particles, dense):
+    config = replace(JUDGED, learning_rate=1.0, hold=0)  # a rate that only spoils
+    job = iter_train(*dense, base=particles, config=config, meaning="instances", look=lambda: Micrograph(dense[0]))
+    previews = shown(job)
+    assert job.result.history[-1]["best_step"] == 0
+    assert len(previews) == 2
+    assert same(previews[0], previews[1])
+    assert previews[1].depth_taught == particles.depth_taught
+
+
+def test_previews_of_strokes_do_not_trust_the_depth(tiny, strokes):
+    previews = shown(iter_train(*strokes, base=tiny, config=QUICK, look=lambda: Micrograph(strokes[0])))
+    assert [preview.depth_taught for preview in previews] == [True, False]
+
+
+def test_without_a_validation_part_every_tenth_step_is_shown(tiny, strokes, monkeypatch):
+    monkeypatch.setattr(preview, "REST", 0.0)
+    config = replace(QUICK, max_steps=25, batch=1)
+    job = iter_train(*strokes, base=tiny, config=config, look=lambda: Micrograph(strokes[0][:32, :32]))
+    assert [progress.metrics["now"] for progress in job if progress.preview is not None] == [0, 10, 20, 25]
+
+
+def test_previews_rest_four_times_what_they_cost(tiny, strokes):
+    asked, control = [], Control()
+    previews = Previews(lambda: asked.append(True) or Micrograph(strokes[0]), QUICK, control)
+    start = control.elapsed
+    list(previews.show(tiny))
+    cost = control.elapsed - start
+    assert list(previews.show(tiny)) == []
+    assert len(asked) == 1
+    assert 0 < previews.due - control.elapsed <= 4 * cost
+    control.started -= 5 * cost
+    list(previews.show(tiny))
+    list(previews.show(tiny, at_once=True))
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("plane", "words"),
+    [
+        (None, ""),
+        (Micrograph(np.full((64, 64), np.nan), sample="grid_07"), "no preview: grid_07: no pixel holds a finite number"),
+        (Micrograph(np.zeros((2, 64, 64)), "NYX", sample="grid_08"), "no preview: grid_08: a preview shows one plane"),
+    ],
+)
+def test_what_cannot_be_shown_does_not_stop_training(tiny, strokes, plane, words):
+    job = iter_train(*strokes, base=tiny, config=QUICK, look=lambda: plane)
+    seen = list(job)
+    assert all(progress.preview is None for progress in seen)
+    assert any(words in progress.message for progress in seen)
+    assert any("no preview" in progress.message for progress in seen) == bool(words)
+    assert job.result.history[-1]["steps"] == 3
+
+
+def in_the_preview(tiny, strokes):
+    """A job that has just begun to predict its first preview, which takes two tiles."""
+    asked = []
+    slow = replace(tiny, scales=(0.5, 1.0))
+    job = iter_train(*strokes, base=slow, config=QUICK, look=lambda: asked.append(True) or Micrograph(strokes[0]))
+    while not asked:
+        next(job)
+    return job
+
+
+def test_finishing_and_cancelling_act_within_a_preview(tiny, strokes):
+    job = in_the_preview(tiny, strokes)
+    job.finish()
+    assert shown(job) == []
+    assert job.result.history[-1]["steps"] == 0
+    job = in_the_preview(tiny, strokes)
+    job.cancel()
+    assert list(job) == []
+    with pytest.raises(Cancelled):
+        _ = job.result
+
+
+def test_finishing_and_cancelling_act_while_it_prepares(tiny, strokes):
+    slow = replace(tiny, scales=(0.5, 1.0))
+    preparing = [progress.stage for progress in iter_train(*strokes, base=slow, config=QUICK)].count("prepare")
+    assert preparing == 4  # the labels, between two tiles, the plane done, the facts
+    job = iter_train(*strokes, base=slow, config=QUICK)
+    next(job)
+    next(job)
+    job.finish()
+    assert [progress.stage for progress in job] == ["prepare", "train"]
+    assert job.result.content_hash() == slow.content_hash()
+    job = iter_train(*strokes, base=slow, config=QUICK)
+    next(job)
+    next(job)
+    job.cancel()
+    assert list(job) == []
+
+
+@pytest.mark.parametrize("validation", [0.2, 0])
+def test_the_curves_can_be_followed_point_by_point(tiny, dense, validation):
+    config = replace(JUDGED, max_steps=7, evaluate_every=2, validation=validation)
+    job = iter_train(*dense, base=tiny, config=config, meaning="instances")
+    seen = [progress.metrics for progress in job if progress.stage == "train"]
+    points = [{name: value for name, value in metrics.items() if name not in ("now", "best_step")} for metrics in seen if "step" in metrics]
+    curve = job.result.history[-1]["curve"]
+    assert [point["step"] for point in points] == ([0] if validation else []) + [2, 4, 6, 7]
+    np.testing.assert_equal(points, curve)
+    assert [metrics["now"] for metrics in seen] == sorted(metrics["now"] for metrics in seen)
+    assert {0, 1, 2, 3, 4, 5, 6, 7} - {metrics["now"] for metrics in seen} <= {0}
+    assert seen[-1]["best_step"] == job.result.history[-1]["best_step"]
+
+
+def test_what_is_labelled_is_told_before_the_first_step(tiny, dense):
+    image, instances = dense
+    first = next(p for p in iter_train(image, instances, base=tiny, config=JUDGED, meaning="instances") if p.metrics)
+    assert first.stage == "prepare"
+    facts = first.metrics
+    assert facts["pixels_1"] == (instances == 0).sum()
+    assert facts["pixels_2"] == (instances > 0).sum()
+    assert facts["objects_2"] == 20
+    assert facts["background_share"] == pytest.approx((instances == 0).mean())
+    assert facts["validation_regions_1"] == 1
+    assert 1 < facts["validation_regions_2"] < 20
+    assert facts["validation_regions"] == facts["validation_regions_1"] + facts["validation_regions_2"]
+
+
+def test_no_region_is_held_out_of_few_strokes(tiny, strokes):
+    facts = next(p.metrics for p in iter_train(*strokes, base=tiny, config=JUDGED) if p.metrics)
+    assert facts["validation_regions"] == 0
+    assert (facts["background_share"], facts["pixels_2"], facts["objects_1"]) == (0.5, 160, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_temseg import TrainConfig, iter_train, train
+from napari_temseg import Micrograph, TrainConfig, iter_train, train
 from napari_temseg.engine.tuning import RATES
 
 QUICK = TrainConfig(max_seconds=1e5, max_steps=20, crop=64, batch=2, evaluate_every=1, device="cpu", precision="float32")
@@ -42,3 +42,13 @@ def test_progress_rises_and_finishing_keeps_the_best(tiny, dense):
             job.finish()
     assert seen == sorted(seen)
     assert job.result.history[-1]["steps"] <= 2
+
+
+def test_only_the_last_training_is_shown_and_drawn(tiny, dense):
+    job = iter_train(*dense, base=tiny, config=QUICK, meaning="instances", tune=True, look=lambda: Micrograph(dense[0]))
+    seen = list(job)
+    points = [progress.metrics["step"] for progress in seen if "step" in progress.metrics]
+    assert points == [point["step"] for point in job.result.history[-1]["curve"]]
+    previews = [progress.fraction for progress in seen if progress.preview is not None]
+    assert len(previews) >= 2
+    assert previews[0] >= 0.3 - 1e-9

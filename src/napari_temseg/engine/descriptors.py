@@ -43,6 +43,8 @@ FLAGS = {
     "cut": "bounded by another particle",
     "small": f"ecd below {SMALL_DIAMETER:g} px",
     "aggregate": "shared by particles that touch",
+    "excluded": "why a person left it out of the distribution; empty where it counts",
+    "reviewed": "a person has looked at it",
 }
 
 

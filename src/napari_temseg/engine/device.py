@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -55,3 +56,19 @@ def choose_device(device: str = "auto", precision: str = "auto") -> Device:
         return Device(kind, torch.float32, reason)
     native = torch.cuda.is_bf16_supported() if kind == "cuda" else cpu_has_bfloat16()
     return Device(kind, torch.bfloat16 if native else torch.float32, f"{reason}; {'' if native else 'no '}bfloat16 in hardware")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice: only CUDA has a type of its own for it."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        said in text for said in ("out of memory", "allocate memory", "not enough memory")
+    )
+
+
+def release() -> None:
+    """Hand cached memory of the GPU back, to be called when a job has ended and its network is no longer held; harmless on the CPU."""
+    gc.collect()  # networks and errors are often held by cycles alone
+    torch.cuda.empty_cache()  # does nothing where CUDA is not in use
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -35,15 +35,16 @@ class Foreground:
     stride: int
 
     @classmethod
-    def of(cls, plane: npt.NDArray[np.integer[Any]]) -> Foreground:
-        """Collect the labelled pixels of a plane (Y, X) of integers."""
+    def of(cls, plane: npt.NDArray[np.integer[Any]], origin: tuple[int, int] = (0, 0)) -> Foreground:
+        """Collect the labelled pixels of a plane (Y, X) of integers, or of a window of it whose first pixel lies at `origin` (y, x)."""
         padded = np.pad(plane, 1)
         stride = padded.shape[1]
         flat = padded.ravel()
         place = np.flatnonzero(flat)
         row, column = np.divmod(place, stride)
+        y, x = row + (origin[0] - 1), column + (origin[1] - 1)
         code, ids = pd.factorize(flat[place], sort=True)
-        return cls(np.asarray(ids, np.int64), np.asarray(code, np.intp), row - 1, column - 1, place, flat, stride)
+        return cls(np.asarray(ids, np.int64), np.asarray(code, np.intp), y, x, place, flat, stride)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,6 +60,23 @@ class Foreground:
     def leaves(self, dy: int, dx: int) -> npt.NDArray[np.bool_]:
         """Whether a step of (dy, dx) leads out of the pixel's own label."""
         return np.asarray(self.neighbour(dy, dx) != self.padded[self.place])
+
+
+def contacts(plane: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+    """Pairs (n, 2) of different labels of a plane (Y, X) that are 8-neighbours, one for every two pixels that meet."""
+    pairs = []
+    for here, there in (
+        (np.s_[:, :-1], np.s_[:, 1:]),
+        (np.s_[:-1], np.s_[1:]),
+        (np.s_[:-1, :-1], np.s_[1:, 1:]),
+        (np.s_[:-1, 1:], np.s_[1:, :-1]),
+    ):
+        one, other = plane[here], plane[there]
+        differ = one != other
+        one, other = one[differ], other[differ]
+        both = (one != 0) & (other != 0)
+        pairs.append(np.stack([one[both], other[both]], axis=1))
+    return np.concatenate(pairs)
 
 
 def crofton_perimeter(pixels: Foreground, scale: tuple[float, float]) -> Floats:

@@ -173,6 +173,12 @@ class Micrograph:
         """One plane as a numpy array (Y, X) of the stored type; only this plane is read from a lazy array."""
         return np.asarray(self.data if self.axes == "YX" else self.data[index])
 
+    def at(self, index: int) -> Micrograph:
+        """One plane as a micrograph of its own (axes "YX"): lazy data stays lazy, all else is kept. `TemsegError` for no such plane."""
+        if not 0 <= index < self.n_planes:
+            raise TemsegError(f"{self.name}: there is no plane {index}; its {self.n_planes} are numbered from 0.")
+        return self if self.axes == "YX" else replace(self, data=self.data[index], axes="YX")
+
     def with_calibration(self, calibration: Calibration) -> Micrograph:
         """The same pixels under another calibration."""
         return replace(self, calibration=calibration)

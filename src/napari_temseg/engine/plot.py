@@ -9,6 +9,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from scipy import stats
 
+from napari_temseg.engine.binning import bins
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -28,21 +30,12 @@ def draw(sizes: SizeDistribution, ax: Axes | None = None) -> Figure:
     plural = "" if sizes.n_images == 1 else "s"
     axes.set_title(f"N = {len(sizes)} particle{'' if len(sizes) == 1 else 's'}, {sizes.n_images} image{plural}")
     if len(sizes):
-        edges = _bins(sizes.values)
+        edges = bins(sizes.values)
         axes.hist(sizes.values, edges.tolist(), weights=100 * sizes.weights / sizes.weights.sum(), color=_BARS, edgecolor="white")
         _curve(sizes, edges, axes)
         _median(sizes, axes)
         axes.legend(frameon=False)
     return cast(Figure, axes.get_figure(root=True))
-
-
-def _bins(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Freedman–Diaconis bins, 5 to 60 of them."""
-    low, high = float(values[0]), float(values[-1])
-    if low == high:
-        return np.asarray([low * 0.95, high * 1.05])
-    width = max(2 * stats.iqr(values) / len(values) ** (1 / 3), (high - low) / 60)
-    return np.linspace(low, high, max(int(np.ceil((high - low) / width)), 5) + 1)
 
 
 def _curve(sizes: SizeDistribution, edges: npt.NDArray[np.float64], axes: Axes) -> None:

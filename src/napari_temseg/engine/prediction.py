@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,70 +13,72 @@ import torch.nn.functional as F
 from torch import nn
 
 from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.device import Device, choose_device
+from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import class_logits, for_inference
 from napari_temseg.engine.progress import Control, Job, Progress
-from napari_temseg.engine.results import BACKGROUND, Prediction
+from napari_temseg.engine.results import BACKGROUND, PlanePrediction, Prediction
 from napari_temseg.engine.segmenter import Segmenter
 
+S = TypeVar("S")
+P = TypeVar("P")
+R = TypeVar("R")
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
 
 
-def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig) -> Job[Prediction]:
-    """The job that predicts; yields `Progress` after every tile. There is no finishing early: half a prediction is none."""
+def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig, order: Sequence[int] | None = None) -> Job[Prediction]:
+    """The job that predicts; yields `Progress` between tiles, and after each plane with a `PlanePrediction` as its `preview`.
+
+    Planes are predicted in `order` (default: 0 … n − 1), a permutation of their indices, else `TemsegError`. There is no finishing
+    early: half a prediction is none.
+    """
+    n = micrograph.n_planes
+    places = list(range(n)) if order is None else [int(index) for index in order]
+    if sorted(places) != list(range(n)):
+        raise TemsegError(f"{micrograph.name}: the order of the planes must name each of 0 to {n - 1} once.")
 
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
         runner = Runner(model, config)
-        n, (height, width) = micrograph.n_planes, micrograph.frame
-        channels = model.spec.n_classes
-        probability = np.empty((n, channels, height, width), np.float16)
-        auxiliary = {name: np.empty((n, height, width), np.float16) for name in model.spec.auxiliary}
-        for index in range(n):
+        facts = {"model_hash": model.content_hash(), "working_scale": runner.scales, "depth_taught": model.depth_taught}
+        whole = Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
+
+        def predicted(index: int, done: int) -> Generator[Progress, None, None]:
+            def progress(share: float, preview: PlanePrediction | None = None) -> Progress:
+                message = f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}"
+                return Progress("predict", (done + share) / n, message, control.elapsed, preview=preview)
+
             image = model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
-            tiles = runner.plane(image)
-            while True:
-                try:
-                    share = next(tiles)
-                except StopIteration as stop:
-                    raw = stop.value
-                    break
-                yield Progress(
-                    "predict",
-                    (index + share) / n,
-                    f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}",
-                    control.elapsed,
-                )
-            probability[index] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
-            for offset, name in enumerate(model.spec.auxiliary):
-                auxiliary[name][index] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
-        return assemble(model, micrograph, probability, auxiliary, runner.scales)
+            raw = yield from mapped(runner.plane(image), progress)
+            plane = whole.at(index)
+            _fill(plane, raw)
+            yield progress(1.0, PlanePrediction(index, plane))
+
+        for done, index in enumerate(places):
+            yield from predicted(index, done)
+        return whole
 
     return Job(steps)
 
 
-def assemble(
-    model: Segmenter,
-    micrograph: Micrograph,
-    probability: npt.NDArray[np.float16],
-    auxiliary: dict[str, npt.NDArray[np.float16]],
-    scales: tuple[float, ...],
-) -> Prediction:
-    """A `Prediction` from planes (P, K, Y, X) and maps (P, Y, X); leading axes become the micrograph's."""
-    leading = () if micrograph.axes == "YX" else (micrograph.n_planes,)
-    classes = (probability.argmax(axis=1) + BACKGROUND).astype(np.uint8)
-    return Prediction(
-        probability=probability.reshape(leading + probability.shape[1:]),
-        class_ids=tuple(sorted(model.classes)),
-        class_names=dict(model.classes),
-        classes=classes.reshape(leading + classes.shape[1:]),
-        micrograph=micrograph,
-        auxiliary={name: maps.reshape(leading + maps.shape[1:]) for name, maps in auxiliary.items()},
-        model_hash=model.content_hash(),
-        working_scale=scales,
-        depth_taught=model.depth_taught,
-    )
+def _fill(plane: Prediction, raw: torch.Tensor) -> None:
+    """Write the raw output (1, C, Y, X) of the network into the arrays of a plane."""
+    channels = len(plane.class_ids)
+    plane.probability[...] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
+    plane.classes[...] = plane.probability.argmax(axis=0) + BACKGROUND
+    for offset, depth in enumerate(plane.auxiliary.values()):
+        depth[...] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
+
+
+def mapped(steps: Generator[S, None, R], change: Callable[[S], P]) -> Generator[P, None, R]:
+    """Yield what `steps` yields, changed; return what it returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        yield change(step)
 
 
 class Runner:
@@ -90,19 +94,15 @@ class Runner:
         self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
 
     def plane(self, image: npt.NDArray[np.float32]) -> Generator[float, None, torch.Tensor]:
-        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done."""
+        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles."""
         whole = torch.from_numpy(image)[None, None]
         total: torch.Tensor | None = None
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
-            tiles = self._at_scale(whole, scale)
-            while True:
-                try:
-                    share = next(tiles)
-                except StopIteration as stop:
-                    raw = stop.value
-                    break
-                yield (sum(cost[:index]) + share * cost[index]) / sum(cost)
+            overall = partial(_overall, cost, index)
+            if index:
+                yield overall(0.0)
+            raw = yield from mapped(self._at_scale(whole, scale), overall)
             total = raw if total is None else total.add_(raw)
         if total is None:  # no scales cannot happen: a model has one at least
             raise TemsegError("The model has no working scale; load it again.")
@@ -121,23 +121,26 @@ class Runner:
             try:
                 blended = yield from self._blend(padded)
                 return blended[..., :height, :width]
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
                 if self.tile <= 256:
                     raise TemsegError(
                         f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu."
                     ) from error
-                self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
-                self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
-                torch.cuda.empty_cache()
+            # Here the error no longer holds on to what did not fit.
+            self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
+            self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
+            release()
 
     def _blend(self, padded: torch.Tensor) -> Generator[float, None, torch.Tensor]:
         rows, columns = (starts(n, self.tile, self.overlap) for n in padded.shape[-2:])
         if len(rows) == len(columns) == 1:
-            raw = self.run(padded)
-            yield 1.0
-            return raw
+            return self.run(padded)
         total = weight = None
         for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
+            if done:
+                yield done / (len(rows) * len(columns))
             here = (..., slice(y, y + self.tile), slice(x, x + self.tile))
             raw = self.run(padded[here])
             ramp = _ramp(raw.shape[-2], self.overlap)[:, None] * _ramp(raw.shape[-1], self.overlap)[None]
@@ -146,7 +149,6 @@ class Runner:
                 weight = torch.zeros(padded.shape[-2:])
             total[here] += raw * ramp
             weight[here[1:]] += ramp
-            yield (done + 1) / (len(rows) * len(columns))
         if total is None or weight is None:
             raise TemsegError("The image has no pixels.")
         return total / weight
@@ -157,6 +159,11 @@ class Runner:
         ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
         raw: torch.Tensor = self.network(ready).float().cpu()
         return raw
+
+
+def _overall(cost: list[float], index: int, share: float) -> float:
+    """Share done of all scales when `share` of scale `index` is."""
+    return (sum(cost[:index]) + share * cost[index]) / sum(cost)
 
 
 def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...]) -> torch.Tensor:

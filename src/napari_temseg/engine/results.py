@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 
+T = TypeVar("T", bound=np.generic)
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
+IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,77 @@ class Prediction:
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
         return self.probability.reshape((-1, *self.probability.shape[-3:]))
+
+    def at(self, index: int) -> Prediction:
+        """One plane as a prediction of its own (axes "YX"), whose arrays are views of these. `TemsegError` for no such plane."""
+        micrograph = self.micrograph.at(index)
+        if self.micrograph.axes == "YX":
+            return self
+        maps = {name: depth[index] for name, depth in self.auxiliary.items()}
+        return replace(self, probability=self.probability[index], classes=self.classes[index], auxiliary=maps, micrograph=micrograph)
+
+    @classmethod
+    def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
+        """A prediction whose arrays are still to be filled, plane by plane through `at`; those of more than 1 GiB are kept in a file.
+
+        `facts` are the remaining fields. The file has no name that others see and goes with the arrays.
+        """
+        shape = tuple(int(n) for n in micrograph.data.shape)
+        channels = (*shape[:-2], len(class_names), *shape[-2:])
+        size = 2 * math.prod(channels) + (2 * len(auxiliary) + 1) * math.prod(shape)
+        # A mapped file that outgrows its disk would end the process, so it must fit with room to spare.
+        on_disk = size > IN_MEMORY and 2 * size < shutil.disk_usage(tempfile.gettempdir()).free
+        return cls(
+            _empty(channels, np.float16, on_disk),
+            tuple(sorted(class_names)),
+            dict(class_names),
+            _empty(shape, np.uint8, on_disk),
+            micrograph,
+            {name: _empty(shape, np.float16, on_disk) for name in auxiliary},
+            **facts,
+        )
+
+    @classmethod
+    def gathered(cls, planes: Sequence[Prediction], micrograph: Micrograph) -> Prediction:
+        """The stack (or single picture) that single-plane predictions make, in order: the inverse of `at`.
+
+        `TemsegError` when they are not those of every plane of `micrograph`, or not all of one model at one working scale.
+        """
+        if len(planes) != micrograph.n_planes or any(plane.classes.shape != micrograph.frame for plane in planes):
+            raise TemsegError(
+                f"{micrograph.name}: the predictions are not one for each of its {micrograph.n_planes} planes; predict it again."
+            )
+        first = planes[0]
+        if any(plane._made_by != first._made_by for plane in planes):
+            raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
+        facts = {"model_hash": first.model_hash, "working_scale": first.working_scale, "depth_taught": first.depth_taught}
+        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts)
+        for index, plane in enumerate(planes):
+            target = whole.at(index)
+            target.probability[...], target.classes[...] = plane.probability, plane.classes
+            for name, depth in plane.auxiliary.items():
+                target.auxiliary[name][...] = depth
+        return whole
+
+    @property
+    def _made_by(self) -> tuple[Any, ...]:
+        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught
+
+
+def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray[T]:
+    """An array to be filled, in memory or in a temporary file that goes with it."""
+    if not on_disk:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # the mapping holds on to it after this is closed
+        return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePrediction:
+    """A finished plane of a running prediction: its `index` in the stack, and what was found on it (axes "YX")."""
+
+    index: int
+    prediction: Prediction
 
 
 @dataclass(frozen=True, eq=False)

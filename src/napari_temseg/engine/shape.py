@@ -19,7 +19,8 @@ shapes the root-mean-square bias of feret_max, feret_min and solidity was 3.0, 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,11 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.geometry import Foreground, convex_hulls, crofton_perimeter, feret_diameters
+from napari_temseg.engine.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
 from napari_temseg.engine.micrograph import Calibration, Micrograph, to_nanometres
 from napari_temseg.engine.results import Particles
 
-__all__ = ["Measurement", "column_name", "definitions", "measure"]
+__all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "rows_of", "tabulate", "with_flags"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,30 @@ class Measurement:
         return found
 
 
+def with_flags(
+    measurement: Measurement, excluded: Mapping[int, str] | None = None, reviewed: Collection[int] = (), unreviewed: Collection[int] = ()
+) -> Measurement:
+    """A copy in which particles are left out or taken back, and marked as looked at or not; their sizes stay.
+
+    `excluded` gives the reason by label, "" takes a particle back; `reviewed` and `unreviewed` are labels. `TemsegError` for labels
+    that the table does not have.
+    """
+    table = measurement.table
+    index = pd.Index(table["particle"])
+    reasons, seen = table["excluded"].to_numpy(object, copy=True), table["reviewed"].to_numpy(bool, copy=True)
+    for ids, column, values in (
+        (list(excluded or ()), reasons, list((excluded or {}).values())),
+        (list(reviewed), seen, True),
+        (list(unreviewed), seen, False),
+    ):
+        place = index.get_indexer(pd.Index(ids, dtype=np.int64))
+        if (place < 0).any():
+            raise TemsegError(f"{measurement.image}: there is no particle {ids[place.argmin()]}; pick one that the table has.")
+        column[place] = values
+    flagged = {"excluded": pd.Series(reasons, table.index, "str"), "reviewed": pd.Series(seen, table.index)}
+    return replace(measurement, table=table.assign(**flagged))
+
+
 def measure(
     particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
 ) -> Measurement:
@@ -92,16 +117,12 @@ def measure(
     _check(labels, name)
     calibration = typed or (source.calibration if source else Calibration())
     planes = labels.reshape((-1, *labels.shape[-2:]))
-    parts = [_measure_plane(plane, index, particles, calibration.scale) for index, plane in enumerate(planes)]
+    parts = [describe(Foreground.of(plane), index, particles, calibration.scale, plane.shape) for index, plane in enumerate(planes)]
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     _check_unique(columns["particle"], name)
-    columns["image"] = np.full(len(columns["particle"]), name)
-    columns |= _flags(particles, columns)
-    ordered = [*IDENTITY, *DESCRIPTORS, *FLAGS]
-    table = pd.DataFrame({column_name(key, calibration.unit): columns[key] for key in ordered})
     valid = source.valid if source else None
     return Measurement(
-        table=table,
+        table=tabulate(columns, particles, name, calibration.unit),
         image=name,
         sample=source.sample if source else "",
         frame=(int(labels.shape[-2]), int(labels.shape[-1])),
@@ -150,19 +171,31 @@ def _check_unique(particle: npt.NDArray[np.int64], name: str) -> None:
         )
 
 
-def _measure_plane(
-    plane: npt.NDArray[np.integer[Any]], index: int, particles: Any, scale: tuple[float, float]
+def describe(
+    pixels: Foreground, index: int, particles: Any, scale: tuple[float, float], frame: tuple[int, ...]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Identity, descriptors and what the flags start from, for the particles of one plane; keys are names without units."""
-    pixels = Foreground.of(plane)
+    """Identity, descriptors and what the flags start from, for particles of plane `index`; keys are names without units.
+
+    `pixels` may be those of a window of the plane, if it holds its particles whole; `frame` is the shape of the plane.
+    """
     columns: dict[str, npt.NDArray[Any]] = {"particle": pixels.ids, "plane": np.full(len(pixels), index)}
     columns |= _size(pixels, scale) | _moments(pixels, scale) | _box(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
-    columns["frame"] = _touches_frame(columns, pixels, plane.shape, source.valid if source else None)
+    columns["frame"] = _touches_frame(columns, pixels, frame, source.valid if source else None)
     if not isinstance(particles, Particles):
         columns |= _neighbours(pixels)
     return columns
+
+
+def tabulate(columns: dict[str, npt.NDArray[Any]], particles: Any, image: str, unit: str) -> pd.DataFrame:
+    """The table of a measurement from the columns of `describe`: flags from the particles' own table, nothing excluded or reviewed."""
+    n = len(columns["particle"])
+    columns = columns | _flags(particles, columns)
+    columns |= {"image": np.full(n, image), "excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
+    table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
+    # Said outright, or tables without particles would have other types than those with.
+    return table.astype(dict.fromkeys(("image", "class", "excluded"), "str"))
 
 
 def _size(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
@@ -248,20 +281,18 @@ def _touches_frame(
 ) -> npt.NDArray[np.bool_]:
     touches = (box["bbox_top_px"] == 0) | (box["bbox_left_px"] == 0)
     touches |= (box["bbox_bottom_px"] == shape[0]) | (box["bbox_right_px"] == shape[1])
-    if valid is not None:
-        beside = ~binary_erosion(valid, border_value=1)
-        touches |= pixels.total(beside[pixels.y, pixels.x]) > 0
+    if valid is not None and len(pixels):
+        # A pixel more on each side, as far as there is one: what lies beyond the picture leaves nothing out.
+        top, left = (max(int(box[f"bbox_{side}_px"].min()) - 1, 0) for side in ("top", "left"))
+        bottom, right = (int(box[f"bbox_{side}_px"].max()) + 1 for side in ("bottom", "right"))
+        beside = ~binary_erosion(valid[top:bottom, left:right], border_value=1)
+        touches |= pixels.total(beside[pixels.y - top, pixels.x - left]) > 0
     return np.asarray(touches)
 
 
 def _neighbours(pixels: Foreground) -> dict[str, npt.NDArray[Any]]:
     """Whether another label is next to each (8-connected), and the smallest label of those that hang together."""
-    pairs = []
-    for step in ((0, 1), (1, 1), (1, 0), (1, -1)):
-        beside = pixels.neighbour(*step)
-        touching = (beside != 0) & pixels.leaves(*step)
-        pairs.append(np.stack([pixels.code[touching], np.searchsorted(pixels.ids, beside[touching])]))
-    one, other = np.concatenate(pairs, axis=1)
+    one, other = np.searchsorted(pixels.ids, contacts(pixels.padded.reshape(-1, pixels.stride))).T
     n = len(pixels)
     group = connected_components(coo_array((np.ones(len(one), bool), (one, other)), shape=(n, n)), directed=False)[1]
     # Codes ascend with the labels, so the first of a group is its smallest.
@@ -276,12 +307,16 @@ def _flags(particles: Any, columns: dict[str, npt.NDArray[Any]]) -> dict[str, np
     ids = columns["particle"]
     if not isinstance(particles, Particles):
         return {"class": np.full(len(ids), "particle")}
-    known = particles.table
-    missing = ids[~np.isin(ids, known.index)]
-    if len(missing):
-        raise TemsegError(
-            f"{particles.micrograph.name}: label {missing[0]} has no row in the table of its particles; split the prediction again."
-        )
-    rows = known.loc[ids]
+    rows = rows_of(particles, ids)
     flags = {key: rows[key].to_numpy() for key in ("class", "cut", "aggregate")}
     return flags | {"frame": columns["frame"] | rows["frame"].to_numpy(bool)}
+
+
+def rows_of(particles: Particles, ids: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
+    """The rows of these labels in the particles' own table, in their order; `TemsegError` names one that has none."""
+    place = particles.table.index.get_indexer(pd.Index(ids))
+    if (place < 0).any():
+        raise TemsegError(
+            f"{particles.micrograph.name}: label {ids[place < 0][0]} has no row in the table of its particles; split the prediction again."
+        )
+    return particles.table.iloc[place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -166,9 +167,9 @@ class SizeDistribution:
 def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd") -> SizeDistribution:
     """Pool measurements into one distribution of `column`, any length without its unit: "ecd", "feret_min" …
 
-    Particles that touch the frame or a left-out area are counted and left out; the others are weighted for it (`frame_weights`). Every
-    plane of a stack of fields is a picture of its own; a stack over time or depth is one. `TemsegError` for measurements in px
-    beside others in nm, and for columns that are no length.
+    Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
+    these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
+    own; a stack over time or depth is one. `TemsegError` for measurements in px beside others in nm, and for columns that are no length.
     """
     pool = [measurements] if isinstance(measurements, Measurement) else list(measurements)
     if not pool:
@@ -178,12 +179,15 @@ def size_distribution(measurements: Sequence[Measurement] | Measurement, column:
     if name not in LENGTHS:
         raise TemsegError(f"A size distribution is made of a length, not of “{column}”; use one of {', '.join(LENGTHS)}.")
     values, boxes, groups = [], [], []
-    n_images = touching = 0
+    left_out: Counter[str] = Counter()
+    n_images = 0
     for measurement in pool:
         fields = measurement.n_planes if measurement.axes == "NYX" else 1
         table = measurement.table
         whole = table[~table["frame"]]
-        touching += len(table) - len(whole)
+        left_out["touches the frame"] += len(table) - len(whole)
+        left_out.update(f"excluded: {reason}" for reason in whole["excluded"] if reason)
+        whole = whole[whole["excluded"] == ""]
         values.append(whole[measurement.column(name)].to_numpy(np.float64))
         groups.append(n_images + (whole["plane"].to_numpy(np.intp) if fields > 1 else np.zeros(len(whole), np.intp)))
         corners = whole[["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]].to_numpy(np.float64)
@@ -200,7 +204,7 @@ def size_distribution(measurements: Sequence[Measurement] | Measurement, column:
         n_images=n_images,
         images=tuple(measurement.image for measurement in pool),
         samples=tuple(sorted({measurement.sample for measurement in pool} - {""})),
-        left_out={"touches the frame": touching} if touching else {},
+        left_out={reason: count for reason, count in left_out.items() if count},
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
     )

@@ -8,6 +8,7 @@ above the pass between them. Their number is that of the h-maxima transform (P. 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import Particles, Prediction
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
@@ -37,47 +39,51 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def split(prediction: Prediction, config: SplitConfig) -> Particles:
-    """Separate touching particles: plane by plane, class by class, labels int32 (…, Y, X) unique over the whole stack.
+    """Run `iter_split` to its end."""
+    return iter_split(prediction, config).drain()
+
+
+def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
+    """The job that separates touching particles: plane by plane, class by class, labels int32 (…, Y, X) unique over the whole stack.
 
     A pixel belongs to a particle where the foreground probability reaches `threshold`, and there to its most probable class;
     pixels outside `micrograph.valid` never do. Pieces under `min_diameter` join the piece of their component across the highest
-    pass, and are dropped where there is none. `TemsegError` when it is not given a `Prediction`.
+    pass, and are dropped where there is none. Yields `Progress` after each plane; there is no finishing early. `TemsegError` when
+    it is not given a `Prediction`.
     """
     if not isinstance(prediction, Prediction):
         raise TemsegError(f"split takes what temseg.predict returns, not {type(prediction).__name__}; predict the picture first.")
-    planes = prediction.planes()
-    depth = prediction.auxiliary.get("distance") if config.auxiliary else None
-    depths = None if depth is None else depth.reshape((-1, *depth.shape[-2:]))
-    valid = prediction.micrograph.valid
     if config.certainty is None:
         config = replace(config, certainty=CERTAINTY if prediction.depth_taught else 0.0)
-    labels = np.zeros((len(planes), *planes.shape[-2:]), np.int32)
+    return Job(lambda control: _steps(prediction, config, control))
+
+
+def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
+    micrograph = prediction.micrograph
+    n = micrograph.n_planes
+    labels = np.zeros(prediction.classes.shape, np.int32)
     tables: list[pd.DataFrame] = []
     last = aggregates = uncertain = 0
-    for index, probability in enumerate(planes):
-        plane, table, unsure = _split_plane(
-            probability, None if depths is None else depths[index].astype(np.float32), valid, prediction, config
-        )
+    for index in range(n):
+        plane, table, unsure = _split_plane(prediction.at(index), config)
         uncertain += unsure
         table["aggregate"] += aggregates
         table.insert(2, "plane", index)
         tables.append(table.set_index(table.index + last))
-        labels[index] = np.where(plane > 0, plane + last, 0)
+        labels.reshape((n, *micrograph.frame))[index] = np.where(plane > 0, plane + last, 0)
         last += len(table)
         aggregates = int(table["aggregate"].max()) if len(table) else aggregates
+        message = f"{micrograph.name}: plane {index + 1} of {n}"
+        yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": last})
     table = pd.concat(tables).rename_axis("particle")
-    shape = (*prediction.probability.shape[:-3], *planes.shape[-2:])
-    return Particles(labels.reshape(shape), table, prediction.micrograph, prediction, config.to_dict(), uncertain)
+    return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
 
 
-def _split_plane(
-    probability: npt.NDArray[np.float16],
-    depth: FloatArray | None,
-    valid: npt.NDArray[np.bool_] | None,
-    prediction: Prediction,
-    config: SplitConfig,
-) -> tuple[Labels, pd.DataFrame, int]:
-    """Labels 1…n of one plane (K, Y, X), their table without the plane's number, and how many were dropped as uncertain."""
+def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
+    """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
+    probability, valid = prediction.probability, prediction.micrograph.valid
+    distance = prediction.auxiliary.get("distance") if config.auxiliary else None
+    depth = None if distance is None else distance.astype(np.float32)
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     min_area = _area(config.min_diameter)

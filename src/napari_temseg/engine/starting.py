@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,10 @@ from napari_temseg.engine.config import PredictConfig, TrainConfig
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import NetworkSpec, extend_head
 from napari_temseg.engine.prediction import iter_predict
-from napari_temseg.engine.segmenter import AsItIs, Segmenter
-from napari_temseg.engine.trainingset import Plane
+from napari_temseg.engine.progress import Control, Progress
+from napari_temseg.engine.results import Prediction
+from napari_temseg.engine.segmenter import AsItIs, Normalisation, Segmenter
+from napari_temseg.engine.trainingset import Plane, planes_of
 
 
 def starting_model(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Segmenter:
@@ -32,10 +35,36 @@ def starting_model(annotations: Annotations, base: Segmenter | None, config: Tra
     return replace(model, spec=spec, classes={**model.classes, **names})
 
 
-def with_start(plane: Plane, base: Segmenter, config: TrainConfig) -> Plane:
-    """Add what the starting model says of the plane: K class probabilities, then its auxiliary maps."""
-    # The image is normalised already; an identity normalisation lets the predictor run on it as it is.
+def prepared(
+    annotations: Annotations, base: Segmenter | None, config: TrainConfig, control: Control
+) -> Generator[Progress, None, list[Plane]]:
+    """Every labelled plane, with what the starting model says of it where that is to be held; yields between tiles.
+
+    When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
+    """
+    normalisation = Normalisation() if base is None else base.normalisation
+    planes: list[Plane] = []
+    for item in annotations.items:
+        yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
+        planes += planes_of(replace(annotations, items=(item,)), normalisation)
+    if base is None or config.hold == 0:
+        return planes
+    # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
     reader = replace(base, normalisation=AsItIs())
-    said = iter_predict(reader, Micrograph(plane.smooth[0]), PredictConfig(device=config.device, precision=config.precision)).drain()
-    maps = [said.probability, *(said.auxiliary[name][None] for name in base.spec.auxiliary)]
+    runs_on = PredictConfig(device=config.device, precision=config.precision)
+    started = []
+    for number, plane in enumerate(planes, start=1):
+        job = iter_predict(reader, Micrograph(plane.smooth[0]), runs_on)
+        for _ in job:
+            if control.finishing:
+                return planes
+            message = f"what the starting model says, labelled plane {number} of {len(planes)}"
+            yield Progress("prepare", 0.0, message, control.elapsed)
+        started.append(_with_start(plane, job.result))
+    return started
+
+
+def _with_start(plane: Plane, said: Prediction) -> Plane:
+    """The plane with K class probabilities of the starting model, then its auxiliary maps."""
+    maps = [said.probability, *(depth[None] for depth in said.auxiliary.values())]
     return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact)

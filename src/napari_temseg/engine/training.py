@@ -8,41 +8,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 
 from napari_temseg.engine import losses
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.config import TrainConfig
-from napari_temseg.engine.device import Device, choose_device
+from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.figures import Figures
 from napari_temseg.engine.holdout import Parts, hold_out
 from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
-from napari_temseg.engine.prediction import fused
+from napari_temseg.engine.prediction import fused, mapped
+from napari_temseg.engine.preview import Look, Previews
 from napari_temseg.engine.progress import Control, Job, Progress
-from napari_temseg.engine.results import FIRST_CLASS
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.engine.starting import starting_model, with_start
-from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, planes_of
+from napari_temseg.engine.starting import prepared, starting_model
+from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, Plane
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
+SHOW_EVERY = 10  # steps between previews, without a validation part
 
 
-def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Job[Segmenter]:
-    """The job that trains: yields `Progress` every step, with the newest figures of both parts in `metrics`.
+def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
+    """The job that trains: yields `Progress` at least every step.
 
-    `base` None makes a new U-Net as `config` says. Finishing keeps the best so far, cancelling discards. `TemsegError` when the
-    labels cannot be trained on.
+    `base` None makes a new U-Net as `config` says. Finishing keeps the best so far, cancelling discards. `look` is asked from time
+    to time for a plane (axes "YX"), and a `Prediction` of it by the network of that moment arrives as a `preview`: before the
+    first step, after steps that made it better, and of the best at the end unless the job was asked to finish.
+
+    `metrics` of the last "prepare" tell of the labels (see `Session.facts`), those of "train" hold the newest figures, the
+    steps done (`now`) and the `best_step`. Every point of the curves arrives once, and only a point has a `step`. `TemsegError`
+    when the labels cannot be trained on.
     """
     annotations.check()
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
-        yield Progress("prepare", 0.0, "making the labels ready", control.elapsed)
-        session = Session(annotations, base, config)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed)
-        return (yield from session.run(control))
+        planes = yield from prepared(annotations, base, config, control)
+        session = Session(annotations, base, config, planes)
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed, session.facts())
+        return (yield from session.run(control, look))
 
     return Job(steps)
 
@@ -50,15 +59,14 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
 class Session:
     """Everything one training needs, made once."""
 
-    def __init__(self, annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> None:
-        self.config, self.annotations = config, annotations
+    def __init__(self, annotations: Annotations, base: Segmenter | None, config: TrainConfig, planes: list[Plane] | None = None) -> None:
+        if planes is None:
+            planes = Job(lambda control: prepared(annotations, base, config, control)).drain()
+        self.config, self.counts = config, annotations.counts()
         self.device: Device = choose_device(config.device, config.precision)
         self.base_hash = base.content_hash() if base else ""
         self.fresh = base is None
         self.model = starting_model(annotations, base, config)
-        planes = planes_of(annotations, self.model.normalisation)
-        if base is not None and config.hold > 0:
-            planes = [with_start(plane, base, config) for plane in planes]
         self.start_classes = base.spec.n_classes if base else 0
         self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
@@ -71,51 +79,61 @@ class Session:
         self.batch = config.batch
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.frozen else ["the encoder starts from random weights, so it is trained too"]
+        self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
+        self.best, self.best_step, self.best_score = self._keep(), 0, (-1.0, -math.inf)
 
-    def run(self, control: Control) -> Generator[Progress, None, Segmenter]:
+    def facts(self) -> dict[str, float]:
+        """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
+        `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
+        """
+        pixels = {number: count.pixels for number, count in self.counts.items()}
+        held = {n: sum(int(ndimage.label(part.labels == n, np.ones((3, 3)))[1]) for part in self.parts.validation) for n in pixels}
+        facts: dict[str, float] = {"background_share": pixels[BACKGROUND] / sum(pixels.values()), "validation_regions": sum(held.values())}
+        for number, count in self.counts.items():
+            facts |= {f"pixels_{number}": count.pixels, f"objects_{number}": count.objects, f"validation_regions_{number}": held[number]}
+        return facts
+
+    def run(self, control: Control, look: Look | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
-        config, validated = self.config, bool(self.parts.validation)
-        limit = self._limit(validated)
+        config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
+        self.control, limit, waited = control, self._limit(validated), 0
         if config.unfreeze or not self.frozen:
             torch.manual_seed(config.seed)  # drop-path of a trained encoder draws from torch's own generator
         self._freeze(self.frozen)
         optimiser = self.optimiser()
-        figures, step, waited = Figures(), 0, 0
-        best, best_step, best_score = self._keep(), 0, (-1.0, -math.inf)
         if validated:
-            self._record(step, figures)
-            best_score = best_score if self.fresh else self._score()
+            yield from self._evaluate()
+        yield from self._show(previews, self.steps)
         started = control.elapsed  # the budget is for steps: loading kernels for the first evaluation can take seconds
         while not control.finishing:
-            share = max(step / limit, (control.elapsed - started) / config.max_seconds)
-            if config.unfreeze and self.frozen and (share >= 0.5 or waited >= config.patience):
+            self.share = max(self.steps / limit, (control.elapsed - started) / config.max_seconds)
+            if config.unfreeze and self.frozen and (self.share >= 0.5 or waited >= config.patience):
                 self._freeze(False)
                 optimiser, waited = self.optimiser(), 0
-                self.notes.append(f"encoder unfrozen at step {step}")
-            if share >= 1 or waited >= config.patience:
+                self.notes.append(f"encoder unfrozen at step {self.steps}")
+            if self.share >= 1 or waited >= config.patience:
                 break
-            rate = self._peak() * min(1.0, (step + 1) / 5) * 0.5 * (1 + math.cos(math.pi * share))
             try:
-                self.step(optimiser, rate, figures)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                yield Progress("train", share, self._halve(error, optimiser), control.elapsed)
+                self.step(optimiser, self._rate(), self.figures)
+            except RuntimeError as error:
+                yield self._progress(self._halve(error, optimiser))
                 continue
-            step += 1
-            if validated and step % config.evaluate_every == 0:
-                self._record(step, figures)
-                waited += 1
-                if self._score() > best_score:
-                    best, best_step, best_score, waited = self._keep(), step, self._score(), 0
-                figures = Figures()
-            yield Progress("train", min(1.0, share), self._message(step, best_step), control.elapsed, self._metrics(step, figures))
-        if not validated:
-            self._record(step, figures)
-            best, best_step = self._keep(), step
-        elif self.curve[-1]["step"] != step:  # what was learnt since the last evaluation counts too
-            self._record(step, figures)
-            if self._score() > best_score:
-                best, best_step = self._keep(), step
-        return self._finish(best, best_step, step, control.elapsed - started)
+            self.steps += 1
+            worth_showing = not validated and self.steps % SHOW_EVERY == 0
+            if self.steps % config.evaluate_every == 0:
+                better = yield from self._evaluate()
+                waited = 0 if better else waited + 1
+                worth_showing |= validated and better
+            else:
+                yield self._progress()
+            if worth_showing:
+                yield from self._show(previews, self.steps)
+        if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
+            yield from self._evaluate()
+        seconds = control.elapsed - started
+        self.network.load_state_dict(self.best)
+        yield from self._show(previews, self.best_step, at_once=True)
+        return self._finish(seconds)
 
     def _limit(self, validated: bool) -> int:
         """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
@@ -156,41 +174,67 @@ class Session:
             )
         return loss
 
-    @torch.no_grad()
-    def _judge(self) -> dict[str, float]:
+    def _evaluate(self) -> Generator[Progress, None, bool]:
+        """Add a point to the curves; the network is kept, and the answer is True, when it is the best so far."""
+        judged: dict[str, float] = {}
+        if self.parts.validation:
+            judged = yield from self._judge()
+        self.curve.append({"step": float(self.steps), **self.figures.result("train"), **judged})
+        self.figures = Figures()
+        # IoU first; the loss decides between equals, as thin strokes soon all are. With nothing to judge by, later is better.
+        score = (round(judged["validation_iou"], 4), -judged["validation_loss"]) if judged else (0.0, float(self.steps))
+        untrained = self.fresh and self.steps == 0
+        better = score > self.best_score and not untrained
+        if better:
+            self.best, self.best_step, self.best_score = self._keep(), self.steps, score
+        yield self._progress(point=True)
+        return better
+
+    def _judge(self) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
         set_mode(self.network, train_decoder=False, train_encoder=False)
         figures = Figures()
         for window in self.parts.validation:
-            image = torch.from_numpy(window.smooth[:1])[None]
-            labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
-            with self.device.autocast():
-                raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
-            logits = class_logits(raw, self.model.spec.n_classes)
-            figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
+            self._judge_window(window, figures)
+            yield self._progress()
         return figures.result("validation")
 
-    def _record(self, step: int, figures: Figures) -> None:
-        judged = self._judge() if self.parts.validation else {}
-        self.curve.append({"step": float(step), **figures.result("train"), **judged})
+    @torch.no_grad()
+    def _judge_window(self, window: Plane, figures: Figures) -> None:
+        image = torch.from_numpy(window.smooth[:1])[None]
+        labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
+        with self.device.autocast():
+            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
+        logits = class_logits(raw, self.model.spec.n_classes)
+        figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
 
-    def _score(self) -> tuple[float, float]:
-        """IoU first; the loss decides between equals, as thin strokes soon all are."""
-        newest = self.curve[-1]
-        return round(newest["validation_iou"], 4), -newest["validation_loss"]
+    def _show(self, previews: Previews, step: int, at_once: bool = False) -> Generator[Progress, None, None]:
+        """A preview, when due, of the network as it is after `step` steps."""
+        shown = yield from mapped(previews.show(self.model, at_once), self._progress)
+        if shown is not None:
+            yield self._progress(preview=replace(shown, depth_taught=self.depth_taught) if step else shown)
 
-    def _metrics(self, step: int, figures: Figures) -> dict[str, float]:
-        return {**(self.curve[-1] if self.curve else figures.result("train")), "now": float(step)}
+    def _progress(self, message: str = "", preview: Prediction | None = None, point: bool = False) -> Progress:
+        """Where training stands, with the newest figures; with `step` only when they are a new `point` of the curves."""
+        newest = dict(self.curve[-1] if self.curve else self.figures.result("train"))
+        if not point:
+            newest.pop("step", None)
+        metrics = {**newest, "now": float(self.steps), "best_step": float(self.best_step)}
+        return Progress("train", min(1.0, self.share), message or self._message(), self.control.elapsed, metrics, preview)
 
-    def _message(self, step: int, best_step: int) -> str:
-        if not self.parts.validation:
-            return f"step {step}; {self.parts.sentence}"
+    def _message(self) -> str:
+        if not self.parts.validation or not self.curve:
+            return f"step {self.steps}; {self.parts.sentence}"
         score = {int(point["step"]): point["validation_iou"] for point in self.curve}
         untouched = "" if self.fresh else f"; untouched model {score[0]:.3f}"
-        return f"best: validation IoU {score[best_step]:.3f} at step {best_step}{untouched}"
+        return f"best: validation IoU {score[self.best_step]:.3f} at step {self.best_step}{untouched}"
 
     def _peak(self) -> float:
         return self.config.learning_rate or 2e-3
+
+    def _rate(self) -> float:
+        """Learning rate of the next step: a short rise, then a cosine to 0 at the end of the budget."""
+        return self._peak() * min(1.0, (self.steps + 1) / 5) * 0.5 * (1 + math.cos(math.pi * self.share))
 
     def optimiser(self) -> torch.optim.AdamW:
         """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
@@ -212,10 +256,7 @@ class Session:
 
     def _halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
         """Out of memory: half the batch, and say so; any other error goes on up."""
-        text = str(error).lower()
-        if not (
-            isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "allocate memory" in text or "not enough memory" in text
-        ):
+        if not out_of_memory(error):
             raise error
         if self.batch == 1:
             raise TemsegError(
@@ -223,19 +264,18 @@ class Session:
             ) from error
         self.batch //= 2
         optimiser.zero_grad(set_to_none=True)
-        if self.device.kind == "cuda":
-            torch.cuda.empty_cache()
+        release()
         self.notes.append(f"memory did not suffice: batch halved to {self.batch}")
         return self.notes[-1]
 
     def _keep(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
 
-    def _finish(self, best: dict[str, torch.Tensor], best_step: int, step: int, seconds: float) -> Segmenter:
-        self.network.load_state_dict(best)
+    def _finish(self, seconds: float) -> Segmenter:
+        """The model of the network as it is, which is the best, with how it came about."""
         freeze_encoder(self.network, False)
         network = self.network.to("cpu", memory_format=torch.contiguous_format)
-        counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.annotations.counts().values()}
+        counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.counts.values()}
         weights = self.config.encoder_weights  # a name or a path: where it lay on this machine is nobody's business
         record = {
             "kind": "trained",
@@ -246,12 +286,12 @@ class Session:
             "validation": self.parts.sentence,
             "notes": self.notes,
             "depth_taught": self.depth_taught,
-            "steps": step,
-            "best_step": best_step,
+            "steps": self.steps,
+            "best_step": self.best_step,
             "seconds": round(seconds, 2),
             "curve": self.curve,
         }
-        name = self.model.name if best_step == 0 and not self.fresh else f"{self.model.name or 'model'}+"
+        name = self.model.name if self.best_step == 0 and not self.fresh else f"{self.model.name or 'model'}+"
         return replace(self.model, network=network, history=[*self.model.history, record], name=name)
 
 

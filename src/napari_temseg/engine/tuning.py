@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.config import TrainConfig
+from napari_temseg.engine.preview import Look
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.training import iter_train
@@ -16,10 +17,11 @@ RATES = (5e-4, 2e-3, 5e-3)
 TRIAL = 0.1  # share of the time budget for each
 
 
-def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Job[Segmenter]:
+def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
     """Like `iter_train`, with a tenth of the budget for each of three learning rates first; what was tried is in the model's history.
 
     Judged on the validation part; where the labels do not suffice for one, it says so and trains with the rate of `config`.
+    Trials add no points to the curves and show no previews.
     """
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
@@ -44,7 +46,7 @@ def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainCon
         if tried:
             winner = max(tried, key=lambda trial: (round(trial["validation_iou"], 4), -trial["validation_loss"]))
             chosen = replace(config, learning_rate=winner["learning_rate"], max_seconds=config.max_seconds * (1 - spent))
-        model = yield from _follow(iter_train(annotations, base, chosen), control, spent, 1 - spent, "")
+        model = yield from _follow(iter_train(annotations, base, chosen, look), control, spent, 1 - spent, "")
         note = "no tuning: it needs a validation part, and the labels do not suffice for one"
         model.history[-1]["tuned"] = tried or note
         return model
@@ -57,5 +59,6 @@ def _follow(job: Job[Segmenter], control: Control, start: float, share: float, p
         if control.finishing:
             job.finish()
         message = ": ".join(part for part in (prefix, progress.message) if part)
-        yield replace(progress, fraction=start + share * progress.fraction, message=message, elapsed=control.elapsed)
+        metrics = {name: value for name, value in progress.metrics.items() if name != "step"} if prefix else progress.metrics
+        yield replace(progress, fraction=start + share * progress.fraction, message=message, elapsed=control.elapsed, metrics=metrics)
     return job.result

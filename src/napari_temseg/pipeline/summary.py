@@ -61,6 +61,8 @@ def _image(item: RunItem) -> dict[str, Any]:
         "frame_px": m.frame,
         "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
         "particles": len(m),
+        "excluded": m.table["excluded"][m.table["excluded"] != ""].value_counts().to_dict(),
+        "reviewed": int(m.table["reviewed"].sum()),
         "per_class": item.per_class,
         "uncertain": item.uncertain,
     }

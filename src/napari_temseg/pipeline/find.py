@@ -1,0 +1,155 @@
+"""From a micrograph to measured particles in one job, plane by plane, as a window wants it: what is shown comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_temseg.engine.config import PredictConfig, SplitConfig
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.micrograph import Micrograph
+from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.results import Particles, Prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_temseg.engine.shape import Measurement
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneFound:
+    """One plane of picture number `image` is done: prediction (None when only split again) and particles, both single planes."""
+
+    image: int
+    plane: int
+    particles: Particles
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Picture number `image` is done."""
+
+    image: int
+    prediction: Prediction
+    particles: Particles
+    measurement: Measurement
+
+
+def outward(n: int, first: int) -> list[int]:
+    """Plane numbers 0…n−1, beginning with `first`, then its neighbours, then theirs."""
+    return sorted(range(n), key=lambda plane: (abs(plane - first), plane))
+
+
+def iter_find(
+    model: Any,
+    images: Sequence[Micrograph],
+    predict: PredictConfig | None = None,
+    split: SplitConfig | None = None,
+    first: Sequence[int] | None = None,
+) -> Job[list[Found]]:
+    """Predict, split and measure pictures one after another; `model` is a `Segmenter`, a shipped name or a file.
+
+    `first` gives for each picture the plane to begin with. A `Progress` has a `PlaneFound` or a `Found` as its preview whenever one is
+    done. `finish()` stops after the picture in work, `cancel()` at the next tile; what was handed over before stays good.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, list[Found]]:
+        from napari_temseg.api import load  # torch comes with it
+
+        yield Progress("find", 0.0, "loading the model", control.elapsed)
+        segmenter = load(model) if isinstance(model, str) else model
+        cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
+        found: list[Found] = []
+        for index, image in enumerate(images):
+            if control.finishing:
+                break
+            start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
+            begin = first[index] if first else 0
+            one = _find_one(segmenter, image, index, predict or PredictConfig(), split or SplitConfig(), begin)
+            result = yield from _scaled(one, float(start), float(share), control)
+            found.append(result)
+            yield Progress(
+                "find", float(start + share), f"{image.name}: {len(result.particles)} particles", control.elapsed, preview=result
+            )
+        return found
+
+    return Job(steps)
+
+
+def _scaled(steps: Generator[Progress, None, Found], start: float, share: float, control: Control) -> Generator[Progress, None, Found]:
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as stop:
+            result: Found = stop.value
+            return result
+        yield replace(progress, stage="find", fraction=start + share * progress.fraction, elapsed=control.elapsed)
+
+
+def _find_one(
+    model: Any, image: Micrograph, index: int, predict: PredictConfig, config: SplitConfig, first: int
+) -> Generator[Progress, None, Found]:
+    from napari_temseg.engine.prediction import PlanePrediction, iter_predict
+    from napari_temseg.engine.splitting import split
+
+    planes: dict[int, Particles] = {}
+    job = iter_predict(model, image, predict, outward(image.n_planes, first))
+    for progress in job:
+        ready = progress.preview
+        if isinstance(ready, PlanePrediction):
+            planes[ready.index] = split(ready.prediction, config)
+            progress = replace(progress, preview=PlaneFound(index, ready.index, planes[ready.index], ready.prediction))
+        yield replace(progress, fraction=0.97 * progress.fraction)
+    particles = stacked([planes[plane] for plane in range(image.n_planes)], image, job.result)
+    yield Progress("find", 0.98, f"{image.name}: measuring {len(particles)} particles")
+    return Found(index, job.result, particles, measured(particles))
+
+
+def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) -> Job[Found]:
+    """Split a prediction anew and measure it; the first `Progress` with a preview is the plane `first`."""
+
+    def steps(control: Control) -> Generator[Progress, None, Found]:
+        from napari_temseg.engine.splitting import split
+
+        n = prediction.micrograph.n_planes
+        planes: dict[int, Particles] = {}
+        for done, plane in enumerate(outward(n, first), start=1):
+            planes[plane] = split(prediction.at(plane), config)
+            yield Progress("split", done / n, f"plane {done} of {n}", control.elapsed, preview=PlaneFound(0, plane, planes[plane]))
+        particles = stacked([planes[plane] for plane in range(n)], prediction.micrograph, prediction)
+        return Found(0, prediction, particles, measured(particles))
+
+    return Job(steps)
+
+
+def measured(particles: Particles) -> Measurement:
+    """The measurement of particles."""
+    from napari_temseg.engine.shape import measure
+
+    return measure(particles)
+
+
+def stacked(planes: Sequence[Particles], image: Micrograph, prediction: Prediction | None) -> Particles:
+    """Particles of a whole stack from those of its planes in order: labels and aggregates are numbered through, as `split` does."""
+    import pandas as pd  # half a second that the window does not spend before it opens
+
+    if not planes:
+        raise TemsegError(f"{image.name}: there are no planes to put together.")
+    last = aggregates = 0
+    labels = np.zeros((len(planes), *image.frame), np.int32)
+    tables: list[pd.DataFrame] = []
+    for index, part in enumerate(planes):
+        labels[index] = np.where(part.labels > 0, part.labels + last, 0)
+        table = part.table.assign(plane=index, aggregate=part.table["aggregate"] + aggregates)
+        tables.append(table.set_index(table.index + last))
+        last += int(part.table.index.max()) if len(part.table) else 0
+        aggregates = int(table["aggregate"].max()) if len(table) else aggregates
+    table = pd.concat(tables).rename_axis("particle")
+    shape = tuple(image.data.shape)
+    uncertain = sum(part.uncertain for part in planes)
+    return Particles(labels.reshape(shape), table, image, prediction, dict(planes[0].settings), uncertain)

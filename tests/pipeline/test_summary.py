@@ -1,0 +1,54 @@
+"""What a person said of particles, in the numbers, the table and the report of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from napari_temseg import Micrograph, Particles, Source, measure
+from napari_temseg.engine.shape import with_flags
+from napari_temseg.files.tables import write_particles_csv
+from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.pipeline.report import thumbnail, write_report
+from napari_temseg.pipeline.run import RunItem
+from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+
+
+def item(path: Path) -> RunItem:
+    """Twelve squares, one of them at the frame, found by nobody in particular."""
+    labels = np.zeros((60, 80), np.int32)
+    for number in range(12):
+        y, x = 15 * (number // 4) + 5, 20 * (number % 4)
+        labels[y : y + 6 + number // 4, x + (number > 0) : x + 8] = number + 1
+    ids = np.arange(1, 13)
+    columns = {"class": "particle", "class_id": 2, "plane": 0, "aggregate": ids, "frame": False, "cut": False}
+    image = Micrograph(labels.astype(np.uint8), source=Source(str(path)))
+    particles = Particles(labels, pd.DataFrame(columns, index=pd.Index(ids, name="particle")), image)
+    return RunItem("grid", path, measure(particles), {"particle": 12}, (), thumbnail(image.plane(), labels), 0)
+
+
+def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -> None:
+    found = item(tmp_path / "grid.tif")
+    flagged = with_flags(found.measurement, {3: "overlapping", 7: "overlapping", 8: "debris", 1: "debris"}, reviewed=range(1, 9))
+    items = [replace(found, measurement=flagged)]
+    sizes = distributions([flagged])
+    summary = summarise(items, {}, sizes, Recipe("particles", ""), tmp_path)
+    write_summary(tmp_path / "summary.json", summary)
+    back = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert back["images"][0]["excluded"] == {"overlapping": 2, "debris": 2}
+    assert back["images"][0]["reviewed"] == 8
+    touching = int(flagged.table.frame.sum())
+    assert touching == 1
+    assert back["distributions"]["px"]["n"] == 12 - 3 - touching
+    assert back["distributions"]["px"]["n_left_out"] == {"touches the frame": touching, "excluded: overlapping": 2, "excluded: debris": 1}
+    assert {"excluded", "reviewed"} <= set(back["columns"])
+    write_report(tmp_path / "report.html", items, sizes, summary)
+    assert "excluded: overlapping: 2" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    write_particles_csv(tmp_path / "particles.csv", [flagged.table])
+    table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
+    assert table.excluded.tolist() == flagged.table.excluded.tolist()
+    assert table.reviewed.tolist() == flagged.table.reviewed.tolist()
