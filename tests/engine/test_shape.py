@@ -16,7 +16,7 @@ from skimage.measure import perimeter_crofton, regionprops_table
 from skimage.morphology import convex_hull_image
 
 from napari_temseg import Calibration, Measurement, Micrograph, Particles, Prediction, Source, TemsegError, measure
-from napari_temseg.engine.shape import definitions, with_flags
+from napari_temseg.engine.shape import definitions, recalibrated, with_flags
 
 RNG = np.random.default_rng(0)
 
@@ -489,3 +489,16 @@ def test_a_label_without_a_row_is_named():
     labels[7:9, 7:9] = 6
     with pytest.raises(TemsegError, match="grid_07: label 6 has no row"):
         measure(stale)
+
+
+@pytest.mark.parametrize("known", [Calibration((0.25, 0.25), "typed", factor=1.02), Calibration()])
+@pytest.mark.parametrize("before", [Calibration((3.0, 3.0), "tag"), Calibration()])
+def test_another_pixel_size_scales_to_what_measuring_anew_gives(known, before):
+    labels = np.zeros((60, 60), np.int32)
+    labels[5:20, 5:25], labels[30:52, 31:40], labels[30:40, 45:60] = 1, 2, 3
+    pixel_size = {} if before.pixel_size is None else {"pixel_size": before.pixel_size}
+    scaled = recalibrated(with_flags(measure(labels, **pixel_size), {2: "cut"}), known)
+    fresh = with_flags(measure(labels, **({} if known.pixel_size is None else {"pixel_size": known.scale})), {2: "cut"})
+    pd.testing.assert_frame_equal(scaled.table, fresh.table)
+    assert scaled.calibration == known
+    assert recalibrated(scaled, Calibration((1.0, 2.0), "typed")) is None

@@ -187,7 +187,7 @@ def _version(name: str) -> str:
 def add_gui(commands: Any) -> argparse.ArgumentParser:
     """`temseg gui`."""
     parser: argparse.ArgumentParser = commands.add_parser("gui", help="open micrographs in napari")
-    parser.add_argument("images", nargs="*", metavar="IMAGE")
+    parser.add_argument("images", nargs="*", metavar="IMAGE|FOLDER")
     add_reading_options(parser)
     parser.set_defaults(function=gui)
     return parser
@@ -195,11 +195,9 @@ def add_gui(commands: Any) -> argparse.ArgumentParser:
 
 def gui(args: argparse.Namespace) -> int:
     """Open napari."""
-    from napari_temseg.api import read
     from napari_temseg.widgets.launch import launch
 
-    images = [read(path, axes=args.axes) for path in args.images]
-    launch([image.with_calibration(args.pixel_size) if args.pixel_size else image for image in images])
+    launch(args.images, args.axes, args.pixel_size)
     return 0
 
 

@@ -19,6 +19,7 @@ shapes the root-mean-square bias of feret_max, feret_min and solidity was 3.0, 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +37,7 @@ from napari_temseg.engine.geometry import Foreground, contacts, convex_hulls, cr
 from napari_temseg.engine.micrograph import Calibration, Micrograph, to_nanometres
 from napari_temseg.engine.results import Particles
 
-__all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "rows_of", "tabulate", "with_flags"]
+__all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "recalibrated", "rows_of", "tabulate", "with_flags"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,21 @@ def with_flags(
         column[place] = values
     flagged = {"excluded": pd.Series(reasons, table.index, "str"), "reviewed": pd.Series(seen, table.index)}
     return replace(measurement, table=table.assign(**flagged))
+
+
+def recalibrated(measurement: Measurement, calibration: Calibration) -> Measurement | None:
+    """The same particles under another pixel size, lengths and areas scaled; None when pixels change their shape: measure anew then."""
+    (y, x), (old_y, old_x) = calibration.scale, measurement.calibration.scale
+    if not math.isclose(y * old_x, x * old_y, rel_tol=1e-9):
+        return None
+    ratio = {"length": x / old_x, "area": (x / old_x) ** 2}
+    old, new = measurement.length_unit, calibration.unit
+    table = measurement.table.copy()
+    for name, (_, kind) in DESCRIPTORS.items():
+        if kind in ratio:
+            table[column_name(name, old)] *= ratio[kind]
+    table = table.rename(columns={column_name(name, old): column_name(name, new) for name in DESCRIPTORS})
+    return replace(measurement, table=table, calibration=calibration)
 
 
 def measure(

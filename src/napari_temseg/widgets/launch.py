@@ -1,17 +1,31 @@
-"""`temseg gui`: napari with micrographs as calibrated layers."""
+"""`temseg gui`: napari with the dock and with micrographs open."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Micrograph
+from napari_temseg.engine.micrograph import Calibration
+from napari_temseg.files.readers import checked_path
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.workbench import Workbench
 
 _REMEDY = "install PyQt6 into this environment, or this package with its extra [qt]"
+NAME = "TEM particles"  # of plugin, widget and dock
 
 
-def launch(images: Sequence[Micrograph]) -> None:
-    """Open napari with one image layer a micrograph and stay until it is closed; `TemsegError` when no window can be opened."""
+def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> None:
+    """Open napari with the dock and these files and folders, and stay until it is closed.
+
+    `axes` says what the planes of stacks are, else the window asks; `calibration` replaces what the files tell. `TemsegError` for a
+    file that is not there or of an unknown format, and when no window can be opened.
+    """
+    for path in map(Path, paths):
+        if not path.is_dir():
+            checked_path(path)
     try:
         import napari
         import qtpy  # noqa: F401  raises here, and clearly, when there is no Qt binding
@@ -19,14 +33,15 @@ def launch(images: Sequence[Micrograph]) -> None:
         raise TemsegError(f"The window needs napari and a Qt binding ({error}); {_REMEDY}.") from error
     except RuntimeError as error:  # qtpy's own QtBindingsNotFoundError on some versions
         raise TemsegError(f"The window needs a Qt binding ({error}); {_REMEDY}.") from error
-    viewer = napari.Viewer()
-    for image in images:
-        scale, unit = image.calibration.scale, image.calibration.unit
-        leading = image.data.ndim - 2
-        viewer.add_image(
-            image.data,
-            name=image.name,
-            scale=(*(1.0,) * leading, *scale),
-            units=(*("pixel",) * leading, *("pixel" if unit == "px" else unit,) * 2),
-        )
+    open_window(napari.Viewer(), paths, axes, calibration)
     napari.run()
+
+
+def open_window(viewer: Any, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> Workbench:
+    """Open the dock in a viewer, as the Plugins menu does, and start opening files."""
+    from napari_temseg.widgets.opening import opener_of
+
+    bench: Workbench
+    _, bench = viewer.window.add_plugin_dock_widget("napari-temseg", NAME)
+    opener_of(bench.session).open(paths, axes, calibration)
+    return bench

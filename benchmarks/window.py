@@ -1,0 +1,138 @@
+"""How long the window stands still while it works: lateness of a 20 ms timer in the main thread.
+
+    xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/window.py [--planes 8] [--size 512] [--seconds 30]
+
+Prints p50, p99 and maximum in ms for: nothing running (the peer), the first search (torch is loaded in it), a search through a stack,
+a training with preview and curves, and a training while somebody paints. The last column is p99 over the idle window's p99.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_FOLDER = tempfile.TemporaryDirectory()
+for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+    os.environ[_name] = _FOLDER.name
+
+import napari  # noqa: E402  after the folders, where it keeps its settings
+from qtpy.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
+
+from napari_temseg.engine.config import SimulateConfig, TrainConfig  # noqa: E402
+from napari_temseg.engine.simulate import simulate  # noqa: E402
+
+BEAT = 20  # ms
+
+
+class Pulse:
+    """Counts how late each beat of a timer comes."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self._last = 0.0
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(BEAT)
+        self._timer.timeout.connect(self._beat)
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.late.append(1000 * (now - self._last) - BEAT)
+        self._last = now
+
+    def during(self, running: Callable[[], bool], each: Callable[[], None] | None = None) -> np.ndarray:
+        """Beat while `running`; `each` is called ten times a second."""
+        loop, watch = QEventLoop(), QTimer()
+        self.late, self._last = [], time.perf_counter()
+
+        def look() -> None:
+            if not running():
+                loop.quit()
+            elif each is not None:
+                each()
+
+        watch.timeout.connect(look)
+        watch.start(100)
+        self._timer.start()
+        loop.exec()
+        self._timer.stop()
+        watch.stop()
+        return np.asarray(self.late)
+
+
+def main() -> None:
+    """Open a window, run everything once, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--planes", type=int, default=8)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--seconds", type=float, default=30.0, help="time budget of each training")
+    args = parser.parse_args()
+    planes = [simulate(SimulateConfig(height=args.size, width=args.size, seed=seed)) for seed in range(args.planes)]
+    viewer = napari.Viewer()
+    viewer.window._qt_window.setGeometry(0, 0, 1280, 800)
+    viewer.add_image(np.stack([plane.micrograph.data for plane in planes]), name="stack")
+    from napari_temseg.widgets.finding import finder_of
+    from napari_temseg.widgets.training import trainer_of
+    from napari_temseg.widgets.workbench import Workbench
+
+    opened = time.perf_counter()
+    bench = Workbench(viewer)
+    viewer.window.add_dock_widget(bench, name="TEM particles", area="right")
+    print(f"dock opened in {time.perf_counter() - opened:.2f} s (after napari itself)")
+    session, pulse, rows = bench.session, Pulse(), []
+    item = session.current
+    if item is None:
+        raise SystemExit("no image in hand")
+    session.set_axes(item, "NYX")
+
+    def measure(name: str, each: Callable[[], None] | None = None) -> None:
+        rows.append((name, pulse.during(lambda: session.jobs.running or session.jobs.looking, each)))
+
+    end = time.monotonic() + 5
+    rows.append(("idle", pulse.during(lambda: time.monotonic() < end)))
+    finder_of(session).find([item])
+    measure("first search, torch loads")
+    finder_of(session).find([item])
+    measure("search through the stack")
+    bench.go(2)
+    annotation = _annotate(bench, planes[0].classes)
+    for name, each in (("training", None), ("training, painting on", _painter(annotation, args.size))):
+        trainer_of(session).train("particles", TrainConfig(max_seconds=args.seconds))
+        measure(name, each)
+    reference = float(np.percentile(rows[0][1], 99))
+    print(f"{'':28}{'beats':>7}{'p50':>9}{'p99':>9}{'max':>9}{'> 50 ms':>9}{'p99/idle':>10}   (ms)")
+    for name, late in rows:
+        p50, p99 = np.percentile(late, [50, 99])
+        print(f"{name:28}{len(late):7}{p50:9.1f}{p99:9.1f}{late.max():9.1f}{int((late > 50).sum()):9}{p99 / reference:10.1f}")
+    viewer.close()
+
+
+def _annotate(bench: Any, truth: np.ndarray) -> Any:
+    """Strokes on the first plane, as a user would have painted them."""
+    bench.panel(2).labelling.new.click()
+    layer = bench.session.current.annotation
+    strokes = np.zeros_like(truth)
+    strokes[::32] = truth[::32]
+    layer.data[0] = strokes
+    layer.refresh()
+    return layer
+
+
+def _painter(layer: Any, size: int) -> Callable[[], None]:
+    rng = np.random.default_rng(0)
+
+    def paint() -> None:
+        y, x = rng.integers(0, size, 2)
+        layer.paint((0, int(y), int(x)), 1)
+
+    return paint
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Reads the curves of a training for the user: one sentence on where it goes, one on what the curves cannot tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+Point = Mapping[str, float]
+
+BETTER = 0.002  # IoU: a smaller gain is noise
+LEAST = 3  # points before anything is said of where the curves go
+WAITED = 4  # points without a gain that make a plateau
+RISEN = 1.15  # × the lowest validation loss: more is learning by heart
+MOSTLY = 0.9  # share of the labelled pixels, from which one class makes the accuracy
+
+
+def advise(
+    points: Sequence[Point], facts: Mapping[str, float], names: Mapping[int, str] | None = None, *, fresh: bool = False, ended: bool = False
+) -> str:
+    """One or two sentences, or "" while there is nothing to say.
+
+    `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from.
+    """
+    judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
+    verdict = _result(judged, fresh) if ended else _course(points, judged)
+    return " ".join(filter(None, (verdict, _caveat(points, judged, facts, names or {}))))
+
+
+def best_of(judged: Sequence[Point], fresh: bool = False) -> Point | None:
+    """The point that training keeps: highest IoU, of equals the lowest loss; a new network does not count before its first step."""
+    candidates = [point for point in judged if not (fresh and point["step"] == 0)]
+    return max(candidates, key=lambda point: (round(point["validation_iou"], 4), -point["validation_loss"]), default=None)
+
+
+def _result(judged: Sequence[Point], fresh: bool) -> str:
+    best = best_of(judged, fresh)
+    if best is None:
+        return ""
+    reached = f"{best['validation_iou']:.3f} at step {best['step']:.0f}"
+    if fresh:
+        return f"The new network reached a validation IoU of {reached}."
+    if best["step"] == 0:
+        return "Training did not beat the untouched model; it was kept."
+    return f"Validation IoU {reached}; untouched model {judged[0]['validation_iou']:.3f}."
+
+
+def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
+    if any(not math.isfinite(point.get("train_loss", math.nan)) for point in points if point["step"] > 0):
+        return "The loss is no number any more: cancel, and set a lower learning rate (advanced)."
+    losses = [point["train_loss"] for point in points if point["step"] > 0]
+    if len(losses) >= WAITED and losses[-1] > 1.5 * losses[0]:
+        return "The training loss rises: cancel, and set a lower learning rate (advanced)."
+    if len(judged) < LEAST:
+        return ""
+    since = _since_gain(judged)
+    if since >= LEAST and _by_heart(judged):
+        return "Validation loss rises while training loss falls: it learns these labels by heart. Finish now, or label more."
+    if since >= WAITED:
+        return "Validation rises no more: finish."
+    return "Still getting better." if since == 0 else ""
+
+
+def _since_gain(judged: Sequence[Point]) -> int:
+    """Points since the validation IoU last rose by more than noise."""
+    highest, gained = -math.inf, 0
+    for index, point in enumerate(judged):
+        if point["validation_iou"] > highest + BETTER:
+            highest, gained = point["validation_iou"], index
+    return len(judged) - 1 - gained
+
+
+def _by_heart(judged: Sequence[Point]) -> bool:
+    lowest = min(range(len(judged)), key=lambda index: judged[index]["validation_loss"])
+    now, then = judged[-1], judged[lowest]
+    before = then.get("train_loss", math.nan)
+    falls = not math.isfinite(before) or now.get("train_loss", math.inf) < before
+    return len(judged) - 1 - lowest >= LEAST - 1 and now["validation_loss"] > RISEN * then["validation_loss"] and falls
+
+
+def _caveat(points: Sequence[Point], judged: Sequence[Point], facts: Mapping[str, float], names: Mapping[int, str]) -> str:
+    if not facts:
+        return ""
+    if not facts.get("validation_regions"):
+        return (
+            "No labels are held out, so the curves tell of the training labels only; "
+            "strokes in two separate places for each class give something to judge by."
+        )
+    classes = [int(name.removeprefix("pixels_")) for name, pixels in facts.items() if name.startswith("pixels_") and pixels]
+    fewest = min(classes, key=lambda number: facts.get(f"validation_regions_{number}", math.inf), default=0)
+    if facts.get(f"validation_regions_{fewest}", math.inf) <= 1:
+        return f"Only one region of “{names.get(fewest, f'class {fewest}')}” is held out: do not trust this curve."
+    return _accuracy(judged or points, facts)
+
+
+def _accuracy(points: Sequence[Point], facts: Mapping[str, float]) -> str:
+    """A word on an accuracy that one class makes."""
+    if not points or facts.get("background_share", 0.0) < MOSTLY:
+        return ""
+    part = "validation" if "validation_iou" in points[-1] else "train"
+    accuracy, iou = (points[-1].get(f"{part}_{name}", math.nan) for name in ("accuracy", "iou"))
+    if accuracy >= MOSTLY and iou < accuracy - 0.1:
+        return f"Accuracy is high because {facts['background_share']:.0%} of the labelled pixels are background: look at the IoU."
+    return ""

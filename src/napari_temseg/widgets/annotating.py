@@ -1,0 +1,369 @@
+"""Annotation layers of a session: made, painted, filled, counted; every stroke is written to disk soon after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.annotations import ClassCount
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.widgets import autosave, layers
+from napari_temseg.widgets.filling import Change, apply, changes_of
+from napari_temseg.widgets.history import History, Step
+from napari_temseg.widgets.jobs import complain
+from napari_temseg.widgets.teaching import Counts, counter, source
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session import Item, Session
+
+SETTLE = 350  # ms after a stroke until it is counted
+SAVE = 2000  # ms after a stroke until it is written; not put off by the next stroke
+OPACITY = 0.6
+EMPTY = ClassCount("", 0, 0)
+
+
+class Annotator(QObject):
+    """Annotations of all micrographs of a session, and the class in hand.
+
+    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `offered` that what is kept
+    on disk for a micrograph became known, `filled` that something can be undone that could not before, or the other way round.
+    """
+
+    counted = Signal()
+    tool_changed = Signal()
+    offered = Signal()
+    filled = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
+        self.offers: WeakKeyDictionary[Item, autosave.Kept] = WeakKeyDictionary()
+        self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
+        self._histories: WeakKeyDictionary[Item, History] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Item, autosave.Place] = WeakKeyDictionary()
+        self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
+        self._asked: WeakKeyDictionary[Item, bool] = WeakKeyDictionary()
+        self._uncounted: set[Item] = set()
+        self._unsaved: set[int] = set()
+        self._settle = self._timer(SETTLE, self._count)
+        self._save = self._timer(SAVE, self.flush)
+        session.current_changed.connect(self._current_changed)
+        session.item_changed.connect(self._item_changed)
+        session.items_changed.connect(self._items_changed)
+        session.classes_changed.connect(self._recolour)
+        session.closing.connect(self.close)
+        self._current_changed()
+
+    def _timer(self, interval: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(slot)
+        return timer
+
+    # -- painting
+
+    def in_hand(self) -> Item:
+        """The micrograph in hand; `TemsegError` when there is none that can be painted on."""
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        shape = layers.shape(item.layer)
+        if len(shape) not in (2, 3):
+            raise TemsegError(f"{item.name}: the layer has {len(shape)} axes; give micrographs (Y, X) or one stack of them (planes, Y, X).")
+        return item
+
+    def annotate(self, item: Item, labels: Any = None) -> Labels:
+        """The annotation layer of a micrograph, made when there is none, with the brush in hand."""
+        layer = item.annotation
+        if item is self.session.current and len(self.session.items) > 1:
+            self.session.reveal()  # who paints wants to see what on
+        if layer is None:
+            data = np.zeros(layers.shape(item.layer), np.uint8) if labels is None else labels
+            colours = layers.class_colours(self.session.classes, background=True)
+            name = f"{item.name} annotation"
+            layer = layers.add_labels(
+                self.session.viewer, item.layer, data, name, "annotation", colours=colours, opacity=OPACITY, select=True
+            )
+            layers.size_brush(layer, item.frame)
+            self.session.adopt(item, "annotation", layer)
+            self._watch(item, layer)
+            self.session.item_changed.emit(item, "annotation")
+        self._take_in_hand(layer)
+        return layer
+
+    def choose(self, number: int) -> None:
+        """Take a class in hand, 0 for the eraser, and paint with it on the micrograph in hand."""
+        self.number = number
+        if self.session.current is not None:
+            self.annotate(self.in_hand())
+        self.tool_changed.emit()
+
+    def add_class(self, name: str) -> int:
+        """A further class, in hand at once; returns its number."""
+        number = max(self.session.classes) + 1
+        if number > 254:
+            raise TemsegError("There are 254 classes already; no more can be told apart.")
+        self.session.set_class(number, name)
+        self.choose(number)
+        return number
+
+    def _take_in_hand(self, layer: Labels) -> None:
+        if self.number:
+            layers.start_painting(self.session.viewer, layer, self.number)
+        else:
+            layers.start_erasing(self.session.viewer, layer)
+
+    def _watch(self, item: Item, layer: Labels) -> None:
+        self._watched[id(layer)] = (layer, item)
+        layers.on_painted(layer, self._painted)
+        layers.on_tool(layer, self._tool)
+
+    def _unwatch(self, layer: Labels) -> None:
+        if self._watched.pop(id(layer), None) is not None:
+            layers.off_painted(layer, self._painted)
+            layers.off_tool(layer, self._tool)
+
+    def _painted(self, event: Any) -> None:
+        known = self._watched.get(id(event.source))
+        if known is None:
+            return
+        self._uncounted.add(known[1])
+        self._settle.start()
+        self._unsaved.add(id(event.source))
+        if not self._save.isActive():
+            self._save.start()
+
+    def _tool(self, event: Any) -> None:
+        number = layers.in_hand(event.source)
+        if number is not None and number != self.number:
+            self.number = number
+            self.tool_changed.emit()
+
+    def _recolour(self) -> None:
+        colours = layers.class_colours(self.session.classes, background=True)
+        for layer, _ in self._watched.values():
+            layers.recolour(layer, colours)
+
+    # -- filling whole planes
+
+    def fill(self, item: Item, planes: Mapping[int, Any], name: str) -> int:
+        """Fill what nobody painted with class numbers (Y, X) by plane, undoably; returns how many pixels got one."""
+        # Who went on to another image meanwhile is not called back.
+        layer = self.annotate(item) if item.annotation is None or item is self.session.current else item.annotation
+        changes = changes_of(layers.values(layer), planes)
+        if not changes:
+            raise TemsegError(
+                f"{item.name}: there is nothing to fill; every pixel has a label already, or nothing is known of those without."
+            )
+        put = partial(self._put, item, layer)
+        self.history(item).add(Step(name, partial(put, changes, True), partial(put, changes, False)))
+        put(changes, False)
+        return sum(int(np.count_nonzero(change.before != change.after)) for change in changes)
+
+    def history(self, item: Item) -> History:
+        """What was filled on a micrograph; single strokes have napari's own undo."""
+        return self._histories.setdefault(item, History(8))
+
+    def undo(self, item: Item) -> str:
+        """Take back the newest filling; what was painted over it stays. Returns its name, "" when there is none."""
+        name = self.history(item).undo()
+        self.filled.emit()
+        return name
+
+    def _put(self, item: Item, layer: Labels, changes: list[Change], back: bool) -> None:
+        if item.annotation is layer:
+            apply(layers.values(layer), changes, back)
+            layers.redraw(layer)
+            self._uncounted.add(item)
+            self._settle.start()
+        self.filled.emit()
+
+    # -- counting
+
+    def counts(self) -> dict[int, ClassCount]:
+        """Pixels and objects by class over the micrographs that train, as far as they are counted."""
+        total: dict[int, ClassCount] = {number: ClassCount(name, 0, 0) for number, name in self.session.classes.items()}
+        for item in self.session.items:
+            if item.trains and source(item):
+                for number, count in self.counts_of(item).items():
+                    sofar = total.get(number, EMPTY)
+                    total[number] = ClassCount(count.name, sofar.pixels + count.pixels, sofar.objects + count.objects)
+        return total
+
+    def counts_of(self, item: Item) -> Counts:
+        """Pixels and objects by class of one micrograph, as far as it was counted."""
+        return self._counts.get(item, {})
+
+    @property
+    def counting(self) -> bool:
+        """Whether counts are on their way."""
+        return bool(self._uncounted)
+
+    def recount(self, item: Item) -> None:
+        """Count a micrograph soon: something else is learnt from it."""
+        self._uncounted.add(item)
+        self._settle.start()
+
+    def _count(self) -> None:
+        for item in self._uncounted & set(self.session.items):
+            self.session.jobs.later(counter(item, dict(self.session.classes)), partial(self._count_done, item))
+        self._uncounted.clear()
+
+    def _count_done(self, item: Item, counts: Counts) -> None:
+        self._counts[item] = counts
+        for number, count in counts.items():
+            if number not in self.session.classes and count.pixels:  # painted with a number that napari offered
+                self.session.set_class(number, _free_name(count.name, self.session.classes))
+        self.counted.emit()
+
+    # -- keeping
+
+    def flush(self) -> None:
+        """Write what was painted since the last time."""
+        for known in [self._watched[key] for key in self._unsaved if key in self._watched]:
+            layer, item = known
+            save = partial(self._place(item).save, layers.values(layer), dict(self.session.classes), item.name)
+            self.session.jobs.later(save, self._saved)
+        self._unsaved.clear()
+
+    def _saved(self, trouble: str) -> None:
+        if trouble:
+            complain(TemsegError(trouble), "autosave")
+
+    def _place(self, item: Item) -> autosave.Place:
+        return self._places.setdefault(item, autosave.Place(layers.raw(item.layer)))
+
+    def offer(self, item: Item) -> autosave.Kept | None:
+        """What is kept on disk for a micrograph that has no annotation."""
+        return self.offers.get(item) if item.annotation is None else None
+
+    def restore(self, item: Item) -> None:
+        """Bring back what is kept on disk."""
+        kept = self.offers.pop(item, None)
+        if kept is not None:
+            read = partial(_read, kept, layers.shape(item.layer))
+            self.session.jobs.later(read, partial(self._restored, item, kept))
+        self.offered.emit()
+
+    def discard(self, item: Item) -> None:
+        """Delete what is kept on disk for a micrograph."""
+        kept = self.offers.pop(item, None)
+        if kept is not None:
+            self.session.jobs.later(partial(kept.path.unlink, missing_ok=True), lambda _: self._ask(item))
+        self.offered.emit()
+
+    def _restored(self, item: Item, kept: autosave.Kept, labels: Any) -> None:
+        if isinstance(labels, TemsegError):
+            raise labels
+        if item not in self.session.items or item.annotation is not None:
+            return
+        renumber = adopt_classes(self.session, kept.names)
+        self._place(item).path = kept.path
+        self.annotate(item, renumber[labels])
+        self.session.say(f"The annotation of {item.name} from {kept.when} is back.")
+
+    def _ask(self, item: Item) -> None:
+        if item in self.session.items and item.annotation is None:
+            self.session.jobs.later(partial(autosave.look_up, self._place(item)), partial(self._found, item))
+
+    def _found(self, item: Item, kept: autosave.Kept | str | None) -> None:
+        if isinstance(kept, str):
+            self.session.say(kept)
+        elif kept is not None and item in self.session.items:
+            self.offers[item] = kept
+            self.offered.emit()
+
+    # -- what the session tells
+
+    def _current_changed(self) -> None:
+        item = self.session.current
+        if item is not None and item not in self._asked:
+            self._asked[item] = True
+            self._ask(item)
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what == "annotation" and item.annotation is None:
+            self._drop(item)
+            self._ask(item)
+        if what in ("annotation", "particles", "table", "review", "truth"):
+            self.recount(item)
+        if what == "prediction" and item.prediction is not None:
+            for number, name in item.prediction.class_names.items():
+                if number not in self.session.classes:
+                    self.session.set_class(number, _free_name(name, self.session.classes))
+
+    def _drop(self, item: Item) -> None:
+        """The user removed an annotation layer: what it holds is kept on disk."""
+        self.flush()
+        for layer in [layer for layer, owner in self._watched.values() if owner is item]:
+            self._unwatch(layer)
+        if (place := self._places.pop(item, None)) is not None:  # the next annotation gets a file of its own
+            self._places[item] = autosave.Place(place.data, place.key)
+        self._histories.pop(item, None)
+        self.filled.emit()
+
+    def _items_changed(self) -> None:
+        for layer, _ in list(self._watched.values()):
+            if layer not in self.session.viewer.layers:
+                self.flush()
+                self._unwatch(layer)
+        self.counted.emit()
+
+    def close(self) -> None:
+        """Write what is left and let go of the layers."""
+        self.flush()
+        for timer in (self._settle, self._save):
+            timer.stop()
+        for layer, _ in list(self._watched.values()):
+            self._unwatch(layer)
+
+
+def annotator_of(session: Session) -> Annotator:
+    """The one annotator of a session."""
+    found: Annotator | None = session.findChild(Annotator)
+    return found or Annotator(session)
+
+
+def adopt_classes(session: Session, names: Mapping[int, str]) -> Any:
+    """Take classes from elsewhere into a session; returns the number here (uint8) by the number there.
+
+    A number whose class has no name of its own here is renamed, one that means something else here becomes another number.
+    """
+    from napari_temseg.engine.annotations import default_name
+
+    renumber = np.arange(256, dtype=np.uint8)
+    for number, name in sorted(names.items()):
+        here = session.classes.get(number)
+        known = next((other for other, called in session.classes.items() if called == name), None)
+        if known is not None:
+            renumber[number] = known
+        elif here is None or here == default_name(number):
+            session.set_class(number, name)
+        elif number > BACKGROUND:
+            renumber[number] = max(session.classes) + 1
+            session.set_class(max(session.classes) + 1, name)
+    return renumber
+
+
+def _free_name(name: str, taken: Mapping[int, str]) -> str:
+    free, n = name, 2
+    while free in taken.values():
+        free, n = f"{name} {n}", n + 1
+    return free
+
+
+def _read(kept: autosave.Kept, shape: tuple[int, ...]) -> Any:
+    """In the thread of chores, where an error would go to the log alone."""
+    try:
+        return autosave.read(kept, shape)
+    except TemsegError as error:
+        return error

@@ -1,0 +1,187 @@
+"""Step 2: choose a model, find particles in this image or in all, and separate touching ones while looking at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets import layers
+from napari_temseg.widgets.finding import corrected_by_hand, finder_of
+from napari_temseg.widgets.forms import ConfigForm
+from napari_temseg.widgets.style import button, highlight, hint, row, separator
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session import Item, Session
+
+FROM_FILE = "from file…"
+_SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))
+
+
+class ModelBox(QComboBox):
+    """The models there are: shipped, trained here, or from a file."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.setToolTip("Which model looks for particles: the one that ships, one trained here, or a .temseg file.")
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.activated.connect(self._chosen)
+        session.models_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fill it anew."""
+        names = ["particles", *self.session.models]
+        if self.session.model not in names:
+            names.append(self.session.model)
+        self.clear()
+        for name in names:
+            shown = "particles (shipped)" if name == "particles" else name if name in self.session.models else Path(name).stem
+            self.addItem(shown, name)
+        self.addItem(FROM_FILE, None)
+        self.setCurrentIndex(names.index(self.session.model))
+
+    def _chosen(self, index: int) -> None:
+        name = self.itemData(index)
+        if name is None:
+            name, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Models (*.temseg)")
+        if name:
+            self.session.use_model(name)
+        self.refresh()
+
+
+class FindPanel(QWidget):
+    """Model, search, split controls."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.finder = session, finder_of(session)
+        self.model = ModelBox(session)
+        self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
+        self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
+        self.split = ConfigForm(self.finder.split)
+        self.predict = ConfigForm(self.finder.predict)
+        self.note = hint()
+        self.warning = hint(role="warning")
+        self.anyway = button(
+            "Split anyway", "Replace the corrections by the new split; Undo (step 4) brings them back.", self._resplit_anyway
+        )
+        self.replaces = row([self.warning, self.anyway], (1, 0))
+        self.replaces.hide()
+        self.shown = {role: QCheckBox(text) for role, text in _SHOWN}
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(120)
+        self._delay.timeout.connect(self._resplit)
+        self._lay_out()
+        self._wire()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(row([QLabel("model"), self.model], (0, 1)))
+        layout.addWidget(row([self.one, self.all], (1, 1)))
+        layout.addWidget(row([QLabel("show"), *self.shown.values()], (0, 1, 1, 1)))
+        layout.addWidget(self.note)
+        layout.addWidget(separator())
+        layout.addWidget(hint("Separating touching particles", "heading"))
+        layout.addWidget(self.replaces)
+        layout.addWidget(self.split)
+        layout.addWidget(separator())
+        layout.addWidget(hint("How the model looks at the image", "heading"))
+        layout.addWidget(self.predict)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session = self.session
+        for signal in (session.items_changed, session.current_changed, session.models_changed, session.jobs.changed):
+            signal.connect(self.refresh)
+        session.item_changed.connect(self._item_changed)
+        self.split.changed.connect(self._split_edited)
+        self.predict.changed.connect(self._predict_edited)
+        for form in (self.split, self.predict):
+            form.complained.connect(session.say)
+        for role, box in self.shown.items():
+            box.setToolTip(f"Show or hide the {box.text()} of this image.")
+            box.clicked.connect(lambda on, role=role: self._show(role, on))
+
+    def _find_one(self) -> None:
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        self.finder.find([item])
+
+    def _find_all(self) -> None:
+        self.finder.find(self._searchable())
+
+    def _searchable(self) -> list[Item]:
+        return [item for item in self.session.items if not item.ignored]
+
+    def _split_edited(self, config: Any) -> None:
+        self.finder.split = config
+        self._delay.start()
+
+    def _predict_edited(self, config: Any) -> None:
+        self.finder.predict = config
+
+    def _resplit(self) -> None:
+        item = self.session.current
+        if item is None or item.prediction is None:
+            return
+        self.session.settle(item)
+        lost = corrected_by_hand(item)
+        self.warning.setText(f"{lost} correction{'s' if lost != 1 else ''} by hand would be replaced.")
+        self.replaces.setVisible(lost > 0)
+        if not lost:
+            self.finder.resplit(item)
+
+    def _resplit_anyway(self) -> None:
+        self.replaces.hide()
+        if (item := self.session.current) is not None:
+            self.finder.resplit(item)
+
+    def _show(self, role: str, on: bool) -> None:
+        item = self.session.current
+        if item is not None and role in item.made:
+            layers.set_visible(item.made[role], on)
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if item is self.session.current:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        session, item = self.session, self.session.current
+        if item is None or not corrected_by_hand(item):
+            self.replaces.hide()
+        idle, ready = not session.jobs.running, item is not None and not item.asks_axes
+        self.one.setEnabled(idle and ready)
+        many = len(self._searchable())
+        self.all.setEnabled(idle and many > 0)
+        self.all.setText(f"In all {many} images" if many > 1 else "In all images")
+        highlight(self.one, ready and item is not None and item.particles is None)
+        for role, box in self.shown.items():
+            layer = item.made.get(role) if item is not None else None
+            box.setEnabled(layer is not None)
+            box.setChecked(layer is not None and bool(layer.visible))
+        self.note.setText(self._sentence(item))
+
+    def _sentence(self, item: Item | None) -> str:
+        if item is None:
+            return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+        if item.asks_axes:
+            return "Waits to know what the planes of this stack are (above)."
+        if item.particles is None:
+            return "Nothing was searched in this image yet."
+        n, unsure = len(item.particles), item.particles.uncertain
+        text = f"{n} particle{'s' if n != 1 else ''}"
+        if unsure:
+            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (lower Certainty to see them)"
+        return f"{text}."

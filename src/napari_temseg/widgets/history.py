@@ -1,0 +1,84 @@
+"""Undo and redo: what was done, as pairs of functions that take it back and do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+DEPTH = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing done: its name for the button, and how to revert and repeat it."""
+
+    name: str
+    undo: Callable[[], None]
+    redo: Callable[[], None]
+    before: Any = None  # the state that `undo` brings back, where a later step may replace this one
+
+
+class History:
+    """The steps of one micrograph, the newest last; a new step forgets those that were undone."""
+
+    def __init__(self, depth: int = DEPTH) -> None:
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+        self._depth = depth
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    @property
+    def undoable(self) -> str:
+        """Name of the step that `undo` would revert, "" when there is none."""
+        return self._done[-1].name if self._done else ""
+
+    @property
+    def redoable(self) -> str:
+        """Name of the step that `redo` would repeat, "" when there is none."""
+        return self._undone[-1].name if self._undone else ""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the steps that could be undone, oldest first."""
+        return [step.name for step in self._done]
+
+    @property
+    def newest(self) -> Step | None:
+        """The step that `undo` would revert."""
+        return self._done[-1] if self._done else None
+
+    def drop(self) -> None:
+        """Forget the newest step without reverting it: another takes its place."""
+        self._done.pop()
+
+    def add(self, step: Step) -> None:
+        """Remember a step that was just done."""
+        self._done.append(step)
+        del self._done[: -self._depth]
+        self._undone.clear()
+
+    def undo(self) -> str:
+        """Revert the newest step; returns its name, "" when there is none."""
+        if not self._done:
+            return ""
+        step = self._done.pop()
+        step.undo()
+        self._undone.append(step)
+        return step.name
+
+    def redo(self) -> str:
+        """Repeat the step undone last; returns its name, "" when there is none."""
+        if not self._undone:
+            return ""
+        step = self._undone.pop()
+        step.redo()
+        self._done.append(step)
+        return step.name
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._done.clear()
+        self._undone.clear()

@@ -1,0 +1,168 @@
+"""Step 3: paint where the model is wrong, train it, and watch it learn."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+
+from napari_temseg.engine.config import TrainConfig
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets.annotating import annotator_of
+from napari_temseg.widgets.curves import CurvePlots
+from napari_temseg.widgets.finding import remembered
+from napari_temseg.widgets.forms import ConfigForm
+from napari_temseg.widgets.jobs import complain, guarded
+from napari_temseg.widgets.labelling import KeptBar, Labelling
+from napari_temseg.widgets.start import StartBox
+from napari_temseg.widgets.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.training import trainer_of
+from napari_temseg.widgets.trainset import TrainingSet, ready
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.widgets.session import Session
+
+KEY = "F9"
+
+
+class ImprovePanel(QWidget):
+    """Annotation above, training below, curves at the foot."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.annotator, self.trainer = session, annotator_of(session), trainer_of(session)
+        self.kept = KeptBar(self.annotator, self)
+        self.labelling = Labelling(self.annotator)
+        self.classes = self.labelling.classes
+        self.set = TrainingSet(self.annotator, self)
+        self.start = StartBox(session)
+        self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")))
+        self.tune = QCheckBox("Search the learning rate first")
+        self.tune.setToolTip("Three learning rates are tried for a tenth of the time budget each, and the best one is used.")
+        self.tune.setChecked(bool(session.settings.get("tune", False)))
+        self.form.fold.addWidget(self.tune)
+        self.train = button(
+            "Train",
+            f"Train a model on the labels of the ticked images ({KEY}); painting goes on meanwhile, and nothing is replaced.",
+            self._train,
+        )
+        self.note = hint()
+        self.curves = CurvePlots(session)
+        self.advice = hint()
+        self.model = ModelLine(session, self)
+        self._learnt: Any = None  # counts of the labels that the last training had
+        self._lay_out()
+        self._wire()
+        self._advanced()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for widget in (self.kept, self.labelling, separator(), hint("Training", "heading"), self.set):
+            layout.addWidget(widget)
+        layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
+        for widget in (self.form, self.train, self.note, self.curves, self.advice, self.model):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session = self.session
+        for signal in (session.items_changed, session.current_changed, session.item_changed, session.classes_changed, session.jobs.changed):
+            signal.connect(self.refresh)
+        self.annotator.counted.connect(self.refresh)
+        self.trainer.advanced.connect(self._advanced)
+        self.form.changed.connect(lambda config: session.settings.set("train", config.to_dict()))
+        self.form.complained.connect(session.say)
+        self.tune.toggled.connect(partial(session.settings.set, "tune"))
+        QShortcut(QKeySequence(KEY), self, self.train.click)
+
+    def _train(self) -> None:
+        self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())
+        self._learnt = self.annotator.counts()
+
+    def _advanced(self) -> None:
+        new = self.curves.isHidden()
+        self.curves.show_points(self.trainer.points, self.trainer.fresh)
+        self.refresh()
+        if new and not self.curves.isHidden():
+            QTimer.singleShot(50, self._scroll)
+
+    def _scroll(self) -> None:
+        """Bring the curves into view, once they have their place."""
+        area = self.parentWidget() and self.parentWidget().parentWidget()
+        if isinstance(area, QScrollArea) and not self.curves.isHidden():
+            area.ensureWidgetVisible(self.advice)
+            area.ensureWidgetVisible(self.curves)
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        waits, busy = ready(self.annotator), self.session.jobs.running
+        self.train.setEnabled(not waits and not busy)
+        self.train.setText("Train again" if self.trainer.ended else "Train")
+        highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
+        self.note.setText(waits or self.trainer.setting)
+        self.note.setVisible(bool(self.note.text()))
+        self.advice.setText(self.trainer.advice)
+        self.advice.setVisible(bool(self.advice.text()))
+
+
+class ModelLine(QWidget):
+    """The model in use when it was made here: its name, to be changed, and a file for it."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.name = QLineEdit()
+        self.name.setToolTip("Name of the model in use; type another one to rename it.")
+        self.name.editingFinished.connect(lambda: guarded(self._rename))
+        self.save = button(
+            "Save model…", "Write the model in use to a .temseg file, for other images, other machines and the command line.", self._save
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row([QLabel("model"), self.name, self.save], (0, 1, 0)))
+        session.models_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        self.setVisible(self.session.model in self.session.models)
+        self.name.setText(self.session.model)
+
+    def _rename(self) -> None:
+        if self.session.model in self.session.models and self.name.text() != self.session.model:
+            try:
+                self.session.rename_model(self.session.model, self.name.text())
+            finally:
+                self.refresh()
+
+    def _save(self) -> None:
+        name = self.session.model
+        model = self.session.models[name]
+        path, _ = QFileDialog.getSaveFileName(self, "Save the model", f"{name}.temseg", "Models (*.temseg)")
+        if path:
+            target = Path(path).with_suffix(".temseg")
+            self.session.jobs.later(partial(_written, model, target), partial(self._saved, target))
+
+    def _saved(self, path: Path, error: TemsegError | None) -> None:
+        if error is not None:
+            complain(error, "Save model")
+        else:
+            self.session.say(f"The model is in {path}.")
+
+
+def _written(model: Segmenter, path: Path) -> TemsegError | None:
+    """In the thread of chores; torch is loaded already, as there is a model."""
+    from napari_temseg.files.models import save
+
+    try:
+        save(model, path)
+    except TemsegError as error:
+        return error
+    return None

@@ -1,0 +1,370 @@
+"""The only thread code: one long job and one preview at a time, and small chores one after another.
+
+Jobs are made inside the worker thread, so that torch loads there and not while the window waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from napari.utils import progress
+from napari.utils.notifications import show_error
+from napari.utils.task_status import Status
+from qtpy.QtCore import QObject, QTimer, Signal, Slot
+from superqt.utils import GeneratorWorker
+
+from napari_temseg.engine.errors import Cancelled, TemsegError
+from napari_temseg.engine.progress import Job, Progress
+from napari_temseg.widgets.preload import load_compiler
+
+logger = logging.getLogger("napari_temseg")
+FLUSH = 50  # ms between two deliveries of progress: more often than the eye sees would only keep the window busy
+
+Make = Callable[[], Job[Any]]
+
+
+class JobError(Exception):
+    """A failure inside a job; superqt's workers lose a bare RuntimeError, which torch raises for nearly everything."""
+
+
+class _Run(QObject):
+    """One job on its way through a worker thread; its signals arrive in the main thread, where it was made."""
+
+    ended = Signal(object, object)  # the run, its result or None
+    failed = Signal(object, object)  # the run, the exception
+
+    def __init__(
+        self,
+        make: Make,
+        done: Callable[[Any], None],
+        failed: Callable[[], None] | None = None,
+        seen: Callable[[Progress], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.make, self.done, self.stopped, self.seen = make, done, failed, seen
+        self.job: Job[Any] | None = None
+        self.cancelled = self.finishing = False
+        self.arrived: list[Progress] = []
+
+    def launch(self) -> None:
+        """Start in a thread of Qt's pool."""
+        _alive.add(self)
+        worker: Any = GeneratorWorker(_steps, self)
+        worker.yielded.connect(self._take)
+        worker.returned.connect(self._return)
+        worker.errored.connect(self._fail)
+        worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next step and discard."""
+        self.cancelled = True
+        if (job := self.job) is not None:
+            job.cancel()
+
+    def finish(self) -> None:
+        """Stop at the next step and keep the best so far."""
+        self.finishing = True
+        if (job := self.job) is not None:
+            job.finish()
+
+    @Slot(object)
+    def _take(self, step: Progress) -> None:
+        if self.seen is None:
+            self.arrived.append(step)
+        elif not self.cancelled:
+            self.seen(step)
+
+    @Slot(object)
+    def _return(self, result: Any) -> None:
+        _alive.discard(self)
+        self.ended.emit(self, None if self.cancelled else result)
+
+    @Slot(object)
+    def _fail(self, error: Exception) -> None:
+        _alive.discard(self)
+        self.failed.emit(self, error)
+
+
+_alive: set[_Run] = set()  # a run is never collected in its worker thread, nor before its last signal is delivered
+
+
+def _steps(run: _Run) -> Generator[Progress, None, Any]:
+    """In the worker thread: make the job and drive it; one that was stopped returns None, torch's errors leave as `JobError`."""
+    try:
+        load_compiler()
+        run.job = job = run.make()
+        # What was said while the job was being made holds for it too.
+        if run.cancelled:
+            job.cancel()
+        if run.finishing:
+            job.finish()
+        yield from job
+        return job.result
+    except Cancelled:
+        return None
+    except (RuntimeError, MemoryError) as error:
+        raise JobError(_first_line(error)) from error
+    finally:
+        run.job = None
+        _release()
+
+
+class Jobs(QObject):
+    """Runs the jobs of one viewer.
+
+    `changed` tells that the long job started or ended, `progressed` hands over what it yielded since the last time (a list of
+    `Progress`, at most every 50 ms). All signals and callbacks come in the main thread.
+    """
+
+    changed = Signal()
+    progressed = Signal(object)
+    _chore_ended = Signal(object, object)  # what is to be done with it, its result
+
+    def __init__(self, parent: QObject | None = None, window: Any = None) -> None:
+        """`window` is napari's: told that something runs, it asks before it closes."""
+        super().__init__(parent)
+        self.title, self.can_finish = "", False
+        self._window = window
+        self._long: _Run | None = None
+        self._look: _Run | None = None
+        self._next_look: _Run | None = None
+        self._bar: Any = None
+        self._status: Any = None
+        self._closed = False
+        self._chores: ThreadPoolExecutor | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(FLUSH)
+        self._timer.timeout.connect(self._flush)
+        self._chore_ended.connect(self._chore_done)
+
+    @property
+    def running(self) -> bool:
+        """Whether a long job runs."""
+        return self._long is not None
+
+    @property
+    def looking(self) -> bool:
+        """Whether a preview runs or waits."""
+        return self._look is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the long job was asked to finish or to stop."""
+        return self._long is not None and (self._long.cancelled or self._long.finishing)
+
+    def start(
+        self,
+        title: str,
+        make: Make,
+        done: Callable[[Any], None],
+        *,
+        can_finish: bool = False,
+        failed: Callable[[], None] | None = None,
+    ) -> None:
+        """Start the long job that `make` makes in the worker thread.
+
+        `done` gets its result; `failed` is called when there is none, cancelled or not. `TemsegError` while another one runs.
+        """
+        if self._closed:
+            return
+        if self._long is not None:
+            raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
+        self.title, self.can_finish = title, can_finish
+        self._long = _Run(make, done, failed)
+        self._bar = progress(total=1000, desc=title)
+        if hasattr(self._window, "_register_task_status"):
+            self._status = self._window._register_task_status("TEM particles", Status.BUSY, title, self._cancelled_by_napari)
+        self._timer.start()
+        self._launch(self._long, self._long_ended, self._long_failed)
+        self.changed.emit()
+
+    def look(
+        self,
+        make: Make,
+        done: Callable[[Any], None],
+        *,
+        seen: Callable[[Progress], None] | None = None,
+        failed: Callable[[], None] | None = None,
+    ) -> None:
+        """Run a preview; it replaces one that waits, and stops one that runs. `seen` gets every `Progress`, `failed` is as for `start`.
+
+        A preview that another one replaces is not told: `failed` means that nothing comes after it.
+        """
+        if self._closed:
+            return
+        run = _Run(make, done, failed, seen)
+        if self._look is not None:
+            self._look.cancel()
+            self._next_look = run
+            return
+        self._look = run
+        self._launch(run, self._look_ended, self._look_failed)
+
+    def later(self, chore: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
+        """Do something small and slow, such as writing a file, after all chores before it; what fails goes to the log.
+
+        `done` gets what the chore returns, in the main thread; nothing comes after a failure, or once the viewer is closed.
+        """
+        if self._closed:
+            return
+        if self._chores is None:
+            self._chores = ThreadPoolExecutor(1, "temseg-chores")
+        self._chores.submit(_logged, chore, None if done is None else partial(self._chore_ended.emit, done))
+
+    def finish(self) -> None:
+        """Ask the long job to stop and keep the best so far."""
+        if self._long is not None:
+            self._long.finish()
+            self.changed.emit()
+
+    def cancel(self) -> None:
+        """Ask the long job to stop and discard what it has."""
+        if self._long is not None:
+            self._long.cancel()
+            self.changed.emit()
+
+    def close(self) -> None:
+        """Cancel everything; nothing is delivered any more. Chores that are under way are finished."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.stop()
+        for run in (self._long, self._look):
+            if run is not None:
+                run.cancel()
+        self._next_look = None
+        self._end_bar(Status.CANCELLED)
+        if self._chores is not None:
+            self._chores.shutdown(wait=True)
+
+    @Slot(object, object)
+    def _chore_done(self, done: Callable[[Any], None], result: Any) -> None:
+        if not self._closed:
+            guarded(partial(done, result))
+
+    def _launch(self, run: _Run, ended: Callable[[_Run, Any], None], failed: Callable[[_Run, Exception], None]) -> None:
+        run.ended.connect(ended)
+        run.failed.connect(failed)
+        run.launch()
+
+    def _flush(self) -> None:
+        run = self._long
+        if run is None or not run.arrived:
+            return
+        steps, run.arrived[:] = list(run.arrived), []
+        if self._bar is not None:
+            self._bar.update(max(0, round(1000 * min(1.0, steps[-1].fraction)) - self._bar.n))
+        self.progressed.emit(steps)
+
+    @Slot(object, object)
+    def _long_ended(self, run: _Run, result: Any) -> None:
+        if self._closed or run is not self._long:
+            return
+        self._flush()
+        self._free(Status.CANCELLED if result is None else Status.COMPLETED)
+        _hand_over(run, result)
+        self.changed.emit()
+
+    @Slot(object, object)
+    def _long_failed(self, run: _Run, error: Exception) -> None:
+        if self._closed or run is not self._long:
+            return
+        self._free(Status.FAILED)
+        if not run.cancelled:
+            complain(error, self.title)
+        _hand_over(run, None)
+        self.changed.emit()
+
+    def _free(self, status: Status) -> None:
+        self._timer.stop()
+        self._end_bar(status)
+        self._long = None
+
+    def _end_bar(self, status: Status) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._status is not None:
+            self._window._update_task_status(self._status, status)
+        self._bar = self._status = None
+
+    @Slot(object, object)
+    def _look_ended(self, run: _Run, result: Any) -> None:
+        if self._closed:
+            return
+        self._look = None
+        if result is not None or self._next_look is None:
+            _hand_over(run, result)
+        self._follow()
+
+    @Slot(object, object)
+    def _look_failed(self, run: _Run, error: Exception) -> None:
+        if self._closed:
+            return
+        self._look = None
+        if not run.cancelled:
+            complain(error, "Preview")
+        if self._next_look is None:
+            _hand_over(run, None)
+        self._follow()
+
+    def _follow(self) -> None:
+        if self._look is None and self._next_look is not None:
+            self._look, self._next_look = self._next_look, None
+            self._launch(self._look, self._look_ended, self._look_failed)
+
+    def _cancelled_by_napari(self) -> bool:
+        self.cancel()
+        return True
+
+
+def _hand_over(run: _Run, result: Any) -> None:
+    if result is not None:
+        guarded(partial(run.done, result))
+    elif run.stopped is not None:
+        guarded(run.stopped)
+
+
+def complain(error: Exception, where: str) -> None:
+    """One sentence for the user as a notification, everything else to the log."""
+    cause = error.__cause__ or error
+    if isinstance(error, TemsegError):
+        logger.info("%s: %s", where, error)
+        show_error(str(error))
+        return
+    logger.error("%s failed", where, exc_info=(type(cause), cause, cause.__traceback__))
+    show_error(f"{where} failed ({_first_line(error)}); nothing painted is lost; “temseg info” says where the log with the details lies.")
+
+
+def guarded(action: Callable[[], Any]) -> Any:
+    """Do what a click asked for; a user's mistake becomes a notification. Returns the action's value, None after an error."""
+    try:
+        return action()
+    except TemsegError as error:
+        complain(error, "")
+        return None
+
+
+def _logged(chore: Callable[[], Any], ended: Callable[[Any], None] | None = None) -> None:
+    try:
+        result = chore()
+        if ended is not None:
+            ended(result)
+    except (TemsegError, OSError, ValueError, RuntimeError):
+        logger.exception("a chore failed")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _release() -> None:
+    """Give GPU memory back, if torch was loaded at all."""
+    if "torch" in sys.modules:
+        from napari_temseg.engine.device import release
+
+        release()

@@ -1,0 +1,204 @@
+"""Open micrographs from files and folders: reading is a job, layers appear one by one, and what cannot be read is named once."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.micrograph import Calibration, Micrograph
+from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.files.readers import read
+from napari_temseg.widgets import layers
+from napari_temseg.widgets.jobs import complain, guarded
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from napari_temseg.widgets.session import Item, Session
+
+logger = logging.getLogger("napari_temseg")
+NAMED = 8  # failures named in a notification; the log holds all
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file that was read, ready to be shown; `said` when it is known what the planes of a stack are."""
+
+    image: Micrograph
+    contrast: list[float] | None
+    said: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: files read, files that were open before, and a sentence for each that cannot be read."""
+
+    read: int
+    known: int
+    failures: tuple[str, ...]
+
+
+def iter_open(
+    paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, known: frozenset[Path] = frozenset()
+) -> Job[Outcome]:
+    """Read files and the micrographs of folders; each `Progress` with a preview carries an `Opened`.
+
+    `axes` says what the planes of stacks are, `calibration` replaces what files tell; files in `known` are passed over.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, Outcome]:
+        yield Progress("open", 0.0, "looking for micrographs", control.elapsed)
+        from napari_temseg.pipeline.inputs import collect  # brings what reads TIFF, which the window does not wait for
+
+        files, failed = collect(paths)
+        failures = list(failed.values())
+        new = [path for path in files if path.resolve() not in known]
+        for index, path in enumerate(new):
+            if control.finishing:
+                break
+            yield Progress("open", index / len(new), f"reading {path.name}", control.elapsed)
+            try:
+                # A meaning that is not said is asked for in the window; a single page has none.
+                image = read(path, axes=axes or "NYX")
+                if calibration is not None:
+                    image = image.with_calibration(calibration)
+                opened = Opened(image, layers.contrast_of(image), bool(axes))
+            except TemsegError as error:
+                failures.append(str(error))
+                continue
+            yield Progress("open", (index + 1) / len(new), path.name, control.elapsed, preview=opened)
+        return Outcome(len(new) - (len(failures) - len(failed)), len(files) - len(new), tuple(failures))
+
+    return Job(steps)
+
+
+class Opener(QObject):
+    """Opens files for a session; requests that come while another job runs wait for its end."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._requests: deque[tuple[list[Path], str, Calibration | None]] = deque()
+        self._read: deque[Opened] = deque()
+        self._first: Item | None = None
+        self._outcome: Outcome | None = None
+        self._turn = QTimer(self)  # one layer a turn of the event loop, so that the window never waits for many
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._show_next)
+        session.jobs.progressed.connect(self._take)
+        session.jobs.changed.connect(self._start_next)
+        session.closing.connect(self._turn.stop)
+
+    def open(self, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> None:
+        """Open files and the micrographs of folders."""
+        if not paths:
+            return
+        self._requests.append(([Path(path) for path in paths], axes, calibration))
+        if self.session.jobs.running:
+            self.session.say(f"Opening waits until “{self.session.jobs.title}” is done.")
+        self._start_next()
+
+    def _start_next(self) -> None:
+        session = self.session
+        if not self._requests or session.jobs.running or session.closed:
+            return
+        paths, axes, calibration = self._requests.popleft()
+        known = frozenset(Path(path).resolve() for item in session.items if (path := layers.path_of(item.layer)))
+        title = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} files"
+        session.jobs.start(
+            title, lambda: iter_open(paths, axes, calibration, known), self._done, can_finish=len(paths) > 1, failed=self._show_first
+        )
+
+    def _take(self, steps: list[Progress]) -> None:
+        ready = [step.preview for step in steps if isinstance(step.preview, Opened)]
+        if ready:
+            self._read.extend(ready)
+            self._turn.start()
+
+    def _show_next(self) -> None:
+        if self._read:
+            opened = self._read.popleft()
+            layer = layers.add_micrograph(self.session.viewer, opened.image, contrast=opened.contrast)
+            item = self.session.item_of(layer)
+            if item is not None:
+                self._first = self._first or item
+                if layer.ndim == 3 and item.n_planes > 1 and not opened.said:
+                    self.session.set_axes(item, "")
+            return
+        self._turn.stop()
+        if self._outcome is not None:
+            outcome, self._outcome = self._outcome, None
+            self._show_first()
+            self._tell(outcome)
+
+    def _done(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._turn.start()  # the sentence comes after the last layer
+
+    def _show_first(self) -> None:
+        """Take the first of the new images in hand and show it alone."""
+        item, self._first = self._first, None
+        if item in self.session.items and item is not None:
+            self.session.set_current(item)
+            self.session.reveal()
+
+    def _tell(self, outcome: Outcome) -> None:
+        text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
+        if outcome.known:
+            text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
+        if outcome.read or outcome.known:
+            self.session.say(text)
+        if outcome.failures:
+            complain(TemsegError(_failures(outcome.failures)), "opening files")
+
+
+def _failures(sentences: Sequence[str]) -> str:
+    """One notification for all files that could not be opened."""
+    if len(sentences) == 1:
+        return sentences[0]
+    for sentence in sentences:
+        logger.info("not opened: %s", sentence)
+    lines = [f"• {sentence}" for sentence in sentences[:NAMED]]
+    if len(sentences) > NAMED:
+        lines.append(f"• and {len(sentences) - NAMED} more, which the log names (“temseg info” says where it lies)")
+    return "\n".join([f"{len(sentences)} files could not be opened:", *lines])
+
+
+def opener_of(session: Session) -> Opener:
+    """The one opener of a session."""
+    found: Opener | None = session.findChild(Opener)
+    return found or Opener(session)
+
+
+class _DropTarget(QObject):
+    """Takes files and folders dropped on a widget."""
+
+    def __init__(self, widget: QWidget, session: Session) -> None:
+        super().__init__(widget)
+        self.session = session
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """Accept what is a local file, leave everything else to the widget."""
+        if event.type() not in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+            return False
+        urls = event.mimeData().urls()  # type: ignore[attr-defined]
+        paths = [url.toLocalFile() for url in urls if url.isLocalFile()]
+        if not paths:
+            return False
+        event.acceptProposedAction()  # type: ignore[attr-defined]
+        if event.type() == QEvent.Type.Drop:
+            guarded(lambda: opener_of(self.session).open(paths))
+        return True
+
+
+def accept_drops(widget: QWidget, session: Session) -> None:
+    """Let files and folders be dropped on a widget and all that lies on it."""
+    widget.setAcceptDrops(True)
+    widget.installEventFilter(_DropTarget(widget, session))

@@ -1,0 +1,11 @@
+"""Colours that the colour-blind tell apart (Okabe and Ito 2008), for classes and plots."""
+
+from __future__ import annotations
+
+VERMILION, SKY, YELLOW, PURPLE, ORANGE, BLUE, GREEN = "#D55E00", "#56B4E9", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#009E73"
+_CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
+
+
+def class_colour(number: int) -> str:
+    """The colour of class `number` (1 is the background) as "#RRGGBB"; they repeat after seven classes."""
+    return _CLASSES[(number - 1) % len(_CLASSES)]

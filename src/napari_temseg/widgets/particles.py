@@ -1,0 +1,322 @@
+"""Step 4: correct, exclude and review particles; colours; the distribution in words; export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets import exporting, layers
+from napari_temseg.widgets.correcting import corrector_of
+from napari_temseg.widgets.distribution import ScopeBox, opener_of
+from napari_temseg.widgets.jobs import guarded
+from napari_temseg.widgets.keys import bind_in, keys_of
+from napari_temseg.widgets.legend import ColourBox
+from napari_temseg.widgets.marks import centre, marks_of, next_unreviewed
+from napari_temseg.widgets.pointing import pointer_of
+from napari_temseg.widgets.pooling import pool_of
+from napari_temseg.widgets.sentences import cautions, counted, explained, sized
+from napari_temseg.widgets.style import button, highlight, hint, later, row, separator
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session import Item, Session
+
+REASONS = ("&overlapping", "out of &focus", "&cut off", "&not a particle", "&damaged")
+
+
+class ParticlesPanel(QWidget):
+    """Corrections, exclusions, review, and what the particles say together."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.corrector, self.pool = session, corrector_of(session), pool_of(session)
+        self.opener, self.marks = opener_of(session), marks_of(session)
+        self.pointer = pointer_of(session)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self.refresh)
+        self._make()
+        self._lay_out()
+        self._wire()
+        self.refresh()
+
+    def _make(self) -> None:
+        corrector = self.corrector
+        self.note = hint()
+        self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
+        self.split = button("Split", "Draw a line across a particle to cut it in two (K); Esc ends.", self._split)
+        self.split.setCheckable(True)
+        self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
+        self.redraw = button(
+            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", corrector.redraw
+        )
+        self.new = button("New particle", "Draw the outline of a particle that was not found (Q).", corrector.draw_new)
+        for tool in (self.redraw, self.new):
+            tool.setCheckable(True)
+        self.undo = ElidedButton("Undo", corrector.undo)
+        self.redo = ElidedButton("Redo", corrector.redo)
+        self.exclude = button(
+            "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", self._ask_reason
+        )
+        self.include = button("Count again", "Take excluded particles back into the distribution.", lambda: corrector.exclude(""))
+        self.reasons = self._make_reasons()
+        self.next = button(
+            "Next unreviewed",
+            "Mark the selected particles as reviewed and go to the next (N): plane by plane, the one the model is least sure of first.",
+            self._next,
+        )
+        self.reviewed = QCheckBox("image reviewed")
+        self.reviewed.setToolTip("Mark this image as reviewed, with all its particles. Can be undone.")
+        self.progress = hint()
+        self.colours = ColourBox(self.session)
+        self.scope = ScopeBox(self.session)
+        self.counts, self.size, self.cautions = hint(), hint(), hint(role="warning")
+        self.export = button(
+            "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
+        )
+        self.report = button(
+            "Report…", "Write report, table, summary and label images of the images chosen above into a folder.", self._report
+        )
+        self.tiff = button(
+            "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
+        )
+        self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
+
+    def _make_reasons(self) -> QMenu:
+        menu = QMenu(self)
+        for reason in REASONS:
+            menu.addAction(reason).triggered.connect(later(self._exclude, reason.replace("&", "")))
+        menu.addSeparator()
+        menu.addAction("o&ther…").triggered.connect(lambda *_: self._exclude_otherwise())
+        return menu
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        groups: Sequence[QWidget] = (
+            self.note,
+            row([self.merge, self.split, self.delete], (1, 1, 1)),
+            row([self.redraw, self.new], (1, 1)),
+            row([self.exclude, self.include], (1, 1)),
+            row([self.undo, self.redo], (2, 1)),
+            separator(),
+            self.next,
+            row([self.progress, self.reviewed], (1, 0)),
+            separator(),
+            self.colours,
+            separator(),
+            row([hint("Result", "heading"), self.scope], (1, 1)),
+            self.counts,
+            self.size,
+            row([self.export, self.report], (1, 1)),
+            row([self.tiff, self.below], (1, 1)),
+            self.cautions,
+        )
+        for widget in groups:
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session, corrector = self.session, self.corrector
+        for signal in (
+            session.items_changed,
+            session.current_changed,
+            session.jobs.changed,
+            session.selection_changed,
+            session.item_changed,
+        ):
+            signal.connect(self._soon)
+        self.pool.figures_changed.connect(self._soon)
+        self.pool.table_changed.connect(self._soon)
+        self.pointer.armed_changed.connect(self.split.setChecked)
+        self.reviewed.clicked.connect(self._review_all)
+        self._tooled: Any = None
+        keys = {
+            "J": corrector.merge,
+            "K": self._toggle_split,
+            "Delete": corrector.delete,
+            "W": corrector.redraw,
+            "Q": corrector.draw_new,
+            "H": self._ask_reason,
+            "U": corrector.undo,
+            "Shift-U": corrector.redo,
+            "N": self._next,
+        }
+        keys_of(session).use(keys)
+        bind_in(self, keys)
+
+    # -- what the user does
+
+    def _split(self) -> None:
+        try:
+            self.pointer.arm(self.split.isChecked())
+        finally:
+            self.split.setChecked(self.pointer.armed)
+
+    def _toggle_split(self) -> None:
+        self.pointer.arm(not self.pointer.armed)
+
+    def _ask_reason(self) -> None:
+        self.corrector.picked("exclude")
+        self.reasons.popup(self.exclude.mapToGlobal(self.exclude.rect().bottomLeft()))
+
+    def _exclude(self, reason: str) -> None:
+        guarded(lambda: self.corrector.exclude(reason))
+
+    def _exclude_otherwise(self) -> None:
+        text, ok = QInputDialog.getText(self, "Exclude particles", "Why do they not count?")
+        if ok and text.strip():
+            self._exclude(text.strip())
+
+    def _next(self) -> None:
+        item, session = self.corrector.measured_item(), self.session
+        session.settle(item)
+        if session.selected:
+            self.corrector.mark_reviewed(item, session.selected)
+        number = next_unreviewed(item)
+        if number is None:
+            session.say(f"{item.name}: every particle is reviewed.")
+            session.select([])
+            return
+        session.select([number])
+        centre(session, item, number)
+
+    def _review_all(self, on: bool) -> None:
+        item = self.session.current
+        if item is not None and item.measurement is not None:
+            self.corrector.review_all(item, on)
+
+    def _settled(self) -> None:
+        for item in self.pool.items:
+            self.session.settle(item)
+        if not self.pool.items:
+            raise TemsegError("There is nothing to write yet: find particles first (step 2).")
+
+    def _export(self) -> None:
+        self._settled()
+        path, _ = QFileDialog.getSaveFileName(self, "Export table", "particles.csv", "Table (*.csv)")
+        if path:
+            exporting.export_table(self.session, self.pool.measurements, path)
+
+    def _report(self) -> None:
+        self._settled()
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
+        if folder:
+            exporting.write_report(self.session, self.pool.items, self.pool.measurements, folder)
+
+    def _save_labels(self) -> None:
+        item = self.corrector.measured_item()
+        path, _ = QFileDialog.getSaveFileName(self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
+        if path:
+            exporting.export_labels(self.session, item, path)
+
+    # -- what the session tells
+
+    def _soon(self, *_: Any) -> None:
+        self._later.start()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        session, item = self.session, self.session.current
+        measured = item is not None and item.measurement is not None
+        picked = len(session.selected) if measured else 0
+        self._follow_tool(item.particles_layer if item is not None else None)
+        for widget, ready in (
+            (self.merge, picked > 1),
+            (self.split, measured),
+            (self.delete, picked > 0),
+            (self.redraw, picked == 1 or self.redraw.isChecked()),
+            (self.new, measured),
+            (self.exclude, picked > 0),
+            (self.include, picked > 0),
+            (self.next, measured),
+            (self.reviewed, measured),
+            (self.export, bool(self.pool.items)),
+            (self.report, bool(self.pool.items) and not session.jobs.running),
+            (self.tiff, measured),
+        ):
+            widget.setEnabled(ready)
+        self._show_history(item)
+        self._show_review(item)
+        self.note.setText(self._state(item, picked))
+        self._show_figures()
+
+    def _follow_tool(self, layer: Any) -> None:
+        """Know which tool of napari's is in hand on the particles."""
+        if self._tooled is not layer:
+            if self._tooled is not None:
+                layers.off_tool(self._tooled, self._soon)
+            if layer is not None:
+                layers.on_tool(layer, self._soon)
+            self._tooled = layer
+        mode = "" if layer is None else str(layer.mode)
+        self.redraw.setChecked(mode in ("paint", "erase", "fill"))
+        self.new.setChecked(mode == "polygon")
+
+    def _show_history(self, item: Item | None) -> None:
+        history = item.history if item is not None else None
+        for made, verb, key, name in (
+            (self.undo, "Undo", "U", history.undoable if history is not None else ""),
+            (self.redo, "Redo", "Shift+U", history.redoable if history is not None else ""),
+        ):
+            made.set_text(f"{verb} {name}".strip() if made is self.undo else verb)
+            made.setToolTip(f"{verb} {name or 'a correction, a split or a search'} ({key}).")
+            made.setEnabled(bool(name))
+
+    def _show_review(self, item: Item | None) -> None:
+        table = item.measurement.table if item is not None and item.measurement is not None else None
+        done = 0 if table is None else int(table["reviewed"].sum())
+        self.progress.setText("" if table is None else f"{done} of {len(table)} reviewed")
+        self.reviewed.setChecked(item is not None and item.reviewed)
+        waiting = table is not None and done < len(table)
+        highlight(self.next, waiting)
+        highlight(self.report, table is not None and len(table) > 0 and not waiting)
+
+    def _state(self, item: Item | None, picked: int) -> str:
+        if item is None:
+            return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+        if item.measurement is None:
+            return "Waits for particles: find them first (step 2)."
+        if self.pointer.armed:
+            return "Draw a line across a particle; Esc ends."
+        if not picked:
+            return "Click a particle or a row; Shift adds."
+        return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."
+
+    def _show_figures(self) -> None:
+        pool = self.pool
+        self.counts.setText(counted(pool.table, len(pool.items)))
+        self.size.setText(sized(pool.figures))
+        self.size.setToolTip(explained(pool.figures))
+        self.cautions.setText("\n".join(cautions(pool.figures)))
+        for label in (self.counts, self.size, self.cautions):
+            label.setVisible(bool(label.text()))
+
+
+class ElidedButton(QPushButton):
+    """A button whose text may be longer than there is room."""
+
+    def __init__(self, text: str, action: Any) -> None:
+        super().__init__(text)
+        self._text = text
+        self.clicked.connect(lambda *_: guarded(action))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(60)
+
+    def set_text(self, text: str) -> None:
+        """Say something else."""
+        self._text = text
+        self._elide()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """As much of the text as there is room for."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self.width() - 16, 30)))

@@ -1,0 +1,63 @@
+"""What the figures of particles say, in words."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from napari_temseg.widgets.pooling import Figures
+
+
+def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
+    """“61 particles · 4 touch the frame · 2 excluded”."""
+    if table is None:
+        return ""
+    touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
+    parts = [_plural(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
+    if touching:
+        parts.append(f"{touching} touch{'es' if touching == 1 else ''} the frame")
+    if out:
+        parts.append(f"{out} excluded")
+    return " · ".join(parts)
+
+
+def sized(figures: Figures) -> str:
+    """“D50 32.0 nm [30.9, 33.1] · n = 57”, or why there is no such number."""
+    if figures.obstacle:
+        return figures.obstacle
+    summary = figures.summary
+    if not summary or summary["d50"] is None:
+        return ""
+    interval = summary["d50_interval"]
+    between = f" [{three(interval[0])}, {three(interval[1])}]" if interval else ""
+    return f"D50 {three(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
+
+
+def explained(figures: Figures) -> str:
+    """Further figures, and what the interval is."""
+    summary = figures.summary
+    if figures.obstacle or not summary or summary["d50"] is None:
+        return ""
+    unit = summary["unit"]
+    lines = [f"D10 {three(summary['d10'])}, D50 {three(summary['d50'])}, D90 {three(summary['d90'])} {unit}, by number"]
+    if summary["sd"] is not None:
+        lines.append(f"mean {three(summary['mean'])} {unit}, standard deviation {three(summary['sd'])} {unit}")
+    lines.append(f"[ ]: 95 % interval of the D50, {summary['interval_basis']}")
+    return "\n".join(lines)
+
+
+def three(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
+
+
+def cautions(figures: Figures) -> list[str]:
+    """What a reader of these numbers has to know."""
+    summary = figures.summary
+    found = [str(summary["caution"])] if summary.get("caution") else []
+    if summary.get("unit") == "px":
+        found.append("No pixel size is known, so sizes are in px.")
+    return found
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"

@@ -1,0 +1,400 @@
+"""What is open in one viewer: micrographs, their annotations, models and results, and signals when any of it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+from qtpy.QtCore import QEvent, QObject, Signal
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.micrograph import Calibration, Micrograph
+from napari_temseg.engine.results import PARTICLE_CLASSES, Particles, Prediction
+from napari_temseg.widgets import layers
+from napari_temseg.widgets.history import History
+from napari_temseg.widgets.jobs import Jobs
+from napari_temseg.widgets.settings import Settings
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.engine.shape import Measurement
+
+ROLES = ("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line")
+
+
+@dataclass(eq=False)
+class Item:
+    """A micrograph or stack in the viewer, and all that belongs to it.
+
+    `made` holds the layers made for it by role (see `ROLES`), as long as they are in the viewer. `axes` is "" until the meaning of a
+    stack's planes was said. `history` is what was corrected on its particles.
+    """
+
+    layer: Image
+    axes: str
+    calibration: Calibration
+    sample: str = ""
+    made: dict[str, Any] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    particles: Particles | None = None
+    measurement: Measurement | None = None
+    history: History = field(default_factory=History)
+    reviewed: bool = False
+    trains: bool = True  # whether its annotation takes part in training
+    teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)
+    ignored: bool = False  # left out of “all images” and of pooled statistics
+
+    @property
+    def name(self) -> str:
+        """The name of its layer, unique in the viewer."""
+        return str(self.layer.name)
+
+    @property
+    def annotation(self) -> Labels | None:
+        """The layer being painted on."""
+        return self.made.get("annotation")
+
+    @property
+    def particles_layer(self) -> Labels | None:
+        """The layer of separate particles."""
+        return self.made.get("particles")
+
+    @property
+    def left_out(self) -> Shapes | None:
+        """The layer of areas where nobody shall look."""
+        return self.made.get("left out")
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The image and everything made for it."""
+        return [self.layer, *self.made.values()]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return layers.frame(self.layer)
+
+    @property
+    def n_planes(self) -> int:
+        """Number of planes, 1 for a single micrograph."""
+        return layers.n_planes(self.layer)
+
+    @property
+    def asks_axes(self) -> bool:
+        """Whether somebody has to say what the planes are."""
+        return not self.axes
+
+    def micrograph(self) -> Micrograph:
+        """As the engine knows it; `TemsegError` when it is none, or when it is not known what its planes are."""
+        data = layers.pixels(self.layer)
+        if self.asks_axes:
+            raise TemsegError(f"{self.name}: say first whether its {self.n_planes} planes are fields of one sample, time or depth.")
+        mask = None if self.left_out is None else layers.left_out_mask(self.left_out, self.frame)
+        known = layers.known_micrograph(self.layer)
+        source = known.source if known else layers.source_of(self.layer)
+        return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)
+
+    @property
+    def status(self) -> str:
+        """For people: where it stands."""
+        if self.ignored:
+            return "left out"
+        if self.measurement is None:
+            return "not searched yet" if self.particles is None else "found"
+        if self.reviewed:
+            return "reviewed"
+        return "corrected" if len(self.history) else "found"
+
+    @property
+    def count(self) -> int | None:
+        """Number of particles that count, None before the search."""
+        if self.measurement is None:
+            return None
+        return int((self.measurement.table["excluded"] == "").sum())
+
+
+class Session(QObject):
+    """One for each viewer; see `session_of`. Panels listen to its signals and call its methods, never each other.
+
+    `item_changed` carries the item and what about it: "axes", "calibration", "sample", "name", "annotation", "left out", "ignored",
+    "prediction", "particles" (pixels and table), "table" (flags only), "review". `selection_changed` carries the item.
+    `settling` asks whoever watches the brush to take in its last strokes.
+    """
+
+    items_changed = Signal()
+    current_changed = Signal()
+    item_changed = Signal(object, str)
+    classes_changed = Signal()
+    models_changed = Signal()
+    selection_changed = Signal(object)
+    plane_changed = Signal()
+    theme_changed = Signal()
+    said = Signal(str)
+    settling = Signal(object)
+    closing = Signal()
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.settings = Settings()
+        self.jobs = Jobs(self, getattr(viewer, "window", None))
+        self.items: list[Item] = []
+        self.current: Item | None = None
+        self.classes: dict[int, str] = dict(PARTICLE_CLASSES)
+        self.models: dict[str, Segmenter] = {}  # trained or loaded here, by name
+        self.model: str = str(self.settings.get("model", "particles"))
+        self.selected: frozenset[int] = frozenset()
+        self.closed = False
+        for layer in viewer.layers:
+            self._inserted(layer)
+        events = viewer.layers.events
+        self._wired = [
+            (events.inserted, self._on_inserted),
+            (events.removed, self._on_removed),
+            (events.reordered, self._on_reordered),
+            (viewer.layers.selection.events.active, self._on_active),
+            (viewer.dims.events.current_step, self._on_plane),
+            (viewer.events.theme, self._on_theme),
+        ]
+        for emitter, slot in self._wired:
+            emitter.connect(slot)
+        self._on_active()
+
+    # -- what is open
+
+    def item_of(self, layer: Layer | None) -> Item | None:
+        """The micrograph a layer belongs to."""
+        return next((item for item in self.items if layer is not None and any(layer is each for each in item.layers)), None)
+
+    def set_current(self, item: Item | None) -> None:
+        """Take a micrograph in hand."""
+        if item is self.current:
+            return
+        self.current, self.selected = item, frozenset()
+        self.current_changed.emit()
+
+    def reveal(self) -> None:
+        """Show the micrograph in hand and hide the other pictures, so that it is seen; all of it, when it lies elsewhere than they did."""
+        shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
+        for item in self.items:
+            layers.set_visible(item.layer, item is self.current)
+            for role in ("particles", "annotation", "left out"):
+                if role in item.made:
+                    layers.set_visible(item.made[role], item is self.current)
+            if item is not self.current:
+                for role in ("probability", "classes", "preview"):
+                    if role in item.made:
+                        layers.set_visible(item.made[role], False)
+        if self.current is not None:
+            layers.activate(self.viewer, self.current.layer)
+            if shown and not any(layers.same_place(layer, self.current.layer) for layer in shown):
+                layers.fit(self.viewer, self.current.layer)
+
+    def adopt(self, item: Item, role: str, layer: Layer) -> None:
+        """Remember a layer made for a micrograph."""
+        item.made[role] = layer
+
+    def shown_plane(self, item: Item) -> int:
+        """The plane of it that is on the screen."""
+        return layers.shown_plane(self.viewer, item.layer)
+
+    def set_axes(self, item: Item, axes: str) -> None:
+        """Say what the planes of a stack are."""
+        item.axes = axes
+        self.item_changed.emit(item, "axes")
+
+    def set_sample(self, item: Item, sample: str) -> None:
+        """Say what is in the picture; pictures of one sample are pooled."""
+        item.sample = sample
+        self.item_changed.emit(item, "sample")
+
+    def set_ignored(self, items: Iterable[Item], on: bool) -> None:
+        """Leave whole pictures out of “all images” and of pooled statistics, or take them in again."""
+        for item in items:
+            item.ignored = on
+            self.item_changed.emit(item, "ignored")
+
+    def set_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
+        """Put a pixel size on micrographs and all their layers; what was measured is measured anew."""
+        from napari_temseg.widgets.finding import remeasured
+
+        for item in items:
+            item.calibration = calibration
+            layers.calibrate(item.layers, calibration)
+            if item.particles is not None:
+                remeasured(item)
+            self.item_changed.emit(item, "calibration")
+        if self.current is not None:
+            layers.fit(self.viewer, self.current.layer)
+
+    def select(self, ids: Iterable[int], item: Item | None = None) -> None:
+        """Select particles of a micrograph: table, picture and plot follow."""
+        if item is not None and item is not self.current:
+            self.set_current(item)
+        chosen = frozenset(int(number) for number in ids)
+        if chosen != self.selected and self.current is not None:
+            self.selected = chosen
+            self.selection_changed.emit(self.current)
+
+    def settle(self, item: Item) -> None:
+        """Take in what was painted a moment ago; to be called before the pixels of its particles are read or replaced."""
+        self.settling.emit(item)
+
+    def say(self, sentence: str) -> None:
+        """Tell the state in one sentence, at the foot of the dock."""
+        self.said.emit(sentence)
+
+    # -- classes and models
+
+    def set_class(self, number: int, name: str) -> None:
+        """Add or rename a class; `TemsegError` for an empty or a taken name."""
+        name = name.strip()
+        if not name:
+            raise TemsegError("A class needs a name: type one.")
+        if any(other == name and key != number for key, other in self.classes.items()):
+            raise TemsegError(f"There is a class “{name}” already; choose another name.")
+        self.classes[number] = name
+        self.classes_changed.emit()
+
+    def add_model(self, name: str, model: Segmenter) -> str:
+        """Keep a model and use it from now on; returns the name it got."""
+        unique, n = name, 2
+        while unique in self.models or unique == "particles":
+            unique, n = f"{name} {n}", n + 1
+        self.models[unique] = model
+        self.model = unique
+        self.models_changed.emit()
+        return unique
+
+    def rename_model(self, name: str, new: str) -> None:
+        """Give a model of this session another name; `TemsegError` for an empty or a taken one."""
+        new = new.strip()
+        if not new or new == "particles" or new in self.models:
+            raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
+        self.models = {new if key == name else key: model for key, model in self.models.items()}
+        self.models[new].name = new
+        self.model = new if self.model == name else self.model
+        self.models_changed.emit()
+
+    def use_model(self, name: str) -> None:
+        """Choose among "particles" and the models of this session."""
+        if name != self.model:
+            self.model = name
+            self.models_changed.emit()
+
+    def segmenter(self, name: str = "") -> Any:
+        """What the engine's `model=` takes: a model of this session, or the name of a shipped one."""
+        return self.models.get(name or self.model, name or self.model)
+
+    # -- what napari tells
+
+    def _on_inserted(self, event: Any) -> None:
+        if self._inserted(event.value):
+            self.items_changed.emit()
+            if self.current is None:
+                self.set_current(self.item_of(event.value))
+
+    def _inserted(self, layer: Layer) -> bool:
+        if not layers.shows_micrograph(layer):
+            return False
+        known = layers.known_micrograph(layer)
+        stack = layer.ndim == 3 and layers.n_planes(layer) > 1
+        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else known.axes if known else ""
+        item = Item(layer, axes, known.calibration if known else layers.calibration_of(layer), known.sample if known else "")
+        self.items.append(item)
+        layer.events.name.connect(self._on_renamed)
+        return True
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        item = self.item_of(layer)
+        if item is None:
+            return
+        if layer is not item.layer:
+            self._lost(item, layer)
+            return
+        layer.events.name.disconnect(self._on_renamed)
+        self.items.remove(item)
+        if self.current is item:
+            self.set_current(self.items[0] if self.items else None)
+        self.items_changed.emit()
+
+    def _lost(self, item: Item, layer: Layer) -> None:
+        """The user removed something made for a micrograph."""
+        role = next(key for key, value in item.made.items() if value is layer)
+        del item.made[role]
+        if role == "particles":
+            item.particles = item.measurement = None
+            item.history.clear()
+        self.item_changed.emit(item, role)
+
+    def _on_renamed(self, event: Any) -> None:
+        item = self.item_of(event.source)
+        if item is not None:
+            if item.measurement is not None:
+                item.measurement = replace(item.measurement, image=item.name, table=item.measurement.table.assign(image=item.name))
+            self.item_changed.emit(item, "name")
+            self.items_changed.emit()
+
+    def _on_reordered(self, event: Any) -> None:
+        self.items_changed.emit()
+
+    def _on_active(self, event: Any = None) -> None:
+        item = self.item_of(self.viewer.layers.selection.active)
+        if item is not None:
+            self.set_current(item)
+        elif self.current is None and self.items:
+            self.set_current(self.items[-1])
+
+    def _on_plane(self, event: Any) -> None:
+        self.plane_changed.emit()
+
+    def _on_theme(self, event: Any) -> None:
+        self.theme_changed.emit()
+
+    # -- the end
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """The window may be closing: let it decide at once, as nothing of ours is left to be asked once it is gone."""
+        if event.type() != QEvent.Type.Close or self.closed:
+            return False
+        watched.event(event)
+        if event.isAccepted():
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Stop all jobs and let go of the viewer."""
+        if self.closed:
+            return
+        self.closed = True
+        self.closing.emit()
+        self.jobs.close()
+        for emitter, slot in self._wired:
+            emitter.disconnect(slot)
+        for item in self.items:
+            item.layer.events.name.disconnect(self._on_renamed)
+        self.settings.save()
+
+
+def session_of(viewer: Any) -> Session:
+    """The session of a viewer, made at the first call; it lives as long as the viewer's window."""
+    # napari hands plugins a proxy: layers taken through it are never the ones that its events carry.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    window = viewer.window._qt_window
+    found: Session | None = window.findChild(Session)
+    if found is None or found.closed:
+        found = Session(viewer, window)
+        window.installEventFilter(found)
+    return found
+
+
+def particle_rows(item: Item, ids: Iterable[int]) -> Any:
+    """Rows of the table of a micrograph, by particle."""
+    if item.measurement is None:
+        return None
+    table = item.measurement.table
+    return table[np.isin(table["particle"], list(ids))]

@@ -1,0 +1,91 @@
+"""How our widgets look: colours of napari's theme, the highlighted button, small helpers that every panel uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from napari_temseg.widgets.jobs import guarded
+
+
+def theme_colours(viewer: Any) -> dict[str, str]:
+    """Colours of the viewer's theme as "#rrggbb": background, foreground, primary, secondary, highlight, text, current, error …"""
+    theme = get_theme(viewer.theme)
+    names = ("background", "foreground", "primary", "secondary", "highlight", "text", "current", "canvas", "error", "warning")
+    return {name: getattr(theme, name).as_hex() for name in names}
+
+
+def sheet(viewer: Any) -> str:
+    """Style sheet of the dock."""
+    colour = theme_colours(viewer)
+    return f"""
+    QPushButton[primary="true"] {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QPushButton[primary="true"]:hover {{ border: 1px solid {colour["text"]}; }}
+    QPushButton[primary="true"]:disabled {{ background-color: {colour["foreground"]}; color: {colour["secondary"]}; }}
+    QPushButton[step="true"] {{ padding: 5px 2px; }}
+    QPushButton[step="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
+    QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QLabel[role="hint"] {{ color: {colour["text"]}; }}
+    QLabel[role="warning"] {{ color: {colour["warning"]}; }}
+    QLabel[role="heading"] {{ font-weight: bold; }}
+    """
+
+
+def button(text: str, tip: str, action: Callable[[], Any], *, primary: bool = False) -> QPushButton:
+    """A push button; a user's mistake in `action` becomes a notification."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.clicked.connect(lambda *_: guarded(action))
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    if primary:
+        highlight(made)
+    return made
+
+
+def highlight(made: QPushButton, on: bool = True) -> None:
+    """Make a button the next sensible one, or an ordinary one."""
+    if made.property("primary") != on:
+        made.setProperty("primary", on)
+        made.style().unpolish(made)
+        made.style().polish(made)
+
+
+def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
+    """Widgets side by side, without margins."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, stretch[index] if index < len(stretch) else 0)
+    return box
+
+
+def hint(text: str = "", role: str = "hint") -> QLabel:
+    """A line of text that wraps and never widens the dock; roles: hint, warning, heading."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setMinimumWidth(10)
+    return label
+
+
+def separator() -> QFrame:
+    """A thin line between two groups."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    return line
+
+
+def later(action: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """`partial`, for signals that hand over arguments nobody wants."""
+    bound = partial(action, *arguments)
+    return lambda *_: bound()

@@ -1,0 +1,236 @@
+"""The dock “TEM particles”: four steps on top, the micrograph in hand, the panel of the step, and the running job at the foot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_temseg.engine.progress import Progress
+from napari_temseg.widgets.calibrate import ask_calibration
+from napari_temseg.widgets.find import FindPanel
+from napari_temseg.widgets.images import ImagesPanel
+from napari_temseg.widgets.improve import ImprovePanel
+from napari_temseg.widgets.opening import accept_drops
+from napari_temseg.widgets.particles import ParticlesPanel
+from napari_temseg.widgets.session import Session, session_of
+from napari_temseg.widgets.style import button, hint, row, sheet
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+STEPS = (
+    ("1 Images", "What is open: samples, calibration, areas to leave out.", ImagesPanel),
+    ("2 Find", "Find particles with a model and separate touching ones.", FindPanel),
+    ("3 Improve", "Where the model is wrong: paint, and train it.", ImprovePanel),
+    ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
+)
+_AXES = (
+    ("NYX", "fields", "Different places of one sample: every plane counts as a picture of its own."),
+    ("TYX", "time", "The same place again and again: planes show the same particles."),
+    ("ZYX", "depth", "Sections or slices through one specimen."),
+)
+
+
+class Workbench(QWidget):
+    """The whole dock; napari hands it its viewer."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.session: Session = session_of(viewer)
+        self.setMinimumWidth(290)
+        self.steps = QButtonGroup(self)
+        self.panels = QStackedWidget()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(6)
+        layout.addWidget(self._make_steps())
+        layout.addWidget(Hand(self.session))
+        layout.addWidget(AxesQuestion(self.session))
+        layout.addWidget(self.panels, 1)
+        layout.addWidget(JobBar(self.session))
+        for _, _, panel in STEPS:
+            self.panels.addWidget(_scrolling(panel(self.session)))
+        self.go(int(self.session.settings.get("step", 1)))
+        accept_drops(self, self.session)
+        self.session.theme_changed.connect(self._restyle)
+        self._restyle()
+
+    def _make_steps(self) -> QWidget:
+        buttons = []
+        for index, (text, tip, _) in enumerate(STEPS):
+            step = QPushButton(text)
+            step.setCheckable(True)
+            step.setToolTip(tip)
+            step.setProperty("step", True)
+            self.steps.addButton(step, index)
+            buttons.append(step)
+        self.steps.idClicked.connect(self.go)
+        return row(buttons, (1,) * len(buttons))
+
+    def go(self, index: int) -> None:
+        """Show a step, 0 to 3."""
+        index = min(max(index, 0), len(STEPS) - 1)
+        self.steps.button(index).setChecked(True)
+        self.panels.setCurrentIndex(index)
+        self.session.settings.set("step", index)
+
+    def panel(self, index: int) -> Any:
+        """The panel of a step."""
+        scroll: Any = self.panels.widget(index)
+        return scroll.widget()
+
+    def _restyle(self) -> None:
+        self.setStyleSheet(sheet(self.session.viewer))
+
+
+def _scrolling(panel: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(panel)
+    return area
+
+
+class Hand(QWidget):
+    """The micrograph in hand and its calibration."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.choice = QComboBox()
+        self.choice.setToolTip("The micrograph in hand; selecting one of its layers takes it in hand too.")
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.setMinimumContentsLength(6)
+        self.choice.activated.connect(self._chosen)
+        self.calibration = button("", "", self._calibrate)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row([self.choice, self.calibration], (1, 1)))
+        for signal in (session.items_changed, session.current_changed, session.item_changed):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        session, item = self.session, self.session.current
+        self.choice.clear()
+        self.choice.addItems([each.name for each in session.items] or ["no image open"])
+        self.choice.setEnabled(bool(session.items))
+        if item in session.items:
+            self.choice.setCurrentIndex(session.items.index(item))
+        self.calibration.setEnabled(item is not None)
+        self.calibration.setText(item.calibration.describe() if item else "–")
+        known = item is not None and item.calibration.pixel_size is not None
+        self.calibration.setToolTip(
+            f"Pixel size of this image and where it came from{'' if known else ': none is known, so sizes are in px'}. Click to change it."
+        )
+
+    def _chosen(self, index: int) -> None:
+        if index < len(self.session.items):
+            self.session.set_current(self.session.items[index])
+            self.session.reveal()
+
+    def _calibrate(self) -> None:
+        ask_calibration(self.session, self)
+
+
+class AxesQuestion(QWidget):
+    """Asks once what the planes of a stack are; hidden when there is nothing to ask."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.text = hint(role="warning")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text)
+        layout.addWidget(row([button(name, tip, lambda axes=axes: self._said(axes)) for axes, name, tip in _AXES], (1, 1, 1)))
+        for signal in (session.items_changed, session.current_changed, session.item_changed):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        item = self.session.current
+        self.setVisible(item is not None and item.asks_axes)
+        if item is not None:
+            self.text.setText(f"What are the {item.n_planes} planes of {item.name}?")
+
+    def _said(self, axes: str) -> None:
+        if self.session.current is not None:
+            self.session.set_axes(self.session.current, axes)
+
+
+class JobBar(QWidget):
+    """The running job: what, how far, how long yet, and the ways to end it; below it the newest sentence."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.sentence = hint()
+        self.message = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.finish = button("Finish now", "Stop here and keep the best so far.", session.jobs.finish)
+        self.cancel = button("Cancel", "Stop and discard what this job has done.", session.jobs.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.sentence)
+        layout.addWidget(self.bar)
+        self.buttons = row([self.finish, self.cancel], (1, 1))
+        layout.addWidget(self.buttons)
+        session.said.connect(self.sentence.setText)
+        session.jobs.changed.connect(self.refresh)
+        session.jobs.progressed.connect(self._progressed)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the jobs."""
+        jobs = self.session.jobs
+        for widget in (self.bar, self.buttons):
+            widget.setVisible(jobs.running)
+        self.finish.setVisible(jobs.can_finish)
+        for widget in (self.finish, self.cancel):
+            widget.setEnabled(not jobs.stopping)
+        if jobs.running:
+            self.bar.setFormat(f"{jobs.title} …" if not jobs.stopping else "stopping …")
+            self.bar.setToolTip(jobs.title)
+            if not jobs.stopping:
+                self.bar.setValue(0)
+                self.sentence.setText("")
+
+    def _progressed(self, steps: list[Progress]) -> None:
+        newest = steps[-1]
+        self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
+        left = newest.remaining
+        if not self.session.jobs.stopping:
+            rest = f" · {clock(left)} left" if left is not None and newest.elapsed > 1 else ""
+            self.bar.setFormat(f"{newest.stage} · {clock(newest.elapsed)}{rest}")
+        if newest.message:
+            self.sentence.setText(newest.message)
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: "18 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

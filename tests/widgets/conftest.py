@@ -1,0 +1,94 @@
+"""Real viewers on a real (virtual) screen; every test starts with empty settings and ends without a job or a widget left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
+SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real viewers draw with OpenGL, which needs a screen."""
+    here = Path(__file__).parent
+    if not SCREEN and os.environ.get("TEMSEG_NEEDS_SCREEN"):
+        pytest.exit("no screen for the tests of the window: xvfb-run is missing", 1)
+    for item in items:
+        if not SCREEN and here in Path(item.fspath).parents:
+            item.add_marker(pytest.mark.skip(reason="no screen: run under xvfb-run, as tests/run does"))
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, autosaves and logs of a test lie in its own folder."""
+    for name in ("user_config_path", "user_data_path", "user_log_path"):
+        folder = tmp_path / name
+        monkeypatch.setattr(f"platformdirs.{name}", lambda *_, folder=folder, **__: folder)
+    import napari_temseg.widgets.settings as settings
+
+    monkeypatch.setattr(settings, "user_config_path", lambda *_, **__: tmp_path / "config")
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
+    """A napari viewer that must not leave widgets behind."""
+    from superqt.utils._qthreading import WorkerBase
+
+    made = make_napari_viewer(strict_qt=True)
+    yield made
+    from napari_temseg.widgets.session import Session
+
+    for session in made.window._qt_window.findChildren(Session) if hasattr(made.window, "_qt_window") else ():
+        session.close()
+    WorkerBase.await_workers(60_000)
+    qtbot.wait(50)
+    gc.collect()
+
+
+@pytest.fixture
+def open_bench(qtbot: Any) -> Callable[[Any], Any]:
+    """Open the dock in a viewer: `bench = open_bench(viewer)`."""
+
+    def opened(viewer: Any) -> Any:
+        from napari_temseg.widgets.workbench import Workbench
+
+        bench = Workbench(viewer)
+        viewer.window.add_dock_widget(bench, name="TEM particles", area="right")
+        return bench
+
+    return opened
+
+
+@pytest.fixture
+def wait_jobs(qtbot: Any) -> Callable[..., None]:
+    """Wait until nothing runs in a session: `wait_jobs(session)`."""
+
+    def wait(session: Any, timeout: int = 120_000) -> None:
+        qtbot.wait(20)
+        qtbot.waitUntil(lambda: not session.jobs.running and not session.jobs.looking, timeout=timeout)
+        qtbot.wait(20)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def picture() -> Any:
+    """A simulated micrograph with its truth: 256 px, about 12 particles of 28 px, calibrated to 0.5 nm."""
+    import napari_temseg as temseg
+
+    return temseg.simulate(temseg.SimulateConfig(height=256, width=256, count=12, diameter=28, touching=0.3, seed=3))
+
+
+@pytest.fixture(scope="session")
+def stack(picture: Any) -> Any:
+    """Three planes (3, 192, 192) cut from simulated micrographs."""
+    planes = [picture.micrograph.data[y : y + 192, x : x + 192] for y, x in ((0, 0), (64, 0), (0, 64))]
+    return np.stack(planes)

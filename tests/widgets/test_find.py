@@ -1,0 +1,78 @@
+"""Step 2 in a real viewer, with the shipped model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    scale, units = (0.5, 0.5), ("nm", "nm")
+    viewer.add_image(picture.micrograph.data, name="grid", scale=scale, translate=(10, 20), units=units)
+    bench = open_bench(viewer)
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    item = bench.session.current
+    truth = int(picture.instances.max())
+    assert 0.5 * truth <= len(item.particles) <= 1.5 * truth
+    for role in ("particles", "probability", "classes"):
+        layer = item.made[role]
+        assert layer in viewer.layers
+        assert layer.name == f"grid {role}"
+        np.testing.assert_allclose(layer.scale, scale)
+        np.testing.assert_allclose(layer.translate, (10, 20))
+        assert [str(unit) for unit in layer.units] == ["nanometer", "nanometer"]
+    features = item.made["particles"].features
+    assert list(features["index"]) == list(item.measurement.table["particle"])
+    assert "ecd_nm" in features
+
+
+def test_a_stack_waits_for_the_meaning_of_its_planes(viewer: Any, open_bench: Any, wait_jobs: Any, stack: Any) -> None:
+    viewer.add_image(stack, name="series")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    assert not panel.one.isEnabled()
+    session.set_axes(session.current, "ZYX")
+    assert panel.one.isEnabled()
+    viewer.dims.set_point(0, 2)
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    assert item.particles.labels.shape == stack.shape
+    ids = [set(np.unique(plane)) - {0} for plane in item.particles.labels]
+    assert all(ids)
+    assert not ids[0] & ids[1]
+    assert not ids[1] & ids[2]
+
+
+def test_split_controls_act_at_once_and_can_be_undone(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    before = item.particles.labels.copy()
+    panel.split.fields["min_diameter"].value = 60.0
+    panel._resplit()
+    wait_jobs(session)
+    assert len(item.particles) == 0
+    assert not item.made["particles"].data.any()
+    item.history.undo()
+    np.testing.assert_array_equal(item.made["particles"].data, before)
+    assert len(item.measurement) == len(item.particles)
+
+
+def test_cancel_leaves_what_was_there(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+    rng = np.random.default_rng(0)
+    viewer.add_image(rng.normal(size=(1024, 1024)).astype(np.float32), name="large")
+    bench = open_bench(viewer)
+    session = bench.session
+    bench.panel(1).one.click()
+    assert session.jobs.running
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert session.current.particles is None
+    assert [layer.name for layer in viewer.layers] == ["large"]
+    assert bench.panel(1).one.isEnabled()
