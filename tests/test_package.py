@@ -67,6 +67,14 @@ def test_the_manifest_is_one_and_valid():
         assert callable(getattr(import_module(module), name)), f"{command.id} leads nowhere"
 
 
+def test_what_the_manifest_names_loads_neither_torch_nor_matplotlib():
+    manifest = PluginManifest.from_file(str(files("napari_temseg") / "napari.yaml"))
+    modules = sorted({command.python_name.partition(":")[0] for command in manifest.contributions.commands})
+    assert modules
+    loaded = run(f"import sys, {', '.join(modules)}; print(*sys.modules)", QT_QPA_PLATFORM="offscreen").stdout.split()
+    assert not {"torch", "segmentation_models_pytorch", "sklearn", "matplotlib"} & {name.split(".")[0] for name in loaded}
+
+
 def test_the_whole_road_needs_no_network(tmp_path):
     road = """
 import numpy as np, torch, napari_temseg as temseg

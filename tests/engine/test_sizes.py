@@ -322,8 +322,23 @@ def test_requests_that_make_no_distribution():
 
 
 def test_intervals_of_two_unlike_images_stay_positive():
-    images = [measure(np.pad(np.ones((side, side), int), 20), pixel_size=1.0) for side in (4, 60)]
+    images = [measure(np.pad(np.ones((side, side), int), 20), pixel_size=1.0) for side in (40, 60, 50, 45)]
     summary = size_distribution(images).summary()
     for name in ("mean", "d50"):
         low, high = summary[f"{name}_interval"]
         assert 0 < low < summary[name] < high
+
+
+def test_a_few_images_that_have_nothing_in_common_give_no_interval():
+    few = [measure(_squares(side, 12)) for side in (4, 9, 80)]
+    summary = size_distribution(few).summary()
+    assert summary["d50_interval"] is None
+    assert "differ too much" in summary["interval_basis"]
+
+
+def _squares(side: int, count: int) -> np.ndarray:
+    labels = np.zeros((side + 4, count * (side + 4)), np.int32)
+    for number in range(count):
+        start = number * (side + 4) + 2
+        labels[2 : 2 + side, start : start + side] = number + 1
+    return labels

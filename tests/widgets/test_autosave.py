@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
     notification_manager.records.clear()
     for column in (40, 80):
         bench.session.current.annotation.paint((40, column), 2)
-        bench.panel(2).annotator.flush()
+        bench.panel(2).annotator.keeper.flush()
         qtbot.wait(200)
     told = [record for record in notification_manager.records if "autosaved" in record.message]
     assert len(told) == 1

@@ -151,3 +151,27 @@ def test_chores_are_done_in_order_and_before_the_end(qtbot: Any) -> None:
         jobs.later(lambda number=number: (time.sleep(0.01), order.append(number)))
     jobs.close()
     assert order == list(range(5))
+
+
+def test_the_result_comes_last_though_the_progress_bar_lets_events_happen(jobs: Any, qtbot: Any, monkeypatch: Any) -> None:
+    class Bar:
+        """As napari's: setting it runs the event loop."""
+
+        n = 0
+
+        def __init__(self, **_: Any) -> None:
+            pass
+
+        def update(self, by: int) -> None:
+            qtbot.wait(150)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("napari_temseg.widgets.jobs.progress", Bar)
+    heard: list[str] = []
+    jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
+    jobs.start("count", lambda: counting(5, 0.03), heard.append)
+    qtbot.waitUntil(lambda: not jobs.running)
+    qtbot.wait(200)
+    assert heard == ["1", "2", "3", "4", "5", "done"]

@@ -121,6 +121,9 @@ class SizeDistribution:
         estimates = {"mean": _mean_sd(self.values, self.weights)[0], "d50": _quantile(self.values, self.weights, 0.5)}
         halves = _half_widths(self.values, self.weights, group)
         for (name, estimate), half in zip(estimates.items(), halves, strict=True):
+            if half > estimate:  # an interval from nearly nothing to many times the size tells nobody anything
+                basis = f"none: the {len(pictures)} images differ too much for one"
+                continue
             found[f"{name}_interval"] = _around(estimate, half)
             if self.calibration_uncertainty is not None:
                 both = float(np.hypot(half, stats.norm.ppf(0.975) * self.calibration_uncertainty * estimate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,18 +13,17 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.annotations import ClassCount
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.widgets import autosave, layers
+from napari_temseg.engine.results import FIRST_CLASS
+from napari_temseg.widgets import layers
 from napari_temseg.widgets.filling import Change, apply, changes_of
 from napari_temseg.widgets.history import History, Step
-from napari_temseg.widgets.jobs import complain
+from napari_temseg.widgets.keeping import Keeper
 from napari_temseg.widgets.teaching import Counts, counter, source
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item, Session
 
 SETTLE = 350  # ms after a stroke until it is counted
-SAVE = 2000  # ms after a stroke until it is written; not put off by the next stroke
 OPACITY = 0.6
 EMPTY = ClassCount("", 0, 0)
 
@@ -32,42 +31,33 @@ EMPTY = ClassCount("", 0, 0)
 class Annotator(QObject):
     """Annotations of all micrographs of a session, and the class in hand.
 
-    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `offered` that what is kept
-    on disk for a micrograph became known, `filled` that something can be undone that could not before, or the other way round.
+    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `filled` that
+    something can be undone that could not before, or the other way round.
     """
 
     counted = Signal()
     tool_changed = Signal()
-    offered = Signal()
     filled = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
         self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
-        self.offers: WeakKeyDictionary[Item, autosave.Kept] = WeakKeyDictionary()
         self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
         self._histories: WeakKeyDictionary[Item, History] = WeakKeyDictionary()
-        self._places: WeakKeyDictionary[Item, autosave.Place] = WeakKeyDictionary()
         self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
-        self._asked: WeakKeyDictionary[Item, bool] = WeakKeyDictionary()
         self._uncounted: set[Item] = set()
-        self._unsaved: set[int] = set()
-        self._settle = self._timer(SETTLE, self._count)
-        self._save = self._timer(SAVE, self.flush)
-        session.current_changed.connect(self._current_changed)
+        self._in_work: set[Item] = set()  # being counted in another thread
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE)
+        self._settle.timeout.connect(self._count)
+        self.keeper = Keeper(session, self)
+        self.keeper.restored.connect(self.annotate)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._items_changed)
         session.classes_changed.connect(self._recolour)
         session.closing.connect(self.close)
-        self._current_changed()
-
-    def _timer(self, interval: int, slot: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(interval)
-        timer.timeout.connect(slot)
-        return timer
 
     # -- painting
 
@@ -134,13 +124,12 @@ class Annotator(QObject):
 
     def _painted(self, event: Any) -> None:
         known = self._watched.get(id(event.source))
-        if known is None:
-            return
-        self._uncounted.add(known[1])
-        self._settle.start()
-        self._unsaved.add(id(event.source))
-        if not self._save.isActive():
-            self._save.start()
+        if known is not None:
+            self._changed(known[1], known[0])
+
+    def _changed(self, item: Item, layer: Labels) -> None:
+        self.recount(item)
+        self.keeper.painted(item, layer)
 
     def _tool(self, event: Any) -> None:
         number = layers.in_hand(event.source)
@@ -183,8 +172,7 @@ class Annotator(QObject):
         if item.annotation is layer:
             apply(layers.values(layer), changes, back)
             layers.redraw(layer)
-            self._uncounted.add(item)
-            self._settle.start()
+            self._changed(item, layer)
         self.filled.emit()
 
     # -- counting
@@ -206,7 +194,7 @@ class Annotator(QObject):
     @property
     def counting(self) -> bool:
         """Whether counts are on their way."""
-        return bool(self._uncounted)
+        return bool(self._uncounted or self._in_work)
 
     def recount(self, item: Item) -> None:
         """Count a micrograph soon: something else is learnt from it."""
@@ -214,86 +202,28 @@ class Annotator(QObject):
         self._settle.start()
 
     def _count(self) -> None:
-        for item in self._uncounted & set(self.session.items):
+        self._uncounted &= set(self.session.items)
+        due = self._uncounted - self._in_work  # one that is in work is counted again after that
+        for item in due:
             self.session.jobs.later(counter(item, dict(self.session.classes)), partial(self._count_done, item))
-        self._uncounted.clear()
+        self._in_work |= due
+        self._uncounted -= due
 
     def _count_done(self, item: Item, counts: Counts) -> None:
         self._counts[item] = counts
+        self._in_work.discard(item)
+        if self._uncounted:
+            self._settle.start()
         for number, count in counts.items():
             if number not in self.session.classes and count.pixels:  # painted with a number that napari offered
                 self.session.set_class(number, _free_name(count.name, self.session.classes))
         self.counted.emit()
 
-    # -- keeping
-
-    def flush(self) -> None:
-        """Write what was painted since the last time."""
-        for known in [self._watched[key] for key in self._unsaved if key in self._watched]:
-            layer, item = known
-            save = partial(self._place(item).save, layers.values(layer), dict(self.session.classes), item.name)
-            self.session.jobs.later(save, self._saved)
-        self._unsaved.clear()
-
-    def _saved(self, trouble: str) -> None:
-        if trouble:
-            complain(TemsegError(trouble), "autosave")
-
-    def _place(self, item: Item) -> autosave.Place:
-        return self._places.setdefault(item, autosave.Place(layers.raw(item.layer)))
-
-    def offer(self, item: Item) -> autosave.Kept | None:
-        """What is kept on disk for a micrograph that has no annotation."""
-        return self.offers.get(item) if item.annotation is None else None
-
-    def restore(self, item: Item) -> None:
-        """Bring back what is kept on disk."""
-        kept = self.offers.pop(item, None)
-        if kept is not None:
-            read = partial(_read, kept, layers.shape(item.layer))
-            self.session.jobs.later(read, partial(self._restored, item, kept))
-        self.offered.emit()
-
-    def discard(self, item: Item) -> None:
-        """Delete what is kept on disk for a micrograph."""
-        kept = self.offers.pop(item, None)
-        if kept is not None:
-            self.session.jobs.later(partial(kept.path.unlink, missing_ok=True), lambda _: self._ask(item))
-        self.offered.emit()
-
-    def _restored(self, item: Item, kept: autosave.Kept, labels: Any) -> None:
-        if isinstance(labels, TemsegError):
-            raise labels
-        if item not in self.session.items or item.annotation is not None:
-            return
-        renumber = adopt_classes(self.session, kept.names)
-        self._place(item).path = kept.path
-        self.annotate(item, renumber[labels])
-        self.session.say(f"The annotation of {item.name} from {kept.when} is back.")
-
-    def _ask(self, item: Item) -> None:
-        if item in self.session.items and item.annotation is None:
-            self.session.jobs.later(partial(autosave.look_up, self._place(item)), partial(self._found, item))
-
-    def _found(self, item: Item, kept: autosave.Kept | str | None) -> None:
-        if isinstance(kept, str):
-            self.session.say(kept)
-        elif kept is not None and item in self.session.items:
-            self.offers[item] = kept
-            self.offered.emit()
-
     # -- what the session tells
-
-    def _current_changed(self) -> None:
-        item = self.session.current
-        if item is not None and item not in self._asked:
-            self._asked[item] = True
-            self._ask(item)
 
     def _item_changed(self, item: Item, what: str) -> None:
         if what == "annotation" and item.annotation is None:
             self._drop(item)
-            self._ask(item)
         if what in ("annotation", "particles", "table", "review", "truth"):
             self.recount(item)
         if what == "prediction" and item.prediction is not None:
@@ -303,26 +233,22 @@ class Annotator(QObject):
 
     def _drop(self, item: Item) -> None:
         """The user removed an annotation layer: what it holds is kept on disk."""
-        self.flush()
         for layer in [layer for layer, owner in self._watched.values() if owner is item]:
             self._unwatch(layer)
-        if (place := self._places.pop(item, None)) is not None:  # the next annotation gets a file of its own
-            self._places[item] = autosave.Place(place.data, place.key)
+        self.keeper.lost(item)
         self._histories.pop(item, None)
         self.filled.emit()
 
     def _items_changed(self) -> None:
         for layer, _ in list(self._watched.values()):
             if layer not in self.session.viewer.layers:
-                self.flush()
                 self._unwatch(layer)
         self.counted.emit()
 
     def close(self) -> None:
         """Write what is left and let go of the layers."""
-        self.flush()
-        for timer in (self._settle, self._save):
-            timer.stop()
+        self.keeper.close()
+        self._settle.stop()
         for layer, _ in list(self._watched.values()):
             self._unwatch(layer)
 
@@ -333,37 +259,8 @@ def annotator_of(session: Session) -> Annotator:
     return found or Annotator(session)
 
 
-def adopt_classes(session: Session, names: Mapping[int, str]) -> Any:
-    """Take classes from elsewhere into a session; returns the number here (uint8) by the number there.
-
-    A number whose class has no name of its own here is renamed, one that means something else here becomes another number.
-    """
-    from napari_temseg.engine.annotations import default_name
-
-    renumber = np.arange(256, dtype=np.uint8)
-    for number, name in sorted(names.items()):
-        here = session.classes.get(number)
-        known = next((other for other, called in session.classes.items() if called == name), None)
-        if known is not None:
-            renumber[number] = known
-        elif here is None or here == default_name(number):
-            session.set_class(number, name)
-        elif number > BACKGROUND:
-            renumber[number] = max(session.classes) + 1
-            session.set_class(max(session.classes) + 1, name)
-    return renumber
-
-
 def _free_name(name: str, taken: Mapping[int, str]) -> str:
     free, n = name, 2
     while free in taken.values():
         free, n = f"{name} {n}", n + 1
     return free
-
-
-def _read(kept: autosave.Kept, shape: tuple[int, ...]) -> Any:
-    """In the thread of chores, where an error would go to the log alone."""
-    try:
-        return autosave.read(kept, shape)
-    except TemsegError as error:
-        return error

@@ -64,7 +64,9 @@ class CalibrationDialog(QDialog):
             self.ways.addButton(way)
         self.size, self.size_unit = _number("of one pixel, as the microscope tells it"), _units("the pixel size")
         self.length, self.length_unit = _number("of the line, as its label in the picture tells it"), _units("the length of the line")
-        self.draw = button("Draw the line", "Drag along the scale bar from end to end. Drag again for a better line: the newest counts.", self._draw)
+        self.draw = button(
+            "Draw the line", "Drag along the scale bar from end to end. Drag again for a better line: the newest counts.", self._draw
+        )
         self.read = hint()
         self.factor, self.spread, self.standard, self.day = (QLineEdit() for _ in range(4))
         self.scope = QComboBox()

@@ -107,7 +107,6 @@ class Corrector(QObject):
         layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
         layers.size_brush(layer, item.frame)
         overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
-        self.session.say(f"Particle {next(iter(ids))}: the brush adds to it, the eraser (E) takes away. W ends.")
 
     def draw_new(self) -> None:
         """Take the polygon in hand for a particle that was not found, or put it down."""
@@ -118,7 +117,6 @@ class Corrector(QObject):
             layers.rest(layer)
             return
         overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
-        self.session.say("Click corner after corner round the particle, double click to close. Q ends.")
 
     def exclude(self, reason: str) -> None:
         """Leave the selected particles out of the distribution; "" counts them again."""

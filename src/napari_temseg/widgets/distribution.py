@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSplitter, Q
 
 from napari_temseg.engine.descriptors import DESCRIPTORS
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets import layers
 from napari_temseg.widgets.histogram import Histogram
 from napari_temseg.widgets.marks import centre
 from napari_temseg.widgets.pooling import SCOPES, pool_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TITLE = "TEM particles: table and distribution"
 HEIGHT = 250  # px when it opens
 WAITS = "Waits for particles: find them first (step 2)."
+WORKING = "Working out the figures …"
+NONE_COUNTS = "No particle counts: all of them touch the frame or are excluded."
 
 
 class Distribution(QWidget):
@@ -114,6 +117,8 @@ class Distribution(QWidget):
         self.table.particles.set_table(self.pool.table)
         if self.filter.text():
             self.apply_filter()
+        if self.pool.busy and not len(self.pool.figures.values):
+            self.note.setText(WORKING)
         if self.table.particles.columns != self._columns:
             self._columns = list(self.table.particles.columns)
             self.table.fit_columns()
@@ -122,7 +127,7 @@ class Distribution(QWidget):
         figures = self.pool.figures
         empty = not len(figures.values)
         if figures.obstacle or empty:
-            nothing = WAITS if self.pool.table is None else "No particle counts: all of them touch the frame or are excluded."
+            nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else NONE_COUNTS
             self.note.setText(figures.obstacle or nothing)
         self.note.setVisible(bool(figures.obstacle) or empty)
         self.histogram.setVisible(not (figures.obstacle or empty))
@@ -257,6 +262,13 @@ class Opener(QObject):
         self.dock: Any = None
         self.widget: Distribution | None = None
         self.opened = False
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self._resize)
+        self._refit = QTimer(self)
+        self._refit.setSingleShot(True)
+        self._refit.setInterval(100)  # Qt lays the window out first
+        self._refit.timeout.connect(self._fit)
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._forget)
 
@@ -268,7 +280,7 @@ class Opener(QObject):
             self.widget = Distribution(self.session)
             self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")
             self.dock.destroyed.connect(self._forget)
-            QTimer.singleShot(0, self._resize)
+            self._settle.start()
         else:
             self.dock.show()
         return self.widget
@@ -278,8 +290,16 @@ class Opener(QObject):
             self.open()
 
     def _resize(self) -> None:
-        if self.dock is not None:
-            self.session.viewer.window._qt_window.resizeDocks([self.dock], [HEIGHT], Qt.Orientation.Vertical)
+        """A height of its own; and the picture, which has less room now, is shown whole again."""
+        session = self.session
+        if self.dock is not None and not session.closed:
+            session.viewer.window._qt_window.resizeDocks([self.dock], [HEIGHT], Qt.Orientation.Vertical)
+            if session.current is not None:
+                self._refit.start()
+
+    def _fit(self) -> None:
+        if not self.session.closed and self.session.current is not None:
+            layers.fit(self.session.viewer, self.session.current.layer)
 
     def _forget(self, *_: Any) -> None:
         """napari deletes the dock that is closed, and leaves what was in it."""

@@ -12,12 +12,14 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.finding import corrected_by_hand, finder_of
 from napari_temseg.widgets.forms import ConfigForm
+from napari_temseg.widgets.keys import bind_in, keys_of
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item, Session
 
 FROM_FILE = "from file…"
+KEY = "F8"
 _SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))
 
 
@@ -80,6 +82,8 @@ class FindPanel(QWidget):
         self._delay.timeout.connect(self._resplit)
         self._lay_out()
         self._wire()
+        keys_of(session).use({KEY: self.one.click})
+        bind_in(self, {KEY: self.one.click})
         self.refresh()
 
     def _lay_out(self) -> None:

@@ -53,6 +53,10 @@ class ImprovePanel(QWidget):
         )
         self.note = hint()
         self.curves = CurvePlots(session)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(50)
+        self._settle.timeout.connect(self._scroll)
         self.advice = hint()
         self.model = ModelLine(session, self)
         self._learnt: Any = None  # counts of the labels that the last training had
@@ -91,7 +95,7 @@ class ImprovePanel(QWidget):
         self.curves.show_points(self.trainer.points, self.trainer.fresh)
         self.refresh()
         if new and not self.curves.isHidden():
-            QTimer.singleShot(50, self._scroll)
+            self._settle.start()
 
     def _scroll(self) -> None:
         """Bring the curves into view, once they have their place."""

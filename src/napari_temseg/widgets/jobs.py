@@ -6,7 +6,9 @@ Jobs are made inside the worker thread, so that torch loads there and not while 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,7 +25,9 @@ from napari_temseg.engine.progress import Job, Progress
 from napari_temseg.widgets.preload import load_compiler
 
 logger = logging.getLogger("napari_temseg")
-FLUSH = 50  # ms between two deliveries of progress: more often than the eye sees would only keep the window busy
+FLUSH = 100  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
+BAR = 20  # steps of a thousand that napari's own bar waits for: it lets the window draw everything at each
+NICE = 10  # on Linux: how far a job's threads stand behind the window's when both want the processor
 
 Make = Callable[[], Job[Any]]
 
@@ -96,6 +100,7 @@ _alive: set[_Run] = set()  # a run is never collected in its worker thread, nor 
 def _steps(run: _Run) -> Generator[Progress, None, Any]:
     """In the worker thread: make the job and drive it; one that was stopped returns None, torch's errors leave as `JobError`."""
     try:
+        _stand_back()
         load_compiler()
         run.job = job = run.make()
         # What was said while the job was being made holds for it too.
@@ -118,7 +123,7 @@ class Jobs(QObject):
     """Runs the jobs of one viewer.
 
     `changed` tells that the long job started or ended, `progressed` hands over what it yielded since the last time (a list of
-    `Progress`, at most every 50 ms). All signals and callbacks come in the main thread.
+    `Progress`, at most every 100 ms). All signals and callbacks come in the main thread.
     """
 
     changed = Signal()
@@ -257,9 +262,12 @@ class Jobs(QObject):
         if run is None or not run.arrived:
             return
         steps, run.arrived[:] = list(run.arrived), []
-        if self._bar is not None:
-            self._bar.update(max(0, round(1000 * min(1.0, steps[-1].fraction)) - self._bar.n))
         self.progressed.emit(steps)
+        # napari's bar lets all waiting events happen, the end of this run among them: nothing may come after it.
+        if self._bar is not None and run is self._long:
+            ahead = round(1000 * min(1.0, steps[-1].fraction)) - self._bar.n
+            if ahead >= BAR:
+                self._bar.update(ahead)
 
     @Slot(object, object)
     def _long_ended(self, run: _Run, result: Any) -> None:
@@ -360,6 +368,12 @@ def _logged(chore: Callable[[], Any], ended: Callable[[Any], None] | None = None
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _stand_back() -> None:
+    """Let the window go first: this thread, and those that torch starts from it, take what it leaves."""
+    if sys.platform == "linux" and os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < NICE:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _release() -> None:

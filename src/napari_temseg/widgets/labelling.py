@@ -32,24 +32,26 @@ class KeptBar(QWidget):
 
     def __init__(self, annotator: Annotator, parent: QWidget) -> None:
         super().__init__(parent)
-        self.annotator, self.session = annotator, annotator.session
+        self.keeper, self.session = annotator.keeper, annotator.session
         self.text = hint(role="heading")
-        self.restore = button("Restore", "Bring the strokes back as an annotation of this image.", partial(self._do, annotator.restore))
-        self.discard = button("Discard", "Delete the kept strokes for good.", partial(self._do, annotator.discard))
+        self.restore = button(
+            "Restore", "Bring the strokes back as an annotation of this image.", partial(self._do, annotator.keeper.restore)
+        )
+        self.discard = button("Discard", "Delete the kept strokes for good.", partial(self._do, annotator.keeper.discard))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.text)
         layout.addWidget(row([self.restore, self.discard], (1, 1)))
         highlight(self.restore)
-        for signal in (annotator.offered, self.session.current_changed, self.session.item_changed):
+        for signal in (self.keeper.offered, self.session.current_changed, self.session.item_changed):
             signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Follow the micrograph in hand."""
         item = self.session.current
-        kept = self.annotator.offer(item) if item is not None else None
+        kept = self.keeper.offer(item) if item is not None else None
         self.setVisible(kept is not None)
         if kept is not None:
             self.text.setText(f"An annotation from {kept.when} is kept for this image.")
@@ -88,7 +90,8 @@ class Labelling(QWidget):
         session = self.session
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, annotator.filled):
             signal.connect(self.refresh)
-        annotator.counted.connect(self.refresh)
+        for signal in (annotator.counted, annotator.keeper.offered):
+            signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
@@ -101,7 +104,7 @@ class Labelling(QWidget):
             if there
             else "Make a layer to paint on: a few strokes on particles and on the background, above all where the model is wrong."
         )
-        highlight(self.new, item is not None and not there and self.annotator.offer(item) is None)
+        highlight(self.new, item is not None and not there and self.annotator.keeper.offer(item) is None)
         idle = not self.session.jobs.running
         for each in (self.new, self.use):
             each.setEnabled(item is not None)

@@ -13,7 +13,7 @@ from napari_temseg.files.readers import checked_path
 if TYPE_CHECKING:
     from napari_temseg.widgets.workbench import Workbench
 
-_REMEDY = "install PyQt6 into this environment, or this package with its extra [qt]"
+_REMEDY = "install this package with its extra [qt], or PySide6 or PyQt6 into this environment"
 NAME = "TEM particles"  # of plugin, widget and dock
 
 

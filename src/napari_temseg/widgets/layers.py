@@ -11,11 +11,11 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageDraw
 from napari.layers import Image, Labels, Layer, Shapes
-from napari.utils.colormaps import DirectLabelColormap, label_colormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph, Source, grey
-from napari_temseg.widgets.palette import class_colour
+from napari_temseg.widgets.palette import OUTLINES, class_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,7 +206,7 @@ def add_labels(
     if colours is not None:
         recolour(layer, colours)
     else:
-        layer.colormap = label_colormap(49, seed=0.5, background_value=0)
+        cycle_colours(layer)
     _insert(viewer, layer, select=select)
     return layer
 
@@ -345,7 +345,7 @@ def recolour(layer: Labels, colours: Mapping[int, str]) -> None:
 
 def cycle_colours(layer: Labels) -> None:
     """napari's own changing colours: neighbours differ, numbers mean nothing."""
-    layer.colormap = label_colormap(49, seed=0.5, background_value=0)
+    layer.colormap = CyclicLabelColormap(colors=[(0, 0, 0, 0), *OUTLINES])
 
 
 def class_colours(names: Mapping[int, str], *, background: bool) -> dict[int, Any]:

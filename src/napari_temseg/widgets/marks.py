@@ -72,7 +72,7 @@ class Marks(QObject):
         target[...] = 0
         chosen = np.isin(rows["particle"], list(self.session.selected))
         out = (rows["excluded"] != "").to_numpy() & ~chosen
-        thick = 1 + max(2, min(page.shape) // 500)
+        thick = 1 + max(1, min(page.shape) // 700)
         draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
         draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL)
         layers.set_visible(layer, True)

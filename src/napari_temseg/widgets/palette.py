@@ -6,6 +6,10 @@ VERMILION, SKY, YELLOW, PURPLE, ORANGE, BLUE, GREEN = "#D55E00", "#56B4E9", "#F0
 _CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
 
 
+# Outlines on grey pictures: all bright enough for dark ones, all coloured enough for bright ones.
+OUTLINES = ("#F0E442", "#56B4E9", "#FF8C42", "#00D19A", "#FF7BAC", "#FFC20A", "#8FD3FF", "#E8602C", "#B5E853")
+
+
 def class_colour(number: int) -> str:
     """The colour of class `number` (1 is the background) as "#RRGGBB"; they repeat after seven classes."""
     return _CLASSES[(number - 1) % len(_CLASSES)]

@@ -134,6 +134,7 @@ class ParticlesPanel(QWidget):
         self.pool.figures_changed.connect(self._soon)
         self.pool.table_changed.connect(self._soon)
         self.pointer.armed_changed.connect(self.split.setChecked)
+        self.pointer.armed_changed.connect(self._soon)
         self.reviewed.clicked.connect(self._review_all)
         self._tooled: Any = None
         keys = {
@@ -284,6 +285,10 @@ class ParticlesPanel(QWidget):
             return "Waits for particles: find them first (step 2)."
         if self.pointer.armed:
             return "Draw a line across a particle; Esc ends."
+        if self.redraw.isChecked():
+            return "The brush adds, the eraser (E) removes; W ends."
+        if self.new.isChecked():
+            return "Click round it, double click closes; Q ends."
         if not picked:
             return "Click a particle or a row; Shift adds."
         return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."

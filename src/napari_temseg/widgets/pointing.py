@@ -44,7 +44,6 @@ class Pointer(QObject):
             if item.particles_layer is not None:
                 layers.rest(item.particles_layer)
                 layers.activate(self.session.viewer, item.particles_layer)
-            self.session.say("Draw a line right across a particle, from background to background. K or Esc ends.")
         self.armed = on
         self._escape.setEnabled(on)
         overlays.hold_still(self.session.viewer, on)

@@ -23,19 +23,19 @@ FIELDS = 5
 
 def bright_field() -> list[LayerData]:
     """Dark spheres on a bright film."""
-    return [_layer(_simulated(BRIGHT_FIELD, "bright field"), "simulated bright field")]
+    return [_layer(_simulated(BRIGHT_FIELD, "spheres"), "bright field")]
 
 
 def haadf() -> list[LayerData]:
     """Bright rods and spheres on a dark film."""
-    return [_layer(_simulated(HAADF, "HAADF"), "simulated HAADF")]
+    return [_layer(_simulated(HAADF, "rods"), "HAADF")]
 
 
 def fields() -> list[LayerData]:
     """A stack: several fields of one sample."""
     planes = [_simulated(replace(FIELD, seed=seed), "fields") for seed in range(FIELDS)]
     stack = replace(planes[0], data=np.stack([plane.data for plane in planes]), axes="NYX")
-    return [_layer(stack, "simulated fields")]
+    return [_layer(stack, "fields")]
 
 
 def _simulated(config: SimulateConfig, sample: str) -> Micrograph:

@@ -209,6 +209,8 @@ class Session(QObject):
     def set_sample(self, item: Item, sample: str) -> None:
         """Say what is in the picture; pictures of one sample are pooled."""
         item.sample = sample
+        if item.measurement is not None:
+            item.measurement = replace(item.measurement, sample=sample)
         self.item_changed.emit(item, "sample")
 
     def set_ignored(self, items: Iterable[Item], on: bool) -> None:

@@ -23,6 +23,8 @@ def theme_colours(viewer: Any) -> dict[str, str]:
 def sheet(viewer: Any) -> str:
     """Style sheet of the dock."""
     colour = theme_colours(viewer)
+    # napari's yellow cannot be read on a light ground.
+    warning = colour["warning"] if _dark(colour["background"]) else "#8A4B00"
     return f"""
     QPushButton[primary="true"] {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[primary="true"]:hover {{ border: 1px solid {colour["text"]}; }}
@@ -32,9 +34,13 @@ def sheet(viewer: Any) -> str:
     QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
     QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QLabel[role="hint"] {{ color: {colour["text"]}; }}
-    QLabel[role="warning"] {{ color: {colour["warning"]}; }}
+    QLabel[role="warning"] {{ color: {warning}; }}
     QLabel[role="heading"] {{ font-weight: bold; }}
     """
+
+
+def _dark(colour: str) -> bool:
+    return sum(int(colour[start : start + 2], 16) for start in (1, 3, 5)) < 384
 
 
 def button(text: str, tip: str, action: Callable[[], Any], *, primary: bool = False) -> QPushButton:

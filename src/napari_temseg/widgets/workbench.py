@@ -181,6 +181,7 @@ class JobBar(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
         self.sentence = hint()
         self.message = QLabel()
         self.bar = QProgressBar()
@@ -213,16 +214,26 @@ class JobBar(QWidget):
             if not jobs.stopping:
                 self.bar.setValue(0)
                 self.sentence.setText("")
+                self._begun = None
 
     def _progressed(self, steps: list[Progress]) -> None:
         newest = steps[-1]
         self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
-        left = newest.remaining
+        left = self._left(steps)
         if not self.session.jobs.stopping:
-            rest = f" · {clock(left)} left" if left is not None and newest.elapsed > 1 else ""
+            rest = f" · {clock(left)} left" if left is not None else ""
             self.bar.setFormat(f"{newest.stage} · {clock(newest.elapsed)}{rest}")
         if newest.message:
             self.sentence.setText(newest.message)
+
+    def _left(self, steps: list[Progress]) -> float | None:
+        """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""
+        newest = steps[-1]
+        if self._begun is None:
+            self._begun = next(((step.elapsed, step.fraction) for step in steps if step.fraction > 0), None)
+        if self._begun is None or newest.elapsed - self._begun[0] < 1 or newest.fraction <= self._begun[1]:
+            return None
+        return (1 - newest.fraction) * (newest.elapsed - self._begun[0]) / (newest.fraction - self._begun[1])
 
 
 def clock(seconds: float) -> str:
