@@ -72,7 +72,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     config = SimulateConfig(
         height=640, width=760, count=70, diameter=44, spread=1.3, shapes=("sphere", "rod", "faceted"), touching=0.45, contrast=0.5,
-        support=0.05, dose=60, pixel_size=0.42, scale_bar=True, seed=5,
+        support=0.05, dose=60, pixel_size=0.42, scale_bar=False, seed=5,
     )  # fmt: skip
     drawn = simulate(config)
     from napari_temseg.widgets.layers import add_micrograph
@@ -86,7 +86,7 @@ def main() -> None:
     bench = Workbench(viewer)
     dock = viewer.window.add_dock_widget(bench, name="TEM particles", area="right")
     window.resizeDocks([dock], [360], Qt.Orientation.Horizontal)
-    viewer.scale_bar.visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
     session = bench.session
     bench.go(1)

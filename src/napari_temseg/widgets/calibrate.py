@@ -116,6 +116,8 @@ class CalibrationDialog(QDialog):
                 each.setToolTip(tip)
             form.addRow(label, edit)
         self.fold = QCollapsible("correction by a standard")
+        self.fold.setCollapsedIcon("▸")
+        self.fold.setExpandedIcon("▾")
         self.fold.setDuration(0)
         self.fold.addWidget(box)
         return self.fold

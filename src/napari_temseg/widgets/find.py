@@ -92,7 +92,7 @@ class FindPanel(QWidget):
         layout.setSpacing(6)
         layout.addWidget(row([QLabel("model"), self.model], (0, 1)))
         layout.addWidget(row([self.one, self.all], (1, 1)))
-        layout.addWidget(row([QLabel("show"), *self.shown.values()], (0, 1, 1, 1)))
+        layout.addWidget(row(list(self.shown.values()), (1, 1, 1)))
         layout.addWidget(self.note)
         layout.addWidget(separator())
         layout.addWidget(hint("Separating touching particles", "heading"))

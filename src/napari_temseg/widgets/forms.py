@@ -14,6 +14,7 @@ from superqt import QCollapsible
 
 from napari_temseg.engine.config import Config
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets.style import row
 
 AUTOMATIC = "automatic"
 
@@ -32,6 +33,7 @@ class ConfigForm(QWidget):
         fields = {entry.name: entry for entry in dataclasses.fields(config)}
         chosen = [fields[name] for name in (names or fields) if name not in without]
         self.fields: dict[str, Any] = {}
+        self._readouts: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -41,6 +43,8 @@ class ConfigForm(QWidget):
         if advanced:
             fold = QCollapsible("advanced")
             fold.setDuration(0)
+            fold.setCollapsedIcon("▸")
+            fold.setExpandedIcon("▾")
             fold.layout().setContentsMargins(0, 0, 0, 0)
             fold.addWidget(self._group(advanced))
             fold.collapse(animate=False)
@@ -57,6 +61,8 @@ class ConfigForm(QWidget):
         for name, widget in self.fields.items():
             with widget.changed.blocked():
                 _show(widget, getattr(config, name))
+            if name in self._readouts:
+                self._readouts[name].setText(f"{widget.value:.2f}")
 
     def _group(self, entries: Sequence[dataclasses.Field[Any]]) -> QWidget:
         box = QWidget()
@@ -70,12 +76,25 @@ class ConfigForm(QWidget):
             widget.changed.connect(lambda *_, name=entry.name: self._edited(name))
             self.fields[entry.name] = widget
             title = entry.metadata["title"] + (f" ({entry.metadata['unit']})" if entry.metadata.get("unit") else "")
+            widget.native.setToolTip(entry.metadata["help"] + ".")
+            if isinstance(widget, magic.CheckBox):  # a line of its own: its long title shall not narrow the other fields
+                widget.text = title
+                form.addRow(widget.native)
+                continue
             label = QLabel(title)
-            for each in (label, widget.native):
-                each.setToolTip(entry.metadata["help"] + ".")
+            label.setToolTip(widget.native.toolTip())
             widget.native.setMinimumWidth(70)  # else a slider would widen the dock
-            form.addRow(label, widget.native)
+            form.addRow(label, row([widget.native, self._readout(entry.name)], (1, 0)) if _slides(widget) else widget.native)
         return box
+
+    def _readout(self, name: str) -> QLabel:
+        """The value of a slider in figures; magicgui's own is not drawn under napari's style."""
+        label = QLabel(f"{self.fields[name].value:.2f}")
+        label.setMinimumWidth(32)
+        label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.fields[name].changed.connect(lambda value: label.setText(f"{value:.2f}"))
+        self._readouts[name] = label
+        return label
 
     def _edited(self, name: str) -> None:
         try:
@@ -86,6 +105,10 @@ class ConfigForm(QWidget):
             return
         self.complained.emit("")
         self.changed.emit(self._config)
+
+
+def _slides(widget: Any) -> bool:
+    return isinstance(widget, magic.FloatSlider)
 
 
 def _kind(hint: Any) -> tuple[Any, bool]:
@@ -108,7 +131,7 @@ def _widget(entry: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
         return magic.CheckBox(value=value, text="")
     if kind in (int, float) and not optional:
         if kind is float and low == 0 and high == 1:
-            return magic.FloatSlider(min=low, max=high, step=0.01, value=value)
+            return magic.FloatSlider(min=low, max=high, step=0.01, value=value, readout=False)
         box = magic.SpinBox if kind is int else magic.FloatSpinBox
         return box(min=_least(kind, low), max=_most(kind, high), value=value, step=_step(kind, value, high))
     made = magic.LineEdit(value=_text(value))
