@@ -308,3 +308,18 @@ def test_ctrl_c_keeps_what_is_done(picture: Path, model: Path, tmp_path: Path) -
     )
     assert len(finished) < 200
     assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["images"]) >= 3
+
+
+def test_a_series_is_chosen_by_name_and_kept_in_the_recipe(
+    tmp_path: Path, picture: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey = tifffile.imread(picture)
+    with tifffile.TiffWriter(tmp_path / "two.tif") as tif:
+        tif.write(grey[:80])
+        tif.write(grey)
+    options = ["-o", tmp_path / "out", "--model", model, "--series"]
+    _json(capsys, "run", tmp_path / "two.tif", *options, "series 0")
+    assert tifffile.imread(tmp_path / "out" / "two_classes.tif").shape == (80, 128)
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text(encoding="utf-8"))["series"] == "series 0"
+    assert main([str(part) for part in ("predict", tmp_path / "two.tif", *options, "nonsense")]) == 2
+    assert "no series “nonsense”" in capsys.readouterr().err

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from napari_temseg.engine.sizes import SizeDistribution
 
 
-def read(path: str | Path, *, axes: str = "") -> Micrograph:
-    """Read a TIFF, PNG or JPEG as a `Micrograph`; a stack needs `axes` ("NYX" fields, "TYX" time, "ZYX" depth)."""
+def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
+    """Read a file of a microscope (DM3, DM4, EMD, SER, EMI, MRC), a TIFF, PNG or JPEG as a `Micrograph`.
+
+    A stack needs `axes` ("NYX" fields, "TYX" time, "ZYX" depth) where the file does not say it. `series` is the name, or the place
+    from 0, of one of several pictures in the file; without it the first that can be measured is read.
+    """
     from napari_temseg.files.readers import read as _read
 
-    return _read(path, axes=axes)
+    return _read(path, axes=axes, series=series)
 
 
 def load(model: str | Path) -> Segmenter:

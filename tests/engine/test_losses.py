@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.losses import held, maps, supervised
+from napari_temseg.engine.losses import drawn_depth, held, maps, supervised
 
 
 def logits_of(*foreground: float) -> torch.Tensor:
@@ -125,3 +125,11 @@ def test_maps_of_several_outputs_average():
     target, known = torch.rand(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
     assert float(maps(raw, target, known, None)) == pytest.approx(math.log(2))
     assert float(maps(raw, target, known, torch.rand(2, 3, 4, 4))) == pytest.approx(math.log(2))
+
+
+def test_strokes_say_where_there_is_depth_and_where_there_is_none():
+    start = torch.full((1, 1, 1, 3), 0.2)
+    labels = torch.tensor([[[0, 1, 2]]])
+    torch.testing.assert_close(drawn_depth(start, labels), torch.tensor([[[[0.2, 0.0, 0.6]]]]))
+    deep = torch.full((1, 1, 1, 3), 0.9)
+    torch.testing.assert_close(drawn_depth(deep, labels), torch.tensor([[[[0.9, 0.0, 0.9]]]]))

@@ -163,7 +163,7 @@ def test_every_setting_is_kept_for_the_recipe():
     assert SplitConfig.from_dict(split(predicted(draw([(40, 40, 9)])[0]), config).settings) == config
 
 
-def test_certainty_is_asked_only_where_the_depth_was_taught_and_what_it_drops_is_counted():
+def test_less_certainty_is_asked_after_strokes_and_what_it_drops_is_counted():
     classes, depth = draw([(30, 30, 12), (70, 70, 12)])
     depth[:50] *= 0.2
     prediction = predicted(classes, depth, sure=0.7)
@@ -171,7 +171,7 @@ def test_certainty_is_asked_only_where_the_depth_was_taught_and_what_it_drops_is
     assert (len(parts), parts.uncertain) == (1, 1)
     assert parts.settings["certainty"] > 0
     parts = split(replace(prediction, depth_taught=False), SplitConfig())
-    assert (len(parts), parts.uncertain, parts.settings["certainty"]) == (2, 0, 0.0)
+    assert 0 < parts.settings["certainty"] < 0.55
 
 
 def test_small_components_are_dropped_and_small_fragments_joined():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,8 +13,9 @@ import pytest
 import tifffile
 
 import napari_temseg as temseg
+from napari_temseg.files.readers import read_noted, series_of
+from napari_temseg.files.tables import read_labels
 
-DATA = Path(os.environ.get("TEMSEG_DATA", Path(__file__).parents[3] / "shared" / "data"))
 GREY = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
 
 
@@ -108,15 +108,15 @@ def test_grey_with_alpha(tmp_path: Path) -> None:
     np.testing.assert_array_equal(temseg.read(tmp_path / "a.png").data, pixels[..., 0])
 
 
-@pytest.mark.parametrize(("unit", "nanometres"), [("nm", 1.0), ("micron", 1e3), ("um", 1e3), ("\\u00B5m", 1e3), ("pm", 1e-3)])
+@pytest.mark.parametrize(("unit", "nanometres"), [("nm", 1.0), ("micron", 1e3), ("um", 1e3), ("\\u00B5m", 1e3), ("angstrom", 0.1)])
 def test_imagej_calibration(tmp_path: Path, unit: str, nanometres: float) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(4.0, 2.0), metadata={"unit": unit})
     calibration = temseg.read(tmp_path / "a.tif").calibration
-    assert calibration.origin == "tag"
+    assert calibration.origin == "ImageJ tag"
     assert calibration.pixel_size == pytest.approx((0.5 * nanometres, 0.25 * nanometres))
 
 
-@pytest.mark.parametrize("unit", ["pixel", "inch", "1/nm", ""])
+@pytest.mark.parametrize("unit", ["pixel", "inch", "fathom", ""])
 def test_imagej_without_a_length_stays_in_pixels(tmp_path: Path, unit: str) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(4.0, 4.0), metadata={"unit": unit})
     assert temseg.read(tmp_path / "a.tif").calibration.pixel_size is None
@@ -211,7 +211,21 @@ def _truncated_png(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:400])
 
 
+def _circular(path: Path) -> None:
+    """The last of 110 pages is followed by the 105th again."""
+    with tifffile.TiffWriter(path) as tif:
+        for _ in range(110):
+            tif.write(np.zeros((8, 8), np.uint8), contiguous=False, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        starts = [page.offset for page in tif.pages]
+    content = bytearray(path.read_bytes())
+    (tags,) = struct.unpack_from("<H", content, starts[-1])
+    struct.pack_into("<I", content, starts[-1] + 2 + 12 * tags, starts[104])
+    path.write_bytes(content)
+
+
 BAD = {
+    "circular.tif": (_circular, "leads back"),
     "empty.tif": (lambda path: path.write_bytes(b""), "empty"),
     "empty.png": (lambda path: path.write_bytes(b""), "empty"),
     "text.tif": (lambda path: path.write_text("not a picture"), "damaged or not a TIFF"),
@@ -250,20 +264,78 @@ def test_bad_files_are_one_sentence(tmp_path: Path, name: str) -> None:
     assert len(sentence) < 400
 
 
-@pytest.mark.skipif(not (DATA / "microscope_files").is_dir(), reason="the development data (TEMSEG_DATA) is not here")
-def test_real_imagej_files() -> None:
-    image = temseg.read(DATA / "microscope_files" / "imagej.tif")
-    assert image.data.shape == (68, 68)
-    assert image.calibration.pixel_size == pytest.approx((168.675, 168.675), rel=1e-4)
-    stack = temseg.read(DATA / "microscope_files" / "imagej_stack.tif", axes="time")
-    assert stack.data.shape == (2, 68, 68)
-    plain = temseg.read(DATA / "microscope_files" / "FEI-Helios-Ebeam-16bits.tif")
-    assert plain.calibration.pixel_size is None
-
-
 @pytest.mark.parametrize("compression", ["lzw", "packbits", "zlib"])
 def test_compressed_tiffs_are_read(tmp_path, compression):
     picture = np.random.default_rng(0).integers(0, 65535, (40, 30), dtype=np.uint16)
     path = tmp_path / "compressed.tif"
     tifffile.imwrite(path, picture, compression=compression)
     np.testing.assert_array_equal(temseg.read(path).plane(), picture)
+
+
+def test_several_pictures_are_a_choice(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(GREY[:20])
+        tif.write(GREY)
+    assert [one.name for one in series_of(tmp_path / "a.tif")] == ["series 1", "series 0"]
+    np.testing.assert_array_equal(temseg.read(tmp_path / "a.tif", series="series 0").data, GREY[:20])
+    np.testing.assert_array_equal(temseg.read(tmp_path / "a.tif", series=0).data, GREY)
+    with pytest.raises(temseg.TemsegError, match=r"a\.tif: there is no series “nonsense”; the file holds “series 1”, “series 0”"):
+        temseg.read(tmp_path / "a.tif", series="nonsense")
+    assert "“series 1” was read" in read_noted(tmp_path / "a.tif").notes[0]
+    assert read_noted(tmp_path / "a.tif", series="series 1").notes == ()
+
+
+def test_colour_beside_the_micrograph_is_no_trouble_until_asked_for(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(np.random.default_rng(0).integers(0, 255, (12, 10, 3), np.uint8), photometric="rgb")
+        tif.write(GREY)
+    assert read_noted(tmp_path / "a.tif").notes == ()
+    with pytest.raises(temseg.TemsegError, match=r"a\.tif: the image is in colour"):
+        temseg.read(tmp_path / "a.tif", series="series 0")
+
+
+def test_jpeg_is_said_to_be_lossy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.jpg", "a.png"):
+        iio.imwrite(tmp_path / name, (GREY % 250).astype(np.uint8))
+        temseg.read(tmp_path / name)
+    (record,) = caplog.records
+    assert "a.jpg: JPEG is lossy" in record.getMessage()
+
+
+def test_a_stack_knows_whether_its_meaning_was_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([GREY, GREY]), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", GREY)
+    asked = read_noted(tmp_path / "a.tif", unsaid="NYX")
+    assert (asked.image.axes, asked.said) == ("NYX", False)
+    assert read_noted(tmp_path / "a.tif", axes="time", unsaid="NYX").said
+    assert read_noted(tmp_path / "b.tif", unsaid="NYX").said
+
+
+def test_a_compressed_plane_may_not_grow_without_bounds(tmp_path: Path) -> None:
+    blank = np.zeros((9000, 8000), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", blank, compression="zlib")
+    with pytest.raises(temseg.TemsegError, match="truncated or damaged"):
+        temseg.read(tmp_path / "a.tif")
+    assert read_labels(tmp_path / "a.tif").shape == blank.shape  # label images are that empty
+
+
+KNOWN = {
+    "jeol_haadf.dm4": (112, 112, 1.249),
+    "128x128-TEM_search.emi": (128, 128, 5.261214),
+    "128x128-TEM_search_1.ser": (128, 128, 5.261214),
+    "HAADFscan.mrc": (16, 16, 5.679131),
+    "08_carbon.dm3": "spectrum",
+    "test_diffraction_pattern.dm3": "diffraction pattern",
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_real_microscope_files_open_calibrated_or_say_why_not(data: Path, name: str) -> None:
+    path, known = data / "microscope_files" / name, KNOWN[name]
+    if isinstance(known, str):
+        with pytest.raises(temseg.TemsegError, match=f"{name}: .*{known}"):
+            temseg.read(path)
+        return
+    image = temseg.read(path, axes="fields")
+    assert image.frame == known[:2]
+    assert image.calibration.pixel_size == pytest.approx((known[2], known[2]), rel=1e-3)

@@ -28,6 +28,14 @@ def test_folder_is_sorted_flat_and_without_our_results(tmp_path: Path) -> None:
     assert failures == {}
 
 
+def test_an_emi_and_its_ser_files_are_not_counted_twice(tmp_path: Path) -> None:
+    for name in ("a.emi", "a_1.ser", "a_2.ser", "b.emi", "a_b_1.ser"):
+        (tmp_path / name).write_bytes(b"x")
+    paths, _ = collect([tmp_path])
+    assert [path.name for path in paths] == ["a_1.ser", "a_2.ser", "a_b_1.ser", "b.emi"]
+    assert [path.name for path in collect([tmp_path / "a.emi"])[0]] == ["a.emi"]
+
+
 def test_each_file_once_in_the_order_given(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         iio.imwrite(tmp_path / name, PIXELS)

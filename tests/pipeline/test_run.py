@@ -61,7 +61,7 @@ def test_summary_holds_the_numbers_of_the_table(folder: Path, tmp_path: Path, br
     assert summary == json.loads(json.dumps(result.summary))
     assert summary["distributions"]["nm"]["n"] == 5
     assert [(image["image"], image["particles"]) for image in summary["images"]] == [("a", 3), ("b", 2)]
-    assert summary["images"][0]["calibration"]["origin"] == "tag"
+    assert summary["images"][0]["calibration"]["origin"] == "ImageJ tag"
     assert summary["model"]["hash"] == bright.content_hash()
     table = pd.read_csv(tmp_path / "out" / "particles.csv")
     assert set(table.columns) == set(summary["columns"])
@@ -193,5 +193,5 @@ def test_report_needs_nothing_else(folder: Path, tmp_path: Path, bright: temseg.
     assert not re.search(r"url\(|@import|<script|<link", text)
     assert "prefers-color-scheme" in text
     assert "&lt;b&gt;&amp;" in text
-    assert "0.5 nm/px · tag" in text
+    assert "0.5 nm/px · ImageJ tag" in text
     assert bright.content_hash()[:16] in text

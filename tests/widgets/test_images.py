@@ -129,7 +129,7 @@ def test_files_open_and_those_that_cannot_be_are_named_once(
     assert "note.md" in sentence
     first = session.items[0]
     assert first.calibration.pixel_size == pytest.approx((0.5, 0.5))
-    assert first.calibration.origin == "tag"
+    assert first.calibration.origin == "ImageJ tag"
     assert session.current is first
     assert [layer.visible for layer in viewer.layers] == [True, False]
     np.testing.assert_allclose(first.layer.scale, (0.5, 0.5))

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.engine.results import Particles
 from napari_temseg.engine.shape import measure
 from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets import exporting
 from napari_temseg.widgets.finding import State, commit, corrected_by_hand, named
 
 COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
@@ -335,12 +336,31 @@ def test_export_and_report(bench: Any, qtbot: Any, wait_jobs: Any, tmp_path: Pat
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.tif"), ""))
     panel.tiff.click()
     qtbot.waitUntil((tmp_path / "out.tif").exists)
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(tmp_path / "report"))
+    monkeypatch.setattr(exporting, "ask_folder", lambda *_: str(tmp_path / "report"))
     panel.report.click()
     wait_jobs(session)
     names = sorted(path.name for path in (tmp_path / "report").iterdir())
     assert names == ["grid_particles.tif", "particles.csv", "report.html", "summary.json"]
     assert "1 correction by hand" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_new_folder_may_be_typed(bench: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = bench.session
+    session.settings.set("folder", str(tmp_path))
+    assert exporting.folder_of(session) == str(tmp_path)
+
+    def typed(dialog: QFileDialog) -> int:
+        assert dialog.directory().absolutePath() == str(tmp_path)
+        dialog.findChild(QLineEdit).setText("of/today")
+        dialog.accept()
+        return dialog.result()
+
+    monkeypatch.setattr(exporting.FolderDialog, "exec", typed)
+    assert exporting.ask_folder(session, bench.panel(3), "Report") == str(tmp_path / "of" / "today")
+    assert (tmp_path / "of" / "today").is_dir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr("napari_temseg.widgets.layers.path_of", lambda _: str(tmp_path / "here" / "grid.tif"))
+    assert exporting.folder_of(session) == str(tmp_path / "here")
 
 
 def test_a_file_that_cannot_be_written_is_said(bench: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

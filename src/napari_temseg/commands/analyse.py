@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.commands.console import complain, drive, report
-from napari_temseg.commands.options import add_config_options, add_model_option, add_reading_options, config_from, file, folder, pixel_size
+from napari_temseg.commands.options import (
+    add_config_options,
+    add_model_option,
+    add_reading_options,
+    add_series_option,
+    config_from,
+    file,
+    folder,
+    pixel_size,
+)
 from napari_temseg.engine.config import PredictConfig, SplitConfig
 from napari_temseg.engine.errors import TemsegError
 
@@ -24,11 +33,14 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "run", help="find, split, measure and report the particles of micrographs and folders"
     )
-    parser.add_argument("inputs", nargs="*", metavar="IMAGE|FOLDER", help="micrographs (TIFF, PNG, JPEG) and folders of them")
+    parser.add_argument(
+        "inputs", nargs="*", metavar="IMAGE|FOLDER", help="micrographs (DM3, DM4, EMD, SER, EMI, MRC, TIFF, PNG, JPEG) and folders of them"
+    )
     parser.add_argument("-o", "--output", required=True, type=folder, metavar="DIR", help="folder for tables, label images and report")
     parser.add_argument("-m", "--model", help="a model that ships (see “temseg models”) or a .temseg file (default particles)")
     parser.add_argument("--recipe", metavar="R.json", help="replay the recipe of an earlier run; other options change it")
     add_reading_options(parser)
+    add_series_option(parser)
     add_config_options(parser, PredictConfig)
     add_config_options(parser, SplitConfig)
     parser.set_defaults(function=run)
@@ -48,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         model=recipe.model,
         calibration=recipe.calibration,
         axes=recipe.axes,
+        series=recipe.series,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -73,6 +86,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         recipe,
         calibration=args.pixel_size or recipe.calibration,
         axes=args.axes or recipe.axes,
+        series=args.series or recipe.series,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )
@@ -111,6 +125,7 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
     )
     add_model_option(parser)
     add_reading_options(parser)
+    add_series_option(parser)
     add_config_options(parser, PredictConfig)
     parser.set_defaults(function=predict)
     return parser
@@ -238,7 +253,7 @@ def evaluate(args: argparse.Namespace) -> int:
 def _read(path: Path, args: argparse.Namespace) -> Micrograph:
     from napari_temseg.api import read
 
-    image = read(path, axes=args.axes)
+    image = read(path, axes=args.axes, series=args.series)
     return image.with_calibration(args.pixel_size) if args.pixel_size else image
 
 

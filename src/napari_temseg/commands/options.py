@@ -86,6 +86,16 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_series_option(parser: argparse.ArgumentParser) -> None:
+    """`--series`: which of several pictures in a file."""
+    parser.add_argument(
+        "--series",
+        metavar="NAME",
+        default="",
+        help="which picture of a file that holds several, such as HAADF (default the first that can be measured)",
+    )
+
+
 def add_model_option(parser: argparse.ArgumentParser) -> None:
     """`--model`: a shipped name or a file."""
     parser.add_argument(

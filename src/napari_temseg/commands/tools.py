@@ -164,7 +164,7 @@ def info(args: argparse.Namespace) -> int:
         "system": platform.platform(),
         **{name: _version(name) for name in PACKAGES},
         "qt binding": next(
-            (f"{name} {_version(name)}" for name in ("PyQt6", "PySide6", "PyQt5") if _version(name) != "missing"), "missing"
+            (f"{name} {_version(name)}" for name in ("PySide6-Essentials", "PyQt6", "PyQt5") if _version(name) != "missing"), "missing"
         ),
         "devices": ", ".join(available),
         "device chosen": choose_device().describe(),

@@ -68,7 +68,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 def release() -> None:
     """Hand cached memory of the GPU back, to be called when a job has ended and its network is no longer held; nothing on the CPU."""
-    cuda, mps = torch.cuda.is_initialized(), torch.backends.mps.is_available()
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    mps = torch.backends.mps.is_available()
     if not (cuda or mps):
         return  # collecting would hold up every thread, and there is nothing to hand back
     gc.collect()  # networks and errors are often held by cycles alone

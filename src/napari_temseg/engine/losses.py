@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from napari_temseg.engine.results import BACKGROUND
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
 
 GAMMA = 2.0
+DRAWN = 0.6  # depth that a stroke on a particle stands for at least
 
 
 def supervised(logits: torch.Tensor, labels: torch.Tensor, kind: str) -> torch.Tensor:
@@ -63,6 +64,17 @@ def held(logits: torch.Tensor, start: torch.Tensor, labels: torch.Tensor) -> tor
         logits = torch.cat([logits[:, :1], torch.logsumexp(logits[:, 1:], dim=1, keepdim=True)], dim=1)
     surprise = -(start * F.log_softmax(logits, dim=1)).sum(1)
     return (surprise * free).sum() / free.sum().clamp_min(1)
+
+
+def drawn_depth(start: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Depth (B, A, Y, X) of the starting model, corrected by strokes: none on background, at least `DRAWN` where a particle was drawn on.
+
+    Strokes do not tell how deep they lie; but people draw through the middle, and a particle held at the depth of a model that did
+    not see it would be dropped as uncertain. `labels` (B, Y, X): 0 where nothing was drawn.
+    """
+    drawn = labels[:, None]
+    least = torch.where(drawn >= FIRST_CLASS, start.clamp_min(DRAWN), start)
+    return torch.where(drawn == BACKGROUND, torch.zeros_like(start), least)
 
 
 def maps(raw: torch.Tensor, target: torch.Tensor, known: torch.Tensor, start: torch.Tensor | None) -> torch.Tensor:

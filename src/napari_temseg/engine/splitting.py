@@ -25,6 +25,7 @@ from napari_temseg.engine.results import Particles, Prediction
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.55  # least certainty by default, chosen with them
+DRAWN_CERTAINTY = 0.5  # after strokes, which say little of depth: 0.55 is no better on EMPS tune, and drops more of what is faint
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
@@ -54,7 +55,7 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
     if not isinstance(prediction, Prediction):
         raise TemsegError(f"split takes what temseg.predict returns, not {type(prediction).__name__}; predict the picture first.")
     if config.certainty is None:
-        config = replace(config, certainty=CERTAINTY if prediction.depth_taught else 0.0)
+        config = replace(config, certainty=CERTAINTY if prediction.depth_taught else DRAWN_CERTAINTY)
     return Job(lambda control: _steps(prediction, config, control))
 
 

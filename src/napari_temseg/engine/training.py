@@ -169,9 +169,8 @@ class Session:
             loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
         if spec.auxiliary:
             known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
-            loss = loss + losses.maps(
-                raw[:, spec.n_classes - 1 :], distance, known, None if start is None else start[:, self.start_classes :]
-            )
+            depth = None if start is None else losses.drawn_depth(start[:, self.start_classes :], labels)
+            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth)
         return loss
 
     def _evaluate(self) -> Generator[Progress, None, bool]:

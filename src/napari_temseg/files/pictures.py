@@ -14,10 +14,12 @@ import numpy.typing as npt
 from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Calibration, grey
+from napari_temseg.engine.micrograph import grey
+from napari_temseg.files.series import Series
 
 # What Pillow raises for files that are damaged in one way or another.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+LOSSY = "JPEG is lossy: its blocks blur edges and shift small sizes; measure the original where there is one."
 
 
 def read_array(path: Path) -> npt.NDArray[Any]:
@@ -38,9 +40,10 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def read_picture(path: Path) -> tuple[npt.NDArray[Any], Calibration, str]:
-    """Pixels (Y, X), no calibration, no series; `TemsegError` for colour."""
+def read_picture(path: Path) -> list[Series]:
+    """The one picture (Y, X), not calibrated; `TemsegError` for colour."""
     array = read_array(path)
     if array.ndim == 3:
         array = grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
-    return array, Calibration(), ""
+    lossy = path.suffix.lower() in (".jpg", ".jpeg")
+    return [Series("", array, axes="YX", notes=(LOSSY,) if lossy else ())]

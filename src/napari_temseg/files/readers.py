@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import AXES, Micrograph, Source
+from napari_temseg.files.series import Series
+
+logger = logging.getLogger("napari_temseg")
 
 TIFF = (".tif", ".tiff", ".btf")
 PICTURES = (".png", ".jpg", ".jpeg")
-EXTENSIONS = (*TIFF, *PICTURES)
+# Which function reads which kind of file; each comes with libraries that the others do not wait for.
+_READERS = {
+    **dict.fromkeys(TIFF, "tiff:read_tiff"),
+    **dict.fromkeys(PICTURES, "pictures:read_picture"),
+    **dict.fromkeys((".dm3", ".dm4"), "dm:read_dm"),
+    ".emd": "velox:read_emd",
+    **dict.fromkeys((".ser", ".emi"), "ser:read_ser"),
+    **dict.fromkeys((".mrc", ".map", ".st", ".rec"), "mrc:read_mrc"),
+}
+EXTENSIONS = tuple(_READERS)
+MICROSCOPE = tuple(extension for extension in EXTENSIONS if extension not in (*TIFF, *PICTURES))
 AXES_BY_NAME = {"fields": "NYX", "time": "TYX", "depth": "ZYX"}
+NAMED = 8  # series that an error or a note names one by one
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A micrograph, what people should know of the file (sentences), and whether anybody said what the planes of a stack are."""
+
+    image: Micrograph
+    notes: tuple[str, ...] = ()
+    said: bool = True
 
 
 def is_micrograph(path: Path) -> bool:
@@ -41,26 +68,83 @@ def checked_path(path: str | Path) -> Path:
     return path
 
 
-def read(path: str | Path, *, axes: str = "") -> Micrograph:
-    """Read a TIFF, PNG or JPEG.
-
-    `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs
-    none. Stacks are read lazily, plane by plane. The pixel size is taken from ImageJ and OME tags (origin "tag"), never from dpi.
-    `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
-    """
-    from napari_temseg.files.pictures import read_picture
-    from napari_temseg.files.tiff import read_tiff
-
+def series_of(path: str | Path) -> list[Series]:
+    """What a file holds, the first sensible picture first; `TemsegError` names the file, the trouble and the remedy."""
     path = checked_path(path)
+    module, name = _READERS[path.suffix.lower()].split(":")
+    reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.{module}"), name)
     try:
-        data, calibration, series = read_tiff(path) if path.suffix.lower() in TIFF else read_picture(path)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = reader(path)
     except MemoryError as error:
         raise TemsegError(f"{path}: the image is too large for this computer's memory; cut it into parts first.") from error
     except OSError as error:
         raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
-    return Micrograph(data, checked_axes(path, data.shape, axes), calibration, source=Source(str(path), series, digest))
+    if not found:
+        raise TemsegError(f"{path}: the file holds no picture; copy or export it again.")
+    return found
+
+
+def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
+    """Read a micrograph from TIFF, PNG, JPEG, DM3, DM4, EMD, SER, EMI or MRC.
+
+    `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
+    does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists
+    them); without it the first that can be measured is read. Stacks are read lazily, plane by plane. The pixel size comes from what
+    microscopes and their programs wrote, never from dpi. What people should know of the file goes to the log.
+    `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
+    """
+    reading = read_noted(path, axes=axes, series=series)
+    for note in reading.notes:
+        logger.warning("%s: %s", path, note)
+    return reading.image
+
+
+def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsaid: str = "") -> Reading:
+    """As `read`, with what people should know of the file; `unsaid` is the meaning of a stack for which nobody gave one."""
+    path = Path(path)
+    found = series_of(path)
+    chosen = _chosen(path, found, series)
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
+    known = axes or (chosen.axes if len(chosen.data.shape) == 3 else "")
+    meaning = checked_axes(path, chosen.data.shape, known or unsaid)
+    image = Micrograph(chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest))
+    notes = chosen.notes
+    others = [one for one in found if one is not chosen and not one.obstacle]
+    if others and series == "":
+        notes = (*notes, f"“{chosen.name}” was read; the file also holds {_listed(others)}.")
+    return Reading(image, notes, bool(known) or meaning == "YX")
+
+
+def _chosen(path: Path, found: Sequence[Series], series: str | int) -> Series:
+    """The series asked for, or the first that can be measured."""
+    if series == "":
+        good = next((one for one in found if not one.obstacle), None)
+        if good is None:
+            raise _refusal(path, found[0])
+        return good
+    by_name = {one.name: one for one in found}
+    place = int(series) if str(series).isdecimal() and len(str(series)) < 6 else -1
+    chosen = by_name.get(str(series)) or (found[place] if 0 <= place < len(found) else None)
+    if chosen is None:
+        raise TemsegError(f"{path}: there is no series “{series}”; the file holds {_listed(found)}.")
+    if chosen.obstacle:
+        raise _refusal(path, chosen)
+    return chosen
+
+
+def _refusal(path: Path, series: Series) -> TemsegError:
+    sentence = series.obstacle.rstrip(".").removeprefix(f"{path}: ")
+    return TemsegError(f"{path}: {sentence}.")
+
+
+def _listed(found: Sequence[Series]) -> str:
+    names = [f"“{one.name}”" for one in found[:NAMED]]
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"{', '.join(names)}{more}"
 
 
 def checked_axes(path: Path, shape: tuple[int, ...], axes: str) -> str:

@@ -19,6 +19,7 @@ from napari_temseg.files.readers import TIFF, checked_axes, checked_path
 from napari_temseg.files.tiff import content_of, read_tiff, slice_labels, write_tiff
 
 LARGEST_LABEL = 2**24  # every whole number up to it is exact in float32
+PACKED = 1032  # the most that DEFLATE can pack; large flat areas of labels come near it
 
 
 def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -58,7 +59,9 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise TemsegError(f"{path}: JPEG changes the numbers of a label image; save it as TIFF or PNG.")
     try:
-        array = np.asarray(read_tiff(path)[0]) if path.suffix.lower() in TIFF else _grey_exactly(read_array(path), path)
+        array = (
+            np.asarray(read_tiff(path, expansion=PACKED)[0].data) if path.suffix.lower() in TIFF else _grey_exactly(read_array(path), path)
+        )
     except MemoryError as error:
         raise TemsegError(f"{path}: the label image is too large for this computer's memory; cut it into parts first.") from error
     if array.dtype.kind == "b":
@@ -81,7 +84,7 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
 def read_calibration(path: str | Path) -> Calibration:
     """The pixel size that a label image carries, if any."""
     path = checked_path(path)
-    return read_tiff(path)[1] if path.suffix.lower() in TIFF else Calibration()
+    return read_tiff(path, expansion=PACKED)[0].calibration if path.suffix.lower() in TIFF else Calibration()
 
 
 def write_probability_tiff(path: str | Path, prediction: Prediction) -> None:
@@ -120,7 +123,7 @@ def read_prediction(path: str | Path, *, axes: str = "", mask: bool = False) -> 
 
 
 def _read_probability(path: Path, axes: str) -> Prediction:
-    array, names = np.asarray(read_tiff(path)[0]).astype(np.float16), slice_labels(path)
+    array, names = np.asarray(read_tiff(path, expansion=PACKED)[0].data).astype(np.float16), slice_labels(path)
     names = names[: array.shape[-3]]
     classes = {int(name[6:].partition(":")[0]): name.partition(": ")[2] for name in names if name.startswith("class ")}
     if array.ndim not in (3, 4) or len(names) != array.shape[-3] or len(classes) < 2:

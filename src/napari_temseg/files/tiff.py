@@ -1,9 +1,9 @@
-"""TIFF in and out: micrographs with the pixel size of their ImageJ or OME tags, results that ImageJ opens calibrated."""
+"""TIFF in and out: micrographs with the pixel size of their tags, results that ImageJ opens calibrated."""
 
 from __future__ import annotations
 
+import math
 import struct
-import xml.etree.ElementTree as ElementTree
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ import tifffile
 from dask import delayed
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Calibration, grey, to_nanometres
+from napari_temseg.engine.micrograph import Calibration, grey
 from napari_temseg.files.atomic import replacing
+from napari_temseg.files.raw import unusable
+from napari_temseg.files.series import Series
+from napari_temseg.files.tags import tiff_tags
 
 # What tifffile raises for files that are damaged in one way or another.
 _DAMAGED = (
@@ -30,27 +33,75 @@ _DAMAGED = (
     struct.error,
     zlib.error,
     RuntimeError,
+    ArithmeticError,
 )
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
+MAX_SERIES = 100  # pictures of different shape in one file
 
 
-def read_tiff(path: Path) -> tuple[Any, Calibration, str]:
-    """Pixels, calibration and series of the largest picture in a TIFF.
+def read_tiff(path: Path, *, expansion: int = 4) -> list[Series]:
+    """Every picture of a TIFF, the largest first; of equals the one that is not colour, then the one of more bits, then the first.
 
-    One page is a numpy array (Y, X) in native byte order; several are a lazy dask array (pages, Y, X) or longer. Thumbnails and
-    other smaller pictures in the file are passed over. `TemsegError` for damage, colour, unknown compression or absurd size.
+    One page is (Y, X) in native byte order; several are a lazy dask array (pages, Y, X) or longer. `expansion` is how many times the
+    size of the file, and 64 MB more, a plane may have once it is decompressed: micrographs are noise, label images pack better.
+    `TemsegError` when the largest picture is damaged, in colour, of unknown compression or absurd size; on others that is an obstacle.
     """
+    _check_chain(path)
     try:
         with tifffile.TiffFile(path) as tif:
-            index, series = _largest(tif, path)
-            _check_whole(series, path, int((tif.imagej_metadata or {}).get("images", 1)))
-            calibration = _calibration(tif)
-            name = f"series {index}" if len(tif.series) > 1 else ""
-            return _pixels(path, index, series), calibration, name
+            declared = int((tif.imagej_metadata or {}).get("images", 1))
+            ranked = _ranked(tif, path)
+            limit = expansion * path.stat().st_size + 2**26
+            found = [_series(path, tif, *ranked[0], declared, limit)]
+            found += [_other(path, tif, *item, limit) for item in ranked[1:MAX_SERIES]]
+            return found
     except TemsegError:
         raise
     except _DAMAGED as error:
         raise _explained(path, error) from error
+
+
+def _check_chain(path: Path) -> None:
+    """Refuse a chain of pages that leads back into itself: past its hundredth page tifffile would follow it for ever."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        header = stream.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(header[:2], "")
+        version = struct.unpack_from(f"{order}H", header, 2)[0] if order and len(header) == 16 else 0
+        if version not in (42, 43):
+            return
+        # Classic TIFF counts its tags of 12 bytes in 2 and points with 4; BigTIFF its tags of 20 bytes in 8 and points with 8.
+        count, entry, link, first = ("H", 12, "I", 4) if version == 42 else ("Q", 20, "Q", 8)
+        offset, seen = struct.unpack_from(order + link, header, first)[0], set[int]()
+        while 0 < offset < size:
+            if offset in seen:
+                raise TemsegError(f"{path}: the file is damaged (page {len(seen)} leads back to an earlier one); copy or export it again.")
+            seen.add(offset)
+            stream.seek(offset)
+            raw = stream.read(struct.calcsize(count))
+            tags = struct.unpack(order + count, raw)[0] if len(raw) == struct.calcsize(count) else size
+            end = offset + len(raw) + tags * entry
+            if end + struct.calcsize(link) > size:
+                return
+            stream.seek(end)
+            offset = struct.unpack(order + link, stream.read(struct.calcsize(link)))[0]
+
+
+def _series(path: Path, tif: tifffile.TiffFile, index: int, series: Any, declared: int, limit: int) -> Series:
+    _check_whole(series, path, declared, limit)
+    name = f"series {index}" if len(tif.series) > 1 else ""
+    said = tiff_tags(tif, series.keyframe)
+    return Series(name, _pixels(path, index, series), said.calibration, "", said.obstacle, said.notes)
+
+
+def _other(path: Path, tif: tifffile.TiffFile, index: int, series: Any, limit: int) -> Series:
+    """A picture beside the largest, which may be a thumbnail in colour or damaged without harm to the largest."""
+    try:
+        return _series(path, tif, index, series, 1, limit)
+    except (TemsegError, *_DAMAGED) as error:
+        sentence = error if isinstance(error, TemsegError) else _explained(path, error)
+        obstacle = str(sentence).removeprefix(f"{path}: ")
+        return Series(f"series {index}", unusable(1, 1), obstacle=obstacle)
 
 
 def _explained(path: Path, error: Exception) -> TemsegError:
@@ -61,33 +112,38 @@ def _explained(path: Path, error: Exception) -> TemsegError:
     return TemsegError(f"{path}: is damaged or not a TIFF; copy or export it again.")
 
 
-def _largest(tif: tifffile.TiffFile, path: Path) -> tuple[int, Any]:
-    """The series with most pixels; of equals the one that is not colour, then the one of more bits, then the first."""
+def _ranked(tif: tifffile.TiffFile, path: Path) -> list[tuple[int, Any]]:
+    """The series with their numbers, the largest first."""
     if not tif.series:
         raise TemsegError(f"{path}: the TIFF holds no picture; copy or export it again.")
 
     def rank(item: tuple[int, Any]) -> tuple[int, bool, int, int]:
         index, series = item
-        pixels = int(np.prod([n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S"]))
+        pixels = math.prod(n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S")
         return pixels, "S" not in series.axes, series.dtype.itemsize, -index
 
-    return max(enumerate(tif.series), key=rank)
+    return sorted(enumerate(tif.series), key=rank, reverse=True)
 
 
-def _check_whole(series: Any, path: Path, declared: int) -> None:
-    """Refuse, before any pixel is read, what ends too early, is empty or is larger than a picture can be."""
+def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
+    """Refuse, before any pixel is read, what ends too early, is empty, or would unpack into more than `limit` bytes a plane."""
     page = series.keyframe
     if 0 in series.shape:
         raise TemsegError(f"{path}: the image is empty (shape {tuple(series.shape)}).")
+    if page.dtype is None or page.dtype != series.dtype:
+        raise ValueError(f"pixels of type {page.dtype} in a series of {series.dtype}")
     if page.imagelength * page.imagewidth > MAX_PIXELS:
         raise TemsegError(f"{path}: a plane of {page.imagelength} × {page.imagewidth} pixels is too large; cut it into parts first.")
-    planes = int(np.prod(series.shape)) // (page.imagelength * page.imagewidth * page.samplesperpixel)
+    planes = math.prod(series.shape) // (page.imagelength * page.imagewidth * page.samplesperpixel)
     if declared > planes:  # tifffile goes on with the first page of an ImageJ stack whose rest is missing
         raise TemsegError(f"{path}: the file is truncated ({planes} of {declared} planes); copy or export it again.")
     size = path.stat().st_size
     end = series.dataoffset + series.nbytes if series.dataoffset is not None else max(map(_end, series.pages))
-    if end > size:
-        raise TemsegError(f"{path}: the file is truncated ({size} of at least {end} bytes); copy or export it again.")
+    # A damaged width or height asks for more than the strips hold; tifffile would fill the rest with zeros.
+    stored = page.nbytes if page.compression == 1 and page.bitspersample >= 8 else 0
+    if end > size or stored > size or page.nbytes > limit:
+        missing = max(end, stored, page.nbytes // 8)
+        raise TemsegError(f"{path}: the file is truncated or damaged ({size} of at least {missing} bytes); copy or export it again.")
 
 
 def _end(page: Any) -> int:
@@ -119,7 +175,9 @@ def _plane(path: Path, index: int, page: int) -> npt.NDArray[Any]:
         with tifffile.TiffFile(path) as tif:
             series = tif.series[index]
             array = np.asarray(series.pages[page].asarray())
-            axes = series.keyframe.axes
+            axes, shape = series.keyframe.axes, series.keyframe.shape
+            if array.shape != shape:
+                raise ValueError(f"page {page} has shape {array.shape}, not {shape}")
     except _DAMAGED as error:
         raise _explained(path, error) from error
     return _grey(array, axes, path).astype(array.dtype.newbyteorder("="), copy=False)
@@ -130,41 +188,6 @@ def _grey(array: npt.NDArray[Any], axes: str, path: Path) -> npt.NDArray[Any]:
         return array
     array = np.moveaxis(array, axes.index("S"), -1)
     return grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
-
-
-def _calibration(tif: tifffile.TiffFile) -> Calibration:
-    """Pixel size from OME or ImageJ metadata; anything without a unit of length, dpi above all, leaves pixels."""
-    sizes = _ome_sizes(tif.ome_metadata) if tif.is_ome else _imagej_sizes(tif) if tif.is_imagej else None
-    if sizes is None:
-        return Calibration()
-    try:
-        y, x = (to_nanometres(value, unit) for value, unit in sizes)
-        return Calibration((y, x), "tag")
-    except TemsegError:
-        return Calibration()
-
-
-def _ome_sizes(text: str | None) -> list[tuple[float, str]] | None:
-    root = ElementTree.fromstring(text or "<none/>")
-    pixels = next((node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"), None)
-    if pixels is None or "PhysicalSizeX" not in pixels.attrib:
-        return None
-    x, unit = pixels.attrib["PhysicalSizeX"], pixels.attrib.get("PhysicalSizeXUnit", "µm")
-    y, unit_y = pixels.attrib.get("PhysicalSizeY", x), pixels.attrib.get("PhysicalSizeYUnit", unit)
-    return [(float(y), unit_y), (float(x), unit)]
-
-
-def _imagej_sizes(tif: tifffile.TiffFile) -> list[tuple[float, str]] | None:
-    metadata, tags = tif.imagej_metadata or {}, tif.pages.first.tags
-    # ImageJ writes µ as an escape where the file cannot hold it.
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
-    if not unit or "XResolution" not in tags:
-        return None
-    resolution = [tags[name].value for name in ("YResolution", "XResolution") if name in tags]
-    if len(resolution) != 2 or not all(pixels > 0 and lengths > 0 for pixels, lengths in resolution):
-        return None
-    units = (str(metadata.get("yunit", unit)).replace("\\u00B5", "µ"), unit)
-    return [(lengths / pixels, name) for (pixels, lengths), name in zip(resolution, units, strict=True)]
 
 
 def write_tiff(

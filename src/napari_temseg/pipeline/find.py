@@ -61,7 +61,7 @@ def iter_find(
     def steps(control: Control) -> Generator[Progress, None, list[Found]]:
         from napari_temseg.api import load  # torch comes with it
 
-        yield Progress("find", 0.0, "loading the model", control.elapsed)
+        yield Progress("find", 0.0, "loading the model; the first time takes a while", control.elapsed)
         segmenter = load(model) if isinstance(model, str) else model
         cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
         found: list[Found] = []

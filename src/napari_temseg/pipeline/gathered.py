@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
@@ -14,6 +15,11 @@ from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import Particles
 from napari_temseg.engine.shape import Measurement
 from napari_temseg.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.segmenter import Segmenter
+
+NO_MODEL = "none (drawn, read or labelled otherwise)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +31,11 @@ class Result:
     corrections: int = 0
 
 
-def iter_report(results: Sequence[Result], output: str | Path, model: str = "") -> Job[Path]:
+def iter_report(results: Sequence[Result], output: str | Path, model: str = "", models: Mapping[str, Segmenter] | None = None) -> Job[Path]:
     """Write label images, particles.csv, summary.json and report.html to the folder `output`; returns the path of the report.
 
-    No recipe is written: what was done by hand cannot be replayed.
+    Results may come from several models and settings: `models` gives names to models by what is in them, "particles" is known; without
+    it, `model` is the name of the one model. No recipe is written: what was done by hand cannot be replayed.
     """
     output = Path(output)
 
@@ -45,13 +52,14 @@ def iter_report(results: Sequence[Result], output: str | Path, model: str = "") 
             items.append(_finished(result, output, stem))
         yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
         sizes = distributions([item.measurement for item in items])
-        summary = summarise(items, {}, sizes, _settings(results, model), output)
+        summary = summarise(items, {}, sizes, Recipe(model), output, window=True)
+        _tell_origins(summary, results, _names(results, model, models))
         by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
         summary["corrections_by_hand"] = by_hand
         summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
         write_particles_csv(output / "particles.csv", [item.measurement.table for item in items])
         write_summary(output / "summary.json", summary)
-        write_report(output / "report.html", items, sizes, summary)
+        write_report(output / "report.html", items, sizes, summary, recipe=False)
         return output / "report.html"
 
     return Job(steps)
@@ -87,11 +95,46 @@ def _finished(result: Result, output: Path, stem: str) -> Any:
     return RunItem(measurement.image, path, measurement, counts, tuple(files), picture, particles.uncertain)
 
 
-def _settings(results: Sequence[Result], model: str) -> Recipe:
-    """What the first picture was found with, for the page that says how it was measured."""
-    first = results[0].particles
+def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Mapping[str, str]) -> None:
+    """What each picture was found with and how often it was corrected; beside it, what is equal for all of them."""
+    images = summary["images"]
+    for image, result in zip(images, results, strict=True):
+        digest = _model_hash(result)
+        image["model"] = {"name": names.get(digest, "") if digest else NO_MODEL, "hash": digest}
+        image["settings"] = _settings(result)
+        image["corrections"] = result.corrections
+    summary["model"] = images[0]["model"] if all(image["model"] == images[0]["model"] for image in images) else None
+    summary["settings"] = {
+        stage: dict(item for item in values.items() if all(item in image["settings"][stage].items() for image in images))
+        for stage, values in images[0]["settings"].items()
+    }
+
+
+def _settings(result: Result) -> dict[str, dict[str, Any]]:
+    """Settings that are known of a result; tiles and machine leave no trace in it."""
+    particles = result.particles
+    if particles.prediction is None:
+        return {"predict": {}, "split": {}}
     try:
-        split = SplitConfig.from_dict(first.settings)
+        split = SplitConfig.from_dict(particles.settings)
     except (TemsegError, TypeError):
-        split = SplitConfig()
-    return Recipe(model, first.prediction.model_hash if first.prediction else "", split=split)
+        return {"predict": {"scales": list(particles.prediction.working_scale)}, "split": {}}
+    return {"predict": {"scales": list(particles.prediction.working_scale)}, "split": split.to_dict()}
+
+
+def _model_hash(result: Result) -> str:
+    return result.particles.prediction.model_hash if result.particles.prediction is not None else ""
+
+
+def _names(results: Sequence[Result], model: str, models: Mapping[str, Segmenter] | None) -> dict[str, str]:
+    """Names of the models that found the results, by hash; one that nobody knows has none."""
+    wanted = {_model_hash(result) for result in results} - {""}
+    if models is None:
+        return dict.fromkeys(wanted, model if len(wanted) == 1 else "")
+    names = {segmenter.content_hash(): name for name, segmenter in models.items()} if wanted else {}
+    if wanted - set(names):
+        from napari_temseg.files.models import load
+
+        with suppress(TemsegError):
+            names.setdefault(load("particles").content_hash(), "particles")
+    return names

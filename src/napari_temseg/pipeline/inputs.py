@@ -14,7 +14,8 @@ from napari_temseg.files.tiff import content_of
 def collect(inputs: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
     """Files as given and the micrographs of folders (sorted, not their subfolders, not our own results), each once.
 
-    Returns the paths and, by input, why one gives nothing. `TemsegError` when no input is named.
+    Of a folder's .emi and the .ser files that hold its pixels, the latter are taken. Returns the paths and, by input,
+    why one gives nothing. `TemsegError` when no input is named.
     """
     if not inputs:
         raise TemsegError("No micrograph is named: give files or folders.")
@@ -33,12 +34,20 @@ def collect(inputs: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
 
 def _micrographs(folder: Path) -> list[Path]:
     try:
-        found = sorted(path for path in folder.iterdir() if path.is_file() and is_micrograph(path) and not content_of(path))
+        files = [path for path in folder.iterdir() if path.is_file() and is_micrograph(path) and not content_of(path)]
     except OSError as error:
         raise TemsegError(f"{folder}: cannot be listed ({error.strerror}); check that you may read it.") from error
+    found = sorted(path for path in files if not _described(path, files))
     if not found:
         raise TemsegError(f"{folder}: the folder holds no micrographs ({', '.join(EXTENSIONS)}); name another folder, or files.")
     return found
+
+
+def _described(path: Path, files: Sequence[Path]) -> bool:
+    """Whether this is the .emi that describes .ser files beside it: their pixels would be counted twice."""
+    if path.suffix.lower() != ".emi":
+        return False
+    return any(other.suffix.lower() == ".ser" and other.stem.rpartition("_")[0] == path.stem for other in files)
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:

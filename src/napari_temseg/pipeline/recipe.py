@@ -15,17 +15,22 @@ from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
 
 FORMAT = 1
-_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "predict", "split", "inputs"}
+_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "predict", "split", "inputs"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run does. `calibration` overrides the files' own; `inputs` maps absolute paths to SHA-256 of the content ("" unchecked)."""
+    """What a run does.
+
+    `calibration` overrides the files' own; `series` names one of several pictures in each; `inputs` maps absolute paths to SHA-256 of
+    the content ("" unchecked).
+    """
 
     model: str = "particles"
     model_hash: str = ""
     calibration: Calibration | None = None
     axes: str = ""
+    series: str = ""
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -39,6 +44,7 @@ class Recipe:
             "model": {"name": model, "hash": self.model_hash},
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "axes": self.axes,
+            "series": self.series,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -91,6 +97,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         model_hash=_text(named["hash"]),
         calibration=calibration,
         axes=_text(values.get("axes", "")),
+        series=_text(values.get("series", "")),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

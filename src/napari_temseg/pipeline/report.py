@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PICTURE = 720  # px, the longer side of an image in the report
 OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
+_RECIPE = ", every setting in recipe.json"  # at the foot of the template
 _ROWS = (
     ("n", "Particles in the distribution", ""),
     ("n_images", "Images", ""),
@@ -64,22 +65,29 @@ def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
     return binned
 
 
-def write_report(path: Path, items: Sequence[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, Any]) -> None:
-    """Write the report of a run from its `summary` (see `pipeline.summary`)."""
+def write_report(
+    path: Path, items: Sequence[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, Any], *, recipe: bool = True
+) -> None:
+    """Write the report of a run from its `summary` (see `pipeline.summary`); `recipe` tells whether a recipe.json lies beside it.
+
+    An image of the summary that has a "model" and "settings" of its own was found with these.
+    """
     sections = [_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes]
     cautions = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary["cautions"])
     failures = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary["failures"].values())
     total = sum(image["particles"] for image in summary["images"])
+    figures = "".join(_figure(item, image) for item, image in zip(items, summary["images"], strict=True))
     body = [
         "<h1>Particle sizes</h1>",
         f"<p class='lead'>{total} particles in {len(items)} image{'s' if len(items) != 1 else ''}</p>",
         f"<section class='caution'><h2>Read this first</h2><ul>{cautions}</ul></section>" if cautions else "",
         *sections,
         f"<section><h2>Left out</h2><ul>{failures}</ul></section>" if failures else "",
-        f"<section><h2>Images</h2><div class='gallery'>{''.join(map(_figure, items))}</div></section>",
+        f"<section><h2>Images</h2><div class='gallery'>{figures}</div></section>",
         _method(summary),
     ]
     template = (files("napari_temseg.pipeline") / "report.template.html").read_text(encoding="utf-8")
+    template = template if recipe else template.replace(_RECIPE, "")
     write_text(path, template.replace("{{body}}", "\n".join(filter(None, body))).replace("{{version}}", escape(str(summary["temseg"]))))
 
 
@@ -122,28 +130,39 @@ def _plot(sizes: SizeDistribution) -> str:
     return f"<img alt='Histogram of diameters' src='data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
 
 
-def _figure(item: RunItem) -> str:
+def _figure(item: RunItem, image: dict[str, Any]) -> str:
     m = item.measurement
     classes = ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles"
     planes = f" · {m.n_planes} planes, the first is shown" if m.n_planes > 1 else ""
     return (
         f"<figure><img alt='{escape(item.name)} with outlines' src='data:image/jpeg;base64,{base64.b64encode(item.picture).decode()}'>"
-        f"<figcaption><b>{escape(item.name)}</b> · {escape(classes)}{planes}<br>{escape(m.calibration.describe())}</figcaption></figure>"
+        f"<figcaption><b>{escape(item.name)}</b> · {escape(classes)}{planes}<br>"
+        f"{escape(' · '.join([m.calibration.describe(), *_by_hand(image)]))}</figcaption></figure>"
     )
 
 
+def _by_hand(image: dict[str, Any]) -> list[str]:
+    """What a person left out, corrected, excluded and reviewed in an image."""
+    share, excluded, corrections = image["left_out_share"], image["excluded"], image.get("corrections", 0)
+    said = [] if share is None else [f"{100 * share:.3g} % of the picture left out"]
+    if corrections:
+        said.append(f"{corrections} correction{'s' if corrections != 1 else ''} by hand")
+    if excluded:
+        said.append(f"{sum(excluded.values())} excluded ({', '.join(f'{reason}: {count}' for reason, count in excluded.items())})")
+    if image["reviewed"]:
+        said.append(f"{image['reviewed']} of {image['particles']} reviewed")
+    return said
+
+
 def _method(summary: dict[str, Any]) -> str:
-    model = summary["model"]
+    images = summary["images"]
     rows: list[tuple[str, str]] = [
         ("Program", f"napari-temseg {summary['temseg']}"),
-        ("Model", f"{model['name'] or 'unnamed'}, hash {model['hash'][:16]}"),
-        ("Edge of a particle", summary["edge"]),
+        ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
+        ("Edge of a particle", _each(images, [image["edge"] for image in images])),
         ("Particles on the edge of a picture", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
-        *(
-            (f"Settings of {stage}", ", ".join(f"{key} {'–' if value is None else value}" for key, value in values.items()))
-            for stage, values in summary["settings"].items()
-        ),
+        *(row for stage in summary["settings"] for row in _settings(stage, summary)),
     ]
     table = "".join(f"<tr><th scope='row'>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
     columns = "".join(
@@ -154,6 +173,32 @@ def _method(summary: dict[str, Any]) -> str:
         f"<section><h2>How it was measured</h2><table>{table}</table>"
         f"<details><summary>Columns of particles.csv</summary><table>{columns}</table></details></section>"
     )
+
+
+def _model(model: dict[str, str]) -> str:
+    return f"{model['name'] or 'unnamed'}, hash {model['hash'][:16]}" if model["hash"] else model["name"] or "none"
+
+
+def _settings(stage: str, summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The settings of a stage that all images share in one row, each of the others in a row of its own."""
+    images, shared = summary["images"], summary["settings"][stage]
+    own = [image.get("settings", {}).get(stage, shared) for image in images]
+    differing = [key for key in dict.fromkeys(key for values in own for key in values) if len({str(v.get(key, "")) for v in own}) > 1]
+    equal = ", ".join(f"{key} {_value(value)}" for key, value in (own[0] if own else shared).items() if key not in differing)
+    rows = [(f"Settings of {stage}", equal)] if equal else []
+    return rows + [(f"Setting of {stage}: {key}", _each(images, [_value(v.get(key, "none")) for v in own])) for key in differing]
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
+    """What is equal for all images once, else "a, b: this; c: that"."""
+    names: dict[str, list[str]] = {}
+    for image, value in zip(images, values, strict=True):
+        names.setdefault(value, []).append(image["image"])
+    return next(iter(names)) if len(names) == 1 else "; ".join(f"{', '.join(each)}: {value}" for value, each in names.items())
 
 
 def _number(value: Any) -> str:

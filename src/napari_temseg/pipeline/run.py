@@ -67,6 +67,7 @@ def iter_run(
     model: Segmenter | str | Path = "particles",
     calibration: Calibration | None = None,
     axes: str = "",
+    series: str = "",
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -74,12 +75,13 @@ def iter_run(
     """Run a model over files and folders and write everything to the folder `output`.
 
     Writes STEM_classes.tif and STEM_particles.tif an input, and particles.csv, summary.json, report.html and recipe.json for the
-    set. `calibration` overrides the files' own; `axes` says what the pages of stacks are. A file that cannot be used does not stop the
+    set. `calibration` overrides the files' own; `axes` says what the pages of stacks are, `series` which of several pictures
+    in a file is meant. A file that cannot be used does not stop the
     others: it is named in `failures`. `finish()` keeps the images done so far, `cancel()` leaves their label images without tables.
     With `expected`, a recipe that is replayed, model and inputs must have its hashes. `TemsegError` when nothing at all can be done.
     """
     named = str(model) if isinstance(model, (str, Path)) else ""
-    recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), predict or PredictConfig(), split or SplitConfig())
+    recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), series, predict or PredictConfig(), split or SplitConfig())
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
     paths, failures = collect([inputs] if isinstance(inputs, (str, Path)) else inputs)
@@ -130,7 +132,7 @@ def _check_model(settings: Recipe, expected: Recipe | None) -> None:
 
 
 def _read(path: Path, settings: Recipe, digest: str) -> Micrograph:
-    image = read(path, axes=settings.axes)
+    image = read(path, axes=settings.axes, series=settings.series)
     if digest and digest != image.source.content_hash:
         raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
     return image if settings.calibration is None else image.with_calibration(settings.calibration)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run import RunItem
 
 
+COMMANDS = {"certainty": "--certainty 0", "pixel size": 'give it with --pixel-size "0.21 nm"'}
+WINDOW = {"certainty": "Find ▸ Certainty 0", "pixel size": "click “not calibrated (px)” beside the image's name"}
+
+
 def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribution]:
     """One distribution of the equivalent circular diameter a unit: nm and px are never pooled."""
     units = sorted({measurement.length_unit for measurement in measurements})
@@ -26,9 +30,15 @@ def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribu
 
 
 def summarise(
-    items: Sequence[RunItem], failures: dict[str, str], sizes: dict[str, SizeDistribution], settings: Recipe, output: Path
+    items: Sequence[RunItem],
+    failures: dict[str, str],
+    sizes: dict[str, SizeDistribution],
+    settings: Recipe,
+    output: Path,
+    *,
+    window: bool = False,
 ) -> dict[str, Any]:
-    """Everything of a run that is a number or a sentence, as plain values."""
+    """Everything of a run that is a number or a sentence, as plain values; with `window`, advice names its controls."""
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
     recorded = settings.to_dict(output)
     summary = {
@@ -39,7 +49,7 @@ def summarise(
         "images": [_image(item) for item in items],
         "failures": failures,
         "distributions": summaries,
-        "cautions": _cautions(items, failures, summaries),
+        "cautions": _cautions(items, failures, summaries, WINDOW if window else COMMANDS),
         "columns": {
             column: {"definition": formula, "unit": unit}
             for key in sorted({item.measurement.length_unit for item in items})
@@ -57,8 +67,10 @@ def _image(item: RunItem) -> dict[str, Any]:
         "file": item.path.name,
         "sha256": m.content_hash,
         "axes": m.axes,
+        "edge": m.edge,
         "planes": m.n_planes,
         "frame_px": m.frame,
+        "left_out_share": None if m.valid is None else 1 - m.valid_area / (m.frame[0] * m.frame[1]),
         "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
         "particles": len(m),
         "excluded": m.table["excluded"][m.table["excluded"] != ""].value_counts().to_dict(),
@@ -68,14 +80,16 @@ def _image(item: RunItem) -> dict[str, Any]:
     }
 
 
-def _cautions(items: Sequence[RunItem], failures: dict[str, str], summaries: dict[str, dict[str, Any]]) -> list[str]:
+def _cautions(
+    items: Sequence[RunItem], failures: dict[str, str], summaries: dict[str, dict[str, Any]], advice: dict[str, str]
+) -> list[str]:
     missing = "1 input could not be used and is" if len(failures) == 1 else f"{len(failures)} inputs could not be used and are"
     cautions = [f"{missing} missing here."] if failures else []
     uncalibrated = [item.name for item in items if item.measurement.length_unit == "px"]
     if uncalibrated:
         cautions.append(
             f"{_some(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
-            'give it with --pixel-size "0.21 nm".'
+            f"{advice['pixel size']}."
         )
     if len(summaries) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
@@ -84,11 +98,12 @@ def _cautions(items: Sequence[RunItem], failures: dict[str, str], summaries: dic
         cautions.append(
             f"{_some(empty)}: no particle was found; look at the picture, and improve the model with strokes if some are there."
         )
-    unsure = [item.name for item in items if item.uncertain > max(2, len(item.measurement) // 5)]
+    unsure = [item for item in items if item.uncertain > max(2, len(item.measurement) // 5)]
     if unsure:
+        dropped, kept = sum(item.uncertain for item in unsure), sum(len(item.measurement) for item in unsure)
         cautions.append(
-            f"{_some(unsure)}: many regions were dropped because the model is unsure of them "
-            f"({sum(item.uncertain for item in items)} in all); --certainty 0 keeps them, a few strokes make it surer."
+            f"{_some([item.name for item in unsure])}: {dropped} regions were dropped because the model is unsure of them, "
+            f"many beside {kept} particle{'s' if kept != 1 else ''} kept; {advice['certainty']} keeps them, a few strokes make it surer."
         )
     for summary in summaries.values():
         found = summary.get("caution") or summary.get("cautions") or []

@@ -199,8 +199,15 @@ class CalibrationDialog(QDialog):
         self._drop_line()
         self.session.set_current(self.item)
         self.session.reveal()
-        self.line = layers.add_ruler_layer(self.session.viewer, self.item.layer, "known length")
+        viewer, kept = self.session.viewer, self.item.made.get("ruler")
+        if kept is None:
+            self.line = layers.add_ruler_layer(viewer, self.item.layer, f"{self.item.name} known length")
+            self.session.adopt(self.item, "ruler", self.line)
+        else:
+            self.line = kept
+            layers.take_up(viewer, kept)
         layers.on_drawing(self.line, self._show_reading)
+        self.session.say("Drag along the scale bar from end to end, then type its length.")
         self._show_reading()
 
     def _show_reading(self, *_: Any) -> None:
@@ -245,10 +252,11 @@ class CalibrationDialog(QDialog):
 
     def _drop_line(self) -> None:
         line, self.line = self.line, None
-        layers.remove(self.session.viewer, line)
+        if line is not None and line in self.session.viewer.layers:
+            layers.put_away(line)
 
     def done(self, result: int) -> None:
-        """However it is closed, the line leaves the picture and the image is selected again."""
+        """However it is closed, the line is put out of sight and the image is selected again."""
         had_line = self.line is not None
         if not self.session.closed:
             self._drop_line()

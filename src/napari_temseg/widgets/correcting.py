@@ -219,6 +219,7 @@ class Corrector(QObject):
         back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
         undo, redo = partial(self._replay, item, back, before), partial(self._replay, item, patches, again)
         item.history.add(Step(name, undo, redo) if raw is None else Stroke(name, undo, redo, raw=raw))
+        self.session.say(f"{item.name}: {name}. U takes it back.")
         if raw is None and item.particles_layer is not None:
             layers.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
 

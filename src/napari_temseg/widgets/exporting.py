@@ -7,13 +7,68 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtWidgets import QFileDialog, QWidget
+
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets import layers
 from napari_temseg.widgets.finding import corrected_by_hand
 from napari_temseg.widgets.jobs import complain
 
 if TYPE_CHECKING:
     from napari_temseg.engine.shape import Measurement
-    from napari_temseg.widgets.session import Item, Session
+    from napari_temseg.widgets.item import Item
+    from napari_temseg.widgets.session import Session
+
+
+def folder_of(session: Session) -> str:
+    """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
+    path = layers.path_of(session.current.layer) if session.current is not None else ""
+    for folder in (str(Path(path).parent) if path and Path(path).is_absolute() else "", str(session.settings.get("folder", ""))):
+        if folder and Path(folder).is_dir():
+            return folder
+    return str(Path.home())
+
+
+def ask_file(session: Session, parent: QWidget, title: str, name: str, kinds: str) -> str:
+    """Where to write a file, "" when the user thinks better of it."""
+    path, _ = QFileDialog.getSaveFileName(parent, title, str(Path(folder_of(session)) / name), kinds)
+    if path:
+        session.settings.set("folder", str(Path(path).parent))
+    return path
+
+
+def ask_folder(session: Session, parent: QWidget, title: str) -> str:
+    """A folder to write to, "" when the user thinks better of it; one that does not exist yet may be typed."""
+    dialog = FolderDialog(parent, title, folder_of(session))
+    try:
+        folder = dialog.selectedFiles()[0] if dialog.exec() else ""
+    finally:
+        dialog.deleteLater()
+    if folder:
+        session.settings.set("folder", folder)
+    return folder
+
+
+class FolderDialog(QFileDialog):
+    """Qt's own dialog, as those of most systems accept only folders that exist."""
+
+    def __init__(self, parent: QWidget | None, title: str, folder: str) -> None:
+        super().__init__(parent, title, folder)
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)
+        self.setFileMode(QFileDialog.FileMode.Directory)
+        self.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.setLabelText(QFileDialog.DialogLabel.FileName, "Folder (may be new):")
+        self.setLabelText(QFileDialog.DialogLabel.Accept, "Write here")
+
+    def accept(self) -> None:
+        """Make the folder that was typed; what cannot be made keeps the dialog open and is said."""
+        try:
+            for folder in self.selectedFiles():
+                Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            complain(TemsegError(f"{folder}: no folder can be made there ({error.strerror}); choose another."), "the folder")
+            return
+        super().accept()
 
 
 def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:
@@ -43,8 +98,9 @@ def write_report(session: Session, items: Sequence[Item], measurements: Sequence
         for item, measurement in zip(items, measurements, strict=True)
         if item.particles is not None
     ]
+    models = dict(session.models)
     session.jobs.start(
-        "Writing the report", lambda: iter_report(results, folder, session.model), lambda path: session.say(f"Written: {path}.")
+        "Writing the report", lambda: iter_report(results, folder, session.model, models), lambda path: session.say(f"Written: {path}.")
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
 
+from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.finding import corrected_by_hand, finder_of
@@ -108,6 +109,7 @@ class FindPanel(QWidget):
         for signal in (session.items_changed, session.current_changed, session.models_changed, session.jobs.changed):
             signal.connect(self.refresh)
         session.item_changed.connect(self._item_changed)
+        session.current_changed.connect(self._show_settings)
         self.split.changed.connect(self._split_edited)
         self.predict.changed.connect(self._predict_edited)
         for form in (self.split, self.predict):
@@ -176,6 +178,18 @@ class FindPanel(QWidget):
             box.setEnabled(layer is not None)
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
+
+    def _show_settings(self) -> None:
+        """The split controls tell how the image in hand was split."""
+        item = self.session.current
+        if item is None or item.particles is None or not item.particles.settings:
+            return
+        settings = {**item.particles.settings, "certainty": self.finder.split.certainty}
+        try:
+            self.finder.split = SplitConfig.from_dict(settings)
+        except TemsegError:  # split by something else
+            return
+        self.split.set_value(self.finder.split)
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:

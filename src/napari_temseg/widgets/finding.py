@@ -16,7 +16,7 @@ from napari_temseg.engine.progress import Progress
 from napari_temseg.engine.results import Particles, Prediction
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find, iter_resplit, measured
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.history import Step
+from napari_temseg.widgets.history import FOUND, SPLIT, Step
 
 if TYPE_CHECKING:
     from napari_temseg.engine.shape import Measurement
@@ -128,9 +128,6 @@ class Finder(QObject):
             commit(self.session, item, State(prediction, found.particles, named(found.measurement, item)), SPLIT, merge=replaces)
 
 
-FOUND, SPLIT = "finding particles", "splitting again"  # names of the steps that are no correction by hand
-
-
 class _Showing:
     """Planes on the screen that are not committed yet."""
 
@@ -199,8 +196,7 @@ def put(session: Session, item: Item, state: State) -> None:
 
 def corrected_by_hand(item: Item) -> int:
     """Number of corrections since the last search or split: what another one would replace."""
-    names = item.history.names
-    return next((n for n, name in enumerate(reversed(names)) if name in (FOUND, SPLIT)), len(names))
+    return item.history.by_hand
 
 
 def foreground(prediction: Prediction) -> Any:

@@ -19,6 +19,9 @@ class Step:
     before: Any = None  # the state that `undo` brings back, where a later step may replace this one
 
 
+FOUND, SPLIT = "finding particles", "splitting again"  # names of steps that no hand has made
+
+
 class History:
     """The steps of one micrograph, the newest last; a new step forgets those that were undone."""
 
@@ -29,6 +32,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self._done)
+
+    @property
+    def by_hand(self) -> int:
+        """Number of steps since the last search or split: what another one would replace."""
+        return next((n for n, step in enumerate(reversed(self._done)) if step.name in (FOUND, SPLIT)), len(self._done))
 
     @property
     def undoable(self) -> str:

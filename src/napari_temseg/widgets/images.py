@@ -29,7 +29,11 @@ class ImagesPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.opener, self.regions = session, opener_of(session), regions_of(session)
-        self.open = button("Open…", "Open micrographs or stacks: TIFF, PNG or JPEG. Files may also be dropped here.", self._open)
+        self.open = button(
+            "Open…",
+            "Open micrographs or stacks: files of microscopes (DM3, DM4, EMD, SER, MRC), TIFF, PNG or JPEG. Files may be dropped here too.",
+            self._open,
+        )
         self.folder = button("Open folder…", "Open all micrographs of a folder (not of the folders in it).", self._open_folder)
         self.table = ImageTable(session, self._edited)
         self.calibrate = button(

@@ -16,7 +16,7 @@ from napari_temseg.widgets.history import History
 if TYPE_CHECKING:
     from napari_temseg.engine.shape import Measurement
 
-ROLES = ("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line")
+ROLES = ("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line", "ruler")
 
 
 @dataclass(eq=False)
@@ -100,7 +100,7 @@ class Item:
             return "not searched yet" if self.particles is None else "found"
         if self.reviewed:
             return "reviewed"
-        return "corrected" if len(self.history) else "found"
+        return "corrected" if self.history.by_hand else "found"
 
     @property
     def count(self) -> int | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARK = "napari_temseg"  # key in a layer's metadata: the role of what we made, or the Micrograph a layer shows
+UNSAID = "napari_temseg_unsaid"  # True in the metadata of a stack for which nobody has said what its planes are
 CONTOUR = 2  # px: outlines, so that the particle stays visible
 
 
@@ -35,21 +36,24 @@ def shows_micrograph(layer: Layer) -> bool:
     return isinstance(layer, Image) and not role(layer)
 
 
-def add_micrograph(viewer: Any, image: Micrograph, name: str = "", contrast: list[float] | None = None) -> Image:
+def add_micrograph(viewer: Any, image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True) -> Image:
     """Show a micrograph that was read from a file, calibrated, as an image layer that remembers where it came from."""
-    layer: Image = viewer.add_image(image.data, **micrograph_attributes(image, name, contrast))
+    layer: Image = viewer.add_image(image.data, **micrograph_attributes(image, name, contrast, said=said))
     return layer
 
 
-def micrograph_attributes(image: Micrograph, name: str = "", contrast: list[float] | None = None) -> dict[str, Any]:
-    """What an image layer that shows a micrograph is made with; `contrast` spares looking at the pixels."""
+def micrograph_attributes(image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True) -> dict[str, Any]:
+    """What an image layer that shows a micrograph is made with.
+
+    `contrast` spares looking at the pixels; `said` is whether anybody said what the planes of a stack are: else the window asks.
+    """
     scale, units = _scale_and_units(image.calibration, image.data.ndim - 2)
     limits = contrast or contrast_of(image)
     return {
         "name": name or image.name,
         "scale": scale,
         "units": units,
-        "metadata": {MARK: image},
+        "metadata": {MARK: image} if said else {MARK: image, UNSAID: True},
         "contrast_limits": limits,
         "colormap": "gray",
     }
@@ -75,6 +79,12 @@ def known_micrograph(layer: Image) -> Micrograph | None:
     """The micrograph that a layer was opened from by us, if it was."""
     mark = layer.metadata.get(MARK)
     return mark if isinstance(mark, Micrograph) else None
+
+
+def said_axes(layer: Image) -> str:
+    """What the planes of a stack opened by us are, "" when that has to be asked."""
+    known = known_micrograph(layer)
+    return known.axes if known is not None and not layer.metadata.get(UNSAID) else ""
 
 
 def pixels(layer: Image) -> Any:
@@ -280,6 +290,20 @@ def add_ruler_layer(viewer: Any, source: Layer, name: str) -> Shapes:
     return layer
 
 
+def take_up(viewer: Any, layer: Shapes) -> None:
+    """A ruler that was put away, empty and in hand again."""
+    layer.data = []
+    layer.visible = True
+    activate(viewer, layer)
+    layer.mode = "add_line"
+
+
+def put_away(layer: Shapes) -> None:
+    """Out of sight, but not out of the viewer: drivers that draw in software crash at the next redraw after a Shapes layer is removed."""
+    layer.mode = "pan_zoom"
+    layer.visible = False
+
+
 def ruler_length(layer: Shapes) -> float | None:
     """Length in px of the newest line on a ruler layer, None before one is drawn."""
     lines = [corners for corners, kind in zip(layer.data, layer.shape_type, strict=True) if kind in ("line", "path", "polyline")]
@@ -448,6 +472,11 @@ def size_brush(layer: Labels, frame: tuple[int, int]) -> None:
 def activate(viewer: Any, layer: Layer) -> None:
     """Select a layer, alone."""
     viewer.layers.selection.active = layer
+
+
+def is_active(viewer: Any, layer: Layer) -> bool:
+    """Whether a layer is the one being worked on."""
+    return viewer.layers.selection.active is layer
 
 
 def fit(viewer: Any, layer: Layer) -> None:

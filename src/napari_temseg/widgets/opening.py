@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress
-from napari_temseg.files.readers import read
+from napari_temseg.files.readers import read_noted
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.jobs import complain, guarded
 
@@ -29,11 +30,15 @@ NAMED = 8  # failures named in a notification; the log holds all
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A file that was read, ready to be shown; `said` when it is known what the planes of a stack are."""
+    """A file that was read, ready to be shown.
+
+    `said` when it is known what the planes of a stack are; `notes` are sentences for people about the file.
+    """
 
     image: Micrograph
     contrast: list[float] | None
     said: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,11 @@ def iter_open(
             yield Progress("open", index / len(new), f"reading {path.name}", control.elapsed)
             try:
                 # A meaning that is not said is asked for in the window; a single page has none.
-                image = read(path, axes=axes or "NYX")
-                if calibration is not None:
-                    image = image.with_calibration(calibration)
-                opened = Opened(image, layers.contrast_of(image), bool(axes))
+                reading = read_noted(path, axes=axes, unsaid="NYX")
+                image = reading.image if calibration is None else reading.image.with_calibration(calibration)
+                for note in reading.notes:
+                    logger.info("%s: %s", path, note)
+                opened = Opened(image, layers.contrast_of(image), reading.said, reading.notes)
             except TemsegError as error:
                 failures.append(str(error))
                 continue
@@ -87,6 +93,7 @@ class Opener(QObject):
         self.session = session
         self._requests: deque[tuple[list[Path], str, Calibration | None]] = deque()
         self._read: deque[Opened] = deque()
+        self._notes: list[str] = []
         self._first: Item | None = None
         self._outcome: Outcome | None = None
         self._turn = QTimer(self)  # one layer a turn of the event loop, so that the window never waits for many
@@ -125,12 +132,11 @@ class Opener(QObject):
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
-            layer = layers.add_micrograph(self.session.viewer, opened.image, contrast=opened.contrast)
+            layer = layers.add_micrograph(self.session.viewer, opened.image, contrast=opened.contrast, said=opened.said)
+            self._notes += [f"{layer.name}: {note}" for note in opened.notes]
             item = self.session.item_of(layer)
             if item is not None:
                 self._first = self._first or item
-                if layer.ndim == 3 and item.n_planes > 1 and not opened.said:
-                    self.session.set_axes(item, "")
             return
         self._turn.stop()
         if self._outcome is not None:
@@ -155,6 +161,9 @@ class Opener(QObject):
             text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
         if outcome.read or outcome.known:
             self.session.say(text)
+        notes, self._notes = self._notes, []
+        if notes:
+            show_info(_lines(notes, "more notes"))
         if outcome.failures:
             complain(TemsegError(_failures(outcome.failures)), "opening files")
 
@@ -165,10 +174,14 @@ def _failures(sentences: Sequence[str]) -> str:
         return sentences[0]
     for sentence in sentences:
         logger.info("not opened: %s", sentence)
-    lines = [f"• {sentence}" for sentence in sentences[:NAMED]]
+    return f"{len(sentences)} files could not be opened:\n{_lines(sentences, 'more')}"
+
+
+def _lines(sentences: Sequence[str], more: str) -> str:
+    lines = [f"• {sentence}" for sentence in sentences[:NAMED]] if len(sentences) > 1 else list(sentences)
     if len(sentences) > NAMED:
-        lines.append(f"• and {len(sentences) - NAMED} more, which the log names (“temseg info” says where it lies)")
-    return "\n".join([f"{len(sentences)} files could not be opened:", *lines])
+        lines.append(f"• and {len(sentences) - NAMED} {more}, which the log names (“temseg info” says where it lies)")
+    return "\n".join(lines)
 
 
 def opener_of(session: Session) -> Opener:

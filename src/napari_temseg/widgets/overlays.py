@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Labels, Layer, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
 from napari_temseg.widgets import layers
@@ -44,17 +44,17 @@ def add_marks(viewer: Any, source: Layer, name: str) -> Image:
     return layer
 
 
-def add_line(viewer: Any, source: Layer, name: str) -> Shapes:
+def add_line(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the line that is being drawn."""
-    layer = Shapes(ndim=2, name=name, metadata={layers.MARK: "line"}, **_flat(source))
+    layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "line"}, edge_color="#E69F00", vector_style="line", **_flat(source))
     layers._insert(viewer, layer, select=False)
     return layer
 
 
-def show_line(layer: Shapes, points: npt.NDArray[np.float64], width: float) -> None:
+def show_line(layer: Vectors, points: npt.NDArray[np.float64], width: float) -> None:
     """Show a straight line (2, 2) of vertices (y, x) in px, `width` px wide."""
-    layer.data = []
-    layer.add_lines([points], edge_color="#E69F00", edge_width=width)
+    layer.edge_width = width
+    layer.data = np.stack([points[0], points[1] - points[0]])[None]
 
 
 def write(layer: Labels, plane: int, rows: slice, columns: slice, values: npt.NDArray[np.integer[Any]]) -> None:

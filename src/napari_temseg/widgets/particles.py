@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import exporting, layers
@@ -200,19 +200,19 @@ class ParticlesPanel(QWidget):
 
     def _export(self) -> None:
         self._settled()
-        path, _ = QFileDialog.getSaveFileName(self, "Export table", "particles.csv", "Table (*.csv)")
+        path = exporting.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv)")
         if path:
             exporting.export_table(self.session, self.pool.measurements, path)
 
     def _report(self) -> None:
         self._settled()
-        folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
+        folder = exporting.ask_folder(self.session, self, "Folder for the report")
         if folder:
             exporting.write_report(self.session, self.pool.items, self.pool.measurements, folder)
 
     def _save_labels(self) -> None:
         item = self.corrector.measured_item()
-        path, _ = QFileDialog.getSaveFileName(self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
+        path = exporting.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
         if path:
             exporting.export_labels(self.session, item, path)
 

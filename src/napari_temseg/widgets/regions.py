@@ -37,6 +37,7 @@ class Regions(QObject):
     def draw(self, item: Item) -> None:
         """Take the polygon tool in hand on the picture's layer of left-out areas, made when there is none."""
         viewer = self.session.viewer
+        self.session.say("Click corner by corner round what is to be left out; a double click closes the region.")
         if item.left_out is not None:
             layers.draw_region(viewer, item.left_out)
             return

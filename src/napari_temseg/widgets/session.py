@@ -95,8 +95,21 @@ class Session(QObject):
                         layers.set_visible(item.made[role], False)
         if self.current is not None:
             layers.activate(self.viewer, self.current.layer)
+            self.item_changed.emit(self.current, "shown")
             if shown and not any(layers.same_place(layer, self.current.layer) for layer in shown):
                 layers.fit(self.viewer, self.current.layer)
+
+    def put_tools_down(self, *, annotating: bool) -> None:
+        """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
+        for item in self.items:
+            for role in ("annotation", "left out", "particles"):
+                if role in item.made:
+                    layers.rest(item.made[role])
+        item = self.current
+        if item is not None and item.annotation is not None:
+            layers.set_visible(item.annotation, annotating)
+            if not annotating and layers.is_active(self.viewer, item.annotation):
+                layers.activate(self.viewer, item.made.get("particles", item.layer))
 
     def adopt(self, item: Item, role: str, layer: Layer) -> None:
         """Remember a layer made for a micrograph."""
@@ -209,7 +222,7 @@ class Session(QObject):
             return False
         known = layers.known_micrograph(layer)
         stack = layer.ndim == 3 and layers.n_planes(layer) > 1
-        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else known.axes if known else ""
+        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else layers.said_axes(layer)
         item = Item(layer, axes, known.calibration if known else layers.calibration_of(layer), known.sample if known else "")
         self.items.append(item)
         layer.events.name.connect(self._on_renamed)

@@ -44,6 +44,9 @@ _AXES = (
 )
 
 
+IMPROVE = 2
+
+
 class Workbench(QWidget):
     """The whole dock; napari hands it its viewer."""
 
@@ -63,7 +66,7 @@ class Workbench(QWidget):
         layout.addWidget(JobBar(self.session))
         for _, _, panel in STEPS:
             self.panels.addWidget(_scrolling(panel(self.session)))
-        self.go(int(self.session.settings.get("step", 1)))
+        self.go(0)
         accept_drops(self, self.session)
         self.session.theme_changed.connect(self._restyle)
         self._restyle()
@@ -83,9 +86,10 @@ class Workbench(QWidget):
     def go(self, index: int) -> None:
         """Show a step, 0 to 3."""
         index = min(max(index, 0), len(STEPS) - 1)
+        if index != self.panels.currentIndex():
+            self.session.put_tools_down(annotating=index == IMPROVE)
         self.steps.button(index).setChecked(True)
         self.panels.setCurrentIndex(index)
-        self.session.settings.set("step", index)
 
     def panel(self, index: int) -> Any:
         """The panel of a step."""
