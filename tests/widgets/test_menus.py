@@ -41,6 +41,7 @@ def test_nothing_of_the_manifest_is_dropped_in_silence() -> None:
         f"{PLUGIN}.sample_bright_field": "bright_field",
         f"{PLUGIN}.sample_haadf": "haadf",
         f"{PLUGIN}.sample_fields": "fields",
+        f"{PLUGIN}.read": "napari_get_reader",
     }
     assert [(widget.command, widget.display_name) for widget in shown.widgets] == [(f"{PLUGIN}.workbench", "TEM particles")]
     assert {menu: [entry.command for entry in entries] for menu, entries in shown.menus.items()} == {
