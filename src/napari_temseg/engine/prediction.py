@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +16,10 @@ from napari_temseg.engine.device import Device, choose_device, out_of_memory, re
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import class_logits, for_inference
-from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, PlanePrediction, Prediction
 from napari_temseg.engine.segmenter import Segmenter
 
-S = TypeVar("S")
-P = TypeVar("P")
-R = TypeVar("R")
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
 
 
@@ -68,17 +64,6 @@ def _fill(plane: Prediction, raw: torch.Tensor) -> None:
     plane.classes[...] = plane.probability.argmax(axis=0) + BACKGROUND
     for offset, depth in enumerate(plane.auxiliary.values()):
         depth[...] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
-
-
-def mapped(steps: Generator[S, None, R], change: Callable[[S], P]) -> Generator[P, None, R]:
-    """Yield what `steps` yields, changed; return what it returns."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        yield change(step)
 
 
 class Runner:

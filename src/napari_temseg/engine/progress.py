@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 from napari_temseg.engine.errors import Cancelled
 
 T = TypeVar("T")
+S = TypeVar("S")
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,14 @@ class Job(Generic[T]):
             if report is not None:
                 report(progress)
         return self.result
+
+
+def mapped(steps: Generator[S, None, T], change: Callable[[S], P]) -> Generator[P, None, T]:
+    """Yield what `steps` yields, changed; return what it returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        yield change(step)

@@ -22,9 +22,9 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.figures import Figures
 from napari_temseg.engine.holdout import Parts, hold_out
 from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
-from napari_temseg.engine.prediction import fused, mapped
+from napari_temseg.engine.prediction import fused
 from napari_temseg.engine.preview import Look, Previews
-from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.starting import prepared, starting_model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from napari_temseg.engine.config import PredictConfig, SplitConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
-from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import Particles, Prediction
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def iter_find(
             start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
             begin = first[index] if first else 0
             one = _find_one(segmenter, image, index, predict or PredictConfig(), split or SplitConfig(), begin)
-            result = yield from _scaled(one, float(start), float(share), control)
+            overall = partial(_overall, start=float(start), share=float(share), control=control)
+            result = yield from mapped(one, overall)
             found.append(result)
             yield Progress(
                 "find", float(start + share), f"{image.name}: {len(result.particles)} particles", control.elapsed, preview=result
@@ -81,14 +83,9 @@ def iter_find(
     return Job(steps)
 
 
-def _scaled(steps: Generator[Progress, None, Found], start: float, share: float, control: Control) -> Generator[Progress, None, Found]:
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as stop:
-            result: Found = stop.value
-            return result
-        yield replace(progress, stage="find", fraction=start + share * progress.fraction, elapsed=control.elapsed)
+def _overall(progress: Progress, start: float, share: float, control: Control) -> Progress:
+    """The progress of one picture as that of the whole job."""
+    return replace(progress, stage="find", fraction=start + share * progress.fraction, elapsed=control.elapsed)
 
 
 def _find_one(

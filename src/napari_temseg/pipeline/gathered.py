@@ -18,6 +18,7 @@ from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.pipeline.run import RunItem
 
 NO_MODEL = "none (drawn, read or labelled otherwise)"
 
@@ -77,22 +78,11 @@ def file_stems(names: Sequence[str]) -> list[str]:
     return stems
 
 
-def _finished(result: Result, output: Path, stem: str) -> Any:
-    from napari_temseg.files.tables import write_labels_tiff
-    from napari_temseg.pipeline.report import thumbnail
-    from napari_temseg.pipeline.run import RunItem
+def _finished(result: Result, output: Path, stem: str) -> RunItem:
+    from napari_temseg.pipeline.run import written_item
 
-    particles, measurement = result.particles, result.measurement
-    image, prediction = particles.micrograph, particles.prediction
-    files = [output / f"{stem}_particles.tif"]
-    write_labels_tiff(files[0], particles.labels, measurement.calibration, image.axes, "particles")
-    if prediction is not None:
-        files.insert(0, output / f"{stem}_classes.tif")
-        write_labels_tiff(files[0], prediction.classes, measurement.calibration, image.axes, "classes")
-    counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
-    picture = thumbnail(image.plane(0), particles.planes()[0])
-    path = Path(image.source.path or measurement.image)
-    return RunItem(measurement.image, path, measurement, counts, tuple(files), picture, particles.uncertain)
+    path = Path(result.particles.micrograph.source.path or result.measurement.image)
+    return written_item(path, stem, result.particles, result.measurement, output)
 
 
 def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Mapping[str, str]) -> None:

@@ -142,14 +142,20 @@ def _finished(path: Path, name: str, particles: Particles, output: Path) -> RunI
     """Measure and write one image."""
     measured = measure(particles)
     measured = replace(measured, image=name, table=measured.table.assign(image=name))
-    image, prediction = particles.micrograph, particles.prediction
-    files = [output / f"{name}_particles.tif"]
-    write_labels_tiff(files[0], particles.labels, image.calibration, image.axes, "particles")
+    return written_item(path, name, particles, measured, output)
+
+
+def written_item(path: Path, stem: str, particles: Particles, measured: Measurement, output: Path) -> RunItem:
+    """Write the label images of a measured picture as STEM_….tif; the item is named as the measurement names its image."""
+    image, prediction, calibration = particles.micrograph, particles.prediction, measured.calibration
+    files = [output / f"{stem}_particles.tif"]
+    write_labels_tiff(files[0], particles.labels, calibration, image.axes, "particles")
     if prediction is not None:
-        files.insert(0, output / f"{name}_classes.tif")
-        write_labels_tiff(files[0], prediction.classes, image.calibration, image.axes, "classes")
+        files.insert(0, output / f"{stem}_classes.tif")
+        write_labels_tiff(files[0], prediction.classes, calibration, image.axes, "classes")
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
-    return RunItem(name, path, measured, counts, tuple(files), thumbnail(image.plane(0), particles.planes()[0]), particles.uncertain)
+    picture = thumbnail(image.plane(0), particles.planes()[0])
+    return RunItem(measured.image, path, measured, counts, tuple(files), picture, particles.uncertain)
 
 
 def _written(output: Path, items: list[RunItem], failures: dict[str, str], settings: Recipe, *, stopped: bool) -> RunResult:

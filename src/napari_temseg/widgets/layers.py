@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,7 +178,7 @@ def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent:
         viewer.scene.camera.zoom *= 40 / on_screen
 
 
-def _placed(source: Layer, ndim: int | None = None) -> dict[str, Any]:
+def _placed(source: Layer) -> dict[str, Any]:
     """Where a layer lies in the world, for another that shall lie on it."""
     placed = {key: getattr(source, key) for key in ("scale", "translate", "rotate", "shear", "units", "axis_labels", "affine")}
     placed["units"] = [str(unit) for unit in source.units]
@@ -511,8 +510,3 @@ def values(layer: Any) -> npt.NDArray[Any]:
 def raw(layer: Image) -> Any:
     """The pixels of an image as they are stored, colours and all."""
     return layer.data[0] if layer.multiscale else layer.data
-
-
-def with_source(image: Micrograph, layer: Image) -> Micrograph:
-    """The micrograph under the name of its layer, which is unique in a viewer."""
-    return replace(image, source=replace(image.source, path=image.source.path or layer.name))
