@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.annotations import ClassCount
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import FIRST_CLASS
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import brush, layers
 from napari_temseg.widgets.filling import Change, apply, changes_of
 from napari_temseg.widgets.history import History, Step
 from napari_temseg.widgets.keeping import Keeper
@@ -83,7 +83,7 @@ class Annotator(QObject):
             layer = layers.add_labels(
                 self.session.viewer, item.layer, data, name, "annotation", colours=colours, opacity=OPACITY, select=True
             )
-            layers.size_brush(layer, item.frame)
+            brush.size_brush(layer, item.frame)
             self.session.adopt(item, "annotation", layer)
             self._watch(item, layer)
             self.session.item_changed.emit(item, "annotation")
@@ -108,19 +108,19 @@ class Annotator(QObject):
 
     def _take_in_hand(self, layer: Labels) -> None:
         if self.number:
-            layers.start_painting(self.session.viewer, layer, self.number)
+            brush.start_painting(self.session.viewer, layer, self.number)
         else:
-            layers.start_erasing(self.session.viewer, layer)
+            brush.start_erasing(self.session.viewer, layer)
 
     def _watch(self, item: Item, layer: Labels) -> None:
         self._watched[id(layer)] = (layer, item)
-        layers.on_painted(layer, self._painted)
-        layers.on_tool(layer, self._tool)
+        brush.on_painted(layer, self._painted)
+        brush.on_tool(layer, self._tool)
 
     def _unwatch(self, layer: Labels) -> None:
         if self._watched.pop(id(layer), None) is not None:
-            layers.off_painted(layer, self._painted)
-            layers.off_tool(layer, self._tool)
+            brush.off_painted(layer, self._painted)
+            brush.off_tool(layer, self._tool)
 
     def _painted(self, event: Any) -> None:
         known = self._watched.get(id(event.source))
@@ -132,7 +132,7 @@ class Annotator(QObject):
         self.keeper.painted(item, layer)
 
     def _tool(self, event: Any) -> None:
-        number = layers.in_hand(event.source)
+        number = brush.in_hand(event.source)
         if number is not None and number != self.number:
             self.number = number
             self.tool_changed.emit()

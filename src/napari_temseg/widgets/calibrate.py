@@ -14,7 +14,7 @@ from superqt import QCollapsible
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, to_nanometres
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import areas, layers
 from napari_temseg.widgets.style import button, hint, row, sheet
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class CalibrationDialog(QDialog):
             base = Calibration((nanometres, nanometres), "typed")
         else:
             length = _positive(self.length, "the length of the line")
-            pixels = None if self.line is None else layers.ruler_length(self.line)
+            pixels = None if self.line is None else areas.ruler_length(self.line)
             if pixels is None:
                 raise TemsegError("There is no line yet: click “Draw the line” and drag along the scale bar from end to end.")
             base = from_line(length, self.length_unit.currentText(), pixels)
@@ -201,12 +201,12 @@ class CalibrationDialog(QDialog):
         self.session.reveal()
         viewer, kept = self.session.viewer, self.item.made.get("ruler")
         if kept is None:
-            self.line = layers.add_ruler_layer(viewer, self.item.layer, f"{self.item.name} known length")
+            self.line = areas.add_ruler_layer(viewer, self.item.layer, f"{self.item.name} known length")
             self.session.adopt(self.item, "ruler", self.line)
         else:
             self.line = kept
-            layers.take_up(viewer, kept)
-        layers.on_drawing(self.line, self._show_reading)
+            areas.take_up(viewer, kept)
+        areas.on_drawing(self.line, self._show_reading)
         self.session.say("Drag along the scale bar from end to end, then type its length.")
         self._show_reading()
 
@@ -214,7 +214,7 @@ class CalibrationDialog(QDialog):
         """The sentence below: how long the line is, what pixel size follows, or what is missing."""
         if self.line is not None and self.line not in self.session.viewer.layers:
             self.line = None
-        pixels = None if self.line is None else layers.ruler_length(self.line)
+        pixels = None if self.line is None else areas.ruler_length(self.line)
         try:
             known = self.calibration()
         except TemsegError as error:
@@ -253,7 +253,7 @@ class CalibrationDialog(QDialog):
     def _drop_line(self) -> None:
         line, self.line = self.line, None
         if line is not None and line in self.session.viewer.layers:
-            layers.put_away(line)
+            areas.put_away(line)
 
     def done(self, result: int) -> None:
         """However it is closed, the line is put out of sight and the image is selected again."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import layers, overlays
+from napari_temseg.widgets import brush, layers, overlays
 from napari_temseg.widgets.finding import show_features
 from napari_temseg.widgets.history import Step
 from napari_temseg.widgets.strokes import Strokes
@@ -98,14 +98,14 @@ class Corrector(QObject):
     def redraw(self) -> None:
         """Take the brush in hand for the selected particle, or put it down."""
         item, layer = self._with_layer()
-        if layers.in_hand(layer) is not None:
+        if brush.in_hand(layer) is not None:
             layers.rest(layer)
             return
         item, ids = self.picked("redraw")
         if len(ids) > 1:
             raise TemsegError("Only one particle can be redrawn at a time; select just that one.")
         layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
-        layers.size_brush(layer, item.frame)
+        brush.size_brush(layer, item.frame)
         overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
 
     def draw_new(self) -> None:
@@ -113,7 +113,7 @@ class Corrector(QObject):
         from napari_temseg.engine.patches import new_id
 
         item, layer = self._with_layer()
-        if layers.in_hand(layer) is not None:
+        if brush.in_hand(layer) is not None:
             layers.rest(layer)
             return
         overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
@@ -221,7 +221,7 @@ class Corrector(QObject):
         item.history.add(Step(name, undo, redo) if raw is None else Stroke(name, undo, redo, raw=raw))
         self.session.say(f"{item.name}: {name}. U takes it back.")
         if raw is None and item.particles_layer is not None:
-            layers.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
+            brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
 
     def _replay(self, item: Item, patches: Sequence[Patch], facts: Facts) -> None:
         from napari_temseg.engine.remeasure import corrected, remeasure

@@ -15,7 +15,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.progress import Progress
 from napari_temseg.engine.results import Particles, Prediction
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find, iter_resplit, measured
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import brush, layers
 from napari_temseg.widgets.history import FOUND, SPLIT, Step
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
         session.adopt(item, "particles", made)
     else:
         layers.set_data(layer, labels)
-        layers.forget_history(layer)
+        brush.forget_history(layer)
 
 
 def show_probability(session: Session, item: Item, values: Any) -> None:

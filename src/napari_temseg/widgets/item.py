@@ -10,7 +10,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.results import Particles, Prediction
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import areas, layers
 from napari_temseg.widgets.history import History
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Item:
         data = layers.pixels(self.layer)
         if self.asks_axes:
             raise TemsegError(f"{self.name}: say first whether its {self.n_planes} planes are fields of one sample, time or depth.")
-        mask = None if self.left_out is None else layers.left_out_mask(self.left_out, self.frame)
+        mask = None if self.left_out is None else areas.left_out_mask(self.left_out, self.frame)
         known = layers.known_micrograph(self.layer)
         source = known.source if known else layers.source_of(self.layer)
         return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)

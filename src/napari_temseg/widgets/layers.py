@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
-import PIL.ImageDraw
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 
 from napari_temseg.engine.errors import TemsegError
@@ -178,14 +176,14 @@ def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent:
         viewer.scene.camera.zoom *= 40 / on_screen
 
 
-def _placed(source: Layer) -> dict[str, Any]:
+def placed(source: Layer) -> dict[str, Any]:
     """Where a layer lies in the world, for another that shall lie on it."""
     placed = {key: getattr(source, key) for key in ("scale", "translate", "rotate", "shear", "units", "axis_labels", "affine")}
     placed["units"] = [str(unit) for unit in source.units]
     return placed
 
 
-def _insert(viewer: Any, layer: Layer, *, select: bool) -> None:
+def insert(viewer: Any, layer: Layer, *, select: bool) -> None:
     """Add a layer on top; unless it is to be worked on, what was selected stays selected."""
     before = set(viewer.layers.selection)
     active = viewer.layers.selection.active
@@ -210,13 +208,13 @@ def add_labels(
     select: bool = False,
 ) -> Labels:
     """A Labels layer on `source`, with its place, scale and units; `colours` by number, without them napari's own cycle."""
-    layer = Labels(data, name=name, metadata={MARK: kind}, visible=visible, opacity=opacity, **_placed(source))
+    layer = Labels(data, name=name, metadata={MARK: kind}, visible=visible, opacity=opacity, **placed(source))
     layer.contour = contour
     if colours is not None:
         recolour(layer, colours)
     else:
         cycle_colours(layer)
-    _insert(viewer, layer, select=select)
+    insert(viewer, layer, select=select)
     return layer
 
 
@@ -231,9 +229,9 @@ def add_map(viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visi
         opacity=0.35,
         blending="additive",
         visible=visible,
-        **_placed(source),
+        **placed(source),
     )
-    _insert(viewer, layer, select=False)
+    insert(viewer, layer, select=False)
     return layer
 
 
@@ -255,22 +253,6 @@ def own_labels(viewer: Any, source: Image) -> list[Labels]:
     return [layer for layer in reversed(fits) if tuple(layer.data.shape) == shape(source)]
 
 
-def add_region_layer(viewer: Any, source: Layer, name: str) -> Shapes:
-    """A Shapes layer on which areas are drawn that nobody shall look at; polygon tool in hand."""
-    layer = Shapes(
-        ndim=source.ndim,
-        name=name,
-        metadata={MARK: "left out"},
-        edge_color="#E69F00",
-        face_color="#E69F0055",
-        edge_width=2,
-        **_placed(source),
-    )
-    _insert(viewer, layer, select=True)
-    layer.mode = "add_polygon"
-    return layer
-
-
 def selected_labels(viewer: Any) -> list[Labels]:
     """The selected labels layers that are the user's own."""
     return [layer for layer in viewer.layers if layer in viewer.layers.selection and isinstance(layer, Labels) and not role(layer)]
@@ -281,84 +263,9 @@ def window_of(viewer: Any) -> Any:
     return viewer.window._qt_window
 
 
-def add_ruler_layer(viewer: Any, source: Layer, name: str) -> Shapes:
-    """A Shapes layer with the line tool in hand, for a length that is known, such as a scale bar."""
-    layer = Shapes(ndim=source.ndim, name=name, metadata={MARK: "ruler"}, edge_color="#D55E00", edge_width=3, **_placed(source))
-    _insert(viewer, layer, select=True)
-    layer.mode = "add_line"
-    return layer
-
-
-def take_up(viewer: Any, layer: Shapes) -> None:
-    """A ruler that was put away, empty and in hand again."""
-    layer.data = []
-    layer.visible = True
-    activate(viewer, layer)
-    layer.mode = "add_line"
-
-
-def put_away(layer: Shapes) -> None:
-    """Out of sight, but not out of the viewer: drivers that draw in software crash at the next redraw after a Shapes layer is removed."""
-    layer.mode = "pan_zoom"
-    layer.visible = False
-
-
-def ruler_length(layer: Shapes) -> float | None:
-    """Length in px of the newest line on a ruler layer, None before one is drawn."""
-    lines = [corners for corners, kind in zip(layer.data, layer.shape_type, strict=True) if kind in ("line", "path", "polyline")]
-    if not lines:
-        return None
-    points = np.asarray(lines[-1])[:, -2:]
-    length = float(np.hypot(*(points[-1] - points[0])))
-    return length or None
-
-
-def n_areas(layer: Shapes) -> int:
-    """Number of closed shapes."""
-    return sum(kind in ("polygon", "rectangle", "ellipse") for kind in layer.shape_type)
-
-
-def being_drawn(layer: Shapes) -> bool:
-    """Whether a shape is still growing under the mouse."""
-    return bool(getattr(layer, "_is_creating", False))
-
-
-def draw_region(viewer: Any, layer: Shapes) -> None:
-    """Polygon tool in hand on a layer of areas to leave out."""
-    viewer.layers.selection.active = layer
-    layer.visible = True
-    layer.mode = "add_polygon"
-
-
-def on_shapes(layer: Shapes, slot: Any) -> None:
-    """Call `slot` whenever the shapes of a layer were changed, by drawing, moving, deleting or from a script."""
-    layer.events.data.connect(slot)
-
-
-def on_drawing(layer: Shapes, slot: Any) -> None:
-    """Call `slot` while shapes are being drawn too, not only when they are done."""
-    layer.events.set_data.connect(slot)
-
-
 def same_place(one: Layer, other: Layer) -> bool:
     """Whether two layers cover the same rectangle of the world."""
     return bool(np.allclose(one.extent.world[:, -2:], other.extent.world[:, -2:]))
-
-
-def left_out_mask(layer: Shapes, frame: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """Union (Y, X) of the closed shapes, None when there is none; in a stack they hold for every plane."""
-    picture = PIL.Image.new("L", frame[::-1])
-    pen = PIL.ImageDraw.Draw(picture)
-    for corners, kind in zip(layer.data, layer.shape_type, strict=True):
-        points = np.asarray(corners)[:, -2:]
-        if kind == "ellipse":  # napari keeps the four corners of its box
-            turn = np.linspace(0, 2 * np.pi, 180, endpoint=False)
-            centre, half = points.mean(axis=0), (points[[1, 2]] - points[[0, 1]]) / 2
-            points = centre + np.cos(turn)[:, None] * half[0] + np.sin(turn)[:, None] * half[1]
-        if kind in ("polygon", "rectangle", "ellipse"):
-            pen.polygon([(float(x), float(y)) for y, x in points], fill=1)
-    mask: npt.NDArray[np.bool_] = np.asarray(picture).view(bool)
-    return mask if mask.any() else None
 
 
 def recolour(layer: Labels, colours: Mapping[int, str]) -> None:
@@ -405,67 +312,9 @@ def set_visible(layer: Layer, on: bool) -> None:
     layer.visible = on
 
 
-def forget_history(layer: Labels) -> None:
-    """napari's own undo of a layer refers to pixels that are no longer there."""
-    layer._reset_history()
-
-
 def set_features(layer: Labels, table: pd.DataFrame) -> None:
     """Make a table with a column `particle` the features of a layer; napari finds rows by their column `index`."""
     layer.features = table.rename(columns={"particle": "index"}).reset_index(drop=True)
-
-
-def start_painting(viewer: Any, layer: Labels, number: int) -> None:
-    """Brush in hand, this class selected, on one plane only."""
-    viewer.layers.selection.active = layer
-    layer.visible = True
-    layer.n_edit_dimensions = 2
-    layer.selected_label = number
-    layer.mode = "paint"
-
-
-def start_erasing(viewer: Any, layer: Labels) -> None:
-    """Eraser in hand, on one plane only."""
-    viewer.layers.selection.active = layer
-    layer.visible = True
-    layer.n_edit_dimensions = 2
-    layer.mode = "erase"
-
-
-def in_hand(layer: Labels) -> int | None:
-    """Number that the brush of a layer paints, 0 for the eraser, None while no brush is in hand."""
-    if layer.mode == "erase":
-        return 0
-    return int(layer.selected_label) if layer.mode in ("paint", "fill", "polygon") else None
-
-
-def on_painted(layer: Labels, slot: Any) -> None:
-    """Call `slot` when pixels may have changed: after a stroke, and, as undo and redo tell nothing else, whenever they are drawn anew."""
-    for emitter in (layer.events.paint, layer.events.set_data):
-        emitter.connect(slot)
-
-
-def off_painted(layer: Labels, slot: Any) -> None:
-    """Take back `on_painted`."""
-    for emitter in (layer.events.paint, layer.events.set_data):
-        emitter.disconnect(slot)
-
-
-def on_tool(layer: Labels, slot: Any) -> None:
-    """Call `slot` when another tool or another number is taken in hand."""
-    for emitter in (layer.events.mode, layer.events.selected_label):
-        emitter.connect(slot)
-
-
-def off_tool(layer: Labels, slot: Any) -> None:
-    """Take back `on_tool`."""
-    for emitter in (layer.events.mode, layer.events.selected_label):
-        emitter.disconnect(slot)
-
-
-def size_brush(layer: Labels, frame: tuple[int, int]) -> None:
-    """A brush that suits the image: 1 % of its shorter side, at least 3 px."""
-    layer.brush_size = int(np.clip(round(min(frame) / 100), 3, 40))
 
 
 def activate(viewer: Any, layer: Layer) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import brush, layers
 
 SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL = 1, 2, 3, 4
 _COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 1, 1, 0.35), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55)]  # of 0 and the numbers above
@@ -40,14 +40,14 @@ def add_marks(viewer: Any, source: Layer, name: str) -> Image:
         blending="translucent_no_depth",
         **_flat(source),
     )
-    layers._insert(viewer, layer, select=False)
+    layers.insert(viewer, layer, select=False)
     return layer
 
 
 def add_line(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the line that is being drawn."""
     layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "line"}, edge_color="#E69F00", vector_style="line", **_flat(source))
-    layers._insert(viewer, layer, select=False)
+    layers.insert(viewer, layer, select=False)
     return layer
 
 
@@ -88,7 +88,7 @@ def is_cycled(layer: Labels) -> bool:
 
 def draw_label(viewer: Any, layer: Labels, number: int, mode: str) -> None:
     """Brush ("paint") or polygon in hand for one particle; pixels of other particles stay theirs."""
-    layers.start_painting(viewer, layer, number)
+    brush.start_painting(viewer, layer, number)
     layer.preserve_labels = True
     layer.mode = mode
 

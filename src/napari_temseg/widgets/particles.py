@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import exporting, layers
+from napari_temseg.widgets import brush, exporting
 from napari_temseg.widgets.correcting import corrector_of
 from napari_temseg.widgets.distribution import ScopeBox, opener_of
 from napari_temseg.widgets.jobs import guarded
@@ -251,9 +251,9 @@ class ParticlesPanel(QWidget):
         """Know which tool of napari's is in hand on the particles."""
         if self._tooled is not layer:
             if self._tooled is not None:
-                layers.off_tool(self._tooled, self._soon)
+                brush.off_tool(self._tooled, self._soon)
             if layer is not None:
-                layers.on_tool(layer, self._soon)
+                brush.on_tool(layer, self._soon)
             self._tooled = layer
         mode = "" if layer is None else str(layer.mode)
         self.redraw.setChecked(mode in ("paint", "erase", "fill"))

@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.results import Particles
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import areas
 from napari_temseg.widgets.finding import State, commit, corrected_by_hand, finder_of, flags_of, named
 from napari_temseg.widgets.jobs import guarded
 
@@ -39,11 +39,11 @@ class Regions(QObject):
         viewer = self.session.viewer
         self.session.say("Click corner by corner round what is to be left out; a double click closes the region.")
         if item.left_out is not None:
-            layers.draw_region(viewer, item.left_out)
+            areas.draw_region(viewer, item.left_out)
             return
-        layer = layers.add_region_layer(viewer, item.layer, f"{item.name} left out")
+        layer = areas.add_region_layer(viewer, item.layer, f"{item.name} left out")
         self.session.adopt(item, "left out", layer)
-        layers.on_shapes(layer, partial(self._changed, item))
+        areas.on_shapes(layer, partial(self._changed, item))
 
     def _changed(self, item: Item, event: Any = None) -> None:
         if not self.session.closed and item in self.session.items:
@@ -56,7 +56,7 @@ class Regions(QObject):
         for item in items:
             if item not in self.session.items:
                 continue
-            if item.left_out is not None and layers.being_drawn(item.left_out):
+            if item.left_out is not None and areas.being_drawn(item.left_out):
                 self._changed(item)
             else:
                 self.session.item_changed.emit(item, "left out")
@@ -115,5 +115,5 @@ def left_out_share(item: Item) -> tuple[int, float]:
     """Number of areas on a picture, and the share of it that they cover."""
     if item.left_out is None:
         return 0, 0.0
-    mask = layers.left_out_mask(item.left_out, item.frame)
-    return layers.n_areas(item.left_out), 0.0 if mask is None else float(mask.mean())
+    mask = areas.left_out_mask(item.left_out, item.frame)
+    return areas.n_areas(item.left_out), 0.0 if mask is None else float(mask.mean())

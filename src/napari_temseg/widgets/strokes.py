@@ -13,7 +13,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_temseg.widgets import layers, overlays
+from napari_temseg.widgets import brush, layers, overlays
 from napari_temseg.widgets.jobs import guarded
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Watch:
         if len(self.seen) > KEPT:
             del self.seen[next(iter(self.seen))]
             # An undo that reaches back to the plane let go of would not be noticed.
-            layers.forget_history(self.layer)
+            brush.forget_history(self.layer)
 
 
 class Strokes(QObject):
@@ -130,14 +130,14 @@ class Strokes(QObject):
         if layer is None or item.particles is None:
             return
         if watch is None:
-            layers.on_painted(layer, self._rung)
+            brush.on_painted(layer, self._rung)
             overlays.on_brush_depth(layer, self._flattened)
         if watch is None or watch.labels is not item.particles.labels:
             self._watches[item] = watch = _Watch(layer, item.particles.labels)
         watch.remember(self.session.shown_plane(item))
 
     def _leave(self, watch: _Watch) -> None:
-        layers.off_painted(watch.layer, self._rung)
+        brush.off_painted(watch.layer, self._rung)
         overlays.off_brush_depth(watch.layer, self._flattened)
 
     def _drop_gone(self) -> None:

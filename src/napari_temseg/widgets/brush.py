@@ -1,0 +1,66 @@
+"""Labels layers in the hand: brush and eraser, and what tells that they were used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+
+def start_painting(viewer: Any, layer: Labels, number: int) -> None:
+    """Brush in hand, this class selected, on one plane only."""
+    viewer.layers.selection.active = layer
+    layer.visible = True
+    layer.n_edit_dimensions = 2
+    layer.selected_label = number
+    layer.mode = "paint"
+
+
+def start_erasing(viewer: Any, layer: Labels) -> None:
+    """Eraser in hand, on one plane only."""
+    viewer.layers.selection.active = layer
+    layer.visible = True
+    layer.n_edit_dimensions = 2
+    layer.mode = "erase"
+
+
+def in_hand(layer: Labels) -> int | None:
+    """Number that the brush of a layer paints, 0 for the eraser, None while no brush is in hand."""
+    if layer.mode == "erase":
+        return 0
+    return int(layer.selected_label) if layer.mode in ("paint", "fill", "polygon") else None
+
+
+def on_painted(layer: Labels, slot: Any) -> None:
+    """Call `slot` when pixels may have changed: after a stroke, and, as undo and redo tell nothing else, whenever they are drawn anew."""
+    for emitter in (layer.events.paint, layer.events.set_data):
+        emitter.connect(slot)
+
+
+def off_painted(layer: Labels, slot: Any) -> None:
+    """Take back `on_painted`."""
+    for emitter in (layer.events.paint, layer.events.set_data):
+        emitter.disconnect(slot)
+
+
+def on_tool(layer: Labels, slot: Any) -> None:
+    """Call `slot` when another tool or another number is taken in hand."""
+    for emitter in (layer.events.mode, layer.events.selected_label):
+        emitter.connect(slot)
+
+
+def off_tool(layer: Labels, slot: Any) -> None:
+    """Take back `on_tool`."""
+    for emitter in (layer.events.mode, layer.events.selected_label):
+        emitter.disconnect(slot)
+
+
+def size_brush(layer: Labels, frame: tuple[int, int]) -> None:
+    """A brush that suits the image: 1 % of its shorter side, at least 3 px."""
+    layer.brush_size = int(np.clip(round(min(frame) / 100), 3, 40))
+
+
+def forget_history(layer: Labels) -> None:
+    """napari's own undo of a layer refers to pixels that are no longer there."""
+    layer._reset_history()
