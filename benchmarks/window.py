@@ -77,8 +77,8 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window._qt_window.setGeometry(0, 0, 1280, 800)
     viewer.add_image(np.stack([plane.micrograph.data for plane in planes]), name="stack")
-    from napari_temseg.widgets.finding import finder_of
-    from napari_temseg.widgets.training import trainer_of
+    from napari_temseg.widgets.finding import Finder
+    from napari_temseg.widgets.training import Trainer
     from napari_temseg.widgets.workbench import Workbench
 
     opened = time.perf_counter()
@@ -97,14 +97,14 @@ def main() -> None:
     settled, end = time.monotonic() + 3, time.monotonic() + 13
     pulse.during(lambda: time.monotonic() < settled)  # the window draws itself first
     rows.append(("idle", pulse.during(lambda: time.monotonic() < end)))
-    finder_of(session).find([item])
+    session.part(Finder).find([item])
     measure("first search, torch loads")
-    finder_of(session).find([item])
+    session.part(Finder).find([item])
     measure("search through the stack")
     bench.go(2)
     annotation = _annotate(bench, planes[0].classes)
     for name, each in (("training", None), ("training, painting on", _painter(annotation, args.size))):
-        trainer_of(session).train("particles", TrainConfig(max_seconds=args.seconds))
+        session.part(Trainer).train("particles", TrainConfig(max_seconds=args.seconds))
         measure(name, each)
     reference = float(np.percentile(rows[0][1], 99))
     print(f"{'':28}{'beats':>7}{'p50':>9}{'p99':>9}{'max':>9}{'> 50 ms':>9}{'p99/idle':>10}   (ms)")

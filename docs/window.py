@@ -76,7 +76,7 @@ def main() -> None:
     )  # fmt: skip
     drawn = simulate(config)
     from napari_temseg.widgets.layers import add_micrograph
-    from napari_temseg.widgets.training import trainer_of
+    from napari_temseg.widgets.training import Trainer
     from napari_temseg.widgets.workbench import Workbench
 
     viewer = napari.Viewer()
@@ -100,7 +100,7 @@ def main() -> None:
     layer.data[...] = strokes(drawn.classes)
     layer.refresh()
     layer.events.paint(value=[])
-    trainer = trainer_of(session)
+    trainer = session.part(Trainer)
     trainer.train("particles", TrainConfig(max_seconds=60))
     pause(300, lambda: len(trainer.points) > 6 or not session.jobs.running)
     shoot(viewer, folder / "window_improve.png")

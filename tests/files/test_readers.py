@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 import napari_temseg as temseg
-from napari_temseg.files.readers import read_noted, series_of
+from napari_temseg.files.readers import other_pictures, read_noted, series_of
 from napari_temseg.files.tables import read_labels
 
 GREY = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
@@ -281,8 +281,9 @@ def test_several_pictures_are_a_choice(tmp_path: Path) -> None:
     np.testing.assert_array_equal(temseg.read(tmp_path / "a.tif", series=0).data, GREY)
     with pytest.raises(temseg.TemsegError, match=r"a\.tif: there is no series “nonsense”; the file holds “series 1”, “series 0”"):
         temseg.read(tmp_path / "a.tif", series="nonsense")
-    assert "“series 1” was read" in read_noted(tmp_path / "a.tif").notes[0]
-    assert read_noted(tmp_path / "a.tif", series="series 1").notes == ()
+    reading = read_noted(tmp_path / "a.tif")
+    assert reading.others == ("series 0",)
+    assert "“series 1” was read" in other_pictures(reading)
 
 
 def test_colour_beside_the_micrograph_is_no_trouble_until_asked_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.widgets import autosave
+from napari_temseg.widgets.kept import Picture
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_an_annotation_that_is_gone_is_offered_and_comes_back(painted: Any, view
     layer.name = "renamed"
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: not panel.kept.isHidden(), timeout=10_000)
-    assert "is kept for this image" in panel.kept.text.text()
+    assert panel.kept.text.text().endswith("is kept: strokes.")
     panel.kept.restore.click()
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
     np.testing.assert_array_equal(item.annotation.data, drawn)
@@ -130,15 +131,15 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
 def test_what_is_on_disk_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_temseg.engine.errors import TemsegError
 
-    place = autosave.Place(np.zeros((20, 30), np.uint8))
+    place = autosave.Place(Picture(np.zeros((20, 30), np.uint8)))
     labels = np.zeros((20, 30), np.uint8)
     assert place.save(labels, {1: "background"}, "a") == ""
     assert files() == []
     labels[3, 4] = 1
     place.save(labels, {1: "background"}, "a")
-    kept = autosave.look_up(autosave.Place(np.zeros((20, 30), np.uint8)))
+    kept = autosave.look_up(autosave.Place(Picture(np.zeros((20, 30), np.uint8))))
     assert isinstance(kept, autosave.Kept)
     np.testing.assert_array_equal(autosave.read(kept, (20, 30)), labels)
     with pytest.raises(TemsegError, match="another shape"):
         autosave.read(kept, (30, 20))
-    assert autosave.look_up(autosave.Place(np.ones((20, 30), np.uint8))) is None
+    assert autosave.look_up(autosave.Place(Picture(np.ones((20, 30), np.uint8)))) is None

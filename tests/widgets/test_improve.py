@@ -102,10 +102,10 @@ def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any) -> None:
     for x in (20, 60):
         layer.paint((30, x), 3)
     settle(panel, qtbot)
-    assert panel.classes.counts[3].text() == "2 objects · 2 px"
+    assert panel.classes.counts[3].text() == "2 strokes · 2 px"
     layer.undo()
     settle(panel, qtbot)
-    assert panel.classes.counts[3].text() == "1 object · 1 px"
+    assert panel.classes.counts[3].text() == "1 stroke · 1 px"
     notification_manager.records.clear()
     panel.classes.add.click()
     panel.classes.name.setText("rod")

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Labels
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
 import napari_temseg as temseg
 from napari_temseg.files.tables import write_labels_tiff
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.opening import opener_of
+from napari_temseg.widgets.offering import OfferDialog
+from napari_temseg.widgets.opening import Opener
 from napari_temseg.widgets.reader import napari_get_reader
 from napari_temseg.widgets.session import session_of
 
@@ -63,6 +65,7 @@ def test_a_file_becomes_a_calibrated_layer_that_tells_of_other_detectors(viewer:
     (sentence,) = told
     assert "“HAADF” was read" in sentence
     assert "“BF”" in sentence
+    assert "TEM particles" in sentence
     item = session_of(viewer).item_of(layer)
     assert item.calibration.origin == "Velox metadata"
 
@@ -105,14 +108,41 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, told: list[str]) -> None:
         napari_get_reader(paths[0])(paths[0])
 
 
-def test_the_window_tells_the_same(
-    viewer: Any, emd: Path, open_bench: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sentences: list[str] = []
-    monkeypatch.setattr("napari_temseg.widgets.opening.show_info", sentences.append)
+def offered(viewer: Any) -> list[OfferDialog]:
+    """The dialog that offers other pictures, while it is open."""
+    return [dialog for dialog in viewer.window._qt_window.findChildren(OfferDialog) if dialog.isVisible()]
+
+
+def test_the_window_asks_which_of_several_pictures(viewer: Any, emd: Path, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
     bench = open_bench(viewer)
-    opener_of(bench.session).open([emd])
-    wait_jobs(bench.session)
-    qtbot.waitUntil(lambda: bool(sentences))
-    assert "grid: “HAADF” was read" in sentences[0]
+    opener = bench.session.part(Opener)
+    opener.open([emd])
+    qtbot.waitUntil(lambda: bool(offered(viewer)))
+    (dialog,) = offered(viewer)
+    assert [layer.name for layer in viewer.layers] == ["grid"]
     assert bench.session.items[0].calibration.origin == "Velox metadata"
+    assert list(dialog.boxes) == ["BF"]
+    assert not dialog.open.isEnabled()
+    dialog.boxes["BF"].click()
+    dialog.open.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert viewer.layers[1].name == "grid BF"
+    assert layers.known_micrograph(viewer.layers[1]).source.series == "BF"
+    assert not offered(viewer)
+    opener.open([emd], series=["BF"])
+    wait_jobs(bench.session)
+    assert len(viewer.layers) == 2
+
+
+def test_a_series_that_is_named_is_opened_alone_and_one_that_is_not_there_is_told(
+    viewer: Any, emd: Path, open_bench: Any, wait_jobs: Any, qtbot: Any
+) -> None:
+    bench = open_bench(viewer)
+    opener = bench.session.part(Opener)
+    opener.open([emd], series=["BF"])
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    wait_jobs(bench.session)
+    assert viewer.layers[0].name == "grid BF"
+    assert not offered(viewer)
+    opener.open([emd], series=["DF4"])
+    qtbot.waitUntil(lambda: any("no series “DF4”" in record.message for record in notification_manager.records))

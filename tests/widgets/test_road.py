@@ -38,13 +38,13 @@ def test_from_a_file_to_a_table(
 ) -> None:
     """Find, stroke, train, finish, cancel, split, correct, measure, export, undo."""
     from napari_temseg.files.tiff import write_tiff
-    from napari_temseg.widgets.opening import opener_of
+    from napari_temseg.widgets.opening import Opener
 
     write_tiff(tmp_path / "grid.tif", picture.micrograph.data, picture.micrograph.calibration, "YX")
     viewer = make_napari_viewer(show=True)
     bench = open_bench(viewer)
     session = bench.session
-    opener_of(session).open([tmp_path / "grid.tif"])
+    session.part(Opener).open([tmp_path / "grid.tif"])
     wait_jobs(session)
     qtbot.waitUntil(lambda: session.current is not None)
     item = session.current

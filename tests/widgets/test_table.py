@@ -26,7 +26,7 @@ def rows(n: int = 6) -> pd.DataFrame:
         table[name] = 0
     table["particle"] = np.arange(1, n + 1)
     table["image"], table["class"], table["excluded"] = "grid_07", "rod", ""
-    for name in ("frame", "cut", "small", "reviewed"):
+    for name in ("frame", "cut", "small", "lossy", "reviewed"):
         table[name] = False
     table.loc[0, "frame"] = True
     table.loc[1, "excluded"] = "out of focus"
@@ -96,7 +96,7 @@ def test_view(qtbot: Any) -> None:
     assert "plane" not in headers(view)
     tip = model.headerData(2, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
     assert "circular diameter" in tip
-    assert model.data(model.index(0, headers(view).index("flags"))) == "frame"
+    assert model.data(model.index(0, headers(view).index("flags"))) == "at the edge"
     view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     assert model.data(model.index(0, 0)) == "6"
     model.set_filter("ecd < 13")

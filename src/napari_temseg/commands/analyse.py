@@ -41,6 +41,12 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--recipe", metavar="R.json", help="replay the recipe of an earlier run; other options change it")
     add_reading_options(parser)
     add_series_option(parser)
+    parser.add_argument(
+        "--mask-overlays",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="leave burnt-in scale bars, letters and data bars out of finding and of the frame (default off)",
+    )
     add_config_options(parser, PredictConfig)
     add_config_options(parser, SplitConfig)
     parser.set_defaults(function=run)
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         calibration=recipe.calibration,
         axes=recipe.axes,
         series=recipe.series,
+        mask_overlays=recipe.mask_overlays,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -87,6 +94,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         calibration=args.pixel_size or recipe.calibration,
         axes=args.axes or recipe.axes,
         series=args.series or recipe.series,
+        mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.commands.console import complain, drive, report
-from napari_temseg.commands.options import AXES, add_config_options, config_from, file
+from napari_temseg.commands.options import AXES, add_config_options, add_series_option, config_from, file
 from napari_temseg.engine.config import DraftConfig, TrainConfig
 from napari_temseg.engine.errors import TemsegError
 
@@ -40,6 +40,7 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
         "--class-name", action="append", default=[], metavar="NUMBER=NAME", help="name of a class, such as 3=rod; may be repeated"
     )
     parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
+    add_series_option(parser)
     parser.add_argument("--tune", action="store_true", help="search good training settings first, within the time budget")
     add_config_options(parser, TrainConfig)
     parser.set_defaults(function=train)
@@ -57,7 +58,7 @@ def train(args: argparse.Namespace) -> int:
     from napari_temseg.engine.annotations import Annotations
     from napari_temseg.files.tables import read_labels
 
-    images = [read(path, axes=args.axes) for path in args.image]
+    images = [read(path, axes=args.axes, series=args.series) for path in args.image]
     labels = [read_labels(path) for path in args.labels]
     annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
@@ -112,6 +113,7 @@ def add_draft(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("-o", "--output", required=True, type=file, metavar="DRAFT.tif", help="the annotation to write")
     parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
+    add_series_option(parser)
     add_config_options(parser, DraftConfig)
     parser.set_defaults(function=draft)
     return parser
@@ -123,7 +125,7 @@ def draft(args: argparse.Namespace) -> int:
     from napari_temseg.api import iter_draft, read
     from napari_temseg.files.tables import read_labels, write_labels_tiff
 
-    image, strokes = read(args.image, axes=args.axes), read_labels(args.labels)
+    image, strokes = read(args.image, axes=args.axes, series=args.series), read_labels(args.labels)
     if strokes.shape != tuple(image.data.shape):
         raise TemsegError(
             f"{args.labels}: labels of shape {strokes.shape} do not fit {args.image} {tuple(image.data.shape)}; draw them on this image."

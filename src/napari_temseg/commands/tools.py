@@ -11,7 +11,7 @@ from typing import Any
 
 import napari_temseg
 from napari_temseg.commands.console import complain, drive, log_path, report
-from napari_temseg.commands.options import add_config_options, add_reading_options, config_from, file, folder
+from napari_temseg.commands.options import add_config_options, add_reading_options, add_series_option, config_from, file, folder
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.errors import TemsegError
 
@@ -189,6 +189,7 @@ def add_gui(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser("gui", help="open micrographs in napari")
     parser.add_argument("images", nargs="*", metavar="IMAGE|FOLDER")
     add_reading_options(parser)
+    add_series_option(parser)
     parser.set_defaults(function=gui)
     return parser
 
@@ -197,7 +198,7 @@ def gui(args: argparse.Namespace) -> int:
     """Open napari."""
     from napari_temseg.widgets.launch import launch
 
-    launch(args.images, args.axes, args.pixel_size)
+    launch(args.images, args.axes, args.pixel_size, args.series)
     return 0
 
 

@@ -32,6 +32,17 @@ DESCRIPTORS: dict[str, tuple[str, str]] = {
     "intensity_sd": ("standard deviation of the pixel values", "grey level"),
     "probability_mean": ("mean foreground probability of the model", ""),
 }
+_READABLE = {
+    "ecd": "equivalent circular diameter",
+    "feret_max": "largest Feret diameter",
+    "feret_min": "smallest Feret diameter",
+    "feret_mean": "mean Feret diameter",
+    "ellipse_major": "major axis of ellipse",
+    "ellipse_minor": "minor axis of ellipse",
+    "intensity_mean": "mean grey level",
+    "intensity_sd": "spread of grey level",
+    "probability_mean": "mean probability",
+}
 IDENTITY = {
     "image": "name of the micrograph",
     "plane": "index of the plane in its stack",
@@ -43,9 +54,15 @@ FLAGS = {
     "cut": "bounded by another particle",
     "small": f"ecd below {SMALL_DIAMETER:g} px",
     "aggregate": "shared by particles that touch",
+    "lossy": "the picture was stored as JPEG, whose blocks blur and shift edges",
     "excluded": "why a person left it out of the distribution; empty where it counts",
     "reviewed": "a person has looked at it",
 }
+
+
+def readable(name: str) -> str:
+    """The name of a descriptor for people: "ecd" → "equivalent circular diameter"."""
+    return _READABLE.get(name, name.removesuffix("_px").replace("_", " "))
 
 
 def column_name(name: str, unit: str) -> str:

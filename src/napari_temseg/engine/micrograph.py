@@ -104,11 +104,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a micrograph came from: path, detector or series in the file, and a hash of its content."""
+    """Where a micrograph came from: path, detector or series in the file, a hash of its content; `lossy` for pixels kept as JPEG."""
 
     path: str = ""
     series: str = ""
     content_hash: str = ""
+    lossy: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
             image = model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
             raw = yield from mapped(runner.plane(image), progress)
             plane = whole.at(index)
-            _fill(plane, raw)
+            fill(plane, raw)
             yield progress(1.0, PlanePrediction(index, plane))
 
         for done, index in enumerate(places):
@@ -57,7 +57,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
     return Job(steps)
 
 
-def _fill(plane: Prediction, raw: torch.Tensor) -> None:
+def fill(plane: Prediction, raw: torch.Tensor) -> None:
     """Write the raw output (1, C, Y, X) of the network into the arrays of a plane."""
     channels = len(plane.class_ids)
     plane.probability[...] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
@@ -96,10 +96,11 @@ class Runner:
     def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:
         size = whole.shape[-2:]
         scaled = resize(whole, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-        raw = yield from self._tiled(scaled)
+        raw = yield from self.tiled(scaled)
         return resize(raw, (size[0], size[1]))
 
-    def _tiled(self, image: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+    def tiled(self, image: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+        """What `run` gives for a whole normalised image (1, 1, Y, X), tiles blended; yields the share done between tiles."""
         height, width = image.shape[-2:]
         padded = _pad(image)
         while True:

@@ -118,13 +118,22 @@ class PlanePrediction:
     prediction: Prediction
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The model that found particles, by its hash and name, and the scales that it worked at."""
+
+    model_hash: str = ""
+    model: str = ""
+    scales: tuple[float, ...] = (1.0,)
+
+
 @dataclass(frozen=True, eq=False)
 class Particles:
     """Separate particles: `labels` int32 (…, Y, X), unique over the whole stack, never across classes.
 
     `table` has one row a label (index name `particle`) with columns `class` (name), `class_id`, `plane`, `aggregate` (id shared
     by touching particles), `frame` (touches the edge of the picture or an invalid area) and `cut` (bounded by a watershed line).
-    `uncertain` counts what was dropped for want of certainty.
+    `uncertain` counts what was dropped for want of certainty. `origin` tells what found them where `prediction` is not at hand any more.
     """
 
     labels: npt.NDArray[np.int32]
@@ -133,6 +142,7 @@ class Particles:
     prediction: Prediction | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     uncertain: int = 0
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.table)

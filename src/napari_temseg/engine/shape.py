@@ -160,7 +160,7 @@ def _calibration(pixel_size: float | tuple[float, float], unit: str) -> Calibrat
 
 
 def _edge(particles: Any) -> str:
-    if not isinstance(particles, Particles) or particles.prediction is None:
+    if not isinstance(particles, Particles) or (particles.prediction is None and particles.origin is None):
         return "label mask"
     return f"mask of pixel centres at probability {particles.settings.get('threshold', 0.5):g}"
 
@@ -208,7 +208,9 @@ def tabulate(columns: dict[str, npt.NDArray[Any]], particles: Any, image: str, u
     """The table of a measurement from the columns of `describe`: flags from the particles' own table, nothing excluded or reviewed."""
     n = len(columns["particle"])
     columns = columns | _flags(particles, columns)
-    columns |= {"image": np.full(n, image), "excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
+    source = particles.micrograph.source if isinstance(particles, Particles) else None
+    columns |= {"image": np.full(n, image), "lossy": np.full(n, source is not None and source.lossy)}
+    columns |= {"excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
     table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
     # Said outright, or tables without particles would have other types than those with.
     return table.astype(dict.fromkeys(("image", "class", "excluded"), "str"))

@@ -39,6 +39,21 @@ Labels = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
 
 
+class Numbering:
+    """Numbers the particles and aggregates of planes, each counted from 1, through a stack; hand it the planes in order."""
+
+    def __init__(self) -> None:
+        self.last = self.aggregates = 0
+
+    def next(self, labels: Labels, table: pd.DataFrame) -> tuple[Labels, pd.DataFrame]:
+        """Labels and table (index: label; column "aggregate") of the next plane, under their numbers in the stack."""
+        numbered = table.assign(aggregate=table["aggregate"] + self.aggregates).set_index(table.index + self.last)
+        labels = np.where(labels > 0, labels + np.int32(self.last), 0)
+        if len(numbered):
+            self.last, self.aggregates = int(numbered.index.max()), int(numbered["aggregate"].max())
+        return labels, numbered
+
+
 def split(prediction: Prediction, config: SplitConfig) -> Particles:
     """Run `iter_split` to its end."""
     return iter_split(prediction, config).drain()
@@ -64,18 +79,15 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
     n = micrograph.n_planes
     labels = np.zeros(prediction.classes.shape, np.int32)
     tables: list[pd.DataFrame] = []
-    last = aggregates = uncertain = 0
+    uncertain, numbers = 0, Numbering()
     for index in range(n):
         plane, table, unsure = _split_plane(prediction.at(index), config)
         uncertain += unsure
-        table["aggregate"] += aggregates
         table.insert(2, "plane", index)
-        tables.append(table.set_index(table.index + last))
-        labels.reshape((n, *micrograph.frame))[index] = np.where(plane > 0, plane + last, 0)
-        last += len(table)
-        aggregates = int(table["aggregate"].max()) if len(table) else aggregates
+        labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
+        tables.append(table)
         message = f"{micrograph.name}: plane {index + 1} of {n}"
-        yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": last})
+        yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": numbers.last})
     table = pd.concat(tables).rename_axis("particle")
     return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
 

@@ -15,11 +15,10 @@ from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import grey
-from napari_temseg.files.series import Series
+from napari_temseg.files.series import LOSSY, Series
 
 # What Pillow raises for files that are damaged in one way or another.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
-LOSSY = "JPEG is lossy: its blocks blur edges and shift small sizes; measure the original where there is one."
 
 
 def read_array(path: Path) -> npt.NDArray[Any]:
@@ -46,4 +45,4 @@ def read_picture(path: Path) -> list[Series]:
     if array.ndim == 3:
         array = grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
     lossy = path.suffix.lower() in (".jpg", ".jpeg")
-    return [Series("", array, axes="YX", notes=(LOSSY,) if lossy else ())]
+    return [Series("", array, axes="YX", notes=(LOSSY,) if lossy else (), lossy=lossy)]

@@ -34,11 +34,15 @@ NAMED = 8  # series that an error or a note names one by one
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A micrograph, what people should know of the file (sentences), and whether anybody said what the planes of a stack are."""
+    """A micrograph, what people should know of the file (sentences), and whether anybody said what the planes of a stack are.
+
+    `others` names the other pictures in the file that can be measured.
+    """
 
     image: Micrograph
     notes: tuple[str, ...] = ()
     said: bool = True
+    others: tuple[str, ...] = ()
 
 
 def is_micrograph(path: Path) -> bool:
@@ -94,7 +98,7 @@ def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Microgr
     `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
     """
     reading = read_noted(path, axes=axes, series=series)
-    for note in reading.notes:
+    for note in (*reading.notes, *filter(None, ["" if series else other_pictures(reading)])):
         logger.warning("%s: %s", path, note)
     return reading.image
 
@@ -111,12 +115,16 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
         raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
     known = axes or (chosen.axes if len(chosen.data.shape) == 3 else "")
     meaning = checked_axes(path, chosen.data.shape, known or unsaid)
-    image = Micrograph(chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest))
-    notes = chosen.notes
-    others = [one for one in found if one is not chosen and not one.obstacle]
-    if others and series == "":
-        notes = (*notes, f"“{chosen.name}” was read; the file also holds {_listed(others)}.")
-    return Reading(image, notes, bool(known) or meaning == "YX")
+    image = Micrograph(chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest, chosen.lossy))
+    others = tuple(one.name for one in found if one is not chosen and not one.obstacle)
+    return Reading(image, chosen.notes, bool(known) or meaning == "YX", others)
+
+
+def other_pictures(reading: Reading) -> str:
+    """A sentence on which of the pictures in a file was read, "" when it holds one."""
+    if not reading.others:
+        return ""
+    return f"“{reading.image.source.series}” was read; the file also holds {_listed(reading.others)}."
 
 
 def _chosen(path: Path, found: Sequence[Series], series: str | int) -> Series:
@@ -130,7 +138,7 @@ def _chosen(path: Path, found: Sequence[Series], series: str | int) -> Series:
     place = int(series) if str(series).isdecimal() and len(str(series)) < 6 else -1
     chosen = by_name.get(str(series)) or (found[place] if 0 <= place < len(found) else None)
     if chosen is None:
-        raise TemsegError(f"{path}: there is no series “{series}”; the file holds {_listed(found)}.")
+        raise TemsegError(f"{path}: there is no series “{series}”; the file holds {_listed([one.name for one in found])}.")
     if chosen.obstacle:
         raise _refusal(path, chosen)
     return chosen
@@ -141,8 +149,8 @@ def _refusal(path: Path, series: Series) -> TemsegError:
     return TemsegError(f"{path}: {sentence}.")
 
 
-def _listed(found: Sequence[Series]) -> str:
-    names = [f"“{one.name}”" for one in found[:NAMED]]
+def _listed(found: Sequence[str]) -> str:
+    names = [f"“{name}”" for name in found[:NAMED]]
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return f"{', '.join(names)}{more}"
 

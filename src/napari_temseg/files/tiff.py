@@ -18,7 +18,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, grey
 from napari_temseg.files.atomic import replacing
 from napari_temseg.files.raw import unusable
-from napari_temseg.files.series import Series
+from napari_temseg.files.series import LOSSY, Series
 from napari_temseg.files.tags import tiff_tags
 
 # What tifffile raises for files that are damaged in one way or another.
@@ -36,6 +36,7 @@ _DAMAGED = (
     ArithmeticError,
 )
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
+JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
 MAX_SERIES = 100  # pictures of different shape in one file
 
 
@@ -91,7 +92,9 @@ def _series(path: Path, tif: tifffile.TiffFile, index: int, series: Any, declare
     _check_whole(series, path, declared, limit)
     name = f"series {index}" if len(tif.series) > 1 else ""
     said = tiff_tags(tif, series.keyframe)
-    return Series(name, _pixels(path, index, series), said.calibration, "", said.obstacle, said.notes)
+    lossy = series.keyframe.compression in JPEG
+    notes = (*said.notes, LOSSY) if lossy else said.notes
+    return Series(name, _pixels(path, index, series), said.calibration, "", said.obstacle, notes, lossy)
 
 
 def _other(path: Path, tif: tifffile.TiffFile, index: int, series: Any, limit: int) -> Series:

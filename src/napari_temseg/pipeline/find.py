@@ -91,7 +91,8 @@ def _overall(progress: Progress, start: float, share: float, control: Control) -
 def _find_one(
     model: Any, image: Micrograph, index: int, predict: PredictConfig, config: SplitConfig, first: int
 ) -> Generator[Progress, None, Found]:
-    from napari_temseg.engine.prediction import PlanePrediction, iter_predict
+    from napari_temseg.engine.prediction import iter_predict
+    from napari_temseg.engine.results import PlanePrediction
     from napari_temseg.engine.splitting import split
 
     planes: dict[int, Particles] = {}
@@ -135,17 +136,16 @@ def stacked(planes: Sequence[Particles], image: Micrograph, prediction: Predicti
     """Particles of a whole stack from those of its planes in order: labels and aggregates are numbered through, as `split` does."""
     import pandas as pd  # half a second that the window does not spend before it opens
 
+    from napari_temseg.engine.splitting import Numbering
+
     if not planes:
         raise TemsegError(f"{image.name}: there are no planes to put together.")
-    last = aggregates = 0
+    numbers = Numbering()
     labels = np.zeros((len(planes), *image.frame), np.int32)
     tables: list[pd.DataFrame] = []
     for index, part in enumerate(planes):
-        labels[index] = np.where(part.labels > 0, part.labels + last, 0)
-        table = part.table.assign(plane=index, aggregate=part.table["aggregate"] + aggregates)
-        tables.append(table.set_index(table.index + last))
-        last += int(part.table.index.max()) if len(part.table) else 0
-        aggregates = int(table["aggregate"].max()) if len(table) else aggregates
+        labels[index], table = numbers.next(part.labels, part.table.assign(plane=index))
+        tables.append(table)
     table = pd.concat(tables).rename_axis("particle")
     shape = tuple(image.data.shape)
     uncertain = sum(part.uncertain for part in planes)

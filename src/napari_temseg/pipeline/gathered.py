@@ -32,11 +32,18 @@ class Result:
     corrections: int = 0
 
 
-def iter_report(results: Sequence[Result], output: str | Path, model: str = "", models: Mapping[str, Segmenter] | None = None) -> Job[Path]:
+def iter_report(
+    results: Sequence[Result],
+    output: str | Path,
+    model: str = "",
+    models: Mapping[str, Segmenter] | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Job[Path]:
     """Write label images, particles.csv, summary.json and report.html to the folder `output`; returns the path of the report.
 
     Results may come from several models and settings: `models` gives names to models by what is in them, "particles" is known; without
-    it, `model` is the name of the one model. No recipe is written: what was done by hand cannot be replayed.
+    it, `model` is the name of the one model. `known` are names by hash, of models that need not be at hand. No recipe is written: what was
+    done by hand cannot be replayed.
     """
     output = Path(output)
 
@@ -54,7 +61,7 @@ def iter_report(results: Sequence[Result], output: str | Path, model: str = "", 
         yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
         sizes = distributions([item.measurement for item in items])
         summary = summarise(items, {}, sizes, Recipe(model), output, window=True)
-        _tell_origins(summary, results, _names(results, model, models))
+        _tell_origins(summary, results, _names(results, model, models, known or {}))
         by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
         summary["corrections_by_hand"] = by_hand
         summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
@@ -103,25 +110,32 @@ def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Map
 def _settings(result: Result) -> dict[str, dict[str, Any]]:
     """Settings that are known of a result; tiles and machine leave no trace in it."""
     particles = result.particles
-    if particles.prediction is None:
+    if particles.prediction is None and particles.origin is None:
         return {"predict": {}, "split": {}}
+    scales = particles.prediction.working_scale if particles.prediction is not None else particles.origin.scales  # type: ignore[union-attr]
     try:
         split = SplitConfig.from_dict(particles.settings)
     except (TemsegError, TypeError):
-        return {"predict": {"scales": list(particles.prediction.working_scale)}, "split": {}}
-    return {"predict": {"scales": list(particles.prediction.working_scale)}, "split": split.to_dict()}
+        return {"predict": {"scales": list(scales)}, "split": {}}
+    return {"predict": {"scales": list(scales)}, "split": split.to_dict()}
 
 
 def _model_hash(result: Result) -> str:
-    return result.particles.prediction.model_hash if result.particles.prediction is not None else ""
+    particles = result.particles
+    if particles.prediction is not None:
+        return particles.prediction.model_hash
+    return particles.origin.model_hash if particles.origin is not None else ""
 
 
-def _names(results: Sequence[Result], model: str, models: Mapping[str, Segmenter] | None) -> dict[str, str]:
+def _names(results: Sequence[Result], model: str, models: Mapping[str, Segmenter] | None, known: Mapping[str, str]) -> dict[str, str]:
     """Names of the models that found the results, by hash; one that nobody knows has none."""
     wanted = {_model_hash(result) for result in results} - {""}
     if models is None:
         return dict.fromkeys(wanted, model if len(wanted) == 1 else "")
-    names = {segmenter.content_hash(): name for name, segmenter in models.items()} if wanted else {}
+    kept = [each.particles.origin for each in results if each.particles.origin is not None]
+    names = {origin.model_hash: origin.model for origin in kept if origin.model} | dict(known)
+    if wanted - set(names):
+        names |= {segmenter.content_hash(): name for name, segmenter in models.items()}
     if wanted - set(names):
         from napari_temseg.files.models import load
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress
@@ -58,15 +59,24 @@ def iter_cut_out(particles: Particles, image: Micrograph) -> Job[Measured]:
 
         prediction = particles.prediction and replace(particles.prediction, micrograph=image)
         rest = replace(particles, labels=particles.labels.copy(), micrograph=image, prediction=prediction)
+        smallest = float(particles.settings.get("min_diameter", SplitConfig().min_diameter))
         for index, page in enumerate(particles.planes()):
             yield Progress("split", index / image.n_planes, f"plane {index + 1} of {image.n_planes}", control.elapsed)
-            kept = page if image.valid is None else np.where(image.valid, page, 0)
+            kept = page if image.valid is None else _cut(page, image.valid, smallest)
             patch = difference(page, kept, index)
             if patch is not None:
                 rest = corrected(rest, patch)
         return rest, measured(rest)
 
     return Job(steps)
+
+
+def _cut(page: npt.NDArray[np.integer[Any]], valid: npt.NDArray[np.bool_], smallest: float) -> npt.NDArray[np.integer[Any]]:
+    """Labels without what is not valid, and without what that leaves of a particle where it is smaller than any (diameter in px)."""
+    kept = np.where(valid, page, 0)
+    before, after = np.bincount(page.ravel()), np.bincount(kept.ravel(), minlength=int(page.max(initial=0)) + 1)
+    crumbs = (after < before) & (after < np.pi / 4 * smallest**2)
+    return np.where(crumbs[kept], 0, kept)
 
 
 def _particles_of(page: npt.NDArray[np.integer[Any]], image: Micrograph, mask: bool) -> Particles:

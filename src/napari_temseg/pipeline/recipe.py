@@ -15,15 +15,15 @@ from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
 
 FORMAT = 1
-_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "predict", "split", "inputs"}
+_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a run does.
 
-    `calibration` overrides the files' own; `series` names one of several pictures in each; `inputs` maps absolute paths to SHA-256 of
-    the content ("" unchecked).
+    `calibration` overrides the files' own; `series` names one of several pictures in each; `mask_overlays` leaves out what is burnt
+    in; `inputs` maps absolute paths to SHA-256 of the content ("" unchecked).
     """
 
     model: str = "particles"
@@ -31,6 +31,7 @@ class Recipe:
     calibration: Calibration | None = None
     axes: str = ""
     series: str = ""
+    mask_overlays: bool = False
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Recipe:
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "axes": self.axes,
             "series": self.series,
+            "mask_overlays": self.mask_overlays,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -98,6 +100,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         calibration=calibration,
         axes=_text(values.get("axes", "")),
         series=_text(values.get("series", "")),
+        mask_overlays=bool(values.get("mask_overlays", False)),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

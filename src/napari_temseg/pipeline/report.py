@@ -160,6 +160,7 @@ def _method(summary: dict[str, Any]) -> str:
         ("Program", f"napari-temseg {summary['temseg']}"),
         ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
+        *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") else []),
         ("Particles on the edge of a picture", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(row for stage in summary["settings"] for row in _settings(stage, summary)),
@@ -173,6 +174,13 @@ def _method(summary: dict[str, Any]) -> str:
         f"<section><h2>How it was measured</h2><table>{table}</table>"
         f"<details><summary>Columns of particles.csv</summary><table>{columns}</table></details></section>"
     )
+
+
+def _masked(images: Sequence[dict[str, Any]]) -> str:
+    """Which pictures lost what is burnt in, found by the program."""
+    shares = [image["left_out_share"] for image in images]
+    told = [f"left out, {100 * share:.3g} % of the picture (found automatically)" if share else "none found" for share in shares]
+    return _each(images, told)
 
 
 def _model(model: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from napari_temseg.engine.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
+from napari_temseg.pipeline.burntin import without_burnt_in
 from napari_temseg.pipeline.inputs import collect, unique_names
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.report import thumbnail, write_report
@@ -37,6 +38,7 @@ class RunItem:
     files: tuple[Path, ...]
     picture: bytes = field(repr=False)
     uncertain: int = 0
+    lossy: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,7 @@ def iter_run(
     calibration: Calibration | None = None,
     axes: str = "",
     series: str = "",
+    mask_overlays: bool = False,
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -76,12 +79,14 @@ def iter_run(
 
     Writes STEM_classes.tif and STEM_particles.tif an input, and particles.csv, summary.json, report.html and recipe.json for the
     set. `calibration` overrides the files' own; `axes` says what the pages of stacks are, `series` which of several pictures
-    in a file is meant. A file that cannot be used does not stop the
-    others: it is named in `failures`. `finish()` keeps the images done so far, `cancel()` leaves their label images without tables.
+    in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of finding and of the frame. A file that
+    cannot be used does not stop the others: it is named in `failures`. `finish()` keeps the images done so far,
+    `cancel()` leaves their label images without tables.
     With `expected`, a recipe that is replayed, model and inputs must have its hashes. `TemsegError` when nothing at all can be done.
     """
     named = str(model) if isinstance(model, (str, Path)) else ""
-    recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), series, predict or PredictConfig(), split or SplitConfig())
+    predict, split = predict or PredictConfig(), split or SplitConfig()
+    recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), series, mask_overlays, predict, split)
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
     paths, failures = collect([inputs] if isinstance(inputs, (str, Path)) else inputs)
@@ -135,7 +140,8 @@ def _read(path: Path, settings: Recipe, digest: str) -> Micrograph:
     image = read(path, axes=settings.axes, series=settings.series)
     if digest and digest != image.source.content_hash:
         raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
-    return image if settings.calibration is None else image.with_calibration(settings.calibration)
+    image = image if settings.calibration is None else image.with_calibration(settings.calibration)
+    return without_burnt_in(image) if settings.mask_overlays else image
 
 
 def _finished(path: Path, name: str, particles: Particles, output: Path) -> RunItem:
@@ -155,7 +161,7 @@ def written_item(path: Path, stem: str, particles: Particles, measured: Measurem
         write_labels_tiff(files[0], prediction.classes, calibration, image.axes, "classes")
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
     picture = thumbnail(image.plane(0), particles.planes()[0])
-    return RunItem(measured.image, path, measured, counts, tuple(files), picture, particles.uncertain)
+    return RunItem(measured.image, path, measured, counts, tuple(files), picture, particles.uncertain, image.source.lossy)
 
 
 def _written(output: Path, items: list[RunItem], failures: dict[str, str], settings: Recipe, *, stopped: bool) -> RunResult:

@@ -11,6 +11,7 @@ import napari_temseg
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.shape import definitions
 from napari_temseg.files.atomic import json_text, plain, write_text
+from napari_temseg.files.series import LOSSY
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def summarise(
         "model": recorded["model"],
         "settings": {"predict": recorded["predict"], "split": recorded["split"]},
         "edge": " / ".join(sorted({item.measurement.edge for item in items})),
+        "mask_overlays": settings.mask_overlays,
         "images": [_image(item) for item in items],
         "failures": failures,
         "distributions": summaries,
@@ -77,6 +79,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "reviewed": int(m.table["reviewed"].sum()),
         "per_class": item.per_class,
         "uncertain": item.uncertain,
+        "lossy": item.lossy,
     }
 
 
@@ -93,6 +96,9 @@ def _cautions(
         )
     if len(summaries) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
+    lossy = [item.name for item in items if item.lossy]
+    if lossy:
+        cautions.append(f"{_some(lossy)}: {LOSSY}")
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

@@ -52,7 +52,7 @@ class Annotator(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE)
         self._settle.timeout.connect(self._count)
-        self.keeper = Keeper(session, self)
+        self.keeper = session.part(Keeper)
         self.keeper.restored.connect(self.annotate)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._items_changed)
@@ -246,17 +246,10 @@ class Annotator(QObject):
         self.counted.emit()
 
     def close(self) -> None:
-        """Write what is left and let go of the layers."""
-        self.keeper.close()
+        """Let go of the layers."""
         self._settle.stop()
         for layer, _ in list(self._watched.values()):
             self._unwatch(layer)
-
-
-def annotator_of(session: Session) -> Annotator:
-    """The one annotator of a session."""
-    found: Annotator | None = session.findChild(Annotator)
-    return found or Annotator(session)
 
 
 def _free_name(name: str, taken: Mapping[int, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import PIL.Image
 import PIL.ImageDraw
 from napari.layers import Layer, Shapes
 
-from napari_temseg.widgets.layers import MARK, activate, insert, placed
+from napari_temseg.widgets.layers import MARK, activate, insert, placed, shown_plane
+
+CLOSED = ("polygon", "rectangle", "ellipse")
+Area = tuple[str, list[list[float]]]  # kind, corners
 
 
-def add_region_layer(viewer: Any, source: Layer, name: str) -> Shapes:
-    """A Shapes layer on which areas are drawn that nobody shall look at; polygon tool in hand."""
+def add_region_layer(viewer: Any, source: Layer, name: str, *, draw: bool = True) -> Shapes:
+    """A Shapes layer on which areas are drawn that nobody shall look at; polygon tool in hand, unless it is not to be drawn on now."""
     layer = Shapes(
         ndim=source.ndim,
         name=name,
@@ -24,9 +28,43 @@ def add_region_layer(viewer: Any, source: Layer, name: str) -> Shapes:
         edge_width=2,
         **placed(source),
     )
-    insert(viewer, layer, select=True)
-    layer.mode = "add_polygon"
+    insert(viewer, layer, select=draw)
+    if draw:
+        layer.mode = "add_polygon"
     return layer
+
+
+def add_boxes(viewer: Any, layer: Shapes, boxes: Sequence[tuple[int, int, int, int]]) -> None:
+    """Rectangles (top, left, bottom, right in px, the last two behind them) on a layer of areas, to be moved and deleted as any other."""
+    plane = (shown_plane(viewer, layer),) * (layer.ndim - 2)
+    corners = [[(*plane, top, left), (*plane, bottom - 1, right - 1)] for top, left, bottom, right in boxes]
+    layer.add_rectangles([np.asarray(each, float) for each in corners], edge_color="#E69F00", face_color="#E69F0055", edge_width=2)
+    layer.selected_data = set()
+
+
+def areas_of(layer: Shapes) -> list[Area]:
+    """Kind and corners (px, as many numbers as the layer has axes) of every closed shape, as JSON knows them."""
+    return [
+        (str(kind), np.asarray(corners, float).tolist())
+        for corners, kind in zip(layer.data, layer.shape_type, strict=True)
+        if kind in CLOSED
+    ]
+
+
+def checked(kind: Any, corners: Any) -> Area:
+    """An area from a file; ValueError for what is none."""
+    points = np.asarray(corners, float)
+    if kind not in CLOSED or points.ndim != 2 or len(points) < 3 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+        raise ValueError(f"a region of kind “{kind}”")
+    return str(kind), points.tolist()
+
+
+def add_areas(layer: Shapes, areas: Sequence[Area]) -> None:
+    """Put closed shapes on a layer of areas, beside those that it has."""
+    for kind, corners in areas:
+        points = np.asarray(corners, float)[:, -layer.ndim :]
+        layer.add(points, shape_type=kind, edge_color="#E69F00", face_color="#E69F0055", edge_width=2)
+    layer.selected_data = set()
 
 
 def draw_region(viewer: Any, layer: Shapes) -> None:
@@ -50,6 +88,18 @@ def take_up(viewer: Any, layer: Shapes) -> None:
     layer.visible = True
     activate(viewer, layer)
     layer.mode = "add_line"
+
+
+def lay_line(viewer: Any, layer: Shapes, start: Sequence[float], end: Sequence[float]) -> None:
+    """One line, (y, x) to (y, x) in px, in place of what a ruler layer held; its ends can be dragged."""
+    plane = (shown_plane(viewer, layer),) * (layer.ndim - 2)
+    layer.data = []
+    width = max(1.0, float(np.hypot(end[0] - start[0], end[1] - start[1])) / 60)
+    layer.add_lines([np.asarray([(*plane, *start), (*plane, *end)], float)], edge_color="#D55E00", edge_width=width)
+    layer.visible = True
+    activate(viewer, layer)
+    layer.mode = "direct"
+    layer.selected_data = {0}
 
 
 def put_away(layer: Shapes) -> None:

@@ -1,29 +1,30 @@
-"""Ask for a pixel size: type it, or draw a line of known length, such as the scale bar."""
+"""Ask for a pixel size: type it, or lay a line of known length on the picture, such as the scale bar that was found in it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QDialog, QFormLayout, QLabel, QLineEdit, QRadioButton, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, QLineEdit, QRadioButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, to_nanometres
 from napari_temseg.widgets import areas, layers
-from napari_temseg.widgets.style import button, hint, row, sheet
+from napari_temseg.widgets.calibrations import Scope, from_line, meaning, provenance
+from napari_temseg.widgets.correction import Correction, positive
+from napari_temseg.widgets.scalebars import ScaleBars, check_idle
+from napari_temseg.widgets.style import button, highlight, hint, row, sheet
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
 
+    from napari_temseg.files.scalebar import ScaleBar
     from napari_temseg.widgets.session import Item, Session
 
 UNITS = ("pm", "Å", "nm", "µm")
-THIS, CHOSEN, ALL = range(3)
+UNSURE = 0.5  # confidence in a found bar below which both of its ends want a look
 
 
 def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | None = None) -> CalibrationDialog | None:
@@ -42,20 +43,16 @@ def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | N
     return dialog
 
 
-def from_line(length: float, unit: str, pixels: float) -> Calibration:
-    """The calibration that a line of `pixels` px tells; each of its ends is read to 1 px."""
-    size = to_nanometres(length, unit) / pixels
-    return Calibration((size, size), "scale bar", reading_uncertainty=math.sqrt(2) / pixels)
-
-
 class CalibrationDialog(QDialog):
-    """Not modal: the line is drawn in the picture while it is open."""
+    """Not modal: the line is drawn and dragged in the picture while it is open."""
 
     def __init__(self, session: Session, items: Sequence[Item], parent: QWidget) -> None:
         super().__init__(parent)
         self.session, self.items = session, list(items)
         self.item = session.current if session.current in self.items else self.items[0]
         self.line: Shapes | None = None
+        self.bar: ScaleBar | None = None  # as it was found under the line
+        self.over = self._moved = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Pixel size")
         self.typed, self.drawn = QRadioButton("one pixel is"), QRadioButton("a line of")
@@ -64,205 +61,256 @@ class CalibrationDialog(QDialog):
             self.ways.addButton(way)
         self.size, self.size_unit = _number("of one pixel, as the microscope tells it"), _units("the pixel size")
         self.length, self.length_unit = _number("of the line, as its label in the picture tells it"), _units("the length of the line")
+        self.find = button(
+            "Find the scale bar", "Look for the burnt-in bar and lay a line on it; drag its ends if they are off.", self._find
+        )
         self.draw = button(
             "Draw the line", "Drag along the scale bar from end to end. Drag again for a better line: the newest counts.", self._draw
         )
-        self.read = hint()
-        self.factor, self.spread, self.standard, self.day = (QLineEdit() for _ in range(4))
-        self.scope = QComboBox()
+        self.mask = QCheckBox("leave out scale bar and letters")
+        self.read, self.words = hint(), hint()
+        self.correction = Correction()
+        self.scope = Scope(session, self.item, self.items)
         self.apply = button("Apply", "Put this pixel size on the images; what was measured follows.", self._apply, primary=True)
-        self.remove = button("Remove calibration", "Sizes of these images are in px again.", self._remove)
+        self.remove = button("Remove calibration", "", self._remove)
         self._lay_out()
         self._fill()
         self._wire()
+        self._place(parent)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
-        self.now = hint(f"{self.item.name}: {self.item.calibration.describe()}")
-        layout.addWidget(self.now)
-        layout.addWidget(row([self.typed, self.size, self.size_unit], (2, 2, 1)))
-        layout.addWidget(row([self.drawn, self.length, self.length_unit], (2, 2, 1)))
-        layout.addWidget(self.draw)
-        layout.addWidget(self.read)
-        layout.addWidget(self._correction())
-        layout.addWidget(row([QLabel("apply to"), self.scope], (0, 1)))
-        layout.addWidget(row([self.remove, self.apply], (1, 1)))
+        self.now = hint(f"{self.item.name}: {provenance(self.item.calibration)}")
+        self.notes = hint("\n".join(layers.notes_of(self.item.layer)), "warning")
+        self.notes.setVisible(bool(self.notes.text()))
+        for widget in (
+            self.now,
+            self.notes,
+            row([self.typed, self.size, self.size_unit], (2, 2, 1)),
+            row([self.drawn, self.length, self.length_unit], (2, 2, 1)),
+            row([self.find, self.draw], (1, 1)),
+            self.mask,
+            self.read,
+            self.words,
+            self.correction,
+            row([QLabel("apply to"), self.scope], (0, 1)),
+            row([self.remove, self.apply], (1, 1)),
+        ):
+            layout.addWidget(widget)
         layout.addStretch(1)
         self.setMinimumWidth(340)
         self.setStyleSheet(sheet(self.session.viewer))
 
-    def _correction(self) -> QWidget:
-        """Correction factor, its uncertainty, standard and date, folded away."""
-        box = QWidget()
-        form = QFormLayout(box)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows = (
-            ("factor", self.factor, "1", "The pixel size is multiplied by it: true length over length as read, of a calibration standard."),
-            ("uncertainty (%)", self.spread, "0", "Relative standard uncertainty of the factor; it enters the budget of every size."),
-            (
-                "standard",
-                self.standard,
-                "cross grating, lattice fringes …",
-                "What was measured for it; it goes into the report.",
-            ),
-            ("date", self.day, f"{date.today():%Y-%m-%d}", "When it was measured, as year-month-day; it goes into the report."),
-        )
-        for title, edit, example, tip in rows:
-            label = QLabel(title)
-            edit.setPlaceholderText(example)
-            for each in (label, edit):
-                each.setToolTip(tip)
-            form.addRow(label, edit)
-        self.fold = QCollapsible("correction by a standard")
-        self.fold.setCollapsedIcon("▸")
-        self.fold.setExpandedIcon("▾")
-        self.fold.setDuration(0)
-        self.fold.addWidget(box)
-        return self.fold
-
     def _fill(self) -> None:
         known, settings = self.item.calibration, self.session.settings
         self.typed.setToolTip("Type the pixel size.")
-        self.drawn.setToolTip("Draw a line whose length is known; the pixel size follows from its length in px.")
+        self.drawn.setToolTip("A line whose length is known; the pixel size follows from its length in px.")
+        self.mask.setToolTip("Boxes round the burnt-in bar, its letters and the data bar leave finding, training and the frame.")
+        self.mask.setChecked(True)
         self.size_unit.setCurrentText("nm")
         if known.pixel_size is not None:
-            self.size.setText(f"{known.pixel_size[1]:.6g}")
+            self.size.setText(_size_text(known))
         self.length.setText(str(settings.get("line length", "")))
         self.length_unit.setCurrentText(str(settings.get("line unit", "nm")))
-        if known.factor != 1 or known.factor_uncertainty or known.standard:
-            self.factor.setText(f"{known.factor:g}")
-            self.spread.setText(f"{100 * known.factor_uncertainty:g}")
-            self.standard.setText(known.standard)
-            self.day.setText(known.date)
-            self.fold.expand(animate=False)
-        self._fill_scope()
+        self.correction.set(known)
         self.typed.setChecked(True)
         self._show_reading()
-
-    def _fill_scope(self) -> None:
-        self.scope.setToolTip("Which images get the pixel size.")
-        self.scope.addItem(f"this image ({self.item.name})", THIS)
-        if len(self.items) > 1:
-            self.scope.addItem(f"the {len(self.items)} selected images", CHOSEN)
-        if len(self.session.items) > 1:
-            self.scope.addItem(f"all {len(self.session.items)} open images", ALL)
-        self.scope.setCurrentIndex(self.scope.findData(CHOSEN if len(self.items) > 1 else THIS))
-        self.scope.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
     def _wire(self) -> None:
         self.size.textEdited.connect(lambda: self.typed.setChecked(True))
         self.length.textEdited.connect(lambda: self.drawn.setChecked(True))
-        for edit in (self.size, self.length, self.factor, self.spread, self.day):
+        for edit in (self.size, self.length):
             edit.textChanged.connect(self._show_reading)
-        for box in (self.size_unit, self.length_unit):
+        for box in (self.size_unit, self.length_unit, self.scope):
             box.currentIndexChanged.connect(self._show_reading)
+        self.correction.changed.connect(self._show_reading)
+        self.correction.toggled.connect(lambda: QTimer.singleShot(0, lambda: self._fit(shrink=True)))
         self.typed.toggled.connect(self._show_reading)
         self.session.items_changed.connect(self._items_changed)
+        self.session.theme_changed.connect(lambda: self.setStyleSheet(sheet(self.session.viewer)))
         self.session.closing.connect(self.close)
+
+    def _place(self, window: QWidget) -> None:
+        """At the right, where the dock is: the picture and its bar stay in sight."""
+        self.ensurePolished()
+        self._fit()
+        QTimer.singleShot(0, self._fit)  # once more when its widgets have their style
+        corner = window.geometry().topRight()
+        self.move(corner.x() - self.width() - 12, corner.y() + 90)
+
+    def _fit(self, *, shrink: bool = False) -> None:
+        """At least as high as what is in it, wrapped lines and open folds included; a line less does not make it jump."""
+        if not self.over:
+            layout: Any = self.layout()
+            layout.activate()
+            width = max(self.width() if self.isVisible() else 0, 360)
+            height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
+            if shrink or height > self.height():
+                self.resize(width, height)
 
     def targets(self) -> list[Item]:
         """The images that get the pixel size, as far as they are still open."""
-        scope = self.scope.currentData()
-        wanted = [self.item] if scope == THIS else self.items if scope == CHOSEN else self.session.items
-        return [item for item in wanted if item in self.session.items]
+        return self.scope.targets()
 
     def calibration(self) -> Calibration:
         """What the dialog says; `TemsegError` names what is missing."""
-        if self.typed.isChecked():
-            nanometres = to_nanometres(_positive(self.size, "the pixel size"), self.size_unit.currentText())
-            base = Calibration((nanometres, nanometres), "typed")
-        else:
-            length = _positive(self.length, "the length of the line")
+        known = self.item.calibration
+        if not self.typed.isChecked():
+            length = positive(self.length, "the length of the line")
             pixels = None if self.line is None else areas.ruler_length(self.line)
             if pixels is None:
-                raise TemsegError("There is no line yet: click “Draw the line” and drag along the scale bar from end to end.")
+                raise TemsegError("There is no line yet: find the scale bar, or click “Draw the line” and drag along it from end to end.")
             base = from_line(length, self.length_unit.currentText(), pixels)
-        return replace(base, **self._factor())
+        elif known.pixel_size is not None and self.size.text() == _size_text(known) and self.size_unit.currentText() == "nm":
+            base = known  # untouched: where it came from and what is known of it stay
+        else:
+            nanometres = to_nanometres(positive(self.size, "the pixel size"), self.size_unit.currentText())
+            base = Calibration((nanometres, nanometres), "typed")
+        return replace(base, **self.correction.values())
 
-    def _factor(self) -> dict[str, Any]:
-        factor = _positive(self.factor, "the correction factor", 1.0)
-        spread = _positive(self.spread, "the uncertainty of the factor", 0.0) / 100
-        day = self.day.text().strip()
-        try:
-            day and date.fromisoformat(day)
-        except ValueError as error:
-            raise TemsegError(f"“{day}” is no date: write it as {date.today():%Y-%m-%d}.") from error
-        return {"factor": factor, "factor_uncertainty": spread, "standard": self.standard.text().strip(), "date": day}
+    def _find(self) -> None:
+        self._check_open()
+        self.drawn.setChecked(True)
+        self.read.setText("Looking for the scale bar …")
+        self.session.part(ScaleBars).find(self.item, self._found, self._show_reading)
+
+    def _found(self, bar: ScaleBar | None) -> None:
+        if self.over or self.item not in self.session.items:
+            return
+        if bar is None:
+            self._show_reading()
+            self.read.setText("No scale bar was found in this picture: draw a line along it.")
+            highlight(self.draw)
+            return
+        viewer, middle = self.session.viewer, (bar.start[0] + bar.end[0]) / 2
+        line = self._take_line()
+        areas.lay_line(viewer, line, bar.start, bar.end)
+        layers.look_at(viewer, self.item.layer, middle, (bar.start[1] + bar.end[1]) / 2, bar.length)
+        self.bar, self._moved = bar, True
+        self.scope.offer_same(True)
+        self._show_reading()
+        self.length.setFocus()
+        self.length.selectAll()
+        self.session.say("Check both ends of the line, drag them if they are off, then type the length that the bar stands for.")
 
     def _draw(self) -> None:
         """A fresh line over the picture, whose length is read while it is drawn."""
-        if self.item not in self.session.items:
-            raise TemsegError("The image was closed; open the dialog again for another one.")
+        self._check_open()
         self.drawn.setChecked(True)
-        self._drop_line()
-        self.session.set_current(self.item)
-        self.session.reveal()
-        viewer, kept = self.session.viewer, self.item.made.get("ruler")
-        if kept is None:
-            self.line = areas.add_ruler_layer(viewer, self.item.layer, f"{self.item.name} known length")
-            self.session.adopt(self.item, "ruler", self.line)
-        else:
-            self.line = kept
-            areas.take_up(viewer, kept)
-        areas.on_drawing(self.line, self._show_reading)
+        self.bar = None
+        self.scope.offer_same(False)
+        areas.take_up(self.session.viewer, self._take_line())
         self.session.say("Drag along the scale bar from end to end, then type its length.")
         self._show_reading()
 
+    def _check_open(self) -> None:
+        if self.item not in self.session.items:
+            raise TemsegError("The image was closed; open the dialog again for another one.")
+
+    def _take_line(self) -> Shapes:
+        """The layer for the line over the picture, which is shown alone."""
+        session = self.session
+        self._drop_line()
+        session.set_current(self.item)
+        if not layers.is_visible(self.item.layer):
+            session.reveal()
+        kept: Shapes | None = self.item.made.get("ruler")
+        if kept is None:
+            kept = areas.add_ruler_layer(session.viewer, self.item.layer, f"{self.item.name} known length")
+            session.adopt(self.item, "ruler", kept)
+        self.line = kept
+        areas.on_drawing(kept, self._show_reading)
+        return kept
+
     def _show_reading(self, *_: Any) -> None:
-        """The sentence below: how long the line is, what pixel size follows, or what is missing."""
+        """The sentences below: how long the line is, what pixel size follows and what it does to sizes, or what is missing."""
+        if self.over:
+            return
+        self._say_reading()
+        QTimer.singleShot(0, self._fit)
+
+    def _say_reading(self) -> None:
         if self.line is not None and self.line not in self.session.viewer.layers:
-            self.line = None
+            self.line = self.bar = None
         pixels = None if self.line is None else areas.ruler_length(self.line)
+        line = pixels if self.drawn.isChecked() else None
+        self._show_buttons(line)
         try:
             known = self.calibration()
         except TemsegError as error:
-            self.read.setText(str(error) if self.drawn.isChecked() and pixels is None else "")
-            if pixels is not None:
-                self.read.setText(f"The line is {pixels:.1f} px long; say how long it is in the specimen.")
+            text = str(error) if self.drawn.isChecked() else ""
+            self.read.setText(text if line is None else f"The line is {line:.1f} px long; say how long it is in the specimen.")
+            self.words.hide()
             self.apply.setEnabled(False)
             return
         self.apply.setEnabled(True)
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
-        told = f"The line is {pixels:.1f} px long: " if pixels is not None and self.drawn.isChecked() else ""
+        told = "" if line is None else f"The line is {line:.1f} px long: "
         self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}")
+        self.words.setText(meaning(known))
+        self.words.show()
+
+    def _show_buttons(self, line: float | None) -> None:
+        drawn = self.drawn.isChecked()
+        self.mask.setEnabled(drawn)
+        highlight(self.find, drawn and line is None)
+        highlight(self.draw, False)
+        any_known = any(item.calibration.pixel_size is not None for item in self.targets())
+        self.remove.setEnabled(any_known)
+        self.remove.setToolTip("Sizes of these images are in px again." if any_known else "These images have no calibration to remove.")
+        if line is not None and self.bar is not None and self.bar.confidence < UNSURE:
+            self.mask.setToolTip("The bar is not sure: look at both ends, and at the boxes afterwards.")
 
     def _apply(self) -> None:
-        known, targets = self.calibration(), self.targets()
-        if not targets:
-            raise TemsegError("The image was closed; open the dialog again for another one.")
-        if self.drawn.isChecked():
-            self.session.settings.set("line length", self.length.text().strip())
-            self.session.settings.set("line unit", self.length_unit.currentText())
-        self._finish(targets, known)
+        known, targets, session = self.calibration(), self.targets(), self.session
+        self._check_open()
+        drawn, same = self.drawn.isChecked(), self.scope.same
+        leave_out = drawn and self.mask.isChecked()
+        if leave_out or same:
+            check_idle(session)
+        if drawn:
+            session.settings.set("line length", self.length.text().strip())
+            session.settings.set("line unit", self.length_unit.currentText())
+        told = self._finish([self.item] if same else targets, known)
+        if same:
+            session.part(ScaleBars).spread(self.item, known, targets, leave_out=leave_out)
+        elif leave_out:
+            session.part(ScaleBars).leave_out(targets, told)
 
     def _remove(self) -> None:
         self._finish(self.targets(), Calibration())
 
-    def _finish(self, targets: list[Item], known: Calibration) -> None:
+    def _finish(self, targets: list[Item], known: Calibration) -> str:
         self.close()  # the line goes first: it must not be scaled along
         self.session.set_calibration(targets, known)
-        where = targets[0].name if len(targets) == 1 else f"{len(targets)} images"
-        self.session.say(f"{where}: {known.describe()}.")
+        told = f"{targets[0].name if len(targets) == 1 else f'{len(targets)} images'}: {known.describe()}."
+        self.session.say(told)
+        return told
 
     def _items_changed(self) -> None:
         if self.item not in self.session.items:
             self.close()
 
     def _drop_line(self) -> None:
-        line, self.line = self.line, None
+        line, self.line, self.bar = self.line, None, None
         if line is not None and line in self.session.viewer.layers:
             areas.put_away(line)
 
     def done(self, result: int) -> None:
-        """However it is closed, the line is put out of sight and the image is selected again."""
-        had_line = self.line is not None
+        """However it is closed, the line is put out of sight and the image is selected again, and seen as a whole."""
+        had_line, self.over = self.line is not None, True
         if not self.session.closed:
             self._drop_line()
             if had_line and self.item in self.session.items:
                 layers.activate(self.session.viewer, self.item.layer)
+                if self._moved:
+                    layers.fit(self.session.viewer, self.item.layer)
         super().done(result)
+
+
+def _size_text(known: Calibration) -> str:
+    return "" if known.pixel_size is None else f"{known.pixel_size[1]:.6g}"
 
 
 def _number(what: str) -> QLineEdit:
@@ -276,17 +324,3 @@ def _units(what: str) -> QComboBox:
     made.addItems(UNITS)
     made.setToolTip(f"Unit of {what}.")
     return made
-
-
-def _positive(edit: QLineEdit, what: str, default: float | None = None) -> float:
-    """The number in a field, written with a point or a comma; `TemsegError` for anything else."""
-    text = edit.text().strip().replace(",", ".")
-    if not text and default is not None:
-        return default
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise TemsegError(f"Type {what} as a number." if not text else f"“{text}” is no number: type {what} again.") from error
-    if not math.isfinite(value) or value < 0 or (value == 0 and default != 0):
-        raise TemsegError(f"“{text}” cannot be {what}: type a positive number.")
-    return value

@@ -14,6 +14,7 @@ from napari_temseg.widgets.annotating import EMPTY, Annotator
 from napari_temseg.widgets.jobs import guarded
 from napari_temseg.widgets.palette import class_colour
 from napari_temseg.widgets.style import button, row
+from napari_temseg.widgets.teaching import STROKES, source
 
 ADDING = -1  # the line of text names a new class
 
@@ -77,6 +78,7 @@ class ClassList(QWidget):
             "+ class", "A further class of particles, such as rods beside spheres; the model learns to tell them apart.", self._add
         )
         self.name = NameLine()
+        self.name.setAccessibleName("name of the class")
         self.name.setPlaceholderText("name of the class, then Enter")
         self.name.setToolTip("Enter keeps the name, Escape leaves everything as it was.")
         self.name.returnPressed.connect(lambda: guarded(self._named))
@@ -118,7 +120,7 @@ class ClassList(QWidget):
         made.clicked.connect(lambda *_: guarded(lambda: self._choose(number)))
         made.renaming.connect(lambda: self._name(number))
         count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        count.setToolTip("Labelled in all images of the training set: connected strokes or particles, and pixels.")
+        count.setToolTip("Labelled in all images of the training set: strokes (or particles and other connected regions), and pixels.")
         self.buttons[number], self.counts[number] = made, count
 
     def _choose(self, number: int) -> None:
@@ -156,15 +158,17 @@ class ClassList(QWidget):
 
     def _show_counts(self) -> None:
         counts = self.annotator.counts()
+        drawn = all(source(item) in ("", STROKES) for item in self.session.items if item.trains)
+        what = "stroke" if drawn else "region"
         for number, label in self.counts.items():
-            label.setText(amount(counts.get(number, EMPTY)))
+            label.setText(amount(counts.get(number, EMPTY), what))
 
 
-def amount(count: ClassCount) -> str:
-    """For people: "7 objects · 1 840 px"."""
+def amount(count: ClassCount, what: str = "stroke") -> str:
+    """For people: "7 strokes · 1 840 px"."""
     if not count.pixels:
         return "nothing yet"
-    return f"{count.objects} object{'s' if count.objects != 1 else ''} · {count.pixels:,} px".replace(",", "\u202f")
+    return f"{count.objects} {what}{'s' if count.objects != 1 else ''} · {count.pixels:,} px".replace(",", "\u202f")
 
 
 def swatch(colour: str) -> QIcon:

@@ -93,9 +93,3 @@ class Colouring(QObject):
         if layer is not None:
             layers.recolour(layer, {int(label): class_colour(int(number)) for label, number in table["class_id"].items()})
         return Legend(classes=tuple((name, class_colour(number)) for number, name in names.items()))
-
-
-def colouring_of(session: Session) -> Colouring:
-    """The one colouring of a session."""
-    found: Colouring | None = session.findChild(Colouring)
-    return found or Colouring(session)

@@ -14,7 +14,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.labelled import iter_adopt
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.finding import State, commit, finder_of, named
+from napari_temseg.widgets.finding import Finder, State, commit, named
 from napari_temseg.widgets.jobs import guarded
 from napari_temseg.widgets.session import session_of
 from napari_temseg.widgets.style import button, hint, sheet
@@ -39,7 +39,7 @@ def find_particles(viewer: napari.viewer.Viewer) -> None:
 
 def _find(session: Session) -> None:
     def start() -> None:
-        finder_of(session).find([item for item in session.items if not item.ignored])
+        session.part(Finder).find([item for item in session.items if not item.ignored])
         _Teller(session)
 
     guarded(start)

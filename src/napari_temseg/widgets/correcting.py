@@ -290,12 +290,6 @@ class Corrector(QObject):
         self.session.item_changed.emit(item, "review")
 
 
-def corrector_of(session: Session) -> Corrector:
-    """The one corrector of a session."""
-    found: Corrector | None = session.findChild(Corrector)
-    return found or Corrector(session)
-
-
 def _count(ids: Collection[Any]) -> str:
     n = len(ids)
     return f"{n} particle{'s' if n != 1 else ''}"

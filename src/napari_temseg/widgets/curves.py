@@ -93,7 +93,8 @@ class CurvePlots(QWidget):
         self.legend = hint()
         self.legend.setToolTip(
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
-            "found with the area labelled. Validation labels are not trained on: trust them more."
+            "found with the area labelled. Validation labels are not trained on: trust them more. "
+            "◆ is the model that is kept, the broken line the one that training started from."
         )
         self.plots = [Curve(session, figure, last=figure == FIGURES[-1]) for figure in FIGURES]
         layout = QVBoxLayout(self)
@@ -111,10 +112,10 @@ class CurvePlots(QWidget):
         """Draw the curves of a training so far."""
         self.setVisible(bool(points))
         judged = any("validation_iou" in point for point in points)
-        marks = [f'<span style="color:{SKY}">━</span> training']
+        marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
         if judged:
-            marks += [f'<span style="color:{ORANGE}">━</span> validation', "◆ best"]
-            marks += [] if fresh else ["┄ untouched"]
-        self.legend.setText("&nbsp;&nbsp; ".join(marks))
+            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation', "◆&nbsp;best"]
+            marks += [] if fresh else ["┄&nbsp;start"]
+        self.legend.setText("&ensp; ".join(marks))
         for plot in self.plots:
             plot.show_points(points, fresh)

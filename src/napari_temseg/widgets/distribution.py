@@ -9,12 +9,12 @@ from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
-from napari_temseg.engine.descriptors import DESCRIPTORS
+from napari_temseg.engine.descriptors import DESCRIPTORS, readable
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.histogram import Histogram
 from napari_temseg.widgets.marks import centre
-from napari_temseg.widgets.pooling import SCOPES, pool_of
+from napari_temseg.widgets.pooling import SCOPES, Pool
 from napari_temseg.widgets.style import hint, row, theme_colours
 from napari_temseg.widgets.table import ParticleTable
 
@@ -25,7 +25,7 @@ TITLE = "TEM particles: table and distribution"
 HEIGHT = 250  # px when it opens
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
-NONE_COUNTS = "No particle counts: all of them touch the frame or are excluded."
+NONE_COUNTS = "No particle counts: all of them touch the edge or are excluded."
 
 
 class Distribution(QWidget):
@@ -33,7 +33,7 @@ class Distribution(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.pool = session, pool_of(session)
+        self.session, self.pool = session, session.part(Pool)
         self.table = ParticleTable()
         self.histogram = Histogram(session)
         self.scope = ScopeBox(session)
@@ -58,10 +58,13 @@ class Distribution(QWidget):
 
     def _explain(self) -> None:
         self.filter.setPlaceholderText("filter: ecd > 20 and circularity < 0.8")
+        self.filter.setAccessibleName("filter of rows")
+        self.column.setAccessibleName("column of the plot")
+        self.weighting.setAccessibleName("weighting")
         self.filter.setClearButtonEnabled(True)
         self.everything.setToolTip("Show every column of the measurement, or the ones most looked at.")
         for name in DESCRIPTORS:
-            self.column.addItem(name.replace("_", " "), name)
+            self.column.addItem(readable(name), name)
         self.column.setCurrentIndex(max(self.column.findData(self.pool.column), 0))
         self.column.setToolTip("The column whose distribution is plotted.")
         self.weighting.addItems(["by number", "by volume"])
@@ -75,7 +78,7 @@ class Distribution(QWidget):
         left, right = QWidget(), QWidget()
         for half, top, body in (
             (left, row([self.scope, self.filter, self.everything, self.count], (0, 1)), [self.table]),
-            (right, row([self.column, self.weighting, self.log], (1, 1)), [self.note, self.histogram]),
+            (right, row([self.column, self.weighting, self.log], (2, 1)), [self.note, self.histogram]),
         ):
             layout = QVBoxLayout(half)
             layout.setContentsMargins(4, 2, 4, 2)
@@ -117,7 +120,7 @@ class Distribution(QWidget):
         self.table.particles.set_table(self.pool.table)
         if self.filter.text():
             self.apply_filter()
-        if self.pool.busy and not len(self.pool.figures.values):
+        if self.pool.table is not None and not len(self.pool.figures.values) and not self.pool.figures.obstacle:
             self.note.setText(WORKING)
         if self.table.particles.columns != self._columns:
             self._columns = list(self.table.particles.columns)
@@ -239,8 +242,9 @@ class ScopeBox(QComboBox):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.pool = pool_of(session)
+        self.pool = session.part(Pool)
         self.addItems(SCOPES)
+        self.setAccessibleName("images looked at")
         self.setToolTip("Whose particles: this image, all images of its sample, or all open images that are not left out.")
         self.activated.connect(self._chosen)
         self.pool.scope_changed.connect(self._follow)
@@ -308,12 +312,6 @@ class Opener(QObject):
         self.dock = self.widget = None
 
 
-def opener_of(session: Session) -> Opener:
-    """The one opener of a session."""
-    found: Opener | None = session.findChild(Opener)
-    return found or Opener(session)
-
-
 def open_distribution(session: Session) -> Distribution:
     """Show the dock below."""
-    return opener_of(session).open()
+    return session.part(Opener).open()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session import Session
 
 
+MODELS = "Models (*.temseg)"
+
+
 def folder_of(session: Session) -> str:
     """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
     path = layers.path_of(session.current.layer) if session.current is not None else ""
@@ -34,6 +37,15 @@ def ask_file(session: Session, parent: QWidget, title: str, name: str, kinds: st
     path, _ = QFileDialog.getSaveFileName(parent, title, str(Path(folder_of(session)) / name), kinds)
     if path:
         session.settings.set("folder", str(Path(path).parent))
+    return path
+
+
+def ask_model(session: Session, parent: QWidget, title: str) -> str:
+    """A model file to open, "" when the user thinks better of it; its folder is remembered apart from that of the pictures."""
+    folder = str(session.settings.get("models", ""))
+    path, _ = QFileDialog.getOpenFileName(parent, title, folder if Path(folder).is_dir() and folder else folder_of(session), MODELS)
+    if path:
+        session.settings.set("models", str(Path(path).parent))
     return path
 
 
@@ -98,9 +110,11 @@ def write_report(session: Session, items: Sequence[Item], measurements: Sequence
         for item, measurement in zip(items, measurements, strict=True)
         if item.particles is not None
     ]
-    models = dict(session.models)
+    models, known = dict(session.models), dict(session.model_names)
     session.jobs.start(
-        "Writing the report", lambda: iter_report(results, folder, session.model, models), lambda path: session.say(f"Written: {path}.")
+        "Writing the report",
+        lambda: iter_report(results, folder, session.model, models, known),
+        lambda path: session.say(f"Written: {path}."),
     )
 
 

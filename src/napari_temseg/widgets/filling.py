@@ -102,5 +102,5 @@ def iter_fill(micrograph: Micrograph, labels: Labels, shown: int) -> Job[dict[in
 def fill_job(item: Item, shown: int) -> Callable[[], Job[dict[int, Labels]]]:
     """`iter_fill` on a micrograph as it is now; `TemsegError` when nothing is painted on it."""
     if item.annotation is None:
-        raise TemsegError(f"{item.name}: paint a stroke on a particle and one on the background first; a draft is learnt from them.")
+        raise TemsegError(f"{item.name}: paint a stroke on a particle and one on the background first; the filling is learnt from them.")
     return partial(iter_fill, item.micrograph(), layers.snapshot(item.annotation), shown)

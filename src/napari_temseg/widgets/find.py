@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QVBoxLayout, QWidget
 
 from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import layers
-from napari_temseg.widgets.finding import corrected_by_hand, finder_of
+from napari_temseg.widgets import exporting, layers
+from napari_temseg.widgets.finding import Finder, corrected_by_hand
 from napari_temseg.widgets.forms import ConfigForm
-from napari_temseg.widgets.keys import bind_in, keys_of
+from napari_temseg.widgets.keys import Keys, bind_in
+from napari_temseg.widgets.ownmodels import OwnModels
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ class ModelBox(QComboBox):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session = session
+        self.session, self.own = session, session.part(OwnModels)
         self.setToolTip("Which model looks for particles: the one that ships, one trained here, or a .temseg file.")
+        self.setAccessibleName("model")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.activated.connect(self._chosen)
@@ -39,20 +41,22 @@ class ModelBox(QComboBox):
 
     def refresh(self) -> None:
         """Fill it anew."""
-        names = ["particles", *self.session.models]
+        known = {**self.session.models, **self.session.own}
+        names = ["particles", *known]
         if self.session.model not in names:
             names.append(self.session.model)
         self.clear()
         for name in names:
-            shown = "particles (shipped)" if name == "particles" else name if name in self.session.models else Path(name).stem
+            shown = "particles (shipped)" if name == "particles" else name if name in known else Path(name).stem
             self.addItem(shown, name)
+            self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
         self.addItem(FROM_FILE, None)
         self.setCurrentIndex(names.index(self.session.model))
 
     def _chosen(self, index: int) -> None:
         name = self.itemData(index)
         if name is None:
-            name, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Models (*.temseg)")
+            name = exporting.ask_model(self.session, self, "Open a model")
         if name:
             self.session.use_model(name)
         self.refresh()
@@ -63,12 +67,12 @@ class FindPanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.finder = session, finder_of(session)
+        self.session, self.finder = session, session.part(Finder)
         self.model = ModelBox(session)
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
-        self.split = ConfigForm(self.finder.split)
-        self.predict = ConfigForm(self.finder.predict)
+        self.split = ConfigForm(self.finder.split, fold="threshold and distance map")
+        self.predict = ConfigForm(self.finder.predict, fold="tiles and device")
         self.note = hint()
         self.warning = hint(role="warning")
         self.anyway = button(
@@ -83,7 +87,7 @@ class FindPanel(QWidget):
         self._delay.timeout.connect(self._resplit)
         self._lay_out()
         self._wire()
-        keys_of(session).use({KEY: self.one.click})
+        session.part(Keys).use({KEY: self.one.click})
         bind_in(self, {KEY: self.one.click})
         self.refresh()
 
@@ -100,7 +104,7 @@ class FindPanel(QWidget):
         layout.addWidget(self.replaces)
         layout.addWidget(self.split)
         layout.addWidget(separator())
-        layout.addWidget(hint("How the model looks at the image", "heading"))
+        layout.addWidget(hint("How the model looks", "heading"))
         layout.addWidget(self.predict)
         layout.addStretch(1)
 

@@ -47,6 +47,7 @@ class Finder(QObject):
         self.predict = remembered(PredictConfig, session.settings.get("predict"))
         self.split = remembered(SplitConfig, session.settings.get("split"))
         self._searched: list[Item] = []
+        self._model = ""  # name of the model that searches
         self._shown: dict[int, _Showing] = {}
         session.jobs.progressed.connect(self._show)
 
@@ -62,7 +63,7 @@ class Finder(QObject):
         session.jobs.start(
             title, lambda: iter_find(model, images, predict, split, first), self._done, can_finish=len(items) > 1, failed=self._give_up
         )
-        self._searched = list(items)
+        self._searched, self._model = list(items), session.model
         self._remember()
 
     def resplit(self, item: Item) -> None:
@@ -74,7 +75,7 @@ class Finder(QObject):
         showing = _Showing(self.session, item)
         self.session.jobs.look(
             lambda: iter_resplit(prediction, config, first),
-            partial(self._resplit_done, item, prediction, showing),
+            partial(self._resplit_done, item, prediction),
             seen=partial(self._resplit_seen, item, prediction, showing),
             failed=showing.revert,
         )
@@ -97,6 +98,7 @@ class Finder(QObject):
 
     def _commit(self, item: Item, found: Found) -> None:
         if item in self.session.items:
+            self.session.model_names[found.prediction.model_hash] = self._model
             commit(self.session, item, State(found.prediction, found.particles, named(found.measurement, item)), FOUND)
 
     def _done(self, found: list[Found]) -> None:
@@ -121,7 +123,7 @@ class Finder(QObject):
         if isinstance(step.preview, PlaneFound) and item in self.session.items and item.prediction is prediction:
             showing.plane(step.preview)
 
-    def _resplit_done(self, item: Item, prediction: Prediction, showing: _Showing, found: Found) -> None:
+    def _resplit_done(self, item: Item, prediction: Prediction, found: Found) -> None:
         if item in self.session.items and item.prediction is prediction:
             # A slider that is dragged makes many states; only the newest is worth an undo of its own.
             replaces = item.history.undoable == SPLIT
@@ -158,21 +160,21 @@ class _Showing:
             put(self.session, self.item, State.of(self.item))
 
 
-def finder_of(session: Session) -> Finder:
-    """The one finder of a session."""
-    found: Finder | None = session.findChild(Finder)
-    return found or Finder(session)
+def commit(session: Session, item: Item, state: State, name: str, *, merge: bool = False, corrections: int = 0) -> None:
+    """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name.
 
-
-def commit(session: Session, item: Item, state: State, name: str, *, merge: bool = False) -> None:
-    """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name."""
+    `corrections` were made by hand at an earlier start.
+    """
     session.settle(item)
     before = State.of(item)
     if merge and item.history.newest is not None:
         before = item.history.newest.before or before
         item.history.drop()
     if before.particles is not None:
-        item.history.add(Step(name, partial(put, session, item, before), partial(put, session, item, state), before))
+        back = _put_back if name == FOUND else put
+        item.history.add(Step(name, partial(back, session, item, before), partial(back, session, item, state), before, corrections))
+    else:
+        item.history.corrections = corrections
     put(session, item, state)
 
 
@@ -192,6 +194,14 @@ def put(session: Session, item: Item, state: State) -> None:
         show_classes(session, item, state.prediction)
     session.item_changed.emit(item, "prediction")
     session.item_changed.emit(item, "particles")
+
+
+def _put_back(session: Session, item: Item, state: State) -> None:
+    """`put`, and the model that made it is in use again, if it is still at hand."""
+    put(session, item, state)
+    name = session.model_names.get(state.prediction.model_hash, "") if state.prediction is not None else ""
+    if name == "particles" or name in session.models:
+        session.use_model(name)
 
 
 def corrected_by_hand(item: Item) -> int:

@@ -25,9 +25,12 @@ class ConfigForm(QWidget):
     changed = Signal(object)
     complained = Signal(str)
 
-    def __init__(self, config: Config, names: Sequence[str] = (), without: Sequence[str] = (), parent: QWidget | None = None) -> None:
-        """`names` picks fields and their order (default: all), `without` leaves some out; fields marked advanced are folded away."""
-        super().__init__(parent)
+    def __init__(self, config: Config, names: Sequence[str] = (), without: Sequence[str] = (), fold: str = "more") -> None:
+        """`names` picks fields and their order (default: all), `without` leaves some out.
+
+        Fields marked advanced lie in a fold, whose title `fold` says what is in it.
+        """
+        super().__init__()
         self._config = config
         self._hints = get_type_hints(type(config))
         fields = {entry.name: entry for entry in dataclasses.fields(config)}
@@ -41,15 +44,10 @@ class ConfigForm(QWidget):
         advanced = [entry for entry in chosen if entry.metadata.get("advanced")]
         layout.addWidget(self._group(plain))
         if advanced:
-            fold = QCollapsible("advanced")
-            fold.setDuration(0)
-            fold.setCollapsedIcon("▸")
-            fold.setExpandedIcon("▾")
-            fold.layout().setContentsMargins(0, 0, 0, 0)
-            fold.addWidget(self._group(advanced))
-            fold.collapse(animate=False)
-            layout.addWidget(fold)
-            self.fold = fold
+            self.fold = folded(fold, f"Settings that seldom need a change: {', '.join(entry.metadata['title'] for entry in advanced)}.")
+            self.fold.addWidget(self._group(advanced))
+            self.fold.collapse(animate=False)
+            layout.addWidget(self.fold)
 
     def value(self) -> Any:
         """The config as it stands in the form."""
@@ -76,14 +74,16 @@ class ConfigForm(QWidget):
             widget.changed.connect(lambda *_, name=entry.name: self._edited(name))
             self.fields[entry.name] = widget
             title = entry.metadata["title"] + (f" ({entry.metadata['unit']})" if entry.metadata.get("unit") else "")
-            widget.native.setToolTip(entry.metadata["help"] + ".")
+            for part in (widget.native, *widget.native.findChildren(QWidget)):  # a slider is wrapped in a widget
+                part.setToolTip(entry.metadata["help"] + ".")
+                part.setAccessibleName(title)
             if isinstance(widget, magic.CheckBox):  # a line of its own: its long title shall not narrow the other fields
                 widget.text = title
                 form.addRow(widget.native)
                 continue
             label = QLabel(title)
             label.setToolTip(widget.native.toolTip())
-            widget.native.setMinimumWidth(70)  # else a slider would widen the dock
+            widget.native.setMinimumWidth(40 if _slides(widget) else 60)  # else it would widen the dock
             form.addRow(label, row([widget.native, self._readout(entry.name)], (1, 0)) if _slides(widget) else widget.native)
         return box
 
@@ -105,6 +105,17 @@ class ConfigForm(QWidget):
             return
         self.complained.emit("")
         self.changed.emit(self._config)
+
+
+def folded(title: str, tip: str) -> QCollapsible:
+    """A fold, closed, for what is seldom needed; `collapse` it again once it is filled, or it shows what is in it."""
+    fold = QCollapsible(title)
+    fold.setDuration(0)
+    fold.setCollapsedIcon("▸")
+    fold.setExpandedIcon("▾")
+    fold.layout().setContentsMargins(0, 0, 0, 0)
+    fold.toggleButton().setToolTip(tip)
+    return fold
 
 
 def _slides(widget: Any) -> bool:

@@ -17,7 +17,6 @@ from napari_temseg.widgets.pooling import Figures
 from napari_temseg.widgets.session import Session
 
 Mask = npt.NDArray[np.bool_]
-_TITLES = {"ecd": "equivalent circular diameter"}
 
 
 class SizeAxis(pg.AxisItem):  # type: ignore[misc]
@@ -58,7 +57,10 @@ class Histogram(Plot):
         self.sizes = SizeAxis("bottom")
         self.setAxisItems({"bottom": self.sizes})
         self.retheme()
-        self.setToolTip("Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.")
+        self.setToolTip(
+            "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with its "
+            "95 % interval. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms."
+        )
         box = self.getViewBox()
         box.setMouseEnabled(x=True, y=False)
         box.mouseDragEvent = self._dragged
@@ -92,8 +94,8 @@ class Histogram(Plot):
         if self.sizes is not None:
             self.sizes.logarithmic = log
             self.sizes.picture = None  # drawn anew even where its range stays the same
-        self.label("bottom", f"{_TITLES.get(figures.title, figures.title)}{f' ({figures.unit})' if figures.unit else ''}")
-        self.label("left", "volume (% per bin)" if self.by_volume else "particles per bin")
+        self.label("bottom", f"{figures.title}{f' ({figures.unit})' if figures.unit else ''}")
+        self.label("left", "volume (%)" if self.by_volume else "particles")
         if not len(figures.values):
             return
         x = np.log10(figures.values) if log else figures.values

@@ -17,9 +17,10 @@ class Step:
     undo: Callable[[], None]
     redo: Callable[[], None]
     before: Any = None  # the state that `undo` brings back, where a later step may replace this one
+    corrections: int = 0  # made by hand at an earlier start, in what this step brought back
 
 
-FOUND, SPLIT = "finding particles", "splitting again"  # names of steps that no hand has made
+FOUND, SPLIT, RESTORED = "finding particles", "splitting again", "restoring what was kept"  # names of steps that no hand has made
 
 
 class History:
@@ -29,14 +30,18 @@ class History:
         self._done: list[Step] = []
         self._undone: list[Step] = []
         self._depth = depth
+        self.corrections = 0  # made by hand at an earlier start, in what there was before the first step
 
     def __len__(self) -> int:
         return len(self._done)
 
     @property
     def by_hand(self) -> int:
-        """Number of steps since the last search or split: what another one would replace."""
-        return next((n for n, step in enumerate(reversed(self._done)) if step.name in (FOUND, SPLIT)), len(self._done))
+        """Number of steps since the last search or split: what another one would replace. Those of an earlier start count."""
+        for n, step in enumerate(reversed(self._done)):
+            if step.name in (FOUND, SPLIT, RESTORED):
+                return n + step.corrections
+        return len(self._done) + self.corrections
 
     @property
     def undoable(self) -> str:
@@ -88,5 +93,6 @@ class History:
 
     def clear(self) -> None:
         """Forget everything."""
+        self.corrections = 0
         self._done.clear()
         self._undone.clear()

@@ -11,9 +11,12 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
 from napari_temseg.widgets.calibrate import ask_calibration
 from napari_temseg.widgets.imagetable import SAMPLE, ImageTable, short_size
-from napari_temseg.widgets.opening import opener_of
-from napari_temseg.widgets.regions import left_out_share, regions_of
+from napari_temseg.widgets.keptbar import KeptBar
+from napari_temseg.widgets.opening import Opener
+from napari_temseg.widgets.regions import Regions, left_out_share
+from napari_temseg.widgets.scalebars import ScaleBars, check_idle
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.units import Units
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
@@ -28,7 +31,7 @@ class ImagesPanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.opener, self.regions = session, opener_of(session), regions_of(session)
+        self.session, self.opener, self.regions = session, session.part(Opener), session.part(Regions)
         self.open = button(
             "Open…",
             "Open micrographs or stacks: files of microscopes (DM3, DM4, EMD, SER, MRC), TIFF, PNG or JPEG. Files may be dropped here too.",
@@ -45,9 +48,15 @@ class ImagesPanel(QWidget):
             "Draw where not to look in this image: data bars, tears, grid bars. Click corner by corner, double-click to close. "
             "The region leaves finding, training and the frame of the statistics."
         )
+        self.burnt_in = button(
+            "Leave out bars and letters",
+            "Find what is burnt into the selected images (bar, letters, data bar) and leave it out, as boxes that you can move and delete.",
+            self._leave_out_burnt_in,
+        )
         self.image = button("", "", self._toggle_image)
         self.note = hint()
         self.calibration_note = hint()
+        self.kept = KeptBar(session, self, paint=False)
         self._lay_out()
         self._wire()
         self.refresh()
@@ -57,18 +66,21 @@ class ImagesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(row([self.open, self.folder], (1, 1)))
+        layout.addWidget(self.kept)
         layout.addWidget(self.table, 1)
         layout.addWidget(row([self.calibrate, self.copy], (1, 1)))
         layout.addWidget(self.calibration_note)
         layout.addWidget(separator())
         layout.addWidget(hint("Leave out", "heading"))
         layout.addWidget(row([self.region, self.image], (1, 1)))
+        layout.addWidget(self.burnt_in)
         layout.addWidget(self.note)
         self.table.setMinimumHeight(150)
 
     def _wire(self) -> None:
         session = self.session
         session.items_changed.connect(self.refresh)
+        self.kept.keeper.offered.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
@@ -133,6 +145,10 @@ class ImagesPanel(QWidget):
             raise TemsegError("No image is open: drop micrographs onto the window, or use Open.")
         self.regions.draw(self.session.current)
 
+    def _leave_out_burnt_in(self) -> None:
+        check_idle(self.session)
+        self.session.part(ScaleBars).leave_out(self.selected())
+
     def _toggle_image(self) -> None:
         chosen = self.selected()
         self.session.set_ignored(chosen, not all(item.ignored for item in chosen))
@@ -145,8 +161,9 @@ class ImagesPanel(QWidget):
     def _refresh_buttons(self) -> None:
         item, chosen = self.session.current, self.selected()
         highlight(self.open, item is None)
-        highlight(self.calibrate, item is not None and item.calibration.pixel_size is None)
-        for each in (self.calibrate, self.region, self.image):
+        offered = item is not None and self.kept.keeper.offer(item) is not None
+        highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
+        for each in (self.calibrate, self.region, self.image, self.burnt_in):
             each.setEnabled(item is not None)
         n = len(chosen)
         self.calibrate.setText("Calibrate…" if n < 2 else f"Calibrate {n}…")
@@ -160,8 +177,9 @@ class ImagesPanel(QWidget):
         self.note.setText(self._sentence(item))
         self.note.setVisible(bool(self.note.text()))
         px = item is not None and item.calibration.pixel_size is None
-        self.calibration_note.setText("Sizes of this image are in px until its pixel size is known." if px else "")
-        self.calibration_note.setVisible(px)
+        sentences = ["Sizes of this image are in px until its pixel size is known." if px else "", self.session.part(Units).sentence()]
+        self.calibration_note.setText("\n".join(filter(None, sentences)))
+        self.calibration_note.setVisible(any(sentences))
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:

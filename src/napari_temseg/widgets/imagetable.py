@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_temseg.engine.micrograph import AXES, Calibration
 from napari_temseg.files.readers import AXES_BY_NAME
+from napari_temseg.widgets import layers
 from napari_temseg.widgets.palette import VERMILION
 from napari_temseg.widgets.style import theme_colours
 
@@ -71,6 +72,7 @@ def _story(item: Item) -> str:
         f"{width} × {height} px" + ("" if item.n_planes == 1 else f", {item.n_planes} planes: {AXES.get(item.axes, 'not said what')}"),
         f"pixel size: {known.describe()}{spread}",
         f"sample: {item.sample or 'not named'}",
+        *layers.notes_of(item.layer),
         f"particles: {item.status}" if item.count is None else f"{item.count} particles, {item.status}",
     ]
     return "\n".join(lines)
@@ -214,6 +216,8 @@ class ImageTable(QTableView):
         self.session, self.colours = session, theme_colours(session.viewer)
         self.images = ImageModel(session, edited, self)
         self.setModel(self.images)
+        self.setAccessibleName("images")
+        self.setToolTip("The open images: a click takes one in hand; Ctrl or Shift and click selects several for the buttons below.")
         self.setItemDelegate(_TwoLines(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets.annotating import annotator_of
+from napari_temseg.files.atomic import replacing
+from napari_temseg.widgets import exporting
+from napari_temseg.widgets.annotating import Annotator
 from napari_temseg.widgets.curves import CurvePlots
 from napari_temseg.widgets.finding import remembered
 from napari_temseg.widgets.forms import ConfigForm
 from napari_temseg.widgets.jobs import complain, guarded
-from napari_temseg.widgets.labelling import KeptBar, Labelling
+from napari_temseg.widgets.keptbar import KeptBar
+from napari_temseg.widgets.labelling import Labelling
 from napari_temseg.widgets.start import StartBox
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
-from napari_temseg.widgets.training import trainer_of
+from napari_temseg.widgets.training import Trainer
 from napari_temseg.widgets.trainset import TrainingSet, ready
 
 if TYPE_CHECKING:
@@ -35,13 +39,13 @@ class ImprovePanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.annotator, self.trainer = session, annotator_of(session), trainer_of(session)
-        self.kept = KeptBar(self.annotator, self)
+        self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
+        self.kept = KeptBar(session, self, paint=True)
         self.labelling = Labelling(self.annotator)
         self.classes = self.labelling.classes
         self.set = TrainingSet(self.annotator, self)
         self.start = StartBox(session)
-        self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")))
+        self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")), fold="network, loss, augmentation")
         self.tune = QCheckBox("Search the learning rate first")
         self.tune.setToolTip("Three learning rates are tried for a tenth of the time budget each, and the best one is used.")
         self.tune.setChecked(bool(session.settings.get("tune", False)))
@@ -123,6 +127,7 @@ class ModelLine(QWidget):
         super().__init__(parent)
         self.session = session
         self.name = QLineEdit()
+        self.name.setAccessibleName("name of the model")
         self.name.setToolTip("Name of the model in use; type another one to rename it.")
         self.name.editingFinished.connect(lambda: guarded(self._rename))
         self.save = button(
@@ -136,11 +141,15 @@ class ModelLine(QWidget):
 
     def refresh(self) -> None:
         """Follow the session."""
-        self.setVisible(self.session.model in self.session.models)
+        self.setVisible(self._own)
         self.name.setText(self.session.model)
 
+    @property
+    def _own(self) -> bool:
+        return self.session.model in self.session.models or self.session.model in self.session.own
+
     def _rename(self) -> None:
-        if self.session.model in self.session.models and self.name.text() != self.session.model:
+        if self._own and self.name.text() != self.session.model:
             try:
                 self.session.rename_model(self.session.model, self.name.text())
             finally:
@@ -148,8 +157,8 @@ class ModelLine(QWidget):
 
     def _save(self) -> None:
         name = self.session.model
-        model = self.session.models[name]
-        path, _ = QFileDialog.getSaveFileName(self, "Save the model", f"{name}.temseg", "Models (*.temseg)")
+        model = self.session.models.get(name) or self.session.own[name]
+        path = exporting.ask_file(self.session, self, "Save the model", f"{name}.temseg", exporting.MODELS)
         if path:
             target = Path(path).with_suffix(".temseg")
             self.session.jobs.later(partial(_written, model, target), partial(self._saved, target))
@@ -161,11 +170,15 @@ class ModelLine(QWidget):
             self.session.say(f"The model is in {path}.")
 
 
-def _written(model: Segmenter, path: Path) -> TemsegError | None:
-    """In the thread of chores; torch is loaded already, as there is a model."""
-    from napari_temseg.files.models import save
-
+def _written(model: Segmenter | Path, path: Path) -> TemsegError | None:
+    """In the thread of chores; where there is a model, and not only its file, torch is loaded already."""
     try:
+        if isinstance(model, Path):
+            with replacing(path) as temporary:
+                shutil.copyfile(model, temporary)
+            return None
+        from napari_temseg.files.models import save
+
         save(model, path)
     except TemsegError as error:
         return error

@@ -49,12 +49,6 @@ class Keys(QObject):
         self._bound.clear()
 
 
-def keys_of(session: Session) -> Keys:
-    """The keys of a session."""
-    found: Keys | None = session.findChild(Keys)
-    return found or Keys(session)
-
-
 def bind_in(widget: QWidget, actions: Actions) -> None:
     """The same keys while the keyboard is in a dock of ours."""
     for key, action in actions.items():

@@ -1,4 +1,4 @@
-"""The upper half of step 3: what is kept on disk, a new annotation, its classes, and what fills it."""
+"""The upper half of step 3: a new annotation, its classes, and what fills it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_temseg.widgets.annotating import Annotator
 from napari_temseg.widgets.classes import ClassList
 from napari_temseg.widgets.filling import SURE, fill_job, proposal
 from napari_temseg.widgets.jobs import guarded
-from napari_temseg.widgets.style import button, highlight, hint, row
+from napari_temseg.widgets.style import button, highlight, row
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item
@@ -27,40 +27,6 @@ HOW = {
 }
 
 
-class KeptBar(QWidget):
-    """Offers what an earlier start kept of the micrograph in hand."""
-
-    def __init__(self, annotator: Annotator, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.keeper, self.session = annotator.keeper, annotator.session
-        self.text = hint(role="heading")
-        self.restore = button(
-            "Restore", "Bring the strokes back as an annotation of this image.", partial(self._do, annotator.keeper.restore)
-        )
-        self.discard = button("Discard", "Delete the kept strokes for good.", partial(self._do, annotator.keeper.discard))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.text)
-        layout.addWidget(row([self.restore, self.discard], (1, 1)))
-        highlight(self.restore)
-        for signal in (self.keeper.offered, self.session.current_changed, self.session.item_changed):
-            signal.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self, *_: Any) -> None:
-        """Follow the micrograph in hand."""
-        item = self.session.current
-        kept = self.keeper.offer(item) if item is not None else None
-        self.setVisible(kept is not None)
-        if kept is not None:
-            self.text.setText(f"An annotation from {kept.when} is kept for this image.")
-
-    def _do(self, action: Any) -> None:
-        if self.session.current is not None:
-            action(self.session.current)
-
-
 class Labelling(QWidget):
     """Makes and fills the annotation of the micrograph in hand."""
 
@@ -68,25 +34,26 @@ class Labelling(QWidget):
         super().__init__()
         self.annotator, self.session = annotator, annotator.session
         self.new = button("New annotation", "", self._annotate)
-        self.use = button("Use a layer…", "Learn from a labels layer of your own, of the shape of this image.", self._offer_layers)
+        self.use = button("From my labels…", "Learn from a labels layer of your own that has the shape of this image.", self._offer_layers)
         self.take = button(
-            "Take over…",
+            "Fill from result…",
             "Fill what is not painted on the shown plane with what was found; then correct it with the brush.",
             self._offer_fills,
         )
         self.draft = button(
-            "Draft",
+            "Fill from strokes",
             "A random forest learns the strokes of this image and fills what is not painted; then correct it with the brush.",
             self._draft,
         )
-        self.undo = button("Undo fill", "", self._undo)
+        self.undo = button("Undo filling", "", self._undo)
         self.classes = ClassList(annotator)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(row([self.new, self.use], (1, 1)))
         layout.addWidget(self.classes)
-        layout.addWidget(row([self.take, self.draft, self.undo], (1, 1, 1)))
+        layout.addWidget(row([self.take, self.draft], (1, 1)))
+        layout.addWidget(self.undo)
         session = self.session
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, annotator.filled):
             signal.connect(self.refresh)
@@ -134,13 +101,14 @@ class Labelling(QWidget):
         plane = self.session.shown_plane(item)
         self.session.jobs.later(
             proposal(item, how, plane),
-            partial(self._filled, item, f"taking over the {'particles' if how == 'particles' else 'prediction'}"),
+            partial(self._filled, item, f"filling from the {'particles' if how == 'particles' else 'prediction'}"),
         )
 
     def _draft(self) -> None:
         item = self.annotator.in_hand()
         make = fill_job(item, self.session.shown_plane(item))
-        self.session.jobs.start(f"Drafting labels: {item.name}", make, partial(self._filled, item, "drafting labels"), can_finish=True)
+        done = partial(self._filled, item, "filling from strokes")
+        self.session.jobs.start(f"Filling from strokes: {item.name}", make, done, can_finish=True)
 
     def _filled(self, item: Item, name: str, planes: dict[int, Any]) -> None:
         if item in self.session.items:

@@ -17,11 +17,11 @@ _REMEDY = "install this package with its extra [qt], or PySide6 or PyQt6 into th
 NAME = "TEM particles"  # of plugin, widget and dock
 
 
-def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> None:
+def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: str = "") -> None:
     """Open napari with the dock and these files and folders, and stay until it is closed.
 
-    `axes` says what the planes of stacks are, else the window asks; `calibration` replaces what the files tell. `TemsegError` for a
-    file that is not there or of an unknown format, and when no window can be opened.
+    `axes` says what the planes of stacks are, else the window asks; `calibration` replaces what the files tell; `series` names
+    one of several pictures in each. `TemsegError` for a file that is not there or of an unknown format, and when no window can be opened.
     """
     for path in map(Path, paths):
         if not path.is_dir():
@@ -33,15 +33,17 @@ def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration
         raise TemsegError(f"The window needs napari and a Qt binding ({error}); {_REMEDY}.") from error
     except RuntimeError as error:  # qtpy's own QtBindingsNotFoundError on some versions
         raise TemsegError(f"The window needs a Qt binding ({error}); {_REMEDY}.") from error
-    open_window(napari.Viewer(), paths, axes, calibration)
+    open_window(napari.Viewer(), paths, axes, calibration, series)
     napari.run()
 
 
-def open_window(viewer: Any, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> Workbench:
+def open_window(
+    viewer: Any, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: str = ""
+) -> Workbench:
     """Open the dock in a viewer, as the Plugins menu does, and start opening files."""
-    from napari_temseg.widgets.opening import opener_of
+    from napari_temseg.widgets.opening import Opener
 
     bench: Workbench
     _, bench = viewer.window.add_plugin_dock_widget("napari-temseg", NAME)
-    opener_of(bench.session).open(paths, axes, calibration)
+    bench.session.part(Opener).open(paths, axes, calibration, (series,) if series else ())
     return bench

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.notifications import notification_manager
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph, Source, grey
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MARK = "napari_temseg"  # key in a layer's metadata: the role of what we made, or the Micrograph a layer shows
 UNSAID = "napari_temseg_unsaid"  # True in the metadata of a stack for which nobody has said what its planes are
+NOTES = "napari_temseg_notes"  # in the metadata of an image: sentences for people about the file that it shows
 CONTOUR = 2  # px: outlines, so that the particle stays visible
 
 
@@ -33,16 +36,22 @@ def shows_micrograph(layer: Layer) -> bool:
     return isinstance(layer, Image) and not role(layer)
 
 
-def add_micrograph(viewer: Any, image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True) -> Image:
+def add_micrograph(
+    viewer: Any, image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True, notes: Sequence[str] = ()
+) -> Image:
     """Show a micrograph that was read from a file, calibrated, as an image layer that remembers where it came from."""
-    layer: Image = viewer.add_image(image.data, **micrograph_attributes(image, name, contrast, said=said))
+    with quiet_units(viewer):
+        layer: Image = viewer.add_image(image.data, **micrograph_attributes(image, name, contrast, said=said, notes=notes))
     return layer
 
 
-def micrograph_attributes(image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True) -> dict[str, Any]:
+def micrograph_attributes(
+    image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """What an image layer that shows a micrograph is made with.
 
-    `contrast` spares looking at the pixels; `said` is whether anybody said what the planes of a stack are: else the window asks.
+    `contrast` spares looking at the pixels; `said` is whether anybody said what the planes of a stack are: else the window asks;
+    `notes` are sentences for people about the file.
     """
     scale, units = _scale_and_units(image.calibration, image.data.ndim - 2)
     limits = contrast or contrast_of(image)
@@ -50,7 +59,7 @@ def micrograph_attributes(image: Micrograph, name: str = "", contrast: list[floa
         "name": name or image.name,
         "scale": scale,
         "units": units,
-        "metadata": {MARK: image} if said else {MARK: image, UNSAID: True},
+        "metadata": {MARK: image} | ({} if said else {UNSAID: True}) | ({NOTES: tuple(notes)} if notes else {}),
         "contrast_limits": limits,
         "colormap": "gray",
     }
@@ -122,10 +131,53 @@ def calibrate(layers: Iterable[Layer], calibration: Calibration) -> None:
         layer.units = (*(str(unit) for unit in layer.units[:-2]), *units[-2:])
 
 
+def notes_of(layer: Image) -> tuple[str, ...]:
+    """What people should know of a picture: notes on its file, units that are no lengths, pixels that are not square."""
+    notes = tuple(layer.metadata.get(NOTES, ()))
+    odd = next((unit for unit in layer.units[-2:] if unit.is_compatible_with("1/nm")), None)
+    if odd is not None:
+        notes += (f"Its units ({odd:~}) are those of a diffraction pattern, in which no particle can be measured.",)
+    known = calibration_of(layer)
+    y, x = known.scale
+    if known.pixel_size is not None and abs(y / x - 1) > 1e-3 and not notes:
+        notes += (f"Its pixels are not square: {y:.4g} nm high and {x:.4g} nm wide.",)
+    return notes
+
+
+def mixed_units(viewer: Any) -> bool:
+    """Whether layers in nm and layers in px lie beside each other: napari's scale bar then has no unit."""
+    return len(viewer.layers) > 0 and viewer.layers.extent.units is None
+
+
+@contextmanager
+def quiet_units(viewer: Any) -> Iterator[None]:
+    """What is done inside may mix nm and px without napari's warning, at each layer anew, of units; all else is told afterwards."""
+    records = notification_manager.records
+    before = len(records)
+    try:
+        with notification_manager.notification_ready.blocker():
+            yield
+            canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+            if getattr(canvas, "_needs_world_units_update", False) and mixed_units(viewer):
+                canvas._update_world_units()  # it would do so, and warn, at its next drawing
+                canvas._needs_world_units_update = False
+    finally:
+        held = [note for note in records[before:] if not note.message.startswith("Inconsistent units")]
+        records[before:] = held
+        for note in held:
+            notification_manager.notification_ready(note)
+
+
 def path_of(layer: Image) -> str:
     """The file that a layer shows, "" when it came from elsewhere."""
     known = known_micrograph(layer)
     return known.source.path if known else str(layer.source.path or "")
+
+
+def series_of(layer: Image) -> str:
+    """Which of several pictures in its file a layer shows, "" where there is one."""
+    known = known_micrograph(layer)
+    return known.source.series if known else ""
 
 
 def source_of(layer: Image) -> Source:
@@ -176,6 +228,13 @@ def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent:
         viewer.scene.camera.zoom *= 40 / on_screen
 
 
+def look_at(viewer: Any, layer: Layer, y: float, x: float, extent: float, share: float = 0.4) -> None:
+    """Bring a place (px) into the middle of the canvas, so near that `extent` px take that share of its smaller side."""
+    world = layer.data_to_world((*(0,) * (layer.ndim - 2), y, x))
+    viewer.scene.camera.center = (0.0, float(world[-2]), float(world[-1]))
+    viewer.scene.camera.zoom = share * float(min(viewer.canvas.size)) / max(extent * float(layer.scale[-1]), 1e-12)
+
+
 def placed(source: Layer) -> dict[str, Any]:
     """Where a layer lies in the world, for another that shall lie on it."""
     placed = {key: getattr(source, key) for key in ("scale", "translate", "rotate", "shear", "units", "axis_labels", "affine")}
@@ -187,7 +246,8 @@ def insert(viewer: Any, layer: Layer, *, select: bool) -> None:
     """Add a layer on top; unless it is to be worked on, what was selected stays selected."""
     before = set(viewer.layers.selection)
     active = viewer.layers.selection.active
-    viewer.add_layer(layer)
+    with quiet_units(viewer):
+        viewer.add_layer(layer)
     if not select:
         viewer.layers.selection.clear()
         viewer.layers.selection.update(before & set(viewer.layers))
@@ -294,7 +354,8 @@ def set_data(layer: Any, data: Any) -> None:
 def remove(viewer: Any, layer: Layer | None) -> None:
     """Take a layer out of the viewer, if it is in it."""
     if layer is not None and layer in viewer.layers:
-        viewer.layers.remove(layer)
+        with quiet_units(viewer):
+            viewer.layers.remove(layer)
 
 
 def redraw(layer: Layer) -> None:
@@ -335,6 +396,14 @@ def fit(viewer: Any, layer: Layer) -> None:
     viewer.scene.camera.zoom = 0.95 * float(np.min(np.asarray(viewer.canvas.size) / size))
 
 
+def fit_shown(viewer: Any) -> None:
+    """Show the whole of what is visible, after napari has made room for hidden layers too, which may be a thousand times as large."""
+    shown = [layer for layer in viewer.layers if layer.visible]
+    if shown and len(shown) < len(viewer.layers) and not viewer.canvas.grid.enabled:
+        with viewer.events.reset_view.blocker():
+            viewer.fit_to_view(layers=shown)
+
+
 def rest(layer: Any) -> None:
     """No tool in hand: the mouse moves the picture."""
     layer.mode = "pan_zoom"
@@ -359,3 +428,17 @@ def values(layer: Any) -> npt.NDArray[Any]:
 def raw(layer: Image) -> Any:
     """The pixels of an image as they are stored, colours and all."""
     return layer.data[0] if layer.multiscale else layer.data
+
+
+def plane_reader(layer: Image, index: int) -> Callable[[], npt.NDArray[Any]]:
+    """A function that reads one plane (Y, X) of a picture, for a job; `TemsegError` for what is no micrograph."""
+    data, colours, name = raw(layer), bool(layer.rgb), str(layer.name)
+    if len(shape(layer)) not in (2, 3):
+        raise TemsegError(f"{name}: the layer has {data.ndim} axes; give micrographs (Y, X) or one stack of them (planes, Y, X).")
+    stack = len(shape(layer)) == 3
+
+    def plane() -> npt.NDArray[Any]:
+        array = np.asarray(data[index] if stack else data)
+        return grey(array, name) if colours else array
+
+    return plane

@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor, QGradient, QLinearGradient, QPainter
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.colouring import CLASS, COLUMNS, CYCLE, Legend, colouring_of
+from napari_temseg.engine.descriptors import readable
+from napari_temseg.widgets.colouring import CLASS, COLUMNS, CYCLE, Colouring, Legend
 from napari_temseg.widgets.overlays import gradient
 from napari_temseg.widgets.session import Session
 from napari_temseg.widgets.style import hint, row
@@ -23,15 +24,19 @@ class ColourBox(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.colouring = colouring_of(session)
+        self.colouring = session.part(Colouring)
         self.choice = QComboBox()
-        self.choice.addItem("number (changing colours)", CYCLE)
+        self.choice.addItem("number", CYCLE)
         self.choice.addItem("class", CLASS)
         for name in COLUMNS:
-            self.choice.addItem(name.replace("_", " "), name)
+            self.choice.addItem(readable(name), name)
+        self.choice.setAccessibleName("colour by")
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(8)
-        self.choice.setToolTip("What the colours of the outlines tell; excluded particles are grey, selected ones white, in any case.")
+        self.choice.setToolTip(
+            "What the colours of the outlines tell; by number they only tell neighbours apart. "
+            "Excluded particles are grey, selected ones white, in any case."
+        )
         self.low, self.high, self.bar, self.classes = QLabel(), QLabel(), Bar(), hint()
         self.scale = row([self.low, self.bar, self.high], (0, 1, 0))
         layout = QVBoxLayout(self)

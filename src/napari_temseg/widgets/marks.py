@@ -79,12 +79,6 @@ class Marks(QObject):
         layers.redraw(layer)
 
 
-def marks_of(session: Session) -> Marks:
-    """The marks of a session."""
-    found: Marks | None = session.findChild(Marks)
-    return found or Marks(session)
-
-
 def draw(target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows: pd.DataFrame, thick: int, edge: int, fill: int) -> None:
     """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, and what is within."""
     if not len(rows):

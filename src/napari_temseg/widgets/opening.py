@@ -18,6 +18,7 @@ from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.files.readers import read_noted
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.jobs import complain, guarded
+from napari_temseg.widgets.offering import Others, offer
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -32,13 +33,16 @@ NAMED = 8  # failures named in a notification; the log holds all
 class Opened:
     """A file that was read, ready to be shown.
 
-    `said` when it is known what the planes of a stack are; `notes` are sentences for people about the file.
+    `said` when it is known what the planes of a stack are; `notes` are sentences for people about the file, `others` the names of
+    further pictures in it. `name` is that of the layer, "" for the file's.
     """
 
     image: Micrograph
     contrast: list[float] | None
     said: bool
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,39 +54,60 @@ class Outcome:
     failures: tuple[str, ...]
 
 
-def iter_open(
-    paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, known: frozenset[Path] = frozenset()
-) -> Job[Outcome]:
-    """Read files and the micrographs of folders; each `Progress` with a preview carries an `Opened`.
+@dataclass(frozen=True)
+class Request:
+    """What is to be opened: files and folders, what the planes of stacks are, a pixel size that replaces the files' own.
 
-    `axes` says what the planes of stacks are, `calibration` replaces what files tell; files in `known` are passed over.
+    `series` are names of pictures in each file; without any, the first that can be measured is meant, and others are offered.
     """
+
+    paths: tuple[Path, ...]
+    axes: str = ""
+    calibration: Calibration | None = None
+    series: tuple[str, ...] = ()
+
+
+Known = frozenset[tuple[Path, str]]  # files that are open, each with the picture in it
+
+
+def iter_open(request: Request, known: Known = frozenset()) -> Job[Outcome]:
+    """Read files and the micrographs of folders; each `Progress` with a preview carries an `Opened`. Files in `known` are passed over."""
 
     def steps(control: Control) -> Generator[Progress, None, Outcome]:
         yield Progress("open", 0.0, "looking for micrographs", control.elapsed)
         from napari_temseg.pipeline.inputs import collect  # brings what reads TIFF, which the window does not wait for
 
-        files, failed = collect(paths)
+        files, failed = collect(request.paths)
         failures = list(failed.values())
-        new = [path for path in files if path.resolve() not in known]
-        for index, path in enumerate(new):
+        wanted = [(path, name) for path in files for name in request.series or ("",)]
+        new = [(path, name) for path, name in wanted if not _is_open(path.resolve(), name, known)]
+        for index, (path, name) in enumerate(new):
             if control.finishing:
                 break
             yield Progress("open", index / len(new), f"reading {path.name}", control.elapsed)
             try:
-                # A meaning that is not said is asked for in the window; a single page has none.
-                reading = read_noted(path, axes=axes, unsaid="NYX")
-                image = reading.image if calibration is None else reading.image.with_calibration(calibration)
-                for note in reading.notes:
-                    logger.info("%s: %s", path, note)
-                opened = Opened(image, layers.contrast_of(image), reading.said, reading.notes)
+                opened = _read(path, name, request)
             except TemsegError as error:
                 failures.append(str(error))
                 continue
             yield Progress("open", (index + 1) / len(new), path.name, control.elapsed, preview=opened)
-        return Outcome(len(new) - (len(failures) - len(failed)), len(files) - len(new), tuple(failures))
+        return Outcome(len(new) - (len(failures) - len(failed)), len(wanted) - len(new), tuple(failures))
 
     return Job(steps)
+
+
+def _is_open(path: Path, series: str, known: Known) -> bool:
+    return (path, series) in known if series else any(path == each for each, _ in known)
+
+
+def _read(path: Path, series: str, request: Request) -> Opened:
+    # A meaning that is not said is asked for in the window; a single page has none.
+    reading = read_noted(path, axes=request.axes, series=series, unsaid="NYX")
+    image = reading.image if request.calibration is None else reading.image.with_calibration(request.calibration)
+    for note in reading.notes:
+        logger.info("%s: %s", path, note)
+    name = f"{image.name} {image.source.series}" if series and reading.others else ""
+    return Opened(image, layers.contrast_of(image), reading.said, reading.notes, () if series else reading.others, name)
 
 
 class Opener(QObject):
@@ -91,9 +116,10 @@ class Opener(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._requests: deque[tuple[list[Path], str, Calibration | None]] = deque()
+        self._requests: deque[Request] = deque()
         self._read: deque[Opened] = deque()
         self._notes: list[str] = []
+        self._more: list[Others] = []
         self._first: Item | None = None
         self._outcome: Outcome | None = None
         self._turn = QTimer(self)  # one layer a turn of the event loop, so that the window never waits for many
@@ -103,11 +129,11 @@ class Opener(QObject):
         session.jobs.changed.connect(self._start_next)
         session.closing.connect(self._turn.stop)
 
-    def open(self, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None) -> None:
-        """Open files and the micrographs of folders."""
+    def open(self, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: Sequence[str] = ()) -> None:
+        """Open files and the micrographs of folders; the arguments are those of `Request`."""
         if not paths:
             return
-        self._requests.append(([Path(path) for path in paths], axes, calibration))
+        self._requests.append(Request(tuple(Path(path) for path in paths), axes, calibration, tuple(series)))
         if self.session.jobs.running:
             self.session.say(f"Opening waits until “{self.session.jobs.title}” is done.")
         self._start_next()
@@ -116,12 +142,12 @@ class Opener(QObject):
         session = self.session
         if not self._requests or session.jobs.running or session.closed:
             return
-        paths, axes, calibration = self._requests.popleft()
-        known = frozenset(Path(path).resolve() for item in session.items if (path := layers.path_of(item.layer)))
-        title = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} files"
-        session.jobs.start(
-            title, lambda: iter_open(paths, axes, calibration, known), self._done, can_finish=len(paths) > 1, failed=self._show_first
-        )
+        request = self._requests.popleft()
+        shown = [item.layer for item in session.items]
+        known = frozenset((Path(path).resolve(), layers.series_of(layer)) for layer in shown if (path := layers.path_of(layer)))
+        n = len(request.paths)
+        title = f"Opening {request.paths[0].name}" if n == 1 else f"Opening {n} files"
+        session.jobs.start(title, lambda: iter_open(request, known), self._done, can_finish=n > 1, failed=self._show_first)
 
     def _take(self, steps: list[Progress]) -> None:
         ready = [step.preview for step in steps if isinstance(step.preview, Opened)]
@@ -132,8 +158,13 @@ class Opener(QObject):
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
-            layer = layers.add_micrograph(self.session.viewer, opened.image, contrast=opened.contrast, said=opened.said)
+            layer = layers.add_micrograph(
+                self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
+            )
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]
+            if opened.others:
+                source = opened.image.source
+                self._more.append(Others(source.path, source.series, opened.others, opened.image.axes if opened.said else ""))
             item = self.session.item_of(layer)
             if item is not None:
                 self._first = self._first or item
@@ -164,6 +195,9 @@ class Opener(QObject):
         notes, self._notes = self._notes, []
         if notes:
             show_info(_lines(notes, "more notes"))
+        more, self._more = self._more, []
+        if more:
+            offer(self.session, more, self.open)
         if outcome.failures:
             complain(TemsegError(_failures(outcome.failures)), "opening files")
 
@@ -184,12 +218,6 @@ def _lines(sentences: Sequence[str], more: str) -> str:
     return "\n".join(lines)
 
 
-def opener_of(session: Session) -> Opener:
-    """The one opener of a session."""
-    found: Opener | None = session.findChild(Opener)
-    return found or Opener(session)
-
-
 class _DropTarget(QObject):
     """Takes files and folders dropped on a widget."""
 
@@ -207,7 +235,7 @@ class _DropTarget(QObject):
             return False
         event.acceptProposedAction()  # type: ignore[attr-defined]
         if event.type() == QEvent.Type.Drop:
-            guarded(lambda: opener_of(self.session).open(paths))
+            guarded(lambda: self.session.part(Opener).open(paths))
         return True
 
 

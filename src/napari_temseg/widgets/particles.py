@@ -10,14 +10,14 @@ from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePol
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import brush, exporting
-from napari_temseg.widgets.correcting import corrector_of
-from napari_temseg.widgets.distribution import ScopeBox, opener_of
+from napari_temseg.widgets.correcting import Corrector
+from napari_temseg.widgets.distribution import Opener, ScopeBox
 from napari_temseg.widgets.jobs import guarded
-from napari_temseg.widgets.keys import bind_in, keys_of
+from napari_temseg.widgets.keys import Keys, bind_in
 from napari_temseg.widgets.legend import ColourBox
-from napari_temseg.widgets.marks import centre, marks_of, next_unreviewed
-from napari_temseg.widgets.pointing import pointer_of
-from napari_temseg.widgets.pooling import pool_of
+from napari_temseg.widgets.marks import Marks, centre, next_unreviewed
+from napari_temseg.widgets.pointing import Pointer
+from napari_temseg.widgets.pooling import Pool
 from napari_temseg.widgets.sentences import cautions, counted, explained, sized
 from napari_temseg.widgets.style import button, highlight, hint, later, row, separator
 
@@ -32,9 +32,9 @@ class ParticlesPanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.corrector, self.pool = session, corrector_of(session), pool_of(session)
-        self.opener, self.marks = opener_of(session), marks_of(session)
-        self.pointer = pointer_of(session)
+        self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
+        self.opener, self.marks = session.part(Opener), session.part(Marks)
+        self.pointer = session.part(Pointer)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(0)
@@ -79,7 +79,10 @@ class ParticlesPanel(QWidget):
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )
         self.report = button(
-            "Report…", "Write report, table, summary and label images of the images chosen above into a folder.", self._report
+            "Report…",
+            "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
+            "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
+            self._report,
         )
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
@@ -103,7 +106,7 @@ class ParticlesPanel(QWidget):
             row([self.merge, self.split, self.delete], (1, 1, 1)),
             row([self.redraw, self.new], (1, 1)),
             row([self.exclude, self.include], (1, 1)),
-            row([self.undo, self.redo], (2, 1)),
+            row([self.undo, self.redo], (1, 0)),
             separator(),
             self.next,
             row([self.progress, self.reviewed], (1, 0)),
@@ -148,7 +151,7 @@ class ParticlesPanel(QWidget):
             "Shift-U": corrector.redo,
             "N": self._next,
         }
-        keys_of(session).use(keys)
+        session.part(Keys).use(keys)
         bind_in(self, keys)
 
     # -- what the user does

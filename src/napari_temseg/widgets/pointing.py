@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_temseg.widgets import layers, overlays
-from napari_temseg.widgets.correcting import corrector_of
+from napari_temseg.widgets.correcting import Corrector
 from napari_temseg.widgets.jobs import guarded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Pointer(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session, self.corrector = session, corrector_of(session)
+        self.session, self.corrector = session, session.part(Corrector)
         self.armed = False
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, partial(self.arm, False))
         self._escape.setEnabled(False)  # napari's own while the tool is not in hand
@@ -112,9 +112,3 @@ class Pointer(QObject):
         if self._pressed in callbacks:
             callbacks.remove(self._pressed)
         self._escape.setEnabled(False)
-
-
-def pointer_of(session: Session) -> Pointer:
-    """The one pointer of a session."""
-    found: Pointer | None = session.findChild(Pointer)
-    return found or Pointer(session)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_temseg.engine.descriptors import readable
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets.jobs import complain
 
@@ -139,12 +140,6 @@ class Pool(QObject):
             self.figures_changed.emit()
 
 
-def pool_of(session: Session) -> Pool:
-    """The one pool of a session."""
-    found: Pool | None = session.findChild(Pool)
-    return found or Pool(session)
-
-
 def figures(measurements: Sequence[Measurement], column: str) -> Figures:
     """Everything that takes more than a moment to work out."""
     from napari_temseg.engine.sizes import LENGTHS, size_distribution
@@ -166,7 +161,7 @@ def figures(measurements: Sequence[Measurement], column: str) -> Figures:
     return Figures(
         column=name,
         unit=_unit(name, unit),
-        title=column.replace("_", " "),
+        title=readable(column),
         values=values[there],
         weights=weights[there],
         volumes=(weights * diameter**3)[there],

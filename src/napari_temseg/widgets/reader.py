@@ -10,10 +10,11 @@ from napari.utils.notifications import show_info, show_warning
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph, Source
-from napari_temseg.files.readers import is_micrograph, read_noted
+from napari_temseg.files.readers import is_micrograph, other_pictures, read_noted
 from napari_temseg.widgets import layers
 
 LayerData = tuple[Any, dict[str, Any], str]
+CHOOSE = "To choose, open the file in the dock “TEM particles” (Plugins menu), or with temseg gui --series NAME."
 RESULTS = ("particles", "classes", "draft")  # label images that this program writes
 
 
@@ -48,9 +49,10 @@ def _layer(path: str) -> LayerData:
     if content_of(Path(path)) in RESULTS:
         return _result(path)
     reading = read_noted(path, unsaid="NYX")
-    for note in reading.notes:
+    others = other_pictures(reading)
+    for note in (*reading.notes, *filter(None, [others and f"{others} {CHOOSE}"])):
         show_info(f"{Path(path).name}: {note}")
-    return reading.image.data, layers.micrograph_attributes(reading.image, said=reading.said), "image"
+    return reading.image.data, layers.micrograph_attributes(reading.image, said=reading.said, notes=reading.notes), "image"
 
 
 def _result(path: str) -> LayerData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,16 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.results import Particles
-from napari_temseg.widgets import areas
-from napari_temseg.widgets.finding import State, commit, corrected_by_hand, finder_of, flags_of, named
+from napari_temseg.widgets import areas, layers
+from napari_temseg.widgets.finding import Finder, State, commit, corrected_by_hand, flags_of, named
 from napari_temseg.widgets.jobs import guarded
 
 if TYPE_CHECKING:
+    from napari.layers import Shapes
+
     from napari_temseg.widgets.session import Item, Session
 
+COVERED = 0.95  # share of a box that lies in other regions, from which on it adds nothing
 DELAY = 300  # ms after the last change of a shape until it counts
 
 
@@ -27,12 +31,19 @@ class Regions(QObject):
         super().__init__(session)
         self.session = session
         self._pending: list[Item] = []
+        self._behind: list[Item] = []  # their particles do not know yet of what is left out
+        self._newest: Item | None = None
+        self._waiting = QTimer(self)
+        self._waiting.setSingleShot(True)
+        self._waiting.setInterval(DELAY)
+        self._waiting.timeout.connect(self._catch_up)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
         self._timer.timeout.connect(self._settle)
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._timer.stop)
+        session.closing.connect(self._waiting.stop)
 
     def draw(self, item: Item) -> None:
         """Take the polygon tool in hand on the picture's layer of left-out areas, made when there is none."""
@@ -41,9 +52,32 @@ class Regions(QObject):
         if item.left_out is not None:
             areas.draw_region(viewer, item.left_out)
             return
-        layer = areas.add_region_layer(viewer, item.layer, f"{item.name} left out")
+        self._add_layer(item, draw=True)
+
+    def leave_out(self, item: Item, boxes: Sequence[tuple[int, int, int, int]]) -> int:
+        """Add boxes (top, left, bottom, right in px) as regions of a picture; returns how many, as those that lie in others are none."""
+        held = None if item.left_out is None else areas.left_out_mask(item.left_out, item.frame)
+        new = [box for box in boxes if held is None or held[box[0] : box[2], box[1] : box[3]].mean() < COVERED]
+        if new:
+            layer = self._add_layer(item, draw=False) if item.left_out is None else item.left_out
+            areas.add_boxes(self.session.viewer, layer, new)
+        return len(new)
+
+    def put_back(self, item: Item, kept: Sequence[areas.Area]) -> None:
+        """Add areas that were kept on disk, those that are there already left aside."""
+        there = [] if item.left_out is None else areas.areas_of(item.left_out)
+        new = [area for area in kept if area not in there]
+        if new:
+            areas.add_areas(item.left_out or self._add_layer(item, draw=False), new)
+            self.session.item_changed.emit(item, "left out")
+
+    def _add_layer(self, item: Item, *, draw: bool) -> Shapes:
+        layer = areas.add_region_layer(self.session.viewer, item.layer, f"{item.name} left out", draw=draw)
         self.session.adopt(item, "left out", layer)
         areas.on_shapes(layer, partial(self._changed, item))
+        if item is not self.session.current:
+            layers.set_visible(layer, False)
+        return layer
 
     def _changed(self, item: Item, event: Any = None) -> None:
         if not self.session.closed and item in self.session.items:
@@ -60,10 +94,33 @@ class Regions(QObject):
                 self._changed(item)
             else:
                 self.session.item_changed.emit(item, "left out")
+                self._warn(item)
+
+    def _warn(self, item: Item) -> None:
+        """Whoever draws over labels should know what becomes of them."""
+        mask = None if item.left_out is None else areas.left_out_mask(item.left_out, item.frame)
+        if mask is None or item.annotation is None:
+            return
+        plane = layers.values(item.annotation).reshape(-1, *item.frame)[self.session.shown_plane(item)]
+        covered = int(np.count_nonzero(plane[mask]))
+        if covered:
+            self.session.say(
+                f"{covered:,} labelled px of {item.name} lie in a left-out region: they are not learnt from.".replace(",", "\u202f")
+            )
 
     def _item_changed(self, item: Item, what: str) -> None:
-        if what == "left out" and item in self.session.items and item.particles is not None:
-            guarded(partial(self._bring_into_line, item, item.particles))
+        if what == "left out" and item.particles is not None:
+            self._behind = [each for each in self._behind if each is not item] + [item]
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """One picture after another, as a newer preview would drop that of the picture before; the same one need not wait for itself."""
+        while self._behind and (not self.session.jobs.looking or self._behind[0] is self._newest):
+            self._newest = item = self._behind.pop(0)
+            if item in self.session.items and item.particles is not None:
+                guarded(partial(self._bring_into_line, item, item.particles))
+        if self._behind:
+            self._waiting.start()
 
     def _bring_into_line(self, item: Item, particles: Particles) -> None:
         """Split anew where the model's word is at hand; what was corrected by hand only loses what lies in the areas."""
@@ -73,7 +130,7 @@ class Regions(QObject):
         if _same(image.valid, particles.micrograph.valid):
             return
         if item.prediction is not None and not corrected_by_hand(item):
-            finder_of(session).resplit(item)
+            session.part(Finder).resplit(item)
             return
         from napari_temseg.pipeline.labelled import iter_cut_out
 
@@ -103,12 +160,6 @@ def kept_flags(fresh: Any, old: Any) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     return (one is None and other is None) or (one is not None and other is not None and np.array_equal(one, other))
-
-
-def regions_of(session: Session) -> Regions:
-    """The one of a session."""
-    found: Regions | None = session.findChild(Regions)
-    return found or Regions(session)
 
 
 def left_out_share(item: Item) -> tuple[int, float]:

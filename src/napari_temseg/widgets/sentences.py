@@ -8,13 +8,13 @@ from napari_temseg.widgets.pooling import Figures
 
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
-    """“61 particles · 4 touch the frame · 2 excluded”."""
+    """“61 particles · 4 touch the edge · 2 excluded”."""
     if table is None:
         return ""
     touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
     parts = [_plural(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
     if touching:
-        parts.append(f"{touching} touch{'es' if touching == 1 else ''} the frame")
+        parts.append(f"{touching} touch{'es' if touching == 1 else ''} the edge")
     if out:
         parts.append(f"{out} excluded")
     return " · ".join(parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Signal
@@ -16,9 +17,12 @@ from napari_temseg.widgets import layers
 from napari_temseg.widgets.item import Item
 from napari_temseg.widgets.jobs import Jobs
 from napari_temseg.widgets.settings import Settings
+from napari_temseg.widgets.units import Units
 
 if TYPE_CHECKING:
     from napari_temseg.engine.segmenter import Segmenter
+
+Part = TypeVar("Part", bound=QObject)
 
 
 class Session(QObject):
@@ -34,6 +38,7 @@ class Session(QObject):
     item_changed = Signal(object, str)
     classes_changed = Signal()
     models_changed = Signal()
+    model_renamed = Signal(str, str)  # from, to
     selection_changed = Signal(object)
     plane_changed = Signal()
     theme_changed = Signal()
@@ -50,6 +55,8 @@ class Session(QObject):
         self.current: Item | None = None
         self.classes: dict[int, str] = dict(PARTICLE_CLASSES)
         self.models: dict[str, Segmenter] = {}  # trained or loaded here, by name
+        self.own: dict[str, Path] = {}  # trained at earlier starts: files, read by the job that needs them
+        self.model_names: dict[str, str] = {}  # by hash, of those that found something here
         self.model: str = str(self.settings.get("model", "particles"))
         self.selected: frozenset[int] = frozenset()
         self.closed = False
@@ -63,10 +70,16 @@ class Session(QObject):
             (viewer.layers.selection.events.active, self._on_active),
             (viewer.dims.events.current_step, self._on_plane),
             (viewer.events.theme, self._on_theme),
+            (viewer.events.reset_view, self._on_reset_view),
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
         self._on_active()
+
+    def part(self, kind: type[Part]) -> Part:
+        """The one of its kind (`Finder`, `Trainer` …) that serves this session; made when it is first asked for."""
+        found: Part | None = self.findChild(kind)
+        return found or kind(self)
 
     # -- what is open
 
@@ -143,7 +156,8 @@ class Session(QObject):
 
         for item in items:
             item.calibration = calibration
-            layers.calibrate(item.layers, calibration)
+            with layers.quiet_units(self.viewer):
+                layers.calibrate(item.layers, calibration)
             if item.particles is not None:
                 remeasured(item)
             self.item_changed.emit(item, "calibration")
@@ -182,7 +196,7 @@ class Session(QObject):
     def add_model(self, name: str, model: Segmenter) -> str:
         """Keep a model and use it from now on; returns the name it got."""
         unique, n = name, 2
-        while unique in self.models or unique == "particles":
+        while unique in self.models or unique in self.own or unique == "particles":
             unique, n = f"{name} {n}", n + 1
         self.models[unique] = model
         self.model = unique
@@ -190,24 +204,29 @@ class Session(QObject):
         return unique
 
     def rename_model(self, name: str, new: str) -> None:
-        """Give a model of this session another name; `TemsegError` for an empty or a taken one."""
+        """Give a model of the user's own another name; `TemsegError` for an empty or a taken one."""
         new = new.strip()
-        if not new or new == "particles" or new in self.models:
+        if not new or new == "particles" or new in self.models or new in self.own:
             raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
         self.models = {new if key == name else key: model for key, model in self.models.items()}
-        self.models[new].name = new
+        self.own = {new if key == name else key: path for key, path in self.own.items()}
+        self.model_names = {digest: new if key == name else key for digest, key in self.model_names.items()}
+        if new in self.models:
+            self.models[new].name = new
         self.model = new if self.model == name else self.model
+        self.model_renamed.emit(name, new)
         self.models_changed.emit()
 
     def use_model(self, name: str) -> None:
-        """Choose among "particles" and the models of this session."""
+        """Choose among "particles", the models of this session and the user's own of earlier starts, or a file."""
         if name != self.model:
             self.model = name
             self.models_changed.emit()
 
     def segmenter(self, name: str = "") -> Any:
-        """What the engine's `model=` takes: a model of this session, or the name of a shipped one."""
-        return self.models.get(name or self.model, name or self.model)
+        """What the engine's `model=` takes: a model of this session, the file of one, or the name of a shipped one."""
+        name = name or self.model
+        return self.models.get(name) or str(self.own.get(name, name))
 
     # -- what napari tells
 
@@ -272,6 +291,9 @@ class Session(QObject):
     def _on_plane(self, event: Any) -> None:
         self.plane_changed.emit()
 
+    def _on_reset_view(self, event: Any) -> None:
+        layers.fit_shown(self.viewer)
+
     def _on_theme(self, event: Any) -> None:
         self.theme_changed.emit()
 
@@ -308,5 +330,6 @@ def session_of(viewer: Any) -> Session:
     found: Session | None = window.findChild(Session)
     if found is None or found.closed:
         found = Session(viewer, window)
+        found.part(Units)
         window.installEventFilter(found)
     return found

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox
 
+from napari_temseg.widgets import exporting
+from napari_temseg.widgets.ownmodels import OwnModels
 from napari_temseg.widgets.training import NEW
 
 if TYPE_CHECKING:
@@ -21,12 +24,13 @@ class StartBox(QComboBox):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session = session
+        self.session, self.own = session, session.part(OwnModels)
         self.chosen = str(session.settings.get("start", FOLLOW))
         self.setToolTip(
             "Where training starts: a model that finds particles already needs few strokes and little time; "
             "none makes a new network, which wants many labels and minutes."
         )
+        self.setAccessibleName("start from")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.activated.connect(self._activated)
@@ -40,24 +44,25 @@ class StartBox(QComboBox):
 
     def refresh(self) -> None:
         """Fill it anew."""
-        names = list(dict.fromkeys(["particles", *self.session.models, self.base, NEW]))
+        names = list(dict.fromkeys(["particles", *self.session.models, *self.session.own, self.base, NEW]))
         self.clear()
         for name in names:
             self.addItem(self._title(name), name)
+            self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
         self.addItem(FROM_FILE, None)
         self.setCurrentIndex(names.index(self.base))
 
     def _title(self, name: str) -> str:
-        if name in self.session.models:
+        if name in self.session.models or name in self.session.own:
             return name
         return {"particles": "particles (shipped)", NEW: "none (new network)"}.get(name, Path(name).stem)
 
     def _activated(self, index: int) -> None:
         name = self.itemData(index)
         if name is None:
-            name, _ = QFileDialog.getOpenFileName(self, "Start from a model", "", "Models (*.temseg)")
+            name = exporting.ask_model(self.session, self, "Start from a model")
         if name:
             # Who goes back to the model in use wants what will be in use after the next training, too.
             self.chosen = FOLLOW if name == self.session.model else name
-            self.session.settings.set("start", FOLLOW if self.chosen in self.session.models else self.chosen)
+            self.session.settings.set("start", FOLLOW if self.chosen in {*self.session.models, *self.session.own} else self.chosen)
         self.refresh()

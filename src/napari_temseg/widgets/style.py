@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -33,6 +34,7 @@ def sheet(viewer: Any) -> str:
     QPushButton[step="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
     QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QAbstractSpinBox {{ min-width: 44px; }}
     QLabel[role="hint"] {{ color: {colour["text"]}; }}
     QLabel[role="warning"] {{ color: {warning}; }}
     QLabel[role="heading"] {{ font-weight: bold; }}
@@ -73,9 +75,32 @@ def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
     return box
 
 
+class Words(QLabel):
+    """A label that may break a long file name, which has no blanks; `text` is what it was given."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setText(text)
+
+    def setText(self, text: str) -> None:  # noqa: N802  Qt's name
+        """Show a text."""
+        self._text = text
+        super().setText(re.sub(r"\S{24,}", _breakable, text))
+
+    def text(self) -> str:
+        """What is shown."""
+        return self._text
+
+
+def _breakable(word: re.Match[str]) -> str:
+    """A word that may be broken after its signs; a path may be broken anyway, and is to be copied as it is, like HTML."""
+    whole = word.group(0)
+    return whole if set(whole) & set("/\\<>&") else re.sub(r"(?<=[_.-])", "\u200b", whole)
+
+
 def hint(text: str = "", role: str = "hint") -> QLabel:
     """A line of text that wraps and never widens the dock; roles: hint, warning, heading."""
-    label = QLabel(text)
+    label = Words(text)
     label.setWordWrap(True)
     label.setProperty("role", role)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -19,7 +19,8 @@ from napari_temseg.widgets.rowfilter import matching
 Rows = npt.NDArray[np.intp]
 SHOWN = ("particle", "class", "ecd", "feret_max", "feret_min", "aspect_ratio", "circularity", "solidity", "flags", "excluded", "reviewed")
 _FLAGS = tuple(name for name in FLAGS if name not in ("excluded", "reviewed", "aggregate"))
-_FLAGS_TIP = "; ".join(f"{name}: {FLAGS[name]}" for name in _FLAGS)
+_FLAG_WORDS = {"frame": "at the edge", "cut": "touching"}  # the others are words already
+_FLAGS_TIP = "In the filter: " + "; ".join(f"{name} ({_FLAG_WORDS.get(name, name)}): {FLAGS[name]}" for name in _FLAGS)
 
 
 def number_text(value: float) -> str:
@@ -112,7 +113,8 @@ class ParticleModel(QAbstractTableModel):
         texts = np.full(len(self.table), "", dtype=object)
         for name in _FLAGS:
             on = self.table[name].to_numpy(bool)
-            texts[on] = [f"{text}, {name}" if text else name for text in texts[on]]
+            word = _FLAG_WORDS.get(name, name)
+            texts[on] = [f"{text}, {word}" if text else word for text in texts[on]]
         return texts
 
     # -- Qt's names
@@ -193,6 +195,7 @@ class ParticleTable(QTableView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setAlternatingRowColors(True)
         self.setWordWrap(False)
+        self.setAccessibleName("particles")
         self.setToolTip("Select a row to see its particle; Ctrl+C copies the selected rows. Click a header to sort.")
         vertical, horizontal = self.verticalHeader(), self.horizontalHeader()
         vertical.hide()

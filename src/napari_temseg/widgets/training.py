@@ -15,7 +15,8 @@ from napari_temseg.engine.progress import Progress
 from napari_temseg.engine.results import Prediction
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.advice import advise
-from napari_temseg.widgets.finding import corrected_by_hand, finder_of, foreground
+from napari_temseg.widgets.finding import Finder, corrected_by_hand, foreground
+from napari_temseg.widgets.ownmodels import OwnModels
 from napari_temseg.widgets.teaching import collected, source, taken
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Trainer(QObject):
         self._aims: deque[Aim] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
+        self._base = ""  # what the training starts from
         session.jobs.progressed.connect(self._progressed)
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
@@ -65,7 +67,7 @@ class Trainer(QObject):
         if not items:
             raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
         parts, names = [taken(item) for item in items], dict(session.classes)
-        start: Any = session.models.get(base, base)
+        start: Any = session.segmenter(base)
 
         def make() -> Any:
             from napari_temseg.api import iter_train
@@ -75,6 +77,7 @@ class Trainer(QObject):
         title = f"Training on {items[0].name}" if len(items) == 1 else f"Training on {len(items)} images"
         session.jobs.start(title, make, self._done, can_finish=True, failed=self._failed)
         self.points, self.facts, self.best_step, self.fresh = [], {}, 0, base == NEW
+        self._base = base
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
         self._micrographs.clear()
         self._aim()
@@ -162,11 +165,14 @@ class Trainer(QObject):
         self.best_step = int(record.get("best_step", 0))
         if self.best_step == 0:
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
-            self.session.say(f"Training ended after {record.get('steps', 0)} steps.")
+            self.session.say(f"Training ended after {(n := record.get('steps', 0))} step{'s' if n != 1 else ''}.")
             self.advanced.emit()
             return
-        model.name = name = next_name(model.name, self.session.models)
-        self.session.say(f"The new model is “{self.session.add_model(name, model)}”; it is in use from now on.")
+        taken = {*self.session.models, *self.session.own}
+        model.name = name = next_name(self._base if self._base in taken else model.name, taken)
+        name = self.session.add_model(name, model)
+        self.session.part(OwnModels).keep(name, model)
+        self.session.say(f"The new model is “{name}”; it is in use from now on, and kept for later starts.")
         self.advanced.emit()
         self._search_again()
 
@@ -177,7 +183,7 @@ class Trainer(QObject):
         if item.particles is not None and (item.reviewed or corrected_by_hand(item)):
             self.session.say(f"{item.name} was corrected by hand, so it was not searched again; Find ▸ Find particles does it.")
             return
-        finder_of(self.session).find([item])
+        self.session.part(Finder).find([item])
 
 
 def next_name(name: str, taken: Any) -> str:
@@ -187,9 +193,3 @@ def next_name(name: str, taken: Any) -> str:
     while f"{root}+{number}" in taken:
         number += 1
     return f"{root}+{number}"
-
-
-def trainer_of(session: Session) -> Trainer:
-    """The one trainer of a session."""
-    found: Trainer | None = session.findChild(Trainer)
-    return found or Trainer(session)

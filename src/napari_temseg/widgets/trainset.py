@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolic
 from napari_temseg.engine.results import BACKGROUND
 from napari_temseg.widgets.annotating import Annotator
 from napari_temseg.widgets.classes import amount
-from napari_temseg.widgets.teaching import TITLES, source, sources
+from napari_temseg.widgets.teaching import STROKES, TITLES, source, sources
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item
@@ -42,8 +42,8 @@ class TrainingSet(QWidget):
             box.setChecked(item.trains and bool(source(item)))
             choice = self.choices[item]
             choice.setCurrentIndex(max(0, choice.findData(source(item))))
-            counts = self.annotator.counts_of(item)
-            lines = [f"{self.session.classes.get(number, '')}: {amount(count)}" for number, count in counts.items() if count.pixels]
+            counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
+            lines = [f"{self.session.classes.get(number, '')}: {amount(count, what)}" for number, count in counts.items() if count.pixels]
             box.setToolTip("\n".join([f"{item.name} takes part in training when this is ticked.", *lines]))
             choice.setEnabled(item.trains)
         self.setVisible(bool(self.boxes))
@@ -60,6 +60,7 @@ class TrainingSet(QWidget):
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.clicked.connect(lambda on, item=item: self._ticked(item, on))
             choice = QComboBox()
+            choice.setAccessibleName(f"what {item.name} teaches")
             choice.setToolTip(
                 "What is learnt from this image: the strokes painted on it, or its particles as they were corrected or reviewed, "
                 "every one with its whole outline and everything else as background."

@@ -116,6 +116,7 @@ class Hand(QWidget):
         super().__init__()
         self.session = session
         self.choice = QComboBox()
+        self.choice.setAccessibleName("micrograph in hand")
         self.choice.setToolTip("The micrograph in hand; selecting one of its layers takes it in hand too.")
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(6)

@@ -1,0 +1,105 @@
+"""Puts kept work back on a micrograph: its facts at once, its particles by a job that measures them anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.widgets import worked
+from napari_temseg.widgets.finding import State, commit, named
+from napari_temseg.widgets.history import RESTORED
+from napari_temseg.widgets.jobs import complain
+from napari_temseg.widgets.keeping import Keeper, adopt_classes
+from napari_temseg.widgets.regions import Regions
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session import Item, Session
+
+
+class Restorer(QObject):
+    """Does for a session what its `Keeper` asks for. What was done since the picture was opened is not overwritten."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session, self.keeper = session, session.part(Keeper)
+        self._waiting: list[Item] = []
+        self.keeper.returning.connect(self._return)
+        session.jobs.changed.connect(self._next)
+        session.closing.connect(self._stop)
+
+    def restore_all(self) -> None:
+        """Bring back what is kept of every open micrograph, one after another."""
+        self._waiting = self.keeper.offered_items()
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and not self.session.jobs.running:
+            self.keeper.restore(self._waiting.pop(0), paint=False)
+
+    def _return(self, item: Item, work: worked.Kept) -> None:
+        told: list[str] = []
+        try:
+            told = self._facts(item, work)
+            if work.particles is None:
+                self._whole(item, work, told)
+                return
+            image, renumber = item.micrograph(), adopt_classes(self.session, work.classes)
+            self.session.jobs.start(
+                f"Restoring {item.name}",
+                lambda: worked.iter_read(work, image, renumber),
+                partial(self._particles, item, work, told),
+                failed=partial(self._failed, item, work),
+            )
+        except TemsegError as error:
+            self.keeper.returned(item, work, whole=False)
+            complain(error, "restoring")
+
+    def _stop(self) -> None:
+        self._waiting.clear()
+
+    def _failed(self, item: Item, work: worked.Kept) -> None:
+        self._stop()
+        self.keeper.returned(item, work, whole=False)
+
+    def _facts(self, item: Item, work: worked.Kept) -> list[str]:
+        """Put back what is known of the picture; returns sentences on what that took the place of, or left alone."""
+        session, told, opened = self.session, [], self.keeper.opened(item)
+        if work.axes and item.axes in ("", opened.axes) and work.axes != item.axes:
+            session.set_axes(item, work.axes)
+        if work.sample is not None and item.sample == opened.sample:
+            session.set_sample(item, work.sample)
+        if work.calibration is not None and work.calibration != item.calibration:
+            old, new = worked.size_of(item.calibration), worked.size_of(work.calibration)
+            if item.calibration != opened.calibration:
+                told.append(f"The pixel size stays {old}, as it was set meanwhile; {new} was kept.")
+            else:
+                if item.calibration.pixel_size is not None:
+                    told.append(f"The pixel size {new} ({work.calibration.origin}) took the place of {old} ({item.calibration.origin}).")
+                session.set_calibration([item], work.calibration)
+        if work.regions:
+            session.part(Regions).put_back(item, work.regions)
+        if work.ignored and not item.ignored:
+            session.set_ignored([item], True)
+        return told
+
+    def _particles(self, item: Item, work: worked.Kept, told: list[str], result: tuple[Any, Any]) -> None:
+        if item not in self.session.items:
+            return
+        particles, measurement = result
+        prediction = item.prediction
+        if prediction is None or particles.origin is None or prediction.model_hash != particles.origin.model_hash:
+            prediction = None  # what another model says would not fit
+        else:  # another object, so that a split which the regions set off just now does not take the place of what comes back
+            prediction = replace(prediction)
+        # The picture may have been calibrated, or renamed, while its particles were measured.
+        state = State(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
+        commit(self.session, item, state, RESTORED, corrections=work.corrections)
+        self._whole(item, work, told)
+
+    def _whole(self, item: Item, work: worked.Kept, told: list[str]) -> None:
+        self.keeper.returned(item, work, whole=True)
+        self.session.say(" ".join([f"{item.name}: {', '.join(work.parts)} restored.", *told]))

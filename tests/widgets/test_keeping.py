@@ -1,0 +1,418 @@
+"""What is done in one viewer is there again in the next: work, models, and what happens when that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.utils.notifications import notification_manager
+from scipy import ndimage
+
+from napari_temseg.engine.micrograph import Calibration
+from napari_temseg.widgets import kept, ownmodels, worked
+
+SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
+CORNERS = [[100.0, 4.0], [100.0, 60.0], [124.0, 60.0], [124.0, 4.0]]
+
+
+@pytest.fixture
+def grid(picture: Any) -> Any:
+    return picture.micrograph.data[:192, :192]
+
+
+@pytest.fixture
+def start(make_napari_viewer: Any, open_bench: Any) -> Any:
+    """Open a picture in a viewer of its own, with the dock: `bench = start(pixels, "name")`."""
+    opened: list[Any] = []
+
+    def started(data: Any, name: str = "grid", **how: Any) -> Any:
+        viewer = make_napari_viewer()
+        viewer.add_image(data.copy(), name=name, **how)
+        opened.append(open_bench(viewer))
+        return opened[-1]
+
+    yield started
+    for bench in opened:
+        bench.session.close()
+
+
+def files() -> list[Path]:
+    return sorted(worked.Place.folder().glob("[!.]*.npz"))
+
+
+def find(bench: Any, wait_jobs: Any) -> Any:
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    return bench.session.current
+
+
+def offered(bench: Any, qtbot: Any, panel: int = 0) -> Any:
+    bar = bench.panel(panel).kept
+    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
+    return bar
+
+
+def restored(bench: Any, qtbot: Any, wait_jobs: Any) -> Any:
+    offered(bench, qtbot).restore.click()
+    wait_jobs(bench.session)
+    return bench.session.current
+
+
+def work_on(bench: Any, wait_jobs: Any, qtbot: Any) -> Any:
+    """Calibrate, name the sample, leave out a region, find, delete one, exclude one, review the rest."""
+    session, panel = bench.session, bench.panel(3)
+    item = session.current
+    session.set_calibration([item], Calibration((0.5, 0.5), "typed", 0.01, 1.02, 0.003, "gold on carbon", "2026-11-02"))
+    session.set_sample(item, "batch 7")
+    bench.panel(0).region.click()
+    item.left_out.add_polygons([np.array(CORNERS)])
+    qtbot.wait(400)
+    find(bench, wait_jobs)
+    ids = item.measurement.table["particle"].astype(int).tolist()
+    session.select([ids[0]])
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    session.select([ids[1]])
+    panel.corrector.exclude("out of focus")
+    session.select([])
+    panel.corrector.review_all(item, True)
+    return item
+
+
+def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, tmp_path: Path) -> None:
+    bench = start(grid)
+    item = work_on(bench, wait_jobs, qtbot)
+    bench.panel(2).labelling.new.click()
+    item.annotation.paint((40, 40), 2)
+    table, labels, calibration = item.measurement.table, item.particles.labels.copy(), item.calibration
+    digest = item.particles.prediction.model_hash
+    bench.session.close()
+
+    bench = start(grid, "another name")
+    session, bar = bench.session, offered(bench, qtbot)
+    sentence = bar.text.text()
+    assert sentence.startswith("Work of ")
+    assert f"{len(table)} particles, 3 corrections, reviewed, 1 region, pixel size 0.51 nm, sample batch 7, strokes." in sentence
+    assert bar.all.isHidden()
+    item = restored(bench, qtbot, wait_jobs)
+    qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
+    assert bar.isHidden()
+    assert item.calibration == calibration
+    assert (item.sample, item.measurement.sample, item.reviewed, item.status) == ("batch 7", "batch 7", True, "reviewed")
+    np.testing.assert_array_equal(item.particles_layer.data, labels)
+    pd.testing.assert_frame_equal(item.measurement.table.assign(image="grid"), table.assign(image="grid"), check_dtype=False)
+    assert item.history.by_hand == 3
+    assert len(item.left_out.data) == 1
+    assert item.annotation.data[40, 40] == 2
+    assert item.annotation.mode == "pan_zoom"
+    np.testing.assert_allclose(item.left_out.scale, item.layer.scale)
+    assert item.particles.origin.model_hash == digest
+    assert item.particles.origin.model == "particles"
+    assert item.measurement.edge.startswith("mask of pixel centres")
+
+    from napari_temseg.widgets.exporting import write_report
+
+    write_report(session, [item], [item.measurement], str(tmp_path / "report"))
+    wait_jobs(session)
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["images"][0]["model"] == {"name": "particles", "hash": digest}
+    assert summary["images"][0]["corrections"] == 3
+    assert summary["settings"]["split"]["strength"] == item.particles.settings["strength"]
+
+    panel = bench.panel(3)
+    session.select([int(table["particle"].iloc[3])])
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    assert item.history.by_hand == 4
+    assert len(item.measurement) == len(table) - 1
+    qtbot.waitUntil(panel.undo.isEnabled)
+    panel.undo.click()
+    assert len(item.measurement) == len(table)
+    qtbot.waitUntil(lambda: not panel.undo.isEnabled())
+    session.close()
+    assert len(files()) == 1
+
+
+def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> None:
+    start(grid).session.close()
+    assert files() == []
+
+
+def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    find(bench, wait_jobs)
+    bench.session.close()
+    assert len(files()) == 1
+    changed = grid.copy()
+    changed[0, 0] += 1
+    bench = start(changed)
+    bench.session.jobs.later(lambda: None)
+    qtbot.wait(300)
+    assert bench.panel(0).kept.isHidden()
+
+
+def test_work_is_written_soon_and_goes_on_in_the_same_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    find(bench, wait_jobs)
+    begun = time.perf_counter()
+    qtbot.waitUntil(lambda: len(files()) == 1, timeout=10_000)
+    assert time.perf_counter() - begun < 5
+    stamp = files()[0].stat().st_mtime_ns
+    bench.session.close()
+    assert files()[0].stat().st_mtime_ns == stamp, "what has not changed is not written again"
+    bench = start(grid)
+    restored(bench, qtbot, wait_jobs)
+    bench.session.set_sample(bench.session.current, "A")
+    bench.session.close()
+    assert len(files()) == 1
+    assert kept.opened(files()[0])[0]["known"]["sample"] == "A"
+
+
+def test_what_was_done_meanwhile_stays(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = work_on(bench, wait_jobs, qtbot)
+    before = item.particles.labels.copy()
+    bench.session.close()
+    bench = start(grid)
+    session, item, said = bench.session, bench.session.current, []
+    offered(bench, qtbot)
+    session.said.connect(said.append)
+    session.set_calibration([item], Calibration((0.3, 0.3), "typed"))
+    session.set_sample(item, "mine")
+    find(bench, wait_jobs)
+    found = item.particles.labels.copy()
+    assert restored(bench, qtbot, wait_jobs) is item
+    assert item.calibration.pixel_size == (0.3, 0.3)
+    assert item.sample == "mine"
+    assert "stays 0.3 nm" in said[-1]
+    np.testing.assert_array_equal(item.particles.labels, before)
+    assert item.history.by_hand == 3
+    assert item.prediction is not None, "the same model found both: splitting goes on"
+    qtbot.waitUntil(bench.panel(3).undo.isEnabled)
+    bench.panel(3).undo.click()
+    np.testing.assert_array_equal(item.particles.labels, found)
+    assert item.history.by_hand == 0
+    session.close()
+    assert len(files()) == 2
+
+
+def test_a_typed_pixel_size_wins_over_that_of_the_file_and_says_so(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    bench.session.set_calibration([bench.session.current], Calibration((0.21, 0.21), "typed"))
+    bench.session.close()
+    bench = start(grid, scale=(0.2, 0.2), units=("nm", "nm"))
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    bar = offered(bench, qtbot)
+    assert bar.text.text().endswith("is kept: pixel size 0.21 nm (the image says 0.2 nm).")
+    item = restored(bench, qtbot, wait_jobs)
+    assert item.calibration.pixel_size == (0.21, 0.21)
+    assert "0.21 nm (typed) took the place of 0.2 nm (layer)" in said[-1]
+
+
+def test_discarding_deletes_it(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    find(bench, wait_jobs)
+    bench.session.close()
+    bench = start(grid)
+    bar = offered(bench, qtbot)
+    bar.discard.click()
+    assert bar.isHidden()
+    qtbot.waitUntil(lambda: files() == [], timeout=10_000)
+
+
+def test_a_removed_particles_layer_is_offered_again(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = find(bench, wait_jobs)
+    n = len(item.particles)
+    bench.session.viewer.layers.remove(item.particles_layer)
+    assert item.particles is None
+    restored(bench, qtbot, wait_jobs)
+    assert len(item.particles) == n
+
+
+def test_a_new_search_leaves_the_removed_particles_in_their_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = work_on(bench, wait_jobs, qtbot)
+    bench.session.viewer.layers.remove(item.particles_layer)
+    find(bench, wait_jobs)
+    bench.session.close()
+    counts = sorted(kept.opened(path)[0]["particles"]["corrections"] for path in files())
+    assert counts == [0, 3]
+
+
+def test_closing_that_removes_all_layers_first_loses_nothing(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = work_on(bench, wait_jobs, qtbot)
+    n = len(item.particles)
+    bench.session.viewer.close()
+    bench = start(grid)
+    assert f"{n} particles, 3 corrections, reviewed, 1 region" in offered(bench, qtbot).text.text()
+    assert len(files()) == 1
+
+
+@pytest.mark.parametrize("harm", ["cut short", "labels", "newer", "emptied"])
+def test_a_mangled_file_is_a_sentence_and_stays(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, harm: str) -> None:
+    bench = start(grid)
+    item = find(bench, wait_jobs)
+    bench.session.close()
+    path = files()[0]
+    content = path.read_bytes()
+    if harm == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "labels":  # the header can be read, the pixels cannot
+        with np.load(path) as file:
+            parts = dict(file)
+        np.savez(path, **{**parts, "labels": parts["labels"][:10]})
+    else:
+        with np.load(path) as file:
+            parts = dict(file)
+        about = {**json.loads(str(parts["about"])), "format": 99} if harm == "newer" else {}
+        np.savez(path, **{**parts, "about": np.array(json.dumps(about))})
+    before = path.read_bytes()
+    bench = start(grid)
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    notification_manager.records.clear()
+    if harm == "labels":
+        restored(bench, qtbot, wait_jobs)
+        assert "cannot be read" in notification_manager.records[-1].message
+        assert not bench.panel(0).kept.isHidden(), "it is offered still"
+    else:
+        wanted = "newer version" if harm == "newer" else "cannot be read"
+        qtbot.waitUntil(lambda: any(wanted in sentence for sentence in said), timeout=10_000)
+        assert bench.panel(0).kept.isHidden()
+    item = bench.session.current
+    assert item.particles is None
+    find(bench, wait_jobs)
+    bench.session.close()
+    assert path.read_bytes() == before
+    assert len(files()) == 2
+
+
+def test_painting_that_closing_overtook_is_there(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = find(bench, wait_jobs)
+    layer, n = item.particles_layer, len(item.particles)
+    y, x = next((y, x) for y, x in np.ndindex(180, 180) if not layer.data[y : y + 12, x : x + 12].any())
+    layer.brush_size = 7
+    layer.paint((y + 6, x + 6), int(layer.data.max()) + 1)
+    bench.session.close()
+    bench = start(grid)
+    item = restored(bench, qtbot, wait_jobs)
+    assert len(item.particles) == n + 1
+    assert item.particles.labels[y + 6, x + 6]
+
+
+def test_a_stack_and_all_images_come_back(start: Any, stack: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(stack, "series")
+    bench.session.viewer.add_image(grid.copy(), name="single")
+    session = bench.session
+    session.set_axes(session.items[0], "NYX")
+    bench.panel(1).all.click()
+    wait_jobs(session)
+    tables = [item.measurement.table for item in session.items]
+    session.close()
+    bench = start(stack, "series")
+    bench.session.viewer.add_image(grid.copy(), name="single")
+    session = bench.session
+    qtbot.waitUntil(lambda: len(bench.panel(0).kept.keeper.offered_items()) == 2, timeout=10_000)
+    assert bench.panel(0).kept.all.text() == "All 2"
+    bench.panel(0).kept.all.click()
+    qtbot.waitUntil(lambda: all(item.particles is not None for item in session.items), timeout=60_000)
+    wait_jobs(session)
+    assert session.items[0].axes == "NYX"
+    for item, table in zip(session.items, tables, strict=True):
+        pd.testing.assert_frame_equal(item.measurement.table, table, check_dtype=False)
+
+
+def test_what_is_large_waits_for_the_end(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worked, "LARGE", 1000)
+    bench = start(grid)
+    find(bench, wait_jobs)
+    qtbot.wait(2500)
+    assert files() == []
+    bench.session.close()
+    assert len(files()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtbot: Any) -> None:
+    worked.Place.folder().parent.mkdir(parents=True, exist_ok=True)
+    worked.Place.folder().write_text("in the way")
+    bench = start(grid)
+    notification_manager.records.clear()
+    for sample in ("a", "b"):
+        bench.session.set_sample(bench.session.current, sample)
+        bench.panel(0).kept.keeper.flush()
+        qtbot.wait(200)
+    assert len([record for record in notification_manager.records if "autosaved" in record.message]) == 1
+
+
+def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, picture: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    panel, session = bench.panel(2), bench.session
+    truth = np.where(picture.instances[:192, :192] > 0, 2, 1)
+    panel.labelling.new.click()
+    layer = session.current.annotation
+    layer.brush_size = 7
+    objects, count = ndimage.label(truth == 2)
+    for y, x in ndimage.center_of_mass(truth == 2, objects, range(1, count + 1)):
+        layer.paint((round(y), round(x)), 2)
+    for y, x in np.ndindex(6, 6):
+        if truth[16 + 32 * y, 16 + 32 * x] == 1:
+            layer.paint((16 + 32 * y, 16 + 32 * x), 1)
+    qtbot.waitUntil(lambda: not panel.annotator.counting and panel.train.isEnabled(), timeout=20_000)
+    for name, value in SMALL.items():
+        panel.form.fields[name].value = value
+    panel.train.click()
+    wait_jobs(session)
+    wait_jobs(session)
+    name = session.model
+    assert name != "particles"
+    digest = session.models[name].content_hash()
+    path = ownmodels.folder() / f"{name}.temseg"
+    qtbot.waitUntil(path.exists, timeout=20_000)
+    panel.model.name.setText("my rods")
+    panel.model.name.editingFinished.emit()
+    qtbot.waitUntil(lambda: not path.exists(), timeout=20_000)
+    session.close()
+
+    bench = start(grid)
+    session, box = bench.session, bench.panel(1).model
+    index = box.findData("my rods")
+    assert box.itemText(index) == "my rods"
+    assert str(ownmodels.folder()) in box.itemData(index, 3)
+    assert bench.panel(2).start.findData("my rods") >= 0
+    assert session.models == {}
+    session.use_model("my rods")
+    item = find(bench, wait_jobs)
+    assert item.prediction.model_hash == digest
+    bench.panel(2).model.name.setText("rods+1")
+    bench.panel(2).model.name.editingFinished.emit()
+    qtbot.waitUntil((ownmodels.folder() / "rods+1.temseg").exists, timeout=10_000)
+    assert session.segmenter().endswith("rods+1.temseg")
+
+
+def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any) -> None:
+    import napari_temseg as temseg
+
+    ownmodels.folder().mkdir(parents=True)
+    for number in range(1, 12):
+        (ownmodels.folder() / f"particles+{number}.temseg").write_bytes(b"an old one")
+        time.sleep(0.01)
+    (ownmodels.folder() / "mine.temseg").write_bytes(b"named by its user")
+    bench = start(grid)
+    session = bench.session
+    assert len(session.own) == 12
+    own = session.part(ownmodels.OwnModels)
+    name = session.add_model("particles+12", temseg.load("particles"))
+    own.keep(name, session.models[name])
+    qtbot.waitUntil(lambda: len(session.own) == 10, timeout=20_000)
+    assert "particles+1" not in session.own
+    assert {"mine", "particles+11"} <= set(session.own)
+    assert bench.panel(1).model.findData("particles+1") < 0
