@@ -111,7 +111,9 @@ class CalibrationDialog(QDialog):
         self.size_unit.setCurrentText("nm")
         if known.pixel_size is not None:
             self.size.setText(_size_text(known))
-        self.length.setText(str(settings.get("line length", "")))
+        # Never filled in: the length of another picture's bar, applied unread, is a wrong scale for every size.
+        last = str(settings.get("line length", ""))
+        self.length.setPlaceholderText(f"see its label (last: {last})" if last else "see its label")
         self.length_unit.setCurrentText(str(settings.get("line unit", "nm")))
         self.correction.set(known)
         self.typed.setChecked(True)
