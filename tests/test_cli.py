@@ -116,6 +116,8 @@ def test_predict_split_measure_evaluate(picture: Path, model: Path, tmp_path: Pa
     assert len(table) == 5
     assert set(table["image"]) == {"truth_particles"}
     score = _json(capsys, "evaluate", tmp_path / "truth_particles.tif", tmp_path / "truth.png")
+    both = _json(capsys, "evaluate", tmp_path / "truth_particles.tif", tmp_path / "truth.png", tmp_path / "truth.png")
+    assert [each["iou"] for each in both.values()] == [score["iou"], 1.0]
     assert (score["iou"], score["pq"], score["n_found"], score["n_true"]) == (1.0, 1.0, 5, 5)
 
 

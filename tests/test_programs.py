@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("TEMSEG_DATA", ROOT.parent / "shared" / "data"))
@@ -39,3 +41,11 @@ def test_accuracy_prints_its_table():
 def test_speed_prints_ratios():
     printed = run("benchmarks/speed.py", "--rounds", "1")
     assert printed.count("| ours") == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and measured by means of Linux")
+def test_robust_counts_what_becomes_of_damaged_files(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    total = run("benchmarks/robust.py", "--cuts", "3", "--flips", "5", tmp_path / "a.tif").splitlines()[-1].split()
+    assert total[:2] == ["all", "8"]
+    assert total[4:] == ["0", "0", "0", "0"]

@@ -93,7 +93,7 @@ def train(
 
     `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
     2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle). `tune` searches
-    a learning rate first, within the same time budget.
+    learning rate and batch first, within the same time budget.
     """
     return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune).drain()
 

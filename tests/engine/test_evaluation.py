@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.evaluation import class_scores, evaluate, mean_score
+from napari_temseg.engine.evaluation import INVENTED, MERGED, MISSED, SPLIT, class_scores, evaluate, mean_score, mistakes
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.results import Particles
 
@@ -169,3 +169,16 @@ def test_class_scores_worked_by_hand():
 def test_class_scores_refuse_other_shapes():
     with pytest.raises(TemsegError, match="same size"):
         class_scores(np.zeros((2, 2), int), np.zeros((2, 3), int))
+
+
+def test_mistakes_are_told_by_kind():
+    truth = row((1, 4), (0, 2), (2, 3), (3, 3), (0, 2), (4, 6), (0, 2), (5, 4))
+    found = row((1, 5), (0, 1), (2, 6), (0, 2), (3, 3), (4, 3), (0, 2), (0, 2), (0, 2))
+    kinds = mistakes(found, truth).ravel().tolist()
+    assert kinds[:6] == [0, 0, 0, 0, INVENTED, 0]
+    assert kinds[6:12] == [MERGED] * 6
+    assert kinds[12:20] == [0, 0, *[SPLIT] * 6]
+    assert kinds[20:] == [0, 0, *[MISSED] * 4]
+    assert mistakes(np.zeros((3, 3), int), np.zeros((3, 3), int)).max() == 0
+    with pytest.raises(TemsegError, match="same size"):
+        mistakes(np.zeros((2, 2), int), np.zeros((2, 3), int))

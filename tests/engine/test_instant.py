@@ -49,6 +49,19 @@ def test_right_strokes_change_almost_nothing(scene):
     assert (answer(ground, strokes).classes == before).mean() > 0.99
 
 
+def test_what_strokes_move_does_not_fall_to_pieces(scene):
+    drawn, ground = scene
+    strokes = np.zeros((200, 232), np.uint8)
+    strokes[::25] = np.where(drawn.instances > 0, 2, 1)[::25]
+    found = answer(ground, strokes)
+    before, after = (len(temseg.split(each)) for each in (ground.prediction, found))
+    assert abs(after - before) <= 3
+    assert (found.auxiliary["distance"][found.classes == 1][strokes[found.classes == 1] > 0] == 0).all()
+    eye = answer(ground, strokes, depth=False)
+    assert np.array_equal(eye.classes, found.classes)
+    assert eye.auxiliary["distance"] is ground.prediction.auxiliary["distance"]
+
+
 def test_a_class_that_the_model_does_not_know(scene):
     _, ground = scene
     strokes = np.zeros((200, 232), np.uint8)

@@ -14,9 +14,9 @@ from napari_temseg.files.series import Series
 Reader = Callable[[Path], list[Series]]
 
 
-def copies(content: bytes, cuts: int = 20, flips: int = 100) -> Iterator[bytes]:
+def copies(content: bytes, cuts: int = 20, flips: int = 100, seed: int = 5) -> Iterator[bytes]:
     """`content` cut at `cuts` places, half of them early, and with one to eight random bytes changed, mostly early too."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     early = min(len(content), 4096)
     for end in [*np.linspace(0, early - 1, cuts // 2), *np.linspace(early, len(content) - 1, cuts - cuts // 2)]:
         yield content[: int(end)]

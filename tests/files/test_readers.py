@@ -303,6 +303,30 @@ def test_jpeg_is_said_to_be_lossy(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "a.jpg: JPEG is lossy" in record.getMessage()
 
 
+def test_a_tiff_of_jpeg_is_read_and_said_to_be_lossy(tmp_path: Path) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
+    for name, how in {"jpeg": {"compression": "jpeg"}, "zlib": {"compression": "zlib"}}.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.stack([smooth, smooth[::-1]]), photometric="minisblack", **how)
+        tifffile.imwrite(tmp_path / f"{name}_tiles.tif", smooth, tile=(32, 32), photometric="minisblack", **how)
+        for path in (tmp_path / f"{name}.tif", tmp_path / f"{name}_tiles.tif"):
+            reading = read_noted(path, axes="time")
+            assert np.abs(reading.image.plane(0).astype(int) - smooth).max() <= (6 if name == "jpeg" else 0)
+            assert reading.image.source.lossy is (name == "jpeg")
+            assert any("JPEG is lossy" in note for note in reading.notes) is (name == "jpeg")
+
+
+def test_a_tile_that_claims_to_be_huge_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, (GREY % 250).astype(np.uint8), tile=(16, 16), compression="lzw")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        place = tif.pages[0].tags["TileLength"].valueoffset
+    content[place + 3] = 0x70
+    path.write_bytes(content)
+    with pytest.raises(temseg.TemsegError, match="truncated or damaged"):
+        temseg.read(path)
+
+
 def test_a_stack_knows_whether_its_meaning_was_said(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.stack([GREY, GREY]), photometric="minisblack")
     tifffile.imwrite(tmp_path / "b.tif", GREY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -189,7 +190,9 @@ def test_only_planes_are_taken(plane: np.ndarray) -> None:
         overlay_mask(plane)
 
 
+@cache
 def burnt(seed: int, **what: bool) -> Simulation:
+    """A micrograph with marks; several tests look at the same ones."""
     return simulate(replace(PLAIN, height=384, width=384, pixel_size=0.4, seed=seed, **what))
 
 

@@ -12,7 +12,7 @@ import tifffile
 from mangled import survives
 
 import napari_temseg as temseg
-from napari_temseg.files.readers import series_of
+from napari_temseg.files.readers import read_noted, series_of
 from napari_temseg.files.tags import Size, tagged
 from napari_temseg.files.tiff import read_tiff
 
@@ -114,6 +114,21 @@ def test_without_a_usable_tag_there_are_pixels_whatever_the_dpi(tmp_path: Path, 
 def test_reciprocal_units_are_refused(tmp_path: Path) -> None:
     with pytest.raises(temseg.TemsegError, match=r"a\.tif: it is a diffraction pattern.*1/nm"):
         temseg.read(write(tmp_path / "a.tif", *dm(0.1, 0.1, "1/nm")))
+
+
+@pytest.mark.parametrize("tag", [271, 272])
+def test_a_tiff_of_jeol_says_that_its_calibration_lies_elsewhere(tmp_path: Path, tag: int) -> None:
+    reading = read_noted(write(tmp_path / "a.tif", (tag, TEXT, "JEOL Ltd.")))
+    assert reading.image.calibration.pixel_size is None
+    assert any("JEOL" in note and "measure the scale bar" in note for note in reading.notes)
+    known = read_noted(write(tmp_path / "b.tif", (tag, TEXT, "JEOL Ltd."), *dm(0.5, 0.5, "nm")))
+    assert known.image.calibration.pixel_size == pytest.approx((0.5, 0.5))
+    assert known.notes == ()
+
+
+def test_a_tiff_saved_by_a_program_of_jeol(tmp_path: Path) -> None:
+    (note,) = read_noted(write(tmp_path / "a.tif", software="JEOL SightX")).notes
+    assert "JEOL" in note
 
 
 @pytest.mark.parametrize(

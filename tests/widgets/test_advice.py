@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_temseg.widgets.advice import advise
+from napari_temseg.widgets.advice import advise, tuned_sentence, tuned_table
 
 HELD = {
     "validation_regions": 8,
@@ -84,3 +84,17 @@ def test_the_end_names_the_better_one() -> None:
     fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, ended=True)
     assert "0.700" in fresh
     assert "untouched" not in fresh
+
+
+def test_what_a_search_of_the_settings_tried_is_told() -> None:
+    tried = [
+        {"learning_rate": 2e-3, "batch": 8, "rounds": 2, "step": 12.0, "validation_iou": 0.912, "validation_loss": 0.2},
+        {"learning_rate": 5e-4, "batch": 4, "rounds": 2, "step": 14.0, "validation_iou": 0.905, "validation_loss": 0.2},
+        {"learning_rate": 5e-3, "batch": 4, "rounds": 1, "step": 6.0, "validation_iou": 0.853, "validation_loss": 0.4},
+    ]
+    assert tuned_sentence(tried) == (
+        "Of 3 settings tried, learning rate 0.002 with batch 8 did best (validation IoU 0.912 after 12 steps, the others 0.853 to 0.905)."
+    )
+    assert tuned_table(tried).splitlines()[1:] == ["0.002 · 8 · 12 · 0.912", "0.0005 · 4 · 14 · 0.905", "0.005 · 4 · 6 · 0.853"]
+    assert tuned_sentence("no tuning: it needs more") == "No tuning: it needs more."
+    assert tuned_sentence(()) == tuned_table("no tuning") == ""

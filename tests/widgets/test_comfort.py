@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
@@ -20,11 +21,14 @@ from qtpy.QtWidgets import (
 )
 
 import napari_temseg as temseg
+from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.engine.results import Particles
 from napari_temseg.engine.shape import measure
 from napari_temseg.widgets.distribution import open_distribution
-from napari_temseg.widgets.find import FROM_FILE
 from napari_temseg.widgets.finding import FOUND, State, commit
+from napari_temseg.widgets.hand import Hand
+from napari_temseg.widgets.layers import notes_of
+from napari_temseg.widgets.modelrow import FROM_FILE
 from napari_temseg.widgets.style import hint
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
@@ -137,16 +141,69 @@ def test_undoing_a_search_brings_its_model_back(viewer: Any, grid: Any, open_ben
     assert panel.model.currentData() == "mine"
 
 
-def test_home_shows_what_is_visible(viewer: Any, open_bench: Any) -> None:
+def test_a_layer_in_reciprocal_units_is_a_diffraction_pattern(viewer: Any, open_bench: Any) -> None:
+    layer = viewer.add_image(np.zeros((20, 20)), scale=(0.1, 0.1), units=("1/nm", "1/nm"))
+    item = open_bench(viewer).session.item_of(layer)
+    assert item.calibration.pixel_size is None
+    assert any("diffraction pattern" in note for note in notes_of(layer))
+
+
+def test_a_narrow_dock_tells_the_pixel_size_and_a_wide_one_its_origin(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((20, 20)), name="a_rather_long_name_of_a_micrograph_2026-11-20_0017")
+    bench = open_bench(viewer)
+    session, hand = bench.session, bench.findChild(Hand)
+    session.set_calibration(session.items, Calibration((0.67612, 0.67612), "scale bar"))
+    size = hand.calibration
+    for width, text in ((110, "0.6761 nm/px"), (400, "0.6761 nm/px · scale bar")):
+        size.resize(width, 26)
+        hand.refresh()  # a hidden window is told of its size later
+        assert size.text() == text
+        assert "0.6761 nm/px · scale bar" in size.toolTip()
+
+
+def zoomed_to(viewer: Any, extent: float) -> bool:
+    """Whether so many nanometres fill the canvas."""
+    return 0.8 * min(viewer.canvas.size) <= viewer.scene.camera.zoom * extent <= max(viewer.canvas.size)
+
+
+def two_sizes(viewer: Any) -> None:
     viewer.add_image(np.zeros((50, 50)), name="in nm", scale=(0.01, 0.01), units=("nm", "nm"))
     viewer.add_image(np.zeros((2000, 2000)), name="large", scale=(1, 1), units=("nm", "nm"), visible=False)
+
+
+def test_home_shows_what_is_visible(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    two_sizes(viewer)
     open_bench(viewer)
-    viewer.reset_view()
-    low = viewer.scene.camera.zoom * 0.5  # px of the screen that the half nanometre takes
-    assert 0.8 * min(viewer.canvas.size) <= low <= min(viewer.canvas.size)
+    button = viewer.window._qt_viewer.viewerButtons.resetViewButton
+    button.click()
+    assert zoomed_to(viewer, 0.5)
     viewer.layers["large"].visible = True
-    viewer.reset_view()
-    assert viewer.scene.camera.zoom * 2000 <= max(viewer.canvas.size)
+    button.click()
+    assert zoomed_to(viewer, 2000)
+    viewer.layers["large"].visible = False
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    assert zoomed_to(viewer, 0.5)
+
+
+def test_what_scripts_ask_of_the_view_stays_napari_s(viewer: Any, make_napari_viewer: Any, open_bench: Any) -> None:
+    for each in (viewer, make_napari_viewer()):
+        two_sizes(each)
+        session = open_bench(each).session
+        each.reset_view()
+        assert zoomed_to(each, 2000), "all layers, as napari documents"
+        each.reset_view(layers=[each.layers["in nm"]], margin=0.05)
+        assert zoomed_to(each, 0.5)
+        near = each.scene.camera.zoom
+        each.reset_view(layers=[each.layers["in nm"]], margin=0.5)
+        assert each.scene.camera.zoom < 0.6 * near
+        assert len(each.keymap) > 0
+    session.close()
+    assert not each.keymap
+    each.window._qt_viewer.viewerButtons.resetViewButton.click()
+    assert zoomed_to(each, 2000)
+    viewer.window._qt_viewer.viewerButtons.resetViewButton.click()
+    assert zoomed_to(viewer, 0.5), "the other viewer goes on"
 
 
 def test_a_region_across_particles(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:

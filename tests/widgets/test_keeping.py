@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.widgets import kept, ownmodels, worked
+from napari_temseg.widgets.preload import load_compiler
 
 SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
 CORNERS = [[100.0, 4.0], [100.0, 60.0], [124.0, 60.0], [124.0, 4.0]]
@@ -341,6 +343,28 @@ def test_what_is_large_waits_for_the_end(start: Any, grid: Any, wait_jobs: Any, 
     assert len(files()) == 1
 
 
+def test_the_folder_stays_within_its_room_and_the_oldest_go(
+    start: Any, grid: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = worked.Place.folder()
+    folder.mkdir(parents=True)
+    long_ago = time.time() - 2 * kept.DAY
+    for name, age in {"a-1.npz": 9, "b-1.npz": 8, "c-1.npz": 7, ".half-1.npz": 0}.items():
+        (folder / name).write_bytes(bytes(3000))
+        os.utime(folder / name, (long_ago - age, long_ago - age))
+    monkeypatch.setattr(kept, "ROOM", 8000)
+    caplog.set_level("INFO", "napari_temseg")
+    bench = start(grid)
+    bench.session.set_sample(bench.session.current, "batch 7")
+    bench.panel(0).kept.keeper.flush()
+    qtbot.waitUntil(lambda: not (folder / ".half-1.npz").exists(), timeout=10_000)
+    names = [path.name for path in files()]
+    assert "a-1.npz" not in names
+    assert "c-1.npz" in names
+    assert sum(path.stat().st_size for path in files()) <= 8000
+    assert any("a-1.npz deleted: what is kept takes more than" in record.getMessage() for record in caplog.records)
+
+
 def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtbot: Any) -> None:
     worked.Place.folder().parent.mkdir(parents=True, exist_ok=True)
     worked.Place.folder().write_text("in the way")
@@ -401,6 +425,7 @@ def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, pictu
 def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any) -> None:
     import napari_temseg as temseg
 
+    load_compiler()  # jobs do so before they load a model
     ownmodels.folder().mkdir(parents=True)
     for number in range(1, 12):
         (ownmodels.folder() / f"particles+{number}.temseg").write_bytes(b"an old one")
@@ -416,3 +441,38 @@ def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any)
     assert "particles+1" not in session.own
     assert {"mine", "particles+11"} <= set(session.own)
     assert bench.panel(1).model.findData("particles+1") < 0
+
+
+def test_a_model_of_ones_own_is_removed_after_asking(start: Any, grid: Any, qtbot: Any) -> None:
+    import napari_temseg as temseg
+
+    load_compiler()  # jobs do so before they load a model
+    folder = ownmodels.folder()
+    folder.mkdir(parents=True)
+    for name in ("old rods", "other"):
+        (folder / f"{name}.temseg").write_bytes(b"of an earlier start")
+    bench = start(grid)
+    session, models, started = bench.session, bench.panel(1).models, bench.panel(2).start
+    assert not models.remove.isEnabled(), "the shipped one stays"
+    session.use_model("old rods")
+    started.chosen = "old rods"
+    models.remove.click()
+    assert "old rods" in models.warning.text()
+    models.keep.click()
+    assert models.question.isHidden()
+    assert (folder / "old rods.temseg").exists()
+    models.remove.click()
+    models.delete.click()
+    qtbot.waitUntil(lambda: not (folder / "old rods.temseg").exists(), timeout=10_000)
+    assert models.question.isHidden()
+    assert session.model == "particles"
+    assert models.box.findData("old rods") < 0
+    assert started.base == "particles"
+    assert (folder / "other.temseg").exists()
+    name = session.add_model("particles+1", temseg.load("particles"))
+    models.own.keep(name, session.models[name])
+    qtbot.waitUntil((folder / "particles+1.temseg").exists, timeout=20_000)
+    models.remove.click()
+    models.delete.click()
+    qtbot.waitUntil(lambda: not (folder / "particles+1.temseg").exists(), timeout=10_000)
+    assert session.models == {}

@@ -239,23 +239,32 @@ def measure(args: argparse.Namespace) -> int:
 def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     """`temseg evaluate`."""
     parser: argparse.ArgumentParser = commands.add_parser("evaluate", help="score particles against true ones")
-    parser.add_argument("result", metavar="RESULT", help="label image that was found")
+    parser.add_argument("results", nargs="+", metavar="RESULT", help="label images that were found, each scored against the same truth")
     parser.add_argument("truth", metavar="TRUTH", help="label image that is right: 0 background, each other number one particle")
     parser.set_defaults(function=evaluate)
     return parser
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Print the score of one result."""
+    """Print the scores of one result, or of several side by side."""
     from napari_temseg import api
     from napari_temseg.files.tables import read_labels
+    from napari_temseg.pipeline.inputs import unique_names
 
-    values = api.evaluate(read_labels(args.result), read_labels(args.truth)).to_dict()
-    text = "\n".join(
-        f"{name:<24}{'–' if value is None else format(value, 'd' if isinstance(value, int) else '.4f')}" for name, value in values.items()
-    )
-    report(args, text, values)
+    truth = read_labels(args.truth)
+    scores = [api.evaluate(read_labels(path), truth).to_dict() for path in args.results]
+    names = unique_names([Path(path) for path in args.results])
+    lines = [f"{name:<24}" + "  ".join(f"{_figure(score[name]):>12}" for score in scores) for name in scores[0]]
+    if len(scores) > 1:
+        lines.insert(0, " " * 24 + "  ".join(f"{name[-12:]:>12}" for name in names))
+    else:
+        lines = [f"{name:<24}{_figure(value)}" for name, value in scores[0].items()]
+    report(args, "\n".join(lines), scores[0] if len(scores) == 1 else dict(zip(args.results, scores, strict=True)))
     return 0
+
+
+def _figure(value: float | int | None) -> str:
+    return "–" if value is None else format(value, "d" if isinstance(value, int) else ".4f")
 
 
 def _read(path: Path, args: argparse.Namespace) -> Micrograph:

@@ -41,7 +41,7 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
     add_series_option(parser)
-    parser.add_argument("--tune", action="store_true", help="search good training settings first, within the time budget")
+    parser.add_argument("--tune", action="store_true", help="search learning rate and batch first, in two fifths of the time budget")
     add_config_options(parser, TrainConfig)
     parser.set_defaults(function=train)
     return parser
@@ -86,10 +86,19 @@ def _train_text(path: Path, record: dict[str, Any]) -> str:
     lines = [
         f"{record.get('steps', 0)} steps in {record.get('seconds', 0):.1f} s on {record.get('device', '')}; {judged}",
         *record.get("notes", []),
+        *tuned_lines(record.get("tuned", [])),
     ]
     if record.get("steps") and not record.get("best_step") and "validation_iou" in best:
         lines.append("The labels held out agree with the starting model as it is, so nothing was changed; paint where it is wrong.")
     return "\n".join([*lines, f"Model: {path}"])
+
+
+def tuned_lines(tuned: list[dict[str, Any]] | str) -> list[str]:
+    """What a search of the settings tried, the best first."""
+    if isinstance(tuned, str):
+        return [tuned]
+    lines = [f"  {t['learning_rate']:g} · {t['batch']} · IoU {t['validation_iou']:.3f} after {t['step']:.0f} steps" for t in tuned]
+    return ["Tried (learning rate · batch · validation), the first was used:", *lines] if tuned else []
 
 
 def _class_names(entries: list[str]) -> dict[int, str]:

@@ -139,8 +139,19 @@ class SimulateConfig(Config):
 class PredictConfig(Config):
     """How a model is run over a picture."""
 
+    typical_size: float | None = setting(
+        None,
+        "Typical size",
+        "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
+        minimum=2.0,
+        maximum=10000.0,
+        unit="px",
+    )
     scales: tuple[float, ...] | None = setting(
-        None, "Working scales", "Scales at which the picture is looked at and averaged; empty: those the model was made for", advanced=True
+        None,
+        "Working scales",
+        "Scales at which the picture is looked at and averaged; empty: chosen by the typical size",
+        advanced=True,
     )
     tile: int = setting(
         1024,

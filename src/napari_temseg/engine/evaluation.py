@@ -27,6 +27,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import UNLABELLED, Particles
 
 FloatArray = npt.NDArray[np.float64]
+MISSED, INVENTED, MERGED, SPLIT = 1, 2, 3, 4  # kinds of mistakes
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,29 @@ def mean_score(scores: Sequence[Score]) -> dict[str, float | int]:
         errors = [getattr(score, name) for score in scores]
         summary[f"median_abs_{name}"] = float(np.median([1.0 if error is None else abs(error) for error in errors]))
     return summary
+
+
+def mistakes(result: Particles | npt.NDArray[np.integer[Any]], truth: Particles | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
+    """Where and how a result is wrong, as numbers of the result's shape: MISSED, INVENTED, MERGED, SPLIT, 0 where it is right.
+
+    Missed and invented are pixels that one of the two alone has, edges too. A found instance is merged when it holds most of two true
+    ones or more, a true one is split when two found ones or more lie mostly in it: the pixels that both have tell so.
+    """
+    found, true = _instances(result, "result"), _instances(truth, "truth")
+    if found.shape != true.shape:
+        raise TemsegError(f"The result has shape {found.shape}, the truth {true.shape}; compare pictures of the same size.")
+    overlap, found_area, true_area = _overlaps(found, true)
+    holds, lies = overlap.data > 0.5 * true_area[overlap.col], overlap.data > 0.5 * found_area[overlap.row]
+    merged = np.append(False, np.bincount(overlap.row[holds], minlength=len(found_area)) > 1)
+    split = np.append(False, np.bincount(overlap.col[lies], minlength=len(true_area)) > 1)
+    rows, columns = _consecutive(found), _consecutive(true)
+    both = (rows > 0) & (columns > 0)
+    kinds = np.select(
+        [(rows == 0) & (columns > 0), (rows > 0) & (columns == 0), both & merged[rows], both & split[columns]],
+        [MISSED, INVENTED, MERGED, SPLIT],
+        0,
+    )
+    return kinds.astype(np.uint8).reshape(found.shape)
 
 
 def class_scores(predicted: npt.NDArray[np.integer[Any]], truth: npt.NDArray[np.integer[Any]]) -> dict[int, ClassScore]:

@@ -69,6 +69,10 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         def progress(share: float, done: int = 0) -> Progress:
             return Progress("look", (done + share) / len(watcher.scales), f"{plane.name}: looking", control.elapsed)
 
+        if watcher.adaptive:
+            scout = Runner(model, config)  # sees the outputs only: features of the whole picture at every scale would fill the memory
+            yield from mapped(scout.settle(image[0, 0].numpy(), plane.valid), progress)
+            watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):
             scaled = resize(image, (max(1, round(plane.frame[0] * scale)), max(1, round(plane.frame[1] * scale))))
             both = yield from mapped(watcher.tiled(scaled), partial(progress, done=done))
@@ -102,10 +106,11 @@ def _pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
     return F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False)
 
 
-def answer(ground: Ground, strokes: npt.NDArray[np.uint8]) -> Prediction:
+def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True) -> Prediction:
     """What the plane looks like after `strokes` (uint8 (Y, X): 0 says nothing, 1 background, 2 … classes).
 
-    A stroked pixel gets the class it was given. Without strokes it is the model's own prediction. `TemsegError` when the shapes differ.
+    A stroked pixel gets the class it was given. Without strokes it is the model's own prediction. `depth` makes the learnt depth follow,
+    which splitting wants and the eye does not. `TemsegError` when the shapes differ.
     """
     said = ground.prediction
     if strokes.shape != said.classes.shape:
@@ -121,7 +126,7 @@ def answer(ground: Ground, strokes: npt.NDArray[np.uint8]) -> Prediction:
     change = _logits(final) - _logits(prior)
     before = _widened(said.probability.astype(np.float32), n)
     after = _softmax(_logits(before) + _enlarged(change, ground.cells.side, strokes.shape))
-    return _as_prediction(said, after, strokes)
+    return _as_prediction(said, after, strokes, depth)
 
 
 def _carry_over(features: npt.NDArray[np.float64], prior: Floats, taught: Floats) -> Floats:
@@ -190,7 +195,7 @@ def _enlarged(cells: Floats, side: int, frame: tuple[int, ...]) -> Floats:
     return whole[0, :, : frame[0], : frame[1]].numpy()
 
 
-def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[np.uint8]) -> Prediction:
+def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[np.uint8], depth: bool) -> Prediction:
     """Strokes stand as they were drawn; depth follows them, as particles that were unknown have none to be split by."""
     y, x = np.nonzero(strokes)
     probability[:, y, x] = 0.01 / len(probability)
@@ -198,12 +203,14 @@ def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[n
     probability /= probability.sum(axis=0)
     classes = (probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
     names = {**{number: f"class {number}" for number in range(1, len(probability) + 1)}, **said.class_names}
-    changed = classes != said.classes
-    auxiliary = {}
-    for name, depth in said.auxiliary.items():
-        new = depth.copy()
-        new[changed] = np.where(classes[changed] >= FIRST_CLASS, np.maximum(depth[changed], 0.6), 0)
-        auxiliary[name] = new
+    auxiliary = dict(said.auxiliary)
+    if depth and auxiliary:
+        moved = np.abs(probability[0] - said.probability[0]) > CHANGED
+        changed = moved | (classes != said.classes) | (strokes > 0)
+        shape = _depth_of(classes >= FIRST_CLASS)[changed]
+        for name, learnt in said.auxiliary.items():
+            auxiliary[name] = new = learnt.copy()
+            new[changed] = np.where(classes[changed] >= FIRST_CLASS, np.maximum(learnt[changed], shape), 0)
     return replace(
         said,
         probability=probability.astype(np.float16),
@@ -212,3 +219,16 @@ def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[n
         classes=classes,
         auxiliary=auxiliary,
     )
+
+
+def _depth_of(particles: npt.NDArray[np.bool_]) -> Floats:
+    """What the shapes of regions (Y, X) tell of depth: 0 at an edge, 1 in the middle; less in specks, which are no particles."""
+    labels, count = ndimage.label(particles)
+    away = ndimage.distance_transform_edt(particles).astype(np.float32)
+    if not count:
+        return away
+    deepest = np.zeros(count + 1, np.float32)
+    np.maximum.at(deepest, labels.ravel(), away.ravel())
+    typical = float(np.median(away[particles])) * 2  # pixels count: most of them lie in particles, not in specks
+    shares: Floats = np.minimum(1.0, away / np.maximum(np.maximum(deepest, typical), 1.0)[labels])
+    return shares

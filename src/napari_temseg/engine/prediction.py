@@ -18,8 +18,10 @@ from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import class_logits, for_inference
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, PlanePrediction, Prediction
+from napari_temseg.engine.scales import typical_diameter, working_scales
 from napari_temseg.engine.segmenter import Segmenter
 
+Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
 
 
@@ -35,7 +37,16 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
         raise TemsegError(f"{micrograph.name}: the order of the planes must name each of 0 to {n - 1} once.")
 
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
-        runner = Runner(model, config)
+        runner, middle = Runner(model, config), n // 2
+
+        def normalised(index: int) -> npt.NDArray[np.float32]:
+            return model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
+
+        def looking(share: float) -> Progress:
+            return Progress("predict", 0.0, f"{micrograph.name}: looking for the working scale", control.elapsed)
+
+        # One scale for all planes, told by the middle one: the same whatever plane is shown, and the same size all through a movie.
+        known: Known = (yield from mapped(runner.settle(normalised(middle), micrograph.valid), looking)) if runner.adaptive else {}
         facts = {"model_hash": model.content_hash(), "working_scale": runner.scales, "depth_taught": model.depth_taught}
         whole = Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 
@@ -44,8 +55,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
                 message = f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}"
                 return Progress("predict", (done + share) / n, message, control.elapsed, preview=preview)
 
-            image = model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
-            raw = yield from mapped(runner.plane(image), progress)
+            raw = yield from mapped(runner.plane(normalised(index), known if index == middle else None), progress)
             plane = whole.at(index)
             fill(plane, raw)
             yield progress(1.0, PlanePrediction(index, plane))
@@ -72,25 +82,44 @@ class Runner:
     def __init__(self, model: Segmenter, config: PredictConfig) -> None:
         self.device: Device = choose_device(config.device, config.precision)
         self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
+        self.n_classes = model.spec.n_classes
         self.scales = tuple(config.scales) if config.scales else model.scales
+        self.adaptive = model.finds_scale and not config.scales
+        if self.adaptive and config.typical_size is not None:
+            self.scales, self.adaptive = working_scales(self.scales, config.typical_size), False
         if not all(0.05 <= scale <= 8 for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
         self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
 
-    def plane(self, image: npt.NDArray[np.float32]) -> Generator[float, None, torch.Tensor]:
-        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles."""
+    def settle(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
+        """Choose the working scales by what the model sees in a normalised plane at its own; returns what is known of it already."""
+        known: Known = {}
+        yield from self.plane(image, known)
+        seen = sum(known.values()) / len(known)
+        if isinstance(seen, torch.Tensor):
+            self.scales = working_scales(self.scales, typical_diameter(seen, self.n_classes, valid))
+        self.adaptive = False
+        return known
+
+    def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
+        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles.
+
+        `known` holds outputs by scale that were computed before, and takes up the new ones.
+        """
         whole = torch.from_numpy(image)[None, None]
-        total: torch.Tensor | None = None
+        total = torch.zeros(())
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
             overall = partial(_overall, cost, index)
             if index:
                 yield overall(0.0)
-            raw = yield from mapped(self._at_scale(whole, scale), overall)
-            total = raw if total is None else total.add_(raw)
-        if total is None:  # no scales cannot happen: a model has one at least
-            raise TemsegError("The model has no working scale; load it again.")
+            raw = known.get(scale) if known else None
+            if raw is None:
+                raw = yield from mapped(self._at_scale(whole, scale), overall)
+            if known is not None:
+                known[scale] = raw
+            total = total + raw
         return total / len(self.scales)
 
     def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:

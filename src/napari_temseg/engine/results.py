@@ -76,6 +76,14 @@ class Prediction:
         )
 
     @classmethod
+    def of_classes(cls, classes: npt.NDArray[np.integer[Any]], micrograph: Micrograph) -> Prediction:
+        """Class numbers (…, Y, X) that somebody is certain of: probabilities 0 and 1. What is unlabelled counts as background."""
+        whole = np.maximum(classes, BACKGROUND).astype(np.uint8)
+        ids = tuple(range(BACKGROUND, max(FIRST_CLASS, int(whole.max(initial=0))) + 1))
+        probability = np.stack([whole == number for number in ids], axis=-3).astype(np.float16)
+        return cls(probability, ids, {n: PARTICLE_CLASSES.get(n, f"class {n}") for n in ids}, whole, micrograph)
+
+    @classmethod
     def gathered(cls, planes: Sequence[Prediction], micrograph: Micrograph) -> Prediction:
         """The stack (or single picture) that single-plane predictions make, in order: the inverse of `at`.
 

@@ -78,6 +78,7 @@ class Segmenter:
     scales: tuple[float, ...] = (1.0,)
     name: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
+    fixed_scale: bool = False  # trained on somebody's pictures at these scales, and used at them
 
     def __post_init__(self) -> None:
         if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
@@ -100,8 +101,13 @@ class Segmenter:
     @property
     def depth_taught(self) -> bool:
         """Whether the learnt distance goes with the classes: not after training on strokes alone, which show nothing of it."""
-        trained = [record for record in self.history if record.get("kind") == "trained" and record.get("best_step", 0) > 0]
+        trained = list(filter(_learnt, self.history))
         return bool(trained[-1].get("depth_taught", True)) if trained else True
+
+    @property
+    def finds_scale(self) -> bool:
+        """Whether its scales are moved to suit the particles of a picture: needs a learnt depth, by which particles are told apart."""
+        return "distance" in self.spec.auxiliary[:1] and len(self.scales) > 1 and not self.fixed_scale
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by name, on the CPU, contiguous."""
@@ -116,6 +122,7 @@ class Segmenter:
             "scales": list(self.scales),
             "name": self.name,
             "history": self.history,
+            **({"fixed_scale": True} if self.fixed_scale else {}),
         }
 
     @classmethod
@@ -140,7 +147,9 @@ class Segmenter:
         norm = Normalisation(float(metadata["normalisation"]["low"]), float(metadata["normalisation"]["high"]))
         if not 0 <= norm.low < norm.high <= 100:
             raise ValueError("its normalisation percentiles are out of range")
-        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), list(metadata.get("history", [])))
+        history = list(metadata.get("history", []))
+        fixed = bool(metadata.get("fixed_scale", any(map(_learnt, history))))
+        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed)
 
     def content_hash(self) -> str:
         """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
@@ -156,3 +165,8 @@ class Segmenter:
         if writer is None:
             raise TemsegError("No writer for .temseg files is loaded; import napari_temseg.files.models first.")
         writer(self, Path(path))
+
+
+def _learnt(record: dict[str, Any]) -> bool:
+    """Whether a record of a model's history tells of a training that changed it."""
+    return record.get("kind") == "trained" and record.get("best_step", 0) > 0

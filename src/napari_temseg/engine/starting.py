@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,14 @@ def starting_model(annotations: Annotations, base: Segmenter | None, config: Tra
             spec = extend_head(model.network, spec, wanted)
     names = {n: name for n, name in annotations.class_names.items() if n not in model.classes or name != default_name(n)}
     return replace(model, spec=spec, classes={**model.classes, **names})
+
+
+def at_one_scale(model: Segmenter, planes: Sequence[Plane]) -> Segmenter:
+    """The model with its working scales fixed to those that suit most of the planes: it is used as it was trained."""
+    if not model.finds_scale:
+        return model
+    seen = Counter(plane.scales for plane in planes if plane.scales).most_common(1)
+    return replace(model, scales=seen[0][0] if seen else model.scales, fixed_scale=True)
 
 
 def prepared(
@@ -67,4 +76,4 @@ def prepared(
 def _with_start(plane: Plane, said: Prediction) -> Plane:
     """The plane with K class probabilities of the starting model, then its auxiliary maps."""
     maps = [said.probability, *(depth[None] for depth in said.auxiliary.values())]
-    return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact)
+    return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact, said.working_scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Generator
 from dataclasses import replace
@@ -27,7 +28,7 @@ from napari_temseg.engine.preview import Look, Previews
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.engine.starting import prepared, starting_model
+from napari_temseg.engine.starting import at_one_scale, prepared, starting_model
 from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, Plane
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
@@ -66,7 +67,9 @@ class Session:
         self.device: Device = choose_device(config.device, config.precision)
         self.base_hash = base.content_hash() if base else ""
         self.fresh = base is None
-        self.model = starting_model(annotations, base, config)
+        untouched = starting_model(annotations, base, config)
+        self.model = at_one_scale(untouched, planes)
+        self.start_scales: dict[str, Any] = {"scales": untouched.scales, "fixed_scale": untouched.fixed_scale}
         self.start_classes = base.spec.n_classes if base else 0
         self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
@@ -81,6 +84,7 @@ class Session:
         self.notes: list[str] = [] if self.frozen else ["the encoder starts from random weights, so it is trained too"]
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
         self.best, self.best_step, self.best_score = self._keep(), 0, (-1.0, -math.inf)
+        self.warm: torch.optim.Optimizer | None = None  # of trials that went before
 
     def facts(self) -> dict[str, float]:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
@@ -93,6 +97,38 @@ class Session:
             facts |= {f"pixels_{number}": count.pixels, f"objects_{number}": count.objects, f"validation_regions_{number}": held[number]}
         return facts
 
+    def variant(self, config: TrainConfig) -> Session:
+        """A training like this one as it stands, on the same labels, with a network and settings of its own."""
+        twin, network = copy.copy(self), copy.deepcopy(self.network)
+        twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, network=network)
+        twin.curve, twin.notes, twin.figures = list(self.curve), list(self.notes), Figures()
+        twin.crops = copy.copy(self.crops)
+        twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
+        return twin
+
+    def judged(self, control: Control) -> Generator[Progress, None, None]:
+        """The first point of the curves: the starting model on the validation part."""
+        self.control = control
+        yield from self._evaluate()
+
+    def trial(self, control: Control, seconds: float, steps: int) -> Generator[Progress, None, None]:
+        """At least one step, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
+        self.control, until, last = control, control.elapsed + seconds, self.steps + steps
+        self._freeze(self.frozen)
+        self.warm = self.warm or self.optimiser()
+        while not control.finishing and self.steps < last:
+            try:
+                self.step(self.warm, self._rate(), self.figures)
+            except RuntimeError as error:
+                yield self._progress(self._halve(error, self.warm))
+                continue
+            self.steps += 1
+            yield self._progress()
+            if control.elapsed >= until:
+                break
+        if self.curve[-1]["step"] != self.steps:
+            yield from self._evaluate()
+
     def run(self, control: Control, look: Look | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
         config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
@@ -100,8 +136,8 @@ class Session:
         if config.unfreeze or not self.frozen:
             torch.manual_seed(config.seed)  # drop-path of a trained encoder draws from torch's own generator
         self._freeze(self.frozen)
-        optimiser = self.optimiser()
-        if validated:
+        optimiser = self.warm or self.optimiser()
+        if validated and not self.curve:
             yield from self._evaluate()
         yield from self._show(previews, self.steps)
         started = control.elapsed  # the budget is for steps: loading kernels for the first evaluation can take seconds
@@ -290,8 +326,10 @@ class Session:
             "seconds": round(seconds, 2),
             "curve": self.curve,
         }
-        name = self.model.name if self.best_step == 0 and not self.fresh else f"{self.model.name or 'model'}+"
-        return replace(self.model, network=network, history=[*self.model.history, record], name=name)
+        history = [*self.model.history, record]
+        if self.best_step == 0 and not self.fresh:  # as it was, its way to find the scale included
+            return replace(self.model, network=network, history=history, **self.start_scales)
+        return replace(self.model, network=network, history=history, name=f"{self.model.name or 'model'}+")
 
 
 def _to(images: torch.Tensor, device: Device) -> torch.Tensor:

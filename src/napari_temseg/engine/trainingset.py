@@ -22,10 +22,11 @@ _EIGHT = np.ones((3, 3), bool)
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above."""
+    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above; `scales` that suit it best."""
 
     smooth: npt.NDArray[np.float32]
     exact: npt.NDArray[np.float32]
+    scales: tuple[float, ...] = ()
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -35,7 +36,7 @@ class Plane:
 
     def cut(self, y: slice, x: slice) -> Plane:
         """A copy of a window, so that nothing outside it can be seen."""
-        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy())
+        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy(), self.scales)
 
 
 @dataclass(frozen=True)

@@ -1,64 +1,115 @@
-"""Find a learning rate by short trials within the time budget, then train with the best."""
+"""Find a learning rate and a batch size by a short search within the time budget, then train on with the best.
+
+Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943): six candidates take a few steps each, the better half goes on, and the
+best of those is trained to the end. Nothing is trained twice: each goes on from where it stands.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.preview import Look
-from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.engine.training import iter_train
+from napari_temseg.engine.starting import prepared
+from napari_temseg.engine.training import Session
 
-RATES = (5e-4, 2e-3, 5e-3)
-TRIAL = 0.1  # share of the time budget for each
+SHARE = 0.4  # of the budget, for the whole search
+ROUNDS = (6, 3)  # candidates that take part in each round; the rounds share the time equally
+RATES, BATCHES = (0.25, 1.0, 2.5), (1, 2)  # × the learning rate and the batch of the settings
+HIGHEST_RATE, LARGEST_BATCH = 1.0, 256
+
+
+@dataclass(eq=False)
+class _Trial:
+    """Settings, the training with them (before and after its part in the search: the one that all start from), and how far it got."""
+
+    settings: TrainConfig
+    session: Session
+    rounds: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def score(self) -> tuple[int, float, float]:
+        """Further is better, then the IoU, and the loss between equals."""
+        return self.rounds, round(self.figures.get("validation_iou", 0.0), 4), -self.figures.get("validation_loss", math.inf)
+
+    def record(self) -> dict[str, Any]:
+        """For the history."""
+        return {"learning_rate": self.settings.learning_rate, "batch": self.settings.batch, "rounds": self.rounds, **self.figures}
 
 
 def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
-    """Like `iter_train`, with a tenth of the budget for each of three learning rates first; what was tried is in the model's history.
+    """Like `iter_train`, with a search of learning rate and batch in the first two fifths of the budget.
 
-    Judged on the validation part; where the labels do not suffice for one, it says so and trains with the rate of `config`.
-    Trials add no points to the curves and show no previews.
+    Judged on the validation part; where the labels do not suffice for one, it says so and trains as `config` says. `tuned` in the
+    model's last record lists what was tried, the best first: learning rate, batch, rounds, steps, validation IoU and loss.
+    Trials show no previews, and the curves begin when the winner is known.
     """
+    annotations.check()
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
-        tried: list[dict[str, Any]] = []
-        for index, rate in enumerate(RATES):
-            trial = replace(
-                config, max_seconds=config.max_seconds * TRIAL, max_steps=max(1, round(config.max_steps * TRIAL)), learning_rate=rate
-            )
-            model = yield from _follow(
-                iter_train(annotations, base, trial), control, index * TRIAL, TRIAL, f"trying learning rate {rate:g}"
-            )
-            points = [point for point in model.history[-1]["curve"] if "validation_iou" in point]
-            if not points:
-                tried = []
-                break
-            best = max(points, key=lambda point: (point["validation_iou"], -point["validation_loss"]))
-            tried.append({"learning_rate": rate, "validation_iou": best["validation_iou"], "validation_loss": best["validation_loss"]})
-            if control.finishing:
-                return model
-        spent = TRIAL * len(tried)
-        chosen = config
-        if tried:
-            winner = max(tried, key=lambda trial: (round(trial["validation_iou"], 4), -trial["validation_loss"]))
-            chosen = replace(config, learning_rate=winner["learning_rate"], max_seconds=config.max_seconds * (1 - spent))
-        model = yield from _follow(iter_train(annotations, base, chosen, look), control, spent, 1 - spent, "")
-        note = "no tuning: it needs a validation part, and the labels do not suffice for one"
-        model.history[-1]["tuned"] = tried or note
+        planes = yield from prepared(annotations, base, config, control)
+        session = Session(annotations, base, config, planes)
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed, session.facts())
+        if not session.parts.validation:
+            model = yield from session.run(control, look)
+            model.history[-1]["tuned"] = "no tuning: it needs a validation part, and the labels do not suffice for one"
+            return model
+        yield from mapped(session.judged(control), partial(_untold, fraction=0.0, prefix="the starting model"))
+        winner, tried = yield from _search(session, config, control)
+        for point in winner.curve:
+            yield Progress("train", SHARE, "", control.elapsed, {**point, "best_step": float(winner.best_step)})
+        winner.config = replace(winner.config, max_seconds=max(0.1, (1 - SHARE) * config.max_seconds))
+        model = yield from mapped(winner.run(control, look), lambda step: replace(step, fraction=SHARE + (1 - SHARE) * step.fraction))
+        model.history[-1]["tuned"] = tried
         return model
 
     return Job(steps)
 
 
-def _follow(job: Job[Segmenter], control: Control, start: float, share: float, prefix: str) -> Generator[Progress, None, Segmenter]:
-    for progress in job:
-        if control.finishing:
-            job.finish()
-        message = ": ".join(part for part in (prefix, progress.message) if part)
-        metrics = {name: value for name, value in progress.metrics.items() if name != "step"} if prefix else progress.metrics
-        yield replace(progress, fraction=start + share * progress.fraction, message=message, elapsed=control.elapsed, metrics=metrics)
-    return job.result
+def candidates(config: TrainConfig) -> list[TrainConfig]:
+    """The settings that are tried, those of `config` first."""
+    rates = dict.fromkeys(min(HIGHEST_RATE, share * (config.learning_rate or 2e-3)) for share in RATES)
+    batches = dict.fromkeys(min(LARGEST_BATCH, share * config.batch) for share in BATCHES)
+    pairs = sorted(product(rates, batches), key=lambda pair: pair != (config.learning_rate or 2e-3, config.batch))
+    return [replace(config, learning_rate=rate, batch=batch) for rate, batch in pairs]
+
+
+def _search(start: Session, config: TrainConfig, control: Control) -> Generator[Progress, None, tuple[Session, list[dict[str, Any]]]]:
+    """The best candidate as it stands, and what was tried, the best first; it ends early when its time is up or it is asked to finish."""
+    trials, share = [_Trial(settings, start) for settings in candidates(config)], SHARE / len(ROUNDS)
+    until = control.elapsed + SHARE * config.max_seconds
+    for number, size in enumerate(ROUNDS, start=1):
+        entrants, kept = trials[:size], (*ROUNDS, 1)[number]
+        seconds, steps = (limit * share / size for limit in (config.max_seconds, config.max_steps))
+        for index, trial in enumerate(entrants):
+            if (control.finishing or control.elapsed > until) and trials[0].rounds:
+                break
+            if trial.session is start:
+                trial.session = start.variant(trial.settings)
+            told = partial(_untold, fraction=share * (number - 1 + index / len(entrants)), prefix=named(trial.record()))
+            yield from mapped(trial.session.trial(control, seconds, max(1, round(steps))), told)
+            trial.rounds = number
+            trial.figures = {name: trial.session.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
+            done = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)
+            for loser in done[kept:]:
+                loser.session = start  # its own network is not needed any more
+        trials.sort(key=_Trial.score, reverse=True)
+    return trials[0].session, [trial.record() for trial in trials if trial.rounds]
+
+
+def named(trial: dict[str, Any]) -> str:
+    """A candidate for people."""
+    return f"learning rate {trial['learning_rate']:g}, batch {trial['batch']}"
+
+
+def _untold(progress: Progress, fraction: float, prefix: str) -> Progress:
+    """Progress of the search: none of its points belong to the curves yet."""
+    return replace(progress, fraction=fraction, message=f"trying {prefix}", metrics={})

@@ -12,7 +12,7 @@ import pandas as pd
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph, Source
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, PARTICLE_CLASSES, Prediction
+from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.files.atomic import replacing
 from napari_temseg.files.pictures import read_array
 from napari_temseg.files.readers import TIFF, checked_axes, checked_path
@@ -116,10 +116,7 @@ def read_prediction(path: str | Path, *, axes: str = "", mask: bool = False) -> 
             f"{path}: looks like a mask (values {present[0]} to {present[-1]}), not like classes; say so with --labels-mean mask."
         )
     classes = np.maximum(classes, BACKGROUND).astype(np.uint8)
-    ids = tuple(range(BACKGROUND, max(FIRST_CLASS, int(present[-1])) + 1))
-    probability = np.stack([classes == i for i in ids], axis=-3).astype(np.float16)
-    names = {i: PARTICLE_CLASSES.get(i, f"class {i}") for i in ids}
-    return Prediction(probability, ids, names, classes, _picture(path, classes, axes))
+    return Prediction.of_classes(classes, _picture(path, classes, axes))
 
 
 def _read_probability(path: Path, axes: str) -> Prediction:

@@ -31,6 +31,10 @@ _SPELLINGS = {
     "meter": "m",
     "meters": "m",
 }
+_JEOL = (
+    "JEOL's programs keep the pixel size outside the tags of a TIFF that are known (in a text file beside it, or in the data bar): "
+    f"{TYPE_IT}."
+)
 
 
 class Size(NamedTuple):
@@ -81,12 +85,18 @@ def tiff_tags(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Tagged:
 
     Damaged tags say nothing; whatever tifffile raises for a damaged file passes through.
     """
+    both = (page.tags, tif.pages.first.tags)
     for origin, reader in _SOURCES.items():
-        for tags in (page.tags, tif.pages.first.tags):
+        for tags in both:
             found = tagged(reader(tif, tags), origin)
             if found != Tagged():
                 return found
-    return Tagged()
+    return Tagged(notes=(_JEOL,)) if any(_names_jeol(tags) for tags in both) else Tagged()
+
+
+def _names_jeol(tags: tifffile.TiffTags) -> bool:
+    """Whether maker, model or program is of JEOL, whose way of keeping the pixel size is not public."""
+    return any("jeol" in str(tags.valueof(code) or "").lower() for code in (271, 272, 305))
 
 
 def _spelt(unit: str) -> str:

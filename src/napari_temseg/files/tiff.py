@@ -34,6 +34,7 @@ _DAMAGED = (
     zlib.error,
     RuntimeError,
     ArithmeticError,
+    AssertionError,
 )
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
 JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
@@ -144,9 +145,11 @@ def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
     end = series.dataoffset + series.nbytes if series.dataoffset is not None else max(map(_end, series.pages))
     # A damaged width or height asks for more than the strips hold; tifffile would fill the rest with zeros.
     stored = page.nbytes if page.compression == 1 and page.bitspersample >= 8 else 0
-    if end > size or stored > size or page.nbytes > limit:
-        missing = max(end, stored, page.nbytes // 8)
-        raise TemsegError(f"{path}: the file is truncated or damaged ({size} of at least {missing} bytes); copy or export it again.")
+    piece = math.prod(page.chunks) * page.dtype.itemsize  # a damaged tile is unpacked as large as it claims to be
+    missing = max(end, stored)
+    if missing > size or max(page.nbytes, piece) > limit:
+        known = f" ({size} of at least {missing} bytes)" if missing > size else ""
+        raise TemsegError(f"{path}: the file is truncated or damaged{known}; copy or export it again.")
 
 
 def _end(page: Any) -> int:

@@ -26,6 +26,25 @@ def advise(
     return " ".join(filter(None, (verdict, _caveat(points, judged, facts, names or {}))))
 
 
+def tuned_sentence(tuned: Sequence[Mapping[str, float]] | str) -> str:
+    """What a search of learning rate and batch found; `tuned` is that of a model's record, the best first."""
+    if isinstance(tuned, str) or not tuned:
+        return f"{tuned[:1].upper()}{tuned[1:]}." if isinstance(tuned, str) and tuned else ""
+    best, ious = tuned[0], sorted(trial["validation_iou"] for trial in tuned[1:])
+    others = f", the others {ious[0]:.3f} to {ious[-1]:.3f}" if len(ious) > 1 else f", the other {ious[0]:.3f}" if ious else ""
+    tried = f"Of {len(tuned)} settings tried" if ious else "Tried"
+    found = f"{best['validation_iou']:.3f} after {best['step']:.0f} step{'s' if best['step'] != 1 else ''}{others}"
+    return f"{tried}, learning rate {best['learning_rate']:g} with batch {best['batch']:.0f} did best (validation IoU {found})."
+
+
+def tuned_table(tuned: Sequence[Mapping[str, float]] | str) -> str:
+    """All that was tried, a line each, for a tooltip."""
+    if isinstance(tuned, str) or not tuned:
+        return ""
+    lines = [f"{t['learning_rate']:g} · {t['batch']:.0f} · {t['step']:.0f} · {t['validation_iou']:.3f}" for t in tuned]
+    return "\n".join(["learning rate · batch · steps · validation IoU", *lines])
+
+
 def best_of(judged: Sequence[Point], fresh: bool = False) -> Point | None:
     """The point that training keeps: highest IoU, of equals the lowest loss; a new network does not count before its first step."""
     candidates = [point for point in judged if not (fresh and point["step"] == 0)]

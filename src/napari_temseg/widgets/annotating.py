@@ -32,12 +32,13 @@ class Annotator(QObject):
     """Annotations of all micrographs of a session, and the class in hand.
 
     `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `filled` that
-    something can be undone that could not before, or the other way round.
+    something can be undone that could not before, or the other way round, `painted` that strokes of a micrograph may have changed.
     """
 
     counted = Signal()
     tool_changed = Signal()
     filled = Signal()
+    painted = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -130,6 +131,7 @@ class Annotator(QObject):
     def _changed(self, item: Item, layer: Labels) -> None:
         self.recount(item)
         self.keeper.painted(item, layer)
+        self.painted.emit(item)
 
     def _tool(self, event: Any) -> None:
         number = brush.in_hand(event.source)

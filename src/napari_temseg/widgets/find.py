@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import exporting, layers
+from napari_temseg.widgets import layers
 from napari_temseg.widgets.finding import Finder, corrected_by_hand
 from napari_temseg.widgets.forms import ConfigForm
 from napari_temseg.widgets.keys import Keys, bind_in
-from napari_temseg.widgets.ownmodels import OwnModels
+from napari_temseg.widgets.modelrow import ModelRow
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item, Session
 
-FROM_FILE = "from file…"
 KEY = "F8"
 _SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))
-
-
-class ModelBox(QComboBox):
-    """The models there are: shipped, trained here, or from a file."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session, self.own = session, session.part(OwnModels)
-        self.setToolTip("Which model looks for particles: the one that ships, one trained here, or a .temseg file.")
-        self.setAccessibleName("model")
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
-        self.activated.connect(self._chosen)
-        session.models_changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Fill it anew."""
-        known = {**self.session.models, **self.session.own}
-        names = ["particles", *known]
-        if self.session.model not in names:
-            names.append(self.session.model)
-        self.clear()
-        for name in names:
-            shown = "particles (shipped)" if name == "particles" else name if name in known else Path(name).stem
-            self.addItem(shown, name)
-            self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
-        self.addItem(FROM_FILE, None)
-        self.setCurrentIndex(names.index(self.session.model))
-
-    def _chosen(self, index: int) -> None:
-        name = self.itemData(index)
-        if name is None:
-            name = exporting.ask_model(self.session, self, "Open a model")
-        if name:
-            self.session.use_model(name)
-        self.refresh()
 
 
 class FindPanel(QWidget):
@@ -68,7 +29,8 @@ class FindPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.finder = session, session.part(Finder)
-        self.model = ModelBox(session)
+        self.models = ModelRow(session)
+        self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
         self.split = ConfigForm(self.finder.split, fold="threshold and distance map")
@@ -95,7 +57,7 @@ class FindPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(row([QLabel("model"), self.model], (0, 1)))
+        layout.addWidget(self.models)
         layout.addWidget(row([self.one, self.all], (1, 1)))
         layout.addWidget(row(list(self.shown.values()), (1, 1, 1)))
         layout.addWidget(self.note)

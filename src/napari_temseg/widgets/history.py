@@ -21,6 +21,7 @@ class Step:
 
 
 FOUND, SPLIT, RESTORED = "finding particles", "splitting again", "restoring what was kept"  # names of steps that no hand has made
+LIVE = "live answer"  # nor this one: strokes made it, as they would by a training
 
 
 class History:
@@ -39,7 +40,7 @@ class History:
     def by_hand(self) -> int:
         """Number of steps since the last search or split: what another one would replace. Those of an earlier start count."""
         for n, step in enumerate(reversed(self._done)):
-            if step.name in (FOUND, SPLIT, RESTORED):
+            if step.name in (FOUND, SPLIT, RESTORED, LIVE):
                 return n + step.corrections
         return len(self._done) + self.corrections
 

@@ -15,13 +15,16 @@ from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 from napari_temseg.widgets import exporting
+from napari_temseg.widgets.advice import tuned_table
 from napari_temseg.widgets.annotating import Annotator
+from napari_temseg.widgets.comparing import open_comparison
 from napari_temseg.widgets.curves import CurvePlots
 from napari_temseg.widgets.finding import remembered
 from napari_temseg.widgets.forms import ConfigForm
 from napari_temseg.widgets.jobs import complain, guarded
 from napari_temseg.widgets.keptbar import KeptBar
 from napari_temseg.widgets.labelling import Labelling
+from napari_temseg.widgets.livebox import LiveBox
 from napari_temseg.widgets.start import StartBox
 from napari_temseg.widgets.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.training import Trainer
@@ -45,9 +48,13 @@ class ImprovePanel(QWidget):
         self.classes = self.labelling.classes
         self.set = TrainingSet(self.annotator, self)
         self.start = StartBox(session)
+        self.live = LiveBox(session, self.start)
         self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")), fold="network, loss, augmentation")
-        self.tune = QCheckBox("Search the learning rate first")
-        self.tune.setToolTip("Three learning rates are tried for a tenth of the time budget each, and the best one is used.")
+        self.tune = QCheckBox("Search learning rate and batch first")
+        self.tune.setToolTip(
+            "Six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
+            "and training goes on with the best. Needs labels that can be held out."
+        )
         self.tune.setChecked(bool(session.settings.get("tune", False)))
         self.form.fold.addWidget(self.tune)
         self.train = button(
@@ -63,6 +70,11 @@ class ImprovePanel(QWidget):
         self._settle.timeout.connect(self._scroll)
         self.advice = hint()
         self.model = ModelLine(session, self)
+        self.compare = button(
+            "Compare with truth…",
+            "Score models, draft labels and particles against a labels layer that is right, side by side, and see where each is wrong.",
+            partial(open_comparison, session),
+        )
         self._learnt: Any = None  # counts of the labels that the last training had
         self._lay_out()
         self._wire()
@@ -72,10 +84,10 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for widget in (self.kept, self.labelling, separator(), hint("Training", "heading"), self.set):
+        for widget in (self.kept, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
             layout.addWidget(widget)
         layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
-        for widget in (self.form, self.train, self.note, self.curves, self.advice, self.model):
+        for widget in (self.form, self.train, self.note, self.curves, self.advice, self.model, self.compare):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -117,6 +129,7 @@ class ImprovePanel(QWidget):
         self.note.setText(waits or self.trainer.setting)
         self.note.setVisible(bool(self.note.text()))
         self.advice.setText(self.trainer.advice)
+        self.advice.setToolTip(tuned_table(self.trainer.tuned))
         self.advice.setVisible(bool(self.advice.text()))
 
 

@@ -16,7 +16,10 @@ from napari_temseg.widgets.history import History
 if TYPE_CHECKING:
     from napari_temseg.engine.shape import Measurement
 
-ROLES = ("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line", "ruler")
+ROLES = (
+    *("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line", "ruler"),
+    *("live", "uncertainty", "place", "mistakes"),
+)
 
 
 @dataclass(eq=False)

@@ -195,20 +195,21 @@ class Jobs(QObject):
         *,
         seen: Callable[[Progress], None] | None = None,
         failed: Callable[[], None] | None = None,
-    ) -> None:
+    ) -> Callable[[], None]:
         """Run a preview; it replaces one that waits, and stops one that runs. `seen` gets every `Progress`, `failed` is as for `start`.
 
-        A preview that another one replaces is not told: `failed` means that nothing comes after it.
+        A preview that another one replaces is not told: `failed` means that nothing comes after it. Returns what stops this one.
         """
-        if self._closed:
-            return
         run = _Run(make, done, failed, seen)
+        if self._closed:
+            return run.cancel
         if self._look is not None:
             self._look.cancel()
             self._next_look = run
-            return
+            return run.cancel
         self._look = run
         self._launch(run, self._look_ended, self._look_failed)
+        return run.cancel
 
     def later(self, chore: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
         """Do something small and slow, such as writing a file, after all chores before it; what fails goes to the log.

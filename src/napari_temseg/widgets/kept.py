@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,8 @@ from napari_temseg.files.atomic import json_text, replacing
 
 logger = logging.getLogger("napari_temseg")
 KEPT = 5  # files of one picture; older ones go
+ROOM = 2 << 30  # bytes that all files of a folder may take together; the oldest go
+DAY = 86_400  # s
 FORMAT = 1
 _SAMPLED = 16  # planes of a stack that tell it from others: reading all of a large one would take too long
 _MANGLED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
@@ -102,6 +105,31 @@ class Place:
         self.path, self.written = path, checksum
         for old in self.files()[KEPT:]:
             old.unlink(missing_ok=True)
+        make_room(self.folder(), path)
+
+
+def make_room(folder: Path, newest: Path) -> None:
+    """Delete the files of a folder that were written longest ago until the rest fits; never the newest, and the log says which.
+
+    What a start that was killed left half written goes too, after a day.
+    """
+    taken = _size(newest)
+    for path in sorted((path for path in folder.glob("[!.]*.npz") if path != newest), key=_written_at, reverse=True):
+        taken += _size(path)
+        if taken > ROOM:
+            _delete(path, f"what is kept takes more than {ROOM / 2**30:g} GB")
+    for path in folder.glob(".*.npz"):
+        if _written_at(path) < time.time() - DAY:
+            _delete(path, "it was never finished")
+
+
+def _delete(path: Path, why: str) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # open elsewhere: the next write tries again
+        logger.warning("%s cannot be deleted: %s", path, error)
+    else:
+        logger.info("%s deleted: %s", path, why)
 
 
 def opened(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
@@ -123,9 +151,9 @@ def unusable(path: Path, why: str) -> TemsegError:
     return TemsegError(f"The work kept in {path.name} cannot be read ({why}); the file stays in {path.parent}.")
 
 
-def people(time: datetime) -> str:
+def people(moment: datetime) -> str:
     """A moment for people: "20 Nov 14:03"."""
-    return f"{time.day} {time:%b %H:%M}"
+    return f"{moment.day} {moment:%b %H:%M}"
 
 
 def _written_at(path: Path) -> float:
@@ -133,3 +161,10 @@ def _written_at(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:  # gone meanwhile
         return 0.0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone meanwhile
+        return 0

@@ -278,15 +278,17 @@ def add_labels(
     return layer
 
 
-def add_map(viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False) -> Image:
+def add_map(
+    viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False, colours: str = "viridis", opacity: float = 0.35
+) -> Image:
     """An image layer of values in [0, 1] (probability, preview) over `source`."""
     layer = Image(
         data,
         name=name,
         metadata={MARK: kind},
-        colormap="viridis",
+        colormap=colours,
         contrast_limits=(0, 1),
-        opacity=0.35,
+        opacity=opacity,
         blending="additive",
         visible=visible,
         **placed(source),
@@ -295,16 +297,24 @@ def add_map(viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visi
     return layer
 
 
-def show_plane_map(viewer: Any, source: Layer, layer: Image | None, plane: int, values: Any, name: str, kind: str) -> Image:
-    """Values (Y, X) of one plane over `source`, in place of what `layer` shows or as a new layer; in a stack seen on that plane only."""
+def show_plane_map(viewer: Any, source: Layer, layer: Image | None, plane: int, values: Any, name: str, kind: str, **style: Any) -> Image:
+    """Values (Y, X) of one plane over `source`, in place of what `layer` shows or as a new layer; in a stack seen on that plane only.
+
+    `style` is what `add_map` takes for a new one.
+    """
     data = values if source.ndim == 2 else values[None]
-    made = layer if layer is not None else add_map(viewer, source, data, name, kind, visible=True)
+    made = layer if layer is not None else add_map(viewer, source, data, name, kind, visible=True, **style)
     set_data(made, data)
+    move_to_plane(made, source, plane)
+    return made
+
+
+def move_to_plane(layer: Layer, source: Layer, plane: int) -> None:
+    """Let a layer that holds one plane lie on that plane of a stack."""
     if source.ndim > 2:
         first = source.translate[0] + plane * source.scale[0]
-        if made.translate[0] != first:
-            made.translate = (first, *source.translate[1:])
-    return made
+        if layer.translate[0] != first:
+            layer.translate = (first, *source.translate[1:])
 
 
 def own_labels(viewer: Any, source: Image) -> list[Labels]:
@@ -321,6 +331,11 @@ def selected_labels(viewer: Any) -> list[Labels]:
 def window_of(viewer: Any) -> Any:
     """napari's main window, the parent of dialogs."""
     return viewer.window._qt_window
+
+
+def home_button(viewer: Any) -> Any:
+    """napari's button that shows everything; None where there is none."""
+    return getattr(getattr(getattr(viewer.window, "_qt_viewer", None), "viewerButtons", None), "resetViewButton", None)
 
 
 def same_place(one: Layer, other: Layer) -> bool:
@@ -397,11 +412,9 @@ def fit(viewer: Any, layer: Layer) -> None:
 
 
 def fit_shown(viewer: Any) -> None:
-    """Show the whole of what is visible, after napari has made room for hidden layers too, which may be a thousand times as large."""
+    """Show the whole of what is visible; without a list napari makes room for hidden layers too, which may be a thousand times as large."""
     shown = [layer for layer in viewer.layers if layer.visible]
-    if shown and len(shown) < len(viewer.layers) and not viewer.canvas.grid.enabled:
-        with viewer.events.reset_view.blocker():
-            viewer.fit_to_view(layers=shown)
+    viewer.reset_view(layers=None if viewer.canvas.grid.enabled else shown or None)
 
 
 def rest(layer: Any) -> None:
@@ -423,6 +436,12 @@ def snapshot(layer: Any) -> npt.NDArray[Any]:
 def values(layer: Any) -> npt.NDArray[Any]:
     """The pixels themselves, which painting changes."""
     return np.asarray(layer.data)
+
+
+def plane_snapshot(layer: Any, plane: int) -> npt.NDArray[np.uint8]:
+    """A copy of one plane (Y, X) of an annotation."""
+    labels = np.asarray(layer.data)
+    return np.array(labels.reshape((-1, *labels.shape[-2:]))[plane], np.uint8)
 
 
 def raw(layer: Image) -> Any:

@@ -52,14 +52,15 @@ class OfferDialog(QDialog):
         self.skip = button("Not now", "Leave it at what is open; open the file again to choose later.", self.close)
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
-        layout.addWidget(hint(self._sentence()))
+        text = hint(self._sentence())
+        text.setMinimumWidth(300)  # its height is worked out for this width
+        layout.addWidget(text)
         layout.addWidget(self._list())
         layout.addWidget(row([self.skip, self.open], (1, 1)))
         for box in self.boxes.values():
             box.setToolTip("Tick to open this picture as well.")
             box.toggled.connect(self._ticked)
         self.setStyleSheet(sheet(session.viewer))
-        self.setMinimumWidth(320)
         self._ticked()
         session.closing.connect(self.close)
 

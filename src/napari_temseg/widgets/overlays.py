@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 
+from napari_temseg.engine.results import FIRST_CLASS
 from napari_temseg.widgets import brush, layers
+from napari_temseg.widgets.palette import COLOURS, class_colour
 
 SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL = 1, 2, 3, 4
 _COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 1, 1, 0.35), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55)]  # of 0 and the numbers above
@@ -48,6 +51,45 @@ def add_line(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the line that is being drawn."""
     layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "line"}, edge_color="#E69F00", vector_style="line", **_flat(source))
     layers.insert(viewer, layer, select=False)
+    return layer
+
+
+def add_place(viewer: Any, source: Layer, name: str) -> Vectors:
+    """A layer for the box round a place where somebody shall look."""
+    style = {"edge_color": "#F0E442", "vector_style": "line"}
+    layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "place"}, **style, **_flat(source))
+    layers.insert(viewer, layer, select=False)
+    return layer
+
+
+def show_box(layer: Vectors, y: float, x: float, reach: float, width: float) -> None:
+    """Show a square round (y, x), `reach` px to each side, its edge `width` px wide."""
+    corner = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], float) * reach
+    layer.edge_width = width
+    layer.data = np.stack([corner + np.array([y, x]), np.roll(corner, -1, axis=0) - corner], axis=1)
+    layer.visible = True
+
+
+def show_answer(viewer: Any, source: Layer, layer: Image | None, plane: int, values: npt.NDArray[np.uint8], name: str) -> Image:
+    """Classes (Y, X) of one plane over `source`: 2k − 1 is faintly the colour of class k + 1, 2k fully; 0 is transparent."""
+    data = values if source.ndim == 2 else values[None]
+    if layer is None:
+        colours = [(0.0, 0.0, 0.0, 0.0)]
+        for number in range(FIRST_CLASS, FIRST_CLASS + COLOURS):
+            rgb = tuple(transform_color(class_colour(number))[0][:3])
+            colours += [(*rgb, 0.12), (*rgb, 1.0)]
+        layer = Image(
+            data,
+            name=name,
+            metadata={layers.MARK: "live"},
+            colormap=Colormap(colours, name="answer", interpolation="zero", controls=np.linspace(0, 1, len(colours) + 1)),
+            contrast_limits=(0, len(colours) - 1),
+            blending="translucent_no_depth",
+            **layers.placed(source),
+        )
+        layers.insert(viewer, layer, select=False)
+    layers.set_data(layer, data)
+    layers.move_to_plane(layer, source, plane)
     return layer
 
 

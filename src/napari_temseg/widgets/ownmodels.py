@@ -52,6 +52,25 @@ class OwnModels(QObject):
         spared = {self._paths.get(each) for each in (*self.session.models, self.session.model)}
         self.session.jobs.later(partial(_prune, number, spared), self._forget)
 
+    def has(self, name: str) -> bool:
+        """Whether a model was trained here, now or at an earlier start."""
+        return name in self.session.models or name in self.session.own
+
+    def check_removable(self, name: str) -> None:
+        """`TemsegError` for a model that was not trained here, and while a job may be using it."""
+        if not self.has(name):
+            raise TemsegError(f"“{Path(name).stem}” was not trained here: only models of your own can be removed.")
+        if self.session.jobs.running:
+            raise TemsegError(f"“{self.session.jobs.title}” is still running: remove “{name}” when it is done, or cancel it.")
+
+    def remove(self, name: str) -> None:
+        """Forget a model and delete its file; the shipped one takes its place."""
+        self.check_removable(name)
+        path = self._paths.pop(name, None)
+        self.session.remove_model(name)
+        if path is not None:
+            self.session.jobs.later(partial(_delete, path), self._told)
+
     def tip(self, name: str) -> str:
         """For people: when a model was made and where it lies, "" for others."""
         path = self._paths.get(name)
@@ -120,6 +139,14 @@ def _move(old: Path, path: Path) -> TemsegError | None:
         old.rename(path)
     except OSError as error:
         return TemsegError(f"{old}: the file cannot be renamed ({error.strerror or error}); at the next start it has its old name.")
+    return None
+
+
+def _delete(path: Path) -> TemsegError | None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return TemsegError(f"{path}: the file cannot be deleted ({error.strerror or error}); at the next start the model is there again.")
     return None
 
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePol
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import brush, exporting
+from napari_temseg.widgets.comparing import open_comparison
 from napari_temseg.widgets.correcting import Corrector
 from napari_temseg.widgets.distribution import Opener, ScopeBox
 from napari_temseg.widgets.jobs import guarded
@@ -87,6 +88,11 @@ class ParticlesPanel(QWidget):
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
         )
+        self.compare = button(
+            "Compare with truth…",
+            "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
+            later(open_comparison, self.session),
+        )
         self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
 
     def _make_reasons(self) -> QMenu:
@@ -118,6 +124,7 @@ class ParticlesPanel(QWidget):
             self.size,
             row([self.export, self.report], (1, 1)),
             row([self.tiff, self.below], (1, 1)),
+            self.compare,
             self.cautions,
         )
         for widget in groups:

@@ -14,6 +14,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.engine.results import PARTICLE_CLASSES
 from napari_temseg.widgets import layers
+from napari_temseg.widgets.home import Home
 from napari_temseg.widgets.item import Item
 from napari_temseg.widgets.jobs import Jobs
 from napari_temseg.widgets.settings import Settings
@@ -44,6 +45,7 @@ class Session(QObject):
     theme_changed = Signal()
     said = Signal(str)
     settling = Signal(object)
+    improving = Signal(bool)  # whether strokes are painted now: step 3 is shown
     closing = Signal()
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
@@ -70,7 +72,6 @@ class Session(QObject):
             (viewer.layers.selection.events.active, self._on_active),
             (viewer.dims.events.current_step, self._on_plane),
             (viewer.events.theme, self._on_theme),
-            (viewer.events.reset_view, self._on_reset_view),
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
@@ -103,7 +104,7 @@ class Session(QObject):
                 if role in item.made:
                     layers.set_visible(item.made[role], item is self.current)
             if item is not self.current:
-                for role in ("probability", "classes", "preview"):
+                for role in ("probability", "classes", "preview", "mistakes"):
                     if role in item.made:
                         layers.set_visible(item.made[role], False)
         if self.current is not None:
@@ -114,6 +115,7 @@ class Session(QObject):
 
     def put_tools_down(self, *, annotating: bool) -> None:
         """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
+        self.improving.emit(annotating)
         for item in self.items:
             for role in ("annotation", "left out", "particles"):
                 if role in item.made:
@@ -217,6 +219,13 @@ class Session(QObject):
         self.model_renamed.emit(name, new)
         self.models_changed.emit()
 
+    def remove_model(self, name: str) -> None:
+        """Forget a model of the user's own; the shipped one is used where it was."""
+        self.models = {key: model for key, model in self.models.items() if key != name}
+        self.own = {key: path for key, path in self.own.items() if key != name}
+        self.model = "particles" if self.model == name else self.model
+        self.models_changed.emit()
+
     def use_model(self, name: str) -> None:
         """Choose among "particles", the models of this session and the user's own of earlier starts, or a file."""
         if name != self.model:
@@ -291,9 +300,6 @@ class Session(QObject):
     def _on_plane(self, event: Any) -> None:
         self.plane_changed.emit()
 
-    def _on_reset_view(self, event: Any) -> None:
-        layers.fit_shown(self.viewer)
-
     def _on_theme(self, event: Any) -> None:
         self.theme_changed.emit()
 
@@ -331,5 +337,6 @@ def session_of(viewer: Any) -> Session:
     if found is None or found.closed:
         found = Session(viewer, window)
         found.part(Units)
+        found.part(Home)
         window.installEventFilter(found)
     return found

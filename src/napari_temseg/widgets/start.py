@@ -44,6 +44,8 @@ class StartBox(QComboBox):
 
     def refresh(self) -> None:
         """Fill it anew."""
+        if self.chosen and not self._there(self.chosen):
+            self.chosen = FOLLOW  # it was removed
         names = list(dict.fromkeys(["particles", *self.session.models, *self.session.own, self.base, NEW]))
         self.clear()
         for name in names:
@@ -51,6 +53,10 @@ class StartBox(QComboBox):
             self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
         self.addItem(FROM_FILE, None)
         self.setCurrentIndex(names.index(self.base))
+
+    def _there(self, name: str) -> bool:
+        """Whether it can be started from; files from elsewhere are looked for when they are read."""
+        return name in ("particles", NEW, *self.session.models, *self.session.own) or Path(name).suffix == ".temseg"
 
     def _title(self, name: str) -> str:
         if name in self.session.models or name in self.session.own:

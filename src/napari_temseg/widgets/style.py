@@ -9,7 +9,18 @@ from typing import Any
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
 
 from napari_temseg.widgets.jobs import guarded
 
@@ -106,6 +117,21 @@ def hint(text: str = "", role: str = "hint") -> QLabel:
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setMinimumWidth(10)
     return label
+
+
+class NameBox(QComboBox):
+    """A choice whose long names lose their middle instead of being cut off; the list tells them whole."""
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Draw the box with as much of the name as there is room for."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style, box = self.style(), QStyle.ComplexControl.CC_ComboBox
+        room = style.subControlRect(box, option, QStyle.SubControl.SC_ComboBoxEditField, self).width()
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, room - 4)
+        painter = QStylePainter(self)
+        painter.drawComplexControl(box, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 def separator() -> QFrame:

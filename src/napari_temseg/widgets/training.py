@@ -14,7 +14,7 @@ from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.progress import Progress
 from napari_temseg.engine.results import Prediction
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.advice import advise
+from napari_temseg.widgets.advice import advise, tuned_sentence
 from napari_temseg.widgets.finding import Finder, corrected_by_hand, foreground
 from napari_temseg.widgets.ownmodels import OwnModels
 from napari_temseg.widgets.teaching import collected, source, taken
@@ -51,6 +51,7 @@ class Trainer(QObject):
         self.best_step = 0
         self.fresh = self.running = self.ended = False
         self.setting = self.outcome = ""
+        self.tuned: Any = ()  # what a search of the settings tried, the best first
         self._aims: deque[Aim] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
@@ -76,7 +77,7 @@ class Trainer(QObject):
 
         title = f"Training on {items[0].name}" if len(items) == 1 else f"Training on {len(items)} images"
         session.jobs.start(title, make, self._done, can_finish=True, failed=self._failed)
-        self.points, self.facts, self.best_step, self.fresh = [], {}, 0, base == NEW
+        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, base == NEW, ()
         self._base = base
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
         self._micrographs.clear()
@@ -86,7 +87,8 @@ class Trainer(QObject):
     @property
     def advice(self) -> str:
         """What the curves say, for people."""
-        return self.outcome or advise(self.points, self.facts, self.session.classes, fresh=self.fresh, ended=self.ended)
+        said = self.outcome or advise(self.points, self.facts, self.session.classes, fresh=self.fresh, ended=self.ended)
+        return " ".join(filter(None, (said, tuned_sentence(self.tuned))))
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -162,7 +164,7 @@ class Trainer(QObject):
         self._stop()
         self.ended = True
         record = model.history[-1] if model.history else {}
-        self.best_step = int(record.get("best_step", 0))
+        self.best_step, self.tuned = int(record.get("best_step", 0)), record.get("tuned", ())
         if self.best_step == 0:
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
             self.session.say(f"Training ended after {(n := record.get('steps', 0))} step{'s' if n != 1 else ''}.")

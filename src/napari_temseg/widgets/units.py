@@ -48,7 +48,7 @@ class Units(QObject):
             return
         before, self._told = self._told, self.sentence()
         if self._told and not before:
-            self.session.say(self._told)
+            self.session.say("Images in nm and in px are open together, so napari's scale bar has no unit: see step 1.")
 
     def _let_go(self) -> None:
         for emitter in self._wired:

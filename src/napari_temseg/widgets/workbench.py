@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFrame,
     QLabel,
     QProgressBar,
@@ -19,8 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.progress import Progress
-from napari_temseg.widgets.calibrate import ask_calibration
 from napari_temseg.widgets.find import FindPanel
+from napari_temseg.widgets.hand import AxesQuestion, Hand
 from napari_temseg.widgets.images import ImagesPanel
 from napari_temseg.widgets.improve import ImprovePanel
 from napari_temseg.widgets.opening import accept_drops
@@ -37,13 +36,6 @@ STEPS = (
     ("3 Improve", "Where the model is wrong: paint, and train it.", ImprovePanel),
     ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
 )
-_AXES = (
-    ("NYX", "fields", "Different places of one sample: every plane counts as a picture of its own."),
-    ("TYX", "time", "The same place again and again: planes show the same particles."),
-    ("ZYX", "depth", "Sections or slices through one specimen."),
-)
-
-
 IMPROVE = 2
 
 
@@ -107,77 +99,6 @@ def _scrolling(panel: QWidget) -> QScrollArea:
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(panel)
     return area
-
-
-class Hand(QWidget):
-    """The micrograph in hand and its calibration."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.choice = QComboBox()
-        self.choice.setAccessibleName("micrograph in hand")
-        self.choice.setToolTip("The micrograph in hand; selecting one of its layers takes it in hand too.")
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.choice.setMinimumContentsLength(6)
-        self.choice.activated.connect(self._chosen)
-        self.calibration = button("", "", self._calibrate)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row([self.choice, self.calibration], (1, 1)))
-        for signal in (session.items_changed, session.current_changed, session.item_changed):
-            signal.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self, *_: Any) -> None:
-        """Follow the session."""
-        session, item = self.session, self.session.current
-        self.choice.clear()
-        self.choice.addItems([each.name for each in session.items] or ["no image open"])
-        self.choice.setEnabled(bool(session.items))
-        if item in session.items:
-            self.choice.setCurrentIndex(session.items.index(item))
-        self.calibration.setEnabled(item is not None)
-        self.calibration.setText(item.calibration.describe() if item else "–")
-        known = item is not None and item.calibration.pixel_size is not None
-        self.calibration.setToolTip(
-            f"Pixel size of this image and where it came from{'' if known else ': none is known, so sizes are in px'}. Click to change it."
-        )
-
-    def _chosen(self, index: int) -> None:
-        if index < len(self.session.items):
-            self.session.set_current(self.session.items[index])
-            self.session.reveal()
-
-    def _calibrate(self) -> None:
-        ask_calibration(self.session, self)
-
-
-class AxesQuestion(QWidget):
-    """Asks once what the planes of a stack are; hidden when there is nothing to ask."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.text = hint(role="warning")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text)
-        layout.addWidget(row([button(name, tip, lambda axes=axes: self._said(axes)) for axes, name, tip in _AXES], (1, 1, 1)))
-        for signal in (session.items_changed, session.current_changed, session.item_changed):
-            signal.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self, *_: Any) -> None:
-        """Follow the session."""
-        item = self.session.current
-        self.setVisible(item is not None and item.asks_axes)
-        if item is not None:
-            self.text.setText(f"What are the {item.n_planes} planes of {item.name}?")
-
-    def _said(self, axes: str) -> None:
-        if self.session.current is not None:
-            self.session.set_axes(self.session.current, axes)
 
 
 class JobBar(QWidget):

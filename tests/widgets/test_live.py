@@ -1,0 +1,295 @@
+"""*Live*, *Use this result* and *Next* in a real viewer: strokes are answered while they are painted, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QTimer
+
+
+@pytest.fixture
+def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
+    viewer.add_image(picture.micrograph.data[:192, :192], name="grid", scale=(0.5, 0.5), translate=(10, 20), units=("nm", "nm"))
+    made = open_bench(viewer)
+    made.go(2)
+    return made
+
+
+@pytest.fixture
+def settle(qtbot: Any) -> Any:
+    """Wait until what is painted is answered and nothing runs."""
+
+    def settled(bench: Any) -> None:
+        live, jobs = bench.panel(2).live.model, bench.session.jobs
+        qtbot.wait(30)
+        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking, timeout=120_000)
+        qtbot.wait(30)
+
+    return settled
+
+
+def a_particle(picture: Any, side: int = 192) -> Any:
+    """The largest particle that lies whole within the picture: its mask."""
+    truth = picture.instances[:side, :side]
+    at_edge = set(np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]]).tolist())
+    inner = [n for n in np.unique(truth)[1:] if n not in at_edge]
+    return truth == max(inner, key=lambda n: int((truth == n).sum()))
+
+
+def stroke(layer: Any, mask: Any, number: int, plane: tuple[int, ...] = ()) -> None:
+    """A line across a mask, as one drag of the brush would leave."""
+    y, x = (round(v) for v in np.argwhere(mask).mean(axis=0))
+    layer.brush_size = 5
+    for other in range(max(x - 12, 0), x + 13, 3):
+        if mask[y, other]:
+            layer.paint((*plane, y, other), number)
+
+
+def test_outlines_follow_each_stroke_and_its_undo(bench: Any, viewer: Any, picture: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    live = panel.live.model
+    assert panel.live.box.isChecked()
+    assert "waits for strokes" in panel.live.note.text()
+    panel.labelling.new.click()
+    settle(bench)
+    layer = item.made["live"]
+    assert layer.name == "grid live"
+    np.testing.assert_allclose(layer.translate, (10, 20))
+    np.testing.assert_allclose(layer.scale, (0.5, 0.5))
+    assert viewer.layers.selection.active is item.annotation
+    particle, before = a_particle(picture), layer.data.copy()
+    assert (before[particle] > 0).mean() > 0.6  # the model's own answer
+    stroke(item.annotation, particle, 1)
+    settle(bench)
+    assert (layer.data[particle] > 0).mean() < 0.4
+    assert len(live.seconds) >= 1
+    assert "follow strokes (" in panel.live.note.text()
+    while item.annotation.data.any():
+        item.annotation.undo()
+    settle(bench)
+    np.testing.assert_array_equal(layer.data, before)
+    bench.go(1)
+    assert not layer.visible
+    bench.go(2)
+    settle(bench)
+    assert layer.visible
+    panel.live.box.click()
+    settle(bench)
+    assert not layer.visible
+    assert bench.session.settings.get("live") is False
+
+
+def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture: Any, settle: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    bench.panel(1).one.click()
+    settle(bench)
+    found, outlines = item.particles, item.particles_layer
+    panel.labelling.new.click()
+    settle(bench)
+    assert not outlines.visible
+    particle = a_particle(picture)
+    stroke(item.annotation, particle, 1)
+    settle(bench)
+    panel.live.use.click()
+    settle(bench)
+    assert item.particles is not found
+    assert item.history.undoable == "live answer"
+    assert item.history.by_hand == 0
+    assert (item.particles.labels[particle] > 0).mean() < 0.4
+    assert len(item.measurement.table) == len(item.particles)
+    assert session.model_names[item.prediction.model_hash] == "particles, corrected by strokes (instant)"
+    assert item.prediction.model_hash != found.prediction.model_hash
+    assert item.prediction.depth_taught
+    assert outlines.visible
+    assert not item.made["live"].visible
+    stroke(item.annotation, particle, 2)
+    settle(bench)
+    assert item.made["live"].visible
+    assert not outlines.visible
+    bench.go(3)
+    assert outlines.visible
+    item.history.undo()
+    assert item.particles is found
+
+
+def test_next_leads_where_the_answer_is_unsure(bench: Any, viewer: Any, settle: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    said: list[str] = []
+    session.said.connect(said.append)
+    panel.labelling.new.click()
+    panel.live.next.click()  # before the first answer: it comes with it
+    settle(bench)
+    guide = panel.live.guide
+    first = guide.place
+    assert first is not None
+    assert said[-1] == "Stroke here: is it particle or background?"
+    assert item.made["place"].visible
+    np.testing.assert_allclose(viewer.scene.camera.center[1:], (10 + first.y * 0.5, 20 + first.x * 0.5), atol=0.5)
+    seen = [first]
+    for _ in range(40):
+        panel.live.next.click()
+        settle(bench)
+        if guide.place is None:
+            break
+        seen.append(guide.place)
+    assert "begins anew" in said[-1]
+    assert len({(place.y, place.x) for place in seen}) == len(seen)
+    viewer.window._qt_viewer.canvas.native.setFocus()
+    panel.live.next.click()
+    settle(bench)
+    assert (guide.place.y, guide.place.x) == (first.y, first.x)
+    item.annotation.paint((first.y, first.x), 1)
+    settle(bench)
+    assert guide.place is None
+    assert not item.made["place"].visible
+    panel.live.next.click()
+    settle(bench)
+    assert np.hypot(guide.place.y - first.y, guide.place.x - first.x) > 8
+
+
+def test_uncertainty_is_shown_and_follows(bench: Any, picture: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    panel.labelling.new.click()
+    panel.live.unsure.click()
+    settle(bench)
+    layer = item.made["uncertainty"]
+    assert layer.name == "grid uncertainty"
+    assert layer.visible
+    assert 0 <= layer.data.min() < layer.data.max() <= 1
+    before = layer.data.copy()
+    stroke(item.annotation, a_particle(picture), 1)
+    settle(bench)
+    assert (layer.data != before).any()
+    panel.live.unsure.click()
+    settle(bench)
+    assert not layer.visible
+
+
+def test_planes_are_answered_one_by_one_and_used_together(viewer: Any, open_bench: Any, stack: Any, picture: Any, settle: Any) -> None:
+    viewer.add_image(stack, name="series", scale=(2, 0.5, 0.5), translate=(4, 0, 0))
+    bench = open_bench(viewer)
+    bench.go(2)
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    panel.labelling.new.click()
+    settle(bench)
+    assert "planes of this stack" in panel.live.note.text()
+    session.set_axes(item, "ZYX")
+    viewer.dims.set_point(0, 4)
+    settle(bench)
+    layer = item.made["live"]
+    assert layer.data.shape == (1, 192, 192)
+    first = layer.data.copy()
+    viewer.dims.set_point(0, 8)
+    settle(bench)
+    np.testing.assert_allclose(layer.translate, (8, 0, 0))
+    assert (layer.data != first).any()
+    viewer.dims.set_point(0, 4)
+    settle(bench)
+    np.testing.assert_array_equal(layer.data, first)
+    particle = a_particle(picture)
+    stroke(item.annotation, particle, 1, (0,))
+    item.annotation.paint((0, 5, 5), 3)  # a class that the model does not know
+    settle(bench)
+    panel.live.use.click()
+    settle(bench)
+    assert item.prediction.class_ids == (1, 2, 3)
+    assert item.particles.labels.shape == stack.shape
+    assert (item.particles.labels[0][particle] > 0).mean() < 0.4
+    assert set(item.measurement.table["plane"]) == {0, 1, 2}
+    for _ in range(60):  # Next goes on to other planes
+        panel.live.next.click()
+        settle(bench)
+        if session.shown_plane(item) != 0:
+            break
+    assert session.shown_plane(item) != 0
+
+
+def test_layers_go_in_the_middle(bench: Any, viewer: Any, picture: Any, settle: Any, qtbot: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    panel.labelling.new.click()
+    viewer.layers.remove(item.annotation)
+    settle(bench)
+    assert "live" not in item.made or not item.made["live"].visible
+    panel.labelling.new.click()
+    settle(bench)
+    stroke(item.annotation, a_particle(picture), 1)
+    viewer.layers.remove(item.made["live"])
+    settle(bench)
+    qtbot.wait(50)
+    assert not panel.live.box.isChecked()
+    panel.live.box.click()
+    settle(bench)
+    assert item.made["live"].visible
+    stroke(item.annotation, a_particle(picture), 2)
+    viewer.layers.clear()
+    settle(bench)
+    assert session.items == []
+    assert panel.live.box.isChecked()
+    assert not panel.live.next.isEnabled()
+
+
+def test_the_viewer_closes_in_the_middle(bench: Any, viewer: Any, qtbot: Any) -> None:
+    bench.panel(2).labelling.new.click()
+    qtbot.waitUntil(lambda: bench.session.jobs.looking, timeout=10_000)
+    viewer.close()
+    qtbot.wait(200)
+    assert bench.session.closed
+
+
+def test_a_training_has_precedence_and_a_new_model_answers_anew(bench: Any, picture: Any, settle: Any, qtbot: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    live = panel.live.model
+    panel.labelling.new.click()
+    stroke(item.annotation, a_particle(picture), 2)
+    item.annotation.paint((4, 4), 1)
+    settle(bench)
+    qtbot.waitUntil(lambda: not panel.annotator.counting, timeout=10_000)
+    qtbot.wait(100)
+    for name, value in {"max_seconds": 300, "evaluate_every": 1, "crop": 64, "batch": 1, "validation": 0.0}.items():
+        panel.form.fields[name].value = value
+    answered = live.answer
+    panel.train.click()
+    qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
+    assert "pauses" in panel.live.note.text()
+    stroke(item.annotation, a_particle(picture), 1)
+    qtbot.wait(300)
+    assert live.answer is answered
+    session.jobs.finish()
+    settle(bench)
+    settle(bench)
+    assert live.aim.model is session.models["particles+1"]
+    np.testing.assert_array_equal(live.answer.strokes, item.annotation.data)
+
+
+def test_another_preview_in_between_does_not_lose_the_answer(bench: Any, picture: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    bench.panel(1).one.click()
+    settle(bench)
+    panel.labelling.new.click()
+    settle(bench)
+    stroke(item.annotation, a_particle(picture), 1)
+    QTimer.singleShot(0, lambda: bench.panel(1).finder.resplit(item))
+    settle(bench)
+    np.testing.assert_array_equal(panel.live.model.answer.strokes, item.annotation.data)
+
+
+def test_what_cannot_work_says_so(bench: Any, viewer: Any, settle: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    assert not panel.live.use.isEnabled()
+    panel.start.setCurrentIndex(panel.start.findData("none"))
+    panel.start.activated.emit(panel.start.currentIndex())
+    panel.labelling.new.click()
+    settle(bench)
+    assert "needs a model" in panel.live.note.text()
+    assert not panel.live.use.isEnabled()
+    notification_manager.records.clear()
+    panel.live.next.click()
+    settle(bench)
+    assert "nothing is known of it yet" in notification_manager.records[-1].message
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), name="colours", rgb=True)
+    session.set_current(session.items[-1])
+    assert item is not session.current

@@ -1,0 +1,35 @@
+"""The search of learning rate and batch in a real viewer: switched on, run, and told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any, qtbot: Any) -> None:
+    viewer.add_image(picture.micrograph.data[:192, :192], name="grid")
+    bench = open_bench(viewer)
+    bench.go(2)
+    panel, session = bench.panel(2), bench.session
+    panel.labelling.new.click()
+    item = session.current
+    item.annotation.data[...] = np.where(picture.instances[:192, :192] > 0, 2, 1)
+    session.item_changed.emit(item, "annotation")
+    qtbot.waitUntil(lambda: panel.train.isEnabled(), timeout=10_000)
+    for name, value in {"max_seconds": 3.0, "max_steps": 15, "evaluate_every": 5, "crop": 64, "batch": 1}.items():
+        panel.form.fields[name].value = value
+    panel.tune.setChecked(True)
+    said: list[str] = []
+    session.jobs.progressed.connect(lambda steps: said.extend(step.message for step in steps))
+    panel.train.click()
+    wait_jobs(session)
+    wait_jobs(session)
+    assert any(message.startswith("trying learning rate") for message in said)
+    tried = panel.trainer.tuned
+    assert 1 <= len(tried) <= 6
+    assert f"learning rate {tried[0]['learning_rate']:g} with batch {tried[0]['batch']}" in panel.advice.text()
+    assert len(panel.advice.toolTip().splitlines()) == 1 + len(tried)
+    steps = [point["step"] for point in panel.trainer.points]
+    assert steps == sorted(set(steps))
+    assert session.settings.get("tune") is True
