@@ -25,10 +25,15 @@ def scene(diameter: float, side: int = 384, count: int = 12):
 def test_small_particles_are_looked_at_larger_and_large_ones_smaller():
     assert working_scales(OWN, 90) == OWN
     assert working_scales(OWN, None) == OWN
-    up, down = working_scales(OWN, 30), working_scales(OWN, 300)
+    up, down = working_scales(OWN, 40), working_scales(OWN, 300)
     assert up == pytest.approx((2**0.5, 1.0, 0.7), abs=0.01)
     assert up[1:] == OWN[:2]  # to the digit, so that what is known at them is used again
     assert down == pytest.approx((0.5, 0.35, 0.25))
+    assert working_scales(OWN, 15)[0] == pytest.approx(4)
+    assert working_scales(OWN, 2)[0] == pytest.approx(2**2.5)
+    assert working_scales(OWN, 15, many=False) == up
+    assert working_scales(OWN, 15, 8e6)[0] == pytest.approx(2)  # not more than memory and patience allow
+    assert working_scales(OWN, 15, 1e9) == up
 
 
 @pytest.mark.parametrize(("diameter", "largest"), [(24, 2**0.5), (90, 1.0), (230, 0.5)])
@@ -37,10 +42,17 @@ def test_the_scale_is_found_from_the_picture(particles, diameter, largest):
     assert max(temseg.predict(particles, drawn.micrograph).working_scale) == pytest.approx(largest)
 
 
+def test_a_crowd_of_very_small_particles_is_found(particles):
+    drawn = temseg.simulate(SimulateConfig(height=256, width=256, count=130, diameter=10, touching=0.0, contrast=0.6, seed=1))
+    found = temseg.predict(particles, drawn.micrograph)
+    assert max(found.working_scale) >= 2.8
+    assert len(temseg.split(found)) > 0.8 * int(drawn.instances.max())
+
+
 def test_what_somebody_says_counts_more(particles):
     image = scene(90).micrograph
-    assert max(temseg.predict(particles, image, PredictConfig(typical_size=20)).working_scale) == pytest.approx(2**0.5)
-    assert temseg.predict(particles, image, PredictConfig(scales=(0.6,), typical_size=20)).working_scale == (0.6,)
+    assert max(temseg.predict(particles, image, PredictConfig(typical_size=40)).working_scale) == pytest.approx(2**0.5)
+    assert temseg.predict(particles, image, PredictConfig(scales=(0.6,), typical_size=40)).working_scale == (0.6,)
 
 
 def test_reusing_what_is_known_changes_nothing(particles):

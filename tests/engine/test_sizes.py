@@ -60,7 +60,7 @@ def population(rng, frame=256, planes=200, density=2e-3, calibration=None):
     d = np.exp(rng.normal(np.log(MEDIAN), np.log(GSD), n))
     y, x = rng.uniform(-margin, frame + margin, (2, n))
     plane = rng.integers(0, planes, n)
-    # Pixel centres are at 0 … frame − 1; a disc beyond the first or the last touches the frame.
+    # Pixel centres are at 0 … frame − 1; a disc beyond the first or the last at the edge.
     reach = np.minimum(np.minimum(y, x), frame - 1 - np.maximum(y, x))
     seen = reach > -d / 2
     return measured(
@@ -154,7 +154,7 @@ def test_the_summary_of_a_few_equal_weights_is_worked_by_hand():
     ).summary()
     assert summary["n"] == 4
     assert summary["n_images"] == 2
-    assert summary["n_left_out"] == {"touches the frame": 1}
+    assert summary["n_left_out"] == {"at the edge": 1}
     assert summary["mean"] == pytest.approx(2.5, rel=1e-5)
     assert summary["sd"] == pytest.approx(np.std([1, 2, 3, 4], ddof=1), rel=1e-5)
     assert summary["median"] == summary["d50"] == pytest.approx(2.5, rel=1e-5)
@@ -175,7 +175,7 @@ def test_excluded_particles_are_left_out_and_counted_by_reason():
     some = measured([10, 90, 20, 30, 80, 70], excluded=reasons, touching=touching)
     sizes = size_distribution([some, measured([5, 50], excluded=["debris", ""])])
     kept = size_distribution([measured([10, 30]), measured([50])])
-    assert sizes.left_out == {"touches the frame": 1, "excluded: overlapping": 2, "excluded: debris": 2}
+    assert sizes.left_out == {"at the edge": 1, "excluded: overlapping": 2, "excluded: debris": 2}
     assert sizes.summary()["n_left_out"] == sizes.left_out
     assert np.array_equal(sizes.values, [10, 30, 50])
     assert np.allclose(sizes.weights, kept.weights)

@@ -44,7 +44,7 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     touching = int(flagged.table.frame.sum())
     assert touching == 1
     assert back["distributions"]["px"]["n"] == 12 - 3 - touching
-    assert back["distributions"]["px"]["n_left_out"] == {"touches the frame": touching, "excluded: overlapping": 2, "excluded: debris": 1}
+    assert back["distributions"]["px"]["n_left_out"] == {"at the edge": touching, "excluded: overlapping": 2, "excluded: debris": 1}
     assert {"excluded", "reviewed"} <= set(back["columns"])
     write_report(tmp_path / "report.html", items, sizes, summary)
     assert "excluded: overlapping: 2" in (tmp_path / "report.html").read_text(encoding="utf-8")

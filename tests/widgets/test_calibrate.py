@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.files.tiff import write_tiff
 from napari_temseg.widgets.calibrate import CalibrationDialog
-from napari_temseg.widgets.calibrations import ALL, FOLDER, SAME, meaning, provenance
+from napari_temseg.widgets.calibrations import ALL, FOLDER, SAME, from_line, meaning, provenance
+from napari_temseg.widgets.layers import scale_bar
 from napari_temseg.widgets.opening import Opener
 
 LEFT, WIDE, THICK = 40, 150, 6  # px: where the bar that the tests burn in begins, and its size
@@ -216,6 +217,8 @@ def test_px_beside_nm_is_explained_in_the_dock_and_pops_up_nothing(
     qtbot.waitUntil(lambda: len(session.items) == 2)
     wait_jobs(session)
     qtbot.wait(300)
+    assert "calibrate or close" not in panel.calibration_note.text()  # nobody asked for that bar
+    scale_bar(viewer).visible = True
     assert "calibrate or close b" in panel.calibration_note.text()
     assert any("scale bar has no unit" in sentence for sentence in said)
     bench.panel(0).regions.draw(session.items[0])
@@ -245,3 +248,55 @@ def test_what_is_odd_about_a_file_is_told_in_the_table_and_the_dialog(
     wait_jobs(session)
     assert session.current.measurement.table["lossy"].all()
     assert replace(session.current.micrograph().source, lossy=False) != session.current.micrograph().source
+
+
+def test_a_unit_behind_the_number_is_taken_and_nonsense_is_told(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((64, 64)), name="grid")
+    bench = open_bench(viewer)
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    dialog.drawn.click()
+    assert "There is no line yet" in dialog.read.text()
+    qtbot.keyClicks(dialog.length, "1 um")
+    assert dialog.length_unit.currentText() == "µm"
+    for text, unit, size in (
+        ("0.5 µm", "µm", 500.0),
+        ("200nm", "nm", 200.0),
+        ("12 Å", "Å", 1.2),
+        ("1e-3 um", "µm", 1.0),
+        ("3,5", "µm", 3500.0),
+    ):
+        dialog.size.clear()
+        qtbot.keyClicks(dialog.size, text)
+        dialog.typed.click()
+        assert dialog.size_unit.currentText() == unit
+        assert dialog.calibration().pixel_size == pytest.approx((size, size))
+    dialog.size.setText("4 mm")
+    assert "“4 mm” cannot be read" in dialog.read.text()
+    assert not dialog.apply.isEnabled()
+    area = dialog.screen().availableGeometry()
+    qtbot.waitUntil(lambda: area.contains(dialog.frameGeometry()))
+
+
+def test_an_outlined_bar_widens_the_uncertainty_and_says_which_edge(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+    plane = np.full((300, 400), 190, np.uint8) + np.random.default_rng(0).integers(0, 9, (300, 400)).astype(np.uint8)
+    plane[260:274, 200:306] = 20
+    plane[263:271, 203:303] = 255
+    viewer.add_image(plane, name="grid")
+    bench = open_bench(viewer)
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    dialog.find.click()
+    qtbot.waitUntil(lambda: dialog.line is not None, timeout=20_000)
+    wait_jobs(bench.session)
+    assert dialog.bar.outline == pytest.approx(3, abs=0.5)
+    assert "ends on its inside" in dialog.words.text()
+    dialog.length.setText("100 nm")
+    assert dialog.calibration().reading_uncertainty > 3 / 103
+    assert from_line(100, "nm", 100).reading_uncertainty == pytest.approx(np.sqrt(2) / 100)
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    dialog.apply.click()
+    wait_jobs(bench.session)
+    assert "1 scale bar" in said[-1]
+    assert "no letters found" in said[-1]

@@ -76,3 +76,41 @@ def test_cancel_leaves_what_was_there(viewer: Any, open_bench: Any, wait_jobs: A
     assert session.current.particles is None
     assert [layer.name for layer in viewer.layers] == ["large"]
     assert bench.panel(1).one.isEnabled()
+
+
+def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    for name in "abc":
+        viewer.add_image(picture.micrograph.data, name=name)
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    a, b, c = session.items
+    certainty = panel.split.fields["certainty"]
+    for item in (a, b):
+        viewer.layers.selection.active = item.layer
+        panel.one.click()
+        wait_jobs(session)
+    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.55")
+    viewer.layers.selection.active = a.layer
+    certainty.value = "0"
+    panel.split.fields["strength"].value = 0.7
+    viewer.layers.selection.active = b.layer  # before the change had its 120 ms
+    wait_jobs(session)
+    assert a.particles.settings["certainty"] == 0
+    assert a.particles.settings["strength"] == 0.7
+    for item in (b, c):
+        viewer.layers.selection.active = item.layer
+        assert certainty.value == ""
+        assert panel.split.fields["strength"].value == 0.5
+    panel.one.click()
+    wait_jobs(session)
+    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.55
+    viewer.layers.selection.active = a.layer
+    assert float(certainty.value) == 0
+    assert panel.split.fields["strength"].value == 0.7
+    panel.one.click()  # what is seen is what is used
+    wait_jobs(session)
+    assert a.particles.settings["certainty"] == 0
+    assert float(certainty.value) == 0
+    viewer.layers.selection.active = b.layer
+    a.history.undo()
+    assert certainty.value == ""

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
 from scipy import ndimage
 
 from napari_temseg.engine.micrograph import Calibration
-from napari_temseg.widgets import kept, ownmodels, worked
+from napari_temseg.widgets import kept, layers, ownmodels, worked
 from napari_temseg.widgets.preload import load_compiler
 
 SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
@@ -331,6 +332,72 @@ def test_a_stack_and_all_images_come_back(start: Any, stack: Any, grid: Any, wai
     assert session.items[0].axes == "NYX"
     for item, table in zip(session.items, tables, strict=True):
         pd.testing.assert_frame_equal(item.measurement.table, table, check_dtype=False)
+
+
+def test_the_image_in_hand_is_shown_after_all_came_back(start: Any, stack: Any, wait_jobs: Any, qtbot: Any) -> None:
+    def begun() -> Any:
+        bench = start(stack[0], "one")
+        for number, name in ((1, "two"), (2, "three")):
+            bench.session.viewer.add_image(stack[number].copy(), name=name)
+        return bench
+
+    bench = begun()
+    for size, item in zip((1.0, 0.1, 40.0), bench.session.items, strict=True):
+        bench.session.set_current(item)
+        bench.session.set_calibration([item], Calibration((size, size), "typed"))
+        bench.panel(2).labelling.new.click()
+        item.annotation.paint((40, 40), 2)
+    bench.panel(1).all.click()
+    wait_jobs(bench.session)
+    bench.session.close()
+
+    bench = begun()
+    session, panel = bench.session, bench.panel(0)
+    qtbot.waitUntil(lambda: len(panel.kept.keeper.offered_items()) == 3, timeout=10_000)
+    hand = session.items[1]
+    panel.table.selectRow(1)
+    panel.kept.all.click()
+    qtbot.waitUntil(lambda: all(item.particles is not None and item.annotation is not None for item in session.items), timeout=60_000)
+    wait_jobs(session)
+    assert session.current is hand
+    assert panel.table.currentIndex().row() == 1
+    shown(session, hand)
+
+    layers.set_visible(hand.layer, False)
+    layers.set_visible(session.items[0].layer, True)
+    layers.fit(session.viewer, session.items[2].layer)
+    row = panel.table.visualRect(panel.table.images.index(1, 0))
+    qtbot.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=row.center())
+    shown(session, hand)
+
+
+def shown(session: Any, hand: Any) -> None:
+    """The picture in hand with its outlines is all that is seen, and as large as fits."""
+    for item in session.items:
+        assert item.layer.visible is (item is hand)
+        assert item.particles_layer.visible is (item is hand)
+        assert not (item.annotation.visible and item is not hand)
+    assert layers.in_view(session.viewer, hand.layer, 0.2)
+
+
+def test_the_model_that_made_what_came_back_is_in_use(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    import napari_temseg as temseg
+    from napari_temseg.files.models import save
+
+    path = ownmodels.folder() / "particles+1.temseg"
+    path.parent.mkdir(parents=True)
+    save(temseg.load("particles"), path)
+    bench = start(grid)
+    bench.session.use_model("particles+1")
+    find(bench, wait_jobs)
+    bench.session.settings.set("model", "particles")
+    bench.session.close()
+
+    bench = start(grid)
+    assert bench.session.model == "particles"
+    restored(bench, qtbot, wait_jobs)
+    assert bench.session.model == "particles+1"
+    assert bench.panel(1).model.currentText() == "particles+1"
 
 
 def test_what_is_large_waits_for_the_end(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,10 +145,21 @@ def test_a_line_splits_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
     assert int(np.isin(item.particles.labels, [5, 7]).sum()) == area
     assert "line" not in item.made
     agrees(item)
+    assert not panel.split.isChecked(), "a click selects again"
+    assert viewer.scene.camera.mouse_pan
+
+
+def test_the_split_tool_stays_in_hand_with_shift_and_after_a_miss(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, item = bench.panel(3), bench.session.current
+    panel.split.click()
+    mouse(viewer, [(2, 2), (2, 6), (3, 9)])  # crosses nothing
+    assert panel.split.isChecked()
+    mouse(viewer, [(40, 48), (40, 60), (40, 75)], ("Shift",))
+    assert len(item.particles) == 7
+    assert panel.split.isChecked()
     qtbot.keyClick(viewer.window._qt_window, Qt.Key.Key_Escape)
     panel.pointer.arm(False)
     assert not panel.split.isChecked()
-    assert viewer.scene.camera.mouse_pan
 
 
 def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
@@ -231,6 +242,21 @@ def test_review_goes_through_all_particles(bench: Any, qtbot: Any) -> None:
     assert item.reviewed
     assert item.status == "reviewed"
     qtbot.waitUntil(lambda: panel.progress.text() == "6 of 6 reviewed")
+
+
+def test_next_marks_only_what_was_looked_at(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    table = lambda: session.current.measurement.table.set_index("particle")["reviewed"]  # noqa: E731
+    session.select([1, 2, 3, 4])  # as a drag over the histogram does
+    panel.next.click()
+    assert not table().any()
+    (led,) = session.selected
+    session.select([led, *({4, 5, 6} - {led})])
+    panel.next.click()
+    assert table()[table()].index.tolist() == [led]
+    session.select([next(n for n in (4, 5, 6) if n != led)])
+    panel.next.click()
+    assert table().sum() == 2
 
 
 def test_review_survives_the_undo_of_something_else(bench: Any, qtbot: Any) -> None:

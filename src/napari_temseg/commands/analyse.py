@@ -21,6 +21,7 @@ from napari_temseg.commands.options import (
 )
 from napari_temseg.engine.config import PredictConfig, SplitConfig
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.wording import four
 
 if TYPE_CHECKING:
     from napari_temseg.engine.micrograph import Micrograph
@@ -115,8 +116,8 @@ def size_line(summary: dict[str, Any]) -> str:
 
     def part(name: str, title: str) -> str:
         interval = summary.get(f"{name}_interval")
-        within = f" (95 %: {interval[0]:.4g} to {interval[1]:.4g})" if interval else ""
-        return f"{title} {summary[name]:.4g} {summary['unit']}{within}"
+        within = f" (95 %: {four(interval[0])} to {four(interval[1])})" if interval else ""
+        return f"{title} {four(summary[name])} {summary['unit']}{within}"
 
     return f"Equivalent circular diameter, N = {summary['n']}: {part('mean', 'mean')}, {part('d50', 'D50')}"
 

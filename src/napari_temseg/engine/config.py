@@ -198,7 +198,7 @@ class SplitConfig(Config):
         maximum=1.0,
     )
     fill_holes: bool = setting(True, "Fill holes", "Fill holes inside particles")
-    exclude_frame: bool = setting(False, "Leave out frame-touching", "Drop particles cut by the edge of the picture")
+    exclude_frame: bool = setting(False, "Leave out those at the edge", "Drop particles cut by the edge of the picture")
     auxiliary: bool = setting(True, "Learnt distance", "Use the model's own distance map where it has one", advanced=True)
 
 
@@ -207,7 +207,12 @@ class TrainConfig(Config):
     """How a model is trained from annotations."""
 
     max_seconds: float = setting(
-        30.0, "Time budget", "Training stops after this time and keeps the best so far", minimum=0.1, maximum=1e6, unit="s"
+        30.0,
+        "Time budget",
+        "Training stops after this time, evaluations included, and keeps the best so far; making ready comes before",
+        minimum=0.1,
+        maximum=1e6,
+        unit="s",
     )
     max_steps: int = setting(
         2000, "Steps", "Training stops after this many steps at the latest", minimum=1, maximum=10_000_000, advanced=True

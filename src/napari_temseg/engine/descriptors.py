@@ -11,9 +11,9 @@ DESCRIPTORS: dict[str, tuple[str, str]] = {
     "feret_max": ("largest distance of parallel tangents", "length"),
     "feret_min": ("smallest distance of parallel tangents", "length"),
     "feret_mean": ("distance of parallel tangents, mean over all directions", "length"),
-    "aspect_ratio": ("feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)", ""),
+    "aspect_ratio": ("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)", ""),
     "perimeter": ("P: Crofton, 4 directions; holes included", "length"),
-    "circularity": ("√(4πA/P²), ISO 9276-6", ""),
+    "circularity": ("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1", ""),
     "form_factor": ("4πA/P² (ImageJ: circularity)", ""),
     "solidity": ("A / area of the convex hull", ""),
     "compactness": ("ecd / feret_max", ""),
@@ -50,7 +50,7 @@ IDENTITY = {
     "class": "class of the particle",
 }
 FLAGS = {
-    "frame": "touches the edge of the picture or an area that is left out",
+    "frame": "at the edge of the picture or of an area that is left out",
     "cut": "bounded by another particle",
     "small": f"ecd below {SMALL_DIAMETER:g} px",
     "aggregate": "shared by particles that touch",

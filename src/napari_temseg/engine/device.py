@@ -32,6 +32,11 @@ class Device:
         """For people: "cpu, bfloat16 (no GPU found; …)"."""
         return f"{self.kind}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
 
+    def plain(self) -> str:
+        """For people who only want to know where it runs: "on the processor (no GPU found)"."""
+        where = "on the processor" if self.kind == "cpu" else "on the GPU"
+        return f"{where} ({self.reason.split(';')[0]})"
+
 
 def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); emulated bfloat16 is slower than float32."""

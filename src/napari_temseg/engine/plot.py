@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from napari_temseg.engine.binning import bins
+from napari_temseg.engine.wording import four
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +45,12 @@ def _curve(sizes: SizeDistribution, edges: npt.NDArray[np.float64], axes: Axes) 
         return
     x = np.linspace(edges[0], edges[-1], 300)
     share = 100 * (edges[1] - edges[0]) * stats.lognorm.pdf(x, np.log(fit["gsd"]), scale=fit["median"])
-    axes.plot(x, share, color=_CURVE, label=f"lognormal, GSD {fit['gsd']:.3g}")
+    axes.plot(x, share, color=_CURVE, label=f"lognormal, GSD {four(fit['gsd'])}")
 
 
 def _median(sizes: SizeDistribution, axes: Axes) -> None:
     figures = sizes.summary()
-    axes.axvline(figures["d50"], color=_MEDIAN, linestyle="--", label=f"D50 = {figures['d50']:.4g} {sizes.unit}")
+    axes.axvline(figures["d50"], color=_MEDIAN, linestyle="--", label=f"D50 = {four(figures['d50'])} {sizes.unit}")
     if figures["d50_interval"]:
         seen = axes.get_xlim()  # an interval wider than the particles must not squeeze them
         axes.axvspan(*figures["d50_interval"], color=_MEDIAN, alpha=0.2, linewidth=0, label="95 % interval")

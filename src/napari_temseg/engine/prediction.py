@@ -18,10 +18,12 @@ from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import class_logits, for_inference
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, PlanePrediction, Prediction
-from napari_temseg.engine.scales import typical_diameter, working_scales
+from napari_temseg.engine.scales import MANY, typical_diameter, working_scales
 from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.wording import at_plane
 
 Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
+LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
 
 
@@ -52,7 +54,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
 
         def predicted(index: int, done: int) -> Generator[Progress, None, None]:
             def progress(share: float, preview: PlanePrediction | None = None) -> Progress:
-                message = f"{micrograph.name}: plane {index + 1} of {n}, {runner.device.describe()}"
+                message = f"{micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), runner.device.plain())))
                 return Progress("predict", (done + share) / n, message, control.elapsed, preview=preview)
 
             raw = yield from mapped(runner.plane(normalised(index), known if index == middle else None), progress)
@@ -85,21 +87,28 @@ class Runner:
         self.n_classes = model.spec.n_classes
         self.scales = tuple(config.scales) if config.scales else model.scales
         self.adaptive = model.finds_scale and not config.scales
-        if self.adaptive and config.typical_size is not None:
-            self.scales, self.adaptive = working_scales(self.scales, config.typical_size), False
+        self.typical = config.typical_size
         if not all(0.05 <= scale <= 8 for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
         self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
 
     def settle(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
-        """Choose the working scales by what the model sees in a normalised plane at its own; returns what is known of it already."""
+        """Choose the working scales by the typical size, told or seen in a normalised plane; returns what is known of the plane already."""
         known: Known = {}
-        yield from self.plane(image, known)
-        seen = sum(known.values()) / len(known)
-        if isinstance(seen, torch.Tensor):
-            self.scales = working_scales(self.scales, typical_diameter(seen, self.n_classes, valid))
-        self.adaptive = False
+        own, self.adaptive = self.scales, False
+        if self.typical is not None:
+            self.scales = working_scales(own, self.typical, image.size)
+            return known
+        for _ in range(LOOKS):
+            yield from self.plane(image, known)
+            seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
+            diameter, count = typical_diameter(seen, self.n_classes, valid)
+            better = working_scales(own, diameter, image.size, many=count >= MANY)
+            if max(better) <= max(self.scales):  # only upwards does a closer look see more
+                self.scales = better if self.scales == own else self.scales
+                break
+            self.scales = better
         return known
 
     def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:

@@ -23,6 +23,7 @@ class Previews:
         self.look, self.control = look, control
         self.config = PredictConfig(device=config.device, precision=config.precision)
         self.due = 0.0  # s on the clock of the job
+        self.cost = 0.0  # s that the newest one took
 
     def show(self, model: Segmenter, at_once: bool = False) -> Generator[str, None, Prediction | None]:
         """The prediction of the plane, or None: nobody looks, it is not due (unless `at_once`), it cannot be, or the job is to finish.
@@ -39,7 +40,8 @@ class Previews:
             yield f"no preview: {error}"
             return None
         finally:
-            self.due = self.control.elapsed + REST * (self.control.elapsed - began)
+            self.cost = self.control.elapsed - began
+            self.due = self.control.elapsed + REST * self.cost
 
     def _predict(self, model: Segmenter, micrograph: Micrograph) -> Generator[str, None, Prediction | None]:
         if micrograph.axes != "YX":

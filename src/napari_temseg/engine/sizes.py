@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 LENGTHS = tuple(name for name, (_, kind) in DESCRIPTORS.items() if kind == "length")
 FEW_IMAGES = 10
 _REPLICATES = 400
+_SCATTER = "none: the particles of the image differ too much for one"
 _DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
 
@@ -74,7 +75,7 @@ class SizeDistribution:
             **self._quantiles(),
             **self._intervals,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
-            "caution": " ".join(self.cautions) or None,
+            "caution": " ".join([*self.cautions, *self._differing]) or None,
         }
 
     def _moments(self) -> dict[str, float | None]:
@@ -122,13 +123,20 @@ class SizeDistribution:
         halves = _half_widths(self.values, self.weights, group)
         for (name, estimate), half in zip(estimates.items(), halves, strict=True):
             if half > estimate:  # an interval from nearly nothing to many times the size tells nobody anything
-                basis = f"none: the {len(pictures)} images differ too much for one"
+                basis = f"none: the {len(pictures)} images differ too much for one" if len(pictures) > 1 else _SCATTER
                 continue
             found[f"{name}_interval"] = _around(estimate, half)
             if self.calibration_uncertainty is not None:
                 both = float(np.hypot(half, stats.norm.ppf(0.975) * self.calibration_uncertainty * estimate))
                 found[f"{name}_interval_with_calibration"] = _around(estimate, both)
         return found | {"interval_basis": basis}
+
+    @property
+    def _differing(self) -> list[str]:
+        """A caution where no interval exists because the pictures differ."""
+        if self.n_images < 2 or len(self) < 2 or None not in (self._intervals["mean_interval"], self._intervals["d50_interval"]):
+            return []
+        return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 
     @cached_property
     def fits(self) -> dict[str, dict[str, Any]]:
@@ -188,7 +196,7 @@ def size_distribution(measurements: Sequence[Measurement] | Measurement, column:
         fields = measurement.n_planes if measurement.axes == "NYX" else 1
         table = measurement.table
         whole = table[~table["frame"]]
-        left_out["touches the frame"] += len(table) - len(whole)
+        left_out["at the edge"] += len(table) - len(whole)
         left_out.update(f"excluded: {reason}" for reason in whole["excluded"] if reason)
         whole = whole[whole["excluded"] == ""]
         values.append(whole[measurement.column(name)].to_numpy(np.float64))

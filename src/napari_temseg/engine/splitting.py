@@ -22,6 +22,7 @@ from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import Particles, Prediction
+from napari_temseg.engine.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.55  # least certainty by default, chosen with them
@@ -86,7 +87,7 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
         table.insert(2, "plane", index)
         labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
         tables.append(table)
-        message = f"{micrograph.name}: plane {index + 1} of {n}"
+        message = f"{micrograph.name}: {at_plane(index, n) or 'splitting'}"
         yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": numbers.last})
     table = pd.concat(tables).rename_axis("particle")
     return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)

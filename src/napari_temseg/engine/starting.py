@@ -39,7 +39,7 @@ def starting_model(annotations: Annotations, base: Segmenter | None, config: Tra
 def at_one_scale(model: Segmenter, planes: Sequence[Plane]) -> Segmenter:
     """The model with its working scales fixed to those that suit most of the planes: it is used as it was trained."""
     if not model.finds_scale:
-        return model
+        return replace(model, fixed_scale=True)
     seen = Counter(plane.scales for plane in planes if plane.scales).most_common(1)
     return replace(model, scales=seen[0][0] if seen else model.scales, fixed_scale=True)
 

@@ -33,6 +33,7 @@ from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, Plane
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
 SHOW_EVERY = 10  # steps between previews, without a validation part
+EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
 def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
@@ -51,7 +52,7 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed, session.facts())
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
         return (yield from session.run(control, look))
 
     return Job(steps)
@@ -85,6 +86,7 @@ class Session:
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
         self.best, self.best_step, self.best_score = self._keep(), 0, (-1.0, -math.inf)
         self.warm: torch.optim.Optimizer | None = None  # of trials that went before
+        self.evaluated, self.cost = 0.0, 0.0  # when the newest point was made, on the clock of the job, and how long it took (s)
 
     def facts(self) -> dict[str, float]:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
@@ -132,7 +134,7 @@ class Session:
     def run(self, control: Control, look: Look | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
         config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
-        self.control, limit, waited = control, self._limit(validated), 0
+        self.control, limit, waited, begun = control, self._limit(validated), 0, control.elapsed
         if config.unfreeze or not self.frozen:
             torch.manual_seed(config.seed)  # drop-path of a trained encoder draws from torch's own generator
         self._freeze(self.frozen)
@@ -140,9 +142,12 @@ class Session:
         if validated and not self.curve:
             yield from self._evaluate()
         yield from self._show(previews, self.steps)
-        started = control.elapsed  # the budget is for steps: loading kernels for the first evaluation can take seconds
+        # The last evaluation and preview are within the budget too; but half of it is for steps, however long the first ones took.
+        started = self.evaluated = control.elapsed
+        last = self.cost + previews.cost
+        seconds = max(config.max_seconds - (started - begun) - last, 0.5 * config.max_seconds)
         while not control.finishing:
-            self.share = max(self.steps / limit, (control.elapsed - started) / config.max_seconds)
+            self.share = max(self.steps / limit, (control.elapsed - started) / seconds)
             if config.unfreeze and self.frozen and (self.share >= 0.5 or waited >= config.patience):
                 self._freeze(False)
                 optimiser, waited = self.optimiser(), 0
@@ -156,9 +161,10 @@ class Session:
                 continue
             self.steps += 1
             worth_showing = not validated and self.steps % SHOW_EVERY == 0
-            if self.steps % config.evaluate_every == 0:
+            regular = self.steps % config.evaluate_every == 0
+            if regular or self._overdue():
                 better = yield from self._evaluate()
-                waited = 0 if better else waited + 1
+                waited = 0 if better else waited + int(regular)
                 worth_showing |= validated and better
             else:
                 yield self._progress()
@@ -166,10 +172,10 @@ class Session:
                 yield from self._show(previews, self.steps)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
-        seconds = control.elapsed - started
+        spent = control.elapsed - begun
         self.network.load_state_dict(self.best)
         yield from self._show(previews, self.best_step, at_once=True)
-        return self._finish(seconds)
+        return self._finish(spent)
 
     def _limit(self, validated: bool) -> int:
         """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
@@ -209,11 +215,18 @@ class Session:
             loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth)
         return loss
 
+    def _overdue(self) -> bool:
+        """Whether so much of the budget went by without a point of the curves that one is due, if points are not too dear."""
+        return self.control.elapsed - self.evaluated >= max(EVALUATE_SHARE * self.config.max_seconds, 2 * self.cost)
+
     def _evaluate(self) -> Generator[Progress, None, bool]:
         """Add a point to the curves; the network is kept, and the answer is True, when it is the best so far."""
         judged: dict[str, float] = {}
+        began = self.control.elapsed
         if self.parts.validation:
             judged = yield from self._judge()
+        self.evaluated = self.control.elapsed
+        self.cost = self.evaluated - began
         self.curve.append({"step": float(self.steps), **self.figures.result("train"), **judged})
         self.figures = Figures()
         # IoU first; the loss decides between equals, as thin strokes soon all are. With nothing to judge by, later is better.

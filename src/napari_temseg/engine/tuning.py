@@ -57,7 +57,7 @@ def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainCon
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.describe()}", control.elapsed, session.facts())
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
         if not session.parts.validation:
             model = yield from session.run(control, look)
             model.history[-1]["tuned"] = "no tuning: it needs a validation part, and the labels do not suffice for one"

@@ -31,6 +31,7 @@ class ScaleBar:
 
     `start` (left) and `end` (right) lie on the outer edges, at half level where these are blurred, on the line through the middle of the
     bar; of a row of ticks, in the middle of the first and the last. `bright`: lighter than what surrounds it. `confidence` 0…1.
+    `outline`: width in px of a line of the other polarity drawn round it, which `start` and `end` leave out; 0 when there is none.
     """
 
     start: tuple[float, float]
@@ -38,6 +39,7 @@ class ScaleBar:
     thickness: float
     bright: bool
     confidence: float
+    outline: float = 0.0
 
     @property
     def length(self) -> float:
@@ -65,7 +67,8 @@ def find_scale_bar(plane: npt.ArrayLike) -> ScaleBar | None:
     # An outline or the strips of a box round the bar are as straight as the bar itself.
     inner = (pair for pair in rated[1:] if pair[0] > 0.5 * rated[0][0] and _lies_within(pair[1], rated[0][1]))
     confidence, best = next(inner, rated[0])
-    return ScaleBar((best.y_left, best.left), (best.y_right, best.right), best.thickness, best.bright, confidence)
+    outline = _outline(best, [strip for odds, strip in rated if odds > 0.5 * confidence])
+    return ScaleBar((best.y_left, best.left), (best.y_right, best.right), best.thickness, best.bright, confidence, outline)
 
 
 def _rated(found: list[Strip], shape: tuple[int, ...]) -> list[tuple[float, Strip]]:
@@ -107,6 +110,16 @@ def _lies_within(inner: Strip, outer: Strip) -> bool:
     near = abs(inner.y_left - outer.y_left) < (inner.thickness + outer.thickness) / 2 + 6
     margins = inner.left - outer.left, outer.right - inner.right
     return near and inner.bright != outer.bright and min(margins) > 0.5 and max(margins) < 0.15 * outer.length
+
+
+def _outline(bar: Strip, others: list[Strip]) -> float:
+    """Width in px of the line round a bar, seen as strips above or below it; what stands further off than it is thick is a box."""
+    margins = [
+        (strip.length - bar.length) / 2
+        for strip in others
+        if _lies_within(bar, strip) and strip.length - bar.length < 2.4 * min(strip.thickness, bar.thickness)
+    ]
+    return max(margins, default=0.0)
 
 
 def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None) -> npt.NDArray[np.bool_]:

@@ -26,12 +26,13 @@ STROKE = 4  # px that hang together: where labels differ by more, they are not t
 class BurntIn:
     """What was found in one picture: its bar, and, when asked for, boxes round all that is burnt in and the label of the bar.
 
-    `label` is True on the ink of letters about the bar, in a window placed by its start.
+    `label` is True on the ink of letters about the bar, in a window placed by its start. `letters`: something besides the bar was found.
     """
 
     bar: ScaleBar | None
     boxes: tuple[Box, ...] = ()
     label: npt.NDArray[np.bool_] | None = None
+    letters: bool = False
 
 
 def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]], *, boxes: bool = True) -> Job[list[BurntIn]]:
@@ -49,11 +50,23 @@ def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]]
                 found.append(BurntIn(bar))
                 continue
             mask = overlay_mask(plane, bar)
-            found.append(BurntIn(bar, tuple(boxes_of(mask)), None if bar is None else _label(plane, mask, bar)))
+            found.append(BurntIn(bar, tuple(boxes_of(mask)), None if bar is None else _label(plane, mask, bar), _beside(mask, bar)))
         yield Progress("scale bars", 1.0, "", control.elapsed)
         return found
 
     return Job(steps)
+
+
+def _beside(mask: npt.NDArray[np.bool_], bar: ScaleBar | None) -> bool:
+    """Whether more than the bar is burnt in."""
+    if bar is None:
+        return bool(mask.any())
+    (top, left), (bottom, right) = bar.start, bar.end
+    reach = int(bar.thickness / 2) + 2 * MARGIN + 2
+    rest = mask.copy()
+    rows = slice(max(0, int(min(top, bottom)) - reach), int(max(top, bottom)) + reach + 1)
+    rest[rows, max(0, int(left) - 2 * MARGIN - 2) : int(right) + 2 * MARGIN + 3] = False
+    return bool(rest.any())
 
 
 def same_bar(one: BurntIn, other: BurntIn) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,17 @@ SMALLEST = 128  # px; below it there is nothing to hold out and little to find
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """Scores of the shipped and of the trained model, strokes given, seconds a stage, and the run that was written."""
+    """Scores of the shipped and of the trained model, strokes given, seconds a stage, the run that was written.
+
+    `training` says what the training made of the strokes, as the trained model remembers it: `steps`, `best_step`, `curve` …
+    """
 
     before: Score
     after: Score
     strokes: dict[str, int]
     seconds: dict[str, float]
     run: RunResult
+    training: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """A table for people."""
@@ -51,7 +55,34 @@ class DemoResult:
         table = "\n".join(f"{name:<24}{before:>15}{after:>15}" for name, before, after in rows)
         strokes = ", ".join(f"{count} on {name}" for name, count in self.strokes.items())
         times = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
-        return f"{table}\n\nStrokes: {strokes}\nTime: {times}\nReport: {self.run.output / 'report.html'}"
+        told = "\n".join(filter(None, (self.training_text(), self.comment())))
+        return f"{table}\n\n{told}\nStrokes: {strokes}\nTime: {times}\nReport: {self.run.output / 'report.html'}"
+
+    def training_text(self) -> str:
+        """What the strokes that were held out from training said of it."""
+        steps, best = self.training.get("steps", 0), self.training.get("best_step", 0)
+        judged = {int(point["step"]): point["validation_iou"] for point in self.training.get("curve", ()) if "validation_iou" in point}
+        took = f"Training: {steps} step{'s' if steps != 1 else ''}"
+        if best == 0:
+            return f"{took}; none did better on the strokes held out, so the shipped model was kept as it is."
+        if best not in judged:
+            return f"{took}; no strokes were held out to judge it by."
+        before = f", {judged[0]:.3f} before" if 0 in judged else ""
+        return f"{took}; kept the model of step {best} (IoU {judged[best]:.3f} on the strokes held out{before})."
+
+    def comment(self) -> str:
+        """What the table says, good or bad; "" where nothing was trained."""
+        if not self.training.get("best_step", 0):
+            return ""
+        gain = self.after.iou - self.before.iou
+        found = f"The particles' area is found {'better' if gain > 0.002 else 'worse' if gain < -0.002 else 'about as well as before'}"
+        errors = self.before.mean_diameter_error, self.after.mean_diameter_error
+        if None in errors:
+            return f"{found}."
+        further = abs(errors[1] or 0.0) - abs(errors[0] or 0.0)
+        if further <= 0.002:
+            return f"{found}, the mean diameter {'more truly' if further < -0.002 else 'as truly as before'}."
+        return f"{found}, but the mean diameter less truly: strokes say where particles are, hardly where they end."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -60,6 +91,11 @@ class DemoResult:
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
             "strokes": self.strokes,
+            "training": {
+                "steps": self.training.get("steps", 0),
+                "best_step": self.training.get("best_step", 0),
+                "text": self.training_text(),
+            },
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
             "output": str(self.run.output),
             "files": files,
@@ -133,7 +169,7 @@ def iter_demo(
         finished = iter_run([picture], output, model=output / "demo.temseg", split=SPLIT).drain()
         clock.lap("report")
         counts = {c.name: c.objects for c in Annotations.collect([image], [labels]).counts().values()}
-        return DemoResult(before, after, counts, clock.seconds, finished)
+        return DemoResult(before, after, counts, clock.seconds, finished, trained.history[-1])
 
     return Job(steps)
 

@@ -14,6 +14,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import Particles, Prediction
+from napari_temseg.engine.wording import at_plane
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def iter_find(
     def steps(control: Control) -> Generator[Progress, None, list[Found]]:
         from napari_temseg.api import load  # torch comes with it
 
-        yield Progress("find", 0.0, "loading the model; the first time takes a while", control.elapsed)
+        yield Progress("find", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
         segmenter = load(model) if isinstance(model, str) else model
         cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
         found: list[Found] = []
@@ -118,7 +119,7 @@ def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) ->
         planes: dict[int, Particles] = {}
         for done, plane in enumerate(outward(n, first), start=1):
             planes[plane] = split(prediction.at(plane), config)
-            yield Progress("split", done / n, f"plane {done} of {n}", control.elapsed, preview=PlaneFound(0, plane, planes[plane]))
+            yield Progress("split", done / n, at_plane(done - 1, n), control.elapsed, preview=PlaneFound(0, plane, planes[plane]))
         particles = stacked([planes[plane] for plane in range(n)], prediction.micrograph, prediction)
         return Found(0, prediction, particles, measured(particles))
 

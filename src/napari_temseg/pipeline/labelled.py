@@ -15,6 +15,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import Particles
+from napari_temseg.engine.wording import at_plane
 from napari_temseg.pipeline.find import measured, stacked
 
 Measured = tuple[Particles, Any]  # and their Measurement
@@ -61,7 +62,7 @@ def iter_cut_out(particles: Particles, image: Micrograph) -> Job[Measured]:
         rest = replace(particles, labels=particles.labels.copy(), micrograph=image, prediction=prediction)
         smallest = float(particles.settings.get("min_diameter", SplitConfig().min_diameter))
         for index, page in enumerate(particles.planes()):
-            yield Progress("split", index / image.n_planes, f"plane {index + 1} of {image.n_planes}", control.elapsed)
+            yield Progress("split", index / image.n_planes, at_plane(index, image.n_planes), control.elapsed)
             kept = page if image.valid is None else _cut(page, image.valid, smallest)
             patch = difference(page, kept, index)
             if patch is not None:

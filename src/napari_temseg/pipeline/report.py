@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.segmentation import find_boundaries
 
+from napari_temseg.engine.wording import four
 from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
@@ -210,9 +211,9 @@ def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:#.4g}" if isinstance(value, float) else escape(str(value))
+    return four(value) if isinstance(value, float) else escape(str(value))
 
 
 def _interval(summary: dict[str, Any], key: str) -> str:
     interval = summary.get(f"{key}_interval") or summary.get("intervals", {}).get(key)
-    return f"{interval[0]:.4g} – {interval[1]:.4g}" if interval and None not in interval else ""
+    return f"{four(interval[0])} – {four(interval[1])}" if interval and None not in interval else ""

@@ -16,6 +16,7 @@ from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.nextstroke import Place, places, planes_by_uncertainty, uncertainty
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.engine.results import FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.wording import at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.palette import COLOURS
 
@@ -59,7 +60,7 @@ def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Gr
     def steps(control: Control) -> Generator[Progress, None, Ground]:
         from napari_temseg.engine.instant import iter_ground as look
 
-        yield Progress("look", 0.0, "loading the model; the first time takes a while", control.elapsed)
+        yield Progress("look", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
         job = look(loaded(model), plane, predict)
         yield from job
         return job.result
@@ -130,7 +131,7 @@ def iter_use(task: Task) -> Job[Found]:
                     yield replace(step, stage="answer", fraction=0.9 * (done + 0.8 * step.fraction) / n, elapsed=control.elapsed)
                 ground = job.result
             answers[plane] = answer(ground, strokes[plane])
-            yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: plane {done + 1} of {n}", control.elapsed)
+            yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: {at_plane(done, n) or 'answering'}", control.elapsed)
         whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)
         parts: list[Particles] = []
         for plane in range(n):

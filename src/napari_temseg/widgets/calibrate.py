@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, QLineEdit, QRadioButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, to_nanometres
 from napari_temseg.widgets import areas, layers
 from napari_temseg.widgets.calibrations import Scope, from_line, meaning, provenance
-from napari_temseg.widgets.correction import Correction, positive
+from napari_temseg.widgets.correction import Correction, positive_number
 from napari_temseg.widgets.scalebars import ScaleBars, check_idle
 from napari_temseg.widgets.style import button, highlight, hint, row, sheet
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item, Session
 
 UNITS = ("pm", "Å", "nm", "µm")
+WRITTEN = {"pm": "pm", "å": "Å", "a": "Å", "nm": "nm", "µm": "µm", "μm": "µm", "um": "µm"}  # as people type them, in small letters
 UNSURE = 0.5  # confidence in a found bar below which both of its ends want a look
 
 
@@ -38,7 +40,7 @@ def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | N
     window = parent.window()
     for old in window.findChildren(CalibrationDialog):
         old.close()
-    dialog = CalibrationDialog(session, chosen, window)
+    dialog = CalibrationDialog(session, chosen, window, parent)
     dialog.show()
     return dialog
 
@@ -46,7 +48,8 @@ def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | N
 class CalibrationDialog(QDialog):
     """Not modal: the line is drawn and dragged in the picture while it is open."""
 
-    def __init__(self, session: Session, items: Sequence[Item], parent: QWidget) -> None:
+    def __init__(self, session: Session, items: Sequence[Item], parent: QWidget, beside: QWidget) -> None:
+        """`beside` is the part of the dock that it lies over."""
         super().__init__(parent)
         self.session, self.items = session, list(items)
         self.item = session.current if session.current in self.items else self.items[0]
@@ -76,7 +79,7 @@ class CalibrationDialog(QDialog):
         self._lay_out()
         self._fill()
         self._wire()
-        self._place(parent)
+        self._place(beside)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -106,14 +109,18 @@ class CalibrationDialog(QDialog):
         known, settings = self.item.calibration, self.session.settings
         self.typed.setToolTip("Type the pixel size.")
         self.drawn.setToolTip("A line whose length is known; the pixel size follows from its length in px.")
-        self.mask.setToolTip("Boxes round the burnt-in bar, its letters and the data bar leave finding, training and the frame.")
+        self.mask.setToolTip(
+            "Boxes round the burnt-in bar, its letters and the data bar: left out of finding, training and the measured area."
+        )
         self.mask.setChecked(True)
         self.size_unit.setCurrentText("nm")
         if known.pixel_size is not None:
             self.size.setText(_size_text(known))
         # Never filled in: the length of another picture's bar, applied unread, is a wrong scale for every size.
         last = str(settings.get("line length", ""))
-        self.length.setPlaceholderText(f"see its label (last: {last})" if last else "see its label")
+        self.length.setPlaceholderText("e.g. 200")
+        if last:
+            self.length.setToolTip(f"{self.length.toolTip()} Last time: {last} {settings.get('line unit', 'nm')}.")
         self.length_unit.setCurrentText(str(settings.get("line unit", "nm")))
         self.correction.set(known)
         self.typed.setChecked(True)
@@ -122,24 +129,38 @@ class CalibrationDialog(QDialog):
     def _wire(self) -> None:
         self.size.textEdited.connect(lambda: self.typed.setChecked(True))
         self.length.textEdited.connect(lambda: self.drawn.setChecked(True))
-        for edit in (self.size, self.length):
+        for edit, unit in ((self.size, self.size_unit), (self.length, self.length_unit)):
+            edit.textChanged.connect(lambda _, edit=edit, unit=unit: _take_unit(edit, unit))
             edit.textChanged.connect(self._show_reading)
+            edit.editingFinished.connect(lambda edit=edit: edit.setText(_parts(edit.text())[0]))
         for box in (self.size_unit, self.length_unit, self.scope):
             box.currentIndexChanged.connect(self._show_reading)
         self.correction.changed.connect(self._show_reading)
         self.correction.toggled.connect(lambda: QTimer.singleShot(0, lambda: self._fit(shrink=True)))
         self.typed.toggled.connect(self._show_reading)
         self.session.items_changed.connect(self._items_changed)
-        self.session.theme_changed.connect(lambda: self.setStyleSheet(sheet(self.session.viewer)))
+        self.session.theme_changed.connect(self._dress)  # no lambda: it would outlive the dialog
         self.session.closing.connect(self.close)
 
-    def _place(self, window: QWidget) -> None:
-        """At the right, where the dock is: the picture and its bar stay in sight."""
+    def _dress(self) -> None:
+        self.setStyleSheet(sheet(self.session.viewer))
+
+    def _place(self, beside: QWidget) -> None:
+        """Over the dock, so that the picture and its bar stay in sight."""
         self.ensurePolished()
         self._fit()
         QTimer.singleShot(0, self._fit)  # once more when its widgets have their style
-        corner = window.geometry().topRight()
-        self.move(corner.x() - self.width() - 12, corner.y() + 90)
+        corner, window = beside.mapToGlobal(QPoint(0, 0)), beside.window().geometry()
+        self.move(corner.x(), max(corner.y(), window.top() + 90))
+        self._keep_inside()
+
+    def _keep_inside(self) -> None:
+        """No edge of it lies outside the screen."""
+        screen, frame = self.screen().availableGeometry(), self.frameGeometry()
+        x = max(screen.left(), min(frame.left(), screen.right() + 1 - frame.width()))
+        y = max(screen.top(), min(frame.top(), screen.bottom() + 1 - frame.height()))
+        if (x, y) != (frame.left(), frame.top()):
+            self.move(x, y)
 
     def _fit(self, *, shrink: bool = False) -> None:
         """At least as high as what is in it, wrapped lines and open folds included; a line less does not make it jump."""
@@ -150,6 +171,7 @@ class CalibrationDialog(QDialog):
             height = max(layout.totalHeightForWidth(width), layout.totalMinimumSize().height())
             if shrink or height > self.height():
                 self.resize(width, height)
+            self._keep_inside()
 
     def targets(self) -> list[Item]:
         """The images that get the pixel size, as far as they are still open."""
@@ -159,15 +181,15 @@ class CalibrationDialog(QDialog):
         """What the dialog says; `TemsegError` names what is missing."""
         known = self.item.calibration
         if not self.typed.isChecked():
-            length = positive(self.length, "the length of the line")
             pixels = None if self.line is None else areas.ruler_length(self.line)
             if pixels is None:
                 raise TemsegError("There is no line yet: find the scale bar, or click “Draw the line” and drag along it from end to end.")
-            base = from_line(length, self.length_unit.currentText(), pixels)
+            length = _length(self.length, "the length of the line")
+            base = from_line(length, self.length_unit.currentText(), pixels, 0.0 if self.bar is None else self.bar.outline)
         elif known.pixel_size is not None and self.size.text() == _size_text(known) and self.size_unit.currentText() == "nm":
             base = known  # untouched: where it came from and what is known of it stay
         else:
-            nanometres = to_nanometres(positive(self.size, "the pixel size"), self.size_unit.currentText())
+            nanometres = to_nanometres(_length(self.size, "the pixel size"), self.size_unit.currentText())
             base = Calibration((nanometres, nanometres), "typed")
         return replace(base, **self.correction.values())
 
@@ -241,17 +263,32 @@ class CalibrationDialog(QDialog):
         try:
             known = self.calibration()
         except TemsegError as error:
-            text = str(error) if self.drawn.isChecked() else ""
-            self.read.setText(text if line is None else f"The line is {line:.1f} px long; say how long it is in the specimen.")
-            self.words.hide()
+            field = self.length if self.drawn.isChecked() else self.size
+            silent = not field.text().strip() and (line is not None or not self.drawn.isChecked())  # nothing is wrong yet
+            waits = "" if line is None else f"The line is {line:.1f} px long; say how long it is in the specimen."
+            self.read.setText(waits if silent else str(error))
+            self._say_words(self._edge_hint(line))
             self.apply.setEnabled(False)
             return
         self.apply.setEnabled(True)
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
         self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}")
-        self.words.setText(meaning(known))
-        self.words.show()
+        self._say_words("\n".join(filter(None, [meaning(known), self._edge_hint(line)])))
+
+    def _say_words(self, text: str) -> None:
+        self.words.setText(text)
+        self.words.setVisible(bool(text))
+
+    def _edge_hint(self, line: float | None) -> str:
+        """Which edge of an outlined bar the line lies on."""
+        if line is None or self.bar is None or not self.bar.outline:
+            return ""
+        width = self.bar.outline
+        return (
+            f"The bar has an outline of {width:.1f} px, and the line ends on its inside: to its middle it is {width:.1f} px longer, "
+            f"to its outside {2 * width:.1f} px. The uncertainty covers the middle."
+        )
 
     def _show_buttons(self, line: float | None) -> None:
         drawn = self.drawn.isChecked()
@@ -313,6 +350,27 @@ class CalibrationDialog(QDialog):
 
 def _size_text(known: Calibration) -> str:
     return "" if known.pixel_size is None else f"{known.pixel_size[1]:.6g}"
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """“0.5 µm” as its number and its unit, one of `UNITS`; no unit where there is none, or an unknown one."""
+    found = re.fullmatch(r"\s*([0-9.,]+(?:e[-+]?[0-9]+)?)\s*([a-zåµμ]+)\s*", text.lower().replace("\u212b", "å"))
+    return (found[1], WRITTEN[found[2]]) if found and found[2] in WRITTEN else (text.strip(), "")
+
+
+def _take_unit(edit: QLineEdit, unit: QComboBox) -> None:
+    """A unit that is typed after the number goes into the box beside it."""
+    typed = _parts(edit.text())[1]
+    if typed:
+        unit.setCurrentText(typed)
+
+
+def _length(edit: QLineEdit, what: str) -> float:
+    """The number in a field, a unit behind it left aside; `TemsegError` for anything else."""
+    number = _parts(edit.text())[0]
+    if re.search(r"\d.*[^\W\d_]", number) and not re.fullmatch(r"[0-9.,]+e[-+]?[0-9]+", number.lower()):
+        raise TemsegError(f"“{number}” cannot be read as {what}: type a number, or one with {', '.join(UNITS[:-1])} or {UNITS[-1]}.")
+    return positive_number(number, what)
 
 
 def _number(what: str) -> QLineEdit:

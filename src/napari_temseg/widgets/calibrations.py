@@ -19,10 +19,13 @@ THIS, CHOSEN, FOLDER, ALL, SAME = range(5)
 TYPICAL = 40  # px: diameter of the particle for which the uncertainty is told in words
 
 
-def from_line(length: float, unit: str, pixels: float) -> Calibration:
-    """The calibration that a line of `pixels` px tells; each of its ends is read to 1 px."""
+def from_line(length: float, unit: str, pixels: float, outline: float = 0.0) -> Calibration:
+    """The calibration that a line of `pixels` px tells; each of its ends is read to 1 px.
+
+    Where the bar has an outline, of `outline` px, whoever drew it may have meant the middle of that: half of it at either end.
+    """
     size = to_nanometres(length, unit) / pixels
-    return Calibration((size, size), "scale bar", reading_uncertainty=math.sqrt(2) / pixels)
+    return Calibration((size, size), "scale bar", reading_uncertainty=math.hypot(math.sqrt(2), outline) / pixels)
 
 
 def provenance(known: Calibration) -> str:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QFormLayout, QVBoxLayout
 
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.wording import four
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.labelled import iter_adopt
 from napari_temseg.widgets import layers
@@ -101,7 +102,7 @@ def summary(items: Sequence[Item]) -> str:
         return f"{text}."
     unit = units.pop()
     sizes = [size for item in items if item.measurement is not None for size in _diameters(item.measurement, unit)]
-    return f"{text}; mean diameter {sum(sizes) / len(sizes):.3g} {unit}."
+    return f"{text}; mean diameter {four(sum(sizes) / len(sizes))} {unit}."
 
 
 def _diameters(measurement: Any, unit: str) -> list[float]:

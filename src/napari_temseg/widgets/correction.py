@@ -88,13 +88,18 @@ class Correction(QWidget):
 
 def positive(edit: QLineEdit, what: str, default: float | None = None) -> float:
     """The number in a field, written with a point or a comma; `TemsegError` for anything else."""
-    text = edit.text().strip().replace(",", ".")
+    return positive_number(edit.text(), what, default)
+
+
+def positive_number(said: str, what: str, default: float | None = None) -> float:
+    """The number in a text, written with a point or a comma; `TemsegError` for anything else."""
+    text = said.strip().replace(",", ".")
     if not text and default is not None:
         return default
     try:
         value = float(text)
     except ValueError as error:
-        raise TemsegError(f"Type {what} as a number." if not text else f"“{text}” is no number: type {what} again.") from error
+        raise TemsegError(f"Type {what} as a number." if not text else f"“{said.strip()}” is no number: type {what} again.") from error
     if not math.isfinite(value) or value < 0 or (value == 0 and default != 0):
         raise TemsegError(f"“{text}” cannot be {what}: type a positive number.")
     return value

@@ -25,7 +25,7 @@ TITLE = "TEM particles: table and distribution"
 HEIGHT = 250  # px when it opens
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
-NONE_COUNTS = "No particle counts: all of them touch the edge or are excluded."
+NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
 
 
 class Distribution(QWidget):
@@ -245,7 +245,9 @@ class ScopeBox(QComboBox):
         self.pool = session.part(Pool)
         self.addItems(SCOPES)
         self.setAccessibleName("images looked at")
-        self.setToolTip("Whose particles: this image, all images of its sample, or all open images that are not left out.")
+        self.setToolTip(
+            "Whose particles: this image, all images of its sample (those without one stand alone), or all open ones not left out."
+        )
         self.activated.connect(self._chosen)
         self.pool.scope_changed.connect(self._follow)
         self._follow()

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_temseg.engine.errors import TemsegError
@@ -26,7 +28,8 @@ MODELS = "Models (*.temseg)"
 def folder_of(session: Session) -> str:
     """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
     path = layers.path_of(session.current.layer) if session.current is not None else ""
-    for folder in (str(Path(path).parent) if path and Path(path).is_absolute() else "", str(session.settings.get("folder", ""))):
+    beside = str(Path(path).resolve().parent) if path and Path(path).exists() else ""  # a name given on the command line is relative
+    for folder in (beside, str(session.settings.get("folder", ""))):
         if folder and Path(folder).is_dir():
             return folder
     return str(Path.home())
@@ -101,8 +104,13 @@ def export_labels(session: Session, item: Item, path: str) -> None:
     _write(session, path, partial(write_labels_tiff, path, item.particles.labels, item.calibration, item.particles.micrograph.axes))
 
 
-def write_report(session: Session, items: Sequence[Item], measurements: Sequence[Measurement], folder: str) -> None:
-    """Write report.html, particles.csv, summary.json and label images of measured micrographs to a folder, as a job."""
+def write_report(
+    session: Session, items: Sequence[Item], measurements: Sequence[Measurement], folder: str, written: Callable[[Path], None] | None = None
+) -> None:
+    """Write report.html, particles.csv, summary.json and label images of measured micrographs to a folder, as a job.
+
+    `written` gets the path of the page.
+    """
     from napari_temseg.pipeline.gathered import Result, iter_report
 
     results = [
@@ -110,12 +118,25 @@ def write_report(session: Session, items: Sequence[Item], measurements: Sequence
         for item, measurement in zip(items, measurements, strict=True)
         if item.particles is not None
     ]
+
+    def told(path: Path) -> None:
+        session.say(f"Written: {path}.")
+        if written is not None:
+            written(Path(path))
+
     models, known = dict(session.models), dict(session.model_names)
     session.jobs.start(
         "Writing the report",
         lambda: iter_report(results, folder, session.model, models, known),
-        lambda path: session.say(f"Written: {path}."),
+        told,
     )
+
+
+def open_page(path: Path) -> None:
+    """Show a report in the browser; `TemsegError` when it is gone."""
+    if not path.is_file():
+        raise TemsegError(f"{path}: the report is not there any more; write it again.")
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 def _write(session: Session, path: str, write: Callable[[], Any]) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_temseg.engine.config import SplitConfig
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.finding import Finder, corrected_by_hand
+from napari_temseg.widgets.finding import Finder, certain, corrected_by_hand, looked
 from napari_temseg.widgets.forms import ConfigForm
 from napari_temseg.widgets.keys import Keys, bind_in
 from napari_temseg.widgets.modelrow import ModelRow
@@ -47,6 +46,7 @@ class FindPanel(QWidget):
         self._delay.setSingleShot(True)
         self._delay.setInterval(120)
         self._delay.timeout.connect(self._resplit)
+        self._edited: Item | None = None  # whose split the user changes
         self._lay_out()
         self._wire()
         session.part(Keys).use({KEY: self.one.click})
@@ -97,15 +97,16 @@ class FindPanel(QWidget):
         return [item for item in self.session.items if not item.ignored]
 
     def _split_edited(self, config: Any) -> None:
-        self.finder.split = config
+        self._edited = self.session.current
+        self.finder.edit(config, self._edited)
         self._delay.start()
 
     def _predict_edited(self, config: Any) -> None:
         self.finder.predict = config
 
     def _resplit(self) -> None:
-        item = self.session.current
-        if item is None or item.prediction is None:
+        item = self._edited
+        if item is None or item not in self.session.items or item.prediction is None:
             return
         self.session.settle(item)
         lost = corrected_by_hand(item)
@@ -125,8 +126,12 @@ class FindPanel(QWidget):
             layers.set_visible(item.made[role], on)
 
     def _item_changed(self, item: Item, what: str) -> None:
-        if item is self.session.current:
-            self.refresh()
+        if item is not self.session.current:
+            return
+        self.refresh()
+        # What the user changes now is about to be split; corrections by hand wait for a word whether it may be.
+        if what in ("particles", "prediction") and not self._delay.isActive() and self.replaces.isHidden():
+            self._show_settings()
 
     def refresh(self) -> None:
         """Follow the session."""
@@ -146,16 +151,15 @@ class FindPanel(QWidget):
         self.note.setText(self._sentence(item))
 
     def _show_settings(self) -> None:
-        """The split controls tell how the image in hand was split."""
+        """The split controls tell how the image in hand was split, or how it will be."""
+        if self._delay.isActive():  # changed a moment ago, for the image that was in hand
+            self._delay.stop()
+            self._resplit()
         item = self.session.current
-        if item is None or item.particles is None or not item.particles.settings:
-            return
-        settings = {**item.particles.settings, "certainty": self.finder.split.certainty}
-        try:
-            self.finder.split = SplitConfig.from_dict(settings)
-        except TemsegError:  # split by something else
-            return
-        self.split.set_value(self.finder.split)
+        config = self.finder.follow(item)
+        if config != self.split.value():  # else a number that is being typed would be rewritten
+            self.split.set_value(config)
+        self.split.say_automatic("certainty", certain(item))
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:
@@ -167,5 +171,7 @@ class FindPanel(QWidget):
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}"
         if unsure:
-            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (lower Certainty to see them)"
-        return f"{text}."
+            least = item.particles.settings.get("certainty")
+            limit = f" at certainty {least:.2g}" if least else ""
+            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
+        return f"{text}. {looked(item.prediction)}".strip()

@@ -39,13 +39,16 @@ class State:
 
 
 class Finder(QObject):
-    """Runs searches for a session. `predict` and `split` are the settings in force; panels replace them."""
+    """Runs searches for a session. `predict` and `split` are the settings in force, those that the user sees; panels replace them.
+
+    What is changed while an image with particles is in hand is for that image; `_usual` is for those that were not searched yet.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
         self.predict = remembered(PredictConfig, session.settings.get("predict"))
-        self.split = remembered(SplitConfig, session.settings.get("split"))
+        self.split = self._usual = remembered(SplitConfig, session.settings.get("split"))
         self._searched: list[Item] = []
         self._model = ""  # name of the model that searches
         self._shown: dict[int, _Showing] = {}
@@ -59,6 +62,8 @@ class Finder(QObject):
         images = [item.micrograph() for item in items]
         first = [session.shown_plane(item) for item in items]
         model, predict, split = session.segmenter(), self.predict, self.split
+        if len(items) > 1:  # what all were searched with is what is usual from now on
+            self._usual = split
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         session.jobs.start(
             title, lambda: iter_find(model, images, predict, split, first), self._done, can_finish=len(items) > 1, failed=self._give_up
@@ -81,8 +86,26 @@ class Finder(QObject):
         )
         self._remember()
 
+    def edit(self, config: SplitConfig, item: Item | None) -> None:
+        """Put split settings in force that the user chose with this image in hand."""
+        self.split = config
+        if item is None or item.particles is None:
+            self._usual = config
+
+    def follow(self, item: Item | None) -> SplitConfig:
+        """Put in force, and return, the settings that the particles of an image were split with, or the usual ones."""
+        found = item.particles if item is not None else None
+        settings = found.settings if found is not None else {}
+        try:
+            made = SplitConfig.from_dict(settings) if settings else self._usual
+        except TemsegError:  # split by something else
+            made = self._usual
+        if self.split != made:  # a number that was typed stays one, though it be the automatic one
+            self.split = replace(made, certainty=None) if settings and made.certainty == certain(item) else made
+        return self.split
+
     def _remember(self) -> None:
-        self.session.settings.set("split", self.split.to_dict())
+        self.session.settings.set("split", self._usual.to_dict())
         self.session.settings.set("predict", self.predict.to_dict())
 
     def _show(self, steps: list[Progress]) -> None:
@@ -107,8 +130,9 @@ class Finder(QObject):
         where = names[0] if len(names) == 1 else f"{len(names)} images"
         text = f"{total} particle{'s' if total != 1 else ''} found in {where}"
         if unsure:
-            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (Find ▸ certainty)"
-        self.session.say(f"{text}.")
+            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (Find ▸ Certainty)"
+        scale = looked(found[0].prediction) if len(found) == 1 else ""
+        self.session.say(f"{text}. {scale}".strip())
         self._searched = []
 
     def _give_up(self) -> None:
@@ -199,14 +223,41 @@ def put(session: Session, item: Item, state: State) -> None:
 def _put_back(session: Session, item: Item, state: State) -> None:
     """`put`, and the model that made it is in use again, if it is still at hand."""
     put(session, item, state)
-    name = session.model_names.get(state.prediction.model_hash, "") if state.prediction is not None else ""
-    if name == "particles" or name in session.models:
-        session.use_model(name)
+    if state.prediction is not None:
+        use_model_of(session, state.prediction.model_hash)
+
+
+def use_model_of(session: Session, digest: str, name: str = "") -> None:
+    """Have the model in use that made what is shown, if it is still at hand; `name` is its name at an earlier start."""
+    known = session.model_names.get(digest, name)
+    if known == "particles" or known in session.models or known in session.own:
+        session.use_model(known)
 
 
 def corrected_by_hand(item: Item) -> int:
     """Number of corrections since the last search or split: what another one would replace."""
     return item.history.by_hand
+
+
+def certain(item: Item | None) -> float | None:
+    """The least certainty that is taken for an image when none is set; None while it is not known."""
+    if item is None or item.prediction is None:
+        return None
+    from napari_temseg.engine.splitting import CERTAINTY, DRAWN_CERTAINTY
+
+    return CERTAINTY if item.prediction.depth_taught else DRAWN_CERTAINTY
+
+
+def looked(prediction: Prediction | None) -> str:
+    """At which scale a picture was looked at, and why, when it is not its own; "" otherwise."""
+    if prediction is None:
+        return ""
+    largest = max(prediction.working_scale)
+    if 0.8 < largest < 1.05:
+        return ""
+    *others, last = (f"{scale:.2g}×" for scale in sorted(prediction.working_scale))
+    scales = " and ".join(filter(None, [", ".join(others), last]))
+    return f"{'Small' if largest > 1 else 'Large'} particles: looked at {scales}."
 
 
 def foreground(prediction: Prediction) -> Any:

@@ -62,6 +62,10 @@ class ConfigForm(QWidget):
             if name in self._readouts:
                 self._readouts[name].setText(f"{widget.value:.2f}")
 
+    def say_automatic(self, name: str, value: float | None) -> None:
+        """Tell, in a field that may be left empty, what empty comes to here."""
+        self.fields[name].native.setPlaceholderText(AUTOMATIC if value is None else f"{AUTOMATIC}: {value:.2g}")
+
     def _group(self, entries: Sequence[dataclasses.Field[Any]]) -> QWidget:
         box = QWidget()
         form = QFormLayout(box)

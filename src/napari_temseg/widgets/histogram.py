@@ -10,7 +10,8 @@ import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_temseg.engine.binning import bins
+from napari_temseg.engine.binning import bins, kept_bins
+from napari_temseg.engine.wording import four
 from napari_temseg.widgets.palette import ORANGE, SKY, VERMILION
 from napari_temseg.widgets.plots import Plot
 from napari_temseg.widgets.pooling import Figures
@@ -35,7 +36,7 @@ class SizeAxis(pg.AxisItem):  # type: ignore[misc]
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802
         """The numbers themselves, not their logarithms."""
-        return [f"{10**value:.3g}" for value in values] if self.logarithmic else super().tickStrings(values, scale, spacing)
+        return [f"{10**value:.6g}" for value in values] if self.logarithmic else super().tickStrings(values, scale, spacing)
 
 
 class Histogram(Plot):
@@ -51,6 +52,7 @@ class Histogram(Plot):
     _range: Any = None
     _drawn: Any = None  # places, weights and edges of the bars
     _marked: Any = None
+    _binned: Any = None  # what the bins in use were made for, and their edges
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -59,7 +61,9 @@ class Histogram(Plot):
         self.retheme()
         self.setToolTip(
             "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with its "
-            "95 % interval. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms."
+            "95 % interval. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
+            "Particles at the edge of the picture are left out. That happens to large ones more often, so a large particle that is left "
+            "counts for a little more than one and a small one for a little less (Miles–Lantuéjoul): bars need not be whole numbers."
         )
         box = self.getViewBox()
         box.setMouseEnabled(x=True, y=False)
@@ -68,7 +72,7 @@ class Histogram(Plot):
 
     def show_figures(self, figures: Figures, selected: Mask | None = None) -> None:
         """Plot other values; those selected, a bool a value, are told by their bars."""
-        if figures.column != self.figures.column:
+        if figures.column != self.figures.column or set(figures.image) != set(self.figures.image):
             self._range = None
         self.figures, self.selected = figures, selected
         self.redraw()
@@ -81,6 +85,8 @@ class Histogram(Plot):
 
     def set_view(self, *, by_volume: bool, logarithmic: bool) -> None:
         """By number or by volume; linear or logarithmic axis."""
+        if logarithmic != self.logarithmic:
+            self._range = None  # it was dragged on the other axis
         self.by_volume, self.logarithmic = by_volume, logarithmic
         self.redraw()
         self.getPlotItem().enableAutoRange(axis="x")
@@ -95,12 +101,12 @@ class Histogram(Plot):
             self.sizes.logarithmic = log
             self.sizes.picture = None  # drawn anew even where its range stays the same
         self.label("bottom", f"{figures.title}{f' ({figures.unit})' if figures.unit else ''}")
-        self.label("left", "volume (%)" if self.by_volume else "particles")
+        self.label("left", "volume (%)" if self.by_volume else "particles, weighted")
         if not len(figures.values):
             return
         x = np.log10(figures.values) if log else figures.values
         weights = 100 * figures.volumes / figures.volumes.sum() if self.by_volume else figures.weights
-        edges = bins(x)
+        edges = self._edges(x, log)
         self._drawn = x, weights, edges
         height = self._bars(x, weights, edges, SKY).opts["height"]
         self.setYRange(0, 1.2 * float(height.max()), padding=0)  # room for the figure of the median
@@ -109,6 +115,13 @@ class Histogram(Plot):
         self._median(edges, log)
         if self._range is not None:
             self._region(*self._range)
+
+    def _edges(self, x: Any, log: bool) -> Any:
+        """Those of before while the same images are looked at, so that a correction changes bars and not bins."""
+        about = self.figures.column, log, frozenset(self.figures.image)
+        edges = kept_bins(x, self._binned[1]) if self._binned is not None and self._binned[0] == about else bins(x)
+        self._binned = about, edges
+        return edges
 
     def _bars(self, x: Any, weights: Any, edges: Any, colour: str) -> Any:
         height = np.histogram(x, edges, weights=weights)[0]
@@ -159,7 +172,7 @@ class Histogram(Plot):
         line = pg.InfiniteLine(
             place,
             pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine),
-            label=f"D50 {value:.3g} {self.figures.unit}",
+            label=f"D50 {four(value)} {self.figures.unit}",
             labelOpts={
                 "position": 0.93,
                 "color": self.colours["text"],

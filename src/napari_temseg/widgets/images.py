@@ -84,6 +84,7 @@ class ImagesPanel(QWidget):
         session.current_changed.connect(self.refresh)
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
+        self.table.clicked.connect(self._row_clicked)
         self.table.selectionModel().selectionChanged.connect(self._selection_changed)
         self.table.images.modelReset.connect(self.refresh)
 
@@ -98,6 +99,11 @@ class ImagesPanel(QWidget):
             if item is not self.session.current and item in self.session.items:
                 self.session.set_current(item)
                 self.session.reveal()
+
+    def _row_clicked(self, index: QModelIndex) -> None:
+        """The row of the image in hand shows it again, should it have been hidden or moved out of view."""
+        if self.table.images.items[index.row()] is self.session.current and len(self.table.selected()) < 2:
+            self.session.reveal()
 
     def _selection_changed(self, *_: Any) -> None:
         self._refresh_buttons()

@@ -56,11 +56,21 @@ class _Row:
 
     @classmethod
     def of(cls, item: Item) -> _Row:
-        count, n = item.count, item.n_planes
-        standing = item.status if count is None or item.ignored else f"{count} {item.status}"
+        n = item.n_planes
+        standing = item.status if item.ignored else _standing(item)
         planes = ("", "") if n == 1 else (str(n), _MEANING.get(item.axes, "what?"))
         lines = ((item.name, standing), (item.sample, short_size(item.calibration)), planes)
         return cls(lines, _story(item), item.ignored, item.asks_axes)
+
+
+def _standing(item: Item) -> str:
+    """“47 particles · corrected · 1 excluded”: all that were found, as step 4 counts them."""
+    if item.measurement is None or item.count is None:
+        return item.status
+    n = len(item.measurement)
+    out = n - item.count
+    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, f"{out} excluded" if out else ""]
+    return " · ".join(filter(None, parts))
 
 
 def _story(item: Item) -> str:
@@ -73,7 +83,7 @@ def _story(item: Item) -> str:
         f"pixel size: {known.describe()}{spread}",
         f"sample: {item.sample or 'not named'}",
         *layers.notes_of(item.layer),
-        f"particles: {item.status}" if item.count is None else f"{item.count} particles, {item.status}",
+        f"particles: {item.status}" if item.count is None else _standing(item),
     ]
     return "\n".join(lines)
 
@@ -180,7 +190,8 @@ class _TwoLines(QStyledItemDelegate):
             if index.column() == SAMPLE and line == 0 and not text:
                 text, colour = "–", weak
             painter.setPen(colour)
-            painter.drawText(area, _ENDS, option.fontMetrics.elidedText(text, Qt.TextElideMode.ElideMiddle, area.width()))
+            elide = Qt.TextElideMode.ElideRight if line else Qt.TextElideMode.ElideMiddle
+            painter.drawText(area, _ENDS, option.fontMetrics.elidedText(text, elide, area.width()))
         painter.setPen(QColor(colours["foreground"]))
         painter.drawLine(option.rect.bottomLeft(), option.rect.bottomRight())
         painter.restore()

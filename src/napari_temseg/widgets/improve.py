@@ -87,7 +87,7 @@ class ImprovePanel(QWidget):
         for widget in (self.kept, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
             layout.addWidget(widget)
         layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
-        for widget in (self.form, self.train, self.note, self.curves, self.advice, self.model, self.compare):
+        for widget in (self.form, self.train, self.note, self.advice, self.curves, self.model, self.compare):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -107,18 +107,18 @@ class ImprovePanel(QWidget):
         self._learnt = self.annotator.counts()
 
     def _advanced(self) -> None:
-        new = self.curves.isHidden()
+        new = self.curves.isHidden() or self.advice.isHidden()
         self.curves.show_points(self.trainer.points, self.trainer.fresh)
         self.refresh()
         if new and not self.curves.isHidden():
             self._settle.start()
 
     def _scroll(self) -> None:
-        """Bring the curves into view, once they have their place."""
+        """Bring the curves into view, once they have their place, and above all the sentence that reads them."""
         area = self.parentWidget() and self.parentWidget().parentWidget()
         if isinstance(area, QScrollArea) and not self.curves.isHidden():
-            area.ensureWidgetVisible(self.advice)
             area.ensureWidgetVisible(self.curves)
+            area.ensureWidgetVisible(self.note if self.advice.isHidden() else self.advice)
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""

@@ -27,6 +27,7 @@ from napari_temseg.widgets.preload import load_compiler
 logger = logging.getLogger("napari_temseg")
 FLUSH = 100  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
 BAR = 20  # steps of a thousand that napari's own bar waits for: it lets the window draw everything at each
+PROVIDER = "TEM particles"  # as napari names who runs a job
 NICE = 10  # on Linux: how far a job's threads stand behind the window's when both want the processor
 
 Make = Callable[[], Job[Any]]
@@ -183,7 +184,7 @@ class Jobs(QObject):
         self._long = _Run(make, done, failed)
         self._bar = progress(total=1000, desc=title)
         if hasattr(self._window, "_register_task_status"):
-            self._status = self._window._register_task_status("TEM particles", Status.BUSY, title, self._cancelled_by_napari)
+            self._status = self._window._register_task_status(PROVIDER, Status.BUSY, title, self._cancelled_by_napari)
         self._timer.start()
         self._launch(self._long, self._long_ended, self._long_failed)
         self.changed.emit()
@@ -221,6 +222,12 @@ class Jobs(QObject):
         if self._chores is None:
             self._chores = ThreadPoolExecutor(1, "temseg-chores")
         self._chores.submit(_logged, chore, None if done is None else partial(self._chore_ended.emit, done))
+
+    def others(self) -> list[str]:
+        """What else runs in this window as far as napari knows: the jobs of other plugins."""
+        manager = getattr(self._window, "_task_status_manager", None)
+        own = f"{PROVIDER}: {self.title}"
+        return [task for task in manager.get_status() if task != own] if manager is not None else []
 
     def finish(self) -> None:
         """Ask the long job to stop and keep the best so far."""

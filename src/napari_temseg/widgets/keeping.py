@@ -267,9 +267,12 @@ class Keeper(QObject):
             return
         renumber = adopt_classes(self.session, kept.names)
         self._place(item).strokes.path = kept.path
+        hand = self.session.current
         self.restored.emit(item, renumber[labels])
-        if not paint:
-            self.session.put_tools_down(annotating=False)
+        if not paint:  # the new layer was selected: take in hand what was, and show that
+            self.session.set_current(hand)
+            self.session.reveal()
+            self.session.put_tools_down(annotating=self.session.annotating)
         if item not in self._returning:
             self.session.say(f"The strokes of {item.name} from {people(kept.time)} are back.")
 

@@ -149,6 +149,16 @@ def mixed_units(viewer: Any) -> bool:
     return len(viewer.layers) > 0 and viewer.layers.extent.units is None
 
 
+def scale_bar_shown(viewer: Any) -> bool:
+    """Whether napari's own scale bar is on the canvas."""
+    return bool(scale_bar(viewer).visible)
+
+
+def scale_bar(viewer: Any) -> Any:
+    """The overlay of napari's own scale bar; the viewer's attribute is what it was called before napari 0.9."""
+    return viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
+
+
 @contextmanager
 def quiet_units(viewer: Any) -> Iterator[None]:
     """What is done inside may mix nm and px without napari's warning, at each layer anew, of units; all else is told afterwards."""
@@ -409,6 +419,15 @@ def fit(viewer: Any, layer: Layer) -> None:
     centre, size = (low + high) / 2, np.maximum(high - low, 1e-12)
     viewer.scene.camera.center = (0.0, float(centre[0]), float(centre[1]))
     viewer.scene.camera.zoom = 0.95 * float(np.min(np.asarray(viewer.canvas.size) / size))
+
+
+def in_view(viewer: Any, layer: Layer, share: float = 0.1) -> bool:
+    """Whether a layer takes at least that share of the canvas: neither beside it nor tiny in a corner."""
+    low, high = layer.extent.world[:, -2:]
+    size = np.asarray(viewer.canvas.size, float) / viewer.scene.camera.zoom
+    centre = np.asarray(viewer.scene.camera.center[-2:], float)
+    common = np.minimum(high, centre + size / 2) - np.maximum(low, centre - size / 2)
+    return bool((common > 0).all() and np.prod(common) >= share * np.prod(size))
 
 
 def fit_shown(viewer: Any) -> None:

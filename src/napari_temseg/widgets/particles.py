@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -40,6 +41,7 @@ class ParticlesPanel(QWidget):
         self._later.setSingleShot(True)
         self._later.setInterval(0)
         self._later.timeout.connect(self.refresh)
+        self._led: int | None = None  # the particle that Next went to
         self._make()
         self._lay_out()
         self._wire()
@@ -48,8 +50,13 @@ class ParticlesPanel(QWidget):
     def _make(self) -> None:
         corrector = self.corrector
         self.note = hint()
+        self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())  # the buttons stay in place when a longer one comes
         self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
-        self.split = button("Split", "Draw a line across a particle to cut it in two (K); Esc ends.", self._split)
+        self.split = button(
+            "Split",
+            "Draw a line across a particle to cut it in two (K). With Shift held the tool stays in hand; Esc puts it down.",
+            self._split,
+        )
         self.split.setCheckable(True)
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
         self.redraw = button(
@@ -67,7 +74,7 @@ class ParticlesPanel(QWidget):
         self.reasons = self._make_reasons()
         self.next = button(
             "Next unreviewed",
-            "Mark the selected particles as reviewed and go to the next (N): plane by plane, the one the model is least sure of first.",
+            "Mark the one selected particle as reviewed and go to the next (N): plane by plane, the one the model is least sure of first.",
             self._next,
         )
         self.reviewed = QCheckBox("image reviewed")
@@ -85,6 +92,8 @@ class ParticlesPanel(QWidget):
             "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
             self._report,
         )
+        self.written: Path | None = None  # the newest report of this window
+        self.page = button("Open report", "Show the report that was written last in the browser.", self._open_page)
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
         )
@@ -123,6 +132,7 @@ class ParticlesPanel(QWidget):
             self.counts,
             self.size,
             row([self.export, self.report], (1, 1)),
+            self.page,
             row([self.tiff, self.below], (1, 1)),
             self.compare,
             self.cautions,
@@ -141,6 +151,7 @@ class ParticlesPanel(QWidget):
             session.item_changed,
         ):
             signal.connect(self._soon)
+        session.current_changed.connect(self._forget_led)
         self.pool.figures_changed.connect(self._soon)
         self.pool.table_changed.connect(self._soon)
         self.pointer.armed_changed.connect(self.split.setChecked)
@@ -187,15 +198,21 @@ class ParticlesPanel(QWidget):
     def _next(self) -> None:
         item, session = self.corrector.measured_item(), self.session
         session.settle(item)
-        if session.selected:
-            self.corrector.mark_reviewed(item, session.selected)
-        number = next_unreviewed(item)
+        # Whatever else is selected, by a drag over the histogram say, nobody looked at one by one.
+        led = self._led if self._led in session.selected else None
+        looked_at = session.selected if len(session.selected) == 1 else frozenset() if led is None else {led}
+        if looked_at:
+            self.corrector.mark_reviewed(item, looked_at)
+        self._led = number = next_unreviewed(item)
         if number is None:
             session.say(f"{item.name}: every particle is reviewed.")
             session.select([])
             return
         session.select([number])
         centre(session, item, number)
+
+    def _forget_led(self) -> None:
+        self._led = None
 
     def _review_all(self, on: bool) -> None:
         item = self.session.current
@@ -218,7 +235,16 @@ class ParticlesPanel(QWidget):
         self._settled()
         folder = exporting.ask_folder(self.session, self, "Folder for the report")
         if folder:
-            exporting.write_report(self.session, self.pool.items, self.pool.measurements, folder)
+            exporting.write_report(self.session, self.pool.items, self.pool.measurements, folder, self._written)
+
+    def _written(self, page: Path) -> None:
+        self.written = page
+        self.page.setToolTip(f"Show {page} in the browser.")
+        self.refresh()
+
+    def _open_page(self) -> None:
+        if self.written is not None:
+            exporting.open_page(self.written)
 
     def _save_labels(self) -> None:
         item = self.corrector.measured_item()
@@ -252,6 +278,7 @@ class ParticlesPanel(QWidget):
             (self.tiff, measured),
         ):
             widget.setEnabled(ready)
+        self.page.setVisible(self.written is not None)
         self._show_history(item)
         self._show_review(item)
         self.note.setText(self._state(item, picked))
@@ -294,7 +321,7 @@ class ParticlesPanel(QWidget):
         if item.measurement is None:
             return "Waits for particles: find them first (step 2)."
         if self.pointer.armed:
-            return "Draw a line across a particle; Esc ends."
+            return "Draw across it (Shift: several); Esc ends."
         if self.redraw.isChecked():
             return "The brush adds, the eraser (E) removes; W ends."
         if self.new.isChecked():

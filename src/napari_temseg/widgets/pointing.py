@@ -62,7 +62,7 @@ class Pointer(QObject):
 
     def _click(self, event: Any) -> Generator[None, None, None]:
         start, moved = np.asarray(event.pos, float), False
-        adds = "Shift" in {getattr(each, "name", str(each)) for each in event.modifiers}
+        adds = _shift(event)
         world = tuple(event.position)
         yield
         while event.type == "mouse_move":
@@ -86,6 +86,7 @@ class Pointer(QObject):
         if item is None:
             return
         start = end = overlays.position(item.layer, event.position)
+        stays = _shift(event)
         yield
         while event.type == "mouse_move":
             end = overlays.position(item.layer, event.position)
@@ -94,7 +95,13 @@ class Pointer(QObject):
             yield
         self._drop_line()
         if item in self.session.items and np.hypot(*(end - start)) >= 1:
-            guarded(partial(self.corrector.cut, np.stack([start, end])))
+            guarded(partial(self._cut, np.stack([start, end]), stays))
+
+    def _cut(self, line: Any, stays: bool) -> None:
+        """Cut, and put the tool down, so that a click selects again; a line that missed can be drawn anew."""
+        self.corrector.cut(line)
+        if not stays:
+            self.arm(False)
 
     def _show(self, item: Any, line: Any) -> None:
         viewer = self.session.viewer
@@ -112,3 +119,7 @@ class Pointer(QObject):
         if self._pressed in callbacks:
             callbacks.remove(self._pressed)
         self._escape.setEnabled(False)
+
+
+def _shift(event: Any) -> bool:
+    return "Shift" in {getattr(each, "name", str(each)) for each in event.modifiers}

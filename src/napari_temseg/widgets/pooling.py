@@ -83,7 +83,9 @@ class Pool(QObject):
         current = self.session.current
         if self.scope == SCOPES[0] or current is None:
             return [current] if current is not None and current.measurement is not None else []
-        same = [item for item in self.session.items if self.scope == SCOPES[2] or item.sample == current.sample]
+        everything = self.scope == SCOPES[2]
+        # Images whose sample nobody named may be of anything.
+        same = [item for item in self.session.items if everything or item is current or (item.sample and item.sample == current.sample)]
         return [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
 
     @property

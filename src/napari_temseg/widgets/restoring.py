@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import worked
-from napari_temseg.widgets.finding import State, commit, named
+from napari_temseg.widgets import layers, worked
+from napari_temseg.widgets.finding import State, commit, named, use_model_of
 from napari_temseg.widgets.history import RESTORED
 from napari_temseg.widgets.jobs import complain
 from napari_temseg.widgets.keeping import Keeper, adopt_classes
@@ -27,18 +27,32 @@ class Restorer(QObject):
         super().__init__(session)
         self.session, self.keeper = session, session.part(Keeper)
         self._waiting: list[Item] = []
+        self._many = False
         self.keeper.returning.connect(self._return)
         session.jobs.changed.connect(self._next)
         session.closing.connect(self._stop)
 
     def restore_all(self) -> None:
         """Bring back what is kept of every open micrograph, one after another."""
-        self._waiting = self.keeper.offered_items()
+        self._waiting, self._many = self.keeper.offered_items(), True
         self._next()
 
     def _next(self) -> None:
         while self._waiting and not self.session.jobs.running:
-            self.keeper.restore(self._waiting.pop(0), paint=False)
+            item = self._waiting.pop(0)
+            if item in self.session.items:
+                self.keeper.restore(item, paint=False)
+        if self._many and not self._waiting and not self.session.jobs.running:
+            self._many = False
+            self._show_hand()
+
+    def _show_hand(self) -> None:
+        """Pixel sizes that came back moved the pictures: show the one in hand, all of it, and hide the others."""
+        session = self.session
+        if session.current is not None:
+            session.reveal()
+            session.put_tools_down(annotating=session.annotating)
+            layers.fit(session.viewer, session.current.layer)
 
     def _return(self, item: Item, work: worked.Kept) -> None:
         told: list[str] = []
@@ -102,4 +116,6 @@ class Restorer(QObject):
 
     def _whole(self, item: Item, work: worked.Kept, told: list[str]) -> None:
         self.keeper.returned(item, work, whole=True)
+        if item is self.session.current and item.particles is not None and item.particles.origin is not None:
+            use_model_of(self.session, item.particles.origin.model_hash, item.particles.origin.model)
         self.session.say(" ".join([f"{item.name}: {', '.join(work.parts)} restored.", *told]))

@@ -52,19 +52,15 @@ class ScaleBars(QObject):
     def _pictures(self, items: Sequence[Item]) -> list[tuple[str, Callable[[], object]]]:
         return [(item.name, layers.plane_reader(item.layer, self.session.shown_plane(item))) for item in items]
 
-    def _leave_out(self, pairs: Sequence[tuple[Item, BurntIn]]) -> tuple[int, list[str]]:
-        """Number of boxes added, and the pictures that nothing is burnt into."""
-        regions, added, clean = self.session.part(Regions), 0, []
-        for item, found in pairs:
-            added += regions.leave_out(item, found.boxes)
-            if not found.boxes:
-                clean.append(item.name)
-        return added, clean
+    def _leave_out(self, pairs: Sequence[tuple[Item, BurntIn]]) -> str:
+        """Add the boxes to the regions; the sentence that tells what was found."""
+        regions = self.session.part(Regions)
+        added = sum(regions.leave_out(item, found.boxes) for item, found in pairs)
+        return _sentence(added, [(item.name, found) for item, found in pairs])
 
     def _left_out(self, items: Sequence[Item], told: str, found: list[BurntIn]) -> None:
         pairs = [(item, each) for item, each in zip(items, found, strict=True) if item in self.session.items]
-        added, clean = self._leave_out(pairs)
-        self.session.say(" ".join(filter(None, [told, _sentence(added, clean, len(pairs))])))
+        self.session.say(" ".join(filter(None, [told, self._leave_out(pairs)])))
 
     def _spread(self, item: Item, known: Calibration, others: Sequence[Item], leave_out: bool, found: list[BurntIn]) -> None:
         session, first = self.session, found[0]
@@ -77,7 +73,7 @@ class ScaleBars(QObject):
         told = f"{n} image{'s' if n > 1 else ''} got {known.describe()}."
         if leave_out:
             mine = [(item, first)] if item in session.items else []
-            told += f" {_sentence(*self._leave_out([*mine, *same]), n)}"
+            told += f" {self._leave_out([*mine, *same])}"
         if unlike:
             told += f" {len(unlike)} to be looked at."
             show_info("\n".join([f"Not the same scale bar as in {item.name}, to be looked at:", *_listed(unlike)]))
@@ -94,13 +90,23 @@ def _title(items: Sequence[Item]) -> str:
     return f"Scale bar of {items[0].name}" if len(items) == 1 else f"Scale bars of {len(items)} images"
 
 
-def _sentence(added: int, clean: Sequence[str], n: int) -> str:
-    if added:
-        return f"Left out: {added} box{'es' if added > 1 else ''} round bars and letters; move or delete them as any region."
-    if clean:
-        where = clean[0] if n == 1 else "these images" if len(clean) == n else ", ".join(clean[:3])
-        return f"No burnt-in bar or letters were found in {where}; draw a region if there are some."
-    return "Bars and letters were left out already."
+def _sentence(added: int, found: Sequence[tuple[str, BurntIn]]) -> str:
+    """What was found, what was not, and in which pictures: letters over particles, or soft ones, are often missed."""
+    if not found:
+        return ""
+    bars, lettered = sum(each.bar is not None for _, each in found), sum(each.letters for _, each in found)
+    if not bars and not lettered:
+        where = found[0][0] if len(found) == 1 else "these images"
+        return f"No burnt-in bar or letters were found in {where}; draw a region over those you see."
+    what = [f"{bars} scale bar{'s' if bars > 1 else ''}"] * (bars > 0)
+    what += ["letters or data bar" + (f" in {lettered} images" if len(found) > 1 else "")] * (lettered > 0)
+    boxes = f"{added} box{'es' if added > 1 else ''}" if added else "already"
+    text = f"Left out: {' and '.join(what)} ({boxes})"
+    bare = [name for name, each in found if not each.letters]
+    if not bare:
+        return f"{text}; look whether any are missing."
+    where = "" if len(found) == 1 else f" in {', '.join(bare[:3])}" + (f" and {len(bare) - 3} more" if len(bare) > 3 else "")
+    return f"{text}; no letters found{where}: draw a region over those you see."
 
 
 def _listed(sentences: Sequence[str]) -> list[str]:

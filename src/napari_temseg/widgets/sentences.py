@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import pandas as pd
 
+from napari_temseg.engine.wording import four
 from napari_temseg.widgets.pooling import Figures
 
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
-    """“61 particles · 4 touch the edge · 2 excluded”."""
+    """“61 particles · 4 at the edge · 2 excluded”."""
     if table is None:
         return ""
     touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
     parts = [_plural(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
     if touching:
-        parts.append(f"{touching} touch{'es' if touching == 1 else ''} the edge")
+        parts.append(f"{touching} at the edge")
     if out:
         parts.append(f"{out} excluded")
     return " · ".join(parts)
 
 
 def sized(figures: Figures) -> str:
-    """“D50 32.0 nm [30.9, 33.1] · n = 57”, or why there is no such number."""
+    """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number."""
     if figures.obstacle:
         return figures.obstacle
     summary = figures.summary
     if not summary or summary["d50"] is None:
         return ""
     interval = summary["d50_interval"]
-    between = f" [{three(interval[0])}, {three(interval[1])}]" if interval else ""
-    return f"D50 {three(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
+    between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
+    return f"D50 {four(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
 
 
 def explained(figures: Figures) -> str:
@@ -38,16 +39,11 @@ def explained(figures: Figures) -> str:
     if figures.obstacle or not summary or summary["d50"] is None:
         return ""
     unit = summary["unit"]
-    lines = [f"D10 {three(summary['d10'])}, D50 {three(summary['d50'])}, D90 {three(summary['d90'])} {unit}, by number"]
+    lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
-        lines.append(f"mean {three(summary['mean'])} {unit}, standard deviation {three(summary['sd'])} {unit}")
+        lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
     lines.append(f"[ ]: 95 % interval of the D50, {summary['interval_basis']}")
     return "\n".join(lines)
-
-
-def three(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def cautions(figures: Figures) -> list[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.engine.results import PARTICLE_CLASSES
 from napari_temseg.widgets import layers
+from napari_temseg.widgets.closing import may_close
 from napari_temseg.widgets.home import Home
 from napari_temseg.widgets.item import Item
 from napari_temseg.widgets.jobs import Jobs
@@ -61,6 +62,7 @@ class Session(QObject):
         self.model_names: dict[str, str] = {}  # by hash, of those that found something here
         self.model: str = str(self.settings.get("model", "particles"))
         self.selected: frozenset[int] = frozenset()
+        self.annotating = False  # whether step 3, where strokes are painted, is shown
         self.closed = False
         for layer in viewer.layers:
             self._inserted(layer)
@@ -96,7 +98,7 @@ class Session(QObject):
         self.current_changed.emit()
 
     def reveal(self) -> None:
-        """Show the micrograph in hand and hide the other pictures, so that it is seen; all of it, when it lies elsewhere than they did."""
+        """Show the micrograph in hand and hide the other pictures; fit it into the view when it lies elsewhere than they did."""
         shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
         for item in self.items:
             layers.set_visible(item.layer, item is self.current)
@@ -110,11 +112,13 @@ class Session(QObject):
         if self.current is not None:
             layers.activate(self.viewer, self.current.layer)
             self.item_changed.emit(self.current, "shown")
-            if shown and not any(layers.same_place(layer, self.current.layer) for layer in shown):
+            elsewhere = shown and not any(layers.same_place(layer, self.current.layer) for layer in shown)
+            if elsewhere or not layers.in_view(self.viewer, self.current.layer):
                 layers.fit(self.viewer, self.current.layer)
 
     def put_tools_down(self, *, annotating: bool) -> None:
         """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
+        self.annotating = annotating
         self.improving.emit(annotating)
         for item in self.items:
             for role in ("annotation", "left out", "particles"):
@@ -309,6 +313,12 @@ class Session(QObject):
         """The window may be closing: let it decide at once, as nothing of ours is left to be asked once it is gone."""
         if event.type() != QEvent.Type.Close or self.closed:
             return False
+        if event.spontaneous() and self.jobs.running:  # napari would ask twice: because of the job, and as it always does
+            event.ignore()
+            if may_close(self.jobs, watched):
+                self.jobs.cancel()
+                QTimer.singleShot(0, watched.close)  # what the program closes is not asked about
+            return True
         watched.event(event)
         if event.isAccepted():
             self.close()

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 
 from napari_temseg.engine.descriptors import FLAGS, column_name, definitions
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.wording import four
 from napari_temseg.widgets.rowfilter import matching
 
 Rows = npt.NDArray[np.intp]
@@ -27,7 +28,7 @@ def number_text(value: float) -> str:
     """Four significant digits, never with an exponent that one has to decode."""
     if not np.isfinite(value):
         return "–"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.4g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
+    return four(value)
 
 
 class ParticleModel(QAbstractTableModel):

@@ -26,12 +26,14 @@ class Units(QObject):
         for emitter in self._wired:
             emitter.connect(self._changed, position="last")  # after the session knows of it
         session.item_changed.connect(self._tell)
+        self._bar = layers.scale_bar(session.viewer)
+        self._bar.events.visible.connect(self._toggled)
         session.closing.connect(self._let_go)
 
     def sentence(self) -> str:
         """Why the scale bar of napari has no unit and what to do about it, "" when it has one."""
         uncalibrated = [item.name for item in self.session.items if item.calibration.pixel_size is None]
-        if not uncalibrated or len(uncalibrated) == len(self.session.items) or not layers.mixed_units(self.session.viewer):
+        if not uncalibrated or len(uncalibrated) == len(self.session.items) or not self._matters():
             return ""
         more = f" and {len(uncalibrated) - NAMED} more" if len(uncalibrated) > NAMED else ""
         return (
@@ -39,9 +41,18 @@ class Units(QObject):
             f"calibrate or close {', '.join(uncalibrated[:NAMED])}{more}."
         )
 
+    def _matters(self) -> bool:
+        """Whether the scale bar of napari is shown, and has no unit."""
+        return layers.scale_bar_shown(self.session.viewer) and layers.mixed_units(self.session.viewer)
+
     def _changed(self, event: Any) -> None:
         if layers.shows_micrograph(event.value):
             self._tell()
+
+    def _toggled(self, event: Any) -> None:
+        self._tell()
+        if self.session.current is not None:  # the note in the dock comes or goes
+            self.session.item_changed.emit(self.session.current, "shown")
 
     def _tell(self, item: Any = None, what: str = "calibration") -> None:
         if what != "calibration":
@@ -53,3 +64,4 @@ class Units(QObject):
     def _let_go(self) -> None:
         for emitter in self._wired:
             emitter.disconnect(self._changed)
+        self._bar.events.visible.disconnect(self._toggled)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -37,6 +38,7 @@ STEPS = (
     ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
 )
 IMPROVE = 2
+LINES = 2  # room for a sentence at the foot: the panel above does not move when one comes
 
 
 class Workbench(QWidget):
@@ -108,7 +110,14 @@ class JobBar(QWidget):
         super().__init__()
         self.session = session
         self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
+        self._stage, self._elapsed, self._rest = "", 0.0, None  # as last told: what, seconds, seconds left if known
+        self._told = time.monotonic()
+        self._ticking = QTimer(self)
+        self._ticking.setInterval(1000)
+        self._ticking.timeout.connect(self._tick)
         self.sentence = hint()
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.sentence.setMinimumHeight(LINES * self.sentence.fontMetrics().lineSpacing())
         self.message = QLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
@@ -134,23 +143,35 @@ class JobBar(QWidget):
         self.finish.setVisible(jobs.can_finish)
         for widget in (self.finish, self.cancel):
             widget.setEnabled(not jobs.stopping)
-        if jobs.running:
+        if not jobs.running:
+            self._ticking.stop()
+        else:
             self.bar.setFormat(f"{jobs.title} …" if not jobs.stopping else "stopping …")
             self.bar.setToolTip(jobs.title)
             if not jobs.stopping:
                 self.bar.setValue(0)
                 self.sentence.setText("")
                 self._begun = None
+                self._tell(jobs.title, 0.0, None)
+                self._ticking.start()
 
     def _progressed(self, steps: list[Progress]) -> None:
         newest = steps[-1]
         self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
-        left = self._left(steps)
-        if not self.session.jobs.stopping:
-            rest = f" · {clock(left)} left" if left is not None else ""
-            self.bar.setFormat(f"{newest.stage} · {clock(newest.elapsed)}{rest}")
+        self._tell(newest.stage, newest.elapsed, self._left(steps))
+        self._tick()
         if newest.message:
             self.sentence.setText(newest.message)
+
+    def _tell(self, stage: str, elapsed: float, rest: float | None) -> None:
+        self._stage, self._elapsed, self._rest, self._told = stage, elapsed, rest, time.monotonic()
+
+    def _tick(self) -> None:
+        """The seconds go on where a job has long nothing to tell, as while a model loads."""
+        if self.session.jobs.running and not self.session.jobs.stopping:
+            since = time.monotonic() - self._told
+            left = f" · {clock(max(self._rest - since, 0))} left" if self._rest is not None else ""
+            self.bar.setFormat(f"{self._stage} · {clock(self._elapsed + since)}{left}")
 
     def _left(self, steps: list[Progress]) -> float | None:
         """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""

@@ -1,0 +1,15 @@
+"""Numbers and places in words, the same wherever people read them."""
+
+from __future__ import annotations
+
+
+def four(value: float) -> str:
+    """Four significant digits: "8.470", "35.21", "2052", never with an exponent for what a micrograph holds."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
+
+
+def at_plane(index: int, n: int) -> str:
+    """Where in a stack of `n` planes a job stands: "plane 3 of 12", "" where there is but one."""
+    return f"plane {index + 1} of {n}" if n > 1 else ""
