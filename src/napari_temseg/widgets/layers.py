@@ -289,9 +289,9 @@ def add_labels(
 
 
 def add_map(
-    viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False, colours: str = "viridis", opacity: float = 0.35
+    viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False, colours: str = "yellow", opacity: float = 0.35
 ) -> Image:
-    """An image layer of values in [0, 1] (probability, preview) over `source`."""
+    """An image layer of values in [0, 1] (probability, preview) over `source`; 0 leaves the picture as it is."""
     layer = Image(
         data,
         name=name,
