@@ -28,7 +28,8 @@ MODELS = "Models (*.temseg)"
 def folder_of(session: Session) -> str:
     """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
     path = layers.path_of(session.current.layer) if session.current is not None else ""
-    beside = str(Path(path).resolve().parent) if path and Path(path).exists() else ""  # a name given on the command line is relative
+    # A path from the command line is relative; what is neither absolute nor a file is but a name.
+    beside = str(Path(path).resolve().parent) if path and (Path(path).is_absolute() or Path(path).exists()) else ""
     for folder in (beside, str(session.settings.get("folder", ""))):
         if folder and Path(folder).is_dir():
             return folder
