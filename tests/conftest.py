@@ -55,3 +55,20 @@ def discs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         return (1 - 0.6 * inside + noise).astype(np.float32), instances
 
     return make
+
+
+@pytest.fixture
+def log_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a command lies in the test's own folder."""
+    monkeypatch.setattr("napari_temseg.commands.console.log_path", lambda: tmp_path / "log" / "temseg.log")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained model in a file."""
+    import napari_temseg.files.models
+
+    path = tmp_path_factory.mktemp("model") / "tiny.temseg"
+    spec = NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",))
+    napari_temseg.files.models.save(temseg.Segmenter.new(spec, {1: "background", 2: "particle"}, seed=3), path)
+    return path

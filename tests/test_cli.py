@@ -22,21 +22,7 @@ from napari_temseg.files.tiff import write_tiff
 COMMANDS = ("demo", "run", "train", "predict", "split", "measure", "evaluate", "draft", "simulate", "models", "export", "info", "gui")
 
 
-@pytest.fixture(autouse=True)
-def _log_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_temseg.commands.console.log_path", lambda: tmp_path / "log" / "temseg.log")
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small untrained model in a file."""
-    import napari_temseg.files.models
-    from napari_temseg.engine.network import NetworkSpec
-
-    path = tmp_path_factory.mktemp("model") / "tiny.temseg"
-    spec = NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",))
-    napari_temseg.files.models.save(temseg.Segmenter.new(spec, {1: "background", 2: "particle"}, seed=3), path)
-    return path
+pytestmark = pytest.mark.usefixtures("log_elsewhere")
 
 
 @pytest.fixture

@@ -92,3 +92,12 @@ def stack(picture: Any) -> Any:
     """Three planes (3, 192, 192) cut from simulated micrographs."""
     planes = [picture.micrograph.data[y : y + 192, x : x + 192] for y, x in ((0, 0), (64, 0), (0, 64))]
     return np.stack(planes)
+
+
+@pytest.fixture
+def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
+    """The dock at *Improve*, over 192 px of the picture that lies calibrated somewhere in the world."""
+    viewer.add_image(picture.micrograph.data[:192, :192], name="grid", scale=(0.5, 0.5), translate=(10, 20), units=("nm", "nm"))
+    made = open_bench(viewer)
+    made.go(2)
+    return made

@@ -20,14 +20,6 @@ def opened(viewer: Any) -> Any:
     return viewer.window._qt_window.findChild(ComparisonDialog)
 
 
-@pytest.fixture
-def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
-    viewer.add_image(picture.micrograph.data[:192, :192], name="grid", scale=(0.5, 0.5), translate=(10, 20), units=("nm", "nm"))
-    made = open_bench(viewer)
-    made.go(2)
-    return made
-
-
 def test_results_are_compared_and_their_mistakes_shown(
     bench: Any, viewer: Any, picture: Any, wait_jobs: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,14 +17,6 @@ from napari_temseg.widgets import autosave
 SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
 
 
-@pytest.fixture
-def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
-    viewer.add_image(picture.micrograph.data[:192, :192], name="grid", scale=(0.5, 0.5), translate=(10, 20), units=("nm", "nm"))
-    made = open_bench(viewer)
-    made.go(2)
-    return made
-
-
 @pytest.fixture(scope="session")
 def truth(picture: Any) -> Any:
     """Class numbers of the first 192 px: 1 background, 2 particle."""

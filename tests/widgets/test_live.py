@@ -11,14 +11,6 @@ from qtpy.QtCore import QTimer
 
 
 @pytest.fixture
-def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
-    viewer.add_image(picture.micrograph.data[:192, :192], name="grid", scale=(0.5, 0.5), translate=(10, 20), units=("nm", "nm"))
-    made = open_bench(viewer)
-    made.go(2)
-    return made
-
-
-@pytest.fixture
 def settle(qtbot: Any) -> Any:
     """Wait until what is painted is answered and nothing runs."""
 

@@ -100,8 +100,12 @@ class Runner:
         if self.typical is not None:
             self.scales = working_scales(own, self.typical, image.size)
             return known
+        whole = torch.from_numpy(image)[None, None]
         for _ in range(LOOKS):
-            yield from self.plane(image, known)
+            for scale in self.scales:
+                if scale not in known:
+                    known[scale] = yield from self._at_scale(whole, scale)
+                    yield 0.0
             seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
             diameter, count = typical_diameter(seen, self.n_classes, valid)
             better = working_scales(own, diameter, image.size, many=count >= MANY)
@@ -114,21 +118,21 @@ class Runner:
     def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
         """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles.
 
-        `known` holds outputs by scale that were computed before, and takes up the new ones.
+        `known` holds outputs by scale that were computed before; those that are used are taken out of it.
         """
         whole = torch.from_numpy(image)[None, None]
-        total = torch.zeros(())
+        total: torch.Tensor | None = None
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
             overall = partial(_overall, cost, index)
             if index:
                 yield overall(0.0)
-            raw = known.get(scale) if known else None
+            raw = None if known is None else known.pop(scale, None)
             if raw is None:
                 raw = yield from mapped(self._at_scale(whole, scale), overall)
-            if known is not None:
-                known[scale] = raw
-            total = total + raw
+            total = raw if total is None else total.add_(raw)
+        if total is None:  # no scales cannot happen: a model has one at least
+            raise TemsegError("The model has no working scale; load it again.")
         return total / len(self.scales)
 
     def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:

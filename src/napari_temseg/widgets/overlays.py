@@ -49,15 +49,16 @@ def add_marks(viewer: Any, source: Layer, name: str) -> Image:
 
 def add_line(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the line that is being drawn."""
-    layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "line"}, edge_color="#E69F00", vector_style="line", **_flat(source))
-    layers.insert(viewer, layer, select=False)
-    return layer
+    return _add_segments(viewer, source, name, "line", "#E69F00")
 
 
 def add_place(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the box round a place where somebody shall look."""
-    style = {"edge_color": "#F0E442", "vector_style": "line"}
-    layer = Vectors(ndim=2, name=name, metadata={layers.MARK: "place"}, **style, **_flat(source))
+    return _add_segments(viewer, source, name, "place", "#F0E442")
+
+
+def _add_segments(viewer: Any, source: Layer, name: str, role: str, colour: str) -> Vectors:
+    layer = Vectors(ndim=2, name=name, metadata={layers.MARK: role}, edge_color=colour, vector_style="line", **_flat(source))
     layers.insert(viewer, layer, select=False)
     return layer
 
