@@ -127,7 +127,11 @@ def features(image: Image) -> Image:
 
 def by_forest(model: RandomForestClassifier, image: Image) -> temseg.Prediction:
     """The forest's probabilities as a prediction, split like any other."""
-    p = model.predict_proba(features(image))[:, 1].reshape(image.shape)
+    return as_prediction(model.predict_proba(features(image))[:, 1].reshape(image.shape), image)
+
+
+def as_prediction(p: Image, image: Image) -> temseg.Prediction:
+    """A probability of particle (Y, X) as a prediction."""
     probability = np.stack([1 - p, p]).astype(np.float16)
     names = {1: "background", 2: "particle"}
     return temseg.Prediction(probability, (1, 2), names, (probability.argmax(0) + 1).astype(np.uint8), temseg.Micrograph(image))

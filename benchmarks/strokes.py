@@ -1,39 +1,37 @@
 """Corrective strokes: how fast does a picture become right when somebody strokes where it is wrong?
 
-    python benchmarks/strokes.py [--part tune|score] [--limit N] [--rounds 10] [--json FILE]
+    python benchmarks/strokes.py [--particles] [--part tune|score] [--limit N] [--rounds 10] [--ledger FILE] [--json FILE]
 
 After each round a simulated annotator looks for the deepest place where the answer is wrong and draws one line along the middle of
-that region. Compared in the same run: the instant answer on top of the shipped model, and a random forest on scikit-image's
-multi-scale features, which is what trainable pixel classifiers do. Foreground IoU; tune to choose, score to report.
+that region. With --particles it looks at the split particles instead: the largest one that is missing, invented, welded to a
+neighbour (the line follows the seam) or of a wrong shape. Compared in the same run: the instant answer on top of the shipped model,
+and a random forest on scikit-image's multi-scale features, which is what trainable pixel classifiers do. Foreground IoU, or AP50;
+tune to choose, score to report.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.feature import multiscale_basic_features
 from skimage.morphology import skeletonize
 from sklearn.ensemble import RandomForestClassifier
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
+import accuracy_common as common
 import napari_temseg as temseg
-from emps import data_folder, entries
 from napari_temseg.engine.config import PredictConfig
 from napari_temseg.engine.instant import answer, iter_ground
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
 
-REACHED = 0.9
+REACHED = {"IoU": 0.9, "AP50": 0.8}
 Mask = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.int32]
+Drawn = tuple[Mask, int]
 
 
-def stroke(found: Mask, truth: Mask) -> tuple[Mask, int] | None:
+def stroke(found: Mask, truth: Mask) -> Drawn | None:
     """A line (bool (Y, X)) along the middle of the deepest wrong region, and the class it is drawn in; None when nothing is wrong."""
     wrong = found != truth
     depth = ndimage.distance_transform_edt(np.pad(wrong, 1))[1:-1, 1:-1]
@@ -46,6 +44,53 @@ def stroke(found: Mask, truth: Mask) -> tuple[Mask, int] | None:
     return line, FIRST_CLASS if truth[y, x] else BACKGROUND
 
 
+def particle_stroke(labels: Labels, truth: Labels, drawn: set[int]) -> Drawn | None:
+    """A line for the largest particle that is wrong, and its class; None when none is. `drawn` remembers the particles it was tried on.
+
+    A missing particle gets a line along its middle, a welded one a line of background along the seam with its neighbours, an invented
+    one a line of background along its own middle. Where that was tried already, or the shape is wrong, the deepest error near it counts.
+    """
+    pairs, overlap = np.unique(np.stack([labels.ravel(), truth.ravel()]), axis=1, return_counts=True)
+    found_area, true_area = np.bincount(labels.ravel()), np.bincount(truth.ravel())
+    inside = (pairs > 0).all(axis=0)
+    (f, t), both = pairs[:, inside], overlap[inside]
+    right = both / (found_area[f] + true_area[t] - both) > 0.5
+    wrong = [(int(area), int(n)) for n, area in enumerate(true_area) if n and area and n not in set(t[right].tolist())]
+    touched = set(f[both > 0.1 * found_area[f]].tolist())
+    wrong += [(int(area), -int(n)) for n, area in enumerate(found_area) if n and area and n not in touched]
+    if not wrong:
+        return None
+    _, number = max(wrong)
+    if number < 0:
+        return middle(labels == -number), BACKGROUND
+    here = truth == number
+    covering = np.bincount(labels[here], minlength=len(found_area))
+    cover = int(covering.argmax())
+    if number not in drawn:
+        drawn.add(number)
+        if cover == 0:
+            return middle(here), FIRST_CLASS
+        others = (truth > 0) & ~here & (labels == cover)
+        if others.sum() > 0.1 * found_area[cover]:
+            seam = ndimage.binary_dilation(here, iterations=2) & ndimage.binary_dilation(others, iterations=2)
+            if seam.any():
+                return seam, BACKGROUND
+    box = ndimage.find_objects(here.astype(np.int8))[0]
+    around = tuple(slice(max(0, side.start - 10), side.stop + 10) for side in box)
+    answer = stroke(labels[around] > 0, truth[around] > 0)
+    if answer is None:  # welded, and its foreground is right
+        return None
+    line = np.zeros(truth.shape, bool)
+    line[around] = answer[0]
+    return line, answer[1]
+
+
+def middle(region: Mask) -> Mask:
+    """A line along the middle of a region, its ends left out."""
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    return skeletonize(region) & (depth >= min(2, depth.max()))
+
+
 class Instant:
     """The shipped model, corrected by what was stroked."""
 
@@ -56,94 +101,99 @@ class Instant:
         self.ground = iter_ground(model, temseg.Micrograph(image), PredictConfig()).drain()
         self.prepared = time.perf_counter() - begun
 
-    def found(self, strokes: npt.NDArray[np.uint8]) -> Mask:
-        return answer(self.ground, strokes).classes >= FIRST_CLASS
+    def found(self, strokes: npt.NDArray[np.uint8]) -> temseg.Prediction:
+        return answer(self.ground, strokes)
 
 
 class Forest:
-    """Nothing is known before the first strokes of both classes; until then nothing is found."""
+    """Nothing is known before the first strokes of both classes; until then what was stroked is everywhere."""
 
     name = "random forest"
 
     def __init__(self, model: temseg.Segmenter, image: npt.NDArray[np.uint8]) -> None:
         begun = time.perf_counter()
-        scaled = (image - image.mean()) / (image.std() or 1)
-        table = multiscale_basic_features(scaled.astype(np.float32), sigma_min=1, sigma_max=16)
-        self.table, self.shape = table.reshape(-1, table.shape[-1]), image.shape
+        self.table, self.image = common.features(image), image
         self.prepared = time.perf_counter() - begun
 
-    def found(self, strokes: npt.NDArray[np.uint8]) -> Mask:
+    def found(self, strokes: npt.NDArray[np.uint8]) -> temseg.Prediction:
         known = np.flatnonzero(strokes)
         target = strokes.ravel()[known]
         if len(np.unique(target)) < 2:
-            return np.full(self.shape, bool((target == FIRST_CLASS).any()))
-        wood = RandomForestClassifier(n_estimators=50, max_depth=12, class_weight="balanced", n_jobs=-1, random_state=0)
-        return wood.fit(self.table[known], target).predict(self.table).reshape(self.shape) == FIRST_CLASS
+            p = np.full(self.image.shape, 1.0 if (target == FIRST_CLASS).any() else 0.0)
+        else:
+            wood = RandomForestClassifier(n_estimators=50, max_depth=12, class_weight="balanced", n_jobs=-1, random_state=0)
+            p = wood.fit(self.table[known], target).predict_proba(self.table)[:, 1].reshape(self.image.shape)
+        return common.as_prediction(p, self.image)
 
 
-def curve(method: Instant | Forest, truth: Mask, rounds: int) -> tuple[list[float], list[float]]:
-    """IoU after 0 … `rounds` strokes, and the seconds each answer took."""
+def curve(method: Instant | Forest, truth: Labels, rounds: int, particles: bool) -> tuple[list[float], list[float]]:
+    """IoU or AP50 after 0 … `rounds` strokes, and the seconds each answer took."""
     strokes = np.zeros(truth.shape, np.uint8)
-    found = method.found(strokes)
-    scores, seconds = [iou(found, truth)], []
+    tried: set[int] = set()
+
+    def judged() -> tuple[Drawn | None, float]:
+        begun = time.perf_counter()
+        prediction = method.found(strokes)
+        seconds.append(time.perf_counter() - begun)
+        if not particles:
+            found = prediction.classes >= FIRST_CLASS
+            scores.append(common.iou(found, truth > 0))
+            return stroke(found, truth > 0), scores[-1]
+        parts = temseg.split(prediction)
+        scores.append(temseg.evaluate(parts, truth).ap50)
+        return particle_stroke(parts.labels, truth, tried), scores[-1]
+
+    scores: list[float] = []
+    seconds: list[float] = []
+    drawn, score = judged()
     for _ in range(rounds):
-        drawn = stroke(found, truth)
         if drawn is None:
-            scores.append(scores[-1])
+            scores.append(score)
             continue
         strokes[drawn[0]] = drawn[1]
-        begun = time.perf_counter()
-        found = method.found(strokes)
-        seconds.append(time.perf_counter() - begun)
-        scores.append(iou(found, truth))
-    return scores, seconds
-
-
-def iou(found: Mask, truth: Mask) -> float:
-    """Intersection over union."""
-    union = int((found | truth).sum())
-    return int((found & truth).sum()) / union if union else 1.0
+        drawn, score = judged()
+    return scores, seconds[1:]
 
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("score", "tune"), default="score")
-    parser.add_argument("--limit", type=int)
+    parser = common.options(__doc__, 0.0)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--model", default="particles")
+    parser.add_argument("--particles", action="store_true", help="strokes on particles that are wrong; AP50 instead of IoU")
     parser.add_argument("--without-forest", action="store_true")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if not data_folder().is_dir():
-        parser.error(f"{data_folder()} is not there; set TEMSEG_DATA to the folder with emps")
-    model, kinds = temseg.load(args.model), [Instant] if args.without_forest else [Instant, Forest]
+    model, ledger = common.begin(parser, args)
+    kinds = [Instant] if args.without_forest else [Instant, Forest]
+    measure = "AP50" if args.particles else "IoU"
     curves: dict[str, list[list[float]]] = {kind.name: [] for kind in kinds}
     seconds: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     prepared: dict[str, list[float]] = {kind.name: [] for kind in kinds}
-    for entry in entries(args.part, limit=args.limit):
+    for entry in common.entries(args.part, limit=args.limit):
         for kind in kinds:
-            method = kind(model, entry.image)
-            scores, took = curve(method, entry.instances > 0, args.rounds)
+
+            def drawn(kind: type[Instant | Forest] = kind, entry: common.Entry = entry) -> tuple[list[float], list[float], float]:
+                method = kind(model, entry.image)
+                return (*curve(method, entry.instances, args.rounds, args.particles), method.prepared)
+
+            scores, took, before = ledger.get(drawn, "strokes", measure, args.rounds, entry.name, kind.name)
             curves[kind.name].append(scores)
             seconds[kind.name] += took
-            prepared[kind.name].append(method.prepared)
+            prepared[kind.name].append(before)
     n = len(next(iter(curves.values())))
-    print(f"{n} micrographs of {args.part}; model {model.content_hash()[:12]}\n")
-    print("| strokes | " + " | ".join(map(str, range(args.rounds + 1))) + f" | median to {REACHED} | reached | deepest dip |")
+    print(f"{n} micrographs of {args.part}, mean {measure}\n")
+    print("| strokes | " + " | ".join(map(str, range(args.rounds + 1))) + f" | median to {REACHED[measure]} | reached | deepest dip |")
     print("|---" * (args.rounds + 5) + "|")
     for name, rows in curves.items():
         table = np.array(rows)
-        mean, there = table.mean(axis=0), (table >= REACHED).any(axis=1)
-        first = np.where(there, (table >= REACHED).argmax(axis=1), np.inf)
+        mean, there = table.mean(axis=0), (table >= REACHED[measure]).any(axis=1)
+        first = np.where(there, (table >= REACHED[measure]).argmax(axis=1), np.inf)
         dip = max(0.0, float((mean[:-1] - mean[1:]).max()))
         print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in mean) + f" | {np.median(first):g} | {there.mean():.0%} | {dip:.4f} |")
     print()
     for name in curves:
         p50, p95 = np.percentile(seconds[name], [50, 95])
         print(f"{name}: prepared in {np.median(prepared[name]):.2f} s, an answer p50 {p50:.2f} s, p95 {p95:.2f} s")
-    if args.json:
-        args.json.write_text(json.dumps({"curves": curves, "seconds": seconds}))
+    common.end(args, {"curves": curves, "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ CHANGED = 0.15  # a cell whose probability moved by more than this has been taug
 SHARE = 0.3  # weight of all taught cells together, against all that the model is held to
 RIDGE = 1e-2
 NEW = 0.02  # probability that a class unknown to the model starts with everywhere
+BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
+RIDGE_DEPTH = 0.9  # learnt depth along a stroke: what somebody draws through is one particle
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,13 +207,10 @@ def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[n
     classes = (probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
     names = {**{number: f"class {number}" for number in range(1, len(probability) + 1)}, **said.class_names}
     auxiliary = dict(said.auxiliary)
-    if depth and auxiliary:
-        moved = np.abs(probability[0] - said.probability[0]) > CHANGED
-        changed = moved | (classes != said.classes) | (strokes > 0)
-        shape = _depth_of(classes >= FIRST_CLASS)[changed]
-        for name, learnt in said.auxiliary.items():
-            auxiliary[name] = new = learnt.copy()
-            new[changed] = np.where(classes[changed] >= FIRST_CLASS, np.maximum(learnt[changed], shape), 0)
+    if depth:
+        particles, drawn = classes >= FIRST_CLASS, strokes >= FIRST_CLASS
+        known = said.classes >= FIRST_CLASS
+        auxiliary = {name: _depth_after(learnt, particles, known, drawn) for name, learnt in auxiliary.items()}
     return replace(
         said,
         probability=probability.astype(np.float16),
@@ -221,14 +221,20 @@ def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[n
     )
 
 
-def _depth_of(particles: npt.NDArray[np.bool_]) -> Floats:
-    """What the shapes of regions (Y, X) tell of depth: 0 at an edge, 1 in the middle; less in specks, which are no particles."""
-    labels, count = ndimage.label(particles)
-    away = ndimage.distance_transform_edt(particles).astype(np.float32)
-    if not count:
-        return away
-    deepest = np.zeros(count + 1, np.float32)
-    np.maximum.at(deepest, labels.ravel(), away.ravel())
-    typical = float(np.median(away[particles])) * 2  # pixels count: most of them lie in particles, not in specks
-    shares: Floats = np.minimum(1.0, away / np.maximum(np.maximum(deepest, typical), 1.0)[labels])
-    return shares
+def _depth_after(learnt: Floats, particles: Mask, known: Mask, drawn: Mask) -> Floats:
+    """Learnt depth (Y, X) after strokes: none outside `particles`, the shape's where one is new, a ridge along a stroke that was `drawn`.
+
+    A sliver that an outline gained keeps what was learnt, which is little: with a depth of its own it would be cut off as a particle.
+    """
+    depth = np.where(particles, learnt, np.zeros_like(learnt))
+    labels, count = ndimage.label(particles & ~known)
+    if count:
+        away = ndimage.distance_transform_edt(labels > 0).astype(np.float32)
+        deepest = np.zeros(count + 1, np.float32)
+        np.maximum.at(deepest, labels.ravel(), away.ravel())
+        inside = ndimage.distance_transform_edt(particles).astype(np.float32)
+        typical = 2 * float(np.median(inside[particles]))  # pixels count: most of them lie in particles, not in specks
+        new = (deepest >= BODY * typical)[labels] & (labels > 0)
+        depth[new] = np.maximum(depth, np.minimum(1.0, away / np.maximum(np.maximum(deepest, typical), 1.0)[labels]))[new]
+    depth[drawn & particles] = np.maximum(depth[drawn & particles], RIDGE_DEPTH)
+    return depth
