@@ -24,10 +24,11 @@ from safetensors.torch import load_file
 from scipy import ndimage
 
 from emps import entries
+from marks import burn_marks
 from napari_temseg.engine.annotations import distance_map
 from napari_temseg.engine.augment import Augmentation, resample, sampling_grid, vary_intensity
 from napari_temseg.engine.device import choose_device
-from napari_temseg.engine.network import NetworkSpec
+from napari_temseg.engine.network import NetworkSpec, forward, freeze_encoder, set_mode
 from napari_temseg.engine.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.simulate import randomised, simulate
 from napari_temseg.files.models import save
@@ -60,7 +61,7 @@ def simulated(rng: np.random.Generator) -> Sample:
     return sample(drawn.micrograph.plane(), np.where(drawn.overlays, 0, drawn.instances))
 
 
-def crop(entry: Sample, size: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def crop(entry: Sample, size: int, how: Augmentation, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """A crop anywhere, half the time centred on foreground."""
     shape = (entry.exact.shape[-2], entry.exact.shape[-1])
     centre = (rng.uniform(0, shape[0]), rng.uniform(0, shape[1]))
@@ -68,7 +69,7 @@ def crop(entry: Sample, size: int, rng: np.random.Generator) -> tuple[torch.Tens
     if len(inside) and rng.random() < 0.5:
         y, x = inside[int(rng.integers(len(inside)))].tolist()
         centre = (float(y), float(x))
-    return resample(sampling_grid(shape, centre, size, HOW, rng), entry.smooth, entry.exact)
+    return resample(sampling_grid(shape, centre, size, how, rng), entry.smooth, entry.exact)
 
 
 def spoil(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -84,24 +85,29 @@ def spoil(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return vary_intensity(images, HOW, rng)
 
 
-def loss_of(raw: torch.Tensor, foreground: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
-    """BCE + Dice on the foreground, BCE on the distance map; the seams between touching particles count more."""
+def loss_of(raw: torch.Tensor, foreground: torch.Tensor, distance: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """BCE + Dice on the foreground, BCE on the distance map, where `seen`; the seams between touching particles count more."""
     raw = raw.float()
     # Foreground at almost no depth is the rim of a particle: seams are where rims meet, and small particles are nothing but rim.
-    weight = 1.0 + 2.0 * ((foreground > 0.5) & (distance < 0.25)).float()
-    bce = F.binary_cross_entropy_with_logits(raw[:, :1], foreground)
-    p = torch.sigmoid(raw[:, :1])
+    weight = seen * (1.0 + 2.0 * ((foreground > 0.5) & (distance < 0.25)).float())
+    bce = (seen * F.binary_cross_entropy_with_logits(raw[:, :1], foreground, reduction="none")).sum() / seen.sum()
+    p, foreground = torch.sigmoid(raw[:, :1]) * seen, foreground * seen
     dice = 1 - (2 * (p * foreground).sum((2, 3)) + 1) / (p.sum((2, 3)) + foreground.sum((2, 3)) + 1)
+    if raw.shape[1] == 1:
+        return bce + dice.mean()
     depth = (weight * F.binary_cross_entropy_with_logits(raw[:, 1:2], distance, reduction="none")).sum() / weight.sum()
     return bce + dice.mean() + depth
 
 
-def batch(real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-    """Images (B, 1, size, size), foreground and distance of the same shape; `drawn` of the crops are simulated."""
+def batch(
+    real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: int, marked: float, how: Augmentation, rng: np.random.Generator
+) -> tuple[torch.Tensor, ...]:
+    """Images (B, 1, size, size); foreground, distance and where they teach, of the same shape; `drawn` of the crops are simulated."""
     chosen = [pool[int(rng.integers(len(pool)))] for _ in range(drawn)] + [real[int(rng.integers(len(real)))] for _ in range(crops - drawn)]
-    pairs = [crop(entry, size, rng) for entry in chosen]
-    smooth, exact = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
-    return spoil(smooth[:, :1], rng), exact, smooth[:, 1:2].clamp(0, 1)
+    pairs = [crop(entry, size, how, rng) for entry in chosen]
+    burnt = [burn_marks(smooth[:1], exact, smooth[1:2].clamp(0, 1), rng, marked) for smooth, exact in pairs]
+    images, exact, distance, seen = (torch.stack(parts) for parts in zip(*burnt, strict=True))
+    return spoil(images, rng), exact, distance, seen
 
 
 def start_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -113,12 +119,19 @@ def main() -> None:
     """Run until the budget is spent; then write the averaged weights as a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--start", type=Path)
+    parser.add_argument("--steps", type=int, help="steps instead of minutes (for comparisons)")
+    parser.add_argument("--start", type=Path, help="weights to go on from (.temseg, .safetensors)")
+    parser.add_argument("--encoder", type=Path, help="weights of the encoder alone to start from (.safetensors; for comparisons)")
     parser.add_argument("--folder", type=Path, default=Path("runs/particles"))
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--crops", type=int, default=8)
     parser.add_argument("--simulated", type=int, default=2, help="simulated crops in each batch")
     parser.add_argument("--pool", type=int, default=150, help="simulated micrographs held at a time")
+    parser.add_argument("--marked", type=float, default=0.35, help="share of crops with letters, bars, arrows, grid bars burnt in")
+    parser.add_argument("--scaling", type=float, default=HOW.scaling, help="random scale of the crops, as a share (1.1: ÷2.1 to ×2.1)")
+    parser.add_argument("--decoder", default="128,64,32,16,16", help="channels of the decoder, coarse to fine")
+    parser.add_argument("--freeze", action="store_true", help="train the decoder only")
+    parser.add_argument("--without-distance", action="store_true", help="no distance map (for comparisons)")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -129,10 +142,14 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     args.folder.mkdir(parents=True, exist_ok=True)
     device = choose_device()
-    model = Segmenter.new(SPEC, {1: "background", 2: "particle"}, seed=args.seed)
+    channels = tuple(int(number) for number in args.decoder.split(","))
+    spec = replace(SPEC, decoder_channels=channels, auxiliary=() if args.without_distance else SPEC.auxiliary)
+    how = replace(HOW, scaling=args.scaling)
+    model = Segmenter.new(spec, {1: "background", 2: "particle"}, args.encoder and str(args.encoder), args.seed)
     network = model.network
     if args.start:
         network.load_state_dict(start_tensors(args.start))
+    freeze_encoder(network, args.freeze)
     network = network.to(device.torch, memory_format=torch.channels_last)
     averaged = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=3e-2)
@@ -147,18 +164,18 @@ def main() -> None:
     real = [sample(entry.image, entry.instances) for entry in entries("train")]
     pool = [simulated(rng) for _ in range(args.pool)]
     print(f"{len(real)} micrographs, {len(pool)} simulated; {device.describe()}; at step {step}, {spent / 60:.1f} min", flush=True)
-    network.train()
+    set_mode(network, train_decoder=True, train_encoder=not args.freeze)
     saved, running, last = time.monotonic(), [], time.monotonic()
-    while spent < args.minutes * 60:
-        share = spent / (args.minutes * 60)
+    while (share := step / args.steps if args.steps else spent / (args.minutes * 60)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * share))
         if step % 3 == 0:
             pool[int(rng.integers(len(pool)))] = simulated(rng)
-        images, foreground, distance = (part.to(device.torch) for part in batch(real, pool, args.size, args.crops, args.simulated, rng))
+        drawn = batch(real, pool, args.size, args.crops, args.simulated, args.marked, how, rng)
+        images, foreground, distance, seen = (part.to(device.torch) for part in drawn)
         with device.autocast():
-            raw = network(images.contiguous(memory_format=torch.channels_last))
-        loss = loss_of(raw, foreground, distance)
+            raw = forward(network, images.contiguous(memory_format=torch.channels_last), frozen=args.freeze)
+        loss = loss_of(raw, foreground, distance, seen)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -176,9 +193,10 @@ def main() -> None:
             curve.append([step, round(spent, 1), round(float(np.mean(running)), 4)])
             print(f"step {step}  {spent / 60:.1f} min  loss {np.mean(running):.4f}", flush=True)
             running.clear()
-        if now - saved > 120 or spent >= args.minutes * 60:
+        if now - saved > 120:
             _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
             saved = now
+    _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
     network.load_state_dict(averaged)
     record = {
         "kind": "pretrained",
@@ -188,11 +206,12 @@ def main() -> None:
         "rate": args.rate,
         "crops": args.crops,
         "simulated": args.simulated,
+        "marked": args.marked,
         "size": args.size,
-        "start": args.start.name if args.start else "random initialisation",
+        "start": (args.start or args.encoder).name if args.start or args.encoder else "random initialisation",
         "curve": curve,
     }
-    finished = Segmenter(network.cpu(), SPEC, scales=(1.0, 0.7, 0.5), name="particles", history=[record])
+    finished = Segmenter(network.cpu(), spec, scales=(1.0, 0.7, 0.5), name="particles", history=[record])
     save(finished, args.folder / "particles.temseg", half=True)
     (args.folder / "record.json").write_text(json.dumps(record, indent=1))
     print(f"wrote {args.folder / 'particles.temseg'}", flush=True)

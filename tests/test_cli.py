@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -123,6 +126,42 @@ def test_train_writes_a_model_that_predicts(picture: Path, model: Path, tmp_path
     _json(capsys, "predict", picture, "-o", tmp_path, "-m", tmp_path / "mine.temseg")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill with SIGINT ends the process there")
+def test_a_training_goes_on_from_its_checkpoint(
+    picture: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("napari_temseg.engine.checkpoint.EVERY", 0.0)
+    night, mine = tmp_path / "night.checkpoint", tmp_path / "mine.temseg"
+    line = ["train", "-i", picture, "-l", tmp_path / "truth.png", "-o", mine, "--labels-mean", "instances", "--base", model]
+    line += ["--checkpoint", night, "--crop", "64", "--batch", "1", "--patience", "9999", "--json"]
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not night.exists() and not over.wait(0.02):
+            pass
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        assert main([*map(str, line), "--max-steps", "99999", "--max-seconds", "600"]) == 1
+    finally:
+        over.set()
+        thread.join()
+    out, err = capsys.readouterr()
+    first = json.loads(out)
+    assert f"the same command goes on with the training, from {night}" in err
+    assert mine.exists()
+    assert night.exists()
+    again = _json(capsys, *line[:-1], "--max-steps", first["steps"] + 2, "--max-seconds", "600")
+    assert again["steps"] == first["steps"] + 2
+    assert again["seconds"] >= first["seconds"]
+    assert again["curve"][: len(first["curve"])] == first["curve"]
+    assert f"went on at step {first['steps']} after a stop" in again["notes"]
+    assert not night.exists()
+
+
 def test_draft_fills_the_picture(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strokes = np.zeros((96, 128), np.uint8)
     strokes[40, 58:70], strokes[48, 5:30] = 2, 1
@@ -225,6 +264,8 @@ REQUESTS = [
     ("train -i good.tif -l mask.png -o m.temseg --base MODEL", "mask"),
     ("train -i good.tif -l mask.png -o m.temseg --labels-mean mask --base gone.temseg", "gone.temseg"),
     ("train -i good.tif -l mask.png -o m.temseg --max-seconds -1", "max_seconds"),
+    ("train -i good.tif -l mask.png -o m.temseg --checkpoint m.temseg", "name another file"),
+    ("train -i good.tif -l mask.png -o m.temseg --labels-mean mask --base MODEL --checkpoint text.tif", "text.tif"),
     ("train -i good.tif -l mask.png -o m.temseg --class-name rod", "--class-name"),
     ("draft good.tif -l other.tif -o d.tif", "other.tif"),
     ("simulate -o s.png", "s.png"),

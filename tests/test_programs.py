@@ -38,6 +38,14 @@ def test_accuracy_prints_its_table():
     assert "| untouched | 0." in printed
 
 
+@needs_emps
+def test_strokes_prints_its_curve_and_goes_on_from_its_ledger(tmp_path):
+    command = ["benchmarks/strokes.py", "--particles", "--part", "tune", "--limit", "1", "--rounds", "2", "--without-forest"]
+    first = run(*command, "--ledger", tmp_path / "done.jsonl")
+    assert "| instant answer | 0." in first
+    assert run(*command, "--ledger", tmp_path / "done.jsonl").splitlines()[4:] == first.splitlines()[4:]
+
+
 def test_speed_prints_ratios():
     printed = run("benchmarks/speed.py", "--rounds", "1")
     assert printed.count("| ours") == 4

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_temseg.engine.annotations import Annotations
+    from napari_temseg.engine.checkpoint import Store
     from napari_temseg.engine.evaluation import Score
     from napari_temseg.engine.segmenter import Segmenter
     from napari_temseg.engine.shape import Measurement
@@ -56,11 +57,13 @@ def iter_train(
     class_names: dict[int, str] | None = None,
     tune: bool = False,
     look: Callable[[], Micrograph | None] | None = None,
+    checkpoint: str | Path | Store | None = None,
 ) -> Job[Segmenter]:
     """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards.
 
     `look` names the plane (axes "YX", or None) that somebody looks at: a `Prediction` of it arrives as `preview` as training goes on.
-    It is called in the thread that runs the job.
+    It is called in the thread that runs the job. `checkpoint` is as for `train`, but stays when the job ends: remove it when the model
+    is safe.
     """
     from napari_temseg.engine.annotations import Annotations
     from napari_temseg.engine.training import iter_train as _iter_train
@@ -76,7 +79,11 @@ def iter_train(
     config = config or TrainConfig()
     if config.encoder_weights in shipped():  # a model file is an encoder file too
         config = replace(config, encoder_weights=str(shipped()[config.encoder_weights]))
-    return (iter_tune if tune else _iter_train)(annotations, start, config, look)
+    if isinstance(checkpoint, (str, Path)):
+        from napari_temseg.files.checkpoints import CheckpointFile
+
+        checkpoint = CheckpointFile(checkpoint)
+    return (iter_tune if tune else _iter_train)(annotations, start, config, look, checkpoint)
 
 
 def train(
@@ -88,14 +95,24 @@ def train(
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
+    checkpoint: str | Path | None = None,
 ) -> Segmenter:
     """Train a model from annotations, starting from `base` ("particles", a file, a `Segmenter`, or "none" for a new network).
 
     `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
     2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle). `tune` searches
     learning rate and batch first, within the same time budget.
+
+    `checkpoint` names a file that is written every half minute: after a kill the same call goes on from it, with the time and the steps
+    that were left. `TemsegError` when it is of another training; it is removed at the end.
     """
-    return iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune).drain()
+    job = iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune, checkpoint=checkpoint)
+    model = job.drain()
+    if checkpoint is not None:
+        from napari_temseg.files.checkpoints import CheckpointFile
+
+        CheckpointFile(checkpoint).remove()
+    return model
 
 
 def iter_predict(

@@ -49,6 +49,22 @@ def test_a_crowd_of_very_small_particles_is_found(particles):
     assert len(temseg.split(found)) > 0.8 * int(drawn.instances.max())
 
 
+def test_particles_too_small_to_be_seen_at_first_are_found_by_a_closer_look(particles):
+    drawn = temseg.simulate(SimulateConfig(height=256, width=256, count=300, diameter=6, touching=0.0, support=0.05, dose=200, seed=0))
+    plain = temseg.predict(particles, drawn.micrograph, PredictConfig(scales=particles.scales))
+    found = temseg.predict(particles, drawn.micrograph)
+    assert len(temseg.split(plain)) < 0.1 * int(drawn.instances.max())
+    assert max(found.working_scale) > 4
+    assert len(temseg.split(found)) > 0.5 * int(drawn.instances.max())
+
+
+def test_a_closer_look_at_an_empty_picture_sees_nothing_new(particles):
+    drawn = temseg.simulate(SimulateConfig(height=256, width=320, count=0, support=0.1, dose=50, seed=1))
+    found = temseg.predict(particles, drawn.micrograph)
+    assert found.working_scale == particles.scales
+    assert len(temseg.split(found)) == 0
+
+
 def test_what_somebody_says_counts_more(particles):
     image = scene(90).micrograph
     assert max(temseg.predict(particles, image, PredictConfig(typical_size=40)).working_scale) == pytest.approx(2**0.5)

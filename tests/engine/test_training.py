@@ -22,9 +22,11 @@ from napari_temseg import (
     TrainConfig,
     iter_train,
     predict,
+    simulate,
     train,
 )
 from napari_temseg.engine import preview, training
+from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.network import NetworkSpec, build_network
 from napari_temseg.engine.preview import Previews
 from napari_temseg.engine.progress import Control
@@ -123,10 +125,30 @@ def test_the_best_is_never_below_the_untouched_model(tiny, dense, rate):
     record = model.history[-1]
     best = next(point for point in record["curve"] if point["step"] == record["best_step"])
     assert best["validation_iou"] >= judged(model)[0]
-    assert best["validation_iou"] == pytest.approx(max(judged(model)), abs=1e-4)
-    # trained again with nothing to learn from, its own first judgement is the best one noted before
+    assert best["validation_iou"] > max(judged(model)) - training.MATERIAL - 1e-4
+    # trained again with nothing to learn from, its own first judgement is the best one noted before, or that of half way back
     again = train(*dense, base=model, config=replace(JUDGED, max_steps=1), meaning="instances")
-    assert judged(again)[0] == pytest.approx(best["validation_iou"], abs=1e-6)
+    went_back = any("half way" in note for note in record["notes"])
+    assert judged(again)[0] == pytest.approx(best["validation_iou"], abs=training.TOLERATED if went_back else 1e-6)
+    assert judged(again)[0] >= judged(model)[0] - 1e-6
+
+
+def test_strokes_that_tell_nothing_new_leave_the_model_as_it_was(particles):
+    drawn = simulate(SimulateConfig(height=256, width=256, count=12, diameter=34, contrast=0.6, seed=5))
+    said = predict(particles, drawn.micrograph).classes
+    right = (said == 2) == (drawn.instances > 0)
+    strokes = np.where(right & (np.arange(256) % 16 == 0), said, 0).astype(np.uint8)
+    model = train([drawn.micrograph], [strokes], base=particles, config=replace(JUDGED, max_steps=6, learning_rate=2e-3))
+    assert model.history[-1]["best_step"] == 0
+    assert model.content_hash() == particles.content_hash()
+
+
+def test_going_half_way_back_gives_up_little(tiny, dense):
+    config = replace(JUDGED, max_steps=20, evaluate_every=20, learning_rate=1e-2)
+    model = train(*dense, base=tiny, config=config, meaning="instances")
+    session_judged = judged(model)
+    again = train(*dense, base=model, config=replace(JUDGED, max_steps=1), meaning="instances")
+    assert judged(again)[0] >= max(session_judged) - training.TOLERATED
 
 
 def test_it_learns(tiny, dense):

@@ -79,6 +79,22 @@ def test_staying_leaves_the_job_alone(busy: Any, viewer: Any, qtbot: Any) -> Non
     qtbot.waitUntil(lambda: not busy.session.jobs.running)
 
 
+def test_what_can_go_on_later_is_not_called_lost(busy: Any, viewer: Any, qtbot: Any) -> None:
+    jobs = busy.session.jobs
+    (question,) = press_x(viewer.window._qt_window, "Stay", qtbot)
+    assert "is lost" in question
+    jobs.cancel()
+    qtbot.waitUntil(lambda: not jobs.running)
+    assert jobs.cancelled
+    jobs.start("Training on grid", endless, lambda _: None, can_finish=True, lasting=True)
+    assert not jobs.cancelled
+    (question,) = press_x(viewer.window._qt_window, "Stay", qtbot)
+    assert "can go on later" in question
+    assert "lost" not in question
+    jobs.cancel()
+    qtbot.waitUntil(lambda: not jobs.running)
+
+
 def test_closing_asks_once_and_stops_the_job(busy: Any, viewer: Any, qtbot: Any) -> None:
     session, window = busy.session, viewer.window._qt_window
     window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)  # the fixture closes it once more

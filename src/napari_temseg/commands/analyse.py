@@ -21,7 +21,7 @@ from napari_temseg.commands.options import (
 )
 from napari_temseg.engine.config import PredictConfig, SplitConfig
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.wording import four
+from napari_temseg.engine.wording import four, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.micrograph import Micrograph
@@ -156,6 +156,9 @@ def predict(args: argparse.Namespace) -> int:
         if args.probability:
             files.append(args.output / f"{name}_probability.tif")
             write_probability_tiff(files[1], prediction)
+        strange = [reason for reason in prediction.unlike if reason]
+        if strange:
+            complain(f"{unlike_training(str(path), strange, image.n_planes)}: look at what it finds, or train it on a few strokes.")
         share = float((prediction.classes > 1).mean())
         return f"{files[0]}: {share:.1%} of the pixels are particles", files
 

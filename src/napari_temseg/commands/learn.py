@@ -41,6 +41,12 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
     add_series_option(parser)
+    parser.add_argument(
+        "--checkpoint",
+        type=file,
+        metavar="FILE",
+        help="written every half minute: after a kill the same command goes on from it; removed when the model is written",
+    )
     parser.add_argument("--tune", action="store_true", help="search learning rate and batch first, in two fifths of the time budget")
     add_config_options(parser, TrainConfig)
     parser.set_defaults(function=train)
@@ -48,8 +54,10 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train and write a model; Ctrl-C keeps the best so far."""
+    """Train and write a model; Ctrl-C keeps the best so far, and the checkpoint if there is one."""
     config, names = config_from(args, TrainConfig), _class_names(args.class_name)
+    if args.checkpoint is not None and args.checkpoint.resolve() == args.output.resolve():
+        raise TemsegError(f"--checkpoint {args.checkpoint}: the model will be written there; name another file.")
     if len(args.image) != len(args.labels):
         raise TemsegError(
             f"{len(args.image)} images and {len(args.labels)} label images do not pair up; give one label image for each micrograph."
@@ -62,10 +70,12 @@ def train(args: argparse.Namespace) -> int:
     labels = [read_labels(path) for path in args.labels]
     annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
-    model, interrupted = drive(iter_train(labels=annotations, base=base, config=config, tune=args.tune))
+    model, interrupted = drive(iter_train(labels=annotations, base=base, config=config, tune=args.tune, checkpoint=args.checkpoint))
     model.save(args.output)
+    kept = args.checkpoint is not None and _settled(args.checkpoint, interrupted)
     if interrupted:
-        complain(f"stopped early; the best model so far is in {args.output}.")
+        further = f"; the same command goes on with the training, from {args.checkpoint}" if kept else ""
+        complain(f"stopped early; the best model so far is in {args.output}{further}.")
     record = model.history[-1] if model.history else {}
     report(
         args,
@@ -73,6 +83,15 @@ def train(args: argparse.Namespace) -> int:
         {"file": args.output, "model_hash": model.content_hash(), "classes": model.classes, **record},
     )
     return 1 if interrupted else 0
+
+
+def _settled(checkpoint: Path, interrupted: bool) -> bool:
+    """Remove the checkpoint of a training that came to its end; returns whether there is one to go on from."""
+    from napari_temseg.files.checkpoints import CheckpointFile
+
+    if not interrupted:
+        CheckpointFile(checkpoint).remove()
+    return checkpoint.exists()
 
 
 def _train_text(path: Path, record: dict[str, Any]) -> str:

@@ -33,8 +33,9 @@ SHARE = 0.3  # weight of all taught cells together, against all that the model i
 RIDGE = 1e-2
 NEW = 0.02  # probability that a class unknown to the model starts with everywhere
 BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
-RIDGE_DEPTH = 0.9  # learnt depth along a stroke: what somebody draws through is one particle
+RIDGE_DEPTH = 0.3  # learnt depth at least along a stroke: people draw through the middle of one particle
 Mask = npt.NDArray[np.bool_]
+Depth = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         raise TemsegError(f"{plane.name}: strokes are answered one plane at a time; give one plane of the stack.")
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
-        watcher, outputs = _Watcher(model, config), model.spec.n_outputs
+        watcher, outputs = _Watcher(model, config, plane.calibration.nanometres), model.spec.n_outputs
         image = torch.from_numpy(model.normalisation.apply(plane.plane(), plane.valid, plane.name))[None, None]
         side = cell_side(plane.frame)
         grid = (-(-plane.frame[0] // side), -(-plane.frame[1] // side))
@@ -82,7 +83,12 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             raw += resize(both[:, :outputs], plane.frame) / len(watcher.scales)
             features.append(resize(both[:, outputs:], grid)[0].numpy())
             yield progress(1.0, done)
-        facts = {"model_hash": model.content_hash(), "working_scale": watcher.scales, "depth_taught": model.depth_taught}
+        facts = {
+            "model_hash": model.content_hash(),
+            "working_scale": watcher.scales,
+            "depth_taught": model.depth_taught,
+            "pixel_ratio": watcher.pixel_ratio,
+        }
         said = Prediction.blank(plane, model.classes, model.spec.auxiliary, **facts)
         fill(said, raw)
         return _ground(said, raw, image, np.concatenate(features), side)
@@ -221,7 +227,7 @@ def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[n
     )
 
 
-def _depth_after(learnt: Floats, particles: Mask, known: Mask, drawn: Mask) -> Floats:
+def _depth_after(learnt: Depth, particles: Mask, known: Mask, drawn: Mask) -> Depth:
     """Learnt depth (Y, X) after strokes: none outside `particles`, the shape's where one is new, a ridge along a stroke that was `drawn`.
 
     A sliver that an outline gained keeps what was learnt, which is little: with a depth of its own it would be cut off as a particle.

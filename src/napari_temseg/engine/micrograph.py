@@ -74,6 +74,11 @@ class Calibration:
         return (self.pixel_size[0] * self.factor, self.pixel_size[1] * self.factor)
 
     @property
+    def nanometres(self) -> float:
+        """Side in nm of a square pixel of the same area, with the factor applied; 0 when uncalibrated."""
+        return 0.0 if self.pixel_size is None else math.sqrt(math.prod(self.scale))
+
+    @property
     def uncertainty(self) -> float:
         """Relative standard uncertainty of a length, reading and factor combined in quadrature."""
         return math.hypot(self.reading_uncertainty, self.factor_uncertainty)

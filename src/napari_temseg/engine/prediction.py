@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,12 +16,13 @@ from torch import nn
 from napari_temseg.engine.config import PredictConfig
 from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.familiarity import statistics_of
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.network import class_logits, for_inference
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, PlanePrediction, Prediction
-from napari_temseg.engine.scales import MANY, typical_diameter, working_scales
-from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.scales import CROWD, MANY, MORE, PART, SMALL, busiest, typical_diameter, working_scales
+from napari_temseg.engine.segmenter import MOST, Segmenter
 from napari_temseg.engine.wording import at_plane
 
 Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
@@ -39,7 +42,8 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
         raise TemsegError(f"{micrograph.name}: the order of the planes must name each of 0 to {n - 1} once.")
 
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
-        runner, middle = Runner(model, config), n // 2
+        runner, middle = Runner(model, config, micrograph.calibration.nanometres), n // 2
+        unlike = [""] * n
 
         def normalised(index: int) -> npt.NDArray[np.float32]:
             return model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
@@ -49,7 +53,12 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
 
         # One scale for all planes, told by the middle one: the same whatever plane is shown, and the same size all through a movie.
         known: Known = (yield from mapped(runner.settle(normalised(middle), micrograph.valid), looking)) if runner.adaptive else {}
-        facts = {"model_hash": model.content_hash(), "working_scale": runner.scales, "depth_taught": model.depth_taught}
+        facts = {
+            "model_hash": model.content_hash(),
+            "working_scale": runner.scales,
+            "depth_taught": model.depth_taught,
+            "pixel_ratio": runner.pixel_ratio,
+        }
         whole = Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 
         def predicted(index: int, done: int) -> Generator[Progress, None, None]:
@@ -57,14 +66,18 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
                 message = f"{micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), runner.device.plain())))
                 return Progress("predict", (done + share) / n, message, control.elapsed, preview=preview)
 
-            raw = yield from mapped(runner.plane(normalised(index), known if index == middle else None), progress)
+            image = normalised(index)
+            raw = yield from mapped(runner.plane(image, known if index == middle else None), progress)
             plane = whole.at(index)
             fill(plane, raw)
+            if runner.tells:
+                unlike[index] = runner.unlike(image, raw, micrograph.valid)
+                plane = replace(plane, unlike=(unlike[index],))
             yield progress(1.0, PlanePrediction(index, plane))
 
         for done, index in enumerate(places):
             yield from predicted(index, done)
-        return whole
+        return replace(whole, unlike=tuple(unlike)) if runner.tells else whole
 
     return Job(steps)
 
@@ -81,17 +94,37 @@ def fill(plane: Prediction, raw: torch.Tensor) -> None:
 class Runner:
     """A network made ready once for many planes; halves its tile when memory does not suffice."""
 
-    def __init__(self, model: Segmenter, config: PredictConfig) -> None:
+    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0) -> None:
+        told = bool(config.scales or config.typical_size)
+        suited = model if told else model.suited(pixel_size)
+        self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
+        self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
+        self.strange_size = not 1 / MOST <= self.pixel_ratio <= MOST
         self.device: Device = choose_device(config.device, config.precision)
         self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
         self.n_classes = model.spec.n_classes
-        self.scales = tuple(config.scales) if config.scales else model.scales
+        self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
         self.typical = config.typical_size
         if not all(0.05 <= scale <= 8 for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
         self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
+
+    @property
+    def tells(self) -> bool:
+        """Whether it can say that a picture is unlike the model's training."""
+        return self.familiar is not None or self.strange_size
+
+    def unlike(self, image: npt.NDArray[np.float32], raw: torch.Tensor, valid: npt.NDArray[np.bool_] | None) -> str:
+        """In what a normalised plane, of which the model says `raw`, is unlike its training; "" where it is not, or nothing is found."""
+        if self.strange_size:
+            return "pixel size"
+        if self.familiar is None:
+            return ""
+        # In the middle of its scales, by ratio.
+        found = statistics_of(image, raw, self.n_classes, math.exp(float(np.mean(np.log(self.scales)))), valid)
+        return "" if found is None else self.familiar.reason(found)
 
     def settle(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
         """Choose the working scales by the typical size, told or seen in a normalised plane; returns what is known of the plane already."""
@@ -108,12 +141,31 @@ class Runner:
                     yield 0.0
             seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
             diameter, count = typical_diameter(seen, self.n_classes, valid)
-            better = working_scales(own, diameter, image.size, many=count >= MANY)
+            many = count >= MANY
+            if not many and self.scales == own and (diameter is None or diameter < SMALL):
+                diameter, many = yield from self._closer(whole, seen, diameter, valid)
+            better = working_scales(own, diameter, image.size, many=many)
             if max(better) <= max(self.scales):  # only upwards does a closer look see more
                 self.scales = better if self.scales == own else self.scales
                 break
             self.scales = better
         return known
+
+    def _closer(
+        self, whole: torch.Tensor, seen: torch.Tensor, diameter: float | None, valid: npt.NDArray[np.bool_] | None
+    ) -> Generator[float, None, tuple[float | None, bool]]:
+        """Whether a part of the plane, shown twice as large, holds many more small particles; with their diameter, else the given one."""
+        window = busiest(seen, self.n_classes, PART)
+        allowed = None if valid is None else valid[window[-2:]]
+        before = typical_diameter(seen[window], self.n_classes, allowed)[1]
+        larger = []
+        for scale in self.scales:
+            larger.append((yield from self._at_scale(whole[window], min(2 * scale, 8.0))))
+            yield 0.0
+        found, after = typical_diameter(torch.stack(larger).mean(dim=0), self.n_classes, allowed)
+        if found is not None and found < SMALL and after >= max(CROWD, MORE * before):
+            return found, True
+        return diameter, False
 
     def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
         """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles.

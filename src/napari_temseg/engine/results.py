@@ -30,6 +30,8 @@ class Prediction:
     name → float16 (…, Y, X) in [0, 1], what the model learnt for splitting ("distance": depth inside a particle, 0 at its edge,
     1 at its middle); `depth_taught` is False when the model was last trained on strokes, which show nothing of depth.
     `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
+    `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
+    `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
     """
 
     probability: npt.NDArray[np.float16]
@@ -41,6 +43,8 @@ class Prediction:
     model_hash: str = ""
     working_scale: tuple[float, ...] = (1.0,)
     depth_taught: bool = True
+    pixel_ratio: float = 1.0
+    unlike: tuple[str, ...] = ()
 
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
@@ -52,7 +56,8 @@ class Prediction:
         if self.micrograph.axes == "YX":
             return self
         maps = {name: depth[index] for name, depth in self.auxiliary.items()}
-        return replace(self, probability=self.probability[index], classes=self.classes[index], auxiliary=maps, micrograph=micrograph)
+        arrays = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
+        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], **arrays)
 
     @classmethod
     def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
@@ -96,8 +101,9 @@ class Prediction:
         first = planes[0]
         if any(plane._made_by != first._made_by for plane in planes):
             raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
-        facts = {"model_hash": first.model_hash, "working_scale": first.working_scale, "depth_taught": first.depth_taught}
-        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts)
+        facts = {name: getattr(first, name) for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio")}
+        unlike = tuple(reason for plane in planes for reason in plane.unlike)
+        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike)
         for index, plane in enumerate(planes):
             target = whole.at(index)
             target.probability[...], target.classes[...] = plane.probability, plane.classes
@@ -107,7 +113,7 @@ class Prediction:
 
     @property
     def _made_by(self) -> tuple[Any, ...]:
-        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught
+        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught, self.pixel_ratio
 
 
 def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray[T]:
@@ -128,11 +134,12 @@ class PlanePrediction:
 
 @dataclass(frozen=True)
 class Origin:
-    """The model that found particles, by its hash and name, and the scales that it worked at."""
+    """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training."""
 
     model_hash: str = ""
     model: str = ""
     scales: tuple[float, ...] = (1.0,)
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +161,14 @@ class Particles:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def unlike(self) -> dict[int, str]:
+        """In what a plane is unlike what its model was trained on, by plane; planes without particles are left out."""
+        by = self.prediction or self.origin
+        reasons = {} if by is None else {plane: reason for plane, reason in enumerate(by.unlike) if reason}
+        found = set(self.table["plane"].unique().tolist()) if reasons else set()
+        return {plane: reason for plane, reason in reasons.items() if plane in found}
 
     def planes(self) -> npt.NDArray[np.int32]:
         """`labels` as (P, Y, X)."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from napari_temseg.engine.network import class_logits
@@ -17,6 +18,8 @@ MANY = 40  # cores: a crowd of small particles is seen better the larger it is s
 HIGHEST = 5  # half octaves up: 5.7 ×
 MOST = 60e6  # px of a plane at its largest scale, for the sake of time and memory; half an octave up is always had
 DOWN = -2
+PART = 320  # px: side of the part that is shown twice as large where few small particles, or none, are seen
+CROWD, MORE = 8, 1.3  # cores that the closer look must show at least, and as a multiple of those seen there before
 CORE = 0.5  # learnt depth from which a pixel belongs to the core of its particle: half as wide as the particle
 SEEN = 4  # px: smaller cores are specks
 
@@ -54,3 +57,14 @@ def working_scales(scales: tuple[float, ...], diameter: float | None, pixels: fl
     factor = 2 ** (steps / 2)
     # 0.7 × √2 is 0.99: the same as 1, and what was computed at 1 is used again.
     return tuple(next((own for own in scales if abs(scale * factor / own - 1) < 0.03), scale * factor) for scale in scales)
+
+
+def busiest(raw: torch.Tensor, n_classes: int, side: int) -> tuple[slice, slice, slice, slice]:
+    """The window (…, Y, X) of `side` px, or less, with the most foreground in a raw output (1, C, Y, X)."""
+    share = 1 - torch.softmax(class_logits(raw, n_classes), dim=1)[:, :1]
+    extent = [min(side, length) for length in raw.shape[-2:]]
+    stride = max(1, side // 8)
+    means = F.avg_pool2d(share, extent, stride)
+    row, column = divmod(int(means.flatten().argmax()), means.shape[-1])
+    y, x = row * stride, column * stride
+    return slice(None), slice(None), slice(y, y + extent[0]), slice(x, x + extent[1])

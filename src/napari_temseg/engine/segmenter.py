@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,12 @@ import torch
 from torch import nn
 
 from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.familiarity import Familiarity
 from napari_temseg.engine.network import NetworkSpec, build_network
 from napari_temseg.engine.results import PARTICLE_CLASSES
+
+SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
+MOST = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
 
 # The engine knows no file formats: files.models puts its writer here when it is imported.
 writer: Callable[[Segmenter, Path], None] | None = None
@@ -79,6 +84,8 @@ class Segmenter:
     name: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     fixed_scale: bool = False  # trained on somebody's pictures at these scales, and used at them
+    pixel_size: float = 0.0  # nm: that of the pictures to which fixed scales belong; 0 when it is not known, or not the same for all
+    familiar: Familiarity | None = None  # what pictures like those of its training look like
 
     def __post_init__(self) -> None:
         if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
@@ -109,6 +116,17 @@ class Segmenter:
         """Whether its scales are moved to suit the particles of a picture: needs a learnt depth, by which particles are told apart."""
         return "distance" in self.spec.auxiliary[:1] and len(self.scales) > 1 and not self.fixed_scale
 
+    def suited(self, pixel_size: float) -> Segmenter:
+        """The model with its fixed scales moved to a picture whose pixels are `pixel_size` nm (0: unknown), by the ratio at most 4 or 1/4.
+
+        So the same particles are as large in its eyes as those it was trained on. Itself where nothing is known, or nothing to do.
+        """
+        ratio = pixel_size / self.pixel_size if self.fixed_scale and self.pixel_size > 0 and pixel_size > 0 else 1.0
+        if math.isclose(ratio, 1.0, rel_tol=SAME_SIZE):
+            return self
+        factor = min(MOST, max(1 / MOST, ratio))
+        return replace(self, scales=tuple(min(8.0, max(0.05, scale * factor)) for scale in self.scales), pixel_size=pixel_size)
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by name, on the CPU, contiguous."""
         return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
@@ -123,6 +141,8 @@ class Segmenter:
             "name": self.name,
             "history": self.history,
             **({"fixed_scale": True} if self.fixed_scale else {}),
+            **({"pixel_size": self.pixel_size} if self.pixel_size else {}),
+            **({"familiar": self.familiar.to_dict()} if self.familiar else {}),
         }
 
     @classmethod
@@ -149,11 +169,15 @@ class Segmenter:
             raise ValueError("its normalisation percentiles are out of range")
         history = list(metadata.get("history", []))
         fixed = bool(metadata.get("fixed_scale", any(map(_learnt, history))))
-        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed)
+        pixel_size = float(metadata.get("pixel_size", 0.0))
+        if not 0 <= pixel_size < math.inf:
+            raise ValueError("its pixel size is out of range")
+        familiar = Familiarity.from_dict(metadata["familiar"]) if "familiar" in metadata else None
+        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar)
 
     def content_hash(self) -> str:
         """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
-        bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name")}
+        bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name", "familiar")}
         digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
         for name, tensor in sorted(self.tensors().items()):
             digest.update(name.encode())

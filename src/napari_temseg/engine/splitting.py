@@ -30,7 +30,7 @@ DRAWN_CERTAINTY = 0.5  # after strokes, which say little of depth: 0.55 is no be
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
-SMALL, LARGE = 20.0, 60.0  # px: diameters between which depth comes to count double
+SMALL, LARGE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
 WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
@@ -115,7 +115,7 @@ def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, p
             class_of += [number] * count
     if config.fill_holes:
         labels = _filled(labels, valid)
-    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, config)
+    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, max(prediction.working_scale), config)
     labels, class_ids = _kept(labels, keep, np.array(class_of))
     return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
 
@@ -287,14 +287,14 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
 
 
 def _large_and_sure(
-    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, config: SplitConfig
+    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, scale: float, config: SplitConfig
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Which labels stay, and how many large enough ones do not.
 
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
     it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
     and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
-    double; and a particle cut by the frame has its middle outside, so that its probability counts.
+    double, from a diameter as the model saw it, at the working `scale`; and a particle cut by the frame has its middle outside, so that its probability counts.
     """
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
@@ -304,7 +304,7 @@ def _large_and_sure(
     if depth is not None:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
-        diameter = np.sqrt(4 / np.pi * area)
+        diameter = scale * np.sqrt(4 / np.pi * area)
         weight = np.full(count, WHOLE_CERTAINTY)
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             weight[edge] = CUT_CERTAINTY

@@ -11,13 +11,15 @@ import torch
 
 from napari_temseg.engine.annotations import Annotations, default_name
 from napari_temseg.engine.config import PredictConfig, TrainConfig
-from napari_temseg.engine.micrograph import Micrograph
+from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.network import NetworkSpec, extend_head
 from napari_temseg.engine.prediction import iter_predict
 from napari_temseg.engine.progress import Control, Progress
 from napari_temseg.engine.results import Prediction
-from napari_temseg.engine.segmenter import AsItIs, Normalisation, Segmenter
+from napari_temseg.engine.segmenter import SAME_SIZE, AsItIs, Normalisation, Segmenter
 from napari_temseg.engine.trainingset import Plane, planes_of
+
+AT_SCALE = ("scales", "fixed_scale", "pixel_size", "familiar")  # what training on somebody's pictures changes beside the weights
 
 
 def starting_model(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Segmenter:
@@ -37,11 +39,22 @@ def starting_model(annotations: Annotations, base: Segmenter | None, config: Tra
 
 
 def at_one_scale(model: Segmenter, planes: Sequence[Plane]) -> Segmenter:
-    """The model with its working scales fixed to those that suit most of the planes: it is used as it was trained."""
+    """The model with its working scales fixed to those that suit most of the planes, and the pixel size they belong to.
+
+    It is used as it was trained: where the planes have one pixel size, pictures of another are looked at larger or smaller by the ratio.
+    """
+    size = _common([plane.pixel_size for plane in planes])
     if not model.finds_scale:
-        return replace(model, fixed_scale=True)
+        return replace(model.suited(size), fixed_scale=True, pixel_size=size, familiar=None)
     seen = Counter(plane.scales for plane in planes if plane.scales).most_common(1)
-    return replace(model, scales=seen[0][0] if seen else model.scales, fixed_scale=True)
+    return replace(model, scales=seen[0][0] if seen else model.scales, fixed_scale=True, pixel_size=size, familiar=None)
+
+
+def _common(sizes: Sequence[float]) -> float:
+    """The pixel size (nm) of all planes, 0 where there is no such one."""
+    if not sizes or min(sizes) <= 0 or max(sizes) > (1 + SAME_SIZE) * min(sizes):
+        return 0.0
+    return float(np.median(sizes))
 
 
 def prepared(
@@ -63,7 +76,8 @@ def prepared(
     runs_on = PredictConfig(device=config.device, precision=config.precision)
     started = []
     for number, plane in enumerate(planes, start=1):
-        job = iter_predict(reader, Micrograph(plane.smooth[0]), runs_on)
+        known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
+        job = iter_predict(reader, Micrograph(plane.smooth[0], calibration=known), runs_on)
         for _ in job:
             if control.finishing:
                 return planes
@@ -76,4 +90,4 @@ def prepared(
 def _with_start(plane: Plane, said: Prediction) -> Plane:
     """The plane with K class probabilities of the starting model, then its auxiliary maps."""
     maps = [said.probability, *(depth[None] for depth in said.auxiliary.values())]
-    return Plane(np.concatenate([plane.smooth, *maps]).astype(np.float32), plane.exact, said.working_scale)
+    return replace(plane, smooth=np.concatenate([plane.smooth, *maps]).astype(np.float32), scales=said.working_scale)

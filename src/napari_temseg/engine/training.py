@@ -17,6 +17,7 @@ from torch import nn
 from napari_temseg.engine import losses
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.augment import Augmentation
+from napari_temseg.engine.checkpoint import Checkpoint, Saving, Store
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.errors import TemsegError
@@ -28,20 +29,25 @@ from napari_temseg.engine.preview import Look, Previews
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.engine.starting import at_one_scale, prepared, starting_model
+from napari_temseg.engine.starting import AT_SCALE, at_one_scale, prepared, starting_model
 from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, Plane
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
 SHOW_EVERY = 10  # steps between previews, without a validation part
+MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
+TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
-def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
+def iter_train(
+    annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None, store: Store | None = None
+) -> Job[Segmenter]:
     """The job that trains: yields `Progress` at least every step.
 
     `base` None makes a new U-Net as `config` says. Finishing keeps the best so far, cancelling discards. `look` is asked from time
     to time for a plane (axes "YX"), and a `Prediction` of it by the network of that moment arrives as a `preview`: before the
-    first step, after steps that made it better, and of the best at the end unless the job was asked to finish.
+    first step, after steps that made it better, and of the best at the end unless the job was asked to finish. `store` gets a
+    checkpoint every half minute; where it holds one of this very training, that one goes on, with the time and the steps it had left.
 
     `metrics` of the last "prepare" tell of the labels (see `Session.facts`), those of "train" hold the newest figures, the
     steps done (`now`) and the `best_step`. Every point of the curves arrives once, and only a point has a `step`. `TemsegError`
@@ -50,10 +56,14 @@ def iter_train(annotations: Annotations, base: Segmenter | None, config: TrainCo
     annotations.check()
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
+        saving = Saving(store, annotations, base, config)
+        found = saving.found()
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
         yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
-        return (yield from session.run(control, look))
+        if found is not None:
+            yield from session.go_on(found, saving, control)
+        return (yield from session.run(control, look, saving))
 
     return Job(steps)
 
@@ -70,7 +80,7 @@ class Session:
         self.fresh = base is None
         untouched = starting_model(annotations, base, config)
         self.model = at_one_scale(untouched, planes)
-        self.start_scales: dict[str, Any] = {"scales": untouched.scales, "fixed_scale": untouched.fixed_scale}
+        self.start_scales: dict[str, Any] = {name: getattr(untouched, name) for name in AT_SCALE}
         self.start_classes = base.spec.n_classes if base else 0
         self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
@@ -80,12 +90,17 @@ class Session:
         # A random encoder holds nothing worth freezing.
         self.pretrained = not self.fresh or config.encoder_weights is not None
         self.frozen = self.pretrained
+        self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
         self.batch = config.batch
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.frozen else ["the encoder starts from random weights, so it is trained too"]
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
-        self.best, self.best_step, self.best_score = self._keep(), 0, (-1.0, -math.inf)
-        self.warm: torch.optim.Optimizer | None = None  # of trials that went before
+        self.best, self.best_step, self.best_score = self.keep(), 0, (-1.0, -math.inf)
+        self.untouched = {} if self.fresh else self.best  # what a checkpoint need not hold
+        self.warm: torch.optim.Optimizer | None = None  # the optimiser in use, from the first step or from what went before
+        self.waited = 0  # regular evaluations since the best
+        self.tuned: Any = None  # what a search of the settings tried, the best first
+        self.spent, self.opening = 0.0, 0.0  # s: in earlier starts; until the first step
         self.evaluated, self.cost = 0.0, 0.0  # when the newest point was made, on the clock of the job, and how long it took (s)
 
     def facts(self) -> dict[str, float]:
@@ -108,6 +123,18 @@ class Session:
         twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
         return twin
 
+    def go_on(self, found: Checkpoint, saving: Saving, control: Control) -> Generator[Progress, None, None]:
+        """Take up where a checkpoint was taken; yields the curves so far."""
+        saving.put_back(self, found)
+        self.control = control
+        yield from self.points()
+
+    def points(self) -> Generator[Progress, None, None]:
+        """The curves so far, a point each."""
+        for point in self.curve:
+            metrics = {**point, "now": float(self.steps), "best_step": float(self.best_step)}
+            yield Progress("train", min(1.0, self.share), "", self.control.elapsed, metrics)
+
     def judged(self, control: Control) -> Generator[Progress, None, None]:
         """The first point of the curves: the starting model on the validation part."""
         self.control = control
@@ -116,7 +143,7 @@ class Session:
     def trial(self, control: Control, seconds: float, steps: int) -> Generator[Progress, None, None]:
         """At least one step, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
         self.control, until, last = control, control.elapsed + seconds, self.steps + steps
-        self._freeze(self.frozen)
+        self.freeze(self.frozen)
         self.warm = self.warm or self.optimiser()
         while not control.finishing and self.steps < last:
             try:
@@ -131,28 +158,26 @@ class Session:
         if self.curve[-1]["step"] != self.steps:
             yield from self._evaluate()
 
-    def run(self, control: Control, look: Look | None = None) -> Generator[Progress, None, Segmenter]:
+    def run(self, control: Control, look: Look | None = None, saving: Saving | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
         config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
-        self.control, limit, waited, begun = control, self._limit(validated), 0, control.elapsed
-        if config.unfreeze or not self.frozen:
-            torch.manual_seed(config.seed)  # drop-path of a trained encoder draws from torch's own generator
-        self._freeze(self.frozen)
-        optimiser = self.warm or self.optimiser()
+        self.control, limit, begun = control, self._limit(validated), control.elapsed - self.spent
+        if self.draws and not self.spent:
+            torch.manual_seed(config.seed)
+        self.freeze(self.frozen)
+        optimiser = self.warm = self.warm or self.optimiser()
         if validated and not self.curve:
             yield from self._evaluate()
         yield from self._show(previews, self.steps)
         # The last evaluation and preview are within the budget too; but half of it is for steps, however long the first ones took.
-        started = self.evaluated = control.elapsed
-        last = self.cost + previews.cost
-        seconds = max(config.max_seconds - (started - begun) - last, 0.5 * config.max_seconds)
+        self.opening = self.opening or control.elapsed - begun
+        started, self.evaluated = begun + self.opening, control.elapsed
+        seconds = max(config.max_seconds - self.opening - self.cost - previews.cost, 0.5 * config.max_seconds)
         while not control.finishing:
             self.share = max(self.steps / limit, (control.elapsed - started) / seconds)
-            if config.unfreeze and self.frozen and (self.share >= 0.5 or waited >= config.patience):
-                self._freeze(False)
-                optimiser, waited = self.optimiser(), 0
-                self.notes.append(f"encoder unfrozen at step {self.steps}")
-            if self.share >= 1 or waited >= config.patience:
+            if self._thaws():
+                optimiser = self.warm = self.optimiser()
+            if self.share >= 1 or self.waited >= config.patience:
                 break
             try:
                 self.step(optimiser, self._rate(), self.figures)
@@ -164,18 +189,28 @@ class Session:
             regular = self.steps % config.evaluate_every == 0
             if regular or self._overdue():
                 better = yield from self._evaluate()
-                waited = 0 if better else waited + int(regular)
+                self.waited = 0 if better else self.waited + int(regular)
                 worth_showing |= validated and better
             else:
                 yield self._progress()
             if worth_showing:
                 yield from self._show(previews, self.steps)
+            yield from self._save(saving, control.elapsed - begun)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
+        yield from self._restrain()
         spent = control.elapsed - begun
+        if control.finishing:  # to go on later, if at all
+            yield from self._save(saving, spent, last=True)
         self.network.load_state_dict(self.best)
         yield from self._show(previews, self.best_step, at_once=True)
         return self._finish(spent)
+
+    def _save(self, saving: Saving | None, spent: float, last: bool = False) -> Generator[Progress, None, None]:
+        told = "" if saving is None else saving.write(self, spent, at_once=last and saving.saved)
+        if told:
+            self.notes += [told] if told not in self.notes else []
+            yield self._progress(told)
 
     def _limit(self, validated: bool) -> int:
         """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
@@ -233,10 +268,32 @@ class Session:
         score = (round(judged["validation_iou"], 4), -judged["validation_loss"]) if judged else (0.0, float(self.steps))
         untrained = self.fresh and self.steps == 0
         better = score > self.best_score and not untrained
+        if judged and self.steps and self.best_step == 0 and not self.fresh:
+            better = score[0] >= self.best_score[0] + MATERIAL
         if better:
-            self.best, self.best_step, self.best_score = self._keep(), self.steps, score
+            self.best, self.best_step, self.best_score = self.keep(), self.steps, score
         yield self._progress(point=True)
         return better
+
+    def _restrain(self) -> Generator[Progress, None, None]:
+        """Go half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
+
+        Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
+        """
+        grown = self.start_classes < self.model.spec.n_classes
+        if self.fresh or grown or self.best_step == 0 or (self.config.validation == 0 and not self.parts.validation):
+            return
+        half = {
+            name: torch.lerp(self.untouched[name], tensor, 0.5) if tensor.is_floating_point() else tensor
+            for name, tensor in self.best.items()
+        }
+        if self.parts.validation:
+            self.network.load_state_dict(half)
+            judged = yield from self._judge()
+            if judged["validation_iou"] < max(self.best_score[0] - TOLERATED, self.curve[0]["validation_iou"]):
+                return
+        self.best = half
+        self.notes.append("half way back to the starting model, which serves these labels as well and other pictures better")
 
     def _judge(self) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
@@ -298,7 +355,17 @@ class Session:
         part: nn.Module = getattr(self.network, name)
         return part
 
-    def _freeze(self, frozen: bool) -> None:
+    def _thaws(self) -> bool:
+        """Unfreeze the encoder when it is time for that, and say whether it was."""
+        if not (self.config.unfreeze and self.frozen and (self.share >= 0.5 or self.waited >= self.config.patience)):
+            return False
+        self.freeze(False)
+        self.waited = 0
+        self.notes.append(f"encoder unfrozen at step {self.steps}")
+        return True
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the encoder as it is, or let it learn too."""
         self.frozen = frozen
         freeze_encoder(self.network, frozen)
 
@@ -316,7 +383,8 @@ class Session:
         self.notes.append(f"memory did not suffice: batch halved to {self.batch}")
         return self.notes[-1]
 
-    def _keep(self) -> dict[str, torch.Tensor]:
+    def keep(self) -> dict[str, torch.Tensor]:
+        """The network's tensors, copied to the CPU."""
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
 
     def _finish(self, seconds: float) -> Segmenter:
@@ -339,6 +407,8 @@ class Session:
             "seconds": round(seconds, 2),
             "curve": self.curve,
         }
+        if self.tuned is not None:
+            record["tuned"] = self.tuned
         history = [*self.model.history, record]
         if self.best_step == 0 and not self.fresh:  # as it was, its way to find the scale included
             return replace(self.model, network=network, history=history, **self.start_scales)

@@ -22,11 +22,15 @@ _EIGHT = np.ones((3, 3), bool)
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above; `scales` that suit it best."""
+    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above.
+
+    `scales` are those that suit it best, `pixel_size` is in nm, 0 where it is not known.
+    """
 
     smooth: npt.NDArray[np.float32]
     exact: npt.NDArray[np.float32]
     scales: tuple[float, ...] = ()
+    pixel_size: float = 0.0
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -36,7 +40,7 @@ class Plane:
 
     def cut(self, y: slice, x: slice) -> Plane:
         """A copy of a window, so that nothing outside it can be seen."""
-        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy(), self.scales)
+        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy(), self.scales, self.pixel_size)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def planes_of(annotations: Annotations, normalisation: Normalisation) -> list[Pl
             whole = complete_objects(labels) if instances is None else instances
             known = (labels == BACKGROUND) | ((whole > 0) & (labels > 0))
             smooth = np.stack([image, distance_map(whole)])
-            result.append(Plane(smooth, np.stack([labels, known]).astype(np.float32)))
+            result.append(Plane(smooth, np.stack([labels, known]).astype(np.float32), (), item.micrograph.calibration.nanometres))
     return result
 
 

@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 from napari_temseg.engine.annotations import Annotations
+from napari_temseg.engine.checkpoint import Saving, Store
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.preview import Look
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
@@ -45,31 +46,38 @@ class _Trial:
         return {"learning_rate": self.settings.learning_rate, "batch": self.settings.batch, "rounds": self.rounds, **self.figures}
 
 
-def iter_tune(annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None) -> Job[Segmenter]:
+def iter_tune(
+    annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None, store: Store | None = None
+) -> Job[Segmenter]:
     """Like `iter_train`, with a search of learning rate and batch in the first two fifths of the budget.
 
     Judged on the validation part; where the labels do not suffice for one, it says so and trains as `config` says. `tuned` in the
     model's last record lists what was tried, the best first: learning rate, batch, rounds, steps, validation IoU and loss.
-    Trials show no previews, and the curves begin when the winner is known.
+    Trials show no previews and leave no checkpoint, and the curves begin when the winner is known.
     """
     annotations.check()
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
+        saving = Saving(store, annotations, base, config, tune=True)
+        found = saving.found()
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
         yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
         if not session.parts.validation:
-            model = yield from session.run(control, look)
-            model.history[-1]["tuned"] = "no tuning: it needs a validation part, and the labels do not suffice for one"
-            return model
-        yield from mapped(session.judged(control), partial(_untold, fraction=0.0, prefix="the starting model"))
-        winner, tried = yield from _search(session, config, control)
-        for point in winner.curve:
-            yield Progress("train", SHARE, "", control.elapsed, {**point, "best_step": float(winner.best_step)})
+            session.tuned = "no tuning: it needs a validation part, and the labels do not suffice for one"
+            if found is not None:
+                yield from session.go_on(found, saving, control)
+            return (yield from session.run(control, look, saving))
+        if found is None:
+            yield from mapped(session.judged(control), partial(_untold, fraction=0.0, prefix="the starting model"))
+            winner, tried = yield from _search(session, config, control)
+            winner.tuned = tried
+            yield from mapped(winner.points(), _after_search)
+        else:
+            winner = session
+            yield from mapped(winner.go_on(found, saving, control), _after_search)
         winner.config = replace(winner.config, max_seconds=max(0.1, (1 - SHARE) * config.max_seconds))
-        model = yield from mapped(winner.run(control, look), lambda step: replace(step, fraction=SHARE + (1 - SHARE) * step.fraction))
-        model.history[-1]["tuned"] = tried
-        return model
+        return (yield from mapped(winner.run(control, look, saving), _after_search))
 
     return Job(steps)
 
@@ -108,6 +116,10 @@ def _search(start: Session, config: TrainConfig, control: Control) -> Generator[
 def named(trial: dict[str, Any]) -> str:
     """A candidate for people."""
     return f"learning rate {trial['learning_rate']:g}, batch {trial['batch']}"
+
+
+def _after_search(progress: Progress) -> Progress:
+    return replace(progress, fraction=SHARE + (1 - SHARE) * progress.fraction)
 
 
 def _untold(progress: Progress, fraction: float, prefix: str) -> Progress:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 def four(value: float) -> str:
     """Four significant digits: "8.470", "35.21", "2052", never with an exponent for what a micrograph holds."""
@@ -13,3 +15,9 @@ def four(value: float) -> str:
 def at_plane(index: int, n: int) -> str:
     """Where in a stack of `n` planes a job stands: "plane 3 of 12", "" where there is but one."""
     return f"plane {index + 1} of {n}" if n > 1 else ""
+
+
+def unlike_training(name: str, reasons: Collection[str], n_planes: int = 1) -> str:
+    """“a.tif is unlike the micrographs its model was trained on (unknown texture)”; `reasons`: one for each plane that is."""
+    which = f"{name} is" if n_planes == 1 else f"{len(reasons)} of {n_planes} planes of {name} {'is' if len(reasons) == 1 else 'are'}"
+    return f"{which} unlike the micrographs its model was trained on ({', '.join(dict.fromkeys(reasons))})"

@@ -138,14 +138,15 @@ def _figure(item: RunItem, image: dict[str, Any]) -> str:
     return (
         f"<figure><img alt='{escape(item.name)} with outlines' src='data:image/jpeg;base64,{base64.b64encode(item.picture).decode()}'>"
         f"<figcaption><b>{escape(item.name)}</b> · {escape(classes)}{planes}<br>"
-        f"{escape(' · '.join([m.calibration.describe(), *_by_hand(image)]))}</figcaption></figure>"
+        f"{escape(' · '.join([m.calibration.describe(), *_remarks(image)]))}</figcaption></figure>"
     )
 
 
-def _by_hand(image: dict[str, Any]) -> list[str]:
-    """What a person left out, corrected, excluded and reviewed in an image."""
+def _remarks(image: dict[str, Any]) -> list[str]:
+    """Whether an image is unlike what its model knows; what a person left out, corrected, excluded and reviewed in it."""
     share, excluded, corrections = image["left_out_share"], image["excluded"], image.get("corrections", 0)
-    said = [] if share is None else [f"{100 * share:.3g} % of the picture left out"]
+    said = [f"unlike the model's training ({image['unlike_training']})"] if image["unlike_training"] else []
+    said += [] if share is None else [f"{100 * share:.3g} % of the picture left out"]
     if corrections:
         said.append(f"{corrections} correction{'s' if corrections != 1 else ''} by hand")
     if excluded:

@@ -39,6 +39,7 @@ class RunItem:
     picture: bytes = field(repr=False)
     uncertain: int = 0
     lossy: bool = False
+    unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +162,7 @@ def written_item(path: Path, stem: str, particles: Particles, measured: Measurem
         write_labels_tiff(files[0], prediction.classes, calibration, image.axes, "classes")
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
     picture = thumbnail(image.plane(0), particles.planes()[0])
-    return RunItem(measured.image, path, measured, counts, tuple(files), picture, particles.uncertain, image.source.lossy)
+    return RunItem(measured.image, path, measured, counts, tuple(files), picture, particles.uncertain, image.source.lossy, particles.unlike)
 
 
 def _written(output: Path, items: list[RunItem], failures: dict[str, str], settings: Recipe, *, stopped: bool) -> RunResult:

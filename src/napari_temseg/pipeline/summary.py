@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import napari_temseg
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.shape import definitions
+from napari_temseg.engine.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.files.series import LOSSY
 from napari_temseg.pipeline.recipe import Recipe
@@ -20,8 +21,16 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run import RunItem
 
 
-COMMANDS = {"certainty": "--certainty 0", "pixel size": 'give it with --pixel-size "0.21 nm"'}
-WINDOW = {"certainty": "Find ▸ Certainty 0", "pixel size": "click “not calibrated (px)” beside the image's name"}
+COMMANDS = {
+    "certainty": "--certainty 0",
+    "pixel size": 'give it with --pixel-size "0.21 nm"',
+    "strokes": "train a model on a few strokes (temseg gui, step Improve)",
+}
+WINDOW = {
+    "certainty": "Find ▸ Certainty 0",
+    "pixel size": "click “not calibrated (px)” beside the image's name",
+    "strokes": "paint a few strokes in Improve",
+}
 
 
 def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribution]:
@@ -80,6 +89,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "per_class": item.per_class,
         "uncertain": item.uncertain,
         "lossy": item.lossy,
+        "unlike_training": ", ".join(dict.fromkeys(item.unlike.values())),
     }
 
 
@@ -99,6 +109,9 @@ def _cautions(
     lossy = [item.name for item in items if item.lossy]
     if lossy:
         cautions.append(f"{_some(lossy)}: {LOSSY}")
+    for item in [item for item in items if item.unlike]:
+        told = unlike_training(item.name, item.unlike.values(), item.measurement.n_planes)
+        cautions.append(f"{told}: check its particles, or {advice['strokes']}.")
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

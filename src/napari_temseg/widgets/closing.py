@@ -30,8 +30,9 @@ def may_close(jobs: Jobs, window: QWidget) -> bool:
 
 def _fate(jobs: Jobs) -> str:
     rescue = " To keep the best so far, stay and press Finish now first." if jobs.can_finish else ""
+    fate = "can go on later from where it was half a minute ago" if jobs.lasting else "what it has not delivered yet is lost"
     return (
-        f"It is stopped, and what it has not delivered yet is lost.{rescue} "
+        f"It is stopped, and {fate}.{rescue} "
         "All that was painted, found and corrected is kept, and offered when the images are opened again."
     )
 

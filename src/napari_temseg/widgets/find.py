@@ -174,4 +174,4 @@ class FindPanel(QWidget):
             least = item.particles.settings.get("certainty")
             limit = f" at certainty {least:.2g}" if least else ""
             text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
-        return f"{text}. {looked(item.prediction)}".strip()
+        return " ".join(filter(None, (f"{text}.", item.unlike, looked(item.prediction))))

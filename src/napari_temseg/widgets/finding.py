@@ -132,7 +132,12 @@ class Finder(QObject):
         if unsure:
             text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (Find ▸ Certainty)"
         scale = looked(found[0].prediction) if len(found) == 1 else ""
-        self.session.say(f"{text}. {scale}".strip())
+        strange = [item for item in self._searched[: len(found)] if item.unlike]
+        warning = strange[0].unlike if len(strange) == 1 else ""
+        if len(strange) > 1:
+            names = f"{', '.join(item.name for item in strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
+            warning = f"{names} are unlike the micrographs the model was trained on: check their particles."
+        self.session.say(" ".join(filter(None, (f"{text}.", warning, scale))))
         self._searched = []
 
     def _give_up(self) -> None:
@@ -253,10 +258,12 @@ def looked(prediction: Prediction | None) -> str:
     if prediction is None:
         return ""
     largest = max(prediction.working_scale)
-    if 0.8 < largest < 1.05:
+    if 0.8 < largest < 1.05 and prediction.pixel_ratio == 1:
         return ""
     *others, last = (f"{scale:.2g}×" for scale in sorted(prediction.working_scale))
     scales = " and ".join(filter(None, [", ".join(others), last]))
+    if prediction.pixel_ratio != 1:
+        return f"Looked at {scales}: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     return f"{'Small' if largest > 1 else 'Large'} particles: looked at {scales}."
 
 

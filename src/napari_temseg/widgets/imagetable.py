@@ -69,7 +69,8 @@ def _standing(item: Item) -> str:
         return item.status
     n = len(item.measurement)
     out = n - item.count
-    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, f"{out} excluded" if out else ""]
+    strange = "unlike its training" if item.unlike and not item.reviewed else ""
+    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, strange, f"{out} excluded" if out else ""]
     return " · ".join(filter(None, parts))
 
 
@@ -84,8 +85,9 @@ def _story(item: Item) -> str:
         f"sample: {item.sample or 'not named'}",
         *layers.notes_of(item.layer),
         f"particles: {item.status}" if item.count is None else _standing(item),
+        item.unlike,
     ]
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))
 
 
 class ImageModel(QAbstractTableModel):

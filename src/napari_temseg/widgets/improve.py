@@ -18,6 +18,7 @@ from napari_temseg.widgets import exporting
 from napari_temseg.widgets.advice import tuned_table
 from napari_temseg.widgets.annotating import Annotator
 from napari_temseg.widgets.comparing import open_comparison
+from napari_temseg.widgets.continuing import ContinueBar
 from napari_temseg.widgets.curves import CurvePlots
 from napari_temseg.widgets.finding import remembered
 from napari_temseg.widgets.forms import ConfigForm
@@ -33,6 +34,7 @@ from napari_temseg.widgets.trainset import TrainingSet, ready
 if TYPE_CHECKING:
     from napari_temseg.engine.segmenter import Segmenter
     from napari_temseg.widgets.session import Session
+    from napari_temseg.widgets.unfinished import Found
 
 KEY = "F9"
 
@@ -44,6 +46,7 @@ class ImprovePanel(QWidget):
         super().__init__()
         self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
         self.kept = KeptBar(session, self, paint=True)
+        self.stopped = ContinueBar(session, self._go_on, self)
         self.labelling = Labelling(self.annotator)
         self.classes = self.labelling.classes
         self.set = TrainingSet(self.annotator, self)
@@ -84,7 +87,7 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for widget in (self.kept, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
+        for widget in (self.kept, self.stopped, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
             layout.addWidget(widget)
         layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
         for widget in (self.form, self.train, self.note, self.advice, self.curves, self.model, self.compare):
@@ -105,6 +108,10 @@ class ImprovePanel(QWidget):
     def _train(self) -> None:
         self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
+
+    def _go_on(self, found: Found) -> None:
+        self.trainer.go_on(found)
+        self._learnt = None
 
     def _advanced(self) -> None:
         new = self.curves.isHidden() or self.advice.isHidden()

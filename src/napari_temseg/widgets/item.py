@@ -10,6 +10,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.results import Particles, Prediction
+from napari_temseg.engine.wording import unlike_training
 from napari_temseg.widgets import areas, layers
 from napari_temseg.widgets.history import History
 
@@ -104,6 +105,15 @@ class Item:
         if self.reviewed:
             return "reviewed"
         return "corrected" if self.history.by_hand else "found"
+
+    @property
+    def unlike(self) -> str:
+        """A sentence where the model found something in a picture that is unlike those it was trained on; else ""."""
+        found = self.particles.unlike if self.particles is not None else {}
+        if not found:
+            return ""
+        told = unlike_training(self.name, found.values(), self.n_planes)
+        return f"{told}: check its particles, or paint a few strokes in Improve."
 
     @property
     def count(self) -> int | None:

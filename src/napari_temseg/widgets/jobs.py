@@ -134,7 +134,7 @@ class Jobs(QObject):
     def __init__(self, parent: QObject | None = None, window: Any = None) -> None:
         """`window` is napari's: told that something runs, it asks before it closes."""
         super().__init__(parent)
-        self.title, self.can_finish = "", False
+        self.title, self.can_finish, self.lasting, self.cancelled = "", False, False, False
         self._window = window
         self._long: _Run | None = None
         self._look: _Run | None = None
@@ -170,17 +170,19 @@ class Jobs(QObject):
         done: Callable[[Any], None],
         *,
         can_finish: bool = False,
+        lasting: bool = False,
         failed: Callable[[], None] | None = None,
     ) -> None:
-        """Start the long job that `make` makes in the worker thread.
+        """Start the long job that `make` makes in the worker thread; `lasting` when it can go on after the window was closed.
 
-        `done` gets its result; `failed` is called when there is none, cancelled or not. `TemsegError` while another one runs.
+        `done` gets its result; `failed` is called when there is none, and `cancelled` then says whether somebody wanted that.
+        `TemsegError` while another one runs.
         """
         if self._closed:
             return
         if self._long is not None:
             raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
-        self.title, self.can_finish = title, can_finish
+        self.title, self.can_finish, self.lasting, self.cancelled = title, can_finish, lasting, False
         self._long = _Run(make, done, failed)
         self._bar = progress(total=1000, desc=title)
         if hasattr(self._window, "_register_task_status"):
@@ -279,7 +281,7 @@ class Jobs(QObject):
 
     @Slot(object, object)
     def _long_ended(self, run: _Run, result: Any) -> None:
-        if self._closed or run is not self._long:
+        if not self._awaited(run):
             return
         self._flush()
         self._free(Status.CANCELLED if result is None else Status.COMPLETED)
@@ -288,7 +290,7 @@ class Jobs(QObject):
 
     @Slot(object, object)
     def _long_failed(self, run: _Run, error: Exception) -> None:
-        if self._closed or run is not self._long:
+        if not self._awaited(run):
             return
         self._free(Status.FAILED)
         if not run.cancelled:
@@ -296,9 +298,18 @@ class Jobs(QObject):
         _hand_over(run, None)
         self.changed.emit()
 
+    def _awaited(self, run: _Run) -> bool:
+        """Whether the end of a run is to be told; once the viewer is closed, it is only noted."""
+        if run is not self._long:
+            return False
+        if self._closed:
+            self._long = None
+        return not self._closed
+
     def _free(self, status: Status) -> None:
         self._timer.stop()
         self._end_bar(status)
+        self.cancelled = self._long is not None and self._long.cancelled
         self._long = None
 
     def _end_bar(self, status: Status) -> None:

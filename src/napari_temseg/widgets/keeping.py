@@ -256,6 +256,10 @@ class Keeper(QObject):
         places = self._place(item)
         places.work = worked.Place(places.picture)
 
+    def picture(self, item: Item) -> Picture:
+        """The pixels that a micrograph is known by."""
+        return self._place(item).picture
+
     def opened(self, item: Item) -> worked.Opened:
         """What was known of a micrograph when it was opened."""
         return self._opened[item]

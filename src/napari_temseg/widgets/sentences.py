@@ -1,4 +1,4 @@
-"""What the figures of particles say, in words."""
+"""What figures say, in words."""
 
 from __future__ import annotations
 
@@ -57,3 +57,14 @@ def cautions(figures: Figures) -> list[str]:
 
 def _plural(n: int, what: str) -> str:
     return f"{n} {what}{'s' if n != 1 else ''}"
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: "18 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
@@ -15,11 +16,15 @@ from napari_temseg.engine.progress import Progress
 from napari_temseg.engine.results import Prediction
 from napari_temseg.widgets import layers
 from napari_temseg.widgets.advice import advise, tuned_sentence
+from napari_temseg.widgets.continuing import Continuing
 from napari_temseg.widgets.finding import Finder, corrected_by_hand, foreground
+from napari_temseg.widgets.keeping import Keeper
 from napari_temseg.widgets.ownmodels import OwnModels
 from napari_temseg.widgets.teaching import collected, source, taken
+from napari_temseg.widgets.unfinished import Found, Plan, Store
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.annotations import Annotations
     from napari_temseg.engine.segmenter import Segmenter
     from napari_temseg.widgets.session import Item, Session
 
@@ -55,7 +60,8 @@ class Trainer(QObject):
         self._aims: deque[Aim] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
-        self._base = ""  # what the training starts from
+        self.continuing = session.part(Continuing)
+        self._store: Store | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
@@ -67,18 +73,28 @@ class Trainer(QObject):
         items = [item for item in session.items if item.trains and source(item)]
         if not items:
             raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
-        parts, names = [taken(item) for item in items], dict(session.classes)
-        start: Any = session.segmenter(base)
+        parts, names, keeper = [taken(item) for item in items], dict(session.classes), session.part(Keeper)
+        what = items[0].name if len(items) == 1 else f"{len(items)} images"
+        self._start(Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names))
+
+    def go_on(self, found: Found) -> None:
+        """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
+        micrographs = self.continuing.micrographs(found)
+        self._start(Store(found.plan, [], found.path), lambda: found.annotations(micrographs))
+
+    def _start(self, store: Store, collect: Callable[[], Annotations]) -> None:
+        plan, start = store.plan, self.session.segmenter(store.plan.base)
 
         def make() -> Any:
             from napari_temseg.api import iter_train
 
-            return iter_train(labels=collected(parts, names), base=start, config=config, tune=tune, look=self._look)
+            store.annotations = collect()
+            return iter_train(labels=store.annotations, base=start, config=plan.config, tune=plan.tune, look=self._look, checkpoint=store)
 
-        title = f"Training on {items[0].name}" if len(items) == 1 else f"Training on {len(items)} images"
-        session.jobs.start(title, make, self._done, can_finish=True, failed=self._failed)
-        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, base == NEW, ()
-        self._base = base
+        self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
+        self._store = store
+        self.continuing.started(store)
+        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
         self._micrographs.clear()
         self._aim()
@@ -154,8 +170,14 @@ class Trainer(QObject):
         for item in self.session.items:
             self._clear(item)
 
+    def _let_go(self, *, keep: bool = False) -> None:
+        """The training runs no more: its checkpoint goes, or is offered."""
+        self._store = None
+        self.continuing.ended(keep=keep)
+
     def _failed(self) -> None:
         self._stop()
+        self._let_go(keep=not self.session.jobs.cancelled)
         self.outcome = "No new model was made; the strokes and the model in use are as they were."
         self.session.say("Training was stopped.")
         self.advanced.emit()
@@ -166,14 +188,17 @@ class Trainer(QObject):
         record = model.history[-1] if model.history else {}
         self.best_step, self.tuned = int(record.get("best_step", 0)), record.get("tuned", ())
         if self.best_step == 0:
+            self._let_go()
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
             self.session.say(f"Training ended after {(n := record.get('steps', 0))} step{'s' if n != 1 else ''}.")
             self.advanced.emit()
             return
         taken = {*self.session.models, *self.session.own}
-        model.name = name = next_name(self._base if self._base in taken else model.name, taken)
+        base = self._store.plan.base if self._store is not None else ""
+        model.name = name = next_name(base if base in taken else model.name, taken)
         name = self.session.add_model(name, model)
         self.session.part(OwnModels).keep(name, model)
+        self._let_go()  # after the model, which is written first
         self.session.say(f"The new model is “{name}”; it is in use from now on, and kept for later starts.")
         self.advanced.emit()
         self._search_again()

@@ -25,6 +25,7 @@ from napari_temseg.widgets.images import ImagesPanel
 from napari_temseg.widgets.improve import ImprovePanel
 from napari_temseg.widgets.opening import accept_drops
 from napari_temseg.widgets.particles import ParticlesPanel
+from napari_temseg.widgets.sentences import clock
 from napari_temseg.widgets.session import Session, session_of
 from napari_temseg.widgets.style import button, hint, row, sheet
 
@@ -181,14 +182,3 @@ class JobBar(QWidget):
         if self._begun is None or newest.elapsed - self._begun[0] < 1 or newest.fraction <= self._begun[1]:
             return None
         return (1 - newest.fraction) * (newest.elapsed - self._begun[0]) / (newest.fraction - self._begun[1])
-
-
-def clock(seconds: float) -> str:
-    """A duration for people: "18 s", "3 min 20 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

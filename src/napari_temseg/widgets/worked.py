@@ -103,7 +103,7 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     prediction, origin = particles.prediction, particles.origin
     if prediction is None:
         return origin
-    return Origin(prediction.model_hash, models.get(prediction.model_hash, ""), tuple(prediction.working_scale))
+    return Origin(prediction.model_hash, models.get(prediction.model_hash, ""), tuple(prediction.working_scale), prediction.unlike)
 
 
 class Place(kept.Place):
@@ -298,7 +298,9 @@ def _particles(found: Kept, image: Micrograph, renumber: npt.NDArray[np.uint8]) 
         names = {int(number): str(name) for number, name in facts["names"].items()}
         table.insert(0, "class", pd.Series([names[number] for number in table["class_id"].tolist()], table.index, object))
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
-        origin = facts["origin"] and Origin(**{**facts["origin"], "scales": tuple(facts["origin"]["scales"])})
+        origin = facts["origin"]
+        if origin:
+            origin = Origin(**{**origin, "scales": tuple(origin["scales"]), "unlike": tuple(map(str, origin.get("unlike", ())))})
         means = pd.Series(probability, table.index)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise kept.unusable(found.path, f"{error}") from error
