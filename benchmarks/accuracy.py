@@ -6,6 +6,7 @@
     python benchmarks/accuracy.py inexact     masks that are eroded, dilated, shifted, or lack particles
     python benchmarks/accuracy.py published   draft labels and the model trained on them against hand-made truth
     python benchmarks/accuracy.py sizes       training sets of 1 to 165 micrographs
+    python benchmarks/accuracy.py groups      the shipped model by contrast, touching, size; also simulated, marks, cost (see model.py)
 
 Each has --help. Peer: scikit-learn's random forest on `skimage.feature.multiscale_basic_features`, what trainable pixel classifiers
 do. Nothing is chosen here: models and settings are those that ship. Data: `TEMSEG_DATA` (default ../shared/data).
@@ -25,6 +26,7 @@ import napari_temseg as temseg
 
 Predictor = Callable[[np.ndarray], "temseg.Prediction"]
 OTHERS = ("few", "vnc", "inexact", "published", "sizes")
+OF_THE_MODEL = ("groups", "simulated", "marks", "cost")
 
 
 def three_micrographs() -> list[common.Entry]:
@@ -63,8 +65,11 @@ def main(arguments: list[str]) -> None:
     if arguments and arguments[0] in OTHERS:
         importlib.import_module(f"accuracy_{arguments[0]}").main(arguments[1:])
         return
+    if arguments and arguments[0] in OF_THE_MODEL:
+        importlib.import_module("model").main(arguments)
+        return
     parser = common.options(__doc__, 60.0)
-    parser.add_argument("what", choices=("emps", *OTHERS))
+    parser.add_argument("what", choices=("emps", *OTHERS, *OF_THE_MODEL))
     parser.add_argument("--untouched-only", action="store_true", help="no training and no forest (for a quick look)")
     args = parser.parse_args(arguments)
     model, _ = common.begin(parser, args)

@@ -1,7 +1,8 @@
-"""The model that ships, looked at from three sides.
+"""The model that ships, looked at from four sides.
 
     python benchmarks/model.py groups [--part tune|score]   emps by contrast, touching or not, and particle size
     python benchmarks/model.py simulated                    by diameter, touching share and dose: recall, precision, bias of D50
+    python benchmarks/model.py marks [--part tune|score]    scale bars, letters and data bars that are taken for particles
     python benchmarks/model.py cost                         MB, GFLOP and ms a megapixel beside the library's default U-Net
 
 Nothing is chosen here. Data for `groups`: `TEMSEG_DATA` (default ../shared/data).
@@ -10,11 +11,13 @@ Nothing is chosen here. Data for `groups`: `TEMSEG_DATA` (default ../shared/data
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -26,6 +29,7 @@ import napari_temseg as temseg
 from emps import data_folder, entries
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.network import for_inference
+from napari_temseg.engine.simulate import randomised
 
 SIZES = ((6, 15), (15, 50), (50, 200), (200, 10_000))
 Row = dict[str, float]
@@ -90,6 +94,35 @@ def simulated(model: temseg.Segmenter, repeats: int) -> None:
         )
 
 
+def marks(model: temseg.Segmenter, part: str, limit: int | None, repeats: int) -> None:
+    """How many burnt-in marks are taken for particles: marked scale bars of emps; bars, letters, data bars over simulated ones."""
+    with (Path(__file__).with_name("scale_bars.csv")).open() as file:
+        bars = {row["name"]: row for row in csv.DictReader(file) if row["left"]}
+    taken, shown = 0, 0
+    for entry in entries(part, limit=limit):
+        if (bar := bars.get(entry.name)) is None:
+            continue
+        labels = temseg.split(temseg.predict(model, entry.image)).labels
+        rows = slice(max(0, round(float(bar["y"]) - float(bar["thickness"]) / 2)), round(float(bar["y"]) + float(bar["thickness"]) / 2) + 1)
+        beneath = labels[rows, max(0, round(float(bar["left"]))) : round(float(bar["right"])) + 1]
+        counts = np.bincount(beneath.ravel(), minlength=1)
+        counts[0] = 0
+        most = int(counts.argmax())
+        # A particle that lies beneath the bar is much larger than it.
+        taken += bool(counts[most] > 0.5 * beneath.size and (labels == most).sum() < 4 * beneath.size)
+        shown += 1
+    print(f"marked scale bars of emps {part}: {taken} of {shown} taken for particles")
+    rng, spoilt, false, pictures = np.random.default_rng(11), 0, 0, 12 * repeats
+    for _ in range(pictures):
+        config = replace(randomised(rng, 512, 512), scale_bar=True, panel_letter=True, data_bar=bool(rng.random() < 0.5))
+        drawn = temseg.simulate(config)
+        labels = temseg.split(temseg.predict(model, drawn.micrograph)).labels
+        area, inside = np.bincount(labels.ravel()), np.bincount(labels[drawn.overlays], minlength=int(labels.max()) + 1)
+        wrong = int((inside[1:] > 0.5 * np.maximum(area[1:], 1)).sum())
+        false, spoilt = false + wrong, spoilt + bool(wrong)
+    print(f"simulated, each with bar and letter, half with a data bar: {false} particles made of marks, in {spoilt} of {pictures} pictures")
+
+
 def matches(found: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
     """Pairs of an IoU over 0.5 (each is the only one for both), particles found, particles there."""
     areas, true_areas = np.bincount(found.ravel()), np.bincount(truth.ravel())
@@ -139,21 +172,23 @@ def cost(model: temseg.Segmenter) -> None:
     print(f"\nThe shipped model looks at scales {', '.join(f'{s:g}' for s in model.scales)}: {scaled:.2f} × the work of one.")
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("groups", "simulated", "cost"))
+    parser.add_argument("what", choices=("groups", "simulated", "marks", "cost"))
     parser.add_argument("--part", choices=("score", "tune"), default="score")
     parser.add_argument("--model", default="particles")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--repeats", type=int, default=3, help="pictures of each kind (simulated)")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     model = temseg.load(args.model)
-    if args.what == "groups" and not data_folder().is_dir():
+    if args.what in ("groups", "marks") and not data_folder().is_dir():
         parser.error(f"{data_folder()} is not there; set TEMSEG_DATA to the folder with emps")
     print(f"model {model.content_hash()[:12]}\n")
     if args.what == "groups":
         groups(model, args.part, args.limit)
+    elif args.what == "marks":
+        marks(model, args.part, args.limit, args.repeats)
     elif args.what == "simulated":
         simulated(model, args.repeats)
     else:

@@ -171,7 +171,7 @@ def test_less_certainty_is_asked_after_strokes_and_what_it_drops_is_counted():
     assert (len(parts), parts.uncertain) == (1, 1)
     assert parts.settings["certainty"] > 0
     parts = split(replace(prediction, depth_taught=False), SplitConfig())
-    assert 0 < parts.settings["certainty"] < 0.55
+    assert 0 < parts.settings["certainty"] < 0.6
 
 
 def test_small_components_are_dropped_and_small_fragments_joined():
@@ -196,7 +196,8 @@ def test_unsure_particles_are_dropped_on_request():
     depth[:50] *= 0.2
     assert len(split(predicted(classes, depth, sure=0.7), SplitConfig())) == 1
     assert len(split(predicted(classes, depth, sure=0.7), SplitConfig(certainty=0.0))) == 2
-    assert len(split(predicted(classes, depth, sure=0.98), SplitConfig())) == 2  # sure by its probability
+    assert len(split(predicted(classes, depth, sure=0.98), SplitConfig(certainty=0.55))) == 2  # sure by its probability
+    assert len(split(predicted(classes, depth, sure=0.98), SplitConfig())) == 1  # which alone is not enough where depth was learnt
     assert len(split(predicted(classes, sure=0.6), SplitConfig())) == 0
 
 

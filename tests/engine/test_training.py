@@ -326,7 +326,7 @@ def test_holding_on_keeps_the_unlabelled_pixels_closer_to_the_start(particles, d
     for hold in (0.0, 3.0):
         model = train(image, labels, base=particles, config=replace(QUICK, hold=hold, max_steps=8, learning_rate=1e-2))
         moved.append(np.abs(predict(model, image).probability[1].astype(float) - before)[labels == 0].mean())
-    assert moved[1] < 0.6 * moved[0]
+    assert moved[1] < 0.75 * moved[0]
 
 
 def test_an_encoder_is_unfrozen_before_patience_ends_the_training(tiny, dense):

@@ -89,7 +89,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         viewer.layers.selection.active = item.layer
         panel.one.click()
         wait_jobs(session)
-    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.55")
+    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.6")
     viewer.layers.selection.active = a.layer
     certainty.value = "0"
     panel.split.fields["strength"].value = 0.7
@@ -103,7 +103,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         assert panel.split.fields["strength"].value == 0.5
     panel.one.click()
     wait_jobs(session)
-    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.55
+    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.6
     viewer.layers.selection.active = a.layer
     assert float(certainty.value) == 0
     assert panel.split.fields["strength"].value == 0.7

@@ -25,8 +25,8 @@ from napari_temseg.engine.results import Particles, Prediction
 from napari_temseg.engine.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
-CERTAINTY = 0.55  # least certainty by default, chosen with them
-DRAWN_CERTAINTY = 0.5  # after strokes, which say little of depth: 0.55 is no better on EMPS tune, and drops more of what is faint
+CERTAINTY = 0.6  # least certainty by default, chosen with them
+DRAWN_CERTAINTY = 0.5  # after strokes, which say little of depth: more is no better on EMPS tune, and drops more of what is faint
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
@@ -294,7 +294,8 @@ def _large_and_sure(
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
     it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
     and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
-    double, from a diameter as the model saw it, at the working `scale`; and a particle cut by the frame has its middle outside, so that its probability counts.
+    double, by the diameter as the model saw it, at the working `scale`; and a particle cut by the frame has its middle outside, so
+    that its probability counts.
     """
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
