@@ -1,10 +1,11 @@
 """What carries the particle model: short trainings of equal length that each lack one thing, and decoders of several widths.
 
-    python pretraining/ablations.py [--steps 600] [--part tune|score] [--folder runs/ablations] [--imagenet FILE] [--only NAME …]
+    python pretraining/ablations.py --start particles_start.safetensors [--imagenet FILE] [--steps 1000] [--part tune|score] [--only NAME …]
 
-Every variant is trained by `train_particles.py` from random initialisation with the same seed and the same number of steps, far fewer
-than the model that ships: differences count, not figures. Decoders of other widths are trained on the frozen encoder of the model
-that ships. What is trained already is not trained again.
+The first variants go on from earlier weights (`--start`) with the same seed and the same number of steps, far fewer than the model that
+ships: differences count, not figures. Then new decoders learn along with an encoder: that of the start, with and without a distance
+map, and ImageNet's. Decoders of other widths learn on the frozen encoder of the model that ships. What is trained already is not
+trained again, and a training that was broken off goes on.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ SIZE = 192
 KEYS = ("IoU", "AP50", "PQ", "diameter error")
 
 
-def variants(imagenet: Path | None, shipped: Path) -> dict[str, list[str]]:
+def variants(start: Path, imagenet: Path | None, shipped: Path) -> dict[str, list[str]]:
     """Arguments of each training by name; the first is the recipe itself."""
+    on = ["--start", str(start)]
     found: dict[str, list[str]] = {
-        "the recipe": [],
-        "without simulated pictures": ["--simulated", "0"],
-        "without burnt-in marks": ["--marked", "0"],
-        "without the distance map": ["--without-distance"],
-        "crops scaled by ÷1.1 to ×1.1 only": ["--scaling", "0.1"],
+        "the recipe": on,
+        "without simulated pictures": [*on, "--simulated", "0"],
+        "without burnt-in marks": [*on, "--marked", "0"],
+        "crops scaled by ÷1.1 to ×1.1 only": [*on, "--scaling", "0.1"],
+        "new decoder": ["--encoder", str(start)],
+        "new decoder without the distance map": ["--encoder", str(start), "--without-distance"],
     }
     if imagenet is not None:
-        found["encoder from ImageNet"] = ["--encoder", str(imagenet)]
+        found["new decoder, encoder from ImageNet"] = ["--encoder", str(imagenet)]
     for width in WIDTHS:
-        found[f"decoder {width}, frozen encoder of the shipped model"] = ["--encoder", str(shipped), "--freeze", "--decoder", width]
+        found[f"decoder {width} on the frozen encoder of the shipped model"] = ["--encoder", str(shipped), "--freeze", "--decoder", width]
     return found
 
 
@@ -56,7 +59,8 @@ def score(model: temseg.Segmenter, scored: list[Entry], scales: tuple[float, ...
 def main() -> None:
     """Train what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--start", type=Path, required=True, help="weights that the first variants go on from")
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--part", choices=("tune", "score"), default="tune")
     parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--imagenet", type=Path, help="ImageNet weights of the encoder (.safetensors)")
@@ -65,7 +69,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     shipped = Path(temseg.__file__).parent / "models" / "particles.temseg"
-    wanted = variants(args.imagenet, shipped)
+    wanted = variants(args.start, args.imagenet, shipped)
     chosen = {name: how for name, how in wanted.items() if not args.only or name.startswith(tuple(args.only))}
     program = Path(__file__).with_name("train_particles.py")
     for name, how in chosen.items():
@@ -79,7 +83,7 @@ def main() -> None:
     for name in chosen:
         model = temseg.load(args.folder / name.replace(" ", "_").replace(",", "-") / "particles.temseg")
         looks: dict[str, tuple[float, ...] | None] = {"found" if model.finds_scale else "1, 0.7, 0.5": None}
-        if name == "the recipe":
+        if name in ("the recipe", "crops scaled by ÷1.1 to ×1.1 only"):
             looks |= {"1, 0.7, 0.5": (1.0, 0.7, 0.5), "1": (1.0,), "0.7": (0.7,)}
         for label, scales in looks.items():
             row = score(model, scored, scales)

@@ -458,7 +458,8 @@ def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, pictu
         if truth[16 + 32 * y, 16 + 32 * x] == 1:
             layer.paint((16 + 32 * y, 16 + 32 * x), 1)
     qtbot.waitUntil(lambda: not panel.annotator.counting and panel.train.isEnabled(), timeout=20_000)
-    for name, value in SMALL.items():
+    # Nothing is held out: these strokes tell the model nothing new, and judged by them it would stay as it was.
+    for name, value in {**SMALL, "validation": 0.0}.items():
         panel.form.fields[name].value = value
     panel.train.click()
     wait_jobs(session)
