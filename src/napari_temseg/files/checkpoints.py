@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 
 from napari_temseg.engine.checkpoint import Checkpoint
 from napari_temseg.engine.errors import TemsegError
@@ -60,9 +60,11 @@ class CheckpointFile:
 
     def _open(self) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         try:
-            with safe_open(self.path, framework="pt") as file:
-                return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            # Read in one piece: the file may be replaced by its successor meanwhile, and header and tensors must be of one.
+            whole = self.path.read_bytes()
+            header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+            return dict(header.get("__metadata__", {})), load(whole)
+        except (SafetensorError, OSError, ValueError, AttributeError, TypeError, RuntimeError) as error:
             raise TemsegError(
                 f"{self.path}: no checkpoint of a training, or cut short ({_line(error)}); delete it, or name another file, to start anew."
             ) from error
