@@ -20,11 +20,11 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 import napari_temseg as temseg
+from accuracy_common import Mask, data_folder, entries, iou
 from napari_temseg.engine.config import PredictConfig
 from napari_temseg.engine.instant import Ground, answer, iter_ground
 from napari_temseg.engine.nextstroke import places
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
-from strokes import Mask, data_folder, entries, iou
 
 REACH = 40  # px
 Strokes = npt.NDArray[np.uint8]

@@ -44,6 +44,11 @@ def variants(start: Path, imagenet: Path | None, shipped: Path) -> dict[str, lis
     return found
 
 
+def place(folder: Path, name: str) -> Path:
+    """The folder of a variant."""
+    return folder / name.replace(" ", "_").replace(",", "-")
+
+
 def score(model: temseg.Segmenter, scored: list[Entry], scales: tuple[float, ...] | None) -> dict[str, float]:
     """Means over the micrographs; the median of the diameter error."""
     rows = []
@@ -73,7 +78,7 @@ def main() -> None:
     chosen = {name: how for name, how in wanted.items() if not args.only or name.startswith(tuple(args.only))}
     program = Path(__file__).with_name("train_particles.py")
     for name, how in chosen.items():
-        folder = args.folder / name.replace(" ", "_").replace(",", "-")
+        folder = place(args.folder, name)
         if not (folder / "particles.temseg").exists():
             always = ["--steps", str(args.steps), "--size", str(SIZE), "--folder", str(folder), "--threads", str(args.threads)]
             subprocess.run([sys.executable, str(program), *always, *how], check=True)
@@ -81,7 +86,7 @@ def main() -> None:
     print(f"\n{args.steps} steps of 8 crops of {SIZE}² each; {len(scored)} micrographs of {args.part}\n")
     print(f"| variant | scales | {' | '.join(KEYS)} |\n|---|---|---|---|---|---|")
     for name in chosen:
-        model = temseg.load(args.folder / name.replace(" ", "_").replace(",", "-") / "particles.temseg")
+        model = temseg.load(place(args.folder, name) / "particles.temseg")
         looks: dict[str, tuple[float, ...] | None] = {"found" if model.finds_scale else "1, 0.7, 0.5": None}
         if name in ("the recipe", "crops scaled by ÷1.1 to ×1.1 only"):
             looks |= {"1, 0.7, 0.5": (1.0, 0.7, 0.5), "1": (1.0,), "0.7": (0.7,)}

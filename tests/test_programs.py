@@ -46,6 +46,13 @@ def test_strokes_prints_its_curve_and_goes_on_from_its_ledger(tmp_path):
     assert run(*command, "--ledger", tmp_path / "done.jsonl").splitlines()[4:] == first.splitlines()[4:]
 
 
+@needs_emps
+def test_next_prints_both_curves():
+    printed = run("benchmarks/next.py", "--limit", "1", "--rounds", "1", "--seeds", "1")
+    assert "| Next | 0." in printed
+    assert "| random | 0." in printed
+
+
 def test_speed_prints_ratios():
     printed = run("benchmarks/speed.py", "--rounds", "1")
     assert printed.count("| ours") == 4

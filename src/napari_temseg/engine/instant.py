@@ -83,13 +83,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             raw += resize(both[:, :outputs], plane.frame) / len(watcher.scales)
             features.append(resize(both[:, outputs:], grid)[0].numpy())
             yield progress(1.0, done)
-        facts = {
-            "model_hash": model.content_hash(),
-            "working_scale": watcher.scales,
-            "depth_taught": model.depth_taught,
-            "pixel_ratio": watcher.pixel_ratio,
-        }
-        said = Prediction.blank(plane, model.classes, model.spec.auxiliary, **facts)
+        said = watcher.blank(model, plane)
         fill(said, raw)
         return _ground(said, raw, image, np.concatenate(features), side)
 

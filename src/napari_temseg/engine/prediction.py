@@ -53,13 +53,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
 
         # One scale for all planes, told by the middle one: the same whatever plane is shown, and the same size all through a movie.
         known: Known = (yield from mapped(runner.settle(normalised(middle), micrograph.valid), looking)) if runner.adaptive else {}
-        facts = {
-            "model_hash": model.content_hash(),
-            "working_scale": runner.scales,
-            "depth_taught": model.depth_taught,
-            "pixel_ratio": runner.pixel_ratio,
-        }
-        whole = Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
+        whole = runner.blank(model, micrograph)
 
         def predicted(index: int, done: int) -> Generator[Progress, None, None]:
             def progress(share: float, preview: PlanePrediction | None = None) -> Progress:
@@ -110,6 +104,16 @@ class Runner:
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
         self.overlap = min(config.overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
+
+    def blank(self, model: Segmenter, micrograph: Micrograph) -> Prediction:
+        """What `model` will say of `micrograph` at the scales that were settled on, nothing yet."""
+        facts = {
+            "model_hash": model.content_hash(),
+            "working_scale": self.scales,
+            "depth_taught": model.depth_taught,
+            "pixel_ratio": self.pixel_ratio,
+        }
+        return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 
     @property
     def tells(self) -> bool:
