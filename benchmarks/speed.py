@@ -56,21 +56,21 @@ def our_step(hold: float) -> Callable[[], None]:
     labels[::16] = drawn.classes[::16]
     config = temseg.TrainConfig(batch=CROPS, crop=SIZE, hold=hold)
     session = Session(Annotations.collect(drawn.micrograph, labels), temseg.load("particles"), config)
-    optimiser = session.optimiser()
-    return lambda: session.step(optimiser, 1e-4, Figures())
+    optimiser = session.learner.optimiser()
+    return lambda: session.learner.step(optimiser, 1e-4, Figures())
 
 
 def network_only() -> Callable[[], None]:
     """Forward, backward and update of ours on ready-made crops: what the published figure of 5.7 × counts."""
     drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
     session = Session(Annotations.collect(drawn.micrograph, drawn.classes), temseg.load("particles"), temseg.TrainConfig(hold=0.0))
-    optimiser = session.optimiser()
+    optimiser = session.learner.optimiser()
     images = torch.randn(CROPS, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     masks = (torch.rand(CROPS, 1, SIZE, SIZE) > 0.5).float()
 
     def step() -> None:
-        with session.device.autocast():
-            raw = forward(session.network, images, frozen=True)
+        with session.learner.device.autocast():
+            raw = forward(session.learner.network, images, frozen=True)
         loss = F.binary_cross_entropy_with_logits(raw[:, :1].float(), masks)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -25,7 +25,7 @@ from napari_temseg import (
     simulate,
     train,
 )
-from napari_temseg.engine import preview, training
+from napari_temseg.engine import learner, preview, training
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.network import NetworkSpec, build_network
 from napari_temseg.engine.preview import Previews
@@ -226,7 +226,7 @@ def test_few_labels_are_trained_on_by_a_fixed_schedule_without_a_validation_curv
 
 
 def short_of_memory(monkeypatch, times: int) -> list[int]:
-    real, batches = training.forward, []
+    real, batches = learner.forward, []
 
     def forward(network, x, *, frozen):
         batches.append(len(x))
@@ -234,7 +234,7 @@ def short_of_memory(monkeypatch, times: int) -> list[int]:
             raise torch.OutOfMemoryError("out of memory")
         return real(network, x, frozen=frozen)
 
-    monkeypatch.setattr(training, "forward", forward)  # memory cannot be made to run out
+    monkeypatch.setattr(learner, "forward", forward)  # memory cannot be made to run out
     return batches
 
 
@@ -258,7 +258,7 @@ def test_other_errors_are_not_taken_for_it(tiny, strokes, monkeypatch):
     def broken(network, x, *, frozen):
         raise RuntimeError("something else")
 
-    monkeypatch.setattr(training, "forward", broken)
+    monkeypatch.setattr(learner, "forward", broken)
     with pytest.raises(RuntimeError, match="something else"):
         train(*strokes, base=tiny, config=QUICK)
 

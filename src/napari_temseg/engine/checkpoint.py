@@ -125,7 +125,7 @@ class Saving:
 
 def taken(session: Session, spent: float, known_by: Mapping[str, Any]) -> Checkpoint:
     """A session as it stands between two steps, copied."""
-    crops, settings = session.crops, {"learning_rate": session.config.learning_rate, "batch": session.config.batch}
+    crops, settings = session.learner.crops, {"learning_rate": session.config.learning_rate, "batch": session.config.batch}
     facts = {
         "settings": settings,  # those that a search has found
         "tuned": session.tuned,
@@ -135,8 +135,8 @@ def taken(session: Session, spent: float, known_by: Mapping[str, Any]) -> Checkp
         "curve": [dict(point) for point in session.curve],
         "notes": list(session.notes),
         "figures": asdict(session.figures),
-        "frozen": session.frozen,
-        "batch": session.batch,
+        "frozen": session.learner.frozen,
+        "batch": session.learner.batch,
         "waited": session.waited,
         "share": session.share,
         "spent": spent,
@@ -144,11 +144,11 @@ def taken(session: Session, spent: float, known_by: Mapping[str, Any]) -> Checkp
         "cost": session.cost,
         "crops": {"rng": crops.rng.bit_generator.state, "turn": crops.turn},
     }
-    tensors = _changed(session, NETWORK, session.keep()) | _changed(session, BEST, session.best)
+    tensors = _changed(session, NETWORK, session.learner.keep()) | _changed(session, BEST, session.best)
     if session.warm is not None:
         for index, state in session.warm.state_dict()["state"].items():
             tensors |= {f"{OPTIMISER}/{index}/{name}": value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
-    if session.draws:
+    if session.learner.draws:
         tensors[RANDOM] = torch.get_rng_state()
     return Checkpoint(dict(known_by), facts, tensors)
 
@@ -162,19 +162,19 @@ def _changed(session: Session, part: str, tensors: Mapping[str, torch.Tensor]) -
 
 def _put_back(session: Session, checkpoint: Checkpoint) -> None:
     facts, parts = checkpoint.facts, _by_part(checkpoint.tensors)
-    session.config = replace(session.config, **facts["settings"])
-    session.network.load_state_dict(session.untouched | parts.get(NETWORK, {}))
+    session.config = session.learner.config = replace(session.config, **facts["settings"])
+    session.learner.network.load_state_dict(session.untouched | parts.get(NETWORK, {}))
     session.best = session.untouched | parts.get(BEST, {})
     session.best_step, (iou, loss) = int(facts["best_step"]), facts["best_score"]
     session.best_score = (float(iou), float(loss))
-    session.steps, session.batch, session.waited = int(facts["steps"]), int(facts["batch"]), int(facts["waited"])
+    session.steps, session.learner.batch, session.waited = int(facts["steps"]), int(facts["batch"]), int(facts["waited"])
     session.curve, session.notes, session.tuned = list(facts["curve"]), list(facts["notes"]), facts["tuned"]
     session.figures = Figures(**facts["figures"])
     session.share, session.spent = float(facts["share"]), float(facts["spent"])
     session.opening, session.cost = float(facts["opening"]), float(facts["cost"])
-    session.crops.rng.bit_generator.state, session.crops.turn = facts["crops"]["rng"], int(facts["crops"]["turn"])
-    session.freeze(bool(facts["frozen"]))
-    session.warm = session.optimiser()
+    session.learner.crops.rng.bit_generator.state, session.learner.crops.turn = facts["crops"]["rng"], int(facts["crops"]["turn"])
+    session.learner.freeze(bool(facts["frozen"]))
+    session.warm = session.learner.optimiser()
     _fill(session.warm, parts.get(OPTIMISER, {}))
     if RANDOM in checkpoint.tensors:
         torch.set_rng_state(checkpoint.tensors[RANDOM])

@@ -12,25 +12,21 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import ndimage
-from torch import nn
 
-from napari_temseg.engine import losses
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.checkpoint import Checkpoint, Saving, Store
 from napari_temseg.engine.config import TrainConfig
-from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
-from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.figures import Figures
 from napari_temseg.engine.holdout import Parts, hold_out
-from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
-from napari_temseg.engine.prediction import fused
+from napari_temseg.engine.learner import Learner
+from napari_temseg.engine.network import freeze_encoder
 from napari_temseg.engine.preview import Look, Previews
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.starting import AT_SCALE, at_one_scale, prepared, starting_model
-from napari_temseg.engine.trainingset import KNOWN, Batch, Crops, Plane
+from napari_temseg.engine.trainingset import KNOWN, Crops, Plane
 
 FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
 SHOW_EVERY = 10  # steps between previews, without a validation part
@@ -60,7 +56,7 @@ def iter_train(
         found = saving.found()
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.learner.device.plain()}", control.elapsed, session.facts())
         if found is not None:
             yield from session.go_on(found, saving, control)
         return (yield from session.run(control, look, saving))
@@ -75,27 +71,20 @@ class Session:
         if planes is None:
             planes = Job(lambda control: prepared(annotations, base, config, control)).drain()
         self.config, self.counts = config, annotations.counts()
-        self.device: Device = choose_device(config.device, config.precision)
         self.base_hash = base.content_hash() if base else ""
         self.fresh = base is None
         untouched = starting_model(annotations, base, config)
-        self.model = at_one_scale(untouched, planes)
+        model = at_one_scale(untouched, planes)
         self.start_scales: dict[str, Any] = {name: getattr(untouched, name) for name in AT_SCALE}
-        self.start_classes = base.spec.n_classes if base else 0
         self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
-        self.crops = Crops(self.parts.training, config.crop, how, config.seed, self.model.scales)
-        self.network = self.model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # A random encoder holds nothing worth freezing.
-        self.pretrained = not self.fresh or config.encoder_weights is not None
-        self.frozen = self.pretrained
-        self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
-        self.batch = config.batch
+        crops = Crops(self.parts.training, config.crop, how, config.seed, model.scales)
+        self.learner = Learner(model, crops, config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
-        self.notes: list[str] = [] if self.frozen else ["the encoder starts from random weights, so it is trained too"]
+        self.notes: list[str] = [] if self.learner.frozen else ["the encoder starts from random weights, so it is trained too"]
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
-        self.best, self.best_step, self.best_score = self.keep(), 0, (-1.0, -math.inf)
+        self.best, self.best_step, self.best_score = self.learner.keep(), 0, (-1.0, -math.inf)
         self.untouched = {} if self.fresh else self.best  # what a checkpoint need not hold
         self.warm: torch.optim.Optimizer | None = None  # the optimiser in use, from the first step or from what went before
         self.waited = 0  # regular evaluations since the best
@@ -116,11 +105,9 @@ class Session:
 
     def variant(self, config: TrainConfig) -> Session:
         """A training like this one as it stands, on the same labels, with a network and settings of its own."""
-        twin, network = copy.copy(self), copy.deepcopy(self.network)
-        twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, network=network)
+        twin = copy.copy(self)
+        twin.config, twin.learner = config, self.learner.variant(config)
         twin.curve, twin.notes, twin.figures = list(self.curve), list(self.notes), Figures()
-        twin.crops = copy.copy(self.crops)
-        twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
         return twin
 
     def go_on(self, found: Checkpoint, saving: Saving, control: Control) -> Generator[Progress, None, None]:
@@ -143,16 +130,11 @@ class Session:
     def trial(self, control: Control, seconds: float, steps: int) -> Generator[Progress, None, None]:
         """At least one step, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
         self.control, until, last = control, control.elapsed + seconds, self.steps + steps
-        self.freeze(self.frozen)
-        self.warm = self.warm or self.optimiser()
+        self.learner.freeze(self.learner.frozen)
+        self.warm = self.warm or self.learner.optimiser()
         while not control.finishing and self.steps < last:
-            try:
-                self.step(self.warm, self._rate(), self.figures)
-            except RuntimeError as error:
-                yield self._progress(self._halve(error, self.warm))
-                continue
-            self.steps += 1
-            yield self._progress()
+            if (yield from self._step(self.warm)):
+                yield self._progress()
             if control.elapsed >= until:
                 break
         if self.curve[-1]["step"] != self.steps:
@@ -162,10 +144,10 @@ class Session:
         """The loop: step, evaluate, keep the best."""
         config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
         self.control, limit, begun = control, self._limit(validated), control.elapsed - self.spent
-        if self.draws and not self.spent:
+        if self.learner.draws and not self.spent:
             torch.manual_seed(config.seed)
-        self.freeze(self.frozen)
-        optimiser = self.warm = self.warm or self.optimiser()
+        self.learner.freeze(self.learner.frozen)
+        optimiser = self.warm = self.warm or self.learner.optimiser()
         if validated and not self.curve:
             yield from self._evaluate()
         yield from self._show(previews, self.steps)
@@ -176,15 +158,11 @@ class Session:
         while not control.finishing:
             self.share = max(self.steps / limit, (control.elapsed - started) / seconds)
             if self._thaws():
-                optimiser = self.warm = self.optimiser()
+                optimiser = self.warm = self.learner.optimiser()
             if self.share >= 1 or self.waited >= config.patience:
                 break
-            try:
-                self.step(optimiser, self._rate(), self.figures)
-            except RuntimeError as error:
-                yield self._progress(self._halve(error, optimiser))
+            if not (yield from self._step(optimiser)):
                 continue
-            self.steps += 1
             worth_showing = not validated and self.steps % SHOW_EVERY == 0
             regular = self.steps % config.evaluate_every == 0
             if regular or self._overdue():
@@ -202,9 +180,20 @@ class Session:
         spent = control.elapsed - begun
         if control.finishing:  # to go on later, if at all
             yield from self._save(saving, spent, last=True)
-        self.network.load_state_dict(self.best)
+        self.learner.network.load_state_dict(self.best)
         yield from self._show(previews, self.best_step, at_once=True)
         return self._finish(spent)
+
+    def _step(self, optimiser: torch.optim.Optimizer) -> Generator[Progress, None, bool]:
+        """One step, and whether it was taken: where memory did not suffice, the next has a smaller batch."""
+        try:
+            self.learner.step(optimiser, self._rate(), self.figures)
+        except RuntimeError as error:
+            self.notes.append(self.learner.halve(error, optimiser))
+            yield self._progress(self.notes[-1])
+            return False
+        self.steps += 1
+        return True
 
     def _save(self, saving: Saving | None, spent: float, last: bool = False) -> Generator[Progress, None, None]:
         told = "" if saving is None else saving.write(self, spent, at_once=last and saving.saved)
@@ -220,35 +209,6 @@ class Session:
             limit = min(limit, self.config.epochs * max(1, math.ceil(pixels / (self.config.batch * self.config.crop**2))))
         trusted = validated or self.fresh or self.config.validation == 0
         return limit if trusted else min(limit, FIXED_STEPS)
-
-    def step(self, optimiser: torch.optim.Optimizer, rate: float, figures: Figures) -> None:
-        """One step of the optimiser at the learning rate `rate`; its figures are added to `figures`."""
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["share"]
-        batch = self.crops.draw(self.batch)
-        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.pretrained)
-        with self.device.autocast():
-            raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
-        raw = raw.float()
-        loss = self._loss(raw, batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-        optimiser.step()
-        figures.add(float(loss.detach()), class_logits(raw.detach(), self.model.spec.n_classes), batch.labels.to(raw.device))
-
-    def _loss(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:
-        spec = self.model.spec
-        logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(raw.device)
-        loss = losses.supervised(logits, labels, self.config.loss)
-        start = None if batch.start is None else batch.start.to(raw.device)
-        if start is not None:
-            loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
-        if spec.auxiliary:
-            known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
-            depth = None if start is None else losses.drawn_depth(start[:, self.start_classes :], labels)
-            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth)
-        return loss
 
     def _overdue(self) -> bool:
         """Whether so much of the budget went by without a point of the curves that one is due, if points are not too dear."""
@@ -271,7 +231,7 @@ class Session:
         if judged and self.steps and self.best_step == 0 and not self.fresh:
             better = score[0] >= self.best_score[0] + MATERIAL
         if better:
-            self.best, self.best_step, self.best_score = self.keep(), self.steps, score
+            self.best, self.best_step, self.best_score = self.learner.keep(), self.steps, score
         yield self._progress(point=True)
         return better
 
@@ -280,7 +240,7 @@ class Session:
 
         Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
         """
-        grown = self.start_classes < self.model.spec.n_classes
+        grown = self.learner.start_classes < self.learner.model.spec.n_classes
         if self.fresh or grown or self.best_step == 0 or (self.config.validation == 0 and not self.parts.validation):
             return
         half = {
@@ -288,7 +248,7 @@ class Session:
             for name, tensor in self.best.items()
         }
         if self.parts.validation:
-            self.network.load_state_dict(half)
+            self.learner.network.load_state_dict(half)
             judged = yield from self._judge()
             if judged["validation_iou"] < max(self.best_score[0] - TOLERATED, self.curve[0]["validation_iou"]):
                 return
@@ -297,25 +257,15 @@ class Session:
 
     def _judge(self) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
-        set_mode(self.network, train_decoder=False, train_encoder=False)
         figures = Figures()
         for window in self.parts.validation:
-            self._judge_window(window, figures)
+            self.learner.judge(window, figures)
             yield self._progress()
         return figures.result("validation")
 
-    @torch.no_grad()
-    def _judge_window(self, window: Plane, figures: Figures) -> None:
-        image = torch.from_numpy(window.smooth[:1])[None]
-        labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
-        with self.device.autocast():
-            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
-        logits = class_logits(raw, self.model.spec.n_classes)
-        figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
-
     def _show(self, previews: Previews, step: int, at_once: bool = False) -> Generator[Progress, None, None]:
         """A preview, when due, of the network as it is after `step` steps."""
-        shown = yield from mapped(previews.show(self.model, at_once), self._progress)
+        shown = yield from mapped(previews.show(self.learner.model, at_once), self._progress)
         if shown is not None:
             yield self._progress(preview=replace(shown, depth_taught=self.depth_taught) if step else shown)
 
@@ -334,63 +284,23 @@ class Session:
         untouched = "" if self.fresh else f"; untouched model {score[0]:.3f}"
         return f"best: validation IoU {score[self.best_step]:.3f} at step {self.best_step}{untouched}"
 
-    def _peak(self) -> float:
-        return self.config.learning_rate or 2e-3
-
     def _rate(self) -> float:
         """Learning rate of the next step: a short rise, then a cosine to 0 at the end of the budget."""
-        return self._peak() * min(1.0, (self.steps + 1) / 5) * 0.5 * (1 + math.cos(math.pi * self.share))
-
-    def optimiser(self) -> torch.optim.AdamW:
-        """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
-        encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
-        others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
-        groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
-        if encoder:
-            # An encoder that already knows something is moved gently; a random one is not.
-            groups.append({"params": encoder, "share": 0.15 if self.pretrained else 1.0})
-        return torch.optim.AdamW(groups, lr=self._peak(), weight_decay=self.config.weight_decay)
-
-    def _part(self, name: str) -> nn.Module:
-        part: nn.Module = getattr(self.network, name)
-        return part
+        return self.learner.peak() * min(1.0, (self.steps + 1) / 5) * 0.5 * (1 + math.cos(math.pi * self.share))
 
     def _thaws(self) -> bool:
         """Unfreeze the encoder when it is time for that, and say whether it was."""
-        if not (self.config.unfreeze and self.frozen and (self.share >= 0.5 or self.waited >= self.config.patience)):
+        if not (self.config.unfreeze and self.learner.frozen and (self.share >= 0.5 or self.waited >= self.config.patience)):
             return False
-        self.freeze(False)
+        self.learner.freeze(False)
         self.waited = 0
         self.notes.append(f"encoder unfrozen at step {self.steps}")
         return True
 
-    def freeze(self, frozen: bool) -> None:
-        """Hold the encoder as it is, or let it learn too."""
-        self.frozen = frozen
-        freeze_encoder(self.network, frozen)
-
-    def _halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
-        """Out of memory: half the batch, and say so; any other error goes on up."""
-        if not out_of_memory(error):
-            raise error
-        if self.batch == 1:
-            raise TemsegError(
-                f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop."
-            ) from error
-        self.batch //= 2
-        optimiser.zero_grad(set_to_none=True)
-        release()
-        self.notes.append(f"memory did not suffice: batch halved to {self.batch}")
-        return self.notes[-1]
-
-    def keep(self) -> dict[str, torch.Tensor]:
-        """The network's tensors, copied to the CPU."""
-        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
-
     def _finish(self, seconds: float) -> Segmenter:
         """The model of the network as it is, which is the best, with how it came about."""
-        freeze_encoder(self.network, False)
-        network = self.network.to("cpu", memory_format=torch.contiguous_format)
+        freeze_encoder(self.learner.network, False)
+        model, network = self.learner.model, self.learner.network.to("cpu", memory_format=torch.contiguous_format)
         counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.counts.values()}
         weights = self.config.encoder_weights  # a name or a path: where it lay on this machine is nobody's business
         record = {
@@ -398,7 +308,7 @@ class Session:
             "base": self.base_hash,
             "config": {**self.config.to_dict(), "encoder_weights": weights and Path(weights).name},
             "labels": counts,
-            "device": self.device.describe(),
+            "device": self.learner.device.describe(),
             "validation": self.parts.sentence,
             "notes": self.notes,
             "depth_taught": self.depth_taught,
@@ -409,11 +319,7 @@ class Session:
         }
         if self.tuned is not None:
             record["tuned"] = self.tuned
-        history = [*self.model.history, record]
+        history = [*model.history, record]
         if self.best_step == 0 and not self.fresh:  # as it was, its way to find the scale included
-            return replace(self.model, network=network, history=history, **self.start_scales)
-        return replace(self.model, network=network, history=history, name=f"{self.model.name or 'model'}+")
-
-
-def _to(images: torch.Tensor, device: Device) -> torch.Tensor:
-    return images.to(device.torch, memory_format=torch.channels_last)
+            return replace(model, network=network, history=history, **self.start_scales)
+        return replace(model, network=network, history=history, name=f"{model.name or 'model'}+")

@@ -62,7 +62,7 @@ def iter_tune(
         found = saving.found()
         planes = yield from prepared(annotations, base, config, control)
         session = Session(annotations, base, config, planes)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.device.plain()}", control.elapsed, session.facts())
+        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.learner.device.plain()}", control.elapsed, session.facts())
         if not session.parts.validation:
             session.tuned = "no tuning: it needs a validation part, and the labels do not suffice for one"
             if found is not None:

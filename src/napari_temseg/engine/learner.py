@@ -1,0 +1,134 @@
+"""A network that learns: its optimiser, one step on drawn crops, and how it does on windows of the validation part."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_temseg.engine import losses
+from napari_temseg.engine.config import TrainConfig
+from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.figures import Figures
+from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
+from napari_temseg.engine.prediction import fused
+from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.trainingset import Batch, Crops, Plane
+
+RATE = 2e-3  # peak of the learning rate unless the settings say otherwise
+GENTLE = 0.15  # share of it for an encoder that already knows something
+
+
+class Learner:
+    """The network of one training, on its device, and what it learns from.
+
+    `model` describes the network, which is moved and changed in place; `start_classes` is the number of classes of the model it
+    started from, 0 for a new network.
+    """
+
+    def __init__(self, model: Segmenter, crops: Crops, config: TrainConfig, start_classes: int) -> None:
+        self.model, self.crops, self.config, self.start_classes = model, crops, config, start_classes
+        self.device: Device = choose_device(config.device, config.precision)
+        self.network = model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.fresh = start_classes == 0
+        # A random encoder holds nothing worth freezing.
+        self.pretrained = not self.fresh or config.encoder_weights is not None
+        self.frozen = self.pretrained
+        self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
+        self.batch = config.batch
+
+    def variant(self, config: TrainConfig) -> Learner:
+        """One like this as it stands, with a network and settings of its own; its crops are drawn from the beginning."""
+        twin, network = copy.copy(self), copy.deepcopy(self.network)
+        twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, network=network)
+        twin.crops = copy.copy(self.crops)
+        twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
+        return twin
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the encoder as it is, or let it learn too."""
+        self.frozen = frozen
+        freeze_encoder(self.network, frozen)
+
+    def peak(self) -> float:
+        """The highest learning rate."""
+        return self.config.learning_rate or RATE
+
+    def optimiser(self) -> torch.optim.AdamW:
+        """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
+        encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
+        others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
+        groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
+        if encoder:
+            groups.append({"params": encoder, "share": GENTLE if self.pretrained else 1.0})
+        return torch.optim.AdamW(groups, lr=self.peak(), weight_decay=self.config.weight_decay)
+
+    def _part(self, name: str) -> nn.Module:
+        part: nn.Module = getattr(self.network, name)
+        return part
+
+    def step(self, optimiser: torch.optim.Optimizer, rate: float, figures: Figures) -> None:
+        """One step of the optimiser at the learning rate `rate`; its figures are added to `figures`."""
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        batch = self.crops.draw(self.batch)
+        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.pretrained)
+        with self.device.autocast():
+            raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
+        raw = raw.float()
+        loss = self._loss(raw, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        optimiser.step()
+        figures.add(float(loss.detach()), class_logits(raw.detach(), self.model.spec.n_classes), batch.labels.to(raw.device))
+
+    def _loss(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:
+        spec = self.model.spec
+        logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(raw.device)
+        loss = losses.supervised(logits, labels, self.config.loss)
+        start = None if batch.start is None else batch.start.to(raw.device)
+        if start is not None:
+            loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
+        if spec.auxiliary:
+            known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
+            depth = None if start is None else losses.drawn_depth(start[:, self.start_classes :], labels)
+            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth)
+        return loss
+
+    @torch.no_grad()
+    def judge(self, window: Plane, figures: Figures) -> None:
+        """Add loss, accuracy and IoU on a window (see `Parts`), seen as the model will be used: at its working scales."""
+        set_mode(self.network, train_decoder=False, train_encoder=False)
+        image = torch.from_numpy(window.smooth[:1])[None]
+        labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
+        with self.device.autocast():
+            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
+        logits = class_logits(raw, self.model.spec.n_classes)
+        figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
+
+    def halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
+        """After `error`, which came of a step: half the batch where memory did not suffice, and a sentence; any other goes on up."""
+        if not out_of_memory(error):
+            raise error
+        if self.batch == 1:
+            raise TemsegError(
+                f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop."
+            ) from error
+        self.batch //= 2
+        optimiser.zero_grad(set_to_none=True)
+        release()
+        return f"memory did not suffice: batch halved to {self.batch}"
+
+    def keep(self) -> dict[str, torch.Tensor]:
+        """The network's tensors, copied to the CPU."""
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
+
+
+def _to(images: torch.Tensor, device: Device) -> torch.Tensor:
+    return images.to(device.torch, memory_format=torch.channels_last)
