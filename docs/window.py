@@ -25,6 +25,7 @@ from qtpy.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
 
 from napari_temseg.engine.config import SimulateConfig, TrainConfig  # noqa: E402
 from napari_temseg.engine.simulate import simulate  # noqa: E402
+from napari_temseg.widgets.pooling import Pool  # noqa: E402
 
 SIZE = (1280, 800)
 
@@ -40,7 +41,8 @@ def pause(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
 def idle(session: Any) -> None:
     """Wait until nothing runs."""
     pause(0.3)
-    pause(600, lambda: not session.jobs.running and not session.jobs.looking)
+    pool = session.part(Pool)
+    pause(600, lambda: not session.jobs.running and not session.jobs.looking and not pool.busy)
     pause(1.0)
 
 

@@ -135,6 +135,7 @@ def taken(session: Session, spent: float, known_by: Mapping[str, Any]) -> Checkp
         "curve": [dict(point) for point in session.curve],
         "notes": list(session.notes),
         "figures": asdict(session.figures),
+        "new_decoder": session.learner.new_decoder,
         "frozen": session.learner.frozen,
         "batch": session.learner.batch,
         "waited": session.waited,
@@ -163,6 +164,9 @@ def _changed(session: Session, part: str, tensors: Mapping[str, torch.Tensor]) -
 def _put_back(session: Session, checkpoint: Checkpoint) -> None:
     facts, parts = checkpoint.facts, _by_part(checkpoint.tensors)
     session.config = session.learner.config = replace(session.config, **facts["settings"])
+    if facts["new_decoder"] and not session.fresh:
+        session.renew()
+    crops = session.learner.crops
     session.learner.network.load_state_dict(session.untouched | parts.get(NETWORK, {}))
     session.best = session.untouched | parts.get(BEST, {})
     session.best_step, (iou, loss) = int(facts["best_step"]), facts["best_score"]
@@ -172,7 +176,7 @@ def _put_back(session: Session, checkpoint: Checkpoint) -> None:
     session.figures = Figures(**facts["figures"])
     session.share, session.spent = float(facts["share"]), float(facts["spent"])
     session.opening, session.cost = float(facts["opening"]), float(facts["cost"])
-    session.learner.crops.rng.bit_generator.state, session.learner.crops.turn = facts["crops"]["rng"], int(facts["crops"]["turn"])
+    crops.rng.bit_generator.state, crops.turn = facts["crops"]["rng"], int(facts["crops"]["turn"])
     session.learner.freeze(bool(facts["frozen"]))
     session.warm = session.learner.optimiser()
     _fill(session.warm, parts.get(OPTIMISER, {}))

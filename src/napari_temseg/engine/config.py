@@ -241,10 +241,10 @@ class TrainConfig(Config):
         False, "Unfreeze the encoder", "Train the encoder too in the second half of the budget; wants many labels", advanced=True
     )
     loss: str = setting(
-        "cross-entropy",
+        "auto",
         "Loss",
-        "Loss on labelled pixels",
-        choices=("cross-entropy", "focal", "dice", "cross-entropy+dice", "focal+dice"),
+        "Loss on labelled pixels; auto: cross-entropy, with Dice for a new decoder",
+        choices=("auto", "cross-entropy", "focal", "dice", "cross-entropy+dice", "focal+dice"),
         advanced=True,
     )
     hold: float = setting(

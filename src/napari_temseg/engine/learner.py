@@ -15,7 +15,7 @@ from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.figures import Figures
-from napari_temseg.engine.network import class_logits, forward, freeze_encoder, set_mode
+from napari_temseg.engine.network import class_logits, forward, freeze_encoder, renew_decoder, set_mode
 from napari_temseg.engine.prediction import fused
 from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.trainingset import Batch, Crops, Plane
@@ -41,6 +41,19 @@ class Learner:
         self.frozen = self.pretrained
         self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
         self.batch = config.batch
+        self.new_decoder = self.fresh
+
+    @property
+    def loss(self) -> str:
+        """The loss on labelled pixels, see `losses.supervised`."""
+        automatic = "cross-entropy+dice" if self.new_decoder else "cross-entropy"
+        return automatic if self.config.loss == "auto" else self.config.loss
+
+    def renew(self, crops: Crops) -> None:
+        """Begin with a new decoder on the encoder there is, at the scale of `crops`."""
+        renew_decoder(self.network, self.model.spec, self.config.seed)
+        self.crops, self.model = crops, replace(self.model, scales=crops.scales)
+        self.new_decoder = True
 
     def variant(self, config: TrainConfig) -> Learner:
         """One like this as it stands, with a network and settings of its own; its crops are drawn from the beginning."""
@@ -77,7 +90,7 @@ class Learner:
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = self.crops.draw(self.batch)
-        set_mode(self.network, train_decoder=self.fresh, train_encoder=not self.pretrained)
+        set_mode(self.network, train_decoder=self.new_decoder, train_encoder=not self.pretrained)
         with self.device.autocast():
             raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
         raw = raw.float()
@@ -91,7 +104,7 @@ class Learner:
     def _loss(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:
         spec = self.model.spec
         logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(raw.device)
-        loss = losses.supervised(logits, labels, self.config.loss)
+        loss = losses.supervised(logits, labels, self.loss)
         start = None if batch.start is None else batch.start.to(raw.device)
         if start is not None:
             loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
@@ -110,7 +123,7 @@ class Learner:
         with self.device.autocast():
             raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
         logits = class_logits(raw, self.model.spec.n_classes)
-        figures.add(float(losses.supervised(logits, labels, self.config.loss)), logits, labels)
+        figures.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
 
     def halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
         """After `error`, which came of a step: half the batch where memory did not suffice, and a sentence; any other goes on up."""

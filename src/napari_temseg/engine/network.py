@@ -172,6 +172,15 @@ def extend_head(network: nn.Module, spec: NetworkSpec, n_classes: int) -> Networ
     return NetworkSpec(spec.encoder, spec.decoder_channels, n_classes, spec.auxiliary)
 
 
+def renew_decoder(network: nn.Module, spec: NetworkSpec, seed: int) -> None:
+    """Give decoder and head random weights, in place; the encoder stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = build_network(spec)
+    for name in ("decoder", "segmentation_head"):
+        cast(nn.Module, getattr(network, name)).load_state_dict(cast(nn.Module, getattr(fresh, name)).state_dict())
+
+
 def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """A copy to predict with: batch norm folded into the convolutions, channels last, on `device` in `dtype`."""
     fused = copy.deepcopy(network).eval()

@@ -13,11 +13,11 @@ from napari_temseg.engine.annotations import Annotations, default_name
 from napari_temseg.engine.config import PredictConfig, TrainConfig
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.network import NetworkSpec, extend_head
-from napari_temseg.engine.prediction import iter_predict
+from napari_temseg.engine.prediction import Runner, iter_predict
 from napari_temseg.engine.progress import Control, Progress
 from napari_temseg.engine.results import Prediction
 from napari_temseg.engine.segmenter import SAME_SIZE, AsItIs, Normalisation, Segmenter
-from napari_temseg.engine.trainingset import Plane, planes_of
+from napari_temseg.engine.trainingset import IMAGE, Plane, planes_of
 
 AT_SCALE = ("scales", "fixed_scale", "pixel_size", "familiar")  # what training on somebody's pictures changes beside the weights
 
@@ -62,22 +62,26 @@ def prepared(
 ) -> Generator[Progress, None, list[Plane]]:
     """Every labelled plane, with what the starting model says of it where that is to be held; yields between tiles.
 
-    When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
+    Where every plane is labelled whole there is nothing to hold: only the working scale is looked for, once a micrograph. When the
+    job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
     """
     normalisation = Normalisation() if base is None else base.normalisation
-    planes: list[Plane] = []
+    by_item: list[list[Plane]] = []
     for item in annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
-        planes += planes_of(replace(annotations, items=(item,)), normalisation)
+        by_item.append(planes_of(replace(annotations, items=(item,)), normalisation))
+    planes = [plane for group in by_item for plane in group]
     if base is None or config.hold == 0:
         return planes
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
     reader = replace(base, normalisation=AsItIs())
     runs_on = PredictConfig(device=config.device, precision=config.precision)
+    if all(plane.whole for plane in planes):
+        return (yield from _at_own_scale(by_item, reader, runs_on, control))
     started = []
     for number, plane in enumerate(planes, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
-        job = iter_predict(reader, Micrograph(plane.smooth[0], calibration=known), runs_on)
+        job = iter_predict(reader, Micrograph(plane.smooth[IMAGE], calibration=known), runs_on)
         for _ in job:
             if control.finishing:
                 return planes
@@ -85,6 +89,24 @@ def prepared(
             yield Progress("prepare", 0.0, message, control.elapsed)
         started.append(_with_start(plane, job.result))
     return started
+
+
+def _at_own_scale(
+    by_item: Sequence[Sequence[Plane]], reader: Segmenter, config: PredictConfig, control: Control
+) -> Generator[Progress, None, list[Plane]]:
+    """The planes with the scales that suit the middle one of each micrograph."""
+    scaled: list[Plane] = []
+    for number, group in enumerate(by_item, start=1):
+        middle = group[len(group) // 2]
+        runner = Runner(reader, config, middle.pixel_size)
+        message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
+        if runner.adaptive:
+            for _ in runner.settle(middle.smooth[IMAGE], None):
+                if control.finishing:
+                    return [plane for group in by_item for plane in group]
+                yield Progress("prepare", 0.0, message, control.elapsed)
+        scaled += [replace(plane, scales=runner.scales) for plane in group]
+    return scaled
 
 
 def _with_start(plane: Plane, said: Prediction) -> Plane:

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ FIXED_STEPS = 40  # without a validation part: what was measured to help and not
 SHOW_EVERY = 10  # steps between previews, without a validation part
 MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
+USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
+LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
@@ -75,12 +78,14 @@ class Session:
         self.fresh = base is None
         untouched = starting_model(annotations, base, config)
         model = at_one_scale(untouched, planes)
+        self.first_scales = model.scales
         self.start_scales: dict[str, Any] = {name: getattr(untouched, name) for name in AT_SCALE}
         self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
-        crops = Crops(self.parts.training, config.crop, how, config.seed, model.scales)
-        self.learner = Learner(model, crops, config, base.spec.n_classes if base else 0)
+        self.whole = all(plane.whole for plane in planes)
+        self.crops = partial(Crops, self.parts.training, config.crop, how, config.seed)
+        self.learner = Learner(model, self.crops(model.scales), config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.learner.frozen else ["the encoder starts from random weights, so it is trained too"]
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
@@ -126,6 +131,7 @@ class Session:
         """The first point of the curves: the starting model on the validation part."""
         self.control = control
         yield from self._evaluate()
+        self._renew_useless()
 
     def trial(self, control: Control, seconds: float, steps: int) -> Generator[Progress, None, None]:
         """At least one step, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
@@ -149,12 +155,13 @@ class Session:
         self.learner.freeze(self.learner.frozen)
         optimiser = self.warm = self.warm or self.learner.optimiser()
         if validated and not self.curve:
-            yield from self._evaluate()
+            yield from self.judged(control)
         yield from self._show(previews, self.steps)
         # The last evaluation and preview are within the budget too; but half of it is for steps, however long the first ones took.
         self.opening = self.opening or control.elapsed - begun
         started, self.evaluated = begun + self.opening, control.elapsed
-        seconds = max(config.max_seconds - self.opening - self.cost - previews.cost, 0.5 * config.max_seconds)
+        judging = self.cost * self._looks()
+        seconds = max(config.max_seconds - self.opening - judging - previews.cost, 0.5 * config.max_seconds)
         while not control.finishing:
             self.share = max(self.steps / limit, (control.elapsed - started) / seconds)
             if self._thaws():
@@ -176,6 +183,7 @@ class Session:
             yield from self._save(saving, control.elapsed - begun)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
+        yield from self._choose_scales()
         yield from self._restrain()
         spent = control.elapsed - begun
         if control.finishing:  # to go on later, if at all
@@ -235,13 +243,43 @@ class Session:
         yield self._progress(point=True)
         return better
 
+    def _looks(self) -> float:
+        """What the judging at the end costs, as a multiple of the first: with a new decoder several working scales are tried."""
+        looks = LOOKS if self.learner.new_decoder else [self.first_scales]
+        return sum(scale**2 for scales in looks for scale in scales) / sum(scale**2 for scale in self.first_scales)
+
+    def _renew_useless(self) -> None:
+        """Where whole planes are labelled there is nothing to hold on to: a model that is of no use for them gives its encoder only."""
+        if self.learner.new_decoder or not self.whole or self.curve[0]["validation_iou"] >= USELESS:
+            return
+        self.renew()
+        self.notes.append("the starting model is of no use for these labels, so its decoder began anew")
+
+    def renew(self) -> None:
+        """Begin with a new decoder, at one scale."""
+        self.learner.renew(self.crops(LOOKS[0]))
+
+    def _choose_scales(self) -> Generator[Progress, None, None]:
+        """Working scales for the best of a new decoder, by the validation part."""
+        if not (self.learner.new_decoder and self.parts.validation and self.best_step):
+            return
+        self.learner.network.load_state_dict(self.best)
+        found: list[float] = []
+        start = self.learner.model
+        for scales in LOOKS:
+            self.learner.model = replace(start, scales=scales)
+            judged = yield from self._judge()
+            found.append(judged["validation_iou"])
+        chosen = next(index for index, iou in enumerate(found) if iou >= max(found) - MATERIAL)
+        self.learner.model = replace(start, scales=LOOKS[chosen])
+
     def _restrain(self) -> Generator[Progress, None, None]:
         """Go half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
 
         Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
         """
         grown = self.learner.start_classes < self.learner.model.spec.n_classes
-        if self.fresh or grown or self.best_step == 0 or (self.config.validation == 0 and not self.parts.validation):
+        if self.learner.new_decoder or grown or self.best_step == 0 or (self.config.validation == 0 and not self.parts.validation):
             return
         half = {
             name: torch.lerp(self.untouched[name], tensor, 0.5) if tensor.is_floating_point() else tensor

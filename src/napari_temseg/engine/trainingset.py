@@ -38,6 +38,11 @@ class Plane:
         labels: npt.NDArray[np.float32] = self.exact[LABELS]
         return labels
 
+    @property
+    def whole(self) -> bool:
+        """Whether every pixel is labelled, so that there is nothing for a starting model to say."""
+        return bool((self.labels > 0).all())
+
     def cut(self, y: slice, x: slice) -> Plane:
         """A copy of a window, so that nothing outside it can be seen."""
         return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy(), self.scales, self.pixel_size)
