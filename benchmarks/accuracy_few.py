@@ -60,7 +60,9 @@ def methods(model: temseg.Segmenter, seed: int, seconds: float, weights: Path | 
     """What is compared, by name; each takes a paper and its strokes."""
     ours = temseg.TrainConfig(max_seconds=seconds, seed=seed)
     # No validation part: the published recipe runs its hundred steps to the end.
-    published = temseg.TrainConfig(max_seconds=1e4, max_steps=100, validation=0.0, encoder_weights=str(weights), seed=seed)
+    published = temseg.TrainConfig(
+        max_seconds=1e4, max_steps=100, validation=0.0, loss="cross-entropy", encoder_weights=str(weights), seed=seed
+    )
     found: dict[str, Callable[..., FOUND]] = {
         UNTOUCHED: lambda group, painted: scored(group, painted, lambda image: common.foreground(model, image), 0.0),
         "trained on the strokes": lambda group, painted: trained(group, painted, model, ours),

@@ -39,7 +39,9 @@ def of_paper(group: list[common.Entry], model: temseg.Segmenter, seconds: float,
         METHODS[2]: figures(lambda image: common.foreground(model, image)),
     }
     if weights is not None:
-        settings = temseg.TrainConfig(max_seconds=1e4, max_steps=100, validation=0.0, encoder_weights=str(weights), seed=common.SEED)
+        settings = temseg.TrainConfig(
+            max_seconds=1e4, max_steps=100, validation=0.0, loss="cross-entropy", encoder_weights=str(weights), seed=common.SEED
+        )
         published = temseg.train([first.image], [draft], base="none", config=settings)
         found[WEIGHTS] = figures(lambda image: common.foreground(published, image))
     return found
