@@ -77,7 +77,7 @@ def main() -> None:
         support=0.05, dose=60, pixel_size=0.42, scale_bar=False, seed=5,
     )  # fmt: skip
     drawn = simulate(config)
-    from napari_temseg.widgets.layers import add_micrograph
+    from napari_temseg.widgets.imagelayer import add_micrograph
     from napari_temseg.widgets.training import Trainer
     from napari_temseg.widgets.workbench import Workbench
 

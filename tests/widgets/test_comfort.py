@@ -27,7 +27,7 @@ from napari_temseg.engine.shape import measure
 from napari_temseg.widgets.distribution import open_distribution
 from napari_temseg.widgets.finding import FOUND, State, commit
 from napari_temseg.widgets.hand import Hand
-from napari_temseg.widgets.layers import notes_of
+from napari_temseg.widgets.imagelayer import notes_of
 from napari_temseg.widgets.modelrow import FROM_FILE
 from napari_temseg.widgets.style import hint
 

@@ -385,7 +385,7 @@ def test_a_new_folder_may_be_typed(bench: Any, qtbot: Any, tmp_path: Path, monke
     assert exporting.ask_folder(session, bench.panel(3), "Report") == str(tmp_path / "of" / "today")
     assert (tmp_path / "of" / "today").is_dir()
     (tmp_path / "here").mkdir()
-    monkeypatch.setattr("napari_temseg.widgets.layers.path_of", lambda _: str(tmp_path / "here" / "grid.tif"))
+    monkeypatch.setattr("napari_temseg.widgets.imagelayer.path_of", lambda _: str(tmp_path / "here" / "grid.tif"))
     assert exporting.folder_of(session) == str(tmp_path / "here")
 
 

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, 
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, to_nanometres
-from napari_temseg.widgets import areas, layers
+from napari_temseg.widgets import areas, imagelayer, layers
 from napari_temseg.widgets.calibrations import Scope, from_line, meaning, provenance
 from napari_temseg.widgets.correction import Correction, positive_number
 from napari_temseg.widgets.scalebars import ScaleBars, check_idle
@@ -85,7 +85,7 @@ class CalibrationDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
         self.now = hint(f"{self.item.name}: {provenance(self.item.calibration)}")
-        self.notes = hint("\n".join(layers.notes_of(self.item.layer)), "warning")
+        self.notes = hint("\n".join(imagelayer.notes_of(self.item.layer)), "warning")
         self.notes.setVisible(bool(self.notes.text()))
         for widget in (
             self.now,

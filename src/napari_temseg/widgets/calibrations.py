@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox
 
 from napari_temseg.engine.micrograph import Calibration, to_nanometres
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Item, Session
@@ -82,10 +82,10 @@ class Scope(QComboBox):
 
     def _beside(self) -> list[Item]:
         """The open images whose files lie in the folder of this one's."""
-        path = layers.path_of(self.item.layer)
+        path = imagelayer.path_of(self.item.layer)
         if not path:
             return []
-        return [item for item in self.session.items if (p := layers.path_of(item.layer)) and Path(p).parent == Path(path).parent]
+        return [item for item in self.session.items if (p := imagelayer.path_of(item.layer)) and Path(p).parent == Path(path).parent]
 
     def targets(self) -> list[Item]:
         """The images that get the pixel size, as far as they are still open."""

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
-from napari_temseg.widgets import layers, unfinished
+from napari_temseg.widgets import imagelayer, unfinished
 from napari_temseg.widgets.keeping import Keeper
 from napari_temseg.widgets.kept import people
 from napari_temseg.widgets.sentences import clock
@@ -54,7 +54,7 @@ class Continuing(QObject):
             raise TemsegError(f"{found.plan.title}: open {', '.join(missing)} too, then it can go on.")
         shown = [self._open[key].layer for key, _ in found.pictures]
         # What the planes of a stack are is kept with the labels.
-        return [Micrograph(data := layers.pixels(layer), "NYX"[-data.ndim :], source=layers.source_of(layer)) for layer in shown]
+        return [Micrograph(data := imagelayer.pixels(layer), "NYX"[-data.ndim :], source=imagelayer.source_of(layer)) for layer in shown]
 
     def started(self, store: unfinished.Store) -> None:
         """A training runs: it is not offered meanwhile."""

@@ -12,7 +12,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_temseg.engine.errors import TemsegError
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 from napari_temseg.widgets.finding import corrected_by_hand
 from napari_temseg.widgets.jobs import complain
 
@@ -27,7 +27,7 @@ MODELS = "Models (*.temseg)"
 
 def folder_of(session: Session) -> str:
     """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
-    path = layers.path_of(session.current.layer) if session.current is not None else ""
+    path = imagelayer.path_of(session.current.layer) if session.current is not None else ""
     # A path from the command line is relative; what is neither absolute nor a file is but a name.
     beside = str(Path(path).resolve().parent) if path and (Path(path).is_absolute() or Path(path).exists()) else ""
     for folder in (beside, str(session.settings.get("folder", ""))):

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_temseg.engine.micrograph import AXES, Calibration
 from napari_temseg.files.readers import AXES_BY_NAME
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 from napari_temseg.widgets.palette import VERMILION
 from napari_temseg.widgets.style import theme_colours
 
@@ -83,7 +83,7 @@ def _story(item: Item) -> str:
         f"{width} × {height} px" + ("" if item.n_planes == 1 else f", {item.n_planes} planes: {AXES.get(item.axes, 'not said what')}"),
         f"pixel size: {known.describe()}{spread}",
         f"sample: {item.sample or 'not named'}",
-        *layers.notes_of(item.layer),
+        *imagelayer.notes_of(item.layer),
         f"particles: {item.status}" if item.count is None else _standing(item),
         item.unlike,
     ]

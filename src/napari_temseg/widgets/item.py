@@ -11,7 +11,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.results import Particles, Prediction
 from napari_temseg.engine.wording import unlike_training
-from napari_temseg.widgets import areas, layers
+from napari_temseg.widgets import areas, imagelayer, layers
 from napari_temseg.widgets.history import History
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ class Item:
 
     def micrograph(self) -> Micrograph:
         """As the engine knows it; `TemsegError` when it is none, or when it is not known what its planes are."""
-        data = layers.pixels(self.layer)
+        data = imagelayer.pixels(self.layer)
         if self.asks_axes:
             raise TemsegError(f"{self.name}: say first whether its {self.n_planes} planes are fields of one sample, time or depth.")
         mask = None if self.left_out is None else areas.left_out_mask(self.left_out, self.frame)
-        known = layers.known_micrograph(self.layer)
-        source = known.source if known else layers.source_of(self.layer)
+        known = imagelayer.known_micrograph(self.layer)
+        source = known.source if known else imagelayer.source_of(self.layer)
         return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)
 
     @property

@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.annotations import default_name
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.results import BACKGROUND
-from napari_temseg.widgets import autosave, layers, worked
+from napari_temseg.widgets import autosave, imagelayer, layers, worked
 from napari_temseg.widgets.jobs import complain
 from napari_temseg.widgets.kept import Picture, people
 
@@ -162,7 +162,7 @@ class Keeper(QObject):
 
     def _place(self, item: Item) -> _Places:
         if item not in self._places:
-            self._places[item] = _Places(Picture(layers.raw(item.layer)))
+            self._places[item] = _Places(Picture(imagelayer.raw(item.layer)))
         return self._places[item]
 
     def _saved(self, trouble: str) -> None:

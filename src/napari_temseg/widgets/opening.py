@@ -16,7 +16,7 @@ from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.progress import Control, Job, Progress
 from napari_temseg.files.readers import read_noted
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 from napari_temseg.widgets.jobs import complain, guarded
 from napari_temseg.widgets.offering import Others, offer
 
@@ -107,7 +107,7 @@ def _read(path: Path, series: str, request: Request) -> Opened:
     for note in reading.notes:
         logger.info("%s: %s", path, note)
     name = f"{image.name} {image.source.series}" if series and reading.others else ""
-    return Opened(image, layers.contrast_of(image), reading.said, reading.notes, () if series else reading.others, name)
+    return Opened(image, imagelayer.contrast_of(image), reading.said, reading.notes, () if series else reading.others, name)
 
 
 class Opener(QObject):
@@ -144,7 +144,7 @@ class Opener(QObject):
             return
         request = self._requests.popleft()
         shown = [item.layer for item in session.items]
-        known = frozenset((Path(path).resolve(), layers.series_of(layer)) for layer in shown if (path := layers.path_of(layer)))
+        known = frozenset((Path(path).resolve(), imagelayer.series_of(layer)) for layer in shown if (path := imagelayer.path_of(layer)))
         n = len(request.paths)
         title = f"Opening {request.paths[0].name}" if n == 1 else f"Opening {n} files"
         session.jobs.start(title, lambda: iter_open(request, known), self._done, can_finish=n > 1, failed=self._show_first)
@@ -158,7 +158,7 @@ class Opener(QObject):
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
-            layer = layers.add_micrograph(
+            layer = imagelayer.add_micrograph(
                 self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
             )
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]

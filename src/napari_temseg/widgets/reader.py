@@ -11,7 +11,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph, Source
 from napari_temseg.files.readers import is_micrograph, other_pictures, read_noted
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 
 LayerData = tuple[Any, dict[str, Any], str]
 CHOOSE = "To choose, open the file in the dock “TEM particles” (Plugins menu), or with temseg gui --series NAME."
@@ -52,7 +52,7 @@ def _layer(path: str) -> LayerData:
     others = other_pictures(reading)
     for note in (*reading.notes, *filter(None, [others and f"{others} {CHOOSE}"])):
         show_info(f"{Path(path).name}: {note}")
-    return reading.image.data, layers.micrograph_attributes(reading.image, said=reading.said, notes=reading.notes), "image"
+    return reading.image.data, imagelayer.micrograph_attributes(reading.image, said=reading.said, notes=reading.notes), "image"
 
 
 def _result(path: str) -> LayerData:
@@ -61,5 +61,5 @@ def _result(path: str) -> LayerData:
 
     labels = read_labels(path)
     image = Micrograph(labels, "YX" if labels.ndim == 2 else "NYX", read_calibration(path), source=Source(path))
-    known = layers.micrograph_attributes(image, contrast=[0.0, 1.0])
+    known = imagelayer.micrograph_attributes(image, contrast=[0.0, 1.0])
     return labels, {key: known[key] for key in ("name", "scale", "units")}, "labels"

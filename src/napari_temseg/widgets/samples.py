@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.micrograph import Micrograph, Source
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -45,4 +45,4 @@ def _simulated(config: SimulateConfig, sample: str) -> Micrograph:
 
 
 def _layer(image: Micrograph, name: str) -> LayerData:
-    return image.data, layers.micrograph_attributes(image, name), "image"
+    return image.data, imagelayer.micrograph_attributes(image, name), "image"

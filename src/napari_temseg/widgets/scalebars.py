@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.pipeline.burntin import BurntIn, iter_burnt_in, same_bar
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer
 from napari_temseg.widgets.regions import Regions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ScaleBars(QObject):
         self.session.jobs.start(_title([item, *others]), lambda: iter_burnt_in(pictures), done)
 
     def _pictures(self, items: Sequence[Item]) -> list[tuple[str, Callable[[], object]]]:
-        return [(item.name, layers.plane_reader(item.layer, self.session.shown_plane(item))) for item in items]
+        return [(item.name, imagelayer.plane_reader(item.layer, self.session.shown_plane(item))) for item in items]
 
     def _leave_out(self, pairs: Sequence[tuple[Item, BurntIn]]) -> str:
         """Add the boxes to the regions; the sentence that tells what was found."""

@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Calibration
 from napari_temseg.engine.results import PARTICLE_CLASSES
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer, layers
 from napari_temseg.widgets.closing import may_close
 from napari_temseg.widgets.home import Home
 from napari_temseg.widgets.item import Item
@@ -163,7 +163,7 @@ class Session(QObject):
         for item in items:
             item.calibration = calibration
             with layers.quiet_units(self.viewer):
-                layers.calibrate(item.layers, calibration)
+                imagelayer.calibrate(item.layers, calibration)
             if item.particles is not None:
                 remeasured(item)
             self.item_changed.emit(item, "calibration")
@@ -250,12 +250,12 @@ class Session(QObject):
                 self.set_current(self.item_of(event.value))
 
     def _inserted(self, layer: Layer) -> bool:
-        if not layers.shows_micrograph(layer):
+        if not imagelayer.shows_micrograph(layer):
             return False
-        known = layers.known_micrograph(layer)
+        known = imagelayer.known_micrograph(layer)
         stack = layer.ndim == 3 and layers.n_planes(layer) > 1
-        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else layers.said_axes(layer)
-        item = Item(layer, axes, known.calibration if known else layers.calibration_of(layer), known.sample if known else "")
+        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else imagelayer.said_axes(layer)
+        item = Item(layer, axes, known.calibration if known else imagelayer.calibration_of(layer), known.sample if known else "")
         self.items.append(item)
         layer.events.name.connect(self._on_renamed)
         return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_temseg.widgets import layers
+from napari_temseg.widgets import imagelayer, layers
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session import Session
@@ -46,7 +46,7 @@ class Units(QObject):
         return layers.scale_bar_shown(self.session.viewer) and layers.mixed_units(self.session.viewer)
 
     def _changed(self, event: Any) -> None:
-        if layers.shows_micrograph(event.value):
+        if imagelayer.shows_micrograph(event.value):
             self._tell()
 
     def _toggled(self, event: Any) -> None:
