@@ -26,9 +26,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 import napari_temseg as temseg
+from ablations import WIDTHS
 from emps import data_folder, entries
 from napari_temseg.engine.config import SimulateConfig
-from napari_temseg.engine.network import for_inference
+from napari_temseg.engine.network import build_network, for_inference
 from napari_temseg.engine.simulate import randomised
 
 SIZES = ((6, 15), (15, 50), (50, 200), (200, 10_000))
@@ -140,11 +141,16 @@ def diameters(labels: np.ndarray) -> list[float]:
 
 
 def cost(model: temseg.Segmenter) -> None:
-    """One scale on one megapixel, both in the fast mode of prediction: folded, channels last, bfloat16 where the machine has it."""
+    """One scale on one megapixel, decoders of other widths beside it.
+
+    All in the fast mode of prediction: folded, channels last, bfloat16 where the machine has it.
+    """
     import segmentation_models_pytorch as smp
     from torch.utils.flop_counter import FlopCounterMode
 
-    networks = {"shipped model": model.network, "library's default U-Net (ResNet34)": smp.Unet(encoder_weights=None, in_channels=1)}
+    specs = {f"decoder {width}": replace(model.spec, decoder_channels=tuple(map(int, width.split(",")))) for width in WIDTHS}
+    networks = {"shipped model": model.network, **{name: build_network(spec) for name, spec in specs.items()}}
+    networks["library's default U-Net (ResNet34)"] = smp.Unet(encoder_weights=None, in_channels=1)
     image = torch.zeros(1, 1, 1024, 1024).to(memory_format=torch.channels_last)
     times: dict[str, float] = {}
     print("| network | MB on disk (half precision) | GFLOP / Mpx | ms / Mpx | time / default |\n|---|---|---|---|---|")

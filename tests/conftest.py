@@ -16,6 +16,13 @@ from napari_temseg.engine.network import NetworkSpec
 SMALL_DECODER = (32, 16, 16, 8, 8)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one process runs in one go: the tests of the window, which share a screen; of all others the tests of a file."""
+    window = Path(__file__).parent / "widgets"
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("window" if window in item.path.parents else item.path.stem))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
