@@ -148,8 +148,11 @@ def cost(model: temseg.Segmenter) -> None:
     import segmentation_models_pytorch as smp
     from torch.utils.flop_counter import FlopCounterMode
 
-    specs = {f"decoder {width}": replace(model.spec, decoder_channels=tuple(map(int, width.split(",")))) for width in WIDTHS}
-    networks = {"shipped model": model.network, **{name: build_network(spec) for name, spec in specs.items()}}
+    networks = {"shipped model": model.network}
+    for width in WIDTHS:
+        spec = replace(model.spec, decoder_channels=tuple(map(int, width.split(","))))
+        if spec != model.spec:
+            networks[f"decoder {width}"] = build_network(spec)
     networks["library's default U-Net (ResNet34)"] = smp.Unet(encoder_weights=None, in_channels=1)
     image = torch.zeros(1, 1, 1024, 1024).to(memory_format=torch.channels_last)
     times: dict[str, float] = {}

@@ -35,13 +35,12 @@ class Learner:
         self.model, self.crops, self.config, self.start_classes = model, crops, config, start_classes
         self.device: Device = choose_device(config.device, config.precision)
         self.network = model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.fresh = start_classes == 0
+        self.new_decoder = start_classes == 0
         # A random encoder holds nothing worth freezing.
-        self.pretrained = not self.fresh or config.encoder_weights is not None
+        self.pretrained = not self.new_decoder or config.encoder_weights is not None
         self.frozen = self.pretrained
         self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
         self.batch = config.batch
-        self.new_decoder = self.fresh
 
     @property
     def loss(self) -> str:

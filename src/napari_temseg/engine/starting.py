@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def prepared(
     for item in annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
         by_item.append(planes_of(replace(annotations, items=(item,)), normalisation))
-    planes = [plane for group in by_item for plane in group]
+    planes = list(chain.from_iterable(by_item))
     if base is None or config.hold == 0:
         return planes
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
@@ -103,7 +104,7 @@ def _at_own_scale(
         if runner.adaptive:
             for _ in runner.settle(middle.smooth[IMAGE], None):
                 if control.finishing:
-                    return [plane for group in by_item for plane in group]
+                    return list(chain.from_iterable(by_item))
                 yield Progress("prepare", 0.0, message, control.elapsed)
         scaled += [replace(plane, scales=runner.scales) for plane in group]
     return scaled

@@ -84,8 +84,8 @@ class Session:
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.whole = all(plane.whole for plane in planes)
-        self.crops = partial(Crops, self.parts.training, config.crop, how, config.seed)
-        self.learner = Learner(model, self.crops(model.scales), config, base.spec.n_classes if base else 0)
+        self.crops_at = partial(Crops, self.parts.training, config.crop, how, config.seed)
+        self.learner = Learner(model, self.crops_at(model.scales), config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.learner.frozen else ["the encoder starts from random weights, so it is trained too"]
         self.control, self.figures, self.steps, self.share = Control(), Figures(), 0, 0.0
@@ -257,16 +257,16 @@ class Session:
 
     def renew(self) -> None:
         """Begin with a new decoder, at one scale."""
-        self.learner.renew(self.crops(LOOKS[0]))
+        self.learner.renew(self.crops_at(LOOKS[0]))
 
     def _choose_scales(self) -> Generator[Progress, None, None]:
         """Working scales for the best of a new decoder, by the validation part."""
         if not (self.learner.new_decoder and self.parts.validation and self.best_step):
             return
         self.learner.network.load_state_dict(self.best)
-        found: list[float] = []
+        found = [self.best_score[0]]  # as it learnt, at the first of them
         start = self.learner.model
-        for scales in LOOKS:
+        for scales in LOOKS[1:]:
             self.learner.model = replace(start, scales=scales)
             judged = yield from self._judge()
             found.append(judged["validation_iou"])

@@ -1,15 +1,9 @@
-"""The only thread code: one long job and one preview at a time, and small chores one after another.
-
-Jobs are made inside the worker thread, so that torch loads there and not while the window waits.
-"""
+"""What runs beside the window: one long job and one preview at a time (see `run`), and small chores one after another."""
 
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -18,106 +12,15 @@ from napari.utils import progress
 from napari.utils.notifications import show_error
 from napari.utils.task_status import Status
 from qtpy.QtCore import QObject, QTimer, Signal, Slot
-from superqt.utils import GeneratorWorker
 
-from napari_temseg.engine.errors import Cancelled, TemsegError
-from napari_temseg.engine.progress import Job, Progress
-from napari_temseg.widgets.preload import load_compiler
+from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.progress import Progress
+from napari_temseg.widgets.run import Make, Run, first_line
 
 logger = logging.getLogger("napari_temseg")
 FLUSH = 100  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
 BAR = 20  # steps of a thousand that napari's own bar waits for: it lets the window draw everything at each
 PROVIDER = "TEM particles"  # as napari names who runs a job
-NICE = 10  # on Linux: how far a job's threads stand behind the window's when both want the processor
-
-Make = Callable[[], Job[Any]]
-
-
-class JobError(Exception):
-    """A failure inside a job; superqt's workers lose a bare RuntimeError, which torch raises for nearly everything."""
-
-
-class _Run(QObject):
-    """One job on its way through a worker thread; its signals arrive in the main thread, where it was made."""
-
-    ended = Signal(object, object)  # the run, its result or None
-    failed = Signal(object, object)  # the run, the exception
-
-    def __init__(
-        self,
-        make: Make,
-        done: Callable[[Any], None],
-        failed: Callable[[], None] | None = None,
-        seen: Callable[[Progress], None] | None = None,
-    ) -> None:
-        super().__init__()
-        self.make, self.done, self.stopped, self.seen = make, done, failed, seen
-        self.job: Job[Any] | None = None
-        self.cancelled = self.finishing = False
-        self.arrived: list[Progress] = []
-
-    def launch(self) -> None:
-        """Start in a thread of Qt's pool."""
-        _alive.add(self)
-        worker: Any = GeneratorWorker(_steps, self)
-        worker.yielded.connect(self._take)
-        worker.returned.connect(self._return)
-        worker.errored.connect(self._fail)
-        worker.start()
-
-    def cancel(self) -> None:
-        """Stop at the next step and discard."""
-        self.cancelled = True
-        if (job := self.job) is not None:
-            job.cancel()
-
-    def finish(self) -> None:
-        """Stop at the next step and keep the best so far."""
-        self.finishing = True
-        if (job := self.job) is not None:
-            job.finish()
-
-    @Slot(object)
-    def _take(self, step: Progress) -> None:
-        if self.seen is None:
-            self.arrived.append(step)
-        elif not self.cancelled:
-            self.seen(step)
-
-    @Slot(object)
-    def _return(self, result: Any) -> None:
-        _alive.discard(self)
-        self.ended.emit(self, None if self.cancelled else result)
-
-    @Slot(object)
-    def _fail(self, error: Exception) -> None:
-        _alive.discard(self)
-        self.failed.emit(self, error)
-
-
-_alive: set[_Run] = set()  # a run is never collected in its worker thread, nor before its last signal is delivered
-
-
-def _steps(run: _Run) -> Generator[Progress, None, Any]:
-    """In the worker thread: make the job and drive it; one that was stopped returns None, torch's errors leave as `JobError`."""
-    try:
-        _stand_back()
-        load_compiler()
-        run.job = job = run.make()
-        # What was said while the job was being made holds for it too.
-        if run.cancelled:
-            job.cancel()
-        if run.finishing:
-            job.finish()
-        yield from job
-        return job.result
-    except Cancelled:
-        return None
-    except (RuntimeError, MemoryError) as error:
-        raise JobError(_first_line(error)) from error
-    finally:
-        run.job = None
-        _release()
 
 
 class Jobs(QObject):
@@ -136,9 +39,9 @@ class Jobs(QObject):
         super().__init__(parent)
         self.title, self.can_finish, self.lasting, self.cancelled = "", False, False, False
         self._window = window
-        self._long: _Run | None = None
-        self._look: _Run | None = None
-        self._next_look: _Run | None = None
+        self._long: Run | None = None
+        self._look: Run | None = None
+        self._next_look: Run | None = None
         self._bar: Any = None
         self._status: Any = None
         self._closed = False
@@ -183,7 +86,7 @@ class Jobs(QObject):
         if self._long is not None:
             raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
         self.title, self.can_finish, self.lasting, self.cancelled = title, can_finish, lasting, False
-        self._long = _Run(make, done, failed)
+        self._long = Run(make, done, failed)
         self._bar = progress(total=1000, desc=title)
         if hasattr(self._window, "_register_task_status"):
             self._status = self._window._register_task_status(PROVIDER, Status.BUSY, title, self._cancelled_by_napari)
@@ -203,7 +106,7 @@ class Jobs(QObject):
 
         A preview that another one replaces is not told: `failed` means that nothing comes after it. Returns what stops this one.
         """
-        run = _Run(make, done, failed, seen)
+        run = Run(make, done, failed, seen)
         if self._closed:
             return run.cancel
         if self._look is not None:
@@ -262,7 +165,7 @@ class Jobs(QObject):
         if not self._closed:
             guarded(partial(done, result))
 
-    def _launch(self, run: _Run, ended: Callable[[_Run, Any], None], failed: Callable[[_Run, Exception], None]) -> None:
+    def _launch(self, run: Run, ended: Callable[[Run, Any], None], failed: Callable[[Run, Exception], None]) -> None:
         run.ended.connect(ended)
         run.failed.connect(failed)
         run.launch()
@@ -280,7 +183,7 @@ class Jobs(QObject):
                 self._bar.update(ahead)
 
     @Slot(object, object)
-    def _long_ended(self, run: _Run, result: Any) -> None:
+    def _long_ended(self, run: Run, result: Any) -> None:
         if not self._awaited(run):
             return
         self._flush()
@@ -289,7 +192,7 @@ class Jobs(QObject):
         self.changed.emit()
 
     @Slot(object, object)
-    def _long_failed(self, run: _Run, error: Exception) -> None:
+    def _long_failed(self, run: Run, error: Exception) -> None:
         if not self._awaited(run):
             return
         self._free(Status.FAILED)
@@ -298,7 +201,7 @@ class Jobs(QObject):
         _hand_over(run, None)
         self.changed.emit()
 
-    def _awaited(self, run: _Run) -> bool:
+    def _awaited(self, run: Run) -> bool:
         """Whether the end of a run is to be told; once the viewer is closed, it is only noted."""
         if run is not self._long:
             return False
@@ -320,7 +223,7 @@ class Jobs(QObject):
         self._bar = self._status = None
 
     @Slot(object, object)
-    def _look_ended(self, run: _Run, result: Any) -> None:
+    def _look_ended(self, run: Run, result: Any) -> None:
         if self._closed:
             return
         self._look = None
@@ -329,7 +232,7 @@ class Jobs(QObject):
         self._follow()
 
     @Slot(object, object)
-    def _look_failed(self, run: _Run, error: Exception) -> None:
+    def _look_failed(self, run: Run, error: Exception) -> None:
         if self._closed:
             return
         self._look = None
@@ -349,7 +252,7 @@ class Jobs(QObject):
         return True
 
 
-def _hand_over(run: _Run, result: Any) -> None:
+def _hand_over(run: Run, result: Any) -> None:
     if result is not None:
         guarded(partial(run.done, result))
     elif run.stopped is not None:
@@ -364,7 +267,7 @@ def complain(error: Exception, where: str) -> None:
         show_error(str(error))
         return
     logger.error("%s failed", where, exc_info=(type(cause), cause, cause.__traceback__))
-    show_error(f"{where} failed ({_first_line(error)}); nothing painted is lost; “temseg info” says where the log with the details lies.")
+    show_error(f"{where} failed ({first_line(error)}); nothing painted is lost; “temseg info” says where the log with the details lies.")
 
 
 def guarded(action: Callable[[], Any]) -> Any:
@@ -383,21 +286,3 @@ def _logged(chore: Callable[[], Any], ended: Callable[[Any], None] | None = None
             ended(result)
     except (TemsegError, OSError, ValueError, RuntimeError):
         logger.exception("a chore failed")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _stand_back() -> None:
-    """Let the window go first: this thread, and those that torch starts from it, take what it leaves."""
-    if sys.platform == "linux" and os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < NICE:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-
-
-def _release() -> None:
-    """Give GPU memory back, if torch was loaded at all."""
-    if "torch" in sys.modules:
-        from napari_temseg.engine.device import release
-
-        release()
