@@ -248,7 +248,7 @@ class TrainConfig(Config):
         advanced=True,
     )
     hold: float = setting(
-        1.0,
+        2.5,
         "Hold",
         "Weight of staying with the starting model where nobody labelled; 0 lets it forget",
         minimum=0.0,

@@ -26,12 +26,14 @@ from napari_temseg.engine.preview import Look, Previews
 from napari_temseg.engine.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.sparse import MISTAKEN, agreement, is_sparse, steps_for
 from napari_temseg.engine.starting import AT_SCALE, at_one_scale, prepared, starting_model
 from napari_temseg.engine.trainingset import KNOWN, Crops, Plane
 
-FIXED_STEPS = 40  # without a validation part: what was measured to help and not to harm on few strokes
+FIXED_STEPS = 40  # where much is labelled, but in too few places for a validation part
 SHOW_EVERY = 10  # steps between previews, without a validation part
 MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
+NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is no better than a later one
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
 USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
@@ -84,6 +86,8 @@ class Session:
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.whole = all(plane.whole for plane in planes)
+        self.sparse = base is not None and is_sparse(planes)
+        self.mistaken = self.sparse and agreement(planes, base.spec.n_classes if base else 0) < MISTAKEN
         self.crops_at = partial(Crops, self.parts.training, config.crop, how, config.seed)
         self.learner = Learner(model, self.crops_at(model.scales), config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
@@ -215,8 +219,11 @@ class Session:
         if self.config.epochs is not None:
             pixels = sum(plane.labels.size for plane in self.parts.training)
             limit = min(limit, self.config.epochs * max(1, math.ceil(pixels / (self.config.batch * self.config.crop**2))))
-        trusted = validated or self.fresh or self.config.validation == 0
-        return limit if trusted else min(limit, FIXED_STEPS)
+        if self.fresh or self.config.validation == 0:
+            return limit
+        if self.sparse:
+            return min(limit, steps_for(sum(count.objects for count in self.counts.values())))
+        return limit if validated else min(limit, FIXED_STEPS)
 
     def _overdue(self) -> bool:
         """Whether so much of the budget went by without a point of the curves that one is due, if points are not too dear."""
@@ -236,8 +243,11 @@ class Session:
         score = (round(judged["validation_iou"], 4), -judged["validation_loss"]) if judged else (0.0, float(self.steps))
         untrained = self.fresh and self.steps == 0
         better = score > self.best_score and not untrained
-        if judged and self.steps and self.best_step == 0 and not self.fresh:
-            better = score[0] >= self.best_score[0] + MATERIAL
+        if judged and self.steps and not self.fresh:
+            if self.best_step == 0:
+                better = score[0] >= self.best_score[0] + (-TOLERATED if self.mistaken else MATERIAL)
+            elif self.sparse:  # the rate falls, so later steps are calmer; a few strokes hardly tell one from another
+                better = score[0] >= max(point["validation_iou"] for point in self.curve[1:]) - NOISE
         if better:
             self.best, self.best_step, self.best_score = self.learner.keep(), self.steps, score
         yield self._progress(point=True)
@@ -288,7 +298,8 @@ class Session:
         if self.parts.validation:
             self.learner.network.load_state_dict(half)
             judged = yield from self._judge()
-            if judged["validation_iou"] < max(self.best_score[0] - TOLERATED, self.curve[0]["validation_iou"]):
+            untouched = self.curve[0]["validation_iou"] - (TOLERATED if self.mistaken else 0.0)
+            if judged["validation_iou"] < (untouched if self.sparse else max(self.best_score[0] - TOLERATED, untouched)):
                 return
         self.best = half
         self.notes.append("half way back to the starting model, which serves these labels as well and other pictures better")
