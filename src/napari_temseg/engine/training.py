@@ -153,7 +153,7 @@ class Session:
     def run(self, control: Control, look: Look | None = None, saving: Saving | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
         config, validated, previews = self.config, bool(self.parts.validation), Previews(look, self.config, control)
-        self.control, limit, begun = control, self._limit(validated), control.elapsed - self.spent
+        self.control, limit, begun = control, self.limit(validated), control.elapsed - self.spent
         if self.learner.draws and not self.spent:
             torch.manual_seed(config.seed)
         self.learner.freeze(self.learner.frozen)
@@ -213,7 +213,7 @@ class Session:
             self.notes += [told] if told not in self.notes else []
             yield self._progress(told)
 
-    def _limit(self, validated: bool) -> int:
+    def limit(self, validated: bool) -> int:
         """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
         limit = self.config.max_steps
         if self.config.epochs is not None:

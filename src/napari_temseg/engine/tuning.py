@@ -23,6 +23,7 @@ from napari_temseg.engine.starting import prepared
 from napari_temseg.engine.training import Session
 
 SHARE = 0.4  # of the budget, for the whole search
+LEAST = 5  # steps of a trial on strokes, whose whole training is short
 ROUNDS = (6, 3)  # candidates that take part in each round; the rounds share the time equally
 RATES, BATCHES = (0.25, 1.0, 2.5), (1, 2)  # × the learning rate and the batch of the settings
 HIGHEST_RATE, LARGEST_BATCH = 1.0, 256
@@ -93,17 +94,18 @@ def candidates(config: TrainConfig) -> list[TrainConfig]:
 def _search(start: Session, config: TrainConfig, control: Control) -> Generator[Progress, None, tuple[Session, list[dict[str, Any]]]]:
     """The best candidate as it stands, and what was tried, the best first; it ends early when its time is up or it is asked to finish."""
     trials, share = [_Trial(settings, start) for settings in candidates(config)], SHARE / len(ROUNDS)
+    longest, least = start.limit(validated=True), LEAST if start.sparse else 1
     until = control.elapsed + SHARE * config.max_seconds
     for number, size in enumerate(ROUNDS, start=1):
         entrants, kept = trials[:size], (*ROUNDS, 1)[number]
-        seconds, steps = (limit * share / size for limit in (config.max_seconds, config.max_steps))
+        seconds, steps = (limit * share / size for limit in (config.max_seconds, longest))
         for index, trial in enumerate(entrants):
             if (control.finishing or control.elapsed > until) and trials[0].rounds:
                 break
             if trial.session is start:
                 trial.session = start.variant(trial.settings)
             told = partial(_untold, fraction=share * (number - 1 + index / len(entrants)), prefix=named(trial.record()))
-            yield from mapped(trial.session.trial(control, seconds, max(1, round(steps))), told)
+            yield from mapped(trial.session.trial(control, seconds, max(least, round(steps))), told)
             trial.rounds = number
             trial.figures = {name: trial.session.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
             done = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)

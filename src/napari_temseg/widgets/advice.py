@@ -46,8 +46,13 @@ def tuned_table(tuned: Sequence[Mapping[str, float]] | str) -> str:
 
 
 def best_of(judged: Sequence[Point], fresh: bool = False) -> Point | None:
-    """The point that training keeps: highest IoU, of equals the lowest loss; a new network does not count before its first step."""
+    """The point that training keeps, as its newest point says; a new network does not count before its first step.
+
+    Where no point says so: highest IoU, of equals the lowest loss.
+    """
     candidates = [point for point in judged if not (fresh and point["step"] == 0)]
+    if candidates and "best_step" in candidates[-1]:
+        return next((point for point in candidates if point["step"] == candidates[-1]["best_step"]), None)
     return max(candidates, key=lambda point: (round(point["validation_iou"], 4), -point["validation_loss"]), default=None)
 
 
@@ -60,7 +65,9 @@ def _result(judged: Sequence[Point], fresh: bool) -> str:
         return f"The new network reached a validation IoU of {reached}."
     if best["step"] == 0:
         return "Training did not beat the untouched model; it was kept."
-    return f"Validation IoU {reached}; untouched model {judged[0]['validation_iou']:.3f}."
+    untouched = judged[0]["validation_iou"]
+    contradicted = ", which most of your strokes contradict" if best["validation_iou"] <= untouched + BETTER else ""
+    return f"Validation IoU {reached}; untouched model {untouched:.3f}{contradicted}."
 
 
 def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
