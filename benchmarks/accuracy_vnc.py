@@ -1,8 +1,8 @@
 """Another tissue: mitochondria in serial sections, foreground IoU pooled over sections 08–11, from dense masks of earlier ones.
 
-    python benchmarks/accuracy.py vnc [--seconds 300] [--ledger FILE] [--json FILE]
+    python benchmarks/accuracy.py vnc [--seconds 300] [--only METHOD…] [--ledger FILE] [--json FILE]
 
-Compared: the decoder trained (frozen encoder) and the encoder unfrozen in the second half, on eight sections and on three; a new
+Compared: the decoder trained (frozen encoder) and the encoder unfrozen after a quarter of the time, on eight sections and on three; a new
 EfficientNet-B0 with focal loss and random weights; a frozen ImageNet encoder where its weights lie beside the data; a random forest.
 """
 
@@ -62,6 +62,7 @@ def by_forest() -> dict[str, float]:
 def main(arguments: list[str]) -> None:
     """Run and print."""
     parser = common.options(__doc__, 300.0)
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="only these lines of the table")
     args = parser.parse_args(arguments)
     model, ledger = common.begin(parser, args)
     weights, seconds = common.imagenet_weights(), args.seconds
@@ -76,8 +77,13 @@ def main(arguments: list[str]) -> None:
     }
     if weights is not None:
         methods["new U-Net, frozen ImageNet encoder"] = lambda: trained("none", 8, seconds, encoder_weights=str(weights))
+    unknown = set(args.only or ()) - set(methods)
+    if unknown:
+        parser.error(f"no line is named {', '.join(sorted(unknown))}; there are {', '.join(methods)}")
     rows = {}
     for name, method in methods.items():
+        if args.only and name not in args.only:
+            continue
         rows[name] = ledger.get(method, "vnc", seconds, name)
         print(f"{name}: IoU {rows[name]['IoU']:.3f}", flush=True)
     print(f"\n{common.table(rows)}")

@@ -104,7 +104,7 @@ def main() -> None:
     layer.events.paint(value=[])
     trainer = session.part(Trainer)
     trainer.train("particles", TrainConfig(max_seconds=60))
-    pause(300, lambda: len(trainer.points) > 6 or not session.jobs.running)
+    pause(300, lambda: len(trainer.points) > 3 or not session.jobs.running)
     shoot(viewer, folder / "window_improve.png")
     idle(session)
     bench.go(3)

@@ -238,7 +238,10 @@ class TrainConfig(Config):
         advanced=True,
     )
     unfreeze: bool = setting(
-        False, "Unfreeze the encoder", "Train the encoder too in the second half of the budget; wants many labels", advanced=True
+        False,
+        "Unfreeze the encoder",
+        "Train the encoder too in the later part of the budget; wants many labels and more time",
+        advanced=True,
     )
     loss: str = setting(
         "auto",

@@ -21,7 +21,8 @@ from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.trainingset import Batch, Crops, Plane
 
 RATE = 2e-3  # peak of the learning rate unless the settings say otherwise
-GENTLE = 0.15  # share of it for an encoder that already knows something
+GENTLE = 0.15  # share of it for an encoder that already knows something …
+BOLD = 0.5  # … and where that was another task, as a new decoder shows
 
 
 class Learner:
@@ -77,7 +78,7 @@ class Learner:
         others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
         groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
         if encoder:
-            groups.append({"params": encoder, "share": GENTLE if self.pretrained else 1.0})
+            groups.append({"params": encoder, "share": (BOLD if self.new_decoder else GENTLE) if self.pretrained else 1.0})
         return torch.optim.AdamW(groups, lr=self.peak(), weight_decay=self.config.weight_decay)
 
     def _part(self, name: str) -> nn.Module:

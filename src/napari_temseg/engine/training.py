@@ -37,6 +37,7 @@ NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is 
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
 USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
+THAW, EARLY_THAW = 0.5, 0.25  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: the task is another one
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
@@ -339,7 +340,8 @@ class Session:
 
     def _thaws(self) -> bool:
         """Unfreeze the encoder when it is time for that, and say whether it was."""
-        if not (self.config.unfreeze and self.learner.frozen and (self.share >= 0.5 or self.waited >= self.config.patience)):
+        due = self.share >= (EARLY_THAW if self.learner.new_decoder else THAW) or self.waited >= self.config.patience
+        if not (self.config.unfreeze and self.learner.frozen and due):
             return False
         self.learner.freeze(False)
         self.waited = 0

@@ -115,7 +115,8 @@ class Evaluator(QObject):
 
     def _done(self, items: list[Item], comparison: Comparison) -> None:
         self.items, self.comparison = items, comparison
-        self.session.say(f"Compared {len(comparison.results)} results on {len({line.image for line in comparison.lines})} images.")
+        results, images = len(comparison.results), len({line.image for line in comparison.lines})
+        self.session.say(f"Compared {results} result{'s' if results != 1 else ''} on {images} image{'s' if images != 1 else ''}.")
         self.changed.emit()
 
     def _failed(self) -> None:
