@@ -163,15 +163,17 @@ def test_every_setting_is_kept_for_the_recipe():
     assert SplitConfig.from_dict(split(predicted(draw([(40, 40, 9)])[0]), config).settings) == config
 
 
-def test_less_certainty_is_asked_after_strokes_and_what_it_drops_is_counted():
+def test_what_certainty_drops_is_counted_and_none_is_asked_where_depth_was_never_taught():
     classes, depth = draw([(30, 30, 12), (70, 70, 12)])
     depth[:50] *= 0.2
     prediction = predicted(classes, depth, sure=0.7)
     parts = split(prediction, SplitConfig())
     assert (len(parts), parts.uncertain) == (1, 1)
     assert parts.settings["certainty"] > 0
-    parts = split(replace(prediction, depth_taught=False), SplitConfig())
-    assert 0 < parts.settings["certainty"] < 0.6
+    untaught = replace(prediction, depth_taught=False)
+    parts = split(untaught, SplitConfig())
+    assert (len(parts), parts.uncertain, parts.settings["certainty"]) == (2, 0, 0)
+    np.testing.assert_array_equal(parts.labels, split(replace(untaught, auxiliary={}), SplitConfig()).labels)
 
 
 def test_small_components_are_dropped_and_small_fragments_joined():

@@ -376,9 +376,11 @@ def test_the_encoder_of_the_shipped_model_starts_a_new_one(particles, strokes):
 
 def test_strokes_teach_no_depth_and_whole_masks_do(tiny, strokes, dense):
     assert tiny.depth_taught
-    by_strokes = train(*strokes, base=tiny, config=QUICK)
+    assert train(*strokes, base=tiny, config=QUICK).depth_taught  # what it knew it still knows
+    by_strokes = train(*strokes, base="none", config=QUICK)
     assert not by_strokes.depth_taught
     assert not predict(by_strokes, strokes[0]).depth_taught
+    assert not train(*strokes, base=by_strokes, config=QUICK).depth_taught
     assert train(*dense, base=by_strokes, config=QUICK, meaning="instances").depth_taught
 
 
@@ -430,9 +432,9 @@ def test_the_last_preview_is_of_the_best_not_of_the_newest(particles, dense):
     assert previews[1].depth_taught == particles.depth_taught
 
 
-def test_previews_of_strokes_do_not_trust_the_depth(tiny, strokes):
-    previews = shown(iter_train(*strokes, base=tiny, config=QUICK, look=lambda: Micrograph(strokes[0])))
-    assert [preview.depth_taught for preview in previews] == [True, False]
+def test_previews_of_strokes_alone_do_not_trust_the_depth(strokes):
+    previews = shown(iter_train(*strokes, base="none", config=QUICK, look=lambda: Micrograph(strokes[0])))
+    assert not previews[-1].depth_taught
 
 
 def test_without_a_validation_part_every_tenth_step_is_shown(tiny, strokes, monkeypatch):

@@ -28,7 +28,7 @@ class Prediction:
 
     `probability` float16 (…, K, Y, X): channel k belongs to `class_ids[k]`, background first, sums to one. `auxiliary`:
     name → float16 (…, Y, X) in [0, 1], what the model learnt for splitting ("distance": depth inside a particle, 0 at its edge,
-    1 at its middle); `depth_taught` is False when the model was last trained on strokes, which show nothing of depth.
+    1 at its middle); `depth_taught` is False for a model that never learnt it, as strokes alone do not show it: it is not used then.
     `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.

@@ -107,7 +107,7 @@ class Segmenter:
 
     @property
     def depth_taught(self) -> bool:
-        """Whether the learnt distance goes with the classes: not after training on strokes alone, which show nothing of it."""
+        """Whether it learnt how deep particles are: one made of strokes alone did not, one trained further keeps what it knew."""
         trained = list(filter(_learnt, self.history))
         return bool(trained[-1].get("depth_taught", True)) if trained else True
 

@@ -25,8 +25,7 @@ from napari_temseg.engine.results import Particles, Prediction
 from napari_temseg.engine.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
-CERTAINTY = 0.6  # least certainty by default, chosen with them
-DRAWN_CERTAINTY = 0.5  # after strokes, which say little of depth: more is no better on EMPS tune, and drops more of what is faint
+CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
@@ -71,8 +70,13 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
     if not isinstance(prediction, Prediction):
         raise TemsegError(f"split takes what temseg.predict returns, not {type(prediction).__name__}; predict the picture first.")
     if config.certainty is None:
-        config = replace(config, certainty=CERTAINTY if prediction.depth_taught else DRAWN_CERTAINTY)
+        config = replace(config, certainty=default_certainty(prediction))
     return Job(lambda control: _steps(prediction, config, control))
+
+
+def default_certainty(prediction: Prediction) -> float:
+    """The least certainty that is asked where none is set: none of a model that never learnt how deep particles are."""
+    return CERTAINTY if prediction.depth_taught else 0.0
 
 
 def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
@@ -96,7 +100,7 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
 def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
     """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
     probability, valid = prediction.probability, prediction.micrograph.valid
-    distance = prediction.auxiliary.get("distance") if config.auxiliary else None
+    distance = prediction.auxiliary.get("distance") if config.auxiliary and prediction.depth_taught else None
     depth = None if distance is None else distance.astype(np.float32)
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)

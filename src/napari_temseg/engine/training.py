@@ -83,7 +83,8 @@ class Session:
         model = at_one_scale(untouched, planes)
         self.first_scales = model.scales
         self.start_scales: dict[str, Any] = {name: getattr(untouched, name) for name in AT_SCALE}
-        self.depth_taught = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
+        shown = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
+        self.depth_taught = shown or (base is not None and base.depth_taught)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.whole = all(plane.whole for plane in planes)

@@ -248,9 +248,9 @@ def certain(item: Item | None) -> float | None:
     """The least certainty that is taken for an image when none is set; None while it is not known."""
     if item is None or item.prediction is None:
         return None
-    from napari_temseg.engine.splitting import CERTAINTY, DRAWN_CERTAINTY
+    from napari_temseg.engine.splitting import default_certainty
 
-    return CERTAINTY if item.prediction.depth_taught else DRAWN_CERTAINTY
+    return default_certainty(item.prediction)
 
 
 def looked(prediction: Prediction | None) -> str:
