@@ -304,7 +304,8 @@ class Session:
             if judged["validation_iou"] < (untouched if self.sparse else max(self.best_score[0] - TOLERATED, untouched)):
                 return
         self.best = half
-        self.notes.append("half way back to the starting model, which serves these labels as well and other pictures better")
+        as_well = "" if self.sparse else ", which serves these labels as well"
+        self.notes.append(f"half way back to the starting model{as_well}: other pictures gain by it")
 
     def _judge(self) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
