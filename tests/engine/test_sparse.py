@@ -62,6 +62,11 @@ def test_a_few_strokes_end_by_themselves_whatever_the_time(tiny, faint):
     labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
     record = train([faint.micrograph], [labels], base=tiny, config=CONFIG).history[-1]
     assert record["steps"] <= steps_for(16)
+    bare = train(
+        [faint.micrograph.data], [labels], base=replace(tiny, scales=(1.0, 0.5)), config=replace(CONFIG, max_steps=2, validation=0)
+    )
+    assert bare.history[-1]["best_step"] == 2
+    assert (bare.fixed_scale, bare.scales) == (False, (1.0, 0.5))  # it still looks for the scale of each picture
     longer = train([faint.micrograph], [labels], base=tiny, config=replace(CONFIG, validation=0, max_steps=steps_for(16) + 5))
     assert longer.history[-1]["steps"] == steps_for(16) + 5  # who does without a validation part says how long
 
@@ -74,6 +79,8 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     model = train([faint.micrograph], [labels], base=particles, config=config)
     record = model.history[-1]
     assert record["best_step"] > 0
+    assert model.fixed_scale  # the micrograph is calibrated: pictures of other pixel sizes are looked at by the ratio
+    assert model.pixel_size == faint.micrograph.calibration.nanometres
     assert any("half way back" in note for note in record["notes"])
 
     def iou(prediction):

@@ -375,4 +375,6 @@ class Session:
         history = [*model.history, record]
         if self.best_step == 0 and not self.fresh:  # as it was, its way to find the scale included
             return replace(model, network=network, history=history, **self.start_scales)
+        if self.sparse and not model.pixel_size:  # it was nudged, no more: which scales suit a picture it still tells by itself
+            model = replace(model, scales=self.start_scales["scales"], fixed_scale=self.start_scales["fixed_scale"])
         return replace(model, network=network, history=history, name=f"{model.name or 'model'}+")
