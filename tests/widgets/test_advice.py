@@ -82,10 +82,7 @@ def test_the_end_names_the_better_one() -> None:
     assert "0.700 at step 10" in said
     assert "0.500" in said
     believed = [{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])]
-    assert (
-        advise(believed, HELD, ended=True)
-        == "Validation IoU 0.600 at step 20; untouched model 0.600, which most of your strokes contradict."
-    )
+    assert "your strokes say that the untouched model is wrong" in advise(believed, HELD, ended=True)
     fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, ended=True)
     assert "0.700" in fresh
     assert "untouched" not in fresh

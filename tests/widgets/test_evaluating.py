@@ -51,12 +51,14 @@ def test_results_are_compared_and_their_mistakes_shown(
     scores.table.selectRow(0)
     layer = item.made["mistakes"]
     np.testing.assert_allclose(layer.translate, (10, 20))
+    assert not item.annotation.visible  # its strokes have the colours of mistakes
     np.testing.assert_array_equal(np.asarray(layer.data) == 1, (truth > 0) & (item.particles.labels == 0))
     scores.table.selectRow(1)
     assert item.made["mistakes"] is layer
     scores.mistakes.click()
     assert layer not in viewer.layers
     assert "mistakes" not in item.made
+    assert item.annotation.visible
     scores.figure.setCurrentIndex(2)
     scores.figure.activated.emit(2)
     assert scores.bars.figure == "ap50"

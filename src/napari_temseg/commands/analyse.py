@@ -258,9 +258,13 @@ def evaluate(args: argparse.Namespace) -> int:
     truth = read_labels(args.truth)
     scores = [api.evaluate(read_labels(path), truth).to_dict() for path in args.results]
     names = unique_names([Path(path) for path in args.results])
-    lines = [f"{name:<24}" + "  ".join(f"{_figure(score[name]):>12}" for score in scores) for name in scores[0]]
+    widths = [max(12, len(name)) for name in names]
+    lines = [
+        f"{name:<24}" + "  ".join(f"{_figure(score[name]):>{width}}" for score, width in zip(scores, widths, strict=True))
+        for name in scores[0]
+    ]
     if len(scores) > 1:
-        lines.insert(0, " " * 24 + "  ".join(f"{name[-12:]:>12}" for name in names))
+        lines.insert(0, " " * 24 + "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True)))
     else:
         lines = [f"{name:<24}{_figure(value)}" for name, value in scores[0].items()]
     report(args, "\n".join(lines), scores[0] if len(scores) == 1 else dict(zip(args.results, scores, strict=True)))

@@ -23,6 +23,7 @@ MEANINGS = {
     "mask": "0 background, anything else: particle",
     "instances": "0 background, each other number: one particle",
 }
+MANY_CLASSES = 16  # a class above, with numbers missing below, is no class: the labels are of another kind
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -119,6 +120,13 @@ class Annotations:
         items = tuple(Annotation.imported(image, array, meaning) for image, array in zip(images, labels, strict=True))
         top = max(int(item.labels.max(initial=0)) for item in items)
         names = {**PARTICLE_CLASSES, **(class_names or {})}
+        used = {*names, *(number for item in items for number in np.unique(item.labels).tolist())}
+        gap = next((number for number in range(BACKGROUND, top) if number not in used), None)
+        if top > MANY_CLASSES and gap is not None:
+            raise TemsegError(
+                f"The labels hold class {top} but no class {gap}; number the classes without gaps (1 background, 2 particle, 3 …), "
+                "or import labels whose numbers mean something else as “mask” or “instances” (--labels-mean)."
+            )
         return cls(items, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, max(names)) + 1)})
 
     def counts(self) -> dict[int, ClassCount]:

@@ -34,6 +34,7 @@ FIXED_STEPS = 40  # where much is labelled, but in too few places for a validati
 SHOW_EVERY = 10  # steps between previews, without a validation part
 MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
 NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is no better than a later one
+ENOUGH = 0.6  # of the steps that strokes are worth: with fewer it is said that more time would help
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
 USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
@@ -139,15 +140,15 @@ class Session:
         yield from self._evaluate()
         self._renew_useless()
 
-    def trial(self, control: Control, seconds: float, steps: int) -> Generator[Progress, None, None]:
-        """At least one step, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
+    def trial(self, control: Control, seconds: float, steps: int, least: int = 1) -> Generator[Progress, None, None]:
+        """At least `least` steps, at most `steps`, at the full learning rate, then a point of the curves; `run` goes on from there."""
         self.control, until, last = control, control.elapsed + seconds, self.steps + steps
         self.learner.freeze(self.learner.frozen)
         self.warm = self.warm or self.learner.optimiser()
         while not control.finishing and self.steps < last:
             if (yield from self._step(self.warm)):
                 yield self._progress()
-            if control.elapsed >= until:
+            if control.elapsed >= until and self.steps >= last - steps + least:
                 break
         if self.curve[-1]["step"] != self.steps:
             yield from self._evaluate()
@@ -191,6 +192,8 @@ class Session:
             yield from self._evaluate()
         yield from self._choose_scales()
         yield from self._restrain()
+        if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.waited < config.patience:
+            self.notes.append(f"the time sufficed for {self.steps} of the {limit} steps that these labels are worth: allow more")
         spent = control.elapsed - begun
         if control.finishing:  # to go on later, if at all
             yield from self._save(saving, spent, last=True)

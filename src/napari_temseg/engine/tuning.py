@@ -105,7 +105,7 @@ def _search(start: Session, config: TrainConfig, control: Control) -> Generator[
             if trial.session is start:
                 trial.session = start.variant(trial.settings)
             told = partial(_untold, fraction=share * (number - 1 + index / len(entrants)), prefix=named(trial.record()))
-            yield from mapped(trial.session.trial(control, seconds, max(least, round(steps))), told)
+            yield from mapped(trial.session.trial(control, seconds, max(least, round(steps)), least), told)
             trial.rounds = number
             trial.figures = {name: trial.session.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
             done = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)

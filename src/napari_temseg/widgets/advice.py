@@ -66,8 +66,10 @@ def _result(judged: Sequence[Point], fresh: bool) -> str:
     if best["step"] == 0:
         return "Training did not beat the untouched model; it was kept."
     untouched = judged[0]["validation_iou"]
-    contradicted = ", which most of your strokes contradict" if best["validation_iou"] <= untouched + BETTER else ""
-    return f"Validation IoU {reached}; untouched model {untouched:.3f}{contradicted}."
+    if best["validation_iou"] <= untouched + BETTER:
+        why = "Kept, as your strokes say that the untouched model is wrong; the held-out ones hardly show it"
+        return f"{why} (IoU {reached}, before {untouched:.3f})."
+    return f"Validation IoU {reached}; untouched model {untouched:.3f}."
 
 
 def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:

@@ -69,7 +69,9 @@ class Curve(Plot):
         """Draw the curves; the best point is marked, and with it the level of the untouched model."""
         steps = np.asarray([point["step"] for point in points], float)
         for part, line in self.lines.items():
-            line.setData(steps, np.asarray([point.get(f"{part}_{self.figure}", math.nan) for point in points], float))
+            values = np.asarray([point.get(f"{part}_{self.figure}", math.nan) for point in points], float)
+            known = np.isfinite(values)
+            line.setData(steps[known], values[known])
         key = f"validation_{self.figure}"
         judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
         best = best_of(judged, fresh)
@@ -114,7 +116,7 @@ class CurvePlots(QWidget):
         judged = any("validation_iou" in point for point in points)
         marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
         if judged:
-            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation', "◆&nbsp;best"]
+            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation', "◆&nbsp;kept"]
             marks += [] if fresh else ["┄&nbsp;start"]
         self.legend.setText("&ensp; ".join(marks))
         for plot in self.plots:

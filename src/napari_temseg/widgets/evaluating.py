@@ -49,6 +49,7 @@ class Evaluator(QObject):
         self.comparison = Comparison()
         self.items: list[Item] = []
         self.chosen: dict[Item, Labels | None] = {}  # truth layers that the user chose
+        self._hidden: list[Any] = []  # layers that we hid, to show mistakes in their place
 
     # -- what there is to compare
 
@@ -135,6 +136,7 @@ class Evaluator(QObject):
         if item is not self.session.current:
             self.session.set_current(item)
             self.session.reveal()
+        self._clear_view(item)
         if ROLE in item.made:
             layers.set_data(item.made[ROLE], kinds)
             layers.set_visible(item.made[ROLE], True)
@@ -144,8 +146,23 @@ class Evaluator(QObject):
         made = layers.add_labels(self.session.viewer, item.layer, kinds, name, ROLE, colours=colours, opacity=0.75)
         self.session.adopt(item, ROLE, made)
 
+    def _clear_view(self, item: Item) -> None:
+        """Hide what has the colours of mistakes without being one: strokes, and what *Live* and training draw."""
+        self._restore()
+        for layer in (item.annotation, item.made.get("live"), item.made.get("preview")):
+            if layer is not None and layers.is_visible(layer):
+                layers.set_visible(layer, False)
+                self._hidden.append(layer)
+
+    def _restore(self) -> None:
+        for layer in self._hidden:
+            if layer in self.session.viewer.layers:
+                layers.set_visible(layer, True)
+        self._hidden.clear()
+
     def hide(self) -> None:
-        """Take the mistakes off all images."""
+        """Take the mistakes off all images, and show the strokes again."""
+        self._restore()
         for item in self.session.items:
             layers.remove(self.session.viewer, item.made.get(ROLE))
 

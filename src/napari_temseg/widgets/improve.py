@@ -55,8 +55,8 @@ class ImprovePanel(QWidget):
         self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")), fold="network, loss, augmentation")
         self.tune = QCheckBox("Search learning rate and batch first")
         self.tune.setToolTip(
-            "Six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
-            "and training goes on with the best. Needs labels that can be held out."
+            "Up to six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
+            "and training goes on with the best. Needs labels that can be held out, and time: some minutes."
         )
         self.tune.setChecked(bool(session.settings.get("tune", False)))
         self.form.fold.addWidget(self.tune)

@@ -62,7 +62,7 @@ class Live(QObject):
         self.answer: Answered | None = None
         self.aim: Aim | None = None  # of the answer
         self._improving = False
-        self._used: Answered | None = None  # an answer that became the result: its particles are shown in its place
+        self._rests: Item | None = None  # it has a newer result, which is shown in the place of the outlines until the next stroke
         self._grounds: OrderedDict[Aim, Ground] = OrderedDict()
         self._flight: _Flight | None = None
         self._broken: Aim | None = None  # could not be answered: not tried again until something else is asked for
@@ -98,7 +98,7 @@ class Live(QObject):
 
     def set_on(self, on: bool) -> None:
         """Answer strokes, or leave it."""
-        self.on, self._broken, self._used = on, None, None
+        self.on, self._broken, self._rests = on, None, None
         self.session.settings.set("live", on)
         self._soon.start()
 
@@ -110,6 +110,7 @@ class Live(QObject):
 
     def refresh(self) -> None:
         """Something else may be asked for: another model to start from."""
+        self._rests = None
         self._soon.start()
 
     @property
@@ -129,7 +130,7 @@ class Live(QObject):
         self._soon.stop()
         self._watch.stop()
         self._grounds.clear()
-        self.answer = self._used = None
+        self.answer = self._rests = None
 
     # -- what is asked for
 
@@ -235,7 +236,7 @@ class Live(QObject):
             self._grounds.move_to_end(aim)
             while len(self._grounds) > KEPT:
                 self._grounds.popitem(last=False)
-            self.answer, self.aim, self._used = answered, aim, None
+            self.answer, self.aim = answered, aim
             if self._wanted()[0] == aim:
                 self._show(aim, answered)
                 self._time(flight)
@@ -255,10 +256,10 @@ class Live(QObject):
 
     @property
     def _roles(self) -> list[str]:
-        answer = self.answer
-        if answer is None:
+        answer, aim = self.answer, self.aim
+        if answer is None or aim is None:
             return []
-        return (["live"] if answer is not self._used else []) + (["uncertainty"] if self.unsure and answer.unsure is not None else [])
+        return (["live"] if aim.item is not self._rests else []) + (["uncertainty"] if self.unsure and answer.unsure is not None else [])
 
     def _show_if_known(self, aim: Aim) -> None:
         """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
@@ -280,6 +281,7 @@ class Live(QObject):
 
     def _painted(self, item: Item) -> None:
         if item is self.session.current:
+            self._rests = None
             if self._since is None:
                 self._since = time.perf_counter()
             self._soon.start()
@@ -295,6 +297,9 @@ class Live(QObject):
             if self.aim is not None and self.aim.item is item:
                 self.answer = self.aim = None
             self._broken = None
+        if what == "prediction":
+            self._rests = item
+            self.view.unveil(item)
         if what in SHOWN:
             # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
             QTimer.singleShot(0, self, partial(self._removed, item, what))
@@ -315,11 +320,7 @@ class Live(QObject):
             raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
         aim = Aim(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
         grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}
-        use_answer(self.session, aim, base, grounds, partial(self._taken, item))
-
-    def _taken(self, item: Item) -> None:
-        self._used = self.answer_of(item, self.session.shown_plane(item))
-        self.view.unveil(item)
+        use_answer(self.session, aim, base, grounds)
 
 
 def _looking(aim: Aim, plane: Any, strokes: Any, unsure: bool) -> Any:

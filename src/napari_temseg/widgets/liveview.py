@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -92,8 +92,8 @@ class LiveView(QObject):
         self._shown = None
 
 
-def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any], taken: Callable[[], None]) -> None:
-    """Make the answer the result of a micrograph, as a job; `taken` is called when it is about to be."""
+def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]) -> None:
+    """Make the answer the result of a micrograph, as a job."""
     item = aim.item
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
     split = session.part(Finder).split
@@ -104,7 +104,6 @@ def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]
         if item not in session.items:
             return
         session.model_names[found.prediction.model_hash] = name
-        taken()
         commit(session, item, State(found.prediction, found.particles, named(found.measurement, item)), LIVE)
         n = len(found.particles)
         session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")

@@ -195,7 +195,7 @@ def cell(line: Line, name: str) -> str:
     if value is None:
         return NONE
     if name == "mean_diameter_error":
-        return f"{value:.1%}" if line.case < 0 else f"{value:+.1%}"
+        return f"median {value:.1%}" if line.case < 0 else f"{value:+.1%}"
     return f"{value:.3f}"
 
 

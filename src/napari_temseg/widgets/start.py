@@ -27,8 +27,8 @@ class StartBox(QComboBox):
         self.session, self.own = session, session.part(OwnModels)
         self.chosen = str(session.settings.get("start", FOLLOW))
         self.setToolTip(
-            "Where training starts: a model that finds particles already needs few strokes and little time; "
-            "none makes a new network, which wants many labels and minutes."
+            "Where training starts, and what Live and Next place correct: a model that finds particles already needs few strokes and "
+            "little time; none makes a new network, which wants many labels and minutes. It follows the model in use until you choose here."
         )
         self.setAccessibleName("start from")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

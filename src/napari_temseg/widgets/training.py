@@ -57,6 +57,7 @@ class Trainer(QObject):
         self.fresh = self.running = self.ended = False
         self.setting = self.outcome = ""
         self.tuned: Any = ()  # what a search of the settings tried, the best first
+        self.notes: list[str] = []  # what else is to be told of the training that ended
         self._aims: deque[Aim] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
@@ -96,6 +97,7 @@ class Trainer(QObject):
         self.continuing.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
+        self.notes = []
         self._micrographs.clear()
         self._aim()
         self.advanced.emit()
@@ -104,7 +106,7 @@ class Trainer(QObject):
     def advice(self) -> str:
         """What the curves say, for people."""
         said = self.outcome or advise(self.points, self.facts, self.session.classes, fresh=self.fresh, ended=self.ended)
-        return " ".join(filter(None, (said, tuned_sentence(self.tuned))))
+        return " ".join(filter(None, (said, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes), tuned_sentence(self.tuned))))
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -187,6 +189,7 @@ class Trainer(QObject):
         self.ended = True
         record = model.history[-1] if model.history else {}
         self.best_step, self.tuned = int(record.get("best_step", 0)), record.get("tuned", ())
+        self.notes = list(record.get("notes", []))
         if self.best_step == 0:
             self._let_go()
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
