@@ -90,6 +90,15 @@ def test_images_and_labels_pair_up():
         Annotations.collect([], [])
 
 
+def test_numbers_that_are_no_classes_are_refused():
+    image, labels = np.zeros((32, 32)), np.zeros((32, 32), np.uint8)
+    labels[:4], labels[8:12] = 100, 200
+    with pytest.raises(TemsegError, match=r"hold class 200 but no class 3; .*--labels-mean"):
+        Annotations.collect(image, labels)
+    labels[:4], labels[8:12] = 1, 4  # a model may know the classes between
+    assert Annotations.collect(image, labels).class_names[4] == "class 4"
+
+
 def test_objects_are_strokes_or_instances():
     strokes = drawn(p11=2, p22=2, p25=2, p00=1, p50=1)  # the first two meet at a corner: one stroke
     counts = Annotations.collect(IMAGE, strokes).counts()

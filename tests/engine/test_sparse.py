@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_temseg import Micrograph, PredictConfig, TrainConfig, predict, simulate, train
+from napari_temseg import Micrograph, PredictConfig, Source, TrainConfig, predict, simulate, train
 from napari_temseg.engine import training
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.sparse import STEPS, agreement, is_sparse, steps_for
@@ -93,3 +93,13 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     kept = train([Micrograph(faint.micrograph.data)], [agreed], base=particles, config=config)
     assert kept.history[-1]["best_step"] == 0
     assert kept.content_hash() == particles.content_hash()
+
+
+def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):
+    labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
+    other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
+    monkeypatch.setattr(training, "MATERIAL", -2.0)  # whatever is learnt is kept
+    config = replace(CONFIG, max_steps=2)
+    model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
+    told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]
+    assert [note.partition(":")[0] for note in told] == [other.name]

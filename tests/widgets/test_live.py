@@ -101,6 +101,14 @@ def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture:
     settle(bench)
     assert item.made["live"].visible
     assert not outlines.visible
+    bench.panel(1).one.click()  # a newer result is what there is to see, until the next stroke
+    settle(bench)
+    assert item.particles_layer.visible
+    assert not item.made["live"].visible
+    stroke(item.annotation, particle, 1)
+    settle(bench)
+    assert item.made["live"].visible
+    item.history.undo()
     bench.go(3)
     assert outlines.visible
     item.history.undo()

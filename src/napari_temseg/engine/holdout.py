@@ -42,7 +42,7 @@ def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
     if parts is None:
         few = "fewer than two separate labelled regions of a class"
         return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
-    return Parts(parts.training, _windows(parts.validation, classes), parts.sentence)
+    return Parts(parts.training, windows(parts.validation, classes), parts.sentence)
 
 
 def _pixels(planes: list[Plane], number: int) -> int:
@@ -147,19 +147,19 @@ def _distance(
     return distance
 
 
-def _windows(held: list[Plane], classes: set[int]) -> list[Plane]:
+def windows(planes: list[Plane], classes: set[int]) -> list[Plane]:
     """Windows of at most WINDOW² with labels in them, evenly thinned to about BUDGET, with every class in at least one."""
-    windows = []
-    for plane in held:
+    cut = []
+    for plane in planes:
         rows, columns = (_even(length) for length in plane.labels.shape)
         found = (plane.cut(y, x) for y in rows for x in columns)
-        windows += [window for window in found if window.labels.any()]
-    wanted = max(1, BUDGET // max(window.labels.size for window in windows))
-    step = max(1.0, len(windows) / wanted)
-    chosen = [windows[int(index * step)] for index in range(min(len(windows), wanted))]
+        cut += [window for window in found if window.labels.any()]
+    wanted = max(1, BUDGET // max(window.labels.size for window in cut))
+    step = max(1.0, len(cut) / wanted)
+    chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
     missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
-    richest = [int(np.argmax([_pixels([window], number) for window in windows])) for number in missing]
-    return chosen + [windows[index] for index in richest]
+    richest = [int(np.argmax([_pixels([window], number) for window in cut])) for number in missing]
+    return chosen + [cut[index] for index in richest]
 
 
 def _even(length: int) -> list[slice]:

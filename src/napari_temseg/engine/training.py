@@ -19,7 +19,7 @@ from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.checkpoint import Checkpoint, Saving, Store
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.figures import Figures
-from napari_temseg.engine.holdout import Parts, hold_out
+from napari_temseg.engine.holdout import Parts, hold_out, windows
 from napari_temseg.engine.learner import Learner
 from napari_temseg.engine.network import freeze_encoder
 from napari_temseg.engine.preview import Look, Previews
@@ -33,6 +33,8 @@ from napari_temseg.engine.trainingset import KNOWN, Crops, Plane
 FIXED_STEPS = 40  # where much is labelled, but in too few places for a validation part
 SHOW_EVERY = 10  # steps between previews, without a validation part
 MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
+MANY = 8  # micrographs at most whose labels are looked at again in the end
+CONTRADICTED = 0.5  # IoU on the labels of a micrograph, below which it is named
 NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is no better than a later one
 ENOUGH = 0.6  # of the steps that strokes are worth: with fewer it is said that more time would help
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
@@ -90,6 +92,8 @@ class Session:
         how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.whole = all(plane.whole for plane in planes)
         self.sparse = base is not None and is_sparse(planes)
+        names = [item.micrograph.name for item in annotations.items for _ in item.planes()]
+        self.labelled = list(zip(names, planes, strict=True)) if self.sparse else []
         self.mistaken = self.sparse and agreement(planes, base.spec.n_classes if base else 0) < MISTAKEN
         self.crops_at = partial(Crops, self.parts.training, config.crop, how, config.seed)
         self.learner = Learner(model, self.crops_at(model.scales), config, base.spec.n_classes if base else 0)
@@ -198,6 +202,8 @@ class Session:
         if control.finishing:  # to go on later, if at all
             yield from self._save(saving, spent, last=True)
         self.learner.network.load_state_dict(self.best)
+        if not control.finishing and self.best_step:
+            yield from self._look_back()
         yield from self._show(previews, self.best_step, at_once=True)
         return self._finish(spent)
 
@@ -309,6 +315,19 @@ class Session:
         self.best = half
         as_well = "" if self.sparse else ", which serves these labels as well"
         self.notes.append(f"half way back to the starting model{as_well}: other pictures gain by it")
+
+    def _look_back(self) -> Generator[Progress, None, None]:
+        """Name the micrographs whose labels the model that is kept still contradicts: one that does well may hide one that does not."""
+        for name, plane in self.labelled[:MANY]:
+            figures = Figures()
+            for window in windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}):
+                self.learner.judge(window, figures)
+                yield self._progress()
+            iou = figures.result("labels")["labels_iou"]
+            if iou < CONTRADICTED:
+                self.notes.append(
+                    f"{name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
+                )
 
     def _judge(self) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
