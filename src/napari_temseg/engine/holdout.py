@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,11 +26,12 @@ _EIGHT = np.ones((3, 3), bool)
 
 @dataclass(frozen=True)
 class Parts:
-    """Training planes, validation windows (empty: none held out), and a sentence that says what was done."""
+    """Training planes, validation windows (empty: none held out), a sentence that says what was done, and all planes that are held out."""
 
     training: list[Plane]
     validation: list[Plane]
     sentence: str
+    held: tuple[Plane, ...] = ()
 
 
 def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
@@ -42,7 +44,7 @@ def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
     if parts is None:
         few = "fewer than two separate labelled regions of a class"
         return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
-    return Parts(parts.training, windows(parts.validation, classes), parts.sentence)
+    return Parts(parts.training, windows(parts.validation, classes), parts.sentence, tuple(parts.validation))
 
 
 def _pixels(planes: list[Plane], number: int) -> int:
@@ -147,14 +149,14 @@ def _distance(
     return distance
 
 
-def windows(planes: list[Plane], classes: set[int]) -> list[Plane]:
-    """Windows of at most WINDOW² with labels in them, evenly thinned to about BUDGET, with every class in at least one."""
+def windows(planes: Iterable[Plane], classes: set[int], budget: int = BUDGET) -> list[Plane]:
+    """Windows of at most WINDOW² with labels in them, evenly thinned to about `budget` px, with every class in at least one."""
     cut = []
     for plane in planes:
         rows, columns = (_even(length) for length in plane.labels.shape)
         found = (plane.cut(y, x) for y in rows for x in columns)
         cut += [window for window in found if window.labels.any()]
-    wanted = max(1, BUDGET // max(window.labels.size for window in cut))
+    wanted = max(1, budget // max(window.labels.size for window in cut))
     step = max(1.0, len(cut) / wanted)
     chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
     missing = [number for number in sorted(classes) if not _pixels(chosen, number)]

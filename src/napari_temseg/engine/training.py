@@ -19,7 +19,7 @@ from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.checkpoint import Checkpoint, Saving, Store
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.figures import Figures
-from napari_temseg.engine.holdout import Parts, hold_out, windows
+from napari_temseg.engine.holdout import BUDGET, Parts, hold_out, windows
 from napari_temseg.engine.learner import Learner
 from napari_temseg.engine.network import freeze_encoder
 from napari_temseg.engine.preview import Look, Previews
@@ -194,6 +194,7 @@ class Session:
             yield from self._save(saving, control.elapsed - begun)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
+        yield from self._reconsider()
         yield from self._choose_scales()
         yield from self._restrain()
         if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.waited < config.patience:
@@ -280,6 +281,21 @@ class Session:
         """Begin with a new decoder, at one scale."""
         self.learner.renew(self.crops_at(LOOKS[0]))
 
+    def _reconsider(self) -> Generator[Progress, None, None]:
+        """A new decoder as it was at its best or as it is at last, by more of what is held out than the curves can afford to look at."""
+        if not self.learner.new_decoder or self.best_step in (0, self.steps):
+            return
+        last, thorough = self.learner.keep(), windows(self.parts.held, set(self.counts), 8 * BUDGET)
+        if len(thorough) <= len(self.parts.validation):
+            return
+        found = []
+        for tensors in (self.best, last):
+            self.learner.network.load_state_dict(tensors)
+            found.append((yield from self._judge(thorough))["validation_iou"])
+        if found[1] >= found[0]:
+            point = self.curve[-1]
+            self.best, self.best_step, self.best_score = last, self.steps, (point["validation_iou"], -point["validation_loss"])
+
     def _choose_scales(self) -> Generator[Progress, None, None]:
         """Working scales for the best of a new decoder, by the validation part."""
         if not (self.learner.new_decoder and self.parts.validation and self.best_step):
@@ -329,10 +345,10 @@ class Session:
                     f"{name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
                 )
 
-    def _judge(self) -> Generator[Progress, None, dict[str, float]]:
-        """Loss, accuracy and IoU on the validation windows, seen as the model will be used: at its working scales."""
+    def _judge(self, held: list[Plane] | None = None) -> Generator[Progress, None, dict[str, float]]:
+        """Loss, accuracy and IoU on the validation windows or those given, seen as the model will be used: at its working scales."""
         figures = Figures()
-        for window in self.parts.validation:
+        for window in self.parts.validation if held is None else held:
             self.learner.judge(window, figures)
             yield self._progress()
         return figures.result("validation")
