@@ -274,7 +274,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(tiny, strokes, monkeypatch):
     assert batches == [4, 2, 1, 1, 1]
     note = "memory did not suffice: batch halved to "
     assert [note + "2" in messages, note + "1" in messages] == [True, True]
-    assert job.result.history[-1]["notes"] == [note + "2", note + "1"]
+    assert job.result.history[-1]["notes"][:2] == [note + "2", note + "1"]
 
 
 def test_memory_for_not_even_one_crop(tiny, strokes, monkeypatch):

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from napari_temseg.engine import verdict
 from napari_temseg.engine.annotations import Annotations
 from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.checkpoint import Checkpoint, Saving, Store
 from napari_temseg.engine.config import TrainConfig
 from napari_temseg.engine.figures import Figures
-from napari_temseg.engine.holdout import BUDGET, Parts, hold_out, windows
+from napari_temseg.engine.holdout import Parts, hold_out
 from napari_temseg.engine.learner import Learner
 from napari_temseg.engine.network import freeze_encoder
 from napari_temseg.engine.preview import Look, Previews
@@ -29,17 +30,13 @@ from napari_temseg.engine.segmenter import Segmenter
 from napari_temseg.engine.sparse import MISTAKEN, agreement, is_sparse, steps_for
 from napari_temseg.engine.starting import AT_SCALE, at_one_scale, prepared, starting_model
 from napari_temseg.engine.trainingset import KNOWN, Crops, Plane
+from napari_temseg.engine.verdict import LOOKS, MATERIAL, TOLERATED
 
 FIXED_STEPS = 40  # where much is labelled, but in too few places for a validation part
 SHOW_EVERY = 10  # steps between previews, without a validation part
-MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
-MANY = 8  # micrographs at most whose labels are looked at again in the end
-CONTRADICTED = 0.5  # IoU on the labels of a micrograph, below which it is named
 NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is no better than a later one
 ENOUGH = 0.6  # of the steps that strokes are worth: with fewer it is said that more time would help
-TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
 USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
-LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
 THAW, EARLY_THAW = 0.5, 0.25  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: the task is another one
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
@@ -151,7 +148,7 @@ class Session:
         self.warm = self.warm or self.learner.optimiser()
         while not control.finishing and self.steps < last:
             if (yield from self._step(self.warm)):
-                yield self._progress()
+                yield self.progress()
             if control.elapsed >= until and self.steps >= last - steps + least:
                 break
         if self.curve[-1]["step"] != self.steps:
@@ -188,15 +185,15 @@ class Session:
                 self.waited = 0 if better else self.waited + int(regular)
                 worth_showing |= validated and better
             else:
-                yield self._progress()
+                yield self.progress()
             if worth_showing:
                 yield from self._show(previews, self.steps)
             yield from self._save(saving, control.elapsed - begun)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
-        yield from self._reconsider()
-        yield from self._choose_scales()
-        yield from self._restrain()
+        yield from verdict.reconsider(self)
+        yield from verdict.choose_scales(self)
+        yield from verdict.restrain(self)
         if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.waited < config.patience:
             self.notes.append(f"the time sufficed for {self.steps} of the {limit} steps that these labels are worth: allow more")
         spent = control.elapsed - begun
@@ -204,7 +201,7 @@ class Session:
             yield from self._save(saving, spent, last=True)
         self.learner.network.load_state_dict(self.best)
         if not control.finishing and self.best_step:
-            yield from self._look_back()
+            yield from verdict.look_back(self)
         yield from self._show(previews, self.best_step, at_once=True)
         return self._finish(spent)
 
@@ -214,7 +211,7 @@ class Session:
             self.learner.step(optimiser, self._rate(), self.figures)
         except RuntimeError as error:
             self.notes.append(self.learner.halve(error, optimiser))
-            yield self._progress(self.notes[-1])
+            yield self.progress(self.notes[-1])
             return False
         self.steps += 1
         return True
@@ -223,7 +220,7 @@ class Session:
         told = "" if saving is None else saving.write(self, spent, at_once=last and saving.saved)
         if told:
             self.notes += [told] if told not in self.notes else []
-            yield self._progress(told)
+            yield self.progress(told)
 
     def limit(self, validated: bool) -> int:
         """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
@@ -246,7 +243,7 @@ class Session:
         judged: dict[str, float] = {}
         began = self.control.elapsed
         if self.parts.validation:
-            judged = yield from self._judge()
+            judged = yield from self.judge()
         self.evaluated = self.control.elapsed
         self.cost = self.evaluated - began
         self.curve.append({"step": float(self.steps), **self.figures.result("train"), **judged})
@@ -262,7 +259,7 @@ class Session:
                 better = score[0] >= max(point["validation_iou"] for point in self.curve[1:]) - NOISE
         if better:
             self.best, self.best_step, self.best_score = self.learner.keep(), self.steps, score
-        yield self._progress(point=True)
+        yield self.progress(point=True)
         return better
 
     def _looks(self) -> float:
@@ -281,85 +278,21 @@ class Session:
         """Begin with a new decoder, at one scale."""
         self.learner.renew(self.crops_at(LOOKS[0]))
 
-    def _reconsider(self) -> Generator[Progress, None, None]:
-        """A new decoder as it was at its best or as it is at last, by more of what is held out than the curves can afford to look at."""
-        if not self.learner.new_decoder or self.best_step in (0, self.steps):
-            return
-        last, thorough = self.learner.keep(), windows(self.parts.held, set(self.counts), 8 * BUDGET)
-        if len(thorough) <= len(self.parts.validation):
-            return
-        found = []
-        for tensors in (self.best, last):
-            self.learner.network.load_state_dict(tensors)
-            found.append((yield from self._judge(thorough))["validation_iou"])
-        if found[1] >= found[0]:
-            point = self.curve[-1]
-            self.best, self.best_step, self.best_score = last, self.steps, (point["validation_iou"], -point["validation_loss"])
-
-    def _choose_scales(self) -> Generator[Progress, None, None]:
-        """Working scales for the best of a new decoder, by the validation part."""
-        if not (self.learner.new_decoder and self.parts.validation and self.best_step):
-            return
-        self.learner.network.load_state_dict(self.best)
-        found = [self.best_score[0]]  # as it learnt, at the first of them
-        start = self.learner.model
-        for scales in LOOKS[1:]:
-            self.learner.model = replace(start, scales=scales)
-            judged = yield from self._judge()
-            found.append(judged["validation_iou"])
-        chosen = next(index for index, iou in enumerate(found) if iou >= max(found) - MATERIAL)
-        self.learner.model = replace(start, scales=LOOKS[chosen])
-
-    def _restrain(self) -> Generator[Progress, None, None]:
-        """Go half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
-
-        Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
-        """
-        grown = self.learner.start_classes < self.learner.model.spec.n_classes
-        if self.learner.new_decoder or grown or self.best_step == 0 or (self.config.validation == 0 and not self.parts.validation):
-            return
-        half = {
-            name: torch.lerp(self.untouched[name], tensor, 0.5) if tensor.is_floating_point() else tensor
-            for name, tensor in self.best.items()
-        }
-        if self.parts.validation:
-            self.learner.network.load_state_dict(half)
-            judged = yield from self._judge()
-            untouched = self.curve[0]["validation_iou"] - (TOLERATED if self.mistaken else 0.0)
-            if judged["validation_iou"] < (untouched if self.sparse else max(self.best_score[0] - TOLERATED, untouched)):
-                return
-        self.best = half
-        as_well = "" if self.sparse else ", which serves these labels as well"
-        self.notes.append(f"half way back to the starting model{as_well}: other pictures gain by it")
-
-    def _look_back(self) -> Generator[Progress, None, None]:
-        """Name the micrographs whose labels the model that is kept still contradicts: one that does well may hide one that does not."""
-        for name, plane in self.labelled[:MANY]:
-            figures = Figures()
-            for window in windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}):
-                self.learner.judge(window, figures)
-                yield self._progress()
-            iou = figures.result("labels")["labels_iou"]
-            if iou < CONTRADICTED:
-                self.notes.append(
-                    f"{name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
-                )
-
-    def _judge(self, held: list[Plane] | None = None) -> Generator[Progress, None, dict[str, float]]:
+    def judge(self, held: list[Plane] | None = None) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows or those given, seen as the model will be used: at its working scales."""
         figures = Figures()
         for window in self.parts.validation if held is None else held:
             self.learner.judge(window, figures)
-            yield self._progress()
+            yield self.progress()
         return figures.result("validation")
 
     def _show(self, previews: Previews, step: int, at_once: bool = False) -> Generator[Progress, None, None]:
         """A preview, when due, of the network as it is after `step` steps."""
-        shown = yield from mapped(previews.show(self.learner.model, at_once), self._progress)
+        shown = yield from mapped(previews.show(self.learner.model, at_once), self.progress)
         if shown is not None:
-            yield self._progress(preview=replace(shown, depth_taught=self.depth_taught) if step else shown)
+            yield self.progress(preview=replace(shown, depth_taught=self.depth_taught) if step else shown)
 
-    def _progress(self, message: str = "", preview: Prediction | None = None, point: bool = False) -> Progress:
+    def progress(self, message: str = "", preview: Prediction | None = None, point: bool = False) -> Progress:
         """Where training stands, with the newest figures; with `step` only when they are a new `point` of the curves."""
         newest = dict(self.curve[-1] if self.curve else self.figures.result("train"))
         if not point:
