@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_temseg import Micrograph, PredictConfig, Source, TrainConfig, predict, simulate, train
+from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, train
 from napari_temseg.engine import training
 from napari_temseg.engine.config import SimulateConfig
 from napari_temseg.engine.sparse import STEPS, agreement, is_sparse, steps_for
@@ -67,6 +67,8 @@ def test_a_few_strokes_end_by_themselves_whatever_the_time(tiny, faint):
     )
     assert bare.history[-1]["best_step"] == 2
     assert (bare.fixed_scale, bare.scales) == (False, (1.0, 0.5))  # it still looks for the scale of each picture
+    again = Segmenter.from_parts(bare.metadata(), bare.tensors())
+    assert (again.fixed_scale, again.content_hash()) == (False, bare.content_hash())
     longer = train([faint.micrograph], [labels], base=tiny, config=replace(CONFIG, validation=0, max_steps=steps_for(16) + 5))
     assert longer.history[-1]["steps"] == steps_for(16) + 5  # who does without a validation part says how long
 

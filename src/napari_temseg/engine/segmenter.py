@@ -140,7 +140,8 @@ class Segmenter:
             "scales": list(self.scales),
             "name": self.name,
             "history": self.history,
-            **({"fixed_scale": True} if self.fixed_scale else {}),
+            # Of a trained model that does not say so, it is assumed (see `from_parts`).
+            **({"fixed_scale": self.fixed_scale} if self.fixed_scale or any(map(_learnt, self.history)) else {}),
             **({"pixel_size": self.pixel_size} if self.pixel_size else {}),
             **({"familiar": self.familiar.to_dict()} if self.familiar else {}),
         }
