@@ -166,7 +166,7 @@ def main() -> None:
         "tutorial, our decoder width": tutorial_step(tutorial(ours)),
         "ours, network alone": network_only(),
         "ours, whole step without holding": our_step(0.0),
-        "ours, whole step as it ships": our_step(1.0),
+        "ours, whole step as it ships": our_step(temseg.TrainConfig().hold),
     }
     report(f"training step, {CROPS} crops of {SIZE}²", compare(steps, args.rounds))
     tiles = {

@@ -10,18 +10,14 @@ import pytest
 
 from napari_temseg import Annotations, TrainConfig
 from napari_temseg.engine import holdout, verdict
-from napari_temseg.engine.progress import Control
+from napari_temseg.engine.progress import Control, Job
 from napari_temseg.engine.training import Session
 
 CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, learning_rate=5e-3, device="cpu", precision="float32")
 
 
 def drained(steps: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
+    return Job(lambda _: steps).drain()
 
 
 @pytest.mark.parametrize("seed", [0, 1])

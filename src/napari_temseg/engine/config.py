@@ -261,7 +261,7 @@ class TrainConfig(Config):
     learning_rate: float | None = setting(
         None,
         "Learning rate",
-        "Peak of the cosine schedule; empty: 2e-3, or 3e-4 for an unfrozen encoder",
+        "Peak of the cosine schedule; empty: 2e-3, and for an unfrozen encoder 3e-4, or 1e-3 below a new decoder",
         minimum=1e-7,
         maximum=1.0,
         advanced=True,
