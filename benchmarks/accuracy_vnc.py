@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py vnc [--seconds 300] [--only METHOD…] [--ledger FILE] [--json FILE]
 
-Compared: the decoder trained (frozen encoder) and the encoder unfrozen after a quarter of the time, on eight sections and on three; a new
+Compared: the decoder trained (frozen encoder) and the encoder unfrozen after a tenth of the time, on eight sections and on three; a new
 EfficientNet-B0 with focal loss and random weights; a frozen ImageNet encoder where its weights lie beside the data; a random forest.
 """
 
@@ -31,7 +31,7 @@ def sections() -> tuple[np.ndarray, np.ndarray]:
 def trained(base: Any, count: int, seconds: float, **settings: Any) -> dict[str, float]:
     """IoU after training on the first `count` sections."""
     images, masks = sections()
-    config = temseg.TrainConfig(max_seconds=seconds, max_steps=100_000, batch=8, patience=20, seed=common.SEED, **settings)
+    config = temseg.TrainConfig(max_seconds=seconds, max_steps=100_000, patience=10_000, seed=common.SEED, **settings)
     stack = temseg.Micrograph(images[:count], axes="ZYX")
     start = time.perf_counter()
     model = temseg.train([stack], [masks[:count]], base=base, meaning="mask", class_names=NAMES, config=config)

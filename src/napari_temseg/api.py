@@ -56,6 +56,7 @@ def iter_train(
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
+    unlabelled: Sequence[Any] = (),
     look: Callable[[], Micrograph | None] | None = None,
     checkpoint: str | Path | Store | None = None,
 ) -> Job[Segmenter]:
@@ -75,6 +76,8 @@ def iter_train(
         if isinstance(labels, Annotations)
         else Annotations.collect(images, () if labels is None else labels, meaning=meaning, class_names=class_names)
     )
+    if len(unlabelled):
+        annotations = replace(annotations, unlabelled=(*annotations.unlabelled, *map(as_micrograph, unlabelled)))
     start = None if base is None or base == "none" else _segmenter(base)
     config = config or TrainConfig()
     if config.encoder_weights in shipped():  # a model file is an encoder file too
@@ -95,18 +98,30 @@ def train(
     meaning: str = "classes",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
+    unlabelled: Sequence[Any] = (),
     checkpoint: str | Path | None = None,
 ) -> Segmenter:
     """Train a model from annotations, starting from `base` ("particles", a file, a `Segmenter`, or "none" for a new network).
 
     `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
     2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle). `tune` searches
-    learning rate and batch first, within the same time budget.
+    learning rate and batch first, within the same time budget. On micrographs that are `unlabelled` the model shall go on saying what
+    `base` says.
 
     `checkpoint` names a file that is written every half minute: after a kill the same call goes on from it, with the time and the steps
     that were left. `TemsegError` when it is of another training; it is removed at the end.
     """
-    job = iter_train(images, labels, base=base, config=config, meaning=meaning, class_names=class_names, tune=tune, checkpoint=checkpoint)
+    job = iter_train(
+        images,
+        labels,
+        base=base,
+        config=config,
+        meaning=meaning,
+        class_names=class_names,
+        tune=tune,
+        unlabelled=unlabelled,
+        checkpoint=checkpoint,
+    )
     model = job.drain()
     if checkpoint is not None:
         from napari_temseg.files.checkpoints import CheckpointFile

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from napari_temseg import (
     Annotations,
+    Calibration,
     Cancelled,
     Micrograph,
     PredictConfig,
@@ -98,6 +99,13 @@ def test_unfreezing_moves_the_encoder_but_not_its_statistics(tiny, strokes):
     assert any(name.endswith("weight") for name in moved)
     assert not any("running" in name for name in moved)
     assert unlike(train(*strokes, base=tiny, config=replace(QUICK, unfreeze=True, max_steps=1)), tiny.tensors(), "encoder.") == []
+
+
+def test_for_another_task_the_statistics_of_the_encoder_move_once_it_is_unfrozen(particles, dense):
+    config = replace(QUICK, encoder_weights="particles", max_steps=4)
+    frozen, free = (train(*dense, base="none", config=replace(config, unfreeze=free), meaning="instances") for free in (False, True))
+    assert unlike(frozen, particles.tensors(), "encoder.") == []
+    assert any("running" in name for name in unlike(free, particles.tensors(), "encoder."))
 
 
 def test_random_weights_are_not_frozen_and_it_says_so(strokes):
@@ -239,9 +247,23 @@ def test_epochs_end_it(tiny, strokes):
     assert steps(epochs=1000, max_seconds=1e5) == 20
 
 
-def test_patience_ends_it(particles, dense):
+def test_when_patience_ends_the_rate_falls_and_training_stops(particles, dense, monkeypatch):
+    rates, step = [], learner.Learner.step
+
+    def told(self, optimiser, rate, figures):
+        rates.append(rate)
+        step(self, optimiser, rate, figures)
+
+    monkeypatch.setattr(learner.Learner, "step", told)
     config = replace(JUDGED, max_steps=500, patience=2, learning_rate=1.0, hold=0)
-    assert train(*dense, base=particles, config=config, meaning="instances").history[-1]["steps"] == 2
+    record = train(*dense, base=particles, config=config, meaning="instances").history[-1]
+    assert record["best_step"] == 0  # such a rate only spoils
+    assert record["steps"] == len(rates) == 12
+    assert rates[:2] == sorted(rates[:2])  # the rise at the beginning
+    calm = rates[5:]
+    assert calm == sorted(calm, reverse=True)
+    assert calm[-1] < 0.1 * calm[0]
+    assert any("from step 2 on" in note for note in record["notes"])
 
 
 def test_few_labels_are_trained_on_by_a_fixed_schedule_without_a_validation_curve(tiny, strokes):
@@ -413,7 +435,9 @@ def test_being_looked_at_changes_nothing(labels, meaning, base, config, request)
 
 def test_previews_go_from_the_start_to_the_best(tiny, dense, kept_decoder):
     elsewhere = Micrograph(np.random.default_rng(5).normal(size=(70, 80)), source=Source("grid_07.tif"))
-    job = iter_train(*dense, base=tiny, config=replace(JUDGED, learning_rate=1e-2), meaning="instances", look=lambda: elsewhere)
+    image = Micrograph(dense[0], calibration=Calibration((0.5, 0.5), "typed"))  # else it would go on finding its scale, once trained
+    config = replace(JUDGED, learning_rate=1e-2)
+    job = iter_train(image, dense[1], base=tiny, config=config, meaning="instances", look=lambda: elsewhere)
     previews = shown(job)
     exact = PredictConfig(device="cpu", precision="float32")
     assert job.result.history[-1]["best_step"] > 0

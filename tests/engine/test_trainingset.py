@@ -9,7 +9,7 @@ import torch
 from napari_temseg import Annotations, Micrograph
 from napari_temseg.engine.augment import Augmentation
 from napari_temseg.engine.segmenter import Normalisation
-from napari_temseg.engine.trainingset import DISTANCE, IMAGE, KNOWN, LABELS, Crops, complete_objects, planes_of
+from napari_temseg.engine.trainingset import DISTANCE, IMAGE, KNOWN, LABELS, Crops, Plane, complete_objects, planes_of
 
 NOTHING = Augmentation(flips=False, scaling=0, elastic=0, brightness=0, contrast=0, gamma=0, noise=0)
 
@@ -107,6 +107,19 @@ def test_the_seed_decides():
     assert torch.equal(one.images, two.images)
     assert torch.equal(one.labels, two.labels)
     assert not torch.equal(one.images, other.images)
+
+
+def test_every_fourth_crop_lies_where_nothing_is_labelled_and_the_classes_still_take_turns():
+    planes = planes_of(strokes(), Normalisation())
+    blank = Plane(np.full((2, 90, 120), 7, np.float32), np.zeros((2, 90, 120), np.float32), (1.0, 0.5))
+    crops = Crops([*planes, blank], 64, NOTHING, seed=0)
+    batches = [crops.draw(4) for _ in range(30)]
+    from_blank = torch.cat([batch.images for batch in batches]).mean((1, 2, 3)) > 5
+    assert from_blank.tolist() == [index % 4 == 0 for index in range(120)]
+    labels = torch.cat([batch.labels for batch in batches])
+    assert not (labels[from_blank] > 0).any()
+    held = [(labels[~from_blank] == number).any(2).any(1).float().mean() for number in (1, 2, 3)]
+    assert min(held) > 0.25
 
 
 def test_a_picture_smaller_than_the_crop():

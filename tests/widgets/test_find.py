@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import Qt
+
+import napari_temseg as temseg
 
 
 def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
@@ -114,3 +117,36 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
     viewer.layers.selection.active = b.layer
     a.history.undo()
     assert certainty.value == ""
+
+
+def test_an_image_says_which_model_searched_it_when_another_is_in_use(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    session, panel, table = bench.session, bench.panel(1), bench.panel(0).table
+    panel.one.click()
+    wait_jobs(session)
+    assert "found by" not in panel.note.text()
+    session.add_model("better", temseg.load("particles"))
+    assert "found by particles, not by the model in use" in panel.note.text()
+    row = table.images.index(0, 0)
+    assert "by particles" in row.data(int(Qt.ItemDataRole.UserRole) + 1)
+    assert "not the model in use now" in row.data(Qt.ItemDataRole.ToolTipRole)
+    session.use_model("particles")
+    assert "found by" not in panel.note.text()
+    assert "by particles" not in row.data(int(Qt.ItemDataRole.UserRole) + 1)
+
+
+def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(1)
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    assert item.particles.settings["certainty"] == 0.6
+    item.prediction = None  # as after a restart: what the model said is not kept
+    session.item_changed.emit(item, "particles")
+    assert panel.split.value().certainty is None
+    item.particles.settings["certainty"] = 0.3
+    session.item_changed.emit(item, "particles")
+    assert panel.split.value().certainty == 0.3

@@ -26,6 +26,13 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("-o", "--output", required=True, type=file, metavar="MODEL.temseg", help="the model to write")
     parser.add_argument(
+        "--unlabelled",
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="micrographs of other kinds, without labels: on them the model goes on finding what it finds",
+    )
+    parser.add_argument(
         "--base",
         default="particles",
         help="model to start from: one that ships, a .temseg file, or none for a new network (default particles)",
@@ -70,7 +77,10 @@ def train(args: argparse.Namespace) -> int:
     labels = [read_labels(path) for path in args.labels]
     annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
-    model, interrupted = drive(iter_train(labels=annotations, base=base, config=config, tune=args.tune, checkpoint=args.checkpoint))
+    others = [read(path, axes=args.axes, series=args.series) for path in args.unlabelled]
+    model, interrupted = drive(
+        iter_train(labels=annotations, base=base, config=config, tune=args.tune, unlabelled=others, checkpoint=args.checkpoint)
+    )
     model.save(args.output)
     kept = args.checkpoint is not None and _settled(args.checkpoint, interrupted)
     if interrupted:

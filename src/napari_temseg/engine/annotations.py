@@ -103,10 +103,14 @@ class ClassCount:
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """A training set: annotations and the names of their classes (1 is always the background)."""
+    """A training set: annotations and the names of their classes (1 is always the background).
+
+    On `unlabelled` micrographs, whose pixels have no say, a model that is trained on shall go on saying what it says.
+    """
 
     items: tuple[Annotation, ...]
     class_names: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
+    unlabelled: tuple[Micrograph, ...] = ()
 
     @classmethod
     def collect(cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None) -> Annotations:

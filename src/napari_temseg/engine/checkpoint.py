@@ -139,6 +139,7 @@ def taken(session: Session, spent: float, known_by: Mapping[str, Any]) -> Checkp
         "frozen": session.learner.frozen,
         "batch": session.learner.batch,
         "waited": session.waited,
+        "wind_down": session.wind_down,
         "share": session.share,
         "spent": spent,
         "opening": session.opening,
@@ -174,6 +175,7 @@ def _put_back(session: Session, checkpoint: Checkpoint) -> None:
     session.steps, session.learner.batch, session.waited = int(facts["steps"]), int(facts["batch"]), int(facts["waited"])
     session.curve, session.notes, session.tuned = list(facts["curve"]), list(facts["notes"]), facts["tuned"]
     session.figures = Figures(**facts["figures"])
+    session.wind_down = tuple(facts["wind_down"]) if facts.get("wind_down") else None
     session.share, session.spent = float(facts["share"]), float(facts["spent"])
     session.opening, session.cost = float(facts["opening"]), float(facts["cost"])
     crops.rng.bit_generator.state, crops.turn = facts["crops"]["rng"], int(facts["crops"]["turn"])

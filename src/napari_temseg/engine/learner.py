@@ -22,7 +22,7 @@ from napari_temseg.engine.trainingset import Batch, Crops, Plane
 
 RATE = 2e-3  # peak of the learning rate unless the settings say otherwise
 GENTLE = 0.15  # share of it for an encoder that already knows something …
-BOLD = 0.5  # … and where that was another task, as a new decoder shows
+BOLD = 1.0  # … and where that was another task, as a new decoder shows
 
 
 class Learner:
@@ -90,7 +90,8 @@ class Learner:
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = self.crops.draw(self.batch)
-        set_mode(self.network, train_decoder=self.new_decoder, train_encoder=not self.pretrained)
+        # Another tissue has other statistics; for a task that the encoder knows, a few crops of one picture would only disturb them.
+        set_mode(self.network, train_decoder=self.new_decoder, train_encoder=not self.frozen and (self.new_decoder or not self.pretrained))
         with self.device.autocast():
             raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
         raw = raw.float()

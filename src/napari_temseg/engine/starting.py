@@ -16,8 +16,10 @@ from napari_temseg.engine.micrograph import Calibration, Micrograph
 from napari_temseg.engine.network import NetworkSpec, extend_head
 from napari_temseg.engine.prediction import Runner, iter_predict
 from napari_temseg.engine.progress import Control, Progress
+from napari_temseg.engine.rehearsal import rehearsal
 from napari_temseg.engine.results import Prediction
 from napari_temseg.engine.segmenter import SAME_SIZE, AsItIs, Normalisation, Segmenter
+from napari_temseg.engine.sparse import is_sparse
 from napari_temseg.engine.trainingset import IMAGE, Plane, planes_of
 
 AT_SCALE = ("scales", "fixed_scale", "pixel_size", "familiar")  # what training on somebody's pictures changes beside the weights
@@ -77,16 +79,24 @@ def prepared(
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
     reader = replace(base, normalisation=AsItIs())
     runs_on = PredictConfig(device=config.device, precision=config.precision)
+    rehearsed = rehearsal(annotations, normalisation, config.seed, simulated=not is_sparse(planes))
+    started: list[Plane] = []
     if all(plane.whole for plane in planes):
-        return (yield from _at_own_scale(by_item, reader, runs_on, control))
-    started = []
+        scaled = yield from _at_own_scale(by_item, reader, runs_on, control)
+        if not rehearsed or control.finishing:
+            return scaled
+        said = base.spec.n_classes + len(base.spec.auxiliary)
+        started = [replace(plane, smooth=np.pad(plane.smooth, ((0, said), (0, 0), (0, 0)))) for plane in scaled]
+        planes = rehearsed
+    else:
+        planes = [*planes, *rehearsed]
     for number, plane in enumerate(planes, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
         job = iter_predict(reader, Micrograph(plane.smooth[IMAGE], calibration=known), runs_on)
         for _ in job:
             if control.finishing:
-                return planes
-            message = f"what the starting model says, labelled plane {number} of {len(planes)}"
+                return [plane.bare for plane in (*started, *planes[number - 1 :])]
+            message = f"what the starting model says, plane {number} of {len(planes)}"
             yield Progress("prepare", 0.0, message, control.elapsed)
         started.append(_with_start(plane, job.result))
     return started

@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Generator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,8 @@ SHOW_EVERY = 10  # steps between previews, without a validation part
 NOISE = 0.05  # validation IoU on strokes: by less than this an earlier step is no better than a later one
 ENOUGH = 0.6  # of the steps that strokes are worth: with fewer it is said that more time would help
 USELESS = 0.2  # validation IoU: with whole planes labelled, the decoder of a model below it is better replaced than retrained
-THAW, EARLY_THAW = 0.5, 0.25  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: the task is another one
+CALM, LEAST_CALM = 0.25, 10  # share of the steps so far, and steps, in which the rate falls to 0 once patience is at its end
+THAW, EARLY_THAW = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: the task is another one
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
@@ -79,6 +79,7 @@ class Session:
         self.config, self.counts = config, annotations.counts()
         self.base_hash = base.content_hash() if base else ""
         self.fresh = base is None
+        planes, unlabelled = [plane for plane in planes if plane.labelled], [plane for plane in planes if not plane.labelled]
         untouched = starting_model(annotations, base, config)
         model = at_one_scale(untouched, planes)
         self.first_scales = model.scales
@@ -86,13 +87,13 @@ class Session:
         shown = any(bool((plane.exact[KNOWN] * (plane.labels >= FIRST_CLASS)).any()) for plane in planes)
         self.depth_taught = shown or (base is not None and base.depth_taught)
         self.parts: Parts = hold_out(planes, config.validation, config.seed)
-        how = Augmentation(config.flips, config.scaling, config.elastic, config.brightness, config.contrast, config.gamma, config.noise)
         self.whole = all(plane.whole for plane in planes)
         self.sparse = base is not None and is_sparse(planes)
         names = [item.micrograph.name for item in annotations.items for _ in item.planes()]
         self.labelled = list(zip(names, planes, strict=True)) if self.sparse else []
+        self.beside = [(each.name, plane) for each, plane in zip(annotations.unlabelled, unlabelled, strict=False)]
         self.mistaken = self.sparse and agreement(planes, base.spec.n_classes if base else 0) < MISTAKEN
-        self.crops_at = partial(Crops, self.parts.training, config.crop, how, config.seed)
+        self.drawn = [*self.parts.training, *unlabelled]
         self.learner = Learner(model, self.crops_at(model.scales), config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.learner.frozen else ["the encoder starts from random weights, so it is trained too"]
@@ -101,6 +102,7 @@ class Session:
         self.untouched = {} if self.fresh else self.best  # what a checkpoint need not hold
         self.warm: torch.optim.Optimizer | None = None  # the optimiser in use, from the first step or from what went before
         self.waited = 0  # regular evaluations since the best
+        self.wind_down: tuple[int, float] | None = None  # step and share of the budget at which patience was at its end
         self.tuned: Any = None  # what a search of the settings tried, the best first
         self.spent, self.opening = 0.0, 0.0  # s: in earlier starts; until the first step
         self.evaluated, self.cost = 0.0, 0.0  # when the newest point was made, on the clock of the job, and how long it took (s)
@@ -174,7 +176,8 @@ class Session:
             self.share = max(self.steps / limit, (control.elapsed - started) / seconds)
             if self._thaws():
                 optimiser = self.warm = self.learner.optimiser()
-            if self.share >= 1 or self.waited >= config.patience:
+            self.share = max(self.share, self._wound_down())
+            if self.share >= 1:
                 break
             if not (yield from self._step(optimiser)):
                 continue
@@ -194,7 +197,7 @@ class Session:
         yield from verdict.reconsider(self)
         yield from verdict.choose_scales(self)
         yield from verdict.restrain(self)
-        if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.waited < config.patience:
+        if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.wind_down is None:
             self.notes.append(f"the time sufficed for {self.steps} of the {limit} steps that these labels are worth: allow more")
         spent = control.elapsed - begun
         if control.finishing:  # to go on later, if at all
@@ -275,8 +278,15 @@ class Session:
         self.notes.append("the starting model is of no use for these labels, so its decoder began anew")
 
     def renew(self) -> None:
-        """Begin with a new decoder, at one scale."""
+        """Begin with a new decoder, at one scale, on what is labelled alone."""
+        self.drawn = [plane.bare for plane in self.drawn if plane.labelled]
         self.learner.renew(self.crops_at(LOOKS[0]))
+
+    def crops_at(self, scales: tuple[float, ...]) -> Crops:
+        """What the steps learn from, seen at these scales."""
+        of = self.config
+        how = Augmentation(of.flips, of.scaling, of.elastic, of.brightness, of.contrast, of.gamma, of.noise)
+        return Crops(self.drawn, of.crop, how, of.seed, scales)
 
     def judge(self, held: list[Plane] | None = None) -> Generator[Progress, None, dict[str, float]]:
         """Loss, accuracy and IoU on the validation windows or those given, seen as the model will be used: at its working scales."""
@@ -307,6 +317,19 @@ class Session:
         untouched = "" if self.fresh else f"; untouched model {score[0]:.3f}"
         return f"best: validation IoU {score[self.best_step]:.3f} at step {self.best_step}{untouched}"
 
+    def _wound_down(self) -> float:
+        """The least share of the budget that counts as spent: where patience is at its end, the rate falls to 0 in the next few steps.
+
+        At a high rate the steps jump about, and the best of them is best by luck; the calm that follows is what training is for.
+        """
+        if self.wind_down is None and self.waited >= self.config.patience:
+            self.wind_down = (self.steps, self.share)
+            self.notes.append(f"nothing better for {self.config.patience} evaluations: brought to an end from step {self.steps} on")
+        if self.wind_down is None:
+            return 0.0
+        since, share = self.wind_down
+        return share + (1 - share) * (self.steps - since) / max(LEAST_CALM, CALM * since)
+
     def _rate(self) -> float:
         """Learning rate of the next step: a short rise, then a cosine to 0 at the end of the budget."""
         return self.learner.peak() * min(1.0, (self.steps + 1) / 5) * 0.5 * (1 + math.cos(math.pi * self.share))
@@ -321,10 +344,22 @@ class Session:
         self.notes.append(f"encoder unfrozen at step {self.steps}")
         return True
 
+    def _released(self) -> Segmenter:
+        """The model as it will be used: it was moved, no more, so which scales suit a picture it tells by itself as before.
+
+        Unless it goes by the pixel size, or has a new decoder, which learnt at the scales that it has.
+        """
+        model = self.learner.model
+        if self.best_step == 0 and not self.fresh:  # as it was
+            return replace(model, **self.start_scales)
+        if self.learner.new_decoder or model.pixel_size:
+            return model
+        return replace(model, scales=self.start_scales["scales"], fixed_scale=self.start_scales["fixed_scale"])
+
     def _finish(self, seconds: float) -> Segmenter:
         """The model of the network as it is, which is the best, with how it came about."""
         freeze_encoder(self.learner.network, False)
-        model, network = self.learner.model, self.learner.network.to("cpu", memory_format=torch.contiguous_format)
+        model, network = self._released(), self.learner.network.to("cpu", memory_format=torch.contiguous_format)
         counts = {count.name: {"pixels": count.pixels, "objects": count.objects} for count in self.counts.values()}
         weights = self.config.encoder_weights  # a name or a path: where it lay on this machine is nobody's business
         record = {
@@ -344,8 +379,5 @@ class Session:
         if self.tuned is not None:
             record["tuned"] = self.tuned
         history = [*model.history, record]
-        if self.best_step == 0 and not self.fresh:  # as it was, its way to find the scale included
-            return replace(model, network=network, history=history, **self.start_scales)
-        if self.sparse and not model.pixel_size:  # it was nudged, no more: which scales suit a picture it still tells by itself
-            model = replace(model, scales=self.start_scales["scales"], fixed_scale=self.start_scales["fixed_scale"])
-        return replace(model, network=network, history=history, name=f"{model.name or 'model'}+")
+        name = model.name if self.best_step == 0 and not self.fresh else f"{model.name or 'model'}+"
+        return replace(model, network=network, history=history, name=name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from napari_temseg.engine.segmenter import Normalisation
 
 IMAGE, DISTANCE, START = 0, 1, 2  # channels of `smooth`; from START on: the starting model's K class probabilities, then its maps
 LABELS, KNOWN = 0, 1  # channels of `exact`
+HELD_EVERY = 4  # crops, of which one is drawn where nothing is labelled, if there are such planes
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -37,6 +39,16 @@ class Plane:
         """Labels (Y, X)."""
         labels: npt.NDArray[np.float32] = self.exact[LABELS]
         return labels
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any pixel is labelled; a plane without labels serves to hold on to what the starting model says of it."""
+        return bool((self.labels > 0).any())
+
+    @property
+    def bare(self) -> Plane:
+        """The plane without what the starting model says."""
+        return replace(self, smooth=self.smooth[:START])
 
     @property
     def whole(self) -> bool:
@@ -91,16 +103,19 @@ def complete_objects(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 class Crops:
     """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it.
 
-    Each crop is seen at one of `scales`, those the model will be used at: what is learnt at one scale alone spoils the others.
+    Each crop is seen at one of `scales`, those the model will be used at: what is learnt at one scale alone spoils the others. Where
+    there are planes without labels, every `HELD_EVERY`th crop comes from anywhere in one of them, at one of the scales that suit it.
     """
 
     def __init__(self, planes: list[Plane], size: int, how: Augmentation, seed: int, scales: tuple[float, ...] = (1.0,)) -> None:
         self.size, self.how, self.turn = size, how, 0
         self.rng = np.random.default_rng(seed)
         self.scales = scales
-        self.smooth = [[_at_scale(plane.smooth, scale) for scale in scales] for plane in planes]
+        self.levels = [scales if plane.labelled else plane.scales or scales for plane in planes]
+        self.smooth = [[_at_scale(plane.smooth, scale) for scale in levels] for plane, levels in zip(planes, self.levels, strict=True)]
         self.exact = [torch.from_numpy(plane.exact) for plane in planes]
         self.shapes = [plane.labels.shape for plane in planes]
+        self.unlabelled = [index for index, plane in enumerate(planes) if not plane.labelled]
         numbers = sorted({int(n) for plane in planes for n in np.unique(plane.labels) if n > 0})
         self.places = [[np.flatnonzero(plane.labels == number) for plane in planes] for number in numbers]
 
@@ -114,17 +129,27 @@ class Crops:
         return Batch(images, exact[:, LABELS].long(), smooth[:, DISTANCE : DISTANCE + 1], exact[:, KNOWN : KNOWN + 1], start)
 
     def _one(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        places = self.places[(self.turn + index) % len(self.places)]
+        plane, place = self._place(self.turn + index)
+        y, x = divmod(place, self.shapes[plane][1])
+        spread = self.size / 4
+        centre = (y + float(self.rng.uniform(-spread, spread)), x + float(self.rng.uniform(-spread, spread)))
+        level = int(self.rng.integers(len(self.levels[plane])))
+        shape = (self.shapes[plane][0], self.shapes[plane][1])
+        grid = sampling_grid(shape, centre, self.size, self.how, self.rng, self.levels[plane][level])
+        return resample(grid, self.smooth[plane][level], self.exact[plane])
+
+    def _place(self, turn: int) -> tuple[int, int]:
+        """A plane, and a pixel of it by its flat index."""
+        if self.unlabelled and turn % HELD_EVERY == 0:
+            plane = int(self.rng.choice(self.unlabelled))
+            return plane, int(self.rng.integers(math.prod(self.shapes[plane])))
+        # Not by the turn itself, which would meet the same classes at every round where some turns are for planes without labels.
+        turn -= turn // HELD_EVERY + 1 if self.unlabelled else 0
+        places = self.places[turn % len(self.places)]
         # Planes count by how much of the class they hold, softened so that one dense mask does not drown ten strokes.
         weight = np.sqrt([len(p) for p in places])
         plane = int(self.rng.choice(len(places), p=weight / weight.sum()))
-        y, x = divmod(int(self.rng.choice(places[plane])), self.shapes[plane][1])
-        spread = self.size / 4
-        centre = (y + float(self.rng.uniform(-spread, spread)), x + float(self.rng.uniform(-spread, spread)))
-        level = int(self.rng.integers(len(self.scales)))
-        shape = (self.shapes[plane][0], self.shapes[plane][1])
-        grid = sampling_grid(shape, centre, self.size, self.how, self.rng, self.scales[level])
-        return resample(grid, self.smooth[plane][level], self.exact[plane])
+        return plane, int(self.rng.choice(places[plane]))
 
 
 def _at_scale(maps: npt.NDArray[np.float32], scale: float) -> torch.Tensor:

@@ -12,13 +12,21 @@ import torch
 from napari_temseg.engine.figures import Figures
 from napari_temseg.engine.holdout import BUDGET, windows
 from napari_temseg.engine.progress import Progress
+from napari_temseg.engine.results import BACKGROUND
+from napari_temseg.engine.trainingset import KNOWN, START, Plane
 
 if TYPE_CHECKING:
     from napari_temseg.engine.training import Session
 
 MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
 TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
-LOOKS = ((1.0,), (1.0, 0.7), (1.0, 0.7, 0.5), (1.4, 1.0))  # working scales that a new decoder is tried with, the cheapest first
+LOOKS = (
+    (1.0,),
+    (1.0, 0.7),
+    (1.0, 0.7, 0.5),
+    (1.4, 1.0),
+    (1.4, 1.0, 0.7),
+)  # working scales that a new decoder is tried with, the cheapest first
 CONTRADICTED = 0.5  # IoU on the labels of a micrograph, below which it is named
 MANY = 8  # micrographs at most whose labels are looked at again
 
@@ -79,14 +87,34 @@ def restrain(session: Session) -> Generator[Progress, None, None]:
 
 
 def look_back(session: Session) -> Generator[Progress, None, None]:
-    """Name the micrographs whose labels the model that is kept still contradicts: one that does well may hide one that does not."""
+    """Name the micrographs that the model that is kept does not serve: one that does well may hide one that does not.
+
+    Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model.
+    """
     for name, plane in session.labelled[:MANY]:
-        figures = Figures()
-        for window in windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}):
-            session.learner.judge(window, figures)
-            yield session.progress()
-        iou = figures.result("labels")["labels_iou"]
+        iou = yield from _agreement(session, plane)
         if iou < CONTRADICTED:
             session.notes.append(
                 f"{name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
             )
+    if session.learner.new_decoder:
+        return
+    kept = session.learner.model
+    for name, plane in session.beside[:MANY]:
+        session.learner.model = replace(kept, scales=plane.scales or kept.scales)
+        said = plane.smooth[START : START + session.learner.start_classes].argmax(axis=0)
+        iou = yield from _agreement(session, replace(plane, exact=np.stack([said + BACKGROUND, plane.exact[KNOWN]]).astype(np.float32)))
+        if iou < CONTRADICTED:
+            session.notes.append(
+                f"{name}: the new model finds other things there than the starting one (IoU {iou:.2f}); compare before you use it there"
+            )
+    session.learner.model = kept
+
+
+def _agreement(session: Session, plane: Plane) -> Generator[Progress, None, float]:
+    """Foreground IoU of the network as it is with the labels of a plane."""
+    figures = Figures()
+    for window in windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}):
+        session.learner.judge(window, figures)
+        yield session.progress()
+    return figures.result("labels")["labels_iou"]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.errors import TemsegError
 from napari_temseg.widgets import layers
-from napari_temseg.widgets.finding import Finder, certain, corrected_by_hand, looked
+from napari_temseg.widgets.finding import Finder, certain, corrected_by_hand, found_by_another, looked
 from napari_temseg.widgets.forms import ConfigForm
 from napari_temseg.widgets.keys import Keys, bind_in
 from napari_temseg.widgets.modelrow import ModelRow
@@ -174,4 +174,6 @@ class FindPanel(QWidget):
             least = item.particles.settings.get("certainty")
             limit = f" at certainty {least:.2g}" if least else ""
             text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
+        if model := found_by_another(self.session, item):
+            text += f", found by {model}, not by the model in use"
         return " ".join(filter(None, (f"{text}.", item.unlike, looked(item.prediction))))

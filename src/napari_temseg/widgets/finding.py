@@ -101,7 +101,7 @@ class Finder(QObject):
         except TemsegError:  # split by something else
             made = self._usual
         if self.split != made:  # a number that was typed stays one, though it be the automatic one
-            self.split = replace(made, certainty=None) if settings and made.certainty == certain(item) else made
+            self.split = replace(made, certainty=None) if settings and _automatic(made.certainty, item) else made
         return self.split
 
     def _remember(self) -> None:
@@ -239,9 +239,24 @@ def use_model_of(session: Session, digest: str, name: str = "") -> None:
         session.use_model(known)
 
 
+def found_by_another(session: Session, item: Item) -> str:
+    """The name of the model that found the particles of an image, "" where it is the one in use, or not known."""
+    by = None if item.particles is None else item.particles.prediction or item.particles.origin
+    name = "" if by is None else session.model_names.get(by.model_hash, "")
+    return name if name != session.model else ""
+
+
 def corrected_by_hand(item: Item) -> int:
     """Number of corrections since the last search or split: what another one would replace."""
     return item.history.by_hand
+
+
+def _automatic(certainty: float | None, item: Item | None) -> bool:
+    """Whether an image was split with the certainty that is taken when none is set; where what a model said is not kept, it is assumed."""
+    from napari_temseg.engine.splitting import CERTAINTY
+
+    told = certain(item)
+    return certainty in (0.0, CERTAINTY) if told is None else certainty == told
 
 
 def certain(item: Item | None) -> float | None:

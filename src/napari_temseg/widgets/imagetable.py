@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_temseg.engine.micrograph import AXES, Calibration
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.widgets import imagelayer
+from napari_temseg.widgets.finding import found_by_another
 from napari_temseg.widgets.palette import VERMILION
 from napari_temseg.widgets.style import theme_colours
 
@@ -55,26 +56,28 @@ class _Row:
     asks: bool
 
     @classmethod
-    def of(cls, item: Item) -> _Row:
+    def of(cls, item: Item, model: str = "") -> _Row:
+        """`model` is that which found its particles, if it is not the one in use."""
         n = item.n_planes
-        standing = item.status if item.ignored else _standing(item)
+        standing = item.status if item.ignored else _standing(item, model)
         planes = ("", "") if n == 1 else (str(n), _MEANING.get(item.axes, "what?"))
         lines = ((item.name, standing), (item.sample, short_size(item.calibration)), planes)
-        return cls(lines, _story(item), item.ignored, item.asks_axes)
+        return cls(lines, _story(item, model), item.ignored, item.asks_axes)
 
 
-def _standing(item: Item) -> str:
+def _standing(item: Item, model: str) -> str:
     """“47 particles · corrected · 1 excluded”: all that were found, as step 4 counts them."""
     if item.measurement is None or item.count is None:
         return item.status
     n = len(item.measurement)
     out = n - item.count
     strange = "unlike its training" if item.unlike and not item.reviewed else ""
-    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, strange, f"{out} excluded" if out else ""]
+    by = f"by {model}" if model and not item.reviewed else ""
+    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, by, strange, f"{out} excluded" if out else ""]
     return " · ".join(filter(None, parts))
 
 
-def _story(item: Item) -> str:
+def _story(item: Item, model: str) -> str:
     height, width = item.frame
     known = item.calibration
     spread = f", ± {100 * known.uncertainty:.2g} %" if known.uncertainty else ""
@@ -84,7 +87,8 @@ def _story(item: Item) -> str:
         f"pixel size: {known.describe()}{spread}",
         f"sample: {item.sample or 'not named'}",
         *imagelayer.notes_of(item.layer),
-        f"particles: {item.status}" if item.count is None else _standing(item),
+        f"particles: {item.status}" if item.count is None else _standing(item, model),
+        f"found by {model}, which is not the model in use now" if model else "",
         item.unlike,
     ]
     return "\n".join(filter(None, lines))
@@ -100,6 +104,7 @@ class ImageModel(QAbstractTableModel):
         self._rows: list[_Row] = []
         session.items_changed.connect(self.refresh)
         session.item_changed.connect(self.refresh_item)
+        session.models_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -110,15 +115,18 @@ class ImageModel(QAbstractTableModel):
                 self.refresh_item(item)
             return
         self.beginResetModel()
-        self.items, self._rows = items, [_Row.of(item) for item in items]
+        self.items, self._rows = items, [self._row(item) for item in items]
         self.endResetModel()
 
     def refresh_item(self, item: Item, what: str = "") -> None:
         """Show what is known of a picture now."""
         if item in self.items and item in self.session.items:
             row = self.items.index(item)
-            self._rows[row] = _Row.of(item)
+            self._rows[row] = self._row(item)
             self.dataChanged.emit(self.index(row, 0), self.index(row, PLANES))
+
+    def _row(self, item: Item) -> _Row:
+        return _Row.of(item, found_by_another(self.session, item))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802  Qt's name, as those below
         """One a picture."""

@@ -50,6 +50,8 @@ class LiveView(QObject):
             made["uncertainty"] = layers.show_plane_map(
                 session.viewer, item.layer, layer, plane, answered.unsure, name, "uncertainty", **style
             )
+            if layer is None:
+                overlays.add_colour_bar(made["uncertainty"])
         if "live" in roles:
             layer, name = item.made.get("live"), f"{item.name} live"
             made["live"] = overlays.show_answer(session.viewer, item.layer, layer, plane, answered.drawing, name)

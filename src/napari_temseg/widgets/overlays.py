@@ -94,6 +94,13 @@ def show_answer(viewer: Any, source: Layer, layer: Image | None, plane: int, val
     return layer
 
 
+def add_colour_bar(layer: Image) -> None:
+    """Tell on the canvas, while the layer is seen, what its colours stand for."""
+    layer.colorbar.size = (14, 110)
+    layer.colorbar.box = True
+    layer.colorbar.visible = True
+
+
 def show_line(layer: Vectors, points: npt.NDArray[np.float64], width: float) -> None:
     """Show a straight line (2, 2) of vertices (y, x) in px, `width` px wide."""
     layer.edge_width = width

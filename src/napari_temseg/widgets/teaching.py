@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_temseg.engine.annotations import Annotation, Annotations, ClassCount, default_name
+from napari_temseg.engine.errors import TemsegError
 from napari_temseg.engine.micrograph import Micrograph
 from napari_temseg.engine.results import BACKGROUND, UNLABELLED, Particles
 from napari_temseg.widgets import layers
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
 TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
+MOST_BESIDE = 8  # pictures without labels that a training holds on to
 Counts = Mapping[int, ClassCount]
 
 
@@ -52,11 +54,24 @@ def taken(item: Item) -> Callable[[], Annotation]:
     return partial(Annotation.imported, micrograph, layers.snapshot(layer), "instances" if kind == TRUTH else "classes")
 
 
-def collected(parts: Iterable[Callable[[], Annotation]], names: Mapping[int, str]) -> Annotations:
+def open_beside(items: Iterable[Item], chosen: Iterable[Item]) -> tuple[Micrograph, ...]:
+    """Pictures open beside those trained on, and not annotated: what the model finds on them shall stay. Some, where they are many."""
+    taught = set(chosen)
+    others = [item for item in items if item not in taught and not (source(item) or item.ignored or item.asks_axes)]
+    found = []
+    for item in others[:: max(1, -(-len(others) // MOST_BESIDE))]:
+        try:
+            found.append(item.micrograph())
+        except TemsegError:  # a picture in colours: nothing finds anything there
+            continue
+    return tuple(found)
+
+
+def collected(parts: Iterable[Callable[[], Annotation]], names: Mapping[int, str], others: tuple[Micrograph, ...] = ()) -> Annotations:
     """A training set; classes above the highest that is labelled are left out, and those without a name get one."""
     items = tuple(part() for part in parts)
     top = max((int(item.labels.max(initial=0)) for item in items), default=0)
-    return Annotations(items, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, 2) + 1)})
+    return Annotations(items, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, 2) + 1)}, others)
 
 
 def counter(item: Item, names: Mapping[int, str]) -> Callable[[], Counts]:

@@ -20,7 +20,7 @@ from napari_temseg.widgets.continuing import Continuing
 from napari_temseg.widgets.finding import Finder, corrected_by_hand, foreground
 from napari_temseg.widgets.keeping import Keeper
 from napari_temseg.widgets.ownmodels import OwnModels
-from napari_temseg.widgets.teaching import collected, source, taken
+from napari_temseg.widgets.teaching import collected, open_beside, source, taken
 from napari_temseg.widgets.unfinished import Found, Plan, Store
 
 if TYPE_CHECKING:
@@ -75,8 +75,11 @@ class Trainer(QObject):
         if not items:
             raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
         parts, names, keeper = [taken(item) for item in items], dict(session.classes), session.part(Keeper)
+        others = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"
-        self._start(Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names))
+        self._start(
+            Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names, others)
+        )
 
     def go_on(self, found: Found) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
