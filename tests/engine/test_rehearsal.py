@@ -56,7 +56,7 @@ def test_simulated_pictures_are_held_on_to_where_none_is_open(particles, upside_
     for count in (0, SIMULATED):
         monkeypatch.setattr(module, "SIMULATED", count)
         model = train(image, mask, base=particles, config=FAST, meaning="mask")
-        monkeypatch.setattr(module, "SIMULATED", 8)
+        monkeypatch.setattr(module, "SIMULATED", 4)
         unseen = rehearsal(Annotations(()), Normalisation(), 99, simulated=True)
         moved.append(np.mean([drift(model, particles, plane.smooth[0]) for plane in unseen]))
     assert moved[1] < 0.7 * moved[0]
@@ -67,6 +67,16 @@ def test_an_open_picture_on_which_it_finds_something_else_is_named(particles, di
     other = Micrograph(discs(160, 160, pitch=40, radius=13, seed=4)[0], sample="fibres")
     model = train(*upside_down, base=particles, config=replace(FAST, hold=1e-6, max_steps=30), meaning="mask", unlabelled=[other])
     assert any("finds other things there" in note for note in model.history[-1]["notes"])
+
+
+def test_what_is_watched_changes_nothing_but_is_named_too(particles, discs, upside_down):
+    other = Micrograph(discs(160, 160, pitch=40, radius=13, seed=4)[0])
+    image, mask = upside_down
+    labels = Annotations.collect(image, mask, "mask")
+    plain, watching = (train(labels=each, base=particles, config=FAST) for each in (labels, replace(labels, watched=(other,))))
+    assert plain.content_hash() == watching.content_hash()
+    assert [note for note in watching.history[-1]["notes"] if "finds other things there" in note]
+    assert not [note for note in plain.history[-1]["notes"] if "finds other things there" in note]
 
 
 def test_a_new_network_has_nothing_to_hold_on_to(upside_down):

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.annotations import MEANINGS
 from napari_temseg.widgets import autosave
+from napari_temseg.widgets.teaching import open_beside
 
 SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
 
@@ -369,3 +370,28 @@ def test_settings_are_remembered(bench: Any, viewer: Any, open_bench: Any) -> No
     assert again.tune.isChecked()
     assert again.start.base == "none"
     again.session.close()
+
+
+def test_what_is_found_on_the_other_open_images_is_held(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    grid = session.current
+    for name, colours in (("left out", 1), ("other", 1), ("in colours", 3)):
+        viewer.add_image(np.random.default_rng(0).integers(0, 255, (80, 90, colours) if colours > 1 else (80, 90), np.uint8), name=name)
+    session.set_ignored([session.items[1]], True)
+    viewer.add_image(np.zeros((70, 60)), name="another sample")
+    session.set_sample(session.items[-1], "rods")
+    session.set_current(grid)
+    panel.labelling.new.click()
+    paint_dots(grid.annotation, truth)
+    settle(panel, qtbot)
+    make_small(panel)
+    heard: list[str] = []
+    session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
+    panel.train.click()
+    qtbot.waitUntil(lambda: bool(panel.trainer.facts), timeout=90_000)
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert "what the starting model says, plane 3 of 3" in heard
+    held, watched = open_beside(session.items, [grid])
+    assert [each.name for each in held] == ["another sample"]
+    assert [each.name for each in watched] == ["other"]

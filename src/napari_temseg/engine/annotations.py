@@ -105,12 +105,14 @@ class ClassCount:
 class Annotations:
     """A training set: annotations and the names of their classes (1 is always the background).
 
-    On `unlabelled` micrographs, whose pixels have no say, a model that is trained on shall go on saying what it says.
+    On `unlabelled` micrographs, whose pixels have no say, a model that is trained on shall go on saying what it says. Those that are
+    `watched` teach nothing: it is told on which of them it says something else in the end.
     """
 
     items: tuple[Annotation, ...]
     class_names: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
     unlabelled: tuple[Micrograph, ...] = ()
+    watched: tuple[Micrograph, ...] = ()
 
     @classmethod
     def collect(cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None) -> Annotations:

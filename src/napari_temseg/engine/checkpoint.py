@@ -51,7 +51,10 @@ class Store(Protocol):
 
 
 def identity(annotations: Annotations, base: Segmenter | None, config: TrainConfig, tune: bool = False) -> dict[str, Any]:
-    """What makes a training the same: labelled pixels and their images (SHA-256), starting model, settings except the budget."""
+    """What makes a training the same: labelled pixels and their images (SHA-256), starting model, settings except the budget.
+
+    Micrographs without labels may be others when it goes on, as those that are open in the window are.
+    """
     images, labels = hashlib.sha256(), hashlib.sha256(repr(sorted(annotations.class_names.items())).encode())
     for item in annotations.items:
         image = item.micrograph

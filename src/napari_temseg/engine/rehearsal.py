@@ -9,6 +9,8 @@ simulated pictures took of the steps was missing on the paper's other micrograph
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_temseg.engine.annotations import Annotations
@@ -23,10 +25,12 @@ MIDDLE = 768  # px of a picture that are looked at, at most
 
 
 def rehearsal(annotations: Annotations, normalisation: Normalisation, seed: int, *, simulated: bool) -> list[Plane]:
-    """Planes without labels: the middle of each unlabelled micrograph, and if asked for those of simulated ones."""
+    """Planes without labels: of each unlabelled micrograph the middle, of each that is watched, and if asked for of simulated ones."""
     rng = np.random.default_rng(seed)
     drawn = [simulate(randomised(rng, SIDE, SIDE)).micrograph for _ in range(SIMULATED * simulated)]
-    return [_plane(picture, normalisation) for picture in (*annotations.unlabelled, *drawn)]
+    watched = [replace(_plane(picture, normalisation), watched=True) for picture in annotations.watched]
+    unlabelled, simulations = ([_plane(picture, normalisation) for picture in pictures] for pictures in (annotations.unlabelled, drawn))
+    return [*unlabelled, *watched, *simulations]
 
 
 def _plane(picture: Micrograph, normalisation: Normalisation) -> Plane:

@@ -91,9 +91,10 @@ class Session:
         self.sparse = base is not None and is_sparse(planes)
         names = [item.micrograph.name for item in annotations.items for _ in item.planes()]
         self.labelled = list(zip(names, planes, strict=True)) if self.sparse else []
-        self.beside = [(each.name, plane) for each, plane in zip(annotations.unlabelled, unlabelled, strict=False)]
+        beside = (*annotations.unlabelled, *annotations.watched)
+        self.beside = [(each.name, plane) for each, plane in zip(beside, unlabelled, strict=False)]
         self.mistaken = self.sparse and agreement(planes, base.spec.n_classes if base else 0) < MISTAKEN
-        self.drawn = [*self.parts.training, *unlabelled]
+        self.drawn = [*self.parts.training, *(plane for plane in unlabelled if not plane.watched)]
         self.learner = Learner(model, self.crops_at(model.scales), config, base.spec.n_classes if base else 0)
         self.curve: list[dict[str, float]] = []
         self.notes: list[str] = [] if self.learner.frozen else ["the encoder starts from random weights, so it is trained too"]

@@ -26,13 +26,14 @@ _EIGHT = np.ones((3, 3), bool)
 class Plane:
     """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above.
 
-    `scales` are those that suit it best, `pixel_size` is in nm, 0 where it is not known.
+    `scales` are those that suit it best, `pixel_size` is in nm, 0 where it is not known. One that is `watched` is not learnt from.
     """
 
     smooth: npt.NDArray[np.float32]
     exact: npt.NDArray[np.float32]
     scales: tuple[float, ...] = ()
     pixel_size: float = 0.0
+    watched: bool = False
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:

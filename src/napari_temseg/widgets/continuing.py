@@ -52,9 +52,13 @@ class Continuing(QObject):
         """The pixels of its pictures; `TemsegError` when one is not open."""
         if missing := self.missing(found):
             raise TemsegError(f"{found.plan.title}: open {', '.join(missing)} too, then it can go on.")
-        shown = [self._open[key].layer for key, _ in found.pictures]
+        shown = [item.layer for item in self.items(found)]
         # What the planes of a stack are is kept with the labels.
         return [Micrograph(data := imagelayer.pixels(layer), "NYX"[-data.ndim :], source=imagelayer.source_of(layer)) for layer in shown]
+
+    def items(self, found: unfinished.Found) -> list[Item]:
+        """Its pictures, when all of them are open."""
+        return [self._open[key] for key, _ in found.pictures]
 
     def started(self, store: unfinished.Store) -> None:
         """A training runs: it is not offered meanwhile."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
 TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
-MOST_BESIDE = 8  # pictures without labels that a training holds on to
+MOST_BESIDE = 4  # pictures without labels that a training holds on to or watches
 Counts = Mapping[int, ClassCount]
 
 
@@ -54,24 +54,37 @@ def taken(item: Item) -> Callable[[], Annotation]:
     return partial(Annotation.imported, micrograph, layers.snapshot(layer), "instances" if kind == TRUTH else "classes")
 
 
-def open_beside(items: Iterable[Item], chosen: Iterable[Item]) -> tuple[Micrograph, ...]:
-    """Pictures open beside those trained on, and not annotated: what the model finds on them shall stay. Some, where they are many."""
+def open_beside(items: Iterable[Item], chosen: Iterable[Item]) -> tuple[list[Micrograph], list[Micrograph]]:
+    """Pictures open beside those trained on, and not annotated; some, where they are many.
+
+    On those of another sample, what the model finds shall stay. On the others it may well become better by what is learnt here, so
+    that they are only watched.
+    """
     taught = set(chosen)
     others = [item for item in items if item not in taught and not (source(item) or item.ignored or item.asks_axes)]
-    found = []
+    samples = {item.sample for item in taught}
+    held: list[Micrograph] = []
+    watched: list[Micrograph] = []
     for item in others[:: max(1, -(-len(others) // MOST_BESIDE))]:
         try:
-            found.append(item.micrograph())
+            (watched if item.sample in samples else held).append(item.micrograph())
         except TemsegError:  # a picture in colours: nothing finds anything there
             continue
-    return tuple(found)
+    return held, watched
 
 
-def collected(parts: Iterable[Callable[[], Annotation]], names: Mapping[int, str], others: tuple[Micrograph, ...] = ()) -> Annotations:
+def collected(
+    parts: Iterable[Callable[[], Annotation]], names: Mapping[int, str], held: Iterable[Micrograph] = (), watched: Iterable[Micrograph] = ()
+) -> Annotations:
     """A training set; classes above the highest that is labelled are left out, and those without a name get one."""
     items = tuple(part() for part in parts)
     top = max((int(item.labels.max(initial=0)) for item in items), default=0)
-    return Annotations(items, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, 2) + 1)}, others)
+    return Annotations(
+        items,
+        {number: names.get(number, default_name(number)) for number in range(BACKGROUND, max(top, 2) + 1)},
+        tuple(held),
+        tuple(watched),
+    )
 
 
 def counter(item: Item, names: Mapping[int, str]) -> Callable[[], Counts]:

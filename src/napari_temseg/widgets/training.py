@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
@@ -75,16 +76,17 @@ class Trainer(QObject):
         if not items:
             raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
         parts, names, keeper = [taken(item) for item in items], dict(session.classes), session.part(Keeper)
-        others = open_beside(session.items, items)
+        beside = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"
         self._start(
-            Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names, others)
+            Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names, *beside)
         )
 
     def go_on(self, found: Found) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
         micrographs = self.continuing.micrographs(found)
-        self._start(Store(found.plan, [], found.path), lambda: found.annotations(micrographs))
+        held, watched = map(tuple, open_beside(self.session.items, self.continuing.items(found)))
+        self._start(Store(found.plan, [], found.path), lambda: replace(found.annotations(micrographs), unlabelled=held, watched=watched))
 
     def _start(self, store: Store, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
