@@ -127,13 +127,13 @@ def test_an_image_says_which_model_searched_it_when_another_is_in_use(viewer: An
     wait_jobs(session)
     assert "found by" not in panel.note.text()
     session.add_model("better", temseg.load("particles"))
-    assert "found by particles, not by the model in use" in panel.note.text()
+    assert "found by “particles”, not by the model in use" in panel.note.text()
     row = table.images.index(0, 0)
-    assert "by particles" in row.data(int(Qt.ItemDataRole.UserRole) + 1)
+    assert "by “particles”" in row.data(int(Qt.ItemDataRole.UserRole) + 1)
     assert "not the model in use now" in row.data(Qt.ItemDataRole.ToolTipRole)
     session.use_model("particles")
     assert "found by" not in panel.note.text()
-    assert "by particles" not in row.data(int(Qt.ItemDataRole.UserRole) + 1)
+    assert "by “particles”" not in row.data(int(Qt.ItemDataRole.UserRole) + 1)
 
 
 def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:

@@ -147,6 +147,12 @@ def test_next_leads_where_the_answer_is_unsure(bench: Any, viewer: Any, settle: 
     assert not item.made["place"].visible
     panel.live.next.click()
     settle(bench)
+    assert item.made["place"].visible
+    session.models_changed.emit()  # another model is unsure elsewhere
+    assert guide.place is None
+    assert not item.made["place"].visible
+    panel.live.next.click()
+    settle(bench)
     assert np.hypot(guide.place.y - first.y, guide.place.x - first.x) > 8
 
 

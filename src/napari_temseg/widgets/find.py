@@ -175,5 +175,5 @@ class FindPanel(QWidget):
             limit = f" at certainty {least:.2g}" if least else ""
             text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
         if model := found_by_another(self.session, item):
-            text += f", found by {model}, not by the model in use"
+            text += f", found by “{model}”, not by the model in use"
         return " ".join(filter(None, (f"{text}.", item.unlike, looked(item.prediction))))

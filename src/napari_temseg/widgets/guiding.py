@@ -39,6 +39,7 @@ class Guide(QObject):
         self.live.answered.connect(self._answered)
         self.annotator.painted.connect(self._painted)
         session.current_changed.connect(self._forget)
+        session.models_changed.connect(self._forget)  # another model is unsure elsewhere
         session.plane_changed.connect(self._plane_changed)
         session.improving.connect(lambda on: None if on else self._unmark())
 

@@ -72,7 +72,7 @@ def _standing(item: Item, model: str) -> str:
     n = len(item.measurement)
     out = n - item.count
     strange = "unlike its training" if item.unlike and not item.reviewed else ""
-    by = f"by {model}" if model and not item.reviewed else ""
+    by = f"by “{model}”" if model and not item.reviewed else ""
     parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, by, strange, f"{out} excluded" if out else ""]
     return " · ".join(filter(None, parts))
 
@@ -88,7 +88,7 @@ def _story(item: Item, model: str) -> str:
         f"sample: {item.sample or 'not named'}",
         *imagelayer.notes_of(item.layer),
         f"particles: {item.status}" if item.count is None else _standing(item, model),
-        f"found by {model}, which is not the model in use now" if model else "",
+        f"found by “{model}”, which is not the model in use now" if model else "",
         item.unlike,
     ]
     return "\n".join(filter(None, lines))
