@@ -118,6 +118,7 @@ def test_maps_by_hand():
     assert float(maps(sure, target, known, None)) == pytest.approx(0, abs=1e-6)  # the second is not known
     assert float(maps(sure, target, known, torch.zeros(1, 1, 1, 2))) == pytest.approx(10, rel=1e-3)  # the start says 0 there
     assert maps(sure, target, torch.zeros_like(known), None) == 0
+    assert float(maps(sure, target, known, torch.zeros(1, 1, 1, 2), asked=torch.zeros_like(known))) == pytest.approx(0, abs=1e-6)
 
 
 def test_maps_of_several_outputs_average():

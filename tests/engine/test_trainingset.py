@@ -111,9 +111,12 @@ def test_the_seed_decides():
 
 def test_every_fourth_crop_lies_where_nothing_is_labelled_and_the_classes_still_take_turns():
     planes = planes_of(strokes(), Normalisation())
-    blank = Plane(np.full((2, 90, 120), 7, np.float32), np.zeros((2, 90, 120), np.float32), (1.0, 0.5))
+    blank = Plane(np.full((5, 90, 120), 7, np.float32), np.zeros((2, 90, 120), np.float32), (1.0, 0.5))
     crops = Crops([*planes, blank], 64, NOTHING, seed=0)
     batches = [crops.draw(4) for _ in range(30)]
+    start = torch.cat([batch.start for batch in batches])
+    assert start.shape == (120, 3, 64, 64)
+    assert start.amax((1, 2, 3)).tolist() == pytest.approx([7 if index % 4 == 0 else 0 for index in range(120)])
     from_blank = torch.cat([batch.images for batch in batches]).mean((1, 2, 3)) > 5
     assert from_blank.tolist() == [index % 4 == 0 for index in range(120)]
     labels = torch.cat([batch.labels for batch in batches])

@@ -111,8 +111,11 @@ class Learner:
             loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
         if spec.auxiliary:
             known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
-            depth = None if start is None else losses.drawn_depth(start[:, self.start_classes :], labels)
-            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth)
+            depth = asked = None
+            if start is not None:  # where the starting model was not asked (see `Crops`), its probabilities are all 0
+                depth = losses.drawn_depth(start[:, self.start_classes :], labels)
+                asked = (start[:, : self.start_classes].sum(1, keepdim=True) > 0.5).to(known.dtype)
+            loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth, asked)
         return loss
 
     @torch.no_grad()

@@ -77,9 +77,14 @@ def drawn_depth(start: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.where(drawn == BACKGROUND, torch.zeros_like(start), least)
 
 
-def maps(raw: torch.Tensor, target: torch.Tensor, known: torch.Tensor, start: torch.Tensor | None) -> torch.Tensor:
-    """Binary cross-entropy of auxiliary logits (B, A, Y, X) to `target` (B, 1, Y, X) where `known`, else to `start` if there is one."""
+def maps(
+    raw: torch.Tensor, target: torch.Tensor, known: torch.Tensor, start: torch.Tensor | None, asked: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Binary cross-entropy of auxiliary logits (B, A, Y, X) to `target` (B, 1, Y, X) where `known`, else to `start` if there is one.
+
+    `asked` (B, 1, Y, X): 1 where the starting model was asked, 0 where `start` says nothing; by default it was asked everywhere.
+    """
     if start is not None:
-        target, known = torch.where(known > 0, target, start), torch.ones_like(known)
+        target, known = torch.where(known > 0, target, start), torch.ones_like(known) if asked is None else torch.maximum(known, asked)
     surprise = F.binary_cross_entropy_with_logits(raw, target.expand_as(raw).clamp(0, 1), reduction="none")
     return (surprise * known).sum() / (known.sum() * raw.shape[1]).clamp_min(1)

@@ -63,10 +63,10 @@ def _common(sizes: Sequence[float]) -> float:
 def prepared(
     annotations: Annotations, base: Segmenter | None, config: TrainConfig, control: Control
 ) -> Generator[Progress, None, list[Plane]]:
-    """Every labelled plane, with what the starting model says of it where that is to be held; yields between tiles.
+    """Every labelled plane, then those without labels, with what the starting model says where that is to be held; yields between tiles.
 
-    Where every plane is labelled whole there is nothing to hold: only the working scale is looked for, once a micrograph. When the
-    job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
+    Where every labelled plane is labelled whole there is nothing to hold on it: only the working scale is looked for, once a
+    micrograph. When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
     """
     normalisation = Normalisation() if base is None else base.normalisation
     by_item: list[list[Plane]] = []
@@ -82,11 +82,9 @@ def prepared(
     rehearsed = rehearsal(annotations, normalisation, config.seed, simulated=not is_sparse(planes))
     started: list[Plane] = []
     if all(plane.whole for plane in planes):
-        scaled = yield from _at_own_scale(by_item, reader, runs_on, control)
-        if not rehearsed or control.finishing:
-            return scaled
-        said = base.spec.n_classes + len(base.spec.auxiliary)
-        started = [replace(plane, smooth=np.pad(plane.smooth, ((0, said), (0, 0), (0, 0)))) for plane in scaled]
+        started = yield from _at_own_scale(by_item, reader, runs_on, control)
+        if control.finishing:
+            return started
         planes = rehearsed
     else:
         planes = [*planes, *rehearsed]

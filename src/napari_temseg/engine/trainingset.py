@@ -115,6 +115,7 @@ class Crops:
         self.levels = [scales if plane.labelled else plane.scales or scales for plane in planes]
         self.smooth = [[_at_scale(plane.smooth, scale) for scale in levels] for plane, levels in zip(planes, self.levels, strict=True)]
         self.exact = [torch.from_numpy(plane.exact) for plane in planes]
+        self.channels = max(len(plane.smooth) for plane in planes)
         self.shapes = [plane.labels.shape for plane in planes]
         self.unlabelled = [index for index, plane in enumerate(planes) if not plane.labelled]
         numbers = sorted({int(n) for plane in planes for n in np.unique(plane.labels) if n > 0})
@@ -137,7 +138,9 @@ class Crops:
         level = int(self.rng.integers(len(self.levels[plane])))
         shape = (self.shapes[plane][0], self.shapes[plane][1])
         grid = sampling_grid(shape, centre, self.size, self.how, self.rng, self.levels[plane][level])
-        return resample(grid, self.smooth[plane][level], self.exact[plane])
+        smooth, exact = resample(grid, self.smooth[plane][level], self.exact[plane])
+        # Of a plane that is labelled whole the starting model was not asked, nor is it heard there.
+        return F.pad(smooth, (0, 0, 0, 0, 0, self.channels - len(smooth))), exact
 
     def _place(self, turn: int) -> tuple[int, int]:
         """A plane, and a pixel of it by its flat index."""
