@@ -226,7 +226,7 @@ class TrainConfig(Config):
         advanced=True,
     )
     patience: int = setting(
-        8, "Patience", "Evaluations without a better validation score before training stops early", minimum=1, maximum=10_000, advanced=True
+        8, "Patience", "Evaluations without a better validation score before training winds down", minimum=1, maximum=10_000, advanced=True
     )
     encoder: str = setting(
         "mobilenet_v2", "Encoder", "Encoder of a new U-Net (with base “none”): any name segmentation-models-pytorch knows", advanced=True
@@ -240,7 +240,7 @@ class TrainConfig(Config):
     unfreeze: bool = setting(
         False,
         "Unfreeze the encoder",
-        "Train the encoder too in the later part of the budget; wants many labels and more time",
+        "Train the encoder too, in the second half of the budget, or almost from the start where the task is new; wants many labels",
         advanced=True,
     )
     loss: str = setting(
