@@ -162,3 +162,14 @@ def test_the_copy_for_inference_computes_the_same_and_leaves_the_original(encode
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert not any(parameter.requires_grad for parameter in fast.parameters())
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in fast.decoder.modules()) == 0
+
+
+def test_running_statistics_keep_up_with_a_short_training():
+    network = build_network(NetworkSpec("efficientnet-b0", (32, 16, 16, 8, 8))).train()
+    images, seen = 5 + 3 * torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)), []
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    first.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].mean((0, 2, 3))))
+    with torch.no_grad():
+        for _ in range(40):
+            network(images)
+    assert first.running_mean == pytest.approx(seen[-1], rel=0.05)

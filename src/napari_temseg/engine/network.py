@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_temseg.engine.errors import TemsegError
 
+MOMENTUM = 0.1  # of running statistics; the 0.01 of EfficientNets lags hundreds of steps behind, which is all that a training here has
 ALIASES = {
     "mobilenet_v3": "tu-mobilenetv3_large_100",
     "mobilenet_v3_large": "tu-mobilenetv3_large_100",
@@ -80,6 +81,9 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
         raise TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.") from error
     if encoder_weights is not None and encoder_weights != "imagenet":
         _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = MOMENTUM
     return cast(nn.Module, network)
 
 
