@@ -60,7 +60,8 @@ def draw(path: Path, names: list[str], figures: dict[str, list[float]]) -> None:
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_ylabel("IoU against hand-made truth")
     axes.set_ylim(0, 1)
-    axes.legend(loc="lower left", fontsize=8)
+    axes.margins(x=0.01)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
