@@ -124,6 +124,13 @@ def test_train_writes_a_model_that_predicts(picture: Path, model: Path, tmp_path
     assert trained["classes"] == {"1": "background", "2": "particle"}
     assert temseg.load(tmp_path / "mine.temseg").content_hash() == trained["model_hash"]
     _json(capsys, "predict", picture, "-o", tmp_path, "-m", tmp_path / "mine.temseg")
+    other = tmp_path / "other.tif"
+    write_tiff(other, np.random.default_rng(1).integers(0, 255, (64, 90), np.uint8), temseg.Calibration((0.5, 0.5), "typed"))
+    line = ("train", "-i", picture, "-l", tmp_path / "truth.png", "-o", tmp_path / "held.temseg", *options, "--validation", "0")
+    alone, holding = (_json(capsys, *line, *more)["model_hash"] for more in ((), ("--unlabelled", other)))
+    assert alone != holding  # some of the crops came from there
+    assert main(["train", "-i", str(picture), "-l", str(tmp_path / "truth.png"), "-o", "x.temseg", "--unlabelled", "gone.tif"]) == 2
+    assert "gone.tif" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill with SIGINT ends the process there")
