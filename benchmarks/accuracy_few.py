@@ -18,8 +18,8 @@ import numpy as np
 
 import accuracy_common as common
 import napari_temseg as temseg
-from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.instant import answer, iter_ground
+from napari_temseg.engine.interactive.linear_head import answer, iter_ground
+from napari_temseg.engine.types.config import PredictConfig
 
 UNTOUCHED = "shipped model, untouched"
 FOUND = tuple[float, float, float]  # IoU same, IoU other (NaN where there is none), seconds before the first prediction

@@ -18,9 +18,9 @@ import numpy as np
 from window import Pulse  # first of all: it gives napari a folder of its own for settings
 
 import napari  # isort: skip
-from napari_temseg.engine.config import DraftConfig, SimulateConfig
-from napari_temseg.engine.draft import iter_draft
-from napari_temseg.engine.simulate import Simulation, simulate
+from napari_temseg.engine.interactive.draft import iter_draft
+from napari_temseg.engine.simulate.micrographs import Simulation, simulate
+from napari_temseg.engine.types.config import DraftConfig, SimulateConfig
 
 BRUSH = 9  # px
 

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 import napari_temseg as temseg
 from ablations import WIDTHS
 from emps import data_folder, entries
-from napari_temseg.engine.config import SimulateConfig
-from napari_temseg.engine.network import build_network, for_inference
-from napari_temseg.engine.simulate import randomised
+from napari_temseg.engine.model.network import build_network, for_inference
+from napari_temseg.engine.simulate.micrographs import randomised
+from napari_temseg.engine.types.config import SimulateConfig
 
 SIZES = ((6, 15), (15, 50), (50, 200), (200, 10_000))
 Row = dict[str, float]

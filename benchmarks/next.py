@@ -21,10 +21,10 @@ from skimage.morphology import skeletonize
 
 import napari_temseg as temseg
 from accuracy_common import Mask, data_folder, entries, iou
-from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.instant import Ground, answer, iter_ground
-from napari_temseg.engine.nextstroke import places
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
+from napari_temseg.engine.interactive.active_learning import places
+from napari_temseg.engine.interactive.linear_head import Ground, answer, iter_ground
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 REACH = 40  # px
 Strokes = npt.NDArray[np.uint8]

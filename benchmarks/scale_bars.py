@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 from emps import data_folder
-from napari_temseg.files.scalebar import find_scale_bar
+from napari_temseg.engine.burntin.scale_bar import find_scale_bar
 
 Ends = tuple[float, float]
 Finder = Callable[[np.ndarray], Ends | None]

@@ -21,11 +21,11 @@ import torch
 import torch.nn.functional as F
 
 import napari_temseg as temseg
-from napari_temseg.engine.annotations import Annotations
-from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.network import forward
-from napari_temseg.engine.prediction import Runner
-from napari_temseg.engine.training import Figures, Session
+from napari_temseg.engine.model.network import forward
+from napari_temseg.engine.model.prediction import Runner
+from napari_temseg.engine.training.loop import Figures, Session
+from napari_temseg.engine.types.annotations import Annotations
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.pipeline.demo import annotator, demo_config
 
 CROPS, SIZE, TILE = 8, 256, 512

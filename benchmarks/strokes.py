@@ -21,9 +21,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 import accuracy_common as common
 import napari_temseg as temseg
-from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.instant import answer, iter_ground
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.interactive.linear_head import answer, iter_ground
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
 REACHED = {"IoU": 0.9, "AP50": 0.8}
 Mask = npt.NDArray[np.bool_]

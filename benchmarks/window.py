@@ -24,8 +24,8 @@ for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_H
 import napari  # noqa: E402  after the folders, where it keeps its settings
 from qtpy.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
 
-from napari_temseg.engine.config import SimulateConfig, TrainConfig  # noqa: E402
-from napari_temseg.engine.simulate import simulate  # noqa: E402
+from napari_temseg.engine.simulate.micrographs import simulate  # noqa: E402
+from napari_temseg.engine.types.config import SimulateConfig, TrainConfig  # noqa: E402
 
 BEAT = 20  # ms
 
@@ -77,8 +77,8 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window._qt_window.setGeometry(0, 0, 1280, 800)
     viewer.add_image(np.stack([plane.micrograph.data for plane in planes]), name="stack")
-    from napari_temseg.widgets.finding import Finder
-    from napari_temseg.widgets.training import Trainer
+    from napari_temseg.widgets.find.finder import Finder
+    from napari_temseg.widgets.improve.trainer import Trainer
     from napari_temseg.widgets.workbench import Workbench
 
     opened = time.perf_counter()

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
 import napari_temseg as temseg
-from napari_temseg.engine.config import SimulateConfig
+from napari_temseg.engine.types.config import SimulateConfig
 
 SIDE, ZOOM, CAPTION = 256, 2, 22
 CASES: tuple[tuple[str, dict[str, object]], ...] = (

@@ -23,9 +23,9 @@ import napari  # noqa: E402  after the folders, where it keeps its settings
 from PIL import Image  # noqa: E402
 from qtpy.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
 
-from napari_temseg.engine.config import SimulateConfig, TrainConfig  # noqa: E402
-from napari_temseg.engine.simulate import simulate  # noqa: E402
-from napari_temseg.widgets.pooling import Pool  # noqa: E402
+from napari_temseg.engine.simulate.micrographs import simulate  # noqa: E402
+from napari_temseg.engine.types.config import SimulateConfig, TrainConfig  # noqa: E402
+from napari_temseg.widgets.particles.pooling import Pool  # noqa: E402
 
 SIZE = (1280, 800)
 
@@ -77,8 +77,8 @@ def main() -> None:
         support=0.05, dose=60, pixel_size=0.42, scale_bar=False, seed=5,
     )  # fmt: skip
     drawn = simulate(config)
-    from napari_temseg.widgets.imagelayer import add_micrograph
-    from napari_temseg.widgets.training import Trainer
+    from napari_temseg.widgets.canvas.micrograph_layer import add_micrograph
+    from napari_temseg.widgets.improve.trainer import Trainer
     from napari_temseg.widgets.workbench import Workbench
 
     viewer = napari.Viewer()

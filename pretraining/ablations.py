@@ -19,7 +19,7 @@ import numpy as np
 
 import napari_temseg as temseg
 from emps import Entry, entries
-from napari_temseg.engine.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 
 WIDTHS = ("256,128,64,32,16", "128,64,32,16,16", "64,48,32,16,8", "48,32,24,16,8")
 SIZE = 192

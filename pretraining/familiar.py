@@ -22,11 +22,11 @@ import torch
 from scipy.optimize import minimize
 
 from emps import data_folder, entries
-from napari_temseg.engine.config import PredictConfig
-from napari_temseg.engine.familiarity import NAMES, Familiarity, statistics_of, suspicion
-from napari_temseg.engine.prediction import Runner
-from napari_temseg.engine.segmenter import Segmenter
-from napari_temseg.engine.simulate import randomised, simulate
+from napari_temseg.engine.model.novelty import NAMES, Familiarity, statistics_of, suspicion
+from napari_temseg.engine.model.prediction import Runner
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.simulate.micrographs import randomised, simulate
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.files.models import load, save
 from outsiders import KINDS, SIDE
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from napari_temseg.engine.simulate import randomised, simulate
+from napari_temseg.engine.simulate.micrographs import randomised, simulate
 
 Array = npt.NDArray[np.float32]
 SIDE = 384

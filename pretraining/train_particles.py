@@ -25,12 +25,12 @@ from scipy import ndimage
 
 from emps import entries
 from marks import burn_marks
-from napari_temseg.engine.annotations import distance_map
-from napari_temseg.engine.augment import Augmentation, resample, sampling_grid, vary_intensity
-from napari_temseg.engine.device import choose_device
-from napari_temseg.engine.network import NetworkSpec, forward, freeze_encoder, set_mode
-from napari_temseg.engine.segmenter import Normalisation, Segmenter
-from napari_temseg.engine.simulate import randomised, simulate
+from napari_temseg.engine.model.device import choose_device
+from napari_temseg.engine.model.network import NetworkSpec, forward, freeze_encoder, set_mode
+from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
+from napari_temseg.engine.simulate.micrographs import randomised, simulate
+from napari_temseg.engine.training.augment import Augmentation, resample, sampling_grid, vary_intensity
+from napari_temseg.engine.types.annotations import distance_map
 from napari_temseg.files.models import save
 
 SPEC = NetworkSpec("mobilenet_v2", (128, 64, 32, 16, 16), 2, ("distance",))

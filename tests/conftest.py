@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import napari_temseg as temseg
-from napari_temseg.engine.network import NetworkSpec
+from napari_temseg.engine.model.network import NetworkSpec
 
 SMALL_DECODER = (32, 16, 16, 8, 8)
 
@@ -67,7 +67,7 @@ def discs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
 @pytest.fixture
 def log_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log of a command lies in the test's own folder."""
-    monkeypatch.setattr("napari_temseg.commands.console.log_path", lambda: tmp_path / "log" / "temseg.log")
+    monkeypatch.setattr("napari_temseg.cli.console.log_path", lambda: tmp_path / "log" / "temseg.log")
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,16 @@ _HOME = {
         "read load train iter_train predict iter_predict draft iter_draft split iter_split measure size_distribution evaluate simulate"
     ),
     "napari_temseg.pipeline.run": "run iter_run",
-    "napari_temseg.engine.config": "SimulateConfig PredictConfig SplitConfig TrainConfig DraftConfig",
-    "napari_temseg.engine.micrograph": "Micrograph Calibration Source",
-    "napari_temseg.engine.annotations": "Annotations Annotation",
-    "napari_temseg.engine.results": "Prediction PlanePrediction Particles",
-    "napari_temseg.engine.shape": "Measurement",
-    "napari_temseg.engine.sizes": "SizeDistribution",
-    "napari_temseg.engine.evaluation": "Score",
-    "napari_temseg.engine.segmenter": "Segmenter",
-    "napari_temseg.engine.progress": "Progress Job",
-    "napari_temseg.engine.errors": "TemsegError Cancelled",
+    "napari_temseg.engine.types.config": "SimulateConfig PredictConfig SplitConfig TrainConfig DraftConfig",
+    "napari_temseg.engine.types.micrograph": "Micrograph Calibration Source",
+    "napari_temseg.engine.types.annotations": "Annotations Annotation",
+    "napari_temseg.engine.types.results": "Prediction PlanePrediction Particles",
+    "napari_temseg.engine.measure.measurement": "Measurement",
+    "napari_temseg.engine.measure.distribution": "SizeDistribution",
+    "napari_temseg.engine.particles.evaluation": "Score",
+    "napari_temseg.engine.model.segmenter": "Segmenter",
+    "napari_temseg.engine.types.progress": "Progress Job",
+    "napari_temseg.engine.types.errors": "TemsegError Cancelled",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -86,16 +86,16 @@ if TYPE_CHECKING:
         split,
         train,
     )
-    from napari_temseg.engine.annotations import Annotation, Annotations
-    from napari_temseg.engine.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
-    from napari_temseg.engine.errors import Cancelled, TemsegError
-    from napari_temseg.engine.evaluation import Score
-    from napari_temseg.engine.micrograph import Calibration, Micrograph, Source
-    from napari_temseg.engine.progress import Job, Progress
-    from napari_temseg.engine.results import Particles, PlanePrediction, Prediction
-    from napari_temseg.engine.segmenter import Segmenter
-    from napari_temseg.engine.shape import Measurement
-    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.particles.evaluation import Score
+    from napari_temseg.engine.types.annotations import Annotation, Annotations
+    from napari_temseg.engine.types.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
+    from napari_temseg.engine.types.errors import Cancelled, TemsegError
+    from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
+    from napari_temseg.engine.types.progress import Job, Progress
+    from napari_temseg.engine.types.results import Particles, PlanePrediction, Prediction
     from napari_temseg.pipeline.run import iter_run, run
 
 

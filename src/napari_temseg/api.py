@@ -7,22 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_temseg.engine.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
-from napari_temseg.engine.micrograph import Micrograph, as_micrograph
-from napari_temseg.engine.progress import Job
-from napari_temseg.engine.results import Particles, Prediction
+from napari_temseg.engine.types.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
+from napari_temseg.engine.types.micrograph import Micrograph, as_micrograph
+from napari_temseg.engine.types.progress import Job
+from napari_temseg.engine.types.results import Particles, Prediction
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_temseg.engine.annotations import Annotations
-    from napari_temseg.engine.checkpoint import Store
-    from napari_temseg.engine.evaluation import Score
-    from napari_temseg.engine.segmenter import Segmenter
-    from napari_temseg.engine.shape import Measurement
-    from napari_temseg.engine.simulate import Simulation
-    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.particles.evaluation import Score
+    from napari_temseg.engine.simulate.micrographs import Simulation
+    from napari_temseg.engine.training.checkpoint import Store
+    from napari_temseg.engine.types.annotations import Annotations
 
 
 def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
@@ -66,9 +66,9 @@ def iter_train(
     It is called in the thread that runs the job. `checkpoint` is as for `train`, but stays when the job ends: remove it when the model
     is safe.
     """
-    from napari_temseg.engine.annotations import Annotations
-    from napari_temseg.engine.training import iter_train as _iter_train
-    from napari_temseg.engine.tuning import iter_tune
+    from napari_temseg.engine.training.loop import iter_train as _iter_train
+    from napari_temseg.engine.training.search import iter_tune
+    from napari_temseg.engine.types.annotations import Annotations
     from napari_temseg.files.models import shipped
 
     annotations = (
@@ -137,7 +137,7 @@ def iter_predict(
 
     Planes of a stack are predicted in `order`, a permutation of 0 … n − 1, which is the default.
     """
-    from napari_temseg.engine.prediction import iter_predict as _iter_predict
+    from napari_temseg.engine.model.prediction import iter_predict as _iter_predict
 
     return _iter_predict(_segmenter(model), as_micrograph(image), config or PredictConfig(), order)
 
@@ -149,7 +149,7 @@ def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | N
 
 def iter_split(prediction: Prediction, config: SplitConfig | None = None) -> Job[Particles]:
     """The job behind `split`: yields `Progress` after each plane."""
-    from napari_temseg.engine.splitting import iter_split as _iter_split
+    from napari_temseg.engine.particles.splitting import iter_split as _iter_split
 
     return _iter_split(prediction, config or SplitConfig())
 
@@ -163,28 +163,28 @@ def measure(
     particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
 ) -> Measurement:
     """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px."""
-    from napari_temseg.engine.shape import measure as _measure
+    from napari_temseg.engine.measure.measurement import measure as _measure
 
     return _measure(particles, pixel_size=pixel_size, unit=unit)
 
 
 def size_distribution(measurements: Sequence[Measurement], column: str = "ecd") -> SizeDistribution:
     """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …)."""
-    from napari_temseg.engine.sizes import size_distribution as _size_distribution
+    from napari_temseg.engine.measure.distribution import size_distribution as _size_distribution
 
     return _size_distribution(measurements, column)
 
 
 def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:
     """Score particles against true instances: IoU, Dice, AP50, AP75, PQ, count and mean-diameter error."""
-    from napari_temseg.engine.evaluation import evaluate as _evaluate
+    from napari_temseg.engine.particles.evaluation import evaluate as _evaluate
 
     return _evaluate(result, truth)
 
 
 def iter_draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig | None = None) -> Job[npt.NDArray[np.uint8]]:
     """The job behind `draft`."""
-    from napari_temseg.engine.draft import iter_draft as _iter_draft
+    from napari_temseg.engine.interactive.draft import iter_draft as _iter_draft
 
     return _iter_draft(as_micrograph(image), labels, config or DraftConfig())
 
@@ -196,6 +196,6 @@ def draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig 
 
 def simulate(config: SimulateConfig | None = None) -> Simulation:
     """A micrograph with exact truth."""
-    from napari_temseg.engine.simulate import simulate as _simulate
+    from napari_temseg.engine.simulate.micrographs import simulate as _simulate
 
     return _simulate(config or SimulateConfig())

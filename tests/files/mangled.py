@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_temseg import TemsegError
-from napari_temseg.files.series import Series
+from napari_temseg.files.formats.series import Series
 
 Reader = Callable[[Path], list[Series]]
 

@@ -15,7 +15,7 @@ import torch
 
 import napari_temseg as temseg
 from napari_temseg import Segmenter, TemsegError, TrainConfig
-from napari_temseg.engine.checkpoint import Checkpoint
+from napari_temseg.engine.training.checkpoint import Checkpoint
 from napari_temseg.files.checkpoints import CheckpointFile
 from napari_temseg.files.models import save
 

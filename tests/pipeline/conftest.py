@@ -21,7 +21,7 @@ class Brighter(torch.nn.Module):
 
 @pytest.fixture(scope="session")
 def bright() -> temseg.Segmenter:
-    from napari_temseg.engine.network import NetworkSpec
+    from napari_temseg.engine.model.network import NetworkSpec
 
     return temseg.Segmenter(Brighter(), NetworkSpec(), {1: "background", 2: "particle"}, name="brighter")
 
@@ -29,6 +29,6 @@ def bright() -> temseg.Segmenter:
 @pytest.fixture(scope="session")
 def untrained() -> temseg.Segmenter:
     """A small untrained U-Net, for what needs one to train on."""
-    from napari_temseg.engine.network import NetworkSpec
+    from napari_temseg.engine.model.network import NetworkSpec
 
     return temseg.Segmenter.new(NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",)), {1: "background", 2: "particle"}, seed=3)

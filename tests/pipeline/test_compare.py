@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import napari_temseg as temseg
-from napari_temseg.engine.evaluation import INVENTED, MISSED
+from napari_temseg.engine.particles.evaluation import INVENTED, MISSED
 from napari_temseg.pipeline.compare import DRAFT, PRESENT, Case, iter_compare, write_comparison
 
 

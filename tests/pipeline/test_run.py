@@ -15,8 +15,8 @@ import tifffile
 from skimage.draw import disk
 
 import napari_temseg as temseg
+from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.tables import read_labels
-from napari_temseg.files.tiff import write_tiff
 from napari_temseg.pipeline.recipe import read_recipe
 
 NM = temseg.Calibration((0.5, 0.5), "typed")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from napari_temseg import Micrograph, Particles, Source, measure
-from napari_temseg.engine.shape import with_flags
+from napari_temseg.engine.measure.measurement import with_flags
 from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.report import thumbnail, write_report

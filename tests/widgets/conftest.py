@@ -32,7 +32,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("user_config_path", "user_data_path", "user_log_path"):
         folder = tmp_path / name
         monkeypatch.setattr(f"platformdirs.{name}", lambda *_, folder=folder, **__: folder)
-    import napari_temseg.widgets.settings as settings
+    import napari_temseg.widgets.session.settings as settings
 
     monkeypatch.setattr(settings, "user_config_path", lambda *_, **__: tmp_path / "config")
 
@@ -44,7 +44,7 @@ def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
 
     made = make_napari_viewer(strict_qt=True)
     yield made
-    from napari_temseg.widgets.session import Session
+    from napari_temseg.widgets.session.session import Session
 
     for session in made.window._qt_window.findChildren(Session) if hasattr(made.window, "_qt_window") else ():
         session.close()

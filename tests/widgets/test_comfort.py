@@ -21,15 +21,15 @@ from qtpy.QtWidgets import (
 )
 
 import napari_temseg as temseg
-from napari_temseg.engine.micrograph import Calibration
-from napari_temseg.engine.results import Particles
-from napari_temseg.engine.shape import measure
-from napari_temseg.widgets.distribution import open_distribution
-from napari_temseg.widgets.finding import FOUND, State, commit
-from napari_temseg.widgets.hand import Hand
-from napari_temseg.widgets.imagelayer import notes_of
-from napari_temseg.widgets.modelrow import FROM_FILE
-from napari_temseg.widgets.style import hint
+from napari_temseg.engine.measure.measurement import measure
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import Particles
+from napari_temseg.widgets.canvas.micrograph_layer import notes_of
+from napari_temseg.widgets.find.finder import FOUND, State, commit
+from napari_temseg.widgets.find.model_choice import FROM_FILE
+from napari_temseg.widgets.images.current_image import Hand
+from napari_temseg.widgets.kit.style import hint
+from napari_temseg.widgets.particles.distribution_dock import open_distribution
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
 KINDS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QTableView)

@@ -17,11 +17,11 @@ from npe2 import PluginManifest
 
 import napari_temseg as temseg
 from napari_temseg.files.tables import write_labels_tiff
-from napari_temseg.widgets import imagelayer
-from napari_temseg.widgets.offering import OfferDialog
-from napari_temseg.widgets.opening import Opener
+from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.images.opening import Opener
+from napari_temseg.widgets.images.series_dialog import OfferDialog
 from napari_temseg.widgets.reader import napari_get_reader
-from napari_temseg.widgets.session import session_of
+from napari_temseg.widgets.session.session import session_of
 
 GREY = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
 
@@ -61,7 +61,7 @@ def test_a_file_becomes_a_calibrated_layer_that_tells_of_other_detectors(viewer:
     assert tuple(layer.scale) == pytest.approx((0.2, 0.2))
     assert [str(unit) for unit in layer.units] == ["nanometer", "nanometer"]
     np.testing.assert_array_equal(layer.data, GREY)
-    assert imagelayer.known_micrograph(layer).source.series == "HAADF"
+    assert micrograph_layer.known_micrograph(layer).source.series == "HAADF"
     (sentence,) = told
     assert "“HAADF” was read" in sentence
     assert "“BF”" in sentence
@@ -127,7 +127,7 @@ def test_the_window_asks_which_of_several_pictures(viewer: Any, emd: Path, open_
     dialog.open.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     assert viewer.layers[1].name == "grid BF"
-    assert imagelayer.known_micrograph(viewer.layers[1]).source.series == "BF"
+    assert micrograph_layer.known_micrograph(viewer.layers[1]).source.series == "BF"
     assert not offered(viewer)
     opener.open([emd], series=["BF"])
     wait_jobs(bench.session)

@@ -37,8 +37,8 @@ def test_from_a_file_to_a_table(
     make_napari_viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Find, stroke, train, finish, cancel, split, correct, measure, export, undo."""
-    from napari_temseg.files.tiff import write_tiff
-    from napari_temseg.widgets.opening import Opener
+    from napari_temseg.files.formats.tiff import write_tiff
+    from napari_temseg.widgets.images.opening import Opener
 
     write_tiff(tmp_path / "grid.tif", picture.micrograph.data, picture.micrograph.calibration, "YX")
     viewer = make_napari_viewer(show=True)

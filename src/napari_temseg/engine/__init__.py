@@ -1,1 +1,1 @@
-"""Numbers in, numbers out: no Qt, no napari, no file formats. A file here may import only those listed below it in the layers contract."""
+"""The science: numpy, torch, scikit-image and scikit-learn; never Qt, napari or a file format."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.types.errors import TemsegError
 
 
 @contextmanager

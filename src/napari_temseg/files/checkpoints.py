@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
-from napari_temseg.engine.checkpoint import Checkpoint
-from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.training.checkpoint import Checkpoint
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 
 FORMAT = 1

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing, write_text
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.engine.model.segmenter import Segmenter
 
 
 def coco(
@@ -109,7 +109,7 @@ def _exportable(model: Segmenter) -> Any:
 
     import torch
 
-    from napari_temseg.engine.network import class_logits
+    from napari_temseg.engine.model.network import class_logits
 
     class Exportable(torch.nn.Module):
         def __init__(self) -> None:

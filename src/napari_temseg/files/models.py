@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from napari_temseg.engine import segmenter as _segmenter
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.segmenter import Segmenter
+from napari_temseg.engine.model import segmenter as _segmenter
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, replacing
 
 FORMAT = 1

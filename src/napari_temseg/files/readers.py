@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import AXES, Micrograph, Source
-from napari_temseg.files.series import Series
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import AXES, Micrograph, Source
+from napari_temseg.files.formats.series import Series
 
 logger = logging.getLogger("napari_temseg")
 
@@ -76,7 +76,7 @@ def series_of(path: str | Path) -> list[Series]:
     """What a file holds, the first sensible picture first; `TemsegError` names the file, the trouble and the remedy."""
     path = checked_path(path)
     module, name = _READERS[path.suffix.lower()].split(":")
-    reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.{module}"), name)
+    reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.formats.{module}"), name)
     try:
         found = reader(path)
     except MemoryError as error:

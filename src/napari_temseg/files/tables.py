@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Calibration, Micrograph, Source
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS, Prediction
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.files.atomic import replacing
-from napari_temseg.files.pictures import read_array
+from napari_temseg.files.formats.pictures import read_array
+from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_tiff
 from napari_temseg.files.readers import TIFF, checked_axes, checked_path
-from napari_temseg.files.tiff import content_of, read_tiff, slice_labels, write_tiff
 
 LARGEST_LABEL = 2**24  # every whole number up to it is exact in float32
 PACKED = 1032  # the most that DEFLATE can pack; large flat areas of labels come near it

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.config import DraftConfig, PredictConfig, SplitConfig
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Micrograph
-from napari_temseg.engine.progress import Control, Job, Progress, mapped
-from napari_temseg.engine.results import UNLABELLED, Particles, Prediction
+from napari_temseg.engine.types.config import DraftConfig, PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
+from napari_temseg.engine.types.results import UNLABELLED, Particles, Prediction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +184,7 @@ def _ways(case: Case, models: Mapping[str, Any], predict: PredictConfig, split: 
 
 
 def _by_model(model: Any, image: Micrograph, predict: PredictConfig, split: SplitConfig) -> Generator[Progress, None, Any]:
-    from napari_temseg.engine.prediction import iter_predict
+    from napari_temseg.engine.model.prediction import iter_predict
 
     job = iter_predict(model, image, predict)
     for step in job:
@@ -194,7 +194,7 @@ def _by_model(model: Any, image: Micrograph, predict: PredictConfig, split: Spli
 
 def _by_draft(image: Micrograph, labels: Labels, split: SplitConfig) -> Generator[Progress, None, Any]:
     """What is not labelled yet is filled first, as *Fill from strokes* does."""
-    from napari_temseg.engine.draft import iter_draft
+    from napari_temseg.engine.interactive.draft import iter_draft
 
     if (labels == UNLABELLED).any():
         job = iter_draft(image, labels, DraftConfig())
@@ -204,7 +204,7 @@ def _by_draft(image: Micrograph, labels: Labels, split: SplitConfig) -> Generato
 
 
 def _split(prediction: Prediction, config: SplitConfig) -> Generator[Progress, None, Particles]:
-    from napari_temseg.engine.splitting import iter_split
+    from napari_temseg.engine.particles.splitting import iter_split
 
     job = iter_split(prediction, config)
     for step in job:
@@ -219,7 +219,7 @@ def _at_hand(labels: Labels) -> Generator[Progress, None, Labels]:
 
 def _judge(comparison: Comparison, index: int, case: Case, title: str, found: Labels) -> None:
     """Add a line, and where the result is wrong."""
-    from napari_temseg.engine.evaluation import evaluate, mistakes
+    from napari_temseg.engine.particles.evaluation import evaluate, mistakes
 
     found, true = (labels if case.image.valid is None else np.where(case.image.valid, labels, 0) for labels in (found, case.truth))
     if case.mask:

@@ -13,18 +13,18 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg import api
-from napari_temseg.engine.annotations import Annotations
-from napari_temseg.engine.config import SimulateConfig, SplitConfig, TrainConfig
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.progress import Control, Job, Progress
-from napari_temseg.engine.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.types.annotations import Annotations
+from napari_temseg.engine.types.config import SimulateConfig, SplitConfig, TrainConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.tables import write_labels_tiff
-from napari_temseg.files.tiff import write_tiff
 from napari_temseg.pipeline.run import RunResult, iter_run
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.evaluation import Score
-    from napari_temseg.engine.segmenter import Segmenter
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.particles.evaluation import Score
 
 SPLIT = SplitConfig(certainty=0.0)  # the scene has neither letters nor bars, so that nothing need be dropped as uncertain
 SMALLEST = 128  # px; below it there is nothing to hold out and little to find

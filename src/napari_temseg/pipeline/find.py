@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_temseg.engine.config import PredictConfig, SplitConfig
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Micrograph
-from napari_temseg.engine.progress import Control, Job, Progress, mapped
-from napari_temseg.engine.results import Particles, Prediction
-from napari_temseg.engine.wording import at_plane
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
+from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.wording import at_plane
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from napari_temseg.engine.shape import Measurement
+    from napari_temseg.engine.measure.measurement import Measurement
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +92,9 @@ def _overall(progress: Progress, start: float, share: float, control: Control) -
 def _find_one(
     model: Any, image: Micrograph, index: int, predict: PredictConfig, config: SplitConfig, first: int
 ) -> Generator[Progress, None, Found]:
-    from napari_temseg.engine.prediction import iter_predict
-    from napari_temseg.engine.results import PlanePrediction
-    from napari_temseg.engine.splitting import split
+    from napari_temseg.engine.model.prediction import iter_predict
+    from napari_temseg.engine.particles.splitting import split
+    from napari_temseg.engine.types.results import PlanePrediction
 
     planes: dict[int, Particles] = {}
     job = iter_predict(model, image, predict, outward(image.n_planes, first))
@@ -113,7 +113,7 @@ def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) ->
     """Split a prediction anew and measure it; the first `Progress` with a preview is the plane `first`."""
 
     def steps(control: Control) -> Generator[Progress, None, Found]:
-        from napari_temseg.engine.splitting import split
+        from napari_temseg.engine.particles.splitting import split
 
         n = prediction.micrograph.n_planes
         planes: dict[int, Particles] = {}
@@ -128,7 +128,7 @@ def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) ->
 
 def measured(particles: Particles) -> Measurement:
     """The measurement of particles."""
-    from napari_temseg.engine.shape import measure
+    from napari_temseg.engine.measure.measurement import measure
 
     return measure(particles)
 
@@ -137,7 +137,7 @@ def stacked(planes: Sequence[Particles], image: Micrograph, prediction: Predicti
     """Particles of a whole stack from those of its planes in order: labels and aggregates are numbered through, as `split` does."""
     import pandas as pd  # half a second that the window does not spend before it opens
 
-    from napari_temseg.engine.splitting import Numbering
+    from napari_temseg.engine.particles.splitting import Numbering
 
     if not planes:
         raise TemsegError(f"{image.name}: there are no planes to put together.")

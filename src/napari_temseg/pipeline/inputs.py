@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_temseg.engine.errors import TemsegError
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, checked_path, is_micrograph
-from napari_temseg.files.tiff import content_of
 
 
 def collect(inputs: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import napari_temseg
-from napari_temseg.engine.config import PredictConfig, SplitConfig
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Calibration
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
 
 FORMAT = 1

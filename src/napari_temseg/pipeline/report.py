@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from skimage.segmentation import find_boundaries
 
-from napari_temseg.engine.wording import four
+from napari_temseg.engine.types.wording import four
 from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.pipeline.run import RunItem
 
 PICTURE = 720  # px, the longer side of an image in the report

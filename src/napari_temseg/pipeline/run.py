@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import iter_predict, load, measure, read
 from napari_temseg.api import split as split_particles
-from napari_temseg.engine.config import PredictConfig, SplitConfig
-from napari_temseg.engine.errors import Cancelled, TemsegError
-from napari_temseg.engine.micrograph import AXES, Calibration, Micrograph
-from napari_temseg.engine.progress import Control, Job, Progress
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import Cancelled, TemsegError
+from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
-from napari_temseg.pipeline.burntin import without_burnt_in
+from napari_temseg.pipeline.burnt_in import without_burnt_in
 from napari_temseg.pipeline.inputs import collect, unique_names
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.report import thumbnail, write_report
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.results import Particles
-    from napari_temseg.engine.segmenter import Segmenter
-    from napari_temseg.engine.shape import Measurement
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.types.results import Particles
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import napari_temseg
 from napari_temseg.api import size_distribution
-from napari_temseg.engine.shape import definitions
-from napari_temseg.engine.wording import unlike_training
+from napari_temseg.engine.measure.measurement import definitions
+from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
-from napari_temseg.files.series import LOSSY
+from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.shape import Measurement
-    from napari_temseg.engine.sizes import SizeDistribution
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run import RunItem
 
 

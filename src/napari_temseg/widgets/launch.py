@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Calibration
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.readers import checked_path
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def open_window(
     viewer: Any, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: str = ""
 ) -> Workbench:
     """Open the dock in a viewer, as the Plugins menu does, and start opening files."""
-    from napari_temseg.widgets.opening import Opener
+    from napari_temseg.widgets.images.opening import Opener
 
     bench: Workbench
     _, bench = viewer.window.add_plugin_dock_widget("napari-temseg", NAME)

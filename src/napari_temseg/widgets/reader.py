@@ -8,10 +8,10 @@ from typing import Any
 
 from napari.utils.notifications import show_info, show_warning
 
-from napari_temseg.engine.errors import TemsegError
-from napari_temseg.engine.micrograph import Micrograph, Source
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph, Source
 from napari_temseg.files.readers import is_micrograph, other_pictures, read_noted
-from napari_temseg.widgets import imagelayer
+from napari_temseg.widgets.canvas import micrograph_layer
 
 LayerData = tuple[Any, dict[str, Any], str]
 CHOOSE = "To choose, open the file in the dock “TEM particles” (Plugins menu), or with temseg gui --series NAME."
@@ -44,7 +44,7 @@ def read_layers(path: str | list[str]) -> list[LayerData]:
 
 
 def _layer(path: str) -> LayerData:
-    from napari_temseg.files.tiff import content_of  # brings what reads TIFF, which napari does not wait for at its start
+    from napari_temseg.files.formats.tiff import content_of  # brings what reads TIFF, which napari does not wait for at its start
 
     if content_of(Path(path)) in RESULTS:
         return _result(path)
@@ -52,7 +52,7 @@ def _layer(path: str) -> LayerData:
     others = other_pictures(reading)
     for note in (*reading.notes, *filter(None, [others and f"{others} {CHOOSE}"])):
         show_info(f"{Path(path).name}: {note}")
-    return reading.image.data, imagelayer.micrograph_attributes(reading.image, said=reading.said, notes=reading.notes), "image"
+    return reading.image.data, micrograph_layer.micrograph_attributes(reading.image, said=reading.said, notes=reading.notes), "image"
 
 
 def _result(path: str) -> LayerData:
@@ -61,5 +61,5 @@ def _result(path: str) -> LayerData:
 
     labels = read_labels(path)
     image = Micrograph(labels, "YX" if labels.ndim == 2 else "NYX", read_calibration(path), source=Source(path))
-    known = imagelayer.micrograph_attributes(image, contrast=[0.0, 1.0])
+    known = micrograph_layer.micrograph_attributes(image, contrast=[0.0, 1.0])
     return labels, {key: known[key] for key in ("name", "scale", "units")}, "labels"

@@ -18,16 +18,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_temseg.engine.progress import Progress
-from napari_temseg.widgets.find import FindPanel
-from napari_temseg.widgets.hand import AxesQuestion, Hand
-from napari_temseg.widgets.images import ImagesPanel
-from napari_temseg.widgets.improve import ImprovePanel
-from napari_temseg.widgets.opening import accept_drops
-from napari_temseg.widgets.particles import ParticlesPanel
-from napari_temseg.widgets.sentences import clock
-from napari_temseg.widgets.session import Session, session_of
-from napari_temseg.widgets.style import button, hint, row, sheet
+from napari_temseg.engine.types.progress import Progress
+from napari_temseg.widgets.find.panel import FindPanel
+from napari_temseg.widgets.images.current_image import AxesQuestion, Hand
+from napari_temseg.widgets.images.opening import accept_drops
+from napari_temseg.widgets.images.panel import ImagesPanel
+from napari_temseg.widgets.improve.panel import ImprovePanel
+from napari_temseg.widgets.kit.style import button, hint, row, sheet
+from napari_temseg.widgets.particles.panel import ParticlesPanel
+from napari_temseg.widgets.particles.sentences import clock
+from napari_temseg.widgets.session.session import Session, session_of
 
 if TYPE_CHECKING:
     import napari.viewer

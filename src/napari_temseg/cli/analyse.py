@@ -1,0 +1,308 @@
+"""run, predict, split, measure, evaluate: from micrographs to numbers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.cli.console import complain, drive, report
+from napari_temseg.cli.options import (
+    add_config_options,
+    add_model_option,
+    add_reading_options,
+    add_series_option,
+    config_from,
+    file,
+    folder,
+    pixel_size,
+)
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import four, unlike_training
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.pipeline.recipe import Recipe
+    from napari_temseg.pipeline.run import RunResult
+
+
+def add_run(commands: Any) -> argparse.ArgumentParser:
+    """`temseg run`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "run", help="find, split, measure and report the particles of micrographs and folders"
+    )
+    parser.add_argument(
+        "inputs", nargs="*", metavar="IMAGE|FOLDER", help="micrographs (DM3, DM4, EMD, SER, EMI, MRC, TIFF, PNG, JPEG) and folders of them"
+    )
+    parser.add_argument("-o", "--output", required=True, type=folder, metavar="DIR", help="folder for tables, label images and report")
+    parser.add_argument("-m", "--model", help="a model that ships (see “temseg models”) or a .temseg file (default particles)")
+    parser.add_argument("--recipe", metavar="R.json", help="replay the recipe of an earlier run; other options change it")
+    add_reading_options(parser)
+    add_series_option(parser)
+    parser.add_argument(
+        "--mask-overlays",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="leave burnt-in scale bars, letters and data bars out of finding and of the frame (default off)",
+    )
+    add_config_options(parser, PredictConfig)
+    add_config_options(parser, SplitConfig)
+    parser.set_defaults(function=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a model over everything named; 1 when some of it could not be used."""
+    recipe = _recipe(args)
+    if not recipe.inputs:
+        raise TemsegError("no micrograph is named: give files or folders, or a recipe that names them; see “temseg run --help”.")
+    from napari_temseg.pipeline.run import iter_run
+
+    job = iter_run(
+        list(recipe.inputs),
+        args.output,
+        model=recipe.model,
+        calibration=recipe.calibration,
+        axes=recipe.axes,
+        series=recipe.series,
+        mask_overlays=recipe.mask_overlays,
+        predict=recipe.predict,
+        split=recipe.split,
+        expected=recipe,
+    )
+    result, interrupted = drive(job)
+    for sentence in result.failures.values():
+        complain(sentence)
+    if interrupted:
+        complain(f"stopped; {len(result.items)} finished images are in {result.output}.")
+    report(args, run_text(result), {**result.summary, "files": result.files, "stopped": result.stopped})
+    return 1 if result.failures or result.stopped or interrupted else 0
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    from napari_temseg.pipeline.recipe import Recipe, read_recipe
+
+    recipe = read_recipe(args.recipe) if args.recipe else Recipe()
+    if args.inputs:
+        recipe = replace(recipe, inputs={Path(path): "" for path in args.inputs})
+    if args.model:
+        recipe = replace(recipe, model=args.model, model_hash="")
+    return replace(
+        recipe,
+        calibration=args.pixel_size or recipe.calibration,
+        axes=args.axes or recipe.axes,
+        series=args.series or recipe.series,
+        mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,
+        predict=config_from(args, PredictConfig, recipe.predict),
+        split=config_from(args, SplitConfig, recipe.split),
+    )
+
+
+def run_text(result: RunResult) -> str:
+    """The result of a run in a few lines."""
+    lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
+    lines += [size_line(summary) for summary in result.summary["distributions"].values()]
+    lines += [f"Note: {sentence}" for sentence in result.summary["cautions"]]
+    return "\n".join([*lines, f"Report: {result.output / 'report.html'}"])
+
+
+def size_line(summary: dict[str, Any]) -> str:
+    """Mean and D50 of a distribution with their unit, and the interval of counting where there is one."""
+    if summary["mean"] is None:
+        return "No particle to take a size from."
+
+    def part(name: str, title: str) -> str:
+        interval = summary.get(f"{name}_interval")
+        within = f" (95 %: {four(interval[0])} to {four(interval[1])})" if interval else ""
+        return f"{title} {four(summary[name])} {summary['unit']}{within}"
+
+    return f"Equivalent circular diameter, N = {summary['n']}: {part('mean', 'mean')}, {part('d50', 'D50')}"
+
+
+def add_predict(commands: Any) -> argparse.ArgumentParser:
+    """`temseg predict`."""
+    parser: argparse.ArgumentParser = commands.add_parser("predict", help="class images of micrographs")
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "-o", "--output", required=True, type=folder, metavar="DIR", help="folder for STEM_classes.tif (1 background, 2 and more: classes)"
+    )
+    parser.add_argument(
+        "--probability", action="store_true", help="also write STEM_probability.tif, which “temseg split” splits better than classes"
+    )
+    add_model_option(parser)
+    add_reading_options(parser)
+    add_series_option(parser)
+    add_config_options(parser, PredictConfig)
+    parser.set_defaults(function=predict)
+    return parser
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Predict each image; 1 when some could not be."""
+    config = config_from(args, PredictConfig)
+    from napari_temseg.api import iter_predict, load
+    from napari_temseg.files.tables import write_labels_tiff, write_probability_tiff
+
+    model = load(args.model)
+
+    def one(path: Path, name: str) -> tuple[str, list[Path]]:
+        image = _read(path, args)
+        prediction, _ = drive(iter_predict(model, image, config), keep=False)
+        files = [args.output / f"{name}_classes.tif"]
+        write_labels_tiff(files[0], prediction.classes, image.calibration, image.axes, "classes")
+        if args.probability:
+            files.append(args.output / f"{name}_probability.tif")
+            write_probability_tiff(files[1], prediction)
+        strange = [reason for reason in prediction.unlike if reason]
+        if strange:
+            complain(f"{unlike_training(str(path), strange, image.n_planes)}: look at what it finds, or train it on a few strokes.")
+        share = float((prediction.classes > 1).mean())
+        return f"{files[0]}: {share:.1%} of the pixels are particles", files
+
+    return _each(args, args.images, one)
+
+
+def add_split(commands: Any) -> argparse.ArgumentParser:
+    """`temseg split`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "split", help="separate touching particles in class images, masks or probabilities"
+    )
+    parser.add_argument(
+        "inputs", nargs="+", metavar="FILE", help="STEM_probability.tif or STEM_classes.tif of “temseg predict”, or a mask from elsewhere"
+    )
+    parser.add_argument("-o", "--output", required=True, type=folder, metavar="DIR", help="folder for STEM_particles.tif")
+    parser.add_argument(
+        "--labels-mean",
+        choices=("classes", "mask"),
+        default="classes",
+        help="classes: 1 background, 2 and more classes; mask: 0 background, anything else particle",
+    )
+    add_reading_options(parser)
+    add_config_options(parser, SplitConfig)
+    parser.set_defaults(function=split)
+    return parser
+
+
+def split(args: argparse.Namespace) -> int:
+    """Split each file; 1 when some could not be."""
+    config = config_from(args, SplitConfig)
+    from napari_temseg import api
+    from napari_temseg.files.tables import read_prediction, write_labels_tiff
+
+    def one(path: Path, name: str) -> tuple[str, list[Path]]:
+        prediction = read_prediction(path, axes=args.axes, mask=args.labels_mean == "mask")
+        particles = api.split(prediction, config)
+        target = args.output / f"{name.removesuffix('_classes').removesuffix('_probability')}_particles.tif"
+        image = prediction.micrograph
+        write_labels_tiff(target, particles.labels, args.pixel_size or image.calibration, image.axes, "particles")
+        return f"{target}: {len(particles)} particles", [target]
+
+    return _each(args, args.inputs, one)
+
+
+def add_measure(commands: Any) -> argparse.ArgumentParser:
+    """`temseg measure`."""
+    parser: argparse.ArgumentParser = commands.add_parser("measure", help="a table of the particles in label images")
+    parser.add_argument(
+        "labels", nargs="+", metavar="PARTICLES", help="label images (TIFF, PNG): 0 background, each other number one particle"
+    )
+    parser.add_argument("-o", "--output", required=True, type=file, metavar="TABLE.csv", help="the table to write")
+    parser.add_argument(
+        "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
+    )
+    parser.set_defaults(function=measure)
+    return parser
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Measure label images into one table."""
+    from napari_temseg import api
+    from napari_temseg.files.tables import read_calibration, read_labels, write_particles_csv
+    from napari_temseg.pipeline.inputs import unique_names
+    from napari_temseg.pipeline.summary import distributions
+
+    measured = []
+    for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):
+        calibration = args.pixel_size or read_calibration(path)
+        one = api.measure(read_labels(path), pixel_size=calibration.pixel_size)
+        measured.append(replace(one, image=name, calibration=calibration, table=one.table.assign(image=name)))
+    write_particles_csv(args.output, [one.table for one in measured])
+    summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
+    text = [f"{one.image}: {len(one)} particles · {one.calibration.describe()}" for one in measured]
+    report(
+        args,
+        "\n".join([*text, *map(size_line, summaries.values()), f"Table: {args.output}"]),
+        {"file": args.output, "distributions": summaries},
+    )
+    return 0
+
+
+def add_evaluate(commands: Any) -> argparse.ArgumentParser:
+    """`temseg evaluate`."""
+    parser: argparse.ArgumentParser = commands.add_parser("evaluate", help="score particles against true ones")
+    parser.add_argument("results", nargs="+", metavar="RESULT", help="label images that were found, each scored against the same truth")
+    parser.add_argument("truth", metavar="TRUTH", help="label image that is right: 0 background, each other number one particle")
+    parser.set_defaults(function=evaluate)
+    return parser
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print the scores of one result, or of several side by side."""
+    from napari_temseg import api
+    from napari_temseg.files.tables import read_labels
+    from napari_temseg.pipeline.inputs import unique_names
+
+    truth = read_labels(args.truth)
+    scores = [api.evaluate(read_labels(path), truth).to_dict() for path in args.results]
+    names = unique_names([Path(path) for path in args.results])
+    widths = [max(12, len(name)) for name in names]
+    lines = [
+        f"{name:<24}" + "  ".join(f"{_figure(score[name]):>{width}}" for score, width in zip(scores, widths, strict=True))
+        for name in scores[0]
+    ]
+    if len(scores) > 1:
+        lines.insert(0, " " * 24 + "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True)))
+    else:
+        lines = [f"{name:<24}{_figure(value)}" for name, value in scores[0].items()]
+    report(args, "\n".join(lines), scores[0] if len(scores) == 1 else dict(zip(args.results, scores, strict=True)))
+    return 0
+
+
+def _figure(value: float | int | None) -> str:
+    return "–" if value is None else format(value, "d" if isinstance(value, int) else ".4f")
+
+
+def _read(path: Path, args: argparse.Namespace) -> Micrograph:
+    from napari_temseg.api import read
+
+    image = read(path, axes=args.axes, series=args.series)
+    return image.with_calibration(args.pixel_size) if args.pixel_size else image
+
+
+def _each(args: argparse.Namespace, inputs: Sequence[str], one: Callable[[Path, str], tuple[str, list[Path]]]) -> int:
+    """Do `one` for every file; a file that cannot be used is named and does not stop the others."""
+    from napari_temseg.pipeline.inputs import unique_names
+
+    paths = [Path(path) for path in inputs]
+    texts: list[str] = []
+    files: list[Path] = []
+    failures: dict[str, str] = {}
+    for path, name in zip(paths, unique_names(paths), strict=True):
+        try:
+            text, written = one(path, name)
+        except TemsegError as error:
+            if len(paths) == 1:
+                raise
+            failures[str(path)] = str(error)
+            complain(str(error))
+        else:
+            texts.append(text)
+            files += written
+    report(args, "\n".join(texts), {"files": files, "failures": failures})
+    return 1 if failures else 0
+
+
+COMMANDS = (add_run, add_predict, add_split, add_measure, add_evaluate)

@@ -1,0 +1,127 @@
+"""Command-line options that derive from the config dataclasses, and those that several subcommands share."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
+
+from napari_temseg.engine.types.config import Config
+from napari_temseg.engine.types.errors import TemsegError
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.micrograph import Calibration
+
+C = TypeVar("C", bound=Config)
+AXES = ("fields", "time", "depth")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other bad request does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `TemsegError` instead of printing the usage and leaving."""
+        raise TemsegError(f"{message.removesuffix('.')}; see “{self.prog} --help”.")
+
+
+def add_config_options(parser: argparse.ArgumentParser, config: type[Config]) -> None:
+    """An option a field: `max_seconds` becomes `--max-seconds`, a bool also `--no-…`. Nothing is set where nothing is given."""
+    groups = {
+        False: parser.add_argument_group(_heading(config)),
+        True: parser.add_argument_group(f"{_heading(config)}, advanced"),
+    }
+    hints = get_type_hints(config)
+    for entry in dataclasses.fields(config):
+        groups[bool(entry.metadata.get("advanced"))].add_argument(
+            f"--{entry.name.replace('_', '-')}",
+            dest=entry.name,
+            default=argparse.SUPPRESS,
+            help=_help(entry),
+            **_kind(entry, hints[entry.name]),
+        )
+
+
+def config_from(args: argparse.Namespace, config: type[C], base: C | None = None) -> C:
+    """The config that `args` ask for; what was not given is as in `base` or the default. `TemsegError` names what is out of bounds."""
+    given = {entry.name: getattr(args, entry.name) for entry in dataclasses.fields(config) if hasattr(args, entry.name)}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return dataclasses.replace(base or config(), **given)
+
+
+def _heading(config: type[Config]) -> str:
+    return (config.__doc__ or config.__name__).strip().splitlines()[0].rstrip(".")
+
+
+def _help(entry: dataclasses.Field[Any]) -> str:
+    meta = entry.metadata
+    low, high, unit = meta.get("minimum"), meta.get("maximum"), meta.get("unit")
+    bounds = f"{low:g}–{high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else ""
+    shown = " ".join(map(str, entry.default)) if isinstance(entry.default, tuple) else entry.default
+    notes = [f"in {unit}" if unit else "", bounds, "" if shown is None else f"default {shown}"]
+    return f"{meta.get('help', '')} ({', '.join(filter(None, notes))})".replace(" ()", "").replace("%", "%%")
+
+
+def _kind(entry: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
+    """What argparse needs to know of a field: bool, choice, number, text, or several of one kind."""
+    kinds = [kind for kind in get_args(hint) if kind not in (type(None), Ellipsis)] or [hint]
+    metavar = str(entry.metadata.get("unit") or "VALUE").upper().replace("%", "%%")
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if entry.metadata.get("choices"):
+        return {"choices": entry.metadata["choices"]}
+    several = next((kind for kind in [hint, *kinds] if getattr(kind, "__origin__", None) is tuple), None)
+    if several is not None:
+        return {"nargs": "+", "type": get_args(several)[0], "metavar": metavar}
+    return {"type": kinds[0], "metavar": metavar}
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """`--pixel-size` and `--axes`: what a file may not say of itself."""
+    parser.add_argument(
+        "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
+    )
+    parser.add_argument(
+        "--axes", choices=AXES, default="", help="what the pages of a stack are: fields of one sample, time, or depth of one specimen"
+    )
+
+
+def add_series_option(parser: argparse.ArgumentParser) -> None:
+    """`--series`: which of several pictures in a file."""
+    parser.add_argument(
+        "--series",
+        metavar="NAME",
+        default="",
+        help="which picture of a file that holds several, such as HAADF (default the first that can be measured)",
+    )
+
+
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """`--model`: a shipped name or a file."""
+    parser.add_argument(
+        "-m", "--model", default="particles", help="a model that ships (see “temseg models”) or a .temseg file (default particles)"
+    )
+
+
+def pixel_size(text: str) -> Calibration:
+    """What is typed for `--pixel-size`."""
+    from napari_temseg.engine.types.micrograph import Calibration
+
+    try:
+        return Calibration.typed(text)
+    except TemsegError as error:  # argparse would swallow the sentence of a ValueError
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def folder(text: str) -> Path:
+    """An output folder: made when needed, refused when it is a file."""
+    if Path(text).exists() and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file; name a folder to write to")
+    return Path(text)
+
+
+def file(text: str) -> Path:
+    """An output file: refused when it is a folder."""
+    if Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; name a file to write to")
+    return Path(text)

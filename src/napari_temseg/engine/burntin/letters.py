@@ -1,0 +1,157 @@
+"""Text, boxes and data bars burnt into a picture. Precision comes first: what might be a particle is left alone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage.measure import regionprops
+
+from napari_temseg.engine.burntin.bar_strips import WHITE
+from napari_temseg.engine.burntin.strip_edges import Floats
+
+Mask = npt.NDArray[np.bool_]
+Area = tuple[slice, slice]
+
+_CORE, _HALF = 215.0, 140.0  # grey levels of sure and of half-covered ink
+_SHARP = 0.45  # least share of the half-covered ink that is sure: an edge of a pixel or two
+_THICK = 0.38  # widest stroke of a letter, of its height
+_SOLID = 0.86  # area of a letter in its convex hull: less, but for l, I and the like
+_BAYS = 0.94  # area of a letter, its holes filled, in its convex hull
+_MOST = 400  # spots of one colour beyond which a picture is crowded with particles, not with letters
+_PAPER, _RECTANGULAR, _WIDEST_BOX = 25.0, 0.93, 0.8  # a label's box: level, share of its bounding box, of the area looked at
+_RIM = 8  # rows of a frame that may lie outside a data bar
+_BAND = (0.02, 0.25)  # least and greatest height of a data bar, of the height of the picture
+
+
+class _Spot(NamedTuple):
+    """A letter, perhaps: its box, its pixels in the box, and whether its shape is that of a letter and of nothing simpler."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    pixels: Mask
+    winding: bool
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+def data_bands(grey: Floats) -> Mask:
+    """True (Y, X) on the even band with text that many microscopes put below, rarely above, their pictures; grey levels 0 to 255."""
+    found = np.zeros(grey.shape, bool)
+    found[grey.shape[0] - _band_rows(grey[::-1]) :] = True
+    found[: _band_rows(grey)] = True
+    return found
+
+
+def _band_rows(grey: Floats) -> int:
+    """Rows at the top of a picture that are a data bar; 0 if there is none."""
+    height = grey.shape[0]
+    deepest = int(_BAND[1] * height) + 6
+    part = grey[:deepest]
+    for level in (0.0, WHITE):
+        paper = np.abs(part - level) < 30
+        share = paper.mean(1)
+        even = ndimage.median_filter(share, 5, mode="nearest") >= 0.5  # lets rule lines pass
+        rim = int(even[:_RIM].argmax())
+        other = np.flatnonzero(~even[rim:])
+        rows = rim + int(other[0]) if other.size else deepest
+        if not _BAND[0] * height <= rows < deepest - 3 or rows < 8:
+            continue
+        text = (np.abs(part[1 : rows - 1] - level) > 110).mean()
+        blank = (share[:rows] > 0.9).mean()
+        # The picture begins at once and all along.
+        above, below = np.median(np.abs(part[rows + 2 : rows + 6] - level)), share[rows + 2 : rows + 6].mean()
+        if text > 0.004 and blank > 0.08 and above > 40 and below < 0.35:
+            return rows
+    return 0
+
+
+def letters(grey: Floats, label: Area | None, level: float | None) -> Mask:
+    """True on burnt-in letters: in `label`, the surroundings of a scale bar of grey `level`, and in the corners of the picture."""
+    found = np.zeros(grey.shape, bool)
+    inks = [(grey, True), (np.float32(WHITE) - grey, True)]
+    if label is not None and level is not None and 40 < level < WHITE - 40:
+        inks.append((np.float32(WHITE) - 2 * np.abs(grey - np.float32(level)), False))
+    for ink, everywhere in inks:
+        for area in [label] * (label is not None) + _corners(grey.shape) * everywhere:
+            spots = _words(_spots(ink[area]), alone=area is not label)
+            for spot in spots:
+                part = found[area][spot.top : spot.bottom, spot.left : spot.right]
+                part |= spot.pixels
+            if everywhere and spots:
+                _fill_boxes(found[area], ink[area] < _PAPER, spots)
+    return found
+
+
+def _fill_boxes(found: Mask, paper: Mask, spots: list[_Spot]) -> None:
+    """Mark, in place, the rectangles of plain paper that spots of ink stand on."""
+    labels, _ = ndimage.label(paper)
+    under = {int(i) for spot in spots for i in np.unique(labels[spot.top : spot.bottom, spot.left : spot.right]) if i}
+    boxes = ndimage.find_objects(labels)
+    for i in under:
+        box = boxes[i - 1]
+        inside = ndimage.binary_fill_holes(labels[box] == i)
+        if 64 < inside.size < _WIDEST_BOX * paper.size and inside.mean() > _RECTANGULAR:
+            found[box] = True
+
+
+def _corners(shape: tuple[int, ...]) -> list[Area]:
+    """Where panel letters stand: strips at the top and the bottom of the picture, a sixth of it high, at either side."""
+    tall, wide = (max(16, round(0.2 * side)) for side in shape)
+    rows, columns = (slice(0, tall), slice(shape[0] - tall, shape[0])), (slice(0, wide), slice(shape[1] - wide, shape[1]))
+    return [(row, column) for row in rows for column in columns]
+
+
+def _spots(ink: Floats) -> list[_Spot]:
+    """Spots of ink with the sharp edges and narrow strokes of letters."""
+    half = ink > _HALF
+    labels, count = ndimage.label(half, np.ones((3, 3)))
+    if not 0 < count <= _MOST:
+        return []
+    sure = np.bincount(labels[ink > _CORE], minlength=count + 1)
+    area = np.bincount(labels.ravel(), minlength=count + 1)
+    spots = []
+    for region in regionprops(labels):
+        top, left, bottom, right = region.bbox
+        tall, wide = bottom - top, right - left
+        cut = top == 0 or left == 0 or bottom == ink.shape[0] or right == ink.shape[1]
+        fits = 6 <= tall <= 0.8 * ink.shape[0] and 2 <= wide <= 2.5 * tall and not cut
+        if not fits or sure[region.label] < _SHARP * area[region.label]:
+            continue
+        if 2 * _thickness(region.image) <= max(3.0, _THICK * tall):
+            spots.append(_Spot(top, bottom, left, right, region.image, _winding(region)))
+    return spots
+
+
+def _winding(region: Any) -> bool:
+    """Whether a shape has the bays of a letter; a ring, which a particle may show, has none."""
+    return bool(region.solidity < _SOLID and region.area_filled < _BAYS * region.area_convex)
+
+
+def _thickness(shape: npt.NDArray[Any]) -> float:
+    """Greatest distance of a pixel from the edge."""
+    return float(ndimage.distance_transform_edt(np.pad(shape, 1)).max())
+
+
+def _words(spots: list[_Spot], alone: bool) -> list[_Spot]:
+    """The spots that stand in a row with others of their kind or, where they may stand alone, wind like a letter."""
+    kept = []
+    for one in spots:
+        beside = [other for other in spots if other is not one and _side_by_side(one, other)]
+        winding = one.winding + sum(other.winding for other in beside)
+        if (beside and winding >= min(2, len(beside))) or (alone and one.winding and len(spots) <= 4):
+            kept.append(one)
+    return kept
+
+
+def _side_by_side(one: _Spot, other: _Spot) -> bool:
+    taller = max(one.height, other.height)
+    gap = max(one.left, other.left) - min(one.right, other.right)
+    line = abs(one.bottom - other.bottom) <= 0.3 * taller and min(one.height, other.height) >= 0.5 * taller
+    return line and gap <= 1.0 * taller

@@ -1,0 +1,1 @@
+"""Answers to strokes without training, drafts, and where to annotate next."""

@@ -1,0 +1,240 @@
+"""An answer to strokes within a second: nothing is trained, what the model said is corrected where it looks like what was stroked.
+
+A stroke spreads over its own particle or patch of background (`Cells.spread`), and a linear correction of the model's logits on its
+frozen features carries that over to places that look alike; everywhere else it is held to what the model said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+from torch import nn
+from torch.nn import functional as F
+
+from napari_temseg.engine.interactive.superpixels import Cells, Floats, cell_side
+from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.prediction import Runner, fill, resize
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
+
+CHANGED = 0.15  # a cell whose probability moved by more than this has been taught something
+SHARE = 0.3  # weight of all taught cells together, against all that the model is held to
+RIDGE = 1e-2
+NEW = 0.02  # probability that a class unknown to the model starts with everywhere
+BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
+RIDGE_DEPTH = 0.3  # learnt depth at least along a stroke: people draw through the middle of one particle
+Mask = npt.NDArray[np.bool_]
+Depth = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What answering needs of one plane: what the model says of it, its cells, and their frozen features (cells, F)."""
+
+    prediction: Prediction
+    cells: Cells
+    features: npt.NDArray[np.float64]
+
+
+class _Watcher(Runner):
+    """A network whose last features are looked at too: channels of the head, then those of the decoder."""
+
+    @torch.no_grad()
+    def run(self, tile: torch.Tensor) -> torch.Tensor:
+        ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
+        encoder, decoder, head = (cast(nn.Module, getattr(self.network, name)) for name in ("encoder", "decoder", "segmentation_head"))
+        decoded = decoder(encoder(ready))
+        return torch.cat([head(decoded), decoded], dim=1).float().cpu()
+
+
+def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> Job[Ground]:
+    """The job that looks at a plane (axes "YX") once, so that `answer` is quick; yields `Progress` between tiles."""
+    if plane.axes != "YX":
+        raise TemsegError(f"{plane.name}: strokes are answered one plane at a time; give one plane of the stack.")
+
+    def steps(control: Control) -> Generator[Progress, None, Ground]:
+        watcher, outputs = _Watcher(model, config, plane.calibration.nanometres), model.spec.n_outputs
+        image = torch.from_numpy(model.normalisation.apply(plane.plane(), plane.valid, plane.name))[None, None]
+        side = cell_side(plane.frame)
+        grid = (-(-plane.frame[0] // side), -(-plane.frame[1] // side))
+        raw, features = torch.zeros(1, outputs, *plane.frame), []
+
+        def progress(share: float, done: int = 0) -> Progress:
+            return Progress("look", (done + share) / len(watcher.scales), f"{plane.name}: looking", control.elapsed)
+
+        if watcher.adaptive:
+            scout = Runner(model, config)  # sees the outputs only: features of the whole picture at every scale would fill the memory
+            yield from mapped(scout.settle(image[0, 0].numpy(), plane.valid), progress)
+            watcher.scales, watcher.adaptive = scout.scales, False
+        for done, scale in enumerate(watcher.scales):
+            scaled = resize(image, (max(1, round(plane.frame[0] * scale)), max(1, round(plane.frame[1] * scale))))
+            both = yield from mapped(watcher.tiled(scaled), partial(progress, done=done))
+            raw += resize(both[:, :outputs], plane.frame) / len(watcher.scales)
+            features.append(resize(both[:, outputs:], grid)[0].numpy())
+            yield progress(1.0, done)
+        said = watcher.blank(model, plane)
+        fill(said, raw)
+        return _ground(said, raw, image, np.concatenate(features), side)
+
+    return Job(steps)
+
+
+def _ground(said: Prediction, raw: torch.Tensor, image: torch.Tensor, features: Floats, side: int) -> Ground:
+    logits = class_logits(raw, len(said.class_ids))
+    prior = _pooled(torch.softmax(logits, dim=1), side)[0].numpy()
+    smooth = torch.from_numpy(ndimage.gaussian_filter(image[0, 0].numpy(), 1.0))[None, None]
+    guide = [smooth, raw[:, : len(said.class_ids) - 1].clamp(-6, 6) / 3]
+    if said.auxiliary:
+        guide.append(2 * torch.sigmoid(raw[:, len(said.class_ids) - 1 :]))
+    look = np.moveaxis(_pooled(torch.cat(guide, dim=1), side)[0].numpy(), 0, -1)
+    flat = features.reshape(len(features), -1).T.astype(np.float64)
+    spread = flat.std(axis=0)
+    flat = np.clip((flat - flat.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0), -4, 4)
+    return Ground(said, Cells(prior, look, side), np.c_[flat, np.ones(len(flat))])
+
+
+def _pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
+    """Means (1, C, cy, cx) over cells; those at the lower and right edge may be smaller."""
+    return F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False)
+
+
+def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True) -> Prediction:
+    """What the plane looks like after `strokes` (uint8 (Y, X): 0 says nothing, 1 background, 2 … classes).
+
+    A stroked pixel gets the class it was given. Without strokes it is the model's own prediction. `depth` makes the learnt depth follow,
+    which splitting wants and the eye does not. `TemsegError` when the shapes differ.
+    """
+    said = ground.prediction
+    if strokes.shape != said.classes.shape:
+        raise TemsegError(f"{said.micrograph.name}: the strokes have shape {strokes.shape}, the plane {said.classes.shape}.")
+    if not strokes.any():
+        return said
+    n = max(len(said.class_ids), int(strokes.max()))
+    prior = _widened(ground.cells.prior, n)
+    tally = ground.cells.tally(strokes, n)
+    taught = ground.cells.spread(prior, tally)
+    carried = _softmax(_logits(prior) + _carry_over(ground.features, prior, taught))
+    final = ground.cells.spread(carried, tally)
+    change = _logits(final) - _logits(prior)
+    before = _widened(said.probability.astype(np.float32), n)
+    after = _softmax(_logits(before) + _enlarged(change, ground.cells.side, strokes.shape))
+    return _as_prediction(said, after, strokes, depth)
+
+
+def _carry_over(features: npt.NDArray[np.float64], prior: Floats, taught: Floats) -> Floats:
+    """Change of the logits (K, cy, cx) by ridge logistic regressions, one for each class but the background (IRLS, damped)."""
+    change = np.zeros_like(prior)
+    for k in range(1, len(prior)):
+        p, target = prior[k].ravel().astype(np.float64), taught[k].ravel().astype(np.float64)
+        moved = np.abs(target - p) > CHANGED
+        if moved.any() and not moved.all():
+            share = SHARE * min(1.0, moved.sum() / 40)
+            weight = np.where(moved, share / moved.sum(), 1.0 / (~moved).sum())
+            start = np.log(np.clip(p, 0.01, 0.99) / np.clip(1 - p, 0.01, 0.99))
+            change[k] = (features @ _regressed(features, start, target, weight)).reshape(prior.shape[1:])
+    return change
+
+
+def _regressed(
+    features: npt.NDArray[np.float64], start: npt.NDArray[np.float64], target: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    theta = np.zeros(features.shape[1])
+
+    def cost(theta: npt.NDArray[np.float64]) -> float:
+        z = start + features @ theta
+        return float((weight * (np.logaddexp(0, z) - target * z)).sum() + 0.5 * RIDGE * theta @ theta)
+
+    best = cost(theta)
+    for _ in range(15):
+        p = 1 / (1 + np.exp(-np.clip(start + features @ theta, -30, 30)))
+        gradient = features.T @ (weight * (p - target)) + RIDGE * theta
+        curvature = (features * (weight * np.maximum(p * (1 - p), 1e-4))[:, None]).T @ features + RIDGE * np.eye(len(theta))
+        step, length = np.linalg.solve(curvature, gradient), 1.0
+        while (new := cost(theta - length * step)) > best and length > 1e-3:
+            length /= 2
+        if new >= best:
+            break
+        theta, gained, best = theta - length * step, best - new, new
+        if gained < 1e-5:
+            break
+    return theta
+
+
+def _widened(probability: Floats, n: int) -> Floats:
+    """Room for classes the model does not know."""
+    missing = n - len(probability)
+    if missing <= 0:
+        return probability
+    new = np.full((missing, *probability.shape[1:]), NEW, np.float32)
+    return np.concatenate([probability * (1 - missing * NEW), new])
+
+
+def _logits(probability: Floats) -> Floats:
+    """Log odds against the background, held within what half precision and a confident model can still be talked out of."""
+    logs = np.log(np.clip(probability, 0.01, 0.99))
+    odds: Floats = logs - logs[:1]
+    return odds
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=0))
+    shares: Floats = (powers / powers.sum(axis=0)).astype(np.float32)
+    return shares
+
+
+def _enlarged(cells: Floats, side: int, frame: tuple[int, ...]) -> Floats:
+    whole = F.interpolate(torch.from_numpy(cells)[None], scale_factor=side, mode="bilinear", align_corners=False)
+    return whole[0, :, : frame[0], : frame[1]].numpy()
+
+
+def _as_prediction(said: Prediction, probability: Floats, strokes: npt.NDArray[np.uint8], depth: bool) -> Prediction:
+    """Strokes stand as they were drawn; depth follows them, as particles that were unknown have none to be split by."""
+    y, x = np.nonzero(strokes)
+    probability[:, y, x] = 0.01 / len(probability)
+    probability[strokes[y, x] - 1, y, x] = 0.99
+    probability /= probability.sum(axis=0)
+    classes = (probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
+    names = {**{number: f"class {number}" for number in range(1, len(probability) + 1)}, **said.class_names}
+    auxiliary = dict(said.auxiliary)
+    if depth:
+        particles, drawn = classes >= FIRST_CLASS, strokes >= FIRST_CLASS
+        known = said.classes >= FIRST_CLASS
+        auxiliary = {name: _depth_after(learnt, particles, known, drawn) for name, learnt in auxiliary.items()}
+    return replace(
+        said,
+        probability=probability.astype(np.float16),
+        class_ids=tuple(range(1, len(probability) + 1)),
+        class_names=names,
+        classes=classes,
+        auxiliary=auxiliary,
+    )
+
+
+def _depth_after(learnt: Depth, particles: Mask, known: Mask, drawn: Mask) -> Depth:
+    """Learnt depth (Y, X) after strokes: none outside `particles`, the shape's where one is new, a ridge along a stroke that was `drawn`.
+
+    A sliver that an outline gained keeps what was learnt, which is little: with a depth of its own it would be cut off as a particle.
+    """
+    depth = np.where(particles, learnt, np.zeros_like(learnt))
+    labels, count = ndimage.label(particles & ~known)
+    if count:
+        away = ndimage.distance_transform_edt(labels > 0).astype(np.float32)
+        deepest = np.zeros(count + 1, np.float32)
+        np.maximum.at(deepest, labels.ravel(), away.ravel())
+        inside = ndimage.distance_transform_edt(particles).astype(np.float32)
+        typical = 2 * float(np.median(inside[particles]))  # pixels count: most of them lie in particles, not in specks
+        new = (deepest >= BODY * typical)[labels] & (labels > 0)
+        depth[new] = np.maximum(depth, np.minimum(1.0, away / np.maximum(np.maximum(deepest, typical), 1.0)[labels]))[new]
+    depth[drawn & particles] = np.maximum(depth[drawn & particles], RIDGE_DEPTH)
+    return depth

@@ -1,0 +1,192 @@
+"""Whether a picture is like those that a model was trained on: a few numbers of the picture and of what the model says about it.
+
+A logistic regression on them is part of a model; `pretraining/familiar.py` fits it, to tell micrographs of particles from diffraction
+patterns, tissue, text and the like. Each number can only speak against a picture, never for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import fft
+
+from napari_temseg.engine.model.network import class_logits
+
+Floats = npt.NDArray[np.float64]
+FAR = 6.0  # standard deviations at which a statistic counts no further
+TELLS = 0.3  # share of what speaks against a picture from which a group of statistics is named
+NEAR = 7  # px: what lies within half of it of the foreground is near it
+LARGEST = 4096  # px: of a larger plane the middle is looked at, for the sake of memory
+SMALL = 128  # px: longer side of the copy whose symmetry is looked at
+TEXTURE, SHAPES, SYMMETRY = "unknown texture", "unknown shapes", "symmetric like a diffraction pattern"
+# Name, group, and whether more (1) or less (-1) of it is suspicious.
+STATISTICS: tuple[tuple[str, str, int], ...] = (
+    ("unsure near foreground", TEXTURE, 1),
+    ("unsure anywhere", TEXTURE, 1),
+    ("probability in foreground", TEXTURE, -1),
+    ("foreground", SHAPES, 1),
+    ("outline", SHAPES, 1),
+    ("depth", SHAPES, -1),
+    ("cores", SHAPES, -1),
+    ("depth at outlines", SHAPES, 1),
+    ("greatest depth", SHAPES, -1),
+    ("turned by half", SYMMETRY, 1),
+    ("same at one distance", SYMMETRY, 1),
+    ("falls with distance", SYMMETRY, 1),
+    ("middle", SYMMETRY, 1),
+)
+NAMES = tuple(name for name, _, _ in STATISTICS)
+_SIGN = np.array([sign for _, _, sign in STATISTICS], float)
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """`centre` and `spread` of every statistic over pictures like those of the training, its `weight`, and the `limit` of their sum."""
+
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    weight: tuple[float, ...]
+    limit: float
+    names: tuple[str, ...] = NAMES
+
+    def __post_init__(self) -> None:
+        rows = (self.centre, self.spread, self.weight)
+        if any(len(row) != len(self.names) for row in rows) or not np.isfinite([v for row in rows for v in row] + [self.limit]).all():
+            raise ValueError("what it keeps of familiar pictures is not sound")
+        if min(self.spread, default=1.0) <= 0:
+            raise ValueError("what it keeps of familiar pictures is out of range")
+
+    @property
+    def usable(self) -> bool:
+        """Whether its statistics are those that this version computes."""
+        return self.names == NAMES
+
+    def score(self, statistics: Floats) -> float:
+        """How unlike a picture is: above 0 it is."""
+        return float(self._against(statistics).sum() - self.limit)
+
+    def reason(self, statistics: Floats) -> str:
+        """In what a picture is unlike: the groups of statistics that say so, the loudest first; "" for one that is alike."""
+        if self.score(statistics) <= 0:
+            return ""
+        groups: Counter[str] = Counter()
+        parts = self._against(statistics)
+        for (_, group, _), part in zip(STATISTICS, parts.tolist(), strict=True):
+            groups[group] += part
+        return ", ".join(group for group, part in groups.most_common() if part >= TELLS * parts.sum())
+
+    def _against(self, statistics: Floats) -> Floats:
+        away = suspicion(statistics, np.array(self.centre), np.array(self.spread))
+        return np.asarray(away * np.array(self.weight), np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        rows = {"centre": self.centre, "spread": self.spread, "weight": self.weight}
+        return {"names": list(self.names), **{name: list(row) for name, row in rows.items()}, "limit": self.limit}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Familiarity:
+        """Back from `to_dict`; KeyError, TypeError or ValueError where it is none."""
+        centre, spread, weight = (_numbers(values[name]) for name in ("centre", "spread", "weight"))
+        return cls(centre, spread, weight, float(values["limit"]), tuple(map(str, values["names"])))
+
+
+def suspicion(statistics: Floats, centre: Floats, spread: Floats) -> Floats:
+    """Standard deviations (…, S) by which statistics are on the suspicious side of their centres, 0 to `FAR`."""
+    return np.asarray(np.clip(_SIGN * (statistics - centre) / spread, 0.0, FAR), np.float64)
+
+
+def statistics_of(
+    image: npt.NDArray[np.float32], raw: torch.Tensor, n_classes: int, scale: float, valid: npt.NDArray[np.bool_] | None = None
+) -> Floats | None:
+    """The statistics of a normalised plane and the raw output (1, C, Y, X) for it, with a depth; None where nothing is found.
+
+    They are taken at the working `scale`, if that is below 1: particles are then about as large in every picture.
+    """
+    rows, columns = (slice(max(0, (n - LARGEST) // 2), (n + LARGEST) // 2) for n in image.shape)
+    image, raw, valid = image[rows, columns], raw[..., rows, columns], None if valid is None else valid[rows, columns]
+    seen = torch.ones(1, 1, *image.shape) if valid is None else torch.from_numpy(valid.astype(np.float32))[None, None]
+    maps = torch.cat([torch.softmax(class_logits(raw, n_classes), dim=1), torch.sigmoid(raw[:, n_classes - 1 : n_classes]), seen], dim=1)
+    if scale < 1:
+        size = [max(1, round(n * scale)) for n in image.shape]
+        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=True)
+    found = _of_prediction(1 - maps[:, :1], maps[:, :n_classes], maps[:, -2:-1], maps[:, -1:] > 0.5)
+    if found is None:
+        return None
+    return np.array([*found, *_of_symmetry(image if valid is None else np.where(valid, image, np.float32(0)))])
+
+
+def _of_prediction(probability: torch.Tensor, classes: torch.Tensor, depth: torch.Tensor, seen: torch.Tensor) -> list[float] | None:
+    """Statistics of what the model says; all tensors (1, ·, Y, X)."""
+    inside = (probability > 0.5) & seen
+    count = int(inside.sum())
+    if not count:
+        return None
+    entropy = -(classes * (classes + 1e-6).log()).sum(dim=1, keepdim=True) / math.log(classes.shape[1])
+    near = (F.max_pool2d(inside.float(), NEAR, 1, NEAR // 2) > 0) & seen
+    edge = (F.max_pool2d((~inside).float(), 3, 1, 1) > 0) & inside
+    within = depth[inside]
+    deepest = within[:: max(1, count // 1_000_000)].quantile(0.95)
+    shares = [
+        entropy[near].mean(),
+        entropy[seen].mean(),
+        probability[inside].mean(),
+        count / seen.sum(),
+        edge.sum() / count,
+        within.mean(),
+        (within > 0.5).float().mean(),
+        depth[edge].mean() if bool(edge.any()) else depth.new_zeros(()),
+        deepest,
+    ]
+    return [math.sqrt(max(0.0, float(share))) for share in shares]
+
+
+def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
+    """Statistics of a small copy: what diffraction has, a middle round which it is symmetric, and from which brightness falls."""
+    factor = min(1.0, SMALL / max(image.shape))
+    size = [max(8, round(n * factor)) for n in image.shape]
+    copy = F.interpolate(torch.from_numpy(image)[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)
+    bright = copy[0, 0].numpy().astype(float)
+    bright = (bright - bright.mean()) / (bright.std() or 1.0)
+    clipped = np.clip(bright, -3, 3)
+    turned, (y, x) = _half_turn(clipped - clipped.mean())
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    distance = np.hypot(rows - y, columns - x)
+    ring = np.rint(distance).astype(int).ravel()
+    profile = np.bincount(ring, clipped.ravel()) / np.maximum(np.bincount(ring), 1)
+    explained = profile[ring].var() / max(float(clipped.var()), 1e-9)
+    falls = -float(np.mean(_standard(np.log(distance + 3)) * _standard(clipped)))
+    middle = abs(float(bright[distance < SMALL / 16].mean())) if bool((distance < SMALL / 16).any()) else 0.0
+    return [_spread_out(turned), _spread_out(explained), _spread_out(falls), math.log1p(middle)]
+
+
+def _half_turn(values: Floats) -> tuple[float, tuple[float, float]]:
+    """The best correlation of a picture with itself turned by 180°, over all centres that leave two fifths of it; and that centre."""
+    shape = [2 * n for n in values.shape]
+    once, squares, ones = (fft.rfft2(each, shape) for each in (values, values**2, np.ones_like(values)))
+    product, power, overlap = (fft.irfft2(each, shape) for each in (once * once, squares * ones, ones * ones))
+    correlation = product / np.maximum(power, max(1e-3 * float(power.max()), 1e-9))
+    correlation[overlap < 0.4 * values.size] = -1
+    y, x = np.unravel_index(int(correlation.argmax()), correlation.shape)
+    return float(correlation[y, x]), (float(y) / 2, float(x) / 2)
+
+
+def _standard(values: Floats) -> Floats:
+    return np.asarray((values - values.mean()) / (values.std() or 1.0), np.float64)
+
+
+def _spread_out(correlation: float) -> float:
+    """Fisher's transform of a correlation, 0 for one below 0: the difference between 0.9 and 0.99 counts."""
+    return math.atanh(min(max(correlation, 0.0), 0.999))
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(map(float, values))

@@ -1,0 +1,197 @@
+"""A model: network, classes, normalisation, working scale and the history of how it came about."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_temseg.engine.model.network import NetworkSpec, build_network
+from napari_temseg.engine.model.novelty import Familiarity
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import PARTICLE_CLASSES
+
+SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
+MOST = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
+
+# The engine knows no file formats: files.models puts its writer here when it is imported.
+writer: Callable[[Segmenter, Path], None] | None = None
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Input = (image clipped to two percentiles − mean) / SD of the valid pixels of a plane, so that hot pixels and bars do not set it."""
+
+    low: float = 0.1
+    high: float = 99.9
+
+    def apply(
+        self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image"
+    ) -> npt.NDArray[np.float32]:
+        """Normalise a plane (Y, X) of any real type to float32; what is not finite becomes the mean (0).
+
+        A constant plane gives zeros. `TemsegError` when no pixel is finite and valid.
+        """
+        image = np.asarray(plane, dtype=np.float64 if plane.dtype.itemsize > 4 else np.float32)
+        seen = np.isfinite(image)
+        if valid is not None and bool((seen & valid).any()):
+            seen &= valid
+        if not seen.any():
+            raise TemsegError(f"{name}: no pixel holds a finite number; open the file again or leave this image out.")
+        values = image[seen]
+        # Percentiles of a sample: of 16 million pixels every 16th says as much.
+        low, high = np.percentile(values[:: max(1, values.size // 1_000_000)], [self.low, self.high])
+        # In units of the largest value: whatever the picture's unit (pA, counts), squares neither overflow nor vanish.
+        unit = float(max(abs(low), abs(high))) or 1.0
+        values = np.clip(values, low, high) / unit
+        mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        with np.errstate(invalid="ignore"):
+            result = (np.clip(image, low, high) / unit - mean) / (sd if sd > 1e-9 else 1.0)
+        normalised: npt.NDArray[np.float32] = np.where(np.isfinite(image), result, 0.0).astype(np.float32)
+        return normalised
+
+
+@dataclass(frozen=True)
+class AsItIs(Normalisation):
+    """For planes that are normalised already."""
+
+    def apply(
+        self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image"
+    ) -> npt.NDArray[np.float32]:
+        """The plane as float32."""
+        return np.asarray(plane, np.float32)
+
+
+@dataclass(eq=False)
+class Segmenter:
+    """A network with everything needed to use it. `classes`: number → name, 1 is the background, without gaps."""
+
+    network: nn.Module
+    spec: NetworkSpec
+    classes: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    scales: tuple[float, ...] = (1.0,)
+    name: str = ""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    fixed_scale: bool = False  # trained on somebody's pictures at these scales, and used at them
+    pixel_size: float = 0.0  # nm: that of the pictures to which fixed scales belong; 0 when it is not known, or not the same for all
+    familiar: Familiarity | None = None  # what pictures like those of its training look like
+
+    def __post_init__(self) -> None:
+        if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
+            raise TemsegError(
+                f"Model {self.name}: class numbers {sorted(self.classes)} must run from 1 (background) to {self.spec.n_classes}."
+            )
+        self.network.eval()
+
+    @classmethod
+    def new(cls, spec: NetworkSpec, classes: dict[int, str], encoder_weights: str | None = None, seed: int = 0) -> Segmenter:
+        """An untrained model; the same seed gives the same random weights and leaves torch's global generator alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(build_network(spec, encoder_weights), spec, dict(classes))
+
+    def copy(self) -> Segmenter:
+        """Independent weights and history."""
+        return replace(self, network=copy.deepcopy(self.network), classes=dict(self.classes), history=copy.deepcopy(self.history))
+
+    @property
+    def depth_taught(self) -> bool:
+        """Whether it learnt how deep particles are: one made of strokes alone did not, one trained further keeps what it knew."""
+        trained = list(filter(_learnt, self.history))
+        return bool(trained[-1].get("depth_taught", True)) if trained else True
+
+    @property
+    def finds_scale(self) -> bool:
+        """Whether its scales are moved to suit the particles of a picture: needs a learnt depth, by which particles are told apart."""
+        return "distance" in self.spec.auxiliary[:1] and len(self.scales) > 1 and not self.fixed_scale
+
+    def suited(self, pixel_size: float) -> Segmenter:
+        """The model with its fixed scales moved to a picture whose pixels are `pixel_size` nm (0: unknown), by the ratio at most 4 or 1/4.
+
+        So the same particles are as large in its eyes as those it was trained on. Itself where nothing is known, or nothing to do.
+        """
+        ratio = pixel_size / self.pixel_size if self.fixed_scale and self.pixel_size > 0 and pixel_size > 0 else 1.0
+        if math.isclose(ratio, 1.0, rel_tol=SAME_SIZE):
+            return self
+        factor = min(MOST, max(1 / MOST, ratio))
+        return replace(self, scales=tuple(min(8.0, max(0.05, scale * factor)) for scale in self.scales), pixel_size=pixel_size)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor by name, on the CPU, contiguous."""
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+    def metadata(self) -> dict[str, Any]:
+        """All that is not a tensor, as JSON knows it; `from_parts` reads it back."""
+        return {
+            "network": self.spec.to_dict(),
+            "classes": {str(number): name for number, name in self.classes.items()},
+            "normalisation": {"low": self.normalisation.low, "high": self.normalisation.high},
+            "scales": list(self.scales),
+            "name": self.name,
+            "history": self.history,
+            # Of a trained model that does not say so, it is assumed (see `from_parts`).
+            **({"fixed_scale": self.fixed_scale} if self.fixed_scale or any(map(_learnt, self.history)) else {}),
+            **({"pixel_size": self.pixel_size} if self.pixel_size else {}),
+            **({"familiar": self.familiar.to_dict()} if self.familiar else {}),
+        }
+
+    @classmethod
+    def from_parts(cls, metadata: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Segmenter:
+        """Back from `metadata` and `tensors`; KeyError, TypeError, ValueError or TemsegError where they do not fit."""
+        network = metadata["network"]
+        channels = tuple(int(c) for c in network["decoder_channels"])
+        auxiliary = tuple(str(a) for a in network["auxiliary"])
+        spec = NetworkSpec(str(network["encoder"]), channels, int(network["n_classes"]), auxiliary)
+        if len(channels) != 5 or not all(1 <= c <= 2048 for c in channels) or not 2 <= spec.n_classes <= 255 or len(auxiliary) > 16:
+            raise ValueError("the network it describes has no sensible size")
+        scales = tuple(float(s) for s in metadata["scales"])
+        if not scales or not all(0.05 <= s <= 8 for s in scales):
+            raise ValueError("its working scales are out of range")
+        with torch.random.fork_rng(devices=[]):
+            built = build_network(spec)
+        expected = built.state_dict()
+        if set(expected) != set(tensors) or any(expected[n].shape != tensors[n].shape for n in expected):
+            raise ValueError("its tensors are not those of the network it describes")
+        built.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+        classes = {int(number): str(name) for number, name in metadata["classes"].items()}
+        norm = Normalisation(float(metadata["normalisation"]["low"]), float(metadata["normalisation"]["high"]))
+        if not 0 <= norm.low < norm.high <= 100:
+            raise ValueError("its normalisation percentiles are out of range")
+        history = list(metadata.get("history", []))
+        fixed = bool(metadata.get("fixed_scale", any(map(_learnt, history))))
+        pixel_size = float(metadata.get("pixel_size", 0.0))
+        if not 0 <= pixel_size < math.inf:
+            raise ValueError("its pixel size is out of range")
+        familiar = Familiarity.from_dict(metadata["familiar"]) if "familiar" in metadata else None
+        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
+        bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name", "familiar")}
+        digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(name.encode())
+            digest.update((tensor.half() if tensor.is_floating_point() else tensor).numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.temseg` file, whole or not at all."""
+        if writer is None:
+            raise TemsegError("No writer for .temseg files is loaded; import napari_temseg.files.models first.")
+        writer(self, Path(path))
+
+
+def _learnt(record: dict[str, Any]) -> bool:
+    """Whether a record of a model's history tells of a training that changed it."""
+    return record.get("kind") == "trained" and record.get("best_step", 0) > 0

@@ -1,0 +1,163 @@
+"""What a correction by hand changes in the tables: only the rows of the particles it touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.ndimage import binary_erosion
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_temseg.engine.measure.geometry import Foreground, contacts
+from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
+from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
+from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
+
+Ids = npt.NDArray[np.int64]
+
+
+def corrected(particles: Particles, patch: Patch, class_of: Mapping[int, int] | None = None) -> Particles:
+    """The particles after a correction, with a table that fits.
+
+    `particles.labels` are changed in place, not copied, and shared by the result; where the viewer has made the change in them already,
+    making it again does nothing. `particles` keeps its table: to undo, revert the patch and go back to it.
+
+    The class of a new label is that of `class_of` (label → class number), else the one of the particle that most of its pixels belonged
+    to, else the first class.
+    """
+    patch.apply(particles.labels)
+    classes = _inherited(particles.table, patch) | dict(class_of or {})
+    names = particles.prediction.class_names if particles.prediction else {}
+    table = retable(particles.table, particles.labels, patch, particles.micrograph.valid, classes, names)
+    return replace(particles, table=table)
+
+
+def retable(
+    table: pd.DataFrame,
+    labels: npt.NDArray[np.integer[Any]],
+    patch: Patch,
+    valid: npt.NDArray[np.bool_] | None = None,
+    class_of: Mapping[int, int] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> pd.DataFrame:
+    """A copy of the table of `Particles` (without `valid`: of a picture that is all valid) that fits `labels` after a patch.
+
+    Rows of labels that vanished are dropped, new labels get rows, of the class in `class_of` or else the first. `frame` is found anew for
+    labels that changed, `cut` for these and their neighbours, `aggregate` for those whose group may have changed. Groups that are
+    joined take the smallest of their ids; of one that falls apart, the part with the smallest label keeps the id. All other rows stay.
+    """
+    page = page_of(labels, patch.plane)
+    changed = patch.ids()
+    rows, columns = (slice(max(span.start - 1, 0), span.stop + 1) for span in (patch.rows, patch.columns))
+    near = np.union1d(changed, pd.unique(page[rows, columns].ravel()))
+    here = table[table["plane"] == patch.plane]
+    groups = here.loc[here.index.isin(near), "aggregate"]
+    members = np.union1d(changed, here.index[here["aggregate"].isin(groups)])
+    window = window_of(page, members, margin=1)
+    crop = page[window]
+    pairs = contacts(crop)
+    alive = np.unique(crop[np.isin(crop, changed)]).astype(np.int64)
+    present = np.union1d(np.setdiff1d(members, changed), alive)
+    new = np.setdiff1d(present, table.index)
+    table = table[~table.index.isin(np.setdiff1d(changed, present))]
+    table = _with_rows(table, new, patch.plane, class_of or {}, names or {})
+    met = np.intersect1d(near, present)
+    _set(table, "frame", alive, np.isin(alive, _beside_nothing(page, window, valid)))
+    _set(table, "cut", met, np.isin(met, pairs))
+    _set(table, "aggregate", present, _groups(table, present, pairs))
+    return table
+
+
+def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> Measurement:
+    """The measurement after a correction, as `measure` would have it, by measuring only what the patch changed.
+
+    `measurement` is the one before, `particles` are those after (see `corrected`). Particles whose pixels stayed keep `excluded` and
+    `reviewed`; those that changed count again and are not reviewed. `TemsegError` when the two are not of the same particles.
+    """
+    old = measurement.table
+    changed = patch.ids()
+    stale = (old["plane"] == patch.plane) & old["particle"].isin(changed)
+    window = _reach(patch, old[stale])
+    crop = page_of(particles.labels, patch.plane)[window]
+    pixels = Foreground.of(np.where(np.isin(crop, changed), crop, 0), (window[0].start, window[1].start))
+    columns = describe(pixels, patch.plane, particles, measurement.calibration.scale, measurement.frame)
+    fresh = tabulate(columns, particles, measurement.image, measurement.length_unit)
+    table = pd.concat([old[~stale], fresh]).sort_values(["plane", "particle"], ignore_index=True)
+    flags = rows_of(particles, table["particle"].to_numpy())
+    for name in ("cut", "aggregate"):
+        table[name] = flags[name].to_numpy()
+    return replace(measurement, table=table)
+
+
+def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:
+    """Class number of each new label whose pixels, most of them, belonged to a particle."""
+    new = np.setdiff1d(patch.ids(), table.index)
+    pixels = np.isin(patch.after, new) & np.isin(patch.before, table.index)
+    pairs = pd.DataFrame({"now": patch.after[pixels], "was": patch.before[pixels]}).value_counts().reset_index()
+    most = pairs.drop_duplicates("now")  # the counts descend
+    classes = table["class_id"].to_numpy()[table.index.get_indexer(pd.Index(most["was"]))]
+    return dict(zip(most["now"].tolist(), classes.tolist(), strict=True))
+
+
+def _with_rows(table: pd.DataFrame, new: Ids, plane: int, class_of: Mapping[int, int], names: Mapping[int, str]) -> pd.DataFrame:
+    """A copy of the table with rows for new labels, whose aggregate is still 0."""
+    known = PARTICLE_CLASSES | dict(names) | dict(zip(table["class_id"], table["class"], strict=True))
+    numbers = [class_of.get(int(label), FIRST_CLASS) for label in new]
+    columns = {
+        "class": [known.get(number, f"class {number}") for number in numbers],
+        "class_id": numbers,
+        "plane": plane,
+        "aggregate": 0,
+        "frame": False,
+        "cut": False,
+    }
+    added = pd.DataFrame(columns, index=pd.Index(new, name=table.index.name))[list(table.columns)]
+    return pd.concat([table, added.astype(table.dtypes.to_dict())]).sort_index()
+
+
+def _set(table: pd.DataFrame, name: str, ids: Ids, values: npt.NDArray[Any]) -> None:
+    """Set a column for these labels."""
+    column = table[name].to_numpy(copy=True)
+    column[table.index.get_indexer(pd.Index(ids))] = values
+    table[name] = column
+
+
+def _beside_nothing(
+    page: npt.NDArray[np.integer[Any]], window: Window, valid: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.integer[Any]]:
+    """The labels at the edge of the picture, and those of the window beside what is left out."""
+    edges = [page[0], page[-1], page[:, 0], page[:, -1]]
+    if valid is not None:
+        edges.append(page[window][~binary_erosion(valid[window], border_value=1)])
+    return np.concatenate(edges)
+
+
+def _groups(table: pd.DataFrame, present: Ids, pairs: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """The aggregate of each label of `present`, whose contacts are `pairs` of labels."""
+    one, other = np.searchsorted(present, pairs[np.isin(pairs, present).all(axis=1)]).T
+    n = len(present)
+    count, group = connected_components(coo_array((np.ones(len(one), bool), (one, other)), shape=(n, n)), directed=False)
+    old = table["aggregate"].to_numpy(np.int64)[table.index.get_indexer(pd.Index(present))]
+    fresh = int(table["aggregate"].max()) + 1 if len(table) else 1
+    were: list[set[int]] = [set() for _ in range(count)]
+    for index, number in zip(group.tolist(), old.tolist(), strict=True):
+        were[index].add(number)
+    taken = {0}  # what new rows have
+    found = []
+    for numbers in were:  # in the order of their first, that is smallest, labels
+        found.append(min(numbers - taken, default=fresh))
+        fresh += found[-1] == fresh
+        taken.add(found[-1])
+    return np.array(found, np.int64)[group]
+
+
+def _reach(patch: Patch, rows: pd.DataFrame) -> Window:
+    """The window that holds all a patch's labels whole: each lay in its old bounding box, and what it gained is in the patch."""
+    top, left = (min([span.start, *rows[f"bbox_{side}_px"]]) for side, span in (("top", patch.rows), ("left", patch.columns)))
+    bottom, right = (max([span.stop, *rows[f"bbox_{side}_px"]]) for side, span in (("bottom", patch.rows), ("right", patch.columns)))
+    return slice(int(top), int(bottom)), slice(int(left), int(right))

@@ -1,0 +1,369 @@
+"""Prediction → particles: each class cut where its landscape dips between two summits.
+
+The landscape is the model's learnt distance map where there is one, else the distance transform of the class (px). Every pixel
+climbs to the summit above it, which gives basins; two neighbouring basins stay apart when the lower summit rises at least h
+above the pass between them. Their number is that of the h-maxima transform (P. Soille, Morphological Image Analysis, 2nd ed.
+2003, ch. 6), found without its repeated reconstruction, and more strength only ever refines the particles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage, sparse
+from scipy.sparse.csgraph import connected_components
+
+from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.wording import at_plane
+
+# Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
+CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
+LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
+LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
+FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
+SMALL, LARGE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
+WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
+DISTANCE_DEPTH = 3.0  # of the distance transform, px …
+DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
+
+IntArray = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+
+
+class Numbering:
+    """Numbers the particles and aggregates of planes, each counted from 1, through a stack; hand it the planes in order."""
+
+    def __init__(self) -> None:
+        self.last = self.aggregates = 0
+
+    def next(self, labels: Labels, table: pd.DataFrame) -> tuple[Labels, pd.DataFrame]:
+        """Labels and table (index: label; column "aggregate") of the next plane, under their numbers in the stack."""
+        numbered = table.assign(aggregate=table["aggregate"] + self.aggregates).set_index(table.index + self.last)
+        labels = np.where(labels > 0, labels + np.int32(self.last), 0)
+        if len(numbered):
+            self.last, self.aggregates = int(numbered.index.max()), int(numbered["aggregate"].max())
+        return labels, numbered
+
+
+def split(prediction: Prediction, config: SplitConfig) -> Particles:
+    """Run `iter_split` to its end."""
+    return iter_split(prediction, config).drain()
+
+
+def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
+    """The job that separates touching particles: plane by plane, class by class, labels int32 (…, Y, X) unique over the whole stack.
+
+    A pixel belongs to a particle where the foreground probability reaches `threshold`, and there to its most probable class;
+    pixels outside `micrograph.valid` never do. Pieces under `min_diameter` join the piece of their component across the highest
+    pass, and are dropped where there is none. Yields `Progress` after each plane; there is no finishing early. `TemsegError` when
+    it is not given a `Prediction`.
+    """
+    if not isinstance(prediction, Prediction):
+        raise TemsegError(f"split takes what temseg.predict returns, not {type(prediction).__name__}; predict the picture first.")
+    if config.certainty is None:
+        config = replace(config, certainty=default_certainty(prediction))
+    return Job(lambda control: _steps(prediction, config, control))
+
+
+def default_certainty(prediction: Prediction) -> float:
+    """The least certainty that is asked where none is set: none of a model that never learnt how deep particles are."""
+    return CERTAINTY if prediction.depth_taught else 0.0
+
+
+def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
+    micrograph = prediction.micrograph
+    n = micrograph.n_planes
+    labels = np.zeros(prediction.classes.shape, np.int32)
+    tables: list[pd.DataFrame] = []
+    uncertain, numbers = 0, Numbering()
+    for index in range(n):
+        plane, table, unsure = _split_plane(prediction.at(index), config)
+        uncertain += unsure
+        table.insert(2, "plane", index)
+        labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
+        tables.append(table)
+        message = f"{micrograph.name}: {at_plane(index, n) or 'splitting'}"
+        yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": numbers.last})
+    table = pd.concat(tables).rename_axis("particle")
+    return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
+
+
+def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
+    """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
+    probability, valid = prediction.probability, prediction.micrograph.valid
+    distance = prediction.auxiliary.get("distance") if config.auxiliary and prediction.depth_taught else None
+    depth = None if distance is None else distance.astype(np.float32)
+    foreground = 1 - probability[0].astype(np.float32)
+    classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
+    min_area = _area(config.min_diameter)
+    if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
+        classes = _filled(classes, valid, max_area=min_area)
+    learnt = None if depth is None else _smooth(depth, config.smoothing)
+    labels = np.zeros(classes.shape, np.int32)
+    class_of = [0]
+    for number in prediction.class_ids[1:]:
+        mask = classes == number
+        if mask.any():
+            landscape = _smooth(ndimage.distance_transform_edt(mask).astype(np.float32), config.smoothing) if learnt is None else learnt
+            pieces, count = _pieces(mask, landscape, _Dent.at(config.strength, learnt is not None), min_area)
+            labels[mask] = pieces[mask] + len(class_of) - 1
+            class_of += [number] * count
+    if config.fill_holes:
+        labels = _filled(labels, valid)
+    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, max(prediction.working_scale), config)
+    labels, class_ids = _kept(labels, keep, np.array(class_of))
+    return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
+
+
+def _area(diameter: float) -> float:
+    """Area in px² of a disc."""
+    return float(np.pi / 4 * diameter**2)
+
+
+def _classes(
+    probability: npt.NDArray[np.float16], mask: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_] | None, class_ids: tuple[int, ...]
+) -> Labels:
+    """Class number of each pixel of a particle, 0 elsewhere."""
+    if valid is not None:
+        mask = mask & valid
+    if len(class_ids) == 2:
+        return np.where(mask, np.int32(class_ids[1]), np.int32(0))
+    numbers = np.array(class_ids[1:], np.int32)
+    return np.where(mask, numbers[np.argmax(probability[1:], axis=0)], np.int32(0))
+
+
+def _smooth(landscape: FloatArray, sigma: float) -> FloatArray:
+    smooth: FloatArray = ndimage.gaussian_filter(landscape, sigma, truncate=3.0) if sigma > 0 else landscape
+    return smooth
+
+
+@dataclass(frozen=True)
+class _Dent:
+    """A dent splits when the lower summit rises `height`, or `share` of its own height, above the pass."""
+
+    height: float
+    share: float
+
+    @classmethod
+    def at(cls, strength: float, learnt: bool) -> _Dent:
+        """Infinite at strength 0, as measured at 0.5, next to nothing at 1."""
+        if strength == 0:
+            return cls(np.inf, np.inf)
+        factor = max(1 - strength, 0.01) / strength
+        return cls(LEARNT_DEPTH * factor, LEARNT_SHARE * factor) if learnt else cls(DISTANCE_DEPTH * factor, DISTANCE_SHARE * factor)
+
+    def least(self, summit: float) -> float:
+        """How far a summit of this height must rise above a pass."""
+        if self.share == np.inf:
+            return self.height
+        return min(self.height, max(self.share * summit, FLOOR * self.height))
+
+
+def _pieces(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: _Dent, min_area: float) -> tuple[Labels, int]:
+    """Labels 1…n of the pieces of `mask`, and n."""
+    basins = _basins(mask, landscape)
+    group = _merged(basins, dent, min_area)
+    pieces = np.zeros(mask.shape, np.int32)
+    pieces[mask] = group[basins.of_pixel] + 1
+    return pieces, int(group.max()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Basins:
+    """Basins 0…n−1 of a mask, and the highest pass between each two that touch (8 neighbours)."""
+
+    of_pixel: IntArray  # basin of each pixel of the mask, in raster order
+    summit: FloatArray  # height, one a basin
+    area: IntArray  # px, one a basin
+    first: IntArray  # the two sides of each pass
+    second: IntArray
+    height: FloatArray  # of each pass
+
+
+def _basins(mask: npt.NDArray[np.bool_], landscape: FloatArray) -> _Basins:
+    """Every pixel points to the highest of itself and its 8 neighbours; following the pointers ends on a summit."""
+    padded = np.pad(np.where(mask, landscape, -np.inf).astype(np.float32), 1, constant_values=-np.inf)
+    width = padded.shape[1]
+    heights = padded.ravel()
+    pixels = np.flatnonzero(np.pad(mask, 1))
+    rank = np.full(heights.size, -1, np.int32)
+    rank[pixels] = np.arange(len(pixels), dtype=np.int32)
+
+    # In raster order the first of equal neighbours wins, so that level ground has one summit and no cycle.
+    offsets = (-width - 1, -width, -width + 1, -1, 0, 1, width - 1, width, width + 1)
+    best = np.full(len(pixels), -np.inf, np.float32)
+    target = pixels.copy()
+    for offset in offsets:
+        height = heights[pixels + offset]
+        higher = height > best
+        np.copyto(best, height, where=higher)
+        np.copyto(target, pixels + offset, where=higher)
+    up = rank[target]
+    while True:
+        further = up[up]
+        if np.array_equal(further, up):
+            break
+        up = further
+    summits = np.flatnonzero(up == np.arange(len(up)))
+    number = np.zeros(len(up), np.int64)
+    number[summits] = np.arange(len(summits))
+    of_pixel = number[up]
+    first, second, height = _passes(of_pixel, heights, pixels, rank, (1, width - 1, width, width + 1), len(summits))
+    return _Basins(of_pixel, heights[pixels[summits]], np.bincount(of_pixel), first, second, height)
+
+
+def _passes(
+    of_pixel: IntArray, heights: FloatArray, pixels: IntArray, rank: Labels, offsets: tuple[int, ...], count: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """The highest pass between each two touching basins: the lower of two neighbouring pixels, at its highest."""
+    keys, levels = [], []
+    for offset in offsets:
+        neighbour = rank[pixels + offset]
+        here = np.flatnonzero(neighbour >= 0)
+        there = neighbour[here]
+        border = of_pixel[here] != of_pixel[there]
+        here, there = here[border], there[border]
+        low, high = np.minimum(of_pixel[here], of_pixel[there]), np.maximum(of_pixel[here], of_pixel[there])
+        keys.append(low * count + high)
+        levels.append(np.minimum(heights[pixels[here]], heights[pixels[there]]))
+    pairs, index = np.unique(np.concatenate(keys), return_inverse=True)
+    height = np.full(len(pairs), -np.inf, np.float32)
+    np.maximum.at(height, index, np.concatenate(levels))
+    return pairs // count, pairs % count, height
+
+
+def _merged(basins: _Basins, dent: _Dent, min_area: float) -> IntArray:
+    """Group 0…m−1 of each basin: from the highest pass down, join unless both sides rise enough above it and are large enough.
+
+    Both criteria only grow as basins join, so two sides once apart stay apart, and more strength never gives fewer groups.
+    """
+    root, summit, area = list(range(len(basins.summit))), basins.summit.tolist(), basins.area.tolist()
+
+    def top(basin: int) -> int:
+        while root[basin] != basin:
+            root[basin] = root[root[basin]]
+            basin = root[basin]
+        return basin
+
+    order = np.argsort(-basins.height, kind="stable")
+    for a, b, level in zip(basins.first[order].tolist(), basins.second[order].tolist(), basins.height[order].tolist(), strict=True):
+        high, low = top(a), top(b)
+        if high == low:
+            continue
+        if summit[high] < summit[low]:
+            high, low = low, high
+        if summit[low] - level < dent.least(summit[low]) or min(area[high], area[low]) < min_area:
+            root[low] = high
+            area[high] += area[low]
+    groups: IntArray = np.unique([top(basin) for basin in range(len(root))], return_inverse=True)[1]
+    return groups
+
+
+def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: float = np.inf) -> Labels:
+    """Fill each hole, up to `max_area` px, that a single region encloses; what touches the frame or invalid pixels is no hole."""
+    if max_area < 1:
+        return regions
+    holes, count = ndimage.label(regions == 0)
+    hole = np.bincount(holes.ravel(), minlength=count + 1) <= max_area
+    hole[0] = False
+    for edge in (holes[0], holes[-1], holes[:, 0], holes[:, -1], *(() if valid is None else (holes[~valid],))):
+        hole[edge] = False
+    pixels = np.flatnonzero(hole[holes])  # none of them on the edge, so that all have four neighbours
+    number = holes.ravel()[pixels]
+    lowest, highest = np.full(count + 1, np.iinfo(np.int32).max, np.int32), np.zeros(count + 1, np.int32)
+    for offset in (-1, 1, -regions.shape[1], regions.shape[1]):
+        region = regions.ravel()[pixels + offset]
+        np.minimum.at(lowest, number, np.where(region > 0, region, lowest[0]))
+        np.maximum.at(highest, number, region)
+    single = (lowest == highest)[number]
+    filled = regions.copy()
+    filled.ravel()[pixels[single]] = highest[number[single]]
+    return filled
+
+
+def _large_and_sure(
+    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, scale: float, config: SplitConfig
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Which labels stay, and how many large enough ones do not.
+
+    Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
+    it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
+    and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
+    double, by the diameter as the model saw it, at the working `scale`; and a particle cut by the frame has its middle outside, so
+    that its probability counts.
+    """
+    pixels = np.flatnonzero(labels)
+    here = labels.ravel()[pixels]
+    area = np.bincount(here, minlength=count)
+    mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
+    sure = (mean - config.threshold) / (1 - config.threshold)
+    if depth is not None:
+        deepest = np.zeros(count, np.float32)
+        np.maximum.at(deepest, here, depth.ravel()[pixels])
+        diameter = scale * np.sqrt(4 / np.pi * area)
+        weight = np.full(count, WHOLE_CERTAINTY)
+        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            weight[edge] = CUT_CERTAINTY
+        sure = np.maximum(deepest * (1 + np.clip((diameter - SMALL) / (LARGE - SMALL), 0, 1)), weight * sure)
+    keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
+    keep[0] = False
+    large = int(keep.sum())
+    if config.certainty:
+        keep &= sure >= config.certainty
+    return keep, large - int(keep.sum())
+
+
+def _kept(labels: Labels, keep: npt.NDArray[np.bool_], class_of: npt.NDArray[Any]) -> tuple[Labels, npt.NDArray[Any]]:
+    """Only the labels marked in `keep`, renumbered 1…n, and their classes."""
+    table = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    return table[labels], class_of[keep]
+
+
+def _table(
+    labels: Labels, class_ids: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, names: dict[int, str], exclude_frame: bool
+) -> tuple[Labels, pd.DataFrame]:
+    """The table of labels 1…n; contacts are found before frame-touching particles are left out, as those were really there."""
+    count = len(class_ids)
+    first, second = _contacts(labels)
+    cut = np.zeros(count + 1, bool)
+    cut[first] = cut[second] = True
+    graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(count + 1, count + 1))
+    aggregate = connected_components(graph, directed=False)[1]  # label 0 touches nothing: it is component 0
+    frame = np.zeros(count + 1, bool)
+    edges = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
+    if valid is not None:
+        edges.append(labels[ndimage.binary_dilation(~valid)])
+    frame[np.concatenate(edges)] = True
+    keep = ~frame if exclude_frame else np.ones(count + 1, bool)
+    keep[0] = False
+    labels, numbers = _kept(labels, keep, np.concatenate([[0], class_ids]))
+    columns = {
+        "class": pd.Series([names.get(int(number), f"class {number}") for number in numbers], dtype=object),
+        "class_id": numbers.astype(np.int64),
+        "aggregate": np.unique(aggregate[keep], return_inverse=True)[1] + 1,
+        "frame": frame[keep],
+        "cut": cut[keep],
+    }
+    table = pd.DataFrame(columns)
+    return labels, table.set_index(pd.RangeIndex(1, len(numbers) + 1))
+
+
+def _contacts(labels: Labels) -> tuple[Labels, Labels]:
+    """Pairs of different labels that are 8-neighbours somewhere, with repeats."""
+    shifts = (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]), (np.s_[:-1, :-1], np.s_[1:, 1:]), (np.s_[:-1, 1:], np.s_[1:, :-1])
+    first, second = [], []
+    for here, there in shifts:
+        a, b = labels[here], labels[there]
+        touching = (a != b) & (a > 0) & (b > 0)
+        first.append(a[touching])
+        second.append(b[touching])
+    return np.concatenate(first), np.concatenate(second)

@@ -1,0 +1,54 @@
+"""The plane that somebody looks at while a model trains, predicted by the network as it is at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from napari_temseg.engine.model.prediction import iter_predict
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.types.config import PredictConfig, TrainConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control
+from napari_temseg.engine.types.results import Prediction
+
+Look = Callable[[], Micrograph | None]  # the plane (axes "YX") to show now, or None; called in the thread that trains
+REST = 4.0  # × the cost of a preview: how long training goes on before the next, so that they take a fifth of the time at most
+
+
+class Previews:
+    """Makes previews when they are due. Each works on a copy of the network and draws nothing random: training takes no notice."""
+
+    def __init__(self, look: Look | None, config: TrainConfig, control: Control) -> None:
+        self.look, self.control = look, control
+        self.config = PredictConfig(device=config.device, precision=config.precision)
+        self.due = 0.0  # s on the clock of the job
+        self.cost = 0.0  # s that the newest one took
+
+    def show(self, model: Segmenter, at_once: bool = False) -> Generator[str, None, Prediction | None]:
+        """The prediction of the plane, or None: nobody looks, it is not due (unless `at_once`), it cannot be, or the job is to finish.
+
+        Yields between tiles, with a sentence where the plane cannot be predicted: that is no reason to stop training.
+        """
+        if self.look is None or self.control.finishing or not (at_once or self.control.elapsed >= self.due):
+            return None
+        began = self.control.elapsed
+        try:
+            micrograph = self.look()
+            return None if micrograph is None else (yield from self._predict(model, micrograph))
+        except (TemsegError, MemoryError) as error:
+            yield f"no preview: {error}"
+            return None
+        finally:
+            self.cost = self.control.elapsed - began
+            self.due = self.control.elapsed + REST * self.cost
+
+    def _predict(self, model: Segmenter, micrograph: Micrograph) -> Generator[str, None, Prediction | None]:
+        if micrograph.axes != "YX":
+            raise TemsegError(f"{micrograph.name}: a preview shows one plane, not a stack; take the plane with at(index).")
+        job = iter_predict(model, micrograph, self.config)
+        for _ in job:
+            if self.control.finishing:
+                return None
+            yield ""
+        return job.result

@@ -1,0 +1,170 @@
+"""The validation part: about a fifth of the labels, never within a training crop, or none where the labels do not suffice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.training.dataset import Plane
+
+MANY = 5  # labelled planes from which whole planes are held out
+CONTEXT = 96  # px that the network may see beside a held-out strip
+WINDOW = 512  # px, side of the windows in which the validation part is judged
+BUDGET = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
+_STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
+_LEAST = 16  # px of each class in either part
+_NARROWEST = 32  # px across either part
+_WIDTHS = (0.15, 0.2, 0.25, 0.3, 0.4)  # of strips that are tried, as shares of a side
+_EIGHT = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Training planes, validation windows (empty: none held out), a sentence that says what was done, and all planes that are held out."""
+
+    training: list[Plane]
+    validation: list[Plane]
+    sentence: str
+    held: tuple[Plane, ...] = ()
+
+
+def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
+    """Split labelled planes; whole planes where there are many, else a strip along one side of each. Training planes are cut before use."""
+    if share <= 0:
+        return Parts(planes, [], "no validation part, as asked: trained on all labels")
+    classes = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
+    parts = _whole_planes(planes, share, classes, seed) if len(planes) >= MANY else None
+    parts = parts or _strips(planes, share, classes)
+    if parts is None:
+        few = "fewer than two separate labelled regions of a class"
+        return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
+    return Parts(parts.training, windows(parts.validation, classes), parts.sentence, tuple(parts.validation))
+
+
+def _pixels(planes: list[Plane], number: int) -> int:
+    return sum(int((plane.labels == number).sum()) for plane in planes)
+
+
+def _whole_planes(planes: list[Plane], share: float, classes: set[int], seed: int) -> Parts | None:
+    rng = np.random.default_rng(seed)
+    count = max(1, round(share * len(planes)))
+    for _ in range(50):
+        chosen = set(rng.permutation(len(planes))[:count].tolist())
+        held = [plane for index, plane in enumerate(planes) if index in chosen]
+        kept = [plane for index, plane in enumerate(planes) if index not in chosen]
+        if all(min(_pixels(held, number), _pixels(kept, number)) >= _LEAST for number in classes):
+            return Parts(kept, held, f"{count} of {len(planes)} labelled planes held out for validation")
+    return None
+
+
+def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | None:
+    training, validation = [], []
+    for plane in planes:
+        regions, numbers = _regions(plane.labels)
+        size = np.bincount(regions.ravel(), minlength=len(numbers))
+        strips = [strip for side in range(4) for width in _WIDTHS if (strip := _strip(plane.labels.shape, side, width)) is not None]
+        found = [(_distance(regions, numbers, size, strip, share), index) for index, strip in enumerate(strips)]
+        distance, index = min(found, default=(np.inf, 0))
+        if not np.isfinite(distance):
+            training.append(plane)
+            continue
+        strip = strips[index]
+        judged = np.zeros(regions.shape, bool)
+        judged[strip.judged] = ~_cut(np.bincount(regions[strip.judged].ravel(), minlength=len(numbers)), size)[regions[strip.judged]]
+        training.append(plane.cut(*strip.kept))
+        validation.append(Plane(plane.smooth, plane.exact * judged).cut(*strip.seen))
+    if not validation or any(_pixels(validation, number) < _LEAST for number in classes):
+        return None
+    held = sum(_pixels(validation, number) for number in classes)
+    part = held / (held + sum(_pixels(training, number) for number in classes))
+    return Parts(
+        training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
+    )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Windows (y, x): what is judged, what is trained on, and what the network may see beside the judged part."""
+
+    judged: tuple[slice, slice]
+    kept: tuple[slice, slice]
+    seen: tuple[slice, slice]
+
+
+def _strip(shape: tuple[int, ...], side: int, width: float) -> _Strip | None:
+    """A strip of a share `width` along one of four sides; None where either part would be too narrow."""
+    axis, far = divmod(side, 2)
+    length = shape[axis]
+    border = round(length * (1 - width)) if far else round(length * width)
+    if min(border, length - border) < _NARROWEST:
+        return None
+    near_part, far_part = slice(0, border), slice(border, length)
+    seen = slice(max(0, border - CONTEXT), length) if far else slice(0, min(length, border + CONTEXT))
+
+    def window(along: slice) -> tuple[slice, slice]:
+        return (along, slice(None)) if axis == 0 else (slice(None), along)
+
+    judged, kept = (far_part, near_part) if far else (near_part, far_part)
+    return _Strip(window(judged), window(kept), window(seen))
+
+
+def _regions(labels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+    """Connected labelled regions (int32, 0: unlabelled) and the class of each by its number."""
+    regions, numbers = np.zeros(labels.shape, np.int32), [0]
+    for number in np.unique(labels[labels > 0]).astype(int).tolist():
+        here = labels == number
+        found, count = ndimage.label(here, _EIGHT)
+        regions[here] = found[here] + len(numbers) - 1
+        numbers += [number] * count
+    return regions, np.asarray(numbers)
+
+
+def _cut(inside: npt.NDArray[np.intp], size: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which regions are strokes that lie on both sides of the border, by their pixels inside and in all."""
+    return (inside > 0) & (inside < size) & (size < _STROKE)
+
+
+def _distance(
+    regions: npt.NDArray[np.int32], numbers: npt.NDArray[np.intp], size: npt.NDArray[np.intp], strip: _Strip, share: float
+) -> float:
+    """How far the classes are from the wanted share when this strip is judged; infinite when a part has too little of one."""
+    inside = np.bincount(regions[strip.judged].ravel(), minlength=len(numbers))
+    judged = np.where(_cut(inside, size), 0, inside)
+    distance = 0.0
+    for number in np.unique(numbers[1:]):
+        held, kept = int(judged[numbers == number].sum()), int((size - inside)[numbers == number].sum())
+        if min(held, kept) < _LEAST:
+            return math.inf
+        distance += abs(held / (held + kept) - share)
+    return distance
+
+
+def windows(planes: Iterable[Plane], classes: set[int], budget: int = BUDGET) -> list[Plane]:
+    """Windows of at most WINDOW² with labels in them, evenly thinned to about `budget` px, with every class in at least one."""
+    cut = []
+    for plane in planes:
+        rows, columns = (_even(length) for length in plane.labels.shape)
+        found = (plane.cut(y, x) for y in rows for x in columns)
+        cut += [window for window in found if window.labels.any()]
+    wanted = max(1, budget // max(window.labels.size for window in cut))
+    step = max(1.0, len(cut) / wanted)
+    chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
+    missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
+    richest = [int(np.argmax([_pixels([window], number) for window in cut])) for number in missing]
+    return chosen + [cut[index] for index in richest]
+
+
+def _even(length: int) -> list[slice]:
+    """Equal parts of at most WINDOW: a narrow remainder would be judged without its surroundings."""
+    edges = np.linspace(0, length, -(-length // WINDOW) + 1).round().astype(int).tolist()
+    return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -1,0 +1,1 @@
+"""What travels: micrograph, annotations, prediction, particles, settings, progress, errors."""

@@ -1,0 +1,310 @@
+"""Every parameter, declared once: form, command line, saved settings and documentation derive from these dataclasses.
+
+Kept apart from the code that uses them, so that a window or `--help` can read them without loading torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from numbers import Real
+from types import NoneType, UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
+
+from napari_temseg.engine.types.errors import TemsegError
+
+
+def setting(
+    default: Any,
+    title: str,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    unit: str = "",
+    advanced: bool = False,
+) -> Any:
+    """A dataclass field with what a form and a command line need to show it; bounds are inclusive."""
+    metadata = {
+        "title": title,
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "unit": unit,
+        "advanced": advanced,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Checks every field against its type, bounds and choices when made; `TemsegError` names the field and what it may be."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for entry in dataclasses.fields(self):
+            object.__setattr__(self, entry.name, _checked(entry, hints[entry.name], getattr(self, entry.name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Back from `to_dict`; names that do not exist are an error that lists those that do."""
+        known = [entry.name for entry in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise TemsegError(f"{cls.__name__} has no setting “{unknown[0]}”; it has {', '.join(known)}.")
+        return cls(**values)
+
+
+def _checked(entry: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType] if isinstance(hint, UnionType) else [hint]
+    kind, optional, what = kinds[0], isinstance(hint, UnionType), f"{entry.metadata.get('title', entry.name)} ({entry.name})"
+    if value is None:
+        if optional:
+            return value
+        raise TemsegError(f"{what} needs a value.")
+    choices = entry.metadata.get("choices")
+    if choices and value not in choices:
+        raise TemsegError(f"{what} must be one of {', '.join(map(str, choices))}, not {value!r}.")
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (tuple, list)):
+            raise TemsegError(f"{what} must be a list, not {value!r}.")
+        return tuple(_checked_one(entry, get_args(kind)[0], each, what) for each in value)
+    return _checked_one(entry, kind, value, what)
+
+
+def _checked_one(entry: dataclasses.Field[Any], kind: type, value: Any, what: str) -> Any:
+    if kind in (bool, str):
+        if not isinstance(value, kind):
+            raise TemsegError(f"{what} must be {'true or false' if kind is bool else 'text'}, not {value!r}.")
+        return value
+    number: Any = value
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TemsegError(f"{what} must be a number, not {value!r}.")
+    low, high = entry.metadata.get("minimum"), entry.metadata.get("maximum")
+    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+        bounds = [f"{word} {limit}" for word, limit in (("at least", low), ("at most", high)) if limit is not None]
+        raise TemsegError(f"{what} must be {' and '.join(bounds) or 'a finite number'}, not {number}.")
+    if kind is int and number != int(number):
+        raise TemsegError(f"{what} must be a whole number, not {number}.")
+    return kind(number)
+
+
+@dataclass(frozen=True)
+class SimulateConfig(Config):
+    """A simulated micrograph with exact truth."""
+
+    mode: str = setting(
+        "bright field",
+        "Contrast",
+        "bright field: dark particles; HAADF: bright particles by projected thickness",
+        choices=("bright field", "HAADF"),
+    )
+    height: int = setting(512, "Height", "Height of the picture", minimum=32, maximum=16384, unit="px")
+    width: int = setting(512, "Width", "Width of the picture", minimum=32, maximum=16384, unit="px")
+    count: int = setting(
+        60, "Particles", "How many particles are asked for; fewer are drawn when they do not fit", minimum=0, maximum=200_000
+    )
+    diameter: float = setting(32.0, "Median diameter", "Median equivalent circular diameter", minimum=4.0, maximum=600.0, unit="px")
+    spread: float = setting(
+        1.25, "Spread", "Geometric standard deviation of the lognormal diameters (1: all equal)", minimum=1.0, maximum=3.0
+    )
+    shapes: tuple[str, ...] = setting(("sphere",), "Shapes", "Any of sphere, ellipsoid, faceted, rod, each equally likely")
+    touching: float = setting(0.3, "Touching", "Share of the particles placed in contact with another", minimum=0.0, maximum=1.0)
+    overlapping: float = setting(0.0, "Overlapping", "Share of the particles allowed to lie over another", minimum=0.0, maximum=1.0)
+    contrast: float = setting(
+        0.5, "Contrast", "How much a particle of the median size darkens (or brightens) the support", minimum=0.02, maximum=1.0
+    )
+    support: float = setting(0.03, "Support grain", "Amplitude of the granular support", minimum=0.0, maximum=0.5)
+    unevenness: float = setting(0.15, "Uneven illumination", "Amplitude of slow brightness changes", minimum=0.0, maximum=1.0)
+    dose: float = setting(200.0, "Dose", "Electrons a pixel; less is noisier", minimum=1.0, maximum=1e6, unit="e/px")
+    blur: float = setting(0.7, "Blur", "Gaussian blur of the picture before noise", minimum=0.0, maximum=10.0, unit="px")
+    defocus: float = setting(
+        0.3, "Defocus fringes", "Strength of bright and dark fringes round edges (bright field)", minimum=0.0, maximum=1.0
+    )
+    data_bar: bool = setting(False, "Data bar", "A dark band with text under the picture, as microscopes write it")
+    scale_bar: bool = setting(False, "Scale bar", "A burnt-in scale bar with its value")
+    panel_letter: bool = setting(False, "Panel letter", "A letter in a corner, as in figures")
+    pixel_size: float = setting(0.5, "Pixel size", "Pixel size written into the calibration", minimum=1e-4, maximum=1e6, unit="nm")
+    seed: int = setting(0, "Seed", "The same seed gives the same picture", minimum=0)
+
+
+@dataclass(frozen=True)
+class PredictConfig(Config):
+    """How a model is run over a picture."""
+
+    typical_size: float | None = setting(
+        None,
+        "Typical size",
+        "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
+        minimum=2.0,
+        maximum=10000.0,
+        unit="px",
+    )
+    scales: tuple[float, ...] | None = setting(
+        None,
+        "Working scales",
+        "Scales at which the picture is looked at and averaged; empty: chosen by the typical size",
+        advanced=True,
+    )
+    tile: int = setting(
+        1024,
+        "Tile",
+        "Side of a tile; larger is slower to start and closer to the untiled result",
+        minimum=128,
+        maximum=8192,
+        unit="px",
+        advanced=True,
+    )
+    overlap: int = setting(256, "Overlap", "Overlap of neighbouring tiles, blended", minimum=0, maximum=2048, unit="px", advanced=True)
+    device: str = setting(
+        "auto", "Device", "Where it runs; auto takes the fastest there is", choices=("auto", "cpu", "cuda", "mps"), advanced=True
+    )
+    precision: str = setting(
+        "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always exact", choices=("auto", "float32"), advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class SplitConfig(Config):
+    """How a prediction becomes separate particles."""
+
+    strength: float = setting(0.5, "Splitting", "0 leaves touching particles together, 1 splits at every dent", minimum=0.0, maximum=1.0)
+    smoothing: float = setting(
+        1.0, "Smoothing", "Gaussian smoothing of the landscape; more gives fewer splits", minimum=0.0, maximum=20.0, unit="px"
+    )
+    threshold: float = setting(
+        0.5, "Threshold", "Foreground probability from which a pixel belongs to a particle", minimum=0.01, maximum=0.99, advanced=True
+    )
+    min_diameter: float = setting(
+        4.0,
+        "Smallest particle",
+        "Particles of a smaller equivalent circular diameter are dropped",
+        minimum=0.0,
+        maximum=10_000.0,
+        unit="px",
+    )
+    certainty: float | None = setting(
+        None,
+        "Certainty",
+        "Particles the model is less sure of, as a whole, are dropped; 0 keeps every one; empty: 0.6, or 0 for one made of strokes alone",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    fill_holes: bool = setting(True, "Fill holes", "Fill holes inside particles")
+    exclude_frame: bool = setting(False, "Leave out those at the edge", "Drop particles cut by the edge of the picture")
+    auxiliary: bool = setting(True, "Learnt distance", "Use the model's own distance map where it has one", advanced=True)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How a model is trained from annotations."""
+
+    max_seconds: float = setting(
+        30.0,
+        "Time budget",
+        "Training stops after this time, evaluations included, and keeps the best so far; making ready comes before",
+        minimum=0.1,
+        maximum=1e6,
+        unit="s",
+    )
+    max_steps: int = setting(
+        2000, "Steps", "Training stops after this many steps at the latest", minimum=1, maximum=10_000_000, advanced=True
+    )
+    epochs: int | None = setting(
+        None,
+        "Epochs",
+        "Training stops after this many epochs at the latest; an epoch is as many crops as cover the labelled planes once",
+        minimum=1,
+        maximum=1_000_000,
+        advanced=True,
+    )
+    patience: int = setting(
+        8, "Patience", "Evaluations without a better validation score before training winds down", minimum=1, maximum=10_000, advanced=True
+    )
+    encoder: str = setting(
+        "mobilenet_v2", "Encoder", "Encoder of a new U-Net (with base “none”): any name segmentation-models-pytorch knows", advanced=True
+    )
+    encoder_weights: str | None = setting(
+        None,
+        "Encoder weights",
+        "Of a new U-Net: particles (the shipped model's), imagenet (downloaded), a .safetensors or .temseg file; empty: random",
+        advanced=True,
+    )
+    unfreeze: bool = setting(
+        False,
+        "Unfreeze the encoder",
+        "Train the encoder too, in the second half of the budget, or almost from the start where the task is new; wants many labels",
+        advanced=True,
+    )
+    loss: str = setting(
+        "auto",
+        "Loss",
+        "Loss on labelled pixels; auto: cross-entropy, with Dice for a new decoder",
+        choices=("auto", "cross-entropy", "focal", "dice", "cross-entropy+dice", "focal+dice"),
+        advanced=True,
+    )
+    hold: float = setting(
+        2.5,
+        "Hold",
+        "Weight of staying with the starting model where nobody labelled; 0 lets it forget",
+        minimum=0.0,
+        maximum=100.0,
+        advanced=True,
+    )
+    learning_rate: float | None = setting(
+        None,
+        "Learning rate",
+        "Peak of the cosine schedule; empty: 2e-3, and for an unfrozen encoder 3e-4, or 1e-3 below a new decoder",
+        minimum=1e-7,
+        maximum=1.0,
+        advanced=True,
+    )
+    weight_decay: float = setting(1e-2, "Weight decay", "AdamW weight decay", minimum=0.0, maximum=1.0, advanced=True)
+    batch: int = setting(4, "Batch", "Crops a step; halved when memory does not suffice", minimum=1, maximum=256, advanced=True)
+    crop: int = setting(256, "Crop", "Side of a training crop", minimum=64, maximum=2048, unit="px", advanced=True)
+    validation: float = setting(
+        0.2, "Validation part", "Share of the labels held out to judge the model", minimum=0.0, maximum=0.5, advanced=True
+    )
+    evaluate_every: int = setting(
+        10, "Evaluate every", "Steps between two points of the curves", minimum=1, maximum=100_000, unit="steps", advanced=True
+    )
+    flips: bool = setting(True, "Flips and turns", "Augment with flips and quarter turns", advanced=True)
+    scaling: float = setting(
+        0.25, "Scaling", "Augment with random scale, as a share (0.25: ÷1.25 to ×1.25)", minimum=0.0, maximum=3.0, advanced=True
+    )
+    elastic: float = setting(
+        2.0, "Elastic", "Augment with elastic displacement of this amplitude", minimum=0.0, maximum=30.0, unit="px", advanced=True
+    )
+    brightness: float = setting(
+        0.2, "Brightness", "Augment with brightness offsets, in standard deviations", minimum=0.0, maximum=3.0, advanced=True
+    )
+    contrast: float = setting(0.2, "Contrast", "Augment with contrast gain, as a share", minimum=0.0, maximum=3.0, advanced=True)
+    gamma: float = setting(0.2, "Gamma", "Augment with gamma, as a share", minimum=0.0, maximum=3.0, advanced=True)
+    noise: float = setting(0.1, "Noise", "Augment with Gaussian noise, in standard deviations", minimum=0.0, maximum=3.0, advanced=True)
+    device: str = setting(
+        "auto", "Device", "Where it runs; auto takes the fastest there is", choices=("auto", "cpu", "cuda", "mps"), advanced=True
+    )
+    precision: str = setting(
+        "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always", choices=("auto", "float32"), advanced=True
+    )
+    seed: int = setting(0, "Seed", "The same seed and the same machine give the same model", minimum=0, advanced=True)
+
+
+@dataclass(frozen=True)
+class DraftConfig(Config):
+    """Draft labels by a random forest on multi-scale features."""
+
+    trees: int = setting(50, "Trees", "Trees of the random forest", minimum=1, maximum=1000, advanced=True)
+    depth: int = setting(10, "Depth", "Depth of a tree", minimum=1, maximum=100, advanced=True)
+    sigma_max: float = setting(
+        16.0, "Largest scale", "Largest Gaussian scale of the features", minimum=1.0, maximum=128.0, unit="px", advanced=True
+    )
+    confidence: float = setting(0.5, "Confidence", "Pixels below this probability stay unlabelled", minimum=0.0, maximum=1.0)
+    seed: int = setting(0, "Seed", "The same seed gives the same draft", minimum=0, advanced=True)

@@ -1,0 +1,110 @@
+"""A generator is a job: it yields `Progress`, can be finished early or cancelled, and returns its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from napari_temseg.engine.types.errors import Cancelled
+
+T = TypeVar("T")
+S = TypeVar("S")
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job stands. `fraction` is in [0, 1]; `metrics` holds the newest figures by name."""
+
+    stage: str
+    fraction: float
+    message: str = ""
+    elapsed: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    preview: Any = None
+
+    @property
+    def remaining(self) -> float | None:
+        """Estimated seconds left, or None before anything is known."""
+        if self.fraction <= 0:
+            return None
+        return self.elapsed * (1 - self.fraction) / self.fraction
+
+
+class Control:
+    """The two ways out of a job, set from any thread: flags only, so no lock is needed."""
+
+    def __init__(self) -> None:
+        self.finishing = False
+        self.cancelling = False
+        self.started = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the job was made."""
+        return time.monotonic() - self.started
+
+
+class Job(Generic[T]):
+    """Iterate it for `Progress`, or `drain()` it for the result.
+
+    `finish()` asks the job to stop at the next step and keep the best so far; `cancel()` discards it. Both may be
+    called from another thread. `result` is there once the iteration has ended.
+    """
+
+    def __init__(self, steps: Callable[[Control], Generator[Progress, None, T]]) -> None:
+        self.control = Control()
+        self._generator = steps(self.control)
+        self._done = False
+        self._result: T | None = None
+
+    def __iter__(self) -> Iterator[Progress]:
+        return self
+
+    def __next__(self) -> Progress:
+        if self.control.cancelling and not self._done:
+            self._generator.close()
+            raise StopIteration
+        try:
+            return next(self._generator)
+        except StopIteration as stop:
+            # An ended generator, asked again, has nothing to say; and what ends after a cancel is discarded.
+            if not self._done and not self.control.cancelling:
+                self._done = True
+                self._result = stop.value
+            raise
+
+    def finish(self) -> None:
+        """Stop at the next step and keep the best so far."""
+        self.control.finishing = True
+
+    def cancel(self) -> None:
+        """Stop at the next step and discard everything."""
+        self.control.cancelling = True
+
+    @property
+    def result(self) -> T:
+        """The result; `Cancelled` when there is none."""
+        if not self._done:
+            raise Cancelled("the job was cancelled before it had a result" if self.control.cancelling else "the job is not done")
+        return self._result  # type: ignore[return-value]
+
+    def drain(self, report: Callable[[Progress], None] | None = None) -> T:
+        """Run to the end and return the result, handing each `Progress` to `report`."""
+        for progress in self:
+            if report is not None:
+                report(progress)
+        return self.result
+
+
+def mapped(steps: Generator[S, None, T], change: Callable[[S], P]) -> Generator[P, None, T]:
+    """Yield what `steps` yields, changed; return what it returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        yield change(step)

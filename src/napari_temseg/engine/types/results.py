@@ -1,0 +1,175 @@
+"""What travels after a micrograph: `Prediction` and `Particles`. Free of torch, so that windows and tables load fast."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+
+T = TypeVar("T", bound=np.generic)
+UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
+PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
+IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of a micrograph.
+
+    `probability` float16 (…, K, Y, X): channel k belongs to `class_ids[k]`, background first, sums to one. `auxiliary`:
+    name → float16 (…, Y, X) in [0, 1], what the model learnt for splitting ("distance": depth inside a particle, 0 at its edge,
+    1 at its middle); `depth_taught` is False for a model that never learnt it, as strokes alone do not show it: it is not used then.
+    `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
+    `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
+    `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
+    """
+
+    probability: npt.NDArray[np.float16]
+    class_ids: tuple[int, ...]
+    class_names: dict[int, str]
+    classes: npt.NDArray[np.uint8]
+    micrograph: Micrograph
+    auxiliary: dict[str, npt.NDArray[np.float16]] = field(default_factory=dict)
+    model_hash: str = ""
+    working_scale: tuple[float, ...] = (1.0,)
+    depth_taught: bool = True
+    pixel_ratio: float = 1.0
+    unlike: tuple[str, ...] = ()
+
+    def planes(self) -> npt.NDArray[np.float16]:
+        """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
+        return self.probability.reshape((-1, *self.probability.shape[-3:]))
+
+    def at(self, index: int) -> Prediction:
+        """One plane as a prediction of its own (axes "YX"), whose arrays are views of these. `TemsegError` for no such plane."""
+        micrograph = self.micrograph.at(index)
+        if self.micrograph.axes == "YX":
+            return self
+        maps = {name: depth[index] for name, depth in self.auxiliary.items()}
+        arrays = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
+        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], **arrays)
+
+    @classmethod
+    def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
+        """A prediction whose arrays are still to be filled, plane by plane through `at`; those of more than 1 GiB are kept in a file.
+
+        `facts` are the remaining fields. The file has no name that others see and goes with the arrays.
+        """
+        shape = tuple(int(n) for n in micrograph.data.shape)
+        channels = (*shape[:-2], len(class_names), *shape[-2:])
+        size = 2 * math.prod(channels) + (2 * len(auxiliary) + 1) * math.prod(shape)
+        # A mapped file that outgrows its disk would end the process, so it must fit with room to spare.
+        on_disk = size > IN_MEMORY and 2 * size < shutil.disk_usage(tempfile.gettempdir()).free
+        return cls(
+            _empty(channels, np.float16, on_disk),
+            tuple(sorted(class_names)),
+            dict(class_names),
+            _empty(shape, np.uint8, on_disk),
+            micrograph,
+            {name: _empty(shape, np.float16, on_disk) for name in auxiliary},
+            **facts,
+        )
+
+    @classmethod
+    def of_classes(cls, classes: npt.NDArray[np.integer[Any]], micrograph: Micrograph) -> Prediction:
+        """Class numbers (…, Y, X) that somebody is certain of: probabilities 0 and 1. What is unlabelled counts as background."""
+        whole = np.maximum(classes, BACKGROUND).astype(np.uint8)
+        ids = tuple(range(BACKGROUND, max(FIRST_CLASS, int(whole.max(initial=0))) + 1))
+        probability = np.stack([whole == number for number in ids], axis=-3).astype(np.float16)
+        return cls(probability, ids, {n: PARTICLE_CLASSES.get(n, f"class {n}") for n in ids}, whole, micrograph)
+
+    @classmethod
+    def gathered(cls, planes: Sequence[Prediction], micrograph: Micrograph) -> Prediction:
+        """The stack (or single picture) that single-plane predictions make, in order: the inverse of `at`.
+
+        `TemsegError` when they are not those of every plane of `micrograph`, or not all of one model at one working scale.
+        """
+        if len(planes) != micrograph.n_planes or any(plane.classes.shape != micrograph.frame for plane in planes):
+            raise TemsegError(
+                f"{micrograph.name}: the predictions are not one for each of its {micrograph.n_planes} planes; predict it again."
+            )
+        first = planes[0]
+        if any(plane._made_by != first._made_by for plane in planes):
+            raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
+        facts = {name: getattr(first, name) for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio")}
+        unlike = tuple(reason for plane in planes for reason in plane.unlike)
+        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike)
+        for index, plane in enumerate(planes):
+            target = whole.at(index)
+            target.probability[...], target.classes[...] = plane.probability, plane.classes
+            for name, depth in plane.auxiliary.items():
+                target.auxiliary[name][...] = depth
+        return whole
+
+    @property
+    def _made_by(self) -> tuple[Any, ...]:
+        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught, self.pixel_ratio
+
+
+def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray[T]:
+    """An array to be filled, in memory or in a temporary file that goes with it."""
+    if not on_disk:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # the mapping holds on to it after this is closed
+        return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePrediction:
+    """A finished plane of a running prediction: its `index` in the stack, and what was found on it (axes "YX")."""
+
+    index: int
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training."""
+
+    model_hash: str = ""
+    model: str = ""
+    scales: tuple[float, ...] = (1.0,)
+    unlike: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """Separate particles: `labels` int32 (…, Y, X), unique over the whole stack, never across classes.
+
+    `table` has one row a label (index name `particle`) with columns `class` (name), `class_id`, `plane`, `aggregate` (id shared
+    by touching particles), `frame` (touches the edge of the picture or an invalid area) and `cut` (bounded by a watershed line).
+    `uncertain` counts what was dropped for want of certainty. `origin` tells what found them where `prediction` is not at hand any more.
+    """
+
+    labels: npt.NDArray[np.int32]
+    table: pd.DataFrame
+    micrograph: Micrograph
+    prediction: Prediction | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    uncertain: int = 0
+    origin: Origin | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def unlike(self) -> dict[int, str]:
+        """In what a plane is unlike what its model was trained on, by plane; planes without particles are left out."""
+        by = self.prediction or self.origin
+        reasons = {} if by is None else {plane: reason for plane, reason in enumerate(by.unlike) if reason}
+        found = set(self.table["plane"].unique().tolist()) if reasons else set()
+        return {plane: reason for plane, reason in reasons.items() if plane in found}
+
+    def planes(self) -> npt.NDArray[np.int32]:
+        """`labels` as (P, Y, X)."""
+        return self.labels.reshape((-1, *self.labels.shape[-2:]))

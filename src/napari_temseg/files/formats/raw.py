@@ -1,0 +1,86 @@
+"""Pixels as they lie in a file, mapped but not read, and pixel sizes with what people should know of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration
+
+# Per pixel, in nm: finer or coarser than any microscope, so a damaged or made-up number.
+FINEST, COARSEST = 1e-3, 1e6
+TYPE_IT = "type it, or measure the scale bar"
+DIFFRACTION = "it is a diffraction pattern (its pixels are {unit}, not lengths), which holds no particles; open an image instead."
+
+
+def file_size(path: Path) -> int:
+    """The size in bytes; `TemsegError` for a file that is missing, empty or may not be read."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+    except OSError as error:
+        raise TemsegError(
+            f"{path}: cannot be opened ({error.strerror or error}); check that it is there and that you may read it."
+        ) from error
+    if size == 0:
+        raise TemsegError(f"{path}: the file is empty (0 bytes); copy or export it again.")
+    return size
+
+
+def damaged(path: Path, format_name: str) -> TemsegError:
+    """The error for bytes that make no sense in this format."""
+    return TemsegError(f"{path}: is damaged or not a {format_name} file; copy or export it again.")
+
+
+def truncated(path: Path, size: int, needed: int) -> TemsegError:
+    """The error for a file of `size` bytes that ends before byte `needed`."""
+    return TemsegError(f"{path}: the file is truncated ({size} of at least {needed} bytes); copy or export it again.")
+
+
+def mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> npt.NDArray[Any]:
+    """`shape` pixels from byte `offset`, mapped read-only in the file's byte order; `TemsegError` where the file ends before."""
+    size, needed = file_size(path), offset + math.prod(shape) * dtype.itemsize
+    if needed > size:
+        raise truncated(path, size, needed)
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+def planes(pixels: npt.NDArray[Any]) -> Any:
+    """The same pixels, (Y, X) or (planes, Y, X), in native byte order, rows one after the other.
+
+    What lies so in the file stays mapped; else one plane is copied, and a stack becomes a dask array, a plane a chunk.
+    """
+    native = pixels.dtype.newbyteorder("=")
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels, native)
+    if pixels.dtype == native:
+        return pixels
+    return da.from_array(pixels, chunks=(1, *pixels.shape[1:]), name=False).astype(native)
+
+
+def unusable(*shape: int) -> npt.NDArray[np.uint8]:
+    """Stands, without memory, for pixels that no array can hold (packed or in colour); their series has an obstacle."""
+    return np.broadcast_to(np.uint8(0), shape[-3:])
+
+
+def calibrated(y: float, x: float) -> tuple[Calibration, tuple[str, ...]]:
+    """A pixel size in nm as a tag gives it, and notes for people; no calibration where it is missing or impossible."""
+    if not (math.isfinite(y) and math.isfinite(x)) or (y == 0 and x == 0):
+        return Calibration(), (f"The file gives no pixel size: {TYPE_IT}.",)
+    if not all(FINEST <= size <= COARSEST for size in (y, x)):
+        return Calibration(), (f"The pixel size in the file, {x:.4g} nm (y: {y:.4g} nm), is implausible and was left out: {TYPE_IT}.",)
+    calibration = Calibration((y, x), "tag")
+    if abs(y / x - 1) <= 1e-3:
+        return calibration, ()
+    return calibration, (f"The pixel is {x:.4g} nm wide and {y:.4g} nm high in the file: check that this is meant.",)
+
+
+def is_reciprocal(metres: float) -> bool:
+    """Whether a number stored as a pixel size in metres is 1/m, as for diffraction patterns: no pixel covers a millimetre."""
+    return math.isfinite(metres) and metres * 1e9 > COARSEST

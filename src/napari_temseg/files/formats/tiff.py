@@ -1,0 +1,235 @@
+"""TIFF in and out: micrographs with the pixel size of their tags, results that ImageJ opens calibrated."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from dask import delayed
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration, grey
+from napari_temseg.files.atomic import replacing
+from napari_temseg.files.formats.raw import unusable
+from napari_temseg.files.formats.series import LOSSY, Series
+from napari_temseg.files.formats.tags import tiff_tags
+
+# What tifffile raises for files that are damaged in one way or another.
+_DAMAGED = (
+    tifffile.TiffFileError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+)
+MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
+JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
+MAX_SERIES = 100  # pictures of different shape in one file
+
+
+def read_tiff(path: Path, *, expansion: int = 4) -> list[Series]:
+    """Every picture of a TIFF, the largest first; of equals the one that is not colour, then the one of more bits, then the first.
+
+    One page is (Y, X) in native byte order; several are a lazy dask array (pages, Y, X) or longer. `expansion` is how many times the
+    size of the file, and 64 MB more, a plane may have once it is decompressed: micrographs are noise, label images pack better.
+    `TemsegError` when the largest picture is damaged, in colour, of unknown compression or absurd size; on others that is an obstacle.
+    """
+    _check_chain(path)
+    try:
+        with tifffile.TiffFile(path) as tif:
+            declared = int((tif.imagej_metadata or {}).get("images", 1))
+            ranked = _ranked(tif, path)
+            limit = expansion * path.stat().st_size + 2**26
+            found = [_series(path, tif, *ranked[0], declared, limit)]
+            found += [_other(path, tif, *item, limit) for item in ranked[1:MAX_SERIES]]
+            return found
+    except TemsegError:
+        raise
+    except _DAMAGED as error:
+        raise _explained(path, error) from error
+
+
+def _check_chain(path: Path) -> None:
+    """Refuse a chain of pages that leads back into itself: past its hundredth page tifffile would follow it for ever."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        header = stream.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(header[:2], "")
+        version = struct.unpack_from(f"{order}H", header, 2)[0] if order and len(header) == 16 else 0
+        if version not in (42, 43):
+            return
+        # Classic TIFF counts its tags of 12 bytes in 2 and points with 4; BigTIFF its tags of 20 bytes in 8 and points with 8.
+        count, entry, link, first = ("H", 12, "I", 4) if version == 42 else ("Q", 20, "Q", 8)
+        offset, seen = struct.unpack_from(order + link, header, first)[0], set[int]()
+        while 0 < offset < size:
+            if offset in seen:
+                raise TemsegError(f"{path}: the file is damaged (page {len(seen)} leads back to an earlier one); copy or export it again.")
+            seen.add(offset)
+            stream.seek(offset)
+            raw = stream.read(struct.calcsize(count))
+            tags = struct.unpack(order + count, raw)[0] if len(raw) == struct.calcsize(count) else size
+            end = offset + len(raw) + tags * entry
+            if end + struct.calcsize(link) > size:
+                return
+            stream.seek(end)
+            offset = struct.unpack(order + link, stream.read(struct.calcsize(link)))[0]
+
+
+def _series(path: Path, tif: tifffile.TiffFile, index: int, series: Any, declared: int, limit: int) -> Series:
+    _check_whole(series, path, declared, limit)
+    name = f"series {index}" if len(tif.series) > 1 else ""
+    said = tiff_tags(tif, series.keyframe)
+    lossy = series.keyframe.compression in JPEG
+    notes = (*said.notes, LOSSY) if lossy else said.notes
+    return Series(name, _pixels(path, index, series), said.calibration, "", said.obstacle, notes, lossy)
+
+
+def _other(path: Path, tif: tifffile.TiffFile, index: int, series: Any, limit: int) -> Series:
+    """A picture beside the largest, which may be a thumbnail in colour or damaged without harm to the largest."""
+    try:
+        return _series(path, tif, index, series, 1, limit)
+    except (TemsegError, *_DAMAGED) as error:
+        sentence = error if isinstance(error, TemsegError) else _explained(path, error)
+        obstacle = str(sentence).removeprefix(f"{path}: ")
+        return Series(f"series {index}", unusable(1, 1), obstacle=obstacle)
+
+
+def _explained(path: Path, error: Exception) -> TemsegError:
+    if "imagecodecs" in str(error):
+        return TemsegError(
+            f"{path}: its compression needs the package imagecodecs; install that, or save the file without compression in ImageJ."
+        )
+    return TemsegError(f"{path}: is damaged or not a TIFF; copy or export it again.")
+
+
+def _ranked(tif: tifffile.TiffFile, path: Path) -> list[tuple[int, Any]]:
+    """The series with their numbers, the largest first."""
+    if not tif.series:
+        raise TemsegError(f"{path}: the TIFF holds no picture; copy or export it again.")
+
+    def rank(item: tuple[int, Any]) -> tuple[int, bool, int, int]:
+        index, series = item
+        pixels = math.prod(n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S")
+        return pixels, "S" not in series.axes, series.dtype.itemsize, -index
+
+    return sorted(enumerate(tif.series), key=rank, reverse=True)
+
+
+def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
+    """Refuse, before any pixel is read, what ends too early, is empty, or would unpack into more than `limit` bytes a plane."""
+    page = series.keyframe
+    if 0 in series.shape:
+        raise TemsegError(f"{path}: the image is empty (shape {tuple(series.shape)}).")
+    if page.dtype is None or page.dtype != series.dtype:
+        raise ValueError(f"pixels of type {page.dtype} in a series of {series.dtype}")
+    if page.imagelength * page.imagewidth > MAX_PIXELS:
+        raise TemsegError(f"{path}: a plane of {page.imagelength} × {page.imagewidth} pixels is too large; cut it into parts first.")
+    planes = math.prod(series.shape) // (page.imagelength * page.imagewidth * page.samplesperpixel)
+    if declared > planes:  # tifffile goes on with the first page of an ImageJ stack whose rest is missing
+        raise TemsegError(f"{path}: the file is truncated ({planes} of {declared} planes); copy or export it again.")
+    size = path.stat().st_size
+    end = series.dataoffset + series.nbytes if series.dataoffset is not None else max(map(_end, series.pages))
+    # A damaged width or height asks for more than the strips hold; tifffile would fill the rest with zeros.
+    stored = page.nbytes if page.compression == 1 and page.bitspersample >= 8 else 0
+    piece = math.prod(page.chunks) * page.dtype.itemsize  # a damaged tile is unpacked as large as it claims to be
+    missing = max(end, stored)
+    if missing > size or max(page.nbytes, piece) > limit:
+        known = f" ({size} of at least {missing} bytes)" if missing > size else ""
+        raise TemsegError(f"{path}: the file is truncated or damaged{known}; copy or export it again.")
+
+
+def _end(page: Any) -> int:
+    return (
+        0
+        if page is None
+        else max((offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
+    )
+
+
+def _pixels(path: Path, index: int, series: Any) -> Any:
+    colour = "S" in series.axes
+    native = series.dtype.newbyteorder("=")
+    if series.ndim - colour == 2:
+        return _grey(series.asarray(), series.axes, path).astype(native, copy=False)
+    if series.dataoffset is not None and not colour:
+        # Uncompressed and in one piece: planes are read from the disk as they are looked at.
+        stack = tifffile.memmap(path, series=index, mode="r")
+        return da.from_array(stack, chunks=(*(1,) * (stack.ndim - 2), *stack.shape[-2:])).astype(native)
+    shape = tuple(n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S")
+    if len(shape) != 3 or len(series.pages) != shape[0]:
+        return _grey(series.asarray(), series.axes, path).astype(native, copy=False)
+    plane = delayed(_plane, pure=True)
+    return da.stack([da.from_delayed(plane(path, index, page), shape[1:], native) for page in range(shape[0])])
+
+
+def _plane(path: Path, index: int, page: int) -> npt.NDArray[Any]:
+    try:
+        with tifffile.TiffFile(path) as tif:
+            series = tif.series[index]
+            array = np.asarray(series.pages[page].asarray())
+            axes, shape = series.keyframe.axes, series.keyframe.shape
+            if array.shape != shape:
+                raise ValueError(f"page {page} has shape {array.shape}, not {shape}")
+    except _DAMAGED as error:
+        raise _explained(path, error) from error
+    return _grey(array, axes, path).astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _grey(array: npt.NDArray[Any], axes: str, path: Path) -> npt.NDArray[Any]:
+    if "S" not in axes:
+        return array
+    array = np.moveaxis(array, axes.index("S"), -1)
+    return grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
+
+
+def write_tiff(
+    path: str | Path, data: npt.NDArray[Any], calibration: Calibration, axes: str = "YX", *, content: str = "", **metadata: Any
+) -> None:
+    """Write (Y, X), a stack (N, Y, X) or channels (N, C, Y, X) as an ImageJ hyperstack with its pixel size, whole or not at all.
+
+    `data` is uint8, uint16 or float32, what ImageJ knows; `axes` a `Micrograph`'s with "C" before "YX" for channels.
+    `content` marks the file as a result of this program ("classes", "particles"). Values run from 0 to their largest on screen.
+    """
+    y, x = calibration.scale
+    known = {"axes": axes.replace("N", "Z"), "min": 0.0, "max": float(max(1, data.max())), **metadata}
+    if calibration.pixel_size is not None:
+        known["unit"] = "nm"
+    if content:
+        known["temseg"] = content
+    with replacing(path) as temporary:
+        tifffile.imwrite(temporary, data, imagej=True, resolution=(1 / x, 1 / y), metadata=known)
+
+
+def content_of(path: Path) -> str:
+    """What this program wrote there as a result ("classes", "particles" …), or "" for files from elsewhere."""
+    return str(_metadata(path).get("temseg", ""))
+
+
+def slice_labels(path: Path) -> list[str]:
+    """The label of each slice that ImageJ shows above it; none for files without."""
+    labels = _metadata(path).get("Labels", [])
+    return [labels] if isinstance(labels, str) else list(labels)
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return {}
+    try:
+        with tifffile.TiffFile(path) as tif:
+            return dict(tif.imagej_metadata or {})
+    except (*_DAMAGED, OSError):
+        return {}

@@ -1,0 +1,234 @@
+"""EMD files, which are HDF5: those of Velox (Thermo Fisher), and the older ones of NCEM in Berkeley."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import numpy.typing as npt
+from dask import delayed
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.formats.raw import unusable
+from napari_temseg.files.formats.series import Series
+from napari_temseg.files.formats.tags import Size, Tagged, number, tagged
+
+# What h5py raises for files that are damaged in one way or another.
+_DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError, EOFError)
+MAX_ENTRIES = 1000  # pictures, or groups looked at: a file that has more is damaged
+MAX_METADATA = 2**24  # bytes of JSON that describe one frame; Velox reserves 60,000
+_OTHERS = {"Spectrum": "a spectrum", "SpectrumImage": "a spectrum image", "SpectrumStream": "a spectrum image", "Line": "a line profile"}
+_PREFERRED = ("HAADF", "DF", "BF")  # which detector is shown first when several saw the same field
+
+
+def read_emd(path: Path) -> list[Series]:
+    """Every picture of an EMD file, one a detector, those that can be measured first; frames are planes in time.
+
+    Uncompressed pixels are memory-mapped, others read plane by plane as they are looked at. `TemsegError` for damage.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            found = list(_velox(path, file)) if "Data" in file else list(_berkeley(path, file))
+    except TemsegError:
+        raise
+    except _DAMAGED as error:
+        raise TemsegError(f"{path}: is damaged or not an EMD file; copy or export it again.") from error
+    if not found:
+        raise TemsegError(f"{path}: the EMD file holds no picture; export the image from Velox as EMD or TIFF.")
+    return sorted(_named(found), key=_rank)
+
+
+def _rank(series: Series) -> tuple[bool, int, int]:
+    detector = next((place for place, name in enumerate(_PREFERRED) if series.name.startswith(name)), len(_PREFERRED))
+    return bool(series.obstacle), -math.prod(series.data.shape[-2:]), detector
+
+
+def _named(found: list[Series]) -> list[Series]:
+    """Number the pictures of one name, so that each can be asked for."""
+    taken: dict[str, int] = {}
+    named = []
+    for series in found:
+        taken[series.name] = count = taken.get(series.name, 0) + 1
+        name = series.name if count == 1 else f"{series.name} {count}"
+        named.append(Series(name, series.data, series.calibration, series.axes, series.obstacle, series.notes))
+    return named
+
+
+def _refused(name: str, why: str) -> Series:
+    return Series(name, unusable(1, 1), obstacle=f"{why}.")
+
+
+def _velox(path: Path, file: h5py.File) -> Iterator[Series]:
+    data = file["Data"]
+    for name, group in _entries(data.get("Image")):
+        yield _picture(path, name, group)
+    for kind, what in _OTHERS.items():
+        for _ in _entries(data.get(kind)):
+            yield _refused(what.removeprefix("a "), f"it is {what}, not an image; open the image that was taken with it")
+
+
+def _entries(group: Any) -> Iterator[tuple[str, h5py.Group]]:
+    """Subgroups by name; none where the file has no such group."""
+    if not isinstance(group, h5py.Group):
+        return
+    for name in list(group)[:MAX_ENTRIES]:
+        entry = group[name]
+        if isinstance(entry, h5py.Group):
+            yield str(name), entry
+
+
+def _picture(path: Path, key: str, group: h5py.Group) -> Series:
+    """One detector: pixels (Y, X, frames), with JSON in a column of bytes a frame."""
+    pixels = group.get("Data")
+    metadata = _metadata(group.get("Metadata"))
+    name = _detector(metadata) or f"image {key[:8]}"
+    if not isinstance(pixels, h5py.Dataset) or pixels.ndim not in (2, 3):
+        return _refused(name, "it holds no pixels that could be shown; export it again")
+    if pixels.dtype.kind not in "uif":
+        return _refused(name, f"it holds {pixels.dtype} and not grey values (a Fourier transform or a coloured map); open the image itself")
+    said = tagged(_pixel_size(metadata), "Velox metadata")
+    return _series(path, name, pixels, said, frames_last=True, axes="TYX")
+
+
+def _metadata(dataset: Any) -> Mapping[str, Any]:
+    """The JSON that describes the first frame; nothing where it is damaged, as the pixels may still be good."""
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.ndim not in (1, 2)
+        or dataset.dtype != np.uint8
+        or not 0 < dataset.shape[0] <= MAX_METADATA
+    ):
+        return {}
+    if dataset.chunks is not None and math.prod(dataset.chunks) > MAX_METADATA:
+        return {}
+    try:
+        column = dataset[:, 0] if dataset.ndim == 2 else dataset[:]
+        value = json.loads(bytes(column).partition(b"\0")[0].decode("utf-8", "replace"))
+    except (*_DAMAGED, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _part(metadata: Any, *names: str) -> Any:
+    for name in names:
+        metadata = metadata.get(name) if isinstance(metadata, dict) else None
+    return metadata
+
+
+def _detector(metadata: Mapping[str, Any]) -> str:
+    index = _part(metadata, "BinaryResult", "DetectorIndex")
+    named = _part(metadata, "BinaryResult", "Detector") or _part(metadata, "Detectors", f"Detector-{index}", "DetectorName")
+    return named if isinstance(named, str) else ""
+
+
+def _pixel_size(metadata: Mapping[str, Any]) -> Size | None:
+    result = _part(metadata, "BinaryResult")
+    size = _part(result, "PixelSize")
+    if not isinstance(size, dict):
+        return None
+    x, y = number(size.get("width")), number(size.get("height", size.get("width")))
+    units = [str(_part(result, f"PixelUnit{axis}") or "") for axis in "XY"]
+    return Size(y, x, units[0] or units[1])
+
+
+def _series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *, frames_last: bool, axes: str) -> Series:
+    """A dataset (Y, X), (Y, X, frames) or (frames, Y, X) as a series, checked against the size of the file before it is touched."""
+    shape = pixels.shape
+    planes = shape[-1 if frames_last else 0] if pixels.ndim == 3 else 1
+    frame = shape[:2] if frames_last or pixels.ndim == 2 else shape[1:]
+    size = path.stat().st_size
+    plane_bytes = math.prod(frame) * pixels.dtype.itemsize
+    if 0 in shape:
+        return _refused(name, f"it is empty (shape {tuple(shape)}); export it again")
+    plain = pixels.id.get_create_plist().get_nfilters() == 0
+    chunk = math.prod(pixels.chunks or (1,)) * pixels.dtype.itemsize
+    most = 4 * size + 2**26
+    if (plain and plane_bytes * planes > size) or plane_bytes > most or chunk > most:
+        raise TemsegError(f"{path}: the file is truncated or damaged ({name} has {shape}, more than it can hold); copy or export it again.")
+    offset = pixels.id.get_offset() if pixels.chunks is None else None
+    single = planes == 1
+    data: Any
+    if offset is not None and plain and not pixels.external:
+        if offset + plane_bytes * planes > size:
+            raise TemsegError(f"{path}: the file is truncated ({name} ends after its end); copy or export it again.")
+        mapped = np.memmap(path, pixels.dtype, "r", offset, shape)
+        data = _stack(mapped, frames_last)
+        data = np.asarray(data[0]).astype(pixels.dtype.newbyteorder("="), copy=False) if single else _lazily(data)
+    elif single:
+        data = _plane(path, pixels.name, 0, frames_last)
+    else:
+        read = delayed(_plane, pure=True)
+        native = pixels.dtype.newbyteorder("=")
+        data = da.stack([da.from_delayed(read(path, pixels.name, k, frames_last), frame, native) for k in range(planes)])
+    return Series(name, data, said.calibration, "YX" if single else axes, said.obstacle, said.notes)
+
+
+def _stack(array: npt.NDArray[Any], frames_last: bool) -> npt.NDArray[Any]:
+    """(Y, X) or (Y, X, frames) as (frames, Y, X), nothing copied."""
+    if array.ndim == 2:
+        return array[None]
+    return np.moveaxis(array, -1, 0) if frames_last else array
+
+
+def _lazily(stack: npt.NDArray[Any]) -> Any:
+    return da.from_array(stack, chunks=(1, *stack.shape[1:])).astype(stack.dtype.newbyteorder("="))
+
+
+def _plane(path: Path, name: str, index: int, frames_last: bool) -> npt.NDArray[Any]:
+    """One frame (Y, X) in native byte order, from a file that is opened for it alone."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            pixels = file[name]
+            plane = pixels[...] if pixels.ndim == 2 else pixels[..., index] if frames_last else pixels[index]
+    except _DAMAGED as error:
+        raise TemsegError(f"{path}: frame {index} is damaged; copy or export the file again.") from error
+    return np.asarray(plane).astype(plane.dtype.newbyteorder("="), copy=False)
+
+
+def _berkeley(path: Path, file: h5py.File) -> Iterator[Series]:
+    """Groups marked emd_group_type = 1 with `data` and a vector a dimension, `dim1` the first of them."""
+    for group in _groups(file):
+        mark = group.attrs.get("emd_group_type")
+        pixels = group.get("data")
+        if not np.isscalar(mark) or number(mark) != 1 or not isinstance(pixels, h5py.Dataset):
+            continue
+        name = (group.name or "").rpartition("/")[2] or "image"
+        if pixels.ndim not in (2, 3):
+            yield _refused(name, f"it has {pixels.ndim} axes {tuple(pixels.shape)} and is no image or stack; save single images")
+        elif pixels.dtype.kind not in "uif":
+            yield _refused(name, f"it holds {pixels.dtype} and not grey values; save its modulus as grey values")
+        else:
+            said = tagged(_dimensions(group, pixels.ndim), "EMD metadata")
+            yield _series(path, name, pixels, said, frames_last=False, axes="")
+
+
+def _groups(root: h5py.Group) -> Iterator[h5py.Group]:
+    """All groups below `root`, nearest first; links that a damaged file turned into circles end with the budget."""
+    waiting = [root]
+    for _ in range(MAX_ENTRIES):
+        if not waiting:
+            return
+        group = waiting.pop(0)
+        yield group
+        waiting += [entry for _, entry in _entries(group)]
+
+
+def _dimensions(group: h5py.Group, ndim: int) -> Size | None:
+    """Spacing of the last two dimension vectors, Y and X."""
+    steps = []
+    for axis in (ndim - 1, ndim):
+        vector = group.get(f"dim{axis}")
+        if not isinstance(vector, h5py.Dataset) or vector.ndim != 1 or vector.shape[0] < 2 or vector.dtype.kind not in "uif":
+            return None
+        ends = np.asarray(vector[:2], np.float64)
+        unit = vector.attrs.get("units", "")
+        unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
+        steps.append((float(ends[1] - ends[0]), unit.strip("[] ").replace("_", "")))
+    (y, unit_y), (x, unit_x) = steps
+    return Size(y, x, unit_x or unit_y)

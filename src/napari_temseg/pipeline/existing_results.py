@@ -1,0 +1,144 @@
+"""The files of a run, from results that are at hand and may have been corrected by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import Particles
+from napari_temseg.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.pipeline.run import RunItem
+
+NO_MODEL = "none (drawn, read or labelled otherwise)"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished picture: particles with their measurement (whose `image` names it), and the number of corrections by hand."""
+
+    particles: Particles
+    measurement: Measurement
+    corrections: int = 0
+
+
+def iter_report(
+    results: Sequence[Result],
+    output: str | Path,
+    model: str = "",
+    models: Mapping[str, Segmenter] | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Job[Path]:
+    """Write label images, particles.csv, summary.json and report.html to the folder `output`; returns the path of the report.
+
+    Results may come from several models and settings: `models` gives names to models by what is in them, "particles" is known; without
+    it, `model` is the name of the one model. `known` are names by hash, of models that need not be at hand. No recipe is written: what was
+    done by hand cannot be replayed.
+    """
+    output = Path(output)
+
+    def steps(control: Control) -> Generator[Progress, None, Path]:
+        from napari_temseg.files.tables import write_particles_csv
+        from napari_temseg.pipeline.report import write_report
+        from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+
+        if not results:
+            raise TemsegError("There is nothing to report: find particles first (step 2).")
+        items = []
+        for index, (result, stem) in enumerate(zip(results, file_stems([r.measurement.image for r in results]), strict=True)):
+            yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
+            items.append(_finished(result, output, stem))
+        yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
+        sizes = distributions([item.measurement for item in items])
+        summary = summarise(items, {}, sizes, Recipe(model), output, window=True)
+        _tell_origins(summary, results, _names(results, model, models, known or {}))
+        by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
+        summary["corrections_by_hand"] = by_hand
+        summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
+        write_particles_csv(output / "particles.csv", [item.measurement.table for item in items])
+        write_summary(output / "summary.json", summary)
+        write_report(output / "report.html", items, sizes, summary, recipe=False)
+        return output / "report.html"
+
+    return Job(steps)
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """Names as they may stand in file names, each once."""
+    stems: list[str] = []
+    for name in names:
+        safe = re.sub(r"[^\w.+() -]", "_", name).strip(" .") or "image"
+        stem, number = safe, 2
+        while stem.casefold() in {each.casefold() for each in stems}:
+            stem, number = f"{safe}_{number}", number + 1
+        stems.append(stem)
+    return stems
+
+
+def _finished(result: Result, output: Path, stem: str) -> RunItem:
+    from napari_temseg.pipeline.run import written_item
+
+    path = Path(result.particles.micrograph.source.path or result.measurement.image)
+    return written_item(path, stem, result.particles, result.measurement, output)
+
+
+def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Mapping[str, str]) -> None:
+    """What each picture was found with and how often it was corrected; beside it, what is equal for all of them."""
+    images = summary["images"]
+    for image, result in zip(images, results, strict=True):
+        digest = _model_hash(result)
+        image["model"] = {"name": names.get(digest, "") if digest else NO_MODEL, "hash": digest}
+        image["settings"] = _settings(result)
+        image["corrections"] = result.corrections
+    summary["model"] = images[0]["model"] if all(image["model"] == images[0]["model"] for image in images) else None
+    summary["settings"] = {
+        stage: dict(item for item in values.items() if all(item in image["settings"][stage].items() for image in images))
+        for stage, values in images[0]["settings"].items()
+    }
+
+
+def _settings(result: Result) -> dict[str, dict[str, Any]]:
+    """Settings that are known of a result; tiles and machine leave no trace in it."""
+    particles = result.particles
+    if particles.prediction is None and particles.origin is None:
+        return {"predict": {}, "split": {}}
+    scales = particles.prediction.working_scale if particles.prediction is not None else particles.origin.scales  # type: ignore[union-attr]
+    try:
+        split = SplitConfig.from_dict(particles.settings)
+    except (TemsegError, TypeError):
+        return {"predict": {"scales": list(scales)}, "split": {}}
+    return {"predict": {"scales": list(scales)}, "split": split.to_dict()}
+
+
+def _model_hash(result: Result) -> str:
+    particles = result.particles
+    if particles.prediction is not None:
+        return particles.prediction.model_hash
+    return particles.origin.model_hash if particles.origin is not None else ""
+
+
+def _names(results: Sequence[Result], model: str, models: Mapping[str, Segmenter] | None, known: Mapping[str, str]) -> dict[str, str]:
+    """Names of the models that found the results, by hash; one that nobody knows has none."""
+    wanted = {_model_hash(result) for result in results} - {""}
+    if models is None:
+        return dict.fromkeys(wanted, model if len(wanted) == 1 else "")
+    kept = [each.particles.origin for each in results if each.particles.origin is not None]
+    names = {origin.model_hash: origin.model for origin in kept if origin.model} | dict(known)
+    if wanted - set(names):
+        names |= {segmenter.content_hash(): name for name, segmenter in models.items()}
+    if wanted - set(names):
+        from napari_temseg.files.models import load
+
+        with suppress(TemsegError):
+            names.setdefault(load("particles").content_hash(), "particles")
+    return names

@@ -1,0 +1,1 @@
+"""Strokes, work and stopped trainings on disk, and their way back."""

@@ -1,0 +1,331 @@
+"""Keeps what is done in a session on disk while it is done, and brings back what earlier starts kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.types.annotations import default_name
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.widgets.autosave import stroke_store, work_store
+from napari_temseg.widgets.autosave.store import Picture, people
+from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.jobs.runner import complain
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+logger = logging.getLogger("napari_temseg")
+SAVE = 2000  # ms after a change until it is written; not put off by the next one
+PAUSE = 10_000  # ms without a change until what is large is written
+WATCHED = frozenset({"axes", "calibration", "sample", "left out", "ignored", "particles", "table", "review"})
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What earlier starts kept of a micrograph."""
+
+    strokes: stroke_store.Kept | None
+    work: work_store.Kept | None
+
+    @property
+    def parts(self) -> list[str]:
+        """What it holds, for people."""
+        return (self.work.parts if self.work is not None else []) + (["strokes"] if self.strokes is not None else [])
+
+    @property
+    def when(self) -> str:
+        """The time of the newest of it, for people."""
+        return people(max(each.time for each in (self.strokes, self.work) if each is not None))
+
+
+class _Places:
+    """Where strokes and work of one micrograph go."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture, self.strokes, self.work = picture, stroke_store.Place(picture), work_store.Place(picture)
+
+
+class Keeper(QObject):
+    """What lies on disk for the micrographs of a session.
+
+    `offered` tells that more or less is known of it, `restored` hands over a micrograph and the strokes that came back, `returning` a
+    micrograph and the work that is to be put back (see `restoring.Restorer`).
+    """
+
+    offered = Signal()
+    restored = Signal(object, object)
+    returning = Signal(object, object)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._opened: WeakKeyDictionary[Item, work_store.Opened] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Item, _Places] = WeakKeyDictionary()
+        self._offers: WeakKeyDictionary[Item, Offer] = WeakKeyDictionary()
+        self._unsaved: dict[Item, Labels] = {}
+        self._undone: dict[Item, work_store.Work] = {}  # not written yet
+        self._returning: dict[Item, bool] = {}  # whether nothing else was done on it
+        self._newest: WeakKeyDictionary[Item, work_store.Work] = WeakKeyDictionary()  # with particles
+        self._bare: set[Item] = set()  # whose layer of left-out areas was removed
+        self._timer, self._pause = self._ticker(SAVE, self.flush), self._ticker(PAUSE, self._flush_large)
+        session.items_changed.connect(self._items_changed)
+        session.item_changed.connect(self._item_changed)
+        session.closing.connect(self.close)
+        self._items_changed()
+
+    def _ticker(self, interval: int, action: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(action)
+        return timer
+
+    # -- writing
+
+    def painted(self, item: Item, layer: Labels) -> None:
+        """Write the strokes of a micrograph soon."""
+        self._unsaved[item] = layer
+        self._wake()
+
+    def changed(self, item: Item) -> None:
+        """Write what was done on a micrograph soon."""
+        opened = self._opened.get(item)
+        if opened is None or item in self._returning:
+            return
+        work = work_store.Work.of(item, opened, self.session.classes, self.session.model_names)
+        newest = self._newest.get(item)
+        if work.particles is None and newest is not None:  # their layer was removed, perhaps by mistake or with all others
+            work = work.with_particles_of(newest)
+        elif work.particles is not None:
+            if newest is not None and newest.gone:  # others took the place of those that were removed, which keep their file
+                self._write([item])
+                self._renew(item)
+            self._newest[item] = work.light()
+        self._undone[item] = work
+        if work.large:
+            self._pause.start()
+        else:
+            self._wake()
+
+    def flush(self) -> None:
+        """Write what was done since the last time; what is large waits for a pause."""
+        for item, layer in self._unsaved.items():
+            save = partial(self._place(item).strokes.save, layers.values(layer), dict(self.session.classes), item.name)
+            self.session.jobs.later(save, self._saved)
+        self._unsaved.clear()
+        for item in self._bare & set(self.session.items):
+            self.changed(item)
+        self._bare.clear()
+        self._write([item for item, work in self._undone.items() if not work.large])
+
+    def lost(self, item: Item) -> None:
+        """The user removed an annotation layer: its strokes are offered from now on."""
+        self.flush()
+        places = self._place(item)
+        places.strokes = stroke_store.Place(places.picture)  # the next annotation gets a file of its own
+        self._ask(item)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._timer.stop()
+        self._pause.stop()
+        for item in self.session.items:
+            self.session.settle(item)
+            self.changed(item)
+        self.flush()
+        self._write(list(self._undone))
+
+    def _wake(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _flush_large(self) -> None:
+        self._write(list(self._undone))
+
+    def _write(self, items: list[Item]) -> None:
+        for item in items:
+            work = self._undone.pop(item, None)
+            if work is None:
+                continue
+            if work.large:
+                logger.info("%s: many particle pixels: kept when nothing was done for %d s, and at the end", work.image, PAUSE // 1000)
+            self.session.jobs.later(partial(self._place(item).work.save, work), self._saved)
+
+    def _place(self, item: Item) -> _Places:
+        if item not in self._places:
+            self._places[item] = _Places(Picture(micrograph_layer.raw(item.layer)))
+        return self._places[item]
+
+    def _saved(self, trouble: str) -> None:
+        if trouble:
+            complain(TemsegError(trouble), "autosave")
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what not in WATCHED or item not in self.session.items:
+            return
+        if what == "left out" and item.left_out is None:
+            self._bare.add(item)  # not at once: where all layers are removed, the picture will be gone by then
+            self._wake()
+            return
+        self.changed(item)
+        if what == "particles" and item.particles is None and item in self._newest:
+            self._newest[item] = replace(self._newest[item], gone=True)
+            self._write([item])
+            self._ask(item)
+
+    def _items_changed(self) -> None:
+        if any(item not in self.session.items for item in (*self._unsaved, *self._undone)):
+            self.flush()
+            self._flush_large()
+        for item in self.session.items:
+            if item not in self._opened:
+                self._opened[item] = work_store.Opened.of(item)
+                self._ask(item)
+                self.changed(item)
+
+    # -- offering
+
+    def offer(self, item: Item) -> Offer | None:
+        """What is kept of a micrograph and not there."""
+        kept = self._offers.get(item)
+        if kept is not None and item.annotation is not None:
+            kept = Offer(None, kept.work)
+        return kept if kept is not None and kept.parts else None
+
+    def offered_items(self) -> list[Item]:
+        """The open micrographs of which something is kept."""
+        return [item for item in self.session.items if self.offer(item) is not None]
+
+    def restore(self, item: Item, *, paint: bool = True) -> None:
+        """Bring back what is kept, with the brush in hand if `paint`; `TemsegError` when that has to wait."""
+        offer = self.offer(item)
+        if offer is None:
+            return
+        if offer.work is not None and offer.work.particles is not None and self.session.jobs.running:
+            raise TemsegError(f"{item.name}: “{self.session.jobs.title}” is still running; restore when it is done, or cancel it.")
+        del self._offers[item]
+        if offer.strokes is not None:
+            read = partial(_read, offer.strokes, layers.shape(item.layer))
+            self.session.jobs.later(read, partial(self._read_back, item, offer.strokes, paint))
+        if offer.work is not None:
+            sofar = self._undone.get(item)
+            self._returning[item] = self._place(item).work.path is None and (sofar is None or sofar.plain)
+            self.returning.emit(item, offer.work)
+        self.offered.emit()
+
+    def returned(self, item: Item, work: work_store.Kept, *, whole: bool) -> None:
+        """The work is back, all of it or, unless `whole`, without its particles, which are offered again."""
+        alone = self._returning.pop(item, False)
+        if item not in self.session.items:
+            return
+        if whole:
+            self._newest.pop(item, None)
+        place = self._place(item).work
+        if whole and alone:  # go on in the same file, unless Undo may bring something else
+            place.path = work.path
+        if not whole:
+            self._offers[item] = Offer(None, work)
+            self.offered.emit()
+        self.changed(item)
+
+    def discard(self, item: Item) -> None:
+        """Delete what is kept; what was kept before it is offered next."""
+        offer = self.offer(item)
+        self._offers.pop(item, None)
+        if offer is not None and offer.work is not None and offer.work.path == self._place(item).work.path:
+            self._newest.pop(item, None)
+            self._undone.pop(item, None)
+            self._renew(item)
+        for kept in (offer.strokes, offer.work) if offer is not None else ():
+            if kept is not None:
+                self.session.jobs.later(partial(kept.path.unlink, missing_ok=True))
+        self._ask(item)
+        self.offered.emit()
+
+    def _renew(self, item: Item) -> None:
+        """What comes from now on gets a file of its own."""
+        places = self._place(item)
+        places.work = work_store.Place(places.picture)
+
+    def picture(self, item: Item) -> Picture:
+        """The pixels that a micrograph is known by."""
+        return self._place(item).picture
+
+    def opened(self, item: Item) -> work_store.Opened:
+        """What was known of a micrograph when it was opened."""
+        return self._opened[item]
+
+    def _read_back(self, item: Item, kept: stroke_store.Kept, paint: bool, labels: Any) -> None:
+        if isinstance(labels, TemsegError):
+            raise labels
+        if item not in self.session.items or item.annotation is not None:
+            return
+        renumber = adopt_classes(self.session, kept.names)
+        self._place(item).strokes.path = kept.path
+        hand = self.session.current
+        self.restored.emit(item, renumber[labels])
+        if not paint:  # the new layer was selected: take in hand what was, and show that
+            self.session.set_current(hand)
+            self.session.reveal()
+            self.session.put_tools_down(annotating=self.session.annotating)
+        if item not in self._returning:
+            self.session.say(f"The strokes of {item.name} from {people(kept.time)} are back.")
+
+    def _ask(self, item: Item) -> None:
+        if item in self.session.items:
+            places = self._place(item)
+            strokes = places.strokes if item.annotation is None else None
+            gone = item.particles is None and item in self._newest
+            self.session.jobs.later(partial(_look_up, strokes, places.work, gone), partial(self._found, item))
+
+    def _found(self, item: Item, found: tuple[stroke_store.Kept | str | None, work_store.Kept | str | None]) -> None:
+        for trouble in found:
+            if isinstance(trouble, str):
+                self.session.say(trouble)
+        strokes, work = (None if isinstance(each, str) else each for each in found)
+        if item in self.session.items and (strokes is not None or work is not None):
+            self._offers[item] = Offer(strokes, work)  # type: ignore[arg-type]
+            self.offered.emit()
+
+
+def adopt_classes(session: Session, names: Mapping[int, str]) -> Any:
+    """Take classes from elsewhere into a session; returns the number here (uint8) by the number there.
+
+    A number whose class has no name of its own here is renamed, one that means something else here becomes another number.
+    """
+    renumber = np.arange(256, dtype=np.uint8)
+    for number, name in sorted(names.items()):
+        here = session.classes.get(number)
+        known = next((other for other, called in session.classes.items() if called == name), None)
+        if known is not None:
+            renumber[number] = known
+        elif here is None or here == default_name(number):
+            session.set_class(number, name)
+        elif number > BACKGROUND:
+            renumber[number] = max(session.classes) + 1
+            session.set_class(max(session.classes) + 1, name)
+    return renumber
+
+
+def _read(kept: stroke_store.Kept, shape: tuple[int, ...]) -> Any:
+    """In the thread of chores, where an error would go to the log alone."""
+    try:
+        return stroke_store.read(kept, shape)
+    except TemsegError as error:
+        return error
+
+
+def _look_up(
+    strokes: stroke_store.Place | None, work: work_store.Place, own: bool
+) -> tuple[stroke_store.Kept | str | None, work_store.Kept | str | None]:
+    return None if strokes is None else stroke_store.look_up(strokes), work_store.look_up(work, own=own)

@@ -1,0 +1,122 @@
+"""Puts kept work back on a micrograph: its facts at once, its particles by a job that measures them anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.autosave import work_store
+from napari_temseg.widgets.autosave.keeper import Keeper, adopt_classes
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.find.finder import State, commit, named, use_model_of
+from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.session.history import RESTORED
+from napari_temseg.widgets.session.regions import Regions
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+
+class Restorer(QObject):
+    """Does for a session what its `Keeper` asks for. What was done since the picture was opened is not overwritten."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session, self.keeper = session, session.part(Keeper)
+        self._waiting: list[Item] = []
+        self._many = False
+        self.keeper.returning.connect(self._return)
+        session.jobs.changed.connect(self._next)
+        session.closing.connect(self._stop)
+
+    def restore_all(self) -> None:
+        """Bring back what is kept of every open micrograph, one after another."""
+        self._waiting, self._many = self.keeper.offered_items(), True
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and not self.session.jobs.running:
+            item = self._waiting.pop(0)
+            if item in self.session.items:
+                self.keeper.restore(item, paint=False)
+        if self._many and not self._waiting and not self.session.jobs.running:
+            self._many = False
+            self._show_hand()
+
+    def _show_hand(self) -> None:
+        """Pixel sizes that came back moved the pictures: show the one in hand, all of it, and hide the others."""
+        session = self.session
+        if session.current is not None:
+            session.reveal()
+            session.put_tools_down(annotating=session.annotating)
+            layers.fit(session.viewer, session.current.layer)
+
+    def _return(self, item: Item, work: work_store.Kept) -> None:
+        told: list[str] = []
+        try:
+            told = self._facts(item, work)
+            if work.particles is None:
+                self._whole(item, work, told)
+                return
+            image, renumber = item.micrograph(), adopt_classes(self.session, work.classes)
+            self.session.jobs.start(
+                f"Restoring {item.name}",
+                lambda: work_store.iter_read(work, image, renumber),
+                partial(self._particles, item, work, told),
+                failed=partial(self._failed, item, work),
+            )
+        except TemsegError as error:
+            self.keeper.returned(item, work, whole=False)
+            complain(error, "restoring")
+
+    def _stop(self) -> None:
+        self._waiting.clear()
+
+    def _failed(self, item: Item, work: work_store.Kept) -> None:
+        self._stop()
+        self.keeper.returned(item, work, whole=False)
+
+    def _facts(self, item: Item, work: work_store.Kept) -> list[str]:
+        """Put back what is known of the picture; returns sentences on what that took the place of, or left alone."""
+        session, told, opened = self.session, [], self.keeper.opened(item)
+        if work.axes and item.axes in ("", opened.axes) and work.axes != item.axes:
+            session.set_axes(item, work.axes)
+        if work.sample is not None and item.sample == opened.sample:
+            session.set_sample(item, work.sample)
+        if work.calibration is not None and work.calibration != item.calibration:
+            old, new = work_store.size_of(item.calibration), work_store.size_of(work.calibration)
+            if item.calibration != opened.calibration:
+                told.append(f"The pixel size stays {old}, as it was set meanwhile; {new} was kept.")
+            else:
+                if item.calibration.pixel_size is not None:
+                    told.append(f"The pixel size {new} ({work.calibration.origin}) took the place of {old} ({item.calibration.origin}).")
+                session.set_calibration([item], work.calibration)
+        if work.regions:
+            session.part(Regions).put_back(item, work.regions)
+        if work.ignored and not item.ignored:
+            session.set_ignored([item], True)
+        return told
+
+    def _particles(self, item: Item, work: work_store.Kept, told: list[str], result: tuple[Any, Any]) -> None:
+        if item not in self.session.items:
+            return
+        particles, measurement = result
+        prediction = item.prediction
+        if prediction is None or particles.origin is None or prediction.model_hash != particles.origin.model_hash:
+            prediction = None  # what another model says would not fit
+        else:  # another object, so that a split which the regions set off just now does not take the place of what comes back
+            prediction = replace(prediction)
+        # The picture may have been calibrated, or renamed, while its particles were measured.
+        state = State(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
+        commit(self.session, item, state, RESTORED, corrections=work.corrections)
+        self._whole(item, work, told)
+
+    def _whole(self, item: Item, work: work_store.Kept, told: list[str]) -> None:
+        self.keeper.returned(item, work, whole=True)
+        if item is self.session.current and item.particles is not None and item.particles.origin is not None:
+            use_model_of(self.session, item.particles.origin.model_hash, item.particles.origin.model)
+        self.session.say(" ".join([f"{item.name}: {', '.join(work.parts)} restored.", *told]))

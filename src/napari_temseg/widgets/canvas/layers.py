@@ -1,0 +1,328 @@
+"""Making, placing and showing napari layers: scale, units, place in the stack and features travel here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.notifications import notification_manager
+
+from napari_temseg.widgets.canvas.colours import OUTLINES, class_colour
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MARK = "napari_temseg"  # key in a layer's metadata: the role of what we made, or the Micrograph a layer shows
+CONTOUR = 2  # px: outlines, so that the particle stays visible
+
+
+def role(layer: Layer) -> str:
+    """What we made the layer for ("annotation", "particles" …), "" for everybody else's."""
+    mark = layer.metadata.get(MARK)
+    return mark if isinstance(mark, str) else ""
+
+
+def mixed_units(viewer: Any) -> bool:
+    """Whether layers in nm and layers in px lie beside each other: napari's scale bar then has no unit."""
+    return len(viewer.layers) > 0 and viewer.layers.extent.units is None
+
+
+def scale_bar_shown(viewer: Any) -> bool:
+    """Whether napari's own scale bar is on the canvas."""
+    return bool(scale_bar(viewer).visible)
+
+
+def scale_bar(viewer: Any) -> Any:
+    """The overlay of napari's own scale bar; the viewer's attribute is what it was called before napari 0.9."""
+    return viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
+
+
+@contextmanager
+def quiet_units(viewer: Any) -> Iterator[None]:
+    """What is done inside may mix nm and px without napari's warning, at each layer anew, of units; all else is told afterwards."""
+    records = notification_manager.records
+    before = len(records)
+    try:
+        with notification_manager.notification_ready.blocker():
+            yield
+            canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+            if getattr(canvas, "_needs_world_units_update", False) and mixed_units(viewer):
+                canvas._update_world_units()  # it would do so, and warn, at its next drawing
+                canvas._needs_world_units_update = False
+    finally:
+        held = [note for note in records[before:] if not note.message.startswith("Inconsistent units")]
+        records[before:] = held
+        for note in held:
+            notification_manager.notification_ready(note)
+
+
+def shown_plane(viewer: Any, layer: Layer) -> int:
+    """Index of the plane of a stack that the viewer shows; 0 for a single micrograph."""
+    if layer.ndim < 3:
+        return 0
+    position = layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]
+    return int(np.clip(round(float(position)), 0, shape(layer)[0] - 1))
+
+
+def shape(layer: Layer) -> tuple[int, ...]:
+    """Shape without colour channels."""
+    whole = tuple((layer.data[0] if getattr(layer, "multiscale", False) else layer.data).shape)
+    return whole[:-1] if getattr(layer, "rgb", False) else whole
+
+
+def frame(layer: Image) -> tuple[int, int]:
+    """Height and width of an image layer in px."""
+    height, width = shape(layer)[-2:]
+    return int(height), int(width)
+
+
+def n_planes(layer: Image) -> int:
+    """Number of planes of a stack (Y, X) or (planes, Y, X)."""
+    return int(np.prod(shape(layer)[:-2]))
+
+
+def show_plane(viewer: Any, layer: Layer, index: int) -> None:
+    """Move the slider of a stack."""
+    if layer.ndim >= 3:
+        world = layer.data_to_world((index, *(0,) * (layer.ndim - 1)))
+        viewer.dims.set_point(viewer.dims.ndim - layer.ndim, float(world[0]))
+
+
+def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent: float) -> None:
+    """Bring a place (px) into the middle of the canvas; zoom in only when something of `extent` px would be too small to see."""
+    show_plane(viewer, layer, plane)
+    world = layer.data_to_world((*(plane,) * (layer.ndim - 2), y, x))
+    viewer.scene.camera.center = (0.0, float(world[-2]), float(world[-1]))
+    on_screen = extent * float(layer.scale[-1]) * viewer.scene.camera.zoom
+    if 0 < on_screen < 12:
+        viewer.scene.camera.zoom *= 40 / on_screen
+
+
+def look_at(viewer: Any, layer: Layer, y: float, x: float, extent: float, share: float = 0.4) -> None:
+    """Bring a place (px) into the middle of the canvas, so near that `extent` px take that share of its smaller side."""
+    world = layer.data_to_world((*(0,) * (layer.ndim - 2), y, x))
+    viewer.scene.camera.center = (0.0, float(world[-2]), float(world[-1]))
+    viewer.scene.camera.zoom = share * float(min(viewer.canvas.size)) / max(extent * float(layer.scale[-1]), 1e-12)
+
+
+def placed(source: Layer) -> dict[str, Any]:
+    """Where a layer lies in the world, for another that shall lie on it."""
+    placed = {key: getattr(source, key) for key in ("scale", "translate", "rotate", "shear", "units", "axis_labels", "affine")}
+    placed["units"] = [str(unit) for unit in source.units]
+    return placed
+
+
+def insert(viewer: Any, layer: Layer, *, select: bool) -> None:
+    """Add a layer on top; unless it is to be worked on, what was selected stays selected."""
+    before = set(viewer.layers.selection)
+    active = viewer.layers.selection.active
+    with quiet_units(viewer):
+        viewer.add_layer(layer)
+    if not select:
+        viewer.layers.selection.clear()
+        viewer.layers.selection.update(before & set(viewer.layers))
+        viewer.layers.selection.active = active if active in viewer.layers else None
+
+
+def add_labels(
+    viewer: Any,
+    source: Layer,
+    data: npt.NDArray[np.integer[Any]],
+    name: str,
+    kind: str,
+    *,
+    colours: Mapping[int, str] | None = None,
+    contour: int = 0,
+    visible: bool = True,
+    opacity: float = 0.7,
+    select: bool = False,
+) -> Labels:
+    """A Labels layer on `source`, with its place, scale and units; `colours` by number, without them napari's own cycle."""
+    layer = Labels(data, name=name, metadata={MARK: kind}, visible=visible, opacity=opacity, **placed(source))
+    layer.contour = contour
+    if colours is not None:
+        recolour(layer, colours)
+    else:
+        cycle_colours(layer)
+    insert(viewer, layer, select=select)
+    return layer
+
+
+def add_map(
+    viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False, colours: str = "yellow", opacity: float = 0.35
+) -> Image:
+    """An image layer of values in [0, 1] (probability, preview) over `source`; 0 leaves the picture as it is."""
+    layer = Image(
+        data,
+        name=name,
+        metadata={MARK: kind},
+        colormap=colours,
+        contrast_limits=(0, 1),
+        opacity=opacity,
+        blending="additive",
+        visible=visible,
+        **placed(source),
+    )
+    insert(viewer, layer, select=False)
+    return layer
+
+
+def show_plane_map(viewer: Any, source: Layer, layer: Image | None, plane: int, values: Any, name: str, kind: str, **style: Any) -> Image:
+    """Values (Y, X) of one plane over `source`, in place of what `layer` shows or as a new layer; in a stack seen on that plane only.
+
+    `style` is what `add_map` takes for a new one.
+    """
+    data = values if source.ndim == 2 else values[None]
+    made = layer if layer is not None else add_map(viewer, source, data, name, kind, visible=True, **style)
+    set_data(made, data)
+    move_to_plane(made, source, plane)
+    return made
+
+
+def move_to_plane(layer: Layer, source: Layer, plane: int) -> None:
+    """Let a layer that holds one plane lie on that plane of a stack."""
+    if source.ndim > 2:
+        first = source.translate[0] + plane * source.scale[0]
+        if layer.translate[0] != first:
+            layer.translate = (first, *source.translate[1:])
+
+
+def own_labels(viewer: Any, source: Image) -> list[Labels]:
+    """Labels layers of the user that have the shape of an image, the topmost first."""
+    fits = [layer for layer in viewer.layers if isinstance(layer, Labels) and not role(layer) and not layer.multiscale]
+    return [layer for layer in reversed(fits) if tuple(layer.data.shape) == shape(source)]
+
+
+def selected_labels(viewer: Any) -> list[Labels]:
+    """The selected labels layers that are the user's own."""
+    return [layer for layer in viewer.layers if layer in viewer.layers.selection and isinstance(layer, Labels) and not role(layer)]
+
+
+def window_of(viewer: Any) -> Any:
+    """napari's main window, the parent of dialogs."""
+    return viewer.window._qt_window
+
+
+def home_button(viewer: Any) -> Any:
+    """napari's button that shows everything; None where there is none."""
+    return getattr(getattr(getattr(viewer.window, "_qt_viewer", None), "viewerButtons", None), "resetViewButton", None)
+
+
+def same_place(one: Layer, other: Layer) -> bool:
+    """Whether two layers cover the same rectangle of the world."""
+    return bool(np.allclose(one.extent.world[:, -2:], other.extent.world[:, -2:]))
+
+
+def recolour(layer: Labels, colours: Mapping[int, str]) -> None:
+    """Give each number its colour; numbers without one are transparent."""
+    layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **colours})
+
+
+def cycle_colours(layer: Labels) -> None:
+    """napari's own changing colours: neighbours differ, numbers mean nothing."""
+    layer.colormap = CyclicLabelColormap(colors=[(0, 0, 0, 0), *OUTLINES])
+
+
+def class_colours(names: Mapping[int, str], *, background: bool) -> dict[int, Any]:
+    """Colour by class number; the background is transparent unless it is being painted."""
+    return {number: class_colour(number) if number > 1 or background else "transparent" for number in names}
+
+
+def set_data(layer: Any, data: Any) -> None:
+    """Give a layer new pixels; the same array, changed in place, is drawn again."""
+    if layer.data is data:
+        layer.refresh(extent=False)
+    else:
+        layer.data = data
+
+
+def remove(viewer: Any, layer: Layer | None) -> None:
+    """Take a layer out of the viewer, if it is in it."""
+    if layer is not None and layer in viewer.layers:
+        with quiet_units(viewer):
+            viewer.layers.remove(layer)
+
+
+def redraw(layer: Layer) -> None:
+    """Show what was changed in the layer's own array."""
+    layer.refresh(extent=False)
+
+
+def is_visible(layer: Layer) -> bool:
+    """Whether a layer is shown."""
+    return bool(layer.visible)
+
+
+def set_visible(layer: Layer, on: bool) -> None:
+    """Show or hide a layer."""
+    layer.visible = on
+
+
+def set_features(layer: Labels, table: pd.DataFrame) -> None:
+    """Make a table with a column `particle` the features of a layer; napari finds rows by their column `index`."""
+    layer.features = table.rename(columns={"particle": "index"}).reset_index(drop=True)
+
+
+def activate(viewer: Any, layer: Layer) -> None:
+    """Select a layer, alone."""
+    viewer.layers.selection.active = layer
+
+
+def is_active(viewer: Any, layer: Layer) -> bool:
+    """Whether a layer is the one being worked on."""
+    return viewer.layers.selection.active is layer
+
+
+def fit(viewer: Any, layer: Layer) -> None:
+    """Show the whole of a layer; napari's own fit counts hidden layers too."""
+    low, high = layer.extent.world[:, -2:]
+    centre, size = (low + high) / 2, np.maximum(high - low, 1e-12)
+    viewer.scene.camera.center = (0.0, float(centre[0]), float(centre[1]))
+    viewer.scene.camera.zoom = 0.95 * float(np.min(np.asarray(viewer.canvas.size) / size))
+
+
+def in_view(viewer: Any, layer: Layer, share: float = 0.1) -> bool:
+    """Whether a layer takes at least that share of the canvas: neither beside it nor tiny in a corner."""
+    low, high = layer.extent.world[:, -2:]
+    size = np.asarray(viewer.canvas.size, float) / viewer.scene.camera.zoom
+    centre = np.asarray(viewer.scene.camera.center[-2:], float)
+    common = np.minimum(high, centre + size / 2) - np.maximum(low, centre - size / 2)
+    return bool((common > 0).all() and np.prod(common) >= share * np.prod(size))
+
+
+def fit_shown(viewer: Any) -> None:
+    """Show the whole of what is visible; without a list napari makes room for hidden layers too, which may be a thousand times as large."""
+    shown = [layer for layer in viewer.layers if layer.visible]
+    viewer.reset_view(layers=None if viewer.canvas.grid.enabled else shown or None)
+
+
+def rest(layer: Any) -> None:
+    """No tool in hand: the mouse moves the picture."""
+    layer.mode = "pan_zoom"
+
+
+def label_at(layer: Labels, position: Sequence[float]) -> int:
+    """Number under a point in world coordinates, 0 outside."""
+    value = layer.get_value(position, world=True)
+    return int(value) if value is not None and not isinstance(value, tuple) else 0
+
+
+def snapshot(layer: Any) -> npt.NDArray[Any]:
+    """A copy of the pixels, safe to hand to a job while painting goes on."""
+    return np.array(layer.data, copy=True)
+
+
+def values(layer: Any) -> npt.NDArray[Any]:
+    """The pixels themselves, which painting changes."""
+    return np.asarray(layer.data)
+
+
+def plane_snapshot(layer: Any, plane: int) -> npt.NDArray[np.uint8]:
+    """A copy of one plane (Y, X) of an annotation."""
+    labels = np.asarray(layer.data)
+    return np.array(labels.reshape((-1, *labels.shape[-2:]))[plane], np.uint8)

@@ -1,0 +1,1 @@
+"""Step 2: find particles and separate those that touch."""

@@ -1,0 +1,96 @@
+"""The choice of a model, and the way to delete one of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_temseg.widgets.kit.style import NameBox, button, hint, row
+from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.own_models import OwnModels
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Session
+
+FROM_FILE = "from file…"
+
+
+class ModelBox(NameBox):
+    """The models there are: shipped, trained here, or from a file."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.own = session, session.part(OwnModels)
+        self.setToolTip("Which model looks for particles: the one that ships, one trained here, or a .temseg file.")
+        self.setAccessibleName("model")
+        self.setSizeAdjustPolicy(NameBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.activated.connect(self._chosen)
+        session.models_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fill it anew."""
+        known = {**self.session.models, **self.session.own}
+        names = ["particles", *known]
+        if self.session.model not in names:
+            names.append(self.session.model)
+        self.clear()
+        for name in names:
+            shown = "particles (shipped)" if name == "particles" else name if name in known else Path(name).stem
+            self.addItem(shown, name)
+            self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
+        self.addItem(FROM_FILE, None)
+        self.setCurrentIndex(names.index(self.session.model))
+
+    def _chosen(self, index: int) -> None:
+        name = self.itemData(index)
+        if name is None:
+            name = export.ask_model(self.session, self, "Open a model")
+        if name:
+            self.session.use_model(name)
+        self.refresh()
+
+
+class ModelRow(QWidget):
+    """The choice, and beside it ×, which asks before a model trained here is deleted."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.own = session, session.part(OwnModels)
+        self.box = ModelBox(session)
+        self.remove = button("×", "Delete the chosen model, if it was trained here, with its file; asks first.", self._ask)
+        self.remove.setAccessibleName("remove model")
+        self.remove.setFixedWidth(28)
+        self.warning = hint(role="warning")
+        self.delete = button("Delete", "Delete the file of this model for good; particles that it found stay.", self._delete)
+        self.keep = button("Keep", "Leave the model as it is.", self._asked)
+        self.question = QWidget()
+        layout = QVBoxLayout(self.question)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.warning)
+        layout.addWidget(row([self.keep, self.delete], (1, 1)))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(row([QLabel("model"), self.box, self.remove], (0, 1, 0)))
+        layout.addWidget(self.question)
+        session.models_changed.connect(self._asked)
+        session.jobs.changed.connect(self._asked)
+        self._asked()
+
+    def _ask(self) -> None:
+        self.own.check_removable(self.session.model)
+        self.warning.setText(f"Delete the model “{self.session.model}” for good? It cannot be brought back.")
+        self.question.show()
+        self.keep.setFocus()
+
+    def _delete(self) -> None:
+        self.own.remove(self.session.model)
+
+    def _asked(self) -> None:
+        self.question.hide()
+        self.remove.setEnabled(self.own.has(self.session.model) and not self.session.jobs.running)

@@ -1,0 +1,179 @@
+"""Step 2: choose a model, find particles in this image or in all, and separate touching ones while looking at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.find.finder import Finder, certain, corrected_by_hand, found_by_another, looked
+from napari_temseg.widgets.find.model_choice import ModelRow
+from napari_temseg.widgets.kit.forms import ConfigForm
+from napari_temseg.widgets.kit.keys import Keys, bind_in
+from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+KEY = "F8"
+_SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))
+
+
+class FindPanel(QWidget):
+    """Model, search, split controls."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.finder = session, session.part(Finder)
+        self.models = ModelRow(session)
+        self.model = self.models.box
+        self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
+        self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
+        self.split = ConfigForm(self.finder.split, fold="threshold and distance map")
+        self.predict = ConfigForm(self.finder.predict, fold="tiles and device")
+        self.note = hint()
+        self.warning = hint(role="warning")
+        self.anyway = button(
+            "Split anyway", "Replace the corrections by the new split; Undo (step 4) brings them back.", self._resplit_anyway
+        )
+        self.replaces = row([self.warning, self.anyway], (1, 0))
+        self.replaces.hide()
+        self.shown = {role: QCheckBox(text) for role, text in _SHOWN}
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(120)
+        self._delay.timeout.connect(self._resplit)
+        self._edited: Item | None = None  # whose split the user changes
+        self._lay_out()
+        self._wire()
+        session.part(Keys).use({KEY: self.one.click})
+        bind_in(self, {KEY: self.one.click})
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.models)
+        layout.addWidget(row([self.one, self.all], (1, 1)))
+        layout.addWidget(row(list(self.shown.values()), (1, 1, 1)))
+        layout.addWidget(self.note)
+        layout.addWidget(separator())
+        layout.addWidget(hint("Separating touching particles", "heading"))
+        layout.addWidget(self.replaces)
+        layout.addWidget(self.split)
+        layout.addWidget(separator())
+        layout.addWidget(hint("How the model looks", "heading"))
+        layout.addWidget(self.predict)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session = self.session
+        for signal in (session.items_changed, session.current_changed, session.models_changed, session.jobs.changed):
+            signal.connect(self.refresh)
+        session.item_changed.connect(self._item_changed)
+        session.current_changed.connect(self._show_settings)
+        self.split.changed.connect(self._split_edited)
+        self.predict.changed.connect(self._predict_edited)
+        for form in (self.split, self.predict):
+            form.complained.connect(session.say)
+        for role, box in self.shown.items():
+            box.setToolTip(f"Show or hide the {box.text()} of this image.")
+            box.clicked.connect(lambda on, role=role: self._show(role, on))
+
+    def _find_one(self) -> None:
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        self.finder.find([item])
+
+    def _find_all(self) -> None:
+        self.finder.find(self._searchable())
+
+    def _searchable(self) -> list[Item]:
+        return [item for item in self.session.items if not item.ignored]
+
+    def _split_edited(self, config: Any) -> None:
+        self._edited = self.session.current
+        self.finder.edit(config, self._edited)
+        self._delay.start()
+
+    def _predict_edited(self, config: Any) -> None:
+        self.finder.predict = config
+
+    def _resplit(self) -> None:
+        item = self._edited
+        if item is None or item not in self.session.items or item.prediction is None:
+            return
+        self.session.settle(item)
+        lost = corrected_by_hand(item)
+        self.warning.setText(f"{lost} correction{'s' if lost != 1 else ''} by hand would be replaced.")
+        self.replaces.setVisible(lost > 0)
+        if not lost:
+            self.finder.resplit(item)
+
+    def _resplit_anyway(self) -> None:
+        self.replaces.hide()
+        if (item := self.session.current) is not None:
+            self.finder.resplit(item)
+
+    def _show(self, role: str, on: bool) -> None:
+        item = self.session.current
+        if item is not None and role in item.made:
+            layers.set_visible(item.made[role], on)
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if item is not self.session.current:
+            return
+        self.refresh()
+        # What the user changes now is about to be split; corrections by hand wait for a word whether it may be.
+        if what in ("particles", "prediction") and not self._delay.isActive() and self.replaces.isHidden():
+            self._show_settings()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        session, item = self.session, self.session.current
+        if item is None or not corrected_by_hand(item):
+            self.replaces.hide()
+        idle, ready = not session.jobs.running, item is not None and not item.asks_axes
+        self.one.setEnabled(idle and ready)
+        many = len(self._searchable())
+        self.all.setEnabled(idle and many > 0)
+        self.all.setText(f"In all {many} images" if many > 1 else "In all images")
+        highlight(self.one, ready and item is not None and item.particles is None)
+        for role, box in self.shown.items():
+            layer = item.made.get(role) if item is not None else None
+            box.setEnabled(layer is not None)
+            box.setChecked(layer is not None and bool(layer.visible))
+        self.note.setText(self._sentence(item))
+
+    def _show_settings(self) -> None:
+        """The split controls tell how the image in hand was split, or how it will be."""
+        if self._delay.isActive():  # changed a moment ago, for the image that was in hand
+            self._delay.stop()
+            self._resplit()
+        item = self.session.current
+        config = self.finder.follow(item)
+        if config != self.split.value():  # else a number that is being typed would be rewritten
+            self.split.set_value(config)
+        self.split.say_automatic("certainty", certain(item))
+
+    def _sentence(self, item: Item | None) -> str:
+        if item is None:
+            return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+        if item.asks_axes:
+            return "Waits to know what the planes of this stack are (above)."
+        if item.particles is None:
+            return "Nothing was searched in this image yet."
+        n, unsure = len(item.particles), item.particles.uncertain
+        text = f"{n} particle{'s' if n != 1 else ''}"
+        if unsure:
+            least = item.particles.settings.get("certainty")
+            limit = f" at certainty {least:.2g}" if least else ""
+            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
+        if model := found_by_another(self.session, item):
+            text += f", found by “{model}”, not by the model in use"
+        return " ".join(filter(None, (f"{text}.", item.unlike, looked(item.prediction))))

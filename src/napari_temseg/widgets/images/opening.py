@@ -1,0 +1,247 @@
+"""Open micrographs from files and folders: reading is a job, layers appear one by one, and what cannot be read is named once."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration, Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.files.readers import read_noted
+from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.images.series_dialog import Others, offer
+from napari_temseg.widgets.jobs.runner import complain, guarded
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from napari_temseg.widgets.session.session import Item, Session
+
+logger = logging.getLogger("napari_temseg")
+NAMED = 8  # failures named in a notification; the log holds all
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file that was read, ready to be shown.
+
+    `said` when it is known what the planes of a stack are; `notes` are sentences for people about the file, `others` the names of
+    further pictures in it. `name` is that of the layer, "" for the file's.
+    """
+
+    image: Micrograph
+    contrast: list[float] | None
+    said: bool
+    notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: files read, files that were open before, and a sentence for each that cannot be read."""
+
+    read: int
+    known: int
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be opened: files and folders, what the planes of stacks are, a pixel size that replaces the files' own.
+
+    `series` are names of pictures in each file; without any, the first that can be measured is meant, and others are offered.
+    """
+
+    paths: tuple[Path, ...]
+    axes: str = ""
+    calibration: Calibration | None = None
+    series: tuple[str, ...] = ()
+
+
+Known = frozenset[tuple[Path, str]]  # files that are open, each with the picture in it
+
+
+def iter_open(request: Request, known: Known = frozenset()) -> Job[Outcome]:
+    """Read files and the micrographs of folders; each `Progress` with a preview carries an `Opened`. Files in `known` are passed over."""
+
+    def steps(control: Control) -> Generator[Progress, None, Outcome]:
+        yield Progress("open", 0.0, "looking for micrographs", control.elapsed)
+        from napari_temseg.pipeline.inputs import collect  # brings what reads TIFF, which the window does not wait for
+
+        files, failed = collect(request.paths)
+        failures = list(failed.values())
+        wanted = [(path, name) for path in files for name in request.series or ("",)]
+        new = [(path, name) for path, name in wanted if not _is_open(path.resolve(), name, known)]
+        for index, (path, name) in enumerate(new):
+            if control.finishing:
+                break
+            yield Progress("open", index / len(new), f"reading {path.name}", control.elapsed)
+            try:
+                opened = _read(path, name, request)
+            except TemsegError as error:
+                failures.append(str(error))
+                continue
+            yield Progress("open", (index + 1) / len(new), path.name, control.elapsed, preview=opened)
+        return Outcome(len(new) - (len(failures) - len(failed)), len(wanted) - len(new), tuple(failures))
+
+    return Job(steps)
+
+
+def _is_open(path: Path, series: str, known: Known) -> bool:
+    return (path, series) in known if series else any(path == each for each, _ in known)
+
+
+def _read(path: Path, series: str, request: Request) -> Opened:
+    # A meaning that is not said is asked for in the window; a single page has none.
+    reading = read_noted(path, axes=request.axes, series=series, unsaid="NYX")
+    image = reading.image if request.calibration is None else reading.image.with_calibration(request.calibration)
+    for note in reading.notes:
+        logger.info("%s: %s", path, note)
+    name = f"{image.name} {image.source.series}" if series and reading.others else ""
+    return Opened(image, micrograph_layer.contrast_of(image), reading.said, reading.notes, () if series else reading.others, name)
+
+
+class Opener(QObject):
+    """Opens files for a session; requests that come while another job runs wait for its end."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._requests: deque[Request] = deque()
+        self._read: deque[Opened] = deque()
+        self._notes: list[str] = []
+        self._more: list[Others] = []
+        self._first: Item | None = None
+        self._outcome: Outcome | None = None
+        self._turn = QTimer(self)  # one layer a turn of the event loop, so that the window never waits for many
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._show_next)
+        session.jobs.progressed.connect(self._take)
+        session.jobs.changed.connect(self._start_next)
+        session.closing.connect(self._turn.stop)
+
+    def open(self, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: Sequence[str] = ()) -> None:
+        """Open files and the micrographs of folders; the arguments are those of `Request`."""
+        if not paths:
+            return
+        self._requests.append(Request(tuple(Path(path) for path in paths), axes, calibration, tuple(series)))
+        if self.session.jobs.running:
+            self.session.say(f"Opening waits until “{self.session.jobs.title}” is done.")
+        self._start_next()
+
+    def _start_next(self) -> None:
+        session = self.session
+        if not self._requests or session.jobs.running or session.closed:
+            return
+        request = self._requests.popleft()
+        shown = [item.layer for item in session.items]
+        known = frozenset(
+            (Path(path).resolve(), micrograph_layer.series_of(layer)) for layer in shown if (path := micrograph_layer.path_of(layer))
+        )
+        n = len(request.paths)
+        title = f"Opening {request.paths[0].name}" if n == 1 else f"Opening {n} files"
+        session.jobs.start(title, lambda: iter_open(request, known), self._done, can_finish=n > 1, failed=self._show_first)
+
+    def _take(self, steps: list[Progress]) -> None:
+        ready = [step.preview for step in steps if isinstance(step.preview, Opened)]
+        if ready:
+            self._read.extend(ready)
+            self._turn.start()
+
+    def _show_next(self) -> None:
+        if self._read:
+            opened = self._read.popleft()
+            layer = micrograph_layer.add_micrograph(
+                self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
+            )
+            self._notes += [f"{layer.name}: {note}" for note in opened.notes]
+            if opened.others:
+                source = opened.image.source
+                self._more.append(Others(source.path, source.series, opened.others, opened.image.axes if opened.said else ""))
+            item = self.session.item_of(layer)
+            if item is not None:
+                self._first = self._first or item
+            return
+        self._turn.stop()
+        if self._outcome is not None:
+            outcome, self._outcome = self._outcome, None
+            self._show_first()
+            self._tell(outcome)
+
+    def _done(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._turn.start()  # the sentence comes after the last layer
+
+    def _show_first(self) -> None:
+        """Take the first of the new images in hand and show it alone."""
+        item, self._first = self._first, None
+        if item in self.session.items and item is not None:
+            self.session.set_current(item)
+            self.session.reveal()
+
+    def _tell(self, outcome: Outcome) -> None:
+        text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
+        if outcome.known:
+            text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
+        if outcome.read or outcome.known:
+            self.session.say(text)
+        notes, self._notes = self._notes, []
+        if notes:
+            show_info(_lines(notes, "more notes"))
+        more, self._more = self._more, []
+        if more:
+            offer(self.session, more, self.open)
+        if outcome.failures:
+            complain(TemsegError(_failures(outcome.failures)), "opening files")
+
+
+def _failures(sentences: Sequence[str]) -> str:
+    """One notification for all files that could not be opened."""
+    if len(sentences) == 1:
+        return sentences[0]
+    for sentence in sentences:
+        logger.info("not opened: %s", sentence)
+    return f"{len(sentences)} files could not be opened:\n{_lines(sentences, 'more')}"
+
+
+def _lines(sentences: Sequence[str], more: str) -> str:
+    lines = [f"• {sentence}" for sentence in sentences[:NAMED]] if len(sentences) > 1 else list(sentences)
+    if len(sentences) > NAMED:
+        lines.append(f"• and {len(sentences) - NAMED} {more}, which the log names (“temseg info” says where it lies)")
+    return "\n".join(lines)
+
+
+class _DropTarget(QObject):
+    """Takes files and folders dropped on a widget."""
+
+    def __init__(self, widget: QWidget, session: Session) -> None:
+        super().__init__(widget)
+        self.session = session
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """Accept what is a local file, leave everything else to the widget."""
+        if event.type() not in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+            return False
+        urls = event.mimeData().urls()  # type: ignore[attr-defined]
+        paths = [url.toLocalFile() for url in urls if url.isLocalFile()]
+        if not paths:
+            return False
+        event.acceptProposedAction()  # type: ignore[attr-defined]
+        if event.type() == QEvent.Type.Drop:
+            guarded(lambda: self.session.part(Opener).open(paths))
+        return True
+
+
+def accept_drops(widget: QWidget, session: Session) -> None:
+    """Let files and folders be dropped on a widget and all that lies on it."""
+    widget.setAcceptDrops(True)
+    widget.installEventFilter(_DropTarget(widget, session))

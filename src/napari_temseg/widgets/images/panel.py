@@ -1,0 +1,195 @@
+"""Step 1: what is open, of which sample, at which pixel size, and what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
+from napari_temseg.widgets.autosave.restore_bar import KeptBar
+from napari_temseg.widgets.images.calibration_dialog import ask_calibration
+from napari_temseg.widgets.images.image_table import SAMPLE, ImageTable, short_size
+from napari_temseg.widgets.images.opening import Opener
+from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
+from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session.mixed_units import Units
+from napari_temseg.widgets.session.regions import Regions, left_out_share
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QModelIndex
+
+    from napari_temseg.widgets.session.session import Item, Session
+
+_FILTER = f"Micrographs ({' '.join('*' + extension for extension in EXTENSIONS)});;All files (*)"
+
+
+class ImagesPanel(QWidget):
+    """Table of the open micrographs, opening, calibration, and what is left out."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.opener, self.regions = session, session.part(Opener), session.part(Regions)
+        self.open = button(
+            "Open…",
+            "Open micrographs or stacks: files of microscopes (DM3, DM4, EMD, SER, MRC), TIFF, PNG or JPEG. Files may be dropped here too.",
+            self._open,
+        )
+        self.folder = button("Open folder…", "Open all micrographs of a folder (not of the folders in it).", self._open_folder)
+        self.table = ImageTable(session, self._edited)
+        self.calibrate = button(
+            "Calibrate…", "Say the pixel size of the selected images, or measure their scale bar: sizes are then in nm.", self._calibrate
+        )
+        self.copy = button("Copy pixel size", "", self._copy)
+        self.region = button("Draw a region", "", self._draw)
+        self.region.setToolTip(
+            "Draw where not to look in this image: data bars, tears, grid bars. Click corner by corner, double-click to close. "
+            "The region leaves finding, training and the frame of the statistics."
+        )
+        self.burnt_in = button(
+            "Leave out bars and letters",
+            "Find what is burnt into the selected images (bar, letters, data bar) and leave it out, as boxes that you can move and delete.",
+            self._leave_out_burnt_in,
+        )
+        self.image = button("", "", self._toggle_image)
+        self.note = hint()
+        self.calibration_note = hint()
+        self.kept = KeptBar(session, self, paint=False)
+        self._lay_out()
+        self._wire()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(row([self.open, self.folder], (1, 1)))
+        layout.addWidget(self.kept)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(row([self.calibrate, self.copy], (1, 1)))
+        layout.addWidget(self.calibration_note)
+        layout.addWidget(separator())
+        layout.addWidget(hint("Leave out", "heading"))
+        layout.addWidget(row([self.region, self.image], (1, 1)))
+        layout.addWidget(self.burnt_in)
+        layout.addWidget(self.note)
+        self.table.setMinimumHeight(150)
+
+    def _wire(self) -> None:
+        session = self.session
+        session.items_changed.connect(self.refresh)
+        self.kept.keeper.offered.connect(self._refresh_buttons)
+        session.current_changed.connect(self.refresh)
+        session.item_changed.connect(self._item_changed)
+        self.table.selectionModel().currentRowChanged.connect(self._row_taken)
+        self.table.clicked.connect(self._row_clicked)
+        self.table.selectionModel().selectionChanged.connect(self._selection_changed)
+        self.table.images.modelReset.connect(self.refresh)
+
+    def selected(self) -> list[Item]:
+        """The images that the buttons act on: the selected rows, else the image in hand."""
+        chosen = self.table.selected()
+        return chosen or ([self.session.current] if self.session.current is not None else [])
+
+    def _row_taken(self, index: QModelIndex, _: Any = None) -> None:
+        if index.isValid():
+            item = self.table.images.items[index.row()]
+            if item is not self.session.current and item in self.session.items:
+                self.session.set_current(item)
+                self.session.reveal()
+
+    def _row_clicked(self, index: QModelIndex) -> None:
+        """The row of the image in hand shows it again, should it have been hidden or moved out of view."""
+        if self.table.images.items[index.row()] is self.session.current and len(self.table.selected()) < 2:
+            self.session.reveal()
+
+    def _selection_changed(self, *_: Any) -> None:
+        self._refresh_buttons()
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if item is self.session.current or what in ("calibration", "ignored"):
+            self._refresh_buttons()
+
+    def _open(self) -> None:
+        folder = str(self.session.settings.get("folder", ""))
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open micrographs", folder, _FILTER)
+        self._opened(paths, str(Path(paths[0]).parent) if paths else "")
+
+    def _open_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a folder of micrographs", str(self.session.settings.get("folder", "")))
+        self._opened([folder] if folder else [], folder)
+
+    def _opened(self, paths: list[str], folder: str) -> None:
+        if paths:
+            self.session.settings.set("folder", folder)
+            self.opener.open(paths)
+
+    def _edited(self, item: Item, column: int, value: str) -> None:
+        """A cell was edited; with several rows selected, all of them get it."""
+        chosen = self.table.selected()
+        for each in chosen if item in chosen else [item]:
+            if column == SAMPLE:
+                self.session.set_sample(each, value)
+            elif each.n_planes > 1:
+                self.session.set_axes(each, AXES_BY_NAME[value])
+
+    def _calibrate(self) -> None:
+        ask_calibration(self.session, self, self.selected())
+
+    def _copy(self) -> None:
+        item = self.session.current
+        others = [each for each in self.selected() if each is not item]
+        if item is None or not others:
+            raise TemsegError("Select the images that shall get the pixel size too: Ctrl+click on their rows.")
+        self.session.set_calibration(others, item.calibration)
+        self.session.say(f"{len(others)} image{'s' if len(others) > 1 else ''} got {short_size(item.calibration)} from {item.name}.")
+
+    def _draw(self) -> None:
+        if self.session.current is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or use Open.")
+        self.regions.draw(self.session.current)
+
+    def _leave_out_burnt_in(self) -> None:
+        check_idle(self.session)
+        self.session.part(ScaleBars).leave_out(self.selected())
+
+    def _toggle_image(self) -> None:
+        chosen = self.selected()
+        self.session.set_ignored(chosen, not all(item.ignored for item in chosen))
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        self.table.take(self.session.current)
+        self._refresh_buttons()
+
+    def _refresh_buttons(self) -> None:
+        item, chosen = self.session.current, self.selected()
+        highlight(self.open, item is None)
+        offered = item is not None and self.kept.keeper.offer(item) is not None
+        highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
+        for each in (self.calibrate, self.region, self.image, self.burnt_in):
+            each.setEnabled(item is not None)
+        n = len(chosen)
+        self.calibrate.setText("Calibrate…" if n < 2 else f"Calibrate {n}…")
+        self.copy.setEnabled(n > 1 and item is not None and item.calibration.pixel_size is not None)
+        size = short_size(item.calibration) if item is not None else "its pixel size"
+        self.copy.setToolTip(f"Give the other selected images the pixel size of the one in hand ({size}). Select rows with Ctrl+click.")
+        out = bool(chosen) and all(each.ignored for each in chosen)
+        which = "image" if n < 2 else f"{n} images"
+        self.image.setText(f"Take {which} in" if out else f"Leave {which} out")
+        self.image.setToolTip("Whether the selected images take part in “all images” and in pooled statistics; nothing is deleted.")
+        self.note.setText(self._sentence(item))
+        self.note.setVisible(bool(self.note.text()))
+        px = item is not None and item.calibration.pixel_size is None
+        sentences = ["Sizes of this image are in px until its pixel size is known." if px else "", self.session.part(Units).sentence()]
+        self.calibration_note.setText("\n".join(filter(None, sentences)))
+        self.calibration_note.setVisible(any(sentences))
+
+    def _sentence(self, item: Item | None) -> str:
+        if item is None:
+            return "Waits for an image: drop files or a folder above, or use Open."
+        areas, share = left_out_share(item)
+        region = f"{areas} region{'s' if areas > 1 else ''} left out, {100 * share:.3g} % of the picture." if areas else ""
+        return f"The whole image is left out of “all images” and statistics. {region}" if item.ignored else region

@@ -1,0 +1,1 @@
+"""Step 3: paint where the model is wrong, and train it."""

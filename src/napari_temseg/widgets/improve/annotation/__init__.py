@@ -1,0 +1,1 @@
+"""Annotation layers: made, painted, filled, counted."""

@@ -1,0 +1,162 @@
+"""The upper half of step 3: a new annotation, its classes, and what fills it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.annotations import MEANINGS, Annotation
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.improve.annotation.annotator import Annotator
+from napari_temseg.widgets.improve.annotation.class_list import ClassList
+from napari_temseg.widgets.improve.annotation.fill import SURE, fill_job, proposal
+from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.style import button, highlight, row
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item
+
+HOW = {
+    "classes": "Classes of the prediction",
+    "sure": f"Only where the model is sure (p ≥ {SURE:g})",
+    "particles": "Particles as they are now, corrections and all",
+}
+
+
+class Labelling(QWidget):
+    """Makes and fills the annotation of the micrograph in hand."""
+
+    def __init__(self, annotator: Annotator) -> None:
+        super().__init__()
+        self.annotator, self.session = annotator, annotator.session
+        self.new = button("New annotation", "", self._annotate)
+        self.use = button("From my labels…", "Learn from a labels layer of your own that has the shape of this image.", self._offer_layers)
+        self.take = button(
+            "Fill from result…",
+            "Fill what is not painted on the shown plane with what was found; then correct it with the brush.",
+            self._offer_fills,
+        )
+        self.draft = button(
+            "Fill from strokes",
+            "A random forest learns the strokes of this image and fills what is not painted; then correct it with the brush.",
+            self._draft,
+        )
+        self.undo = button("Undo filling", "", self._undo)
+        self.classes = ClassList(annotator)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(row([self.new, self.use], (1, 1)))
+        layout.addWidget(self.classes)
+        layout.addWidget(row([self.take, self.draft], (1, 1)))
+        layout.addWidget(self.undo)
+        session = self.session
+        for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, annotator.filled):
+            signal.connect(self.refresh)
+        for signal in (annotator.counted, annotator.keeper.offered):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the micrograph in hand."""
+        item = self.session.current
+        there = item is not None and item.annotation is not None
+        self.new.setText("Paint" if there else "New annotation")
+        self.new.setToolTip(
+            "Take the brush in hand again, on the annotation of this image."
+            if there
+            else "Make a layer to paint on: a few strokes on particles and on the background, above all where the model is wrong."
+        )
+        highlight(self.new, item is not None and not there and self.annotator.keeper.offer(item) is None)
+        idle = not self.session.jobs.running
+        for each in (self.new, self.use):
+            each.setEnabled(item is not None)
+        self.take.setEnabled(item is not None and (item.prediction is not None or item.particles is not None))
+        self.draft.setEnabled(there and idle and item is not None and not item.asks_axes)
+        undoable = self.annotator.history(item).undoable if item is not None else ""
+        self.undo.setEnabled(bool(undoable))
+        self.undo.setToolTip(
+            f"Take back {undoable}; what was painted over it stays."
+            if undoable
+            else "Takes back a filling; for strokes: Ctrl+Z on the picture."
+        )
+
+    def _annotate(self) -> None:
+        self.annotator.annotate(self.annotator.in_hand())
+
+    def _offer_fills(self) -> None:
+        item = self.annotator.in_hand()
+        menu = self._menu()
+        for how, text in HOW.items():
+            made = menu.addAction(text, partial(guarded, partial(self.take_over, item, how)))
+            made.setEnabled((item.particles if how == "particles" else item.prediction) is not None)
+        menu.popup(self.take.mapToGlobal(QPoint(0, self.take.height())))
+
+    def take_over(self, item: Item, how: str) -> None:
+        """Fill the shown plane of a micrograph from its prediction or its particles; `how` is a key of `HOW`."""
+        plane = self.session.shown_plane(item)
+        self.session.jobs.later(
+            proposal(item, how, plane),
+            partial(self._filled, item, f"filling from the {'particles' if how == 'particles' else 'prediction'}"),
+        )
+
+    def _draft(self) -> None:
+        item = self.annotator.in_hand()
+        make = fill_job(item, self.session.shown_plane(item))
+        done = partial(self._filled, item, "filling from strokes")
+        self.session.jobs.start(f"Filling from strokes: {item.name}", make, done, can_finish=True)
+
+    def _filled(self, item: Item, name: str, planes: dict[int, Any]) -> None:
+        if item in self.session.items:
+            pixels = self.annotator.fill(item, planes, name)
+            self.session.say(f"{pixels:,} px of {item.name} filled; correct them with the brush.".replace(",", "\u202f"))
+
+    def _undo(self) -> None:
+        if self.session.current is not None:
+            self.annotator.undo(self.session.current)
+
+    def _offer_layers(self) -> None:
+        item = self.annotator.in_hand()
+        found = layers.own_labels(self.session.viewer, item.layer)
+        if not found:
+            raise TemsegError(f"{item.name}: there is no labels layer of its shape {layers.shape(item.layer)}; open or draw one first.")
+        menu = self._menu()
+        for layer in found:
+            part = menu.addMenu(layer.name)
+            for meaning, text in MEANINGS.items():
+                part.addAction(text, partial(guarded, partial(self.use_layer, item, layer, meaning)))
+        menu.popup(self.use.mapToGlobal(QPoint(0, self.use.height())))
+
+    def use_layer(self, item: Item, layer: Any, meaning: str) -> None:
+        """Learn from somebody's labels layer: instances stay as they are, all else fills the annotation, to be corrected."""
+        if layer not in self.session.viewer.layers:
+            raise TemsegError(f"{item.name}: that layer is no longer there; choose another one.")
+        if meaning == "instances":
+            self.session.adopt(item, "truth", layer)
+            item.teaches, item.trains = "truth", True
+            self.session.item_changed.emit(item, "truth")
+            return
+        labels, image = layers.snapshot(layer), item.micrograph()
+        self.session.jobs.later(partial(_imported, image, labels, meaning), partial(self._imported, item, layer.name))
+
+    def _imported(self, item: Item, name: str, planes: dict[int, Any] | TemsegError) -> None:
+        if isinstance(planes, TemsegError):
+            raise planes
+        self._filled(item, f"using {name}", planes)
+
+    def _menu(self) -> QMenu:
+        for old in self.findChildren(QMenu):
+            old.deleteLater()
+        return QMenu(self)
+
+
+def _imported(image: Any, labels: Any, meaning: str) -> dict[int, Any] | TemsegError:
+    """In the thread of chores: class numbers by plane, of those that hold any."""
+    try:
+        return {index: plane for index, plane, _ in Annotation.imported(image, labels, meaning).planes()}
+    except TemsegError as error:
+        return error

@@ -1,0 +1,261 @@
+"""Annotation layers of a session: made, painted, filled, counted; every stroke is written to disk soon after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.types.annotations import ClassCount
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import FIRST_CLASS
+from napari_temseg.widgets.autosave.keeper import Keeper
+from napari_temseg.widgets.canvas import brush, layers
+from napari_temseg.widgets.improve.annotation.fill import Change, apply, changes_of
+from napari_temseg.widgets.improve.training_labels import Counts, counter, source
+from napari_temseg.widgets.session.history import History, Step
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+SETTLE = 350  # ms after a stroke until it is counted
+OPACITY = 0.6
+EMPTY = ClassCount("", 0, 0)
+
+
+class Annotator(QObject):
+    """Annotations of all micrographs of a session, and the class in hand.
+
+    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `filled` that
+    something can be undone that could not before, or the other way round, `painted` that strokes of a micrograph may have changed.
+    """
+
+    counted = Signal()
+    tool_changed = Signal()
+    filled = Signal()
+    painted = Signal(object)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
+        self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
+        self._histories: WeakKeyDictionary[Item, History] = WeakKeyDictionary()
+        self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
+        self._uncounted: set[Item] = set()
+        self._in_work: set[Item] = set()  # being counted in another thread
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE)
+        self._settle.timeout.connect(self._count)
+        self.keeper = session.part(Keeper)
+        self.keeper.restored.connect(self.annotate)
+        session.item_changed.connect(self._item_changed)
+        session.items_changed.connect(self._items_changed)
+        session.classes_changed.connect(self._recolour)
+        session.closing.connect(self.close)
+
+    # -- painting
+
+    def in_hand(self) -> Item:
+        """The micrograph in hand; `TemsegError` when there is none that can be painted on."""
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        shape = layers.shape(item.layer)
+        if len(shape) not in (2, 3):
+            raise TemsegError(f"{item.name}: the layer has {len(shape)} axes; give micrographs (Y, X) or one stack of them (planes, Y, X).")
+        return item
+
+    def annotate(self, item: Item, labels: Any = None) -> Labels:
+        """The annotation layer of a micrograph, made when there is none, with the brush in hand."""
+        layer = item.annotation
+        if item is self.session.current and len(self.session.items) > 1:
+            self.session.reveal()  # who paints wants to see what on
+        if layer is None:
+            data = np.zeros(layers.shape(item.layer), np.uint8) if labels is None else labels
+            colours = layers.class_colours(self.session.classes, background=True)
+            name = f"{item.name} annotation"
+            layer = layers.add_labels(
+                self.session.viewer, item.layer, data, name, "annotation", colours=colours, opacity=OPACITY, select=True
+            )
+            brush.size_brush(layer, item.frame)
+            self.session.adopt(item, "annotation", layer)
+            self._watch(item, layer)
+            self.session.item_changed.emit(item, "annotation")
+        self._take_in_hand(layer)
+        return layer
+
+    def choose(self, number: int) -> None:
+        """Take a class in hand, 0 for the eraser, and paint with it on the micrograph in hand."""
+        self.number = number
+        if self.session.current is not None:
+            self.annotate(self.in_hand())
+        self.tool_changed.emit()
+
+    def add_class(self, name: str) -> int:
+        """A further class, in hand at once; returns its number."""
+        number = max(self.session.classes) + 1
+        if number > 254:
+            raise TemsegError("There are 254 classes already; no more can be told apart.")
+        self.session.set_class(number, name)
+        self.choose(number)
+        return number
+
+    def _take_in_hand(self, layer: Labels) -> None:
+        if self.number:
+            brush.start_painting(self.session.viewer, layer, self.number)
+        else:
+            brush.start_erasing(self.session.viewer, layer)
+
+    def _watch(self, item: Item, layer: Labels) -> None:
+        self._watched[id(layer)] = (layer, item)
+        brush.on_painted(layer, self._painted)
+        brush.on_tool(layer, self._tool)
+
+    def _unwatch(self, layer: Labels) -> None:
+        if self._watched.pop(id(layer), None) is not None:
+            brush.off_painted(layer, self._painted)
+            brush.off_tool(layer, self._tool)
+
+    def _painted(self, event: Any) -> None:
+        known = self._watched.get(id(event.source))
+        if known is not None:
+            self._changed(known[1], known[0])
+
+    def _changed(self, item: Item, layer: Labels) -> None:
+        self.recount(item)
+        self.keeper.painted(item, layer)
+        self.painted.emit(item)
+
+    def _tool(self, event: Any) -> None:
+        number = brush.in_hand(event.source)
+        if number is not None and number != self.number:
+            self.number = number
+            self.tool_changed.emit()
+
+    def _recolour(self) -> None:
+        colours = layers.class_colours(self.session.classes, background=True)
+        for layer, _ in self._watched.values():
+            layers.recolour(layer, colours)
+
+    # -- filling whole planes
+
+    def fill(self, item: Item, planes: Mapping[int, Any], name: str) -> int:
+        """Fill what nobody painted with class numbers (Y, X) by plane, undoably; returns how many pixels got one."""
+        # Who went on to another image meanwhile is not called back.
+        layer = self.annotate(item) if item.annotation is None or item is self.session.current else item.annotation
+        changes = changes_of(layers.values(layer), planes)
+        if not changes:
+            raise TemsegError(
+                f"{item.name}: there is nothing to fill; every pixel has a label already, or nothing is known of those without."
+            )
+        put = partial(self._put, item, layer)
+        self.history(item).add(Step(name, partial(put, changes, True), partial(put, changes, False)))
+        put(changes, False)
+        return sum(int(np.count_nonzero(change.before != change.after)) for change in changes)
+
+    def history(self, item: Item) -> History:
+        """What was filled on a micrograph; single strokes have napari's own undo."""
+        return self._histories.setdefault(item, History(8))
+
+    def undo(self, item: Item) -> str:
+        """Take back the newest filling; what was painted over it stays. Returns its name, "" when there is none."""
+        name = self.history(item).undo()
+        self.filled.emit()
+        return name
+
+    def _put(self, item: Item, layer: Labels, changes: list[Change], back: bool) -> None:
+        if item.annotation is layer:
+            apply(layers.values(layer), changes, back)
+            layers.redraw(layer)
+            self._changed(item, layer)
+        self.filled.emit()
+
+    # -- counting
+
+    def counts(self) -> dict[int, ClassCount]:
+        """Pixels and objects by class over the micrographs that train, as far as they are counted."""
+        total: dict[int, ClassCount] = {number: ClassCount(name, 0, 0) for number, name in self.session.classes.items()}
+        for item in self.session.items:
+            if item.trains and source(item):
+                for number, count in self.counts_of(item).items():
+                    sofar = total.get(number, EMPTY)
+                    total[number] = ClassCount(count.name, sofar.pixels + count.pixels, sofar.objects + count.objects)
+        return total
+
+    def counts_of(self, item: Item) -> Counts:
+        """Pixels and objects by class of one micrograph, as far as it was counted."""
+        return self._counts.get(item, {})
+
+    @property
+    def counting(self) -> bool:
+        """Whether counts are on their way."""
+        return bool(self._uncounted or self._in_work)
+
+    def recount(self, item: Item) -> None:
+        """Count a micrograph soon: something else is learnt from it."""
+        self._uncounted.add(item)
+        self._settle.start()
+
+    def _count(self) -> None:
+        self._uncounted &= set(self.session.items)
+        due = self._uncounted - self._in_work  # one that is in work is counted again after that
+        for item in due:
+            self.session.jobs.later(counter(item, dict(self.session.classes)), partial(self._count_done, item))
+        self._in_work |= due
+        self._uncounted -= due
+
+    def _count_done(self, item: Item, counts: Counts) -> None:
+        self._counts[item] = counts
+        self._in_work.discard(item)
+        if self._uncounted:
+            self._settle.start()
+        for number, count in counts.items():
+            if number not in self.session.classes and count.pixels:  # painted with a number that napari offered
+                self.session.set_class(number, _free_name(count.name, self.session.classes))
+        self.counted.emit()
+
+    # -- what the session tells
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what == "annotation" and item.annotation is None:
+            self._drop(item)
+        if what in ("annotation", "particles", "table", "review", "truth"):
+            self.recount(item)
+        if what == "prediction" and item.prediction is not None:
+            for number, name in item.prediction.class_names.items():
+                if number not in self.session.classes:
+                    self.session.set_class(number, _free_name(name, self.session.classes))
+
+    def _drop(self, item: Item) -> None:
+        """The user removed an annotation layer: what it holds is kept on disk."""
+        for layer in [layer for layer, owner in self._watched.values() if owner is item]:
+            self._unwatch(layer)
+        self.keeper.lost(item)
+        self._histories.pop(item, None)
+        self.filled.emit()
+
+    def _items_changed(self) -> None:
+        for layer, _ in list(self._watched.values()):
+            if layer not in self.session.viewer.layers:
+                self._unwatch(layer)
+        self.counted.emit()
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self._settle.stop()
+        for layer, _ in list(self._watched.values()):
+            self._unwatch(layer)
+
+
+def _free_name(name: str, taken: Mapping[int, str]) -> str:
+    free, n = name, 2
+    while free in taken.values():
+        free, n = f"{name} {n}", n + 1
+    return free

@@ -1,0 +1,123 @@
+"""Loss, accuracy and IoU over the steps of a training, for training and validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_temseg.widgets.canvas.colours import ORANGE, SKY
+from napari_temseg.widgets.improve.curve_advice import best_of
+from napari_temseg.widgets.kit.plots import Plot
+from napari_temseg.widgets.kit.style import hint
+from napari_temseg.widgets.session.session import Session
+
+FIGURES = ("loss", "accuracy", "iou")
+TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
+PARTS = {"train": SKY, "validation": ORANGE}
+HEIGHT, AXIS = 92, 46  # px of a plot without its axis of steps, and of the axis of values
+
+
+class Curve(Plot):
+    """One figure over the steps; `show_points` draws what changed."""
+
+    def __init__(self, session: Session, figure: str, *, last: bool) -> None:
+        self.figure = figure
+        self.lines: dict[str, pg.PlotDataItem] = {}
+        self.best = pg.ScatterPlotItem(symbol="d", size=10)
+        self.untouched = pg.InfiniteLine(angle=0)
+        super().__init__(session)
+        for part, colour in PARTS.items():
+            self.lines[part] = self.plot(
+                pen=pg.mkPen(colour, width=2), connect="finite", symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None
+            )
+        self.addItem(self.untouched, ignoreBounds=True)
+        self.addItem(self.best)
+        self.untouched.hide()
+        for side in ("left", "bottom"):
+            self.getAxis(side).enableAutoSIPrefix(False)
+        self.getAxis("left").setWidth(AXIS)
+        self.setFixedHeight(HEIGHT + (34 if last else 0))
+        self.setMouseEnabled(False, False)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        # Else a flat curve would be drawn as a wild one.
+        self.setLimits(minXRange=10, minYRange=0.02 if figure == "loss" else 0.1, xMin=-0.5)
+        if figure != "loss":
+            self.setLimits(yMax=1.02)
+        self.last = last
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Colours of the theme."""
+        if not self.lines:
+            return
+        self.label("left", TITLES[self.figure])
+        axis = self.getAxis("bottom")
+        axis.setStyle(showValues=self.last)
+        if self.last:
+            self.label("bottom", "step")
+        text = self.colours["text"]
+        self.best.setBrush(pg.mkBrush(text))
+        self.best.setPen(pg.mkPen(self.colours["background"]))
+        self.untouched.setPen(pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine))
+
+    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool) -> None:
+        """Draw the curves; the best point is marked, and with it the level of the untouched model."""
+        steps = np.asarray([point["step"] for point in points], float)
+        for part, line in self.lines.items():
+            values = np.asarray([point.get(f"{part}_{self.figure}", math.nan) for point in points], float)
+            known = np.isfinite(values)
+            line.setData(steps[known], values[known])
+        key = f"validation_{self.figure}"
+        judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
+        best = best_of(judged, fresh)
+        self.best.setData([best["step"]] if best else [], [best[key]] if best else [])
+        start = judged[0] if judged and judged[0]["step"] == 0 and not fresh else None
+        self.untouched.setVisible(start is not None and self.figure == "iou")
+        if start is not None:
+            self.untouched.setValue(start[key])
+
+    def wheelEvent(self, event: object) -> None:  # noqa: N802  Qt's name
+        """The wheel scrolls the dock."""
+        event.ignore()  # type: ignore[attr-defined]
+
+
+class CurvePlots(QWidget):
+    """Three plots over one axis of steps, with one legend; hidden while there is nothing to show."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.legend = hint()
+        self.legend.setToolTip(
+            "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
+            "found with the area labelled. Validation labels are not trained on: trust them more. "
+            "◆ is the model that is kept, the broken line the one that training started from."
+        )
+        self.plots = [Curve(session, figure, last=figure == FIGURES[-1]) for figure in FIGURES]
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        for plot in self.plots:
+            layout.addWidget(plot)
+            if plot is not self.plots[-1]:
+                plot.setXLink(self.plots[-1])
+            plot.setToolTip(self.legend.toolTip())
+        self.hide()
+
+    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool = False) -> None:
+        """Draw the curves of a training so far."""
+        self.setVisible(bool(points))
+        judged = any("validation_iou" in point for point in points)
+        marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
+        if judged:
+            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation', "◆&nbsp;kept"]
+            marks += [] if fresh else ["┄&nbsp;start"]
+        self.legend.setText("&ensp; ".join(marks))
+        for plot in self.plots:
+            plot.show_points(points, fresh)

@@ -1,0 +1,1 @@
+"""Answers while strokes are painted, and where the next one teaches most."""

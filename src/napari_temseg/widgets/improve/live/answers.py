@@ -1,0 +1,198 @@
+"""What answers strokes in another thread: one plane for the eye, or a whole micrograph as its result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.interactive.active_learning import Place, places, planes_by_uncertainty, uncertainty
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.types.wording import at_plane
+from napari_temseg.pipeline.find import Found, measured, outward, stacked
+from napari_temseg.widgets.canvas.colours import COLOURS
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.interactive.linear_head import Ground
+    from napari_temseg.widgets.session.session import Item
+
+Strokes = npt.NDArray[np.uint8]
+
+
+class Aim(NamedTuple):
+    """What is answered: a plane of a micrograph, by a model (a `Segmenter`, or the name or file of one)."""
+
+    item: Item
+    plane: int
+    model: Any
+    predict: PredictConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a plane looks like after `strokes`; `drawing` is what `overlays.show_answer` takes, `unsure` its uncertainty if asked for."""
+
+    ground: Ground
+    strokes: Strokes
+    prediction: Prediction
+    drawing: npt.NDArray[np.uint8]
+    unsure: npt.NDArray[np.float32] | None
+
+
+def loaded(model: Any) -> Any:
+    """The `Segmenter` behind a name or a file."""
+    from napari_temseg.api import load
+
+    return load(model) if isinstance(model, str) else model
+
+
+def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Ground]:
+    """The engine's, in a file that may be imported without torch; `model` may be a name."""
+
+    def steps(control: Control) -> Generator[Progress, None, Ground]:
+        from napari_temseg.engine.interactive.linear_head import iter_ground as look
+
+        yield Progress("look", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
+        job = look(loaded(model), plane, predict)
+        yield from job
+        return job.result
+
+    return Job(steps)
+
+
+def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool) -> Job[Answered]:
+    """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too."""
+
+    def steps(control: Control) -> Generator[Progress, None, Answered]:
+        from napari_temseg.engine.interactive.linear_head import answer
+
+        if isinstance(ground, Job):
+            yield from ground
+        known = ground.result if isinstance(ground, Job) else ground
+        yield Progress("answer", 0.9, "answering", control.elapsed)
+        found = answer(known, strokes, depth=False)
+        return Answered(known, strokes, found, drawn(found.classes), uncertainty(found) if unsure else None)
+
+    return Job(steps)
+
+
+def drawn(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes."""
+    thick = 1 + max(1, min(classes.shape) // 700)
+    inside = classes >= FIRST_CLASS
+    edge = np.zeros(classes.shape, bool)
+    for step in range(1, thick + 1):
+        across, along = classes[step:] != classes[:-step], classes[:, step:] != classes[:, :-step]
+        edge[step:] |= across
+        edge[:-step] |= across
+        edge[:, step:] |= along
+        edge[:, :-step] |= along
+    shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(COLOURS) * np.uint8(2) + np.uint8(1)
+    return np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
+
+
+class Task(NamedTuple):
+    """A micrograph whose strokes are to be answered on all planes; `grounds` are those planes that were looked at already."""
+
+    image: Micrograph
+    model: Any
+    predict: PredictConfig
+    split: SplitConfig
+    strokes: Strokes
+    names: Mapping[int, str]
+    grounds: Mapping[int, Ground]
+    first: int
+
+
+def iter_use(task: Task) -> Job[Found]:
+    """The answer as the result of a whole micrograph, split and measured; planes without strokes are as the model says."""
+
+    def steps(control: Control) -> Generator[Progress, None, Found]:
+        from napari_temseg.engine.interactive.linear_head import answer
+        from napari_temseg.engine.particles.splitting import split
+
+        image, strokes = task.image, task.strokes.reshape((-1, *task.image.frame))
+        n, model = image.n_planes, task.model
+        answers: dict[int, Prediction] = {}
+        for done, plane in enumerate(outward(n, task.first)):
+            ground = task.grounds.get(plane)
+            if ground is None:
+                model = loaded(model)
+                job = iter_ground(model, image.at(plane), task.predict)
+                for step in job:
+                    yield replace(step, stage="answer", fraction=0.9 * (done + 0.8 * step.fraction) / n, elapsed=control.elapsed)
+                ground = job.result
+            answers[plane] = answer(ground, strokes[plane])
+            yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: {at_plane(done, n) or 'answering'}", control.elapsed)
+        whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)
+        parts: list[Particles] = []
+        for plane in range(n):
+            parts.append(split(whole.at(plane), task.split))
+            yield Progress("answer", 0.9 + 0.08 * (plane + 1) / n, f"{image.name}: splitting", control.elapsed)
+        particles = stacked(parts, image, whole)
+        return Found(0, whole, particles, measured(particles))
+
+    return Job(steps)
+
+
+def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, names: Mapping[int, str]) -> Prediction:
+    """One prediction of them all: a class that is known on one plane is known on all, and it is not the bare model's any more."""
+    n = max(len(plane.class_ids) for plane in planes)
+    known = {number: names.get(number, f"class {number}") for number in range(1, n + 1)}
+    made = planes[0].model_hash
+    if strokes.any():
+        made = hashlib.sha256(made.encode() + np.packbits(strokes != 0).tobytes() + strokes[strokes != 0].tobytes()).hexdigest()
+    return Prediction.gathered([replace(_widened(plane, n), class_names=known, model_hash=made) for plane in planes], image)
+
+
+def _widened(plane: Prediction, n: int) -> Prediction:
+    missing = n - len(plane.class_ids)
+    if not missing:
+        return plane
+    none = np.zeros((missing, *plane.classes.shape), np.float16)
+    return replace(plane, probability=np.concatenate([plane.probability, none]), class_ids=tuple(range(1, n + 1)))
+
+
+class Round(NamedTuple):
+    """Where somebody was led already: places by plane, since the last time round."""
+
+    plane: int
+    been: Mapping[int, list[Place]]
+
+
+def iter_places(shown: Prediction, whole: Prediction | None, strokes: Strokes, sofar: Round) -> Job[list[Place]]:
+    """Places to stroke: on the shown plane, and where none is left there, on the plane of a stack that is least sure.
+
+    `strokes` are (planes, Y, X); the list is empty when all were seen.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, list[Place]]:
+        yield Progress("next", 0.0, "looking for the next place", control.elapsed)
+        been = sofar.been
+        found = places(shown, strokes[sofar.plane], plane=sofar.plane, avoid=been.get(sofar.plane, ()))
+        if found or whole is None or len(strokes) < 2:
+            return found
+        ranked = planes_by_uncertainty(whole, [plane for plane in range(len(strokes)) if plane != sofar.plane])
+        for done, plane in enumerate(ranked):
+            found = places(whole.at(plane), strokes[plane], plane=plane, avoid=been.get(plane, ()))
+            if found:
+                break
+            yield Progress("next", (done + 1) / len(ranked), "looking for the next place", control.elapsed)
+        return found
+
+    return Job(steps)
+
+
+def said_of(item: Item, plane: int) -> Prediction:
+    """What the last search says of a plane; `TemsegError` when there was none."""
+    if item.prediction is None:
+        raise TemsegError(f"{item.name}: nothing is known of it yet; tick Live, or find particles first (step 2).")
+    return item.prediction.at(plane)

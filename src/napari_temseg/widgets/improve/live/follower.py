@@ -1,0 +1,328 @@
+"""*Live* in step 3: what is particle now, drawn anew after every stroke; its uncertainty; and that answer as the result of an image."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.find.finder import Finder
+from napari_temseg.widgets.improve.annotation.annotator import Annotator
+from napari_temseg.widgets.improve.live.answers import Aim, Answered, iter_answer, iter_ground
+from napari_temseg.widgets.improve.live.live_view import SHOWN, LiveView, use_answer
+from napari_temseg.widgets.improve.trainer import NEW
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.interactive.linear_head import Ground
+    from napari_temseg.engine.types.progress import Progress
+    from napari_temseg.widgets.session.session import Item, Session
+
+logger = logging.getLogger("napari_temseg")
+KEPT = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
+WATCH = 150  # ms between two looks whether another preview has ended
+FOLLOWS = "Live: outlines follow strokes"
+
+
+@dataclass(eq=False)
+class _Flight:
+    """An answer that is being computed. `since` is when the oldest stroke was painted that it answers."""
+
+    aim: Aim
+    since: float | None
+    stop: Callable[[], None] = field(default=lambda: None)
+    stopped: bool = False
+
+
+class Live(QObject):
+    """Answers strokes while they are painted. `changed` tells that `status` or what is shown changed, `answered` that an answer arrived
+    or will not.
+
+    `base` tells the model to start from; `seconds` are the newest times from a stroke to the picture that answers it.
+    """
+
+    changed = Signal()
+    answered = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session, self.annotator, self.finder = session, session.part(Annotator), session.part(Finder)
+        self.on, self.unsure = bool(session.settings.get("live", True)), bool(session.settings.get("uncertainty", False))
+        self.base: Callable[[], str] = lambda: session.model
+        self.status, self._told = "", f"{FOLLOWS}."  # now, and while nothing is to be told but that it works
+        self.seconds: deque[float] = deque(maxlen=500)
+        self.answer: Answered | None = None
+        self.aim: Aim | None = None  # of the answer
+        self._improving = False
+        self._rests: Item | None = None  # it has a newer result, which is shown in the place of the outlines until the next stroke
+        self._grounds: OrderedDict[Aim, Ground] = OrderedDict()
+        self._flight: _Flight | None = None
+        self._broken: Aim | None = None  # could not be answered: not tried again until something else is asked for
+        self._since: float | None = None
+        self.view = LiveView(session)
+        self._soon, self._watch = self._timer(0, True), self._timer(WATCH, False)
+        self._wire()
+
+    def _timer(self, interval: int, single: bool) -> QTimer:
+        timer = QTimer(self)
+        timer.setInterval(interval)
+        timer.setSingleShot(single)
+        timer.timeout.connect(self._advance)
+        return timer
+
+    def _wire(self) -> None:
+        session = self.session
+        for signal in (
+            session.items_changed,
+            session.current_changed,
+            session.plane_changed,
+            session.models_changed,
+            session.jobs.changed,
+            session.classes_changed,
+        ):
+            signal.connect(lambda *_: self._soon.start())
+        session.item_changed.connect(self._item_changed)
+        session.improving.connect(self._set_improving)
+        session.closing.connect(self.close)
+        self.annotator.painted.connect(self._painted)
+
+    # -- switches
+
+    def set_on(self, on: bool) -> None:
+        """Answer strokes, or leave it."""
+        self.on, self._broken, self._rests = on, None, None
+        self.session.settings.set("live", on)
+        self._soon.start()
+
+    def set_unsure(self, on: bool) -> None:
+        """Show where the answer is unsure."""
+        self.unsure = on
+        self.session.settings.set("uncertainty", on)
+        self._soon.start()
+
+    def refresh(self) -> None:
+        """Something else may be asked for: another model to start from."""
+        self._rests = None
+        self._soon.start()
+
+    @property
+    def coming(self) -> bool:
+        """Whether an answer to what is painted is on its way."""
+        aim, _ = self._wanted()
+        return aim is not None and self._outdated(aim)
+
+    def answer_of(self, item: Item, plane: int) -> Answered | None:
+        """The newest answer, when it is one of this plane and nothing was painted since."""
+        aim, answer = self.aim, self.answer
+        fits = answer is not None and aim is not None and (aim.item, aim.plane) == (item, plane) and self._same_strokes(aim, answer)
+        return answer if fits else None
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._soon.stop()
+        self._watch.stop()
+        self._grounds.clear()
+        self.answer = self._rests = None
+
+    # -- what is asked for
+
+    def _wanted(self) -> tuple[Aim | None, str]:
+        """The plane to answer, or None and why not, for people; "" where there is nothing to say."""
+        session, item = self.session, self.session.current
+        base = self.base()
+        if not self.on or not self._improving or item is None or item not in session.items:
+            return None, ""
+        if item.annotation is None:
+            return None, "Live waits for strokes: choose New annotation."
+        if item.asks_axes:
+            return None, "Live waits to know what the planes of this stack are (above)."
+        if base == NEW:
+            return None, "Live needs a model: choose one under “start from”."
+        aim = Aim(item, session.shown_plane(item), session.segmenter(base), self.finder.predict)
+        if session.jobs.running:
+            return None, "Live pauses while another job runs."
+        return aim, ""
+
+    def _advance(self) -> None:
+        """Bring the picture one step nearer to what is asked for."""
+        if self.session.closed:
+            return
+        aim, why = self._wanted()
+        flight = self._flight
+        if flight is not None and not self.session.jobs.looking:  # another preview took its place, which nobody tells
+            flight = self._flight = None
+        if flight is not None and flight.aim != aim and not flight.stopped:
+            flight.stopped = True
+            flight.stop()
+        if aim is None:
+            if not self.session.jobs.running or not self.on or not self._improving:
+                self.view.hide()
+            self._say(why)
+        elif flight is None and aim != self._broken:
+            self._broken = None
+            self._launch(aim)
+        if aim is not None:
+            self._show_if_known(aim)
+        self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
+
+    def _mind(self, *, waits: bool) -> None:
+        if waits and not self._watch.isActive():
+            self._watch.start()
+        elif not waits:
+            self._watch.stop()
+
+    def _outdated(self, aim: Aim) -> bool:
+        if aim == self._broken:
+            return False
+        answer = self.answer
+        return aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer)
+
+    def _same_strokes(self, aim: Aim, answer: Answered) -> bool:
+        layer = aim.item.annotation
+        return layer is not None and np.array_equal(layers.values(layer).reshape((-1, *answer.strokes.shape))[aim.plane], answer.strokes)
+
+    def _launch(self, aim: Aim) -> None:
+        if not self._outdated(aim):
+            self._since = None  # it was drawn anew and no stroke had changed, as when the plane changes
+            if aim != self._broken:
+                self._say(self._told)
+            return
+        if self.session.jobs.looking:
+            return
+        ground: Any = self._grounds.get(aim)
+        strokes = layers.plane_snapshot(aim.item.annotation, aim.plane)
+        make = partial(iter_answer, ground, strokes, unsure=self.unsure)
+        if ground is None:
+            try:
+                plane = aim.item.micrograph().at(aim.plane)
+            except TemsegError as error:
+                self._broken = aim
+                self._say(str(error))
+                return
+            make = partial(_looking, aim, plane, strokes, self.unsure)
+            self._say("Live looks at the image …")
+        # A new layer is drawn too, and is no stroke.
+        self._flight = flight = _Flight(aim, self._since if strokes.any() or aim == self.aim else None)
+        self._since = None
+        flight.stop = self.session.jobs.look(make, partial(self._arrived, flight), seen=self._seen, failed=partial(self._lost, flight))
+
+    def _seen(self, step: Progress) -> None:
+        if step.stage == "look":
+            self._say(f"Live looks at the image … {step.fraction:.0%}" if step.fraction else "Live loads the model …")
+
+    def _lost(self, flight: _Flight) -> None:
+        if self._flight is flight:
+            self._flight = None
+        if not flight.stopped:
+            self._broken = flight.aim
+            self._say("Live has no answer for this plane; untick and tick it to try again.")
+            self.answered.emit()
+        self._soon.start()
+
+    def _arrived(self, flight: _Flight, answered: Answered) -> None:
+        if self._flight is flight:
+            self._flight = None
+        aim = flight.aim
+        if aim.item in self.session.items:
+            self._grounds[aim] = answered.ground
+            self._grounds.move_to_end(aim)
+            while len(self._grounds) > KEPT:
+                self._grounds.popitem(last=False)
+            self.answer, self.aim = answered, aim
+            if self._wanted()[0] == aim:
+                self._show(aim, answered)
+                self._time(flight)
+            self.answered.emit()
+        self._soon.start()
+
+    def _time(self, flight: _Flight) -> None:
+        if flight.since is None:
+            self._told = f"{FOLLOWS}."
+        else:
+            self.seconds.append(time.perf_counter() - flight.since)
+            logger.debug("live: %.2f s", self.seconds[-1])
+            self._told = f"{FOLLOWS} ({self.seconds[-1]:.1f} s)."
+        self._say(self._told)
+
+    # -- what is seen
+
+    @property
+    def _roles(self) -> list[str]:
+        answer, aim = self.answer, self.aim
+        if answer is None or aim is None:
+            return []
+        return (["live"] if aim.item is not self._rests else []) + (["uncertainty"] if self.unsure and answer.unsure is not None else [])
+
+    def _show_if_known(self, aim: Aim) -> None:
+        """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
+        if self.aim != aim or self.answer is None:
+            self.view.hide()
+        elif not self.view.shows(self.answer, self._roles):
+            self._show(aim, self.answer)
+
+    def _show(self, aim: Aim, answered: Answered) -> None:
+        self.view.show(aim.item, aim.plane, answered, self._roles)
+        self.changed.emit()
+
+    def _say(self, text: str) -> None:
+        if text != self.status:
+            self.status = text
+            self.changed.emit()
+
+    # -- what happens
+
+    def _painted(self, item: Item) -> None:
+        if item is self.session.current:
+            self._rests = None
+            if self._since is None:
+                self._since = time.perf_counter()
+            self._soon.start()
+
+    def _set_improving(self, on: bool) -> None:
+        self._improving = on
+        self._advance()
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what in ("left out", "axes"):
+            for aim in [aim for aim in self._grounds if aim.item is item]:
+                del self._grounds[aim]
+            if self.aim is not None and self.aim.item is item:
+                self.answer = self.aim = None
+            self._broken = None
+        if what == "prediction":
+            self._rests = item
+            self.view.unveil(item)
+        if what in SHOWN:
+            # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
+            QTimer.singleShot(0, self, partial(self._removed, item, what))
+        self._soon.start()
+
+    def _removed(self, item: Item, role: str) -> None:
+        if item in self.session.items and item.annotation is not None and not self.session.closed and role not in item.made:
+            (self.set_on if role == "live" else self.set_unsure)(False)
+
+    # -- the answer as the result
+
+    def use(self) -> None:
+        """Make the answer the result of the micrograph in hand: all its planes, split and measured, as a job; undoable."""
+        item, base = self.annotator.in_hand(), self.base()
+        if item.annotation is None:
+            raise TemsegError(f"{item.name}: there is nothing to answer yet; choose New annotation, and paint a few strokes.")
+        if base == NEW:
+            raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
+        aim = Aim(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
+        grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}
+        use_answer(self.session, aim, base, grounds)
+
+
+def _looking(aim: Aim, plane: Any, strokes: Any, unsure: bool) -> Any:
+    """In the thread of the job."""
+    return iter_answer(iter_ground(aim.model, plane, aim.predict), strokes, unsure=unsure)

@@ -1,0 +1,74 @@
+"""The part of step 3 between painting and training: *Live*, *Show uncertainty*, *Use this result*, *Next place*."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from napari_temseg.widgets.improve.live.follower import Live
+from napari_temseg.widgets.improve.live.next_place import Guide
+from napari_temseg.widgets.improve.trainer import NEW
+from napari_temseg.widgets.kit.keys import Keys, bind_in
+from napari_temseg.widgets.kit.style import button, hint, row
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.improve.starting_model import StartBox
+    from napari_temseg.widgets.session.session import Session
+
+KEY = "G"
+
+
+class LiveBox(QWidget):
+    """Switches and buttons of `Live` and `Guide`; `start` tells the model that is corrected."""
+
+    def __init__(self, session: Session, start: StartBox) -> None:
+        super().__init__()
+        self.session, self.start = session, start
+        self.model, self.guide = session.part(Live), session.part(Guide)
+        self.model.base = lambda: start.base
+        self.box = QCheckBox("Live")
+        self.box.setToolTip(
+            "After every stroke the model's answer is corrected, within a second or so, and outlined on the picture. "
+            "Nothing is trained: other images get nothing of it."
+        )
+        self.unsure = QCheckBox("Show uncertainty")
+        self.unsure.setToolTip(
+            "A layer that is bright (1) where the answer is unsure and dark (0) where it is sure: strokes teach most where it is bright."
+        )
+        self.use = button(
+            "Use this result",
+            "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable.",
+            self.model.use,
+        )
+        self.next = button("Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({KEY}).", self.guide.next)
+        self.note = hint()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(row([self.box, self.unsure], (1, 1)))
+        layout.addWidget(row([self.next, self.use], (1, 1)))
+        layout.addWidget(self.note)
+        self.box.toggled.connect(self.model.set_on)
+        self.unsure.toggled.connect(self.model.set_unsure)
+        start.activated.connect(lambda *_: self.model.refresh())
+        for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, self.model.changed):
+            signal.connect(self.refresh)
+        session.part(Keys).use({KEY: self.next.click})
+        bind_in(self, {KEY: self.next.click})
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        item = self.session.current
+        for box, on in ((self.box, self.model.on), (self.unsure, self.model.unsure)):
+            box.blockSignals(True)
+            box.setChecked(on)
+            box.blockSignals(False)
+        self.unsure.setEnabled(self.model.on)
+        ready = item is not None and not item.asks_axes and not self.session.jobs.running
+        painted = item is not None and item.annotation is not None
+        self.use.setEnabled(ready and painted and self.start.base != NEW)
+        self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
+        self.note.setText(self.model.status)
+        self.note.setVisible(bool(self.model.status))

@@ -1,0 +1,114 @@
+"""What is seen of a live answer: its layers on the picture, and the particles that it becomes when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.find.finder import Finder, State, commit, named
+from napari_temseg.widgets.improve.live.answers import Aim, Answered, Task, iter_use
+from napari_temseg.widgets.session.history import LIVE
+
+if TYPE_CHECKING:
+    from napari_temseg.pipeline.find import Found
+    from napari_temseg.widgets.session.session import Item, Session
+
+SHOWN = ("live", "uncertainty")
+
+
+class LiveView(QObject):
+    """Shows one answer at a time, in layers of its micrograph; those that somebody hides stay hidden until they are asked for again."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._shown: tuple[Item, Answered, list[str]] | None = None  # and the roles of the layers that show it
+        self._veiled: WeakSet[Item] = WeakSet()  # whose particles we hid, to show the answer in their place
+        session.closing.connect(self._forget)
+
+    def shows(self, answered: Answered, roles: list[str]) -> bool:
+        """Whether this was the last that was shown, in these layers."""
+        return self._shown is not None and self._shown[1:] == (answered, roles)
+
+    def show(self, item: Item, plane: int, answered: Answered, roles: list[str]) -> None:
+        """Show an answer for a plane in the layers of these roles (of `SHOWN`), and nothing of any other."""
+        session = self.session
+        before = self._shown[2] if self._shown is not None and self._shown[0] is item else []
+        self._clear(but=item)
+        for role in SHOWN:
+            if role not in roles and role in item.made:
+                layers.set_visible(item.made[role], False)
+        made: dict[str, Any] = {}
+        if "uncertainty" in roles:
+            layer, name, style = item.made.get("uncertainty"), f"{item.name} uncertainty", {"colours": "magma", "opacity": 0.7}
+            made["uncertainty"] = layers.show_plane_map(
+                session.viewer, item.layer, layer, plane, answered.unsure, name, "uncertainty", **style
+            )
+            if layer is None:
+                overlays.add_colour_bar(made["uncertainty"])
+        if "live" in roles:
+            layer, name = item.made.get("live"), f"{item.name} live"
+            made["live"] = overlays.show_answer(session.viewer, item.layer, layer, plane, answered.drawing, name)
+            self._veil(item)
+        for role, layer in made.items():
+            session.adopt(item, role, layer)
+            if role not in before:
+                layers.set_visible(layer, True)
+        self._shown = (item, answered, roles)
+
+    def hide(self) -> None:
+        """Show no answer."""
+        self._shown = None
+        self._clear()
+
+    def unveil(self, item: Item) -> None:
+        """Show the particles again that an answer took the place of."""
+        if item in self._veiled:
+            self._veiled.discard(item)
+            if item.particles_layer is not None:
+                layers.set_visible(item.particles_layer, layers.is_visible(item.layer))
+
+    def _veil(self, item: Item) -> None:
+        """Outlines of an earlier search would only confuse beside those of the answer."""
+        layer = item.particles_layer
+        if layer is not None and layers.is_visible(layer) and item not in self._veiled:
+            layers.set_visible(layer, False)
+            self._veiled.add(item)
+
+    def _clear(self, but: Item | None = None) -> None:
+        for item in self.session.items:
+            if item is but:
+                continue
+            for role in SHOWN:
+                if role in item.made and layers.is_visible(item.made[role]):
+                    layers.set_visible(item.made[role], False)
+            self.unveil(item)
+
+    def _forget(self) -> None:
+        self._shown = None
+
+
+def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]) -> None:
+    """Make the answer the result of a micrograph, as a job."""
+    item = aim.item
+    strokes = np.array(layers.snapshot(item.annotation), np.uint8)
+    split = session.part(Finder).split
+    task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane)
+    name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
+
+    def done(found: Found) -> None:
+        if item not in session.items:
+            return
+        session.model_names[found.prediction.model_hash] = name
+        commit(session, item, State(found.prediction, found.particles, named(found.measurement, item)), LIVE)
+        n = len(found.particles)
+        session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")
+
+    stopped = partial(session.say, "Stopped; the particles are as they were.")
+    session.jobs.start(f"Using the live answer: {item.name}", partial(iter_use, task), done, failed=stopped)

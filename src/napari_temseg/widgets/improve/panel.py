@@ -1,0 +1,205 @@
+"""Step 3: paint where the model is wrong, train it, and watch it learn."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.config import TrainConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import replacing
+from napari_temseg.widgets.autosave.restore_bar import KeptBar
+from napari_temseg.widgets.compare.dialog import open_comparison
+from napari_temseg.widgets.find.finder import remembered
+from napari_temseg.widgets.improve.annotation.annotation_box import Labelling
+from napari_temseg.widgets.improve.annotation.annotator import Annotator
+from napari_temseg.widgets.improve.continue_training import ContinueBar
+from napari_temseg.widgets.improve.curve_advice import tuned_table
+from napari_temseg.widgets.improve.curves import CurvePlots
+from napari_temseg.widgets.improve.live.live_box import LiveBox
+from napari_temseg.widgets.improve.starting_model import StartBox
+from napari_temseg.widgets.improve.trainer import Trainer
+from napari_temseg.widgets.improve.training_set import TrainingSet, ready
+from napari_temseg.widgets.jobs.runner import complain, guarded
+from napari_temseg.widgets.kit.forms import ConfigForm
+from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session import export
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.widgets.autosave.training_store import Found
+    from napari_temseg.widgets.session.session import Session
+
+KEY = "F9"
+
+
+class ImprovePanel(QWidget):
+    """Annotation above, training below, curves at the foot."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
+        self.kept = KeptBar(session, self, paint=True)
+        self.stopped = ContinueBar(session, self._go_on, self)
+        self.labelling = Labelling(self.annotator)
+        self.classes = self.labelling.classes
+        self.set = TrainingSet(self.annotator, self)
+        self.start = StartBox(session)
+        self.live = LiveBox(session, self.start)
+        self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")), fold="network, loss, augmentation")
+        self.tune = QCheckBox("Search learning rate and batch first")
+        self.tune.setToolTip(
+            "Up to six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
+            "and training goes on with the best. Needs labels that can be held out, and time: some minutes."
+        )
+        self.tune.setChecked(bool(session.settings.get("tune", False)))
+        self.form.fold.addWidget(self.tune)
+        self.train = button(
+            "Train",
+            f"Train a model on the labels of the ticked images ({KEY}); painting goes on meanwhile, and nothing is replaced.",
+            self._train,
+        )
+        self.note = hint()
+        self.curves = CurvePlots(session)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(50)
+        self._settle.timeout.connect(self._scroll)
+        self.advice = hint()
+        self.model = ModelLine(session, self)
+        self.compare = button(
+            "Compare with truth…",
+            "Score models, draft labels and particles against a labels layer that is right, side by side, and see where each is wrong.",
+            partial(open_comparison, session),
+        )
+        self._learnt: Any = None  # counts of the labels that the last training had
+        self._lay_out()
+        self._wire()
+        self._advanced()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for widget in (self.kept, self.stopped, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
+            layout.addWidget(widget)
+        layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
+        for widget in (self.form, self.train, self.note, self.advice, self.curves, self.model, self.compare):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session = self.session
+        for signal in (session.items_changed, session.current_changed, session.item_changed, session.classes_changed, session.jobs.changed):
+            signal.connect(self.refresh)
+        self.annotator.counted.connect(self.refresh)
+        self.trainer.advanced.connect(self._advanced)
+        self.form.changed.connect(lambda config: session.settings.set("train", config.to_dict()))
+        self.form.complained.connect(session.say)
+        self.tune.toggled.connect(partial(session.settings.set, "tune"))
+        QShortcut(QKeySequence(KEY), self, self.train.click)
+
+    def _train(self) -> None:
+        self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())
+        self._learnt = self.annotator.counts()
+
+    def _go_on(self, found: Found) -> None:
+        self.trainer.go_on(found)
+        self._learnt = None
+
+    def _advanced(self) -> None:
+        new = self.curves.isHidden() or self.advice.isHidden()
+        self.curves.show_points(self.trainer.points, self.trainer.fresh)
+        self.refresh()
+        if new and not self.curves.isHidden():
+            self._settle.start()
+
+    def _scroll(self) -> None:
+        """Bring the curves into view, once they have their place, and above all the sentence that reads them."""
+        area = self.parentWidget() and self.parentWidget().parentWidget()
+        if isinstance(area, QScrollArea) and not self.curves.isHidden():
+            area.ensureWidgetVisible(self.curves)
+            area.ensureWidgetVisible(self.note if self.advice.isHidden() else self.advice)
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session."""
+        waits, busy = ready(self.annotator), self.session.jobs.running
+        self.train.setEnabled(not waits and not busy)
+        self.train.setText("Train again" if self.trainer.ended else "Train")
+        highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
+        self.note.setText(waits or self.trainer.setting)
+        self.note.setVisible(bool(self.note.text()))
+        self.advice.setText(self.trainer.advice)
+        self.advice.setToolTip(tuned_table(self.trainer.tuned))
+        self.advice.setVisible(bool(self.advice.text()))
+
+
+class ModelLine(QWidget):
+    """The model in use when it was made here: its name, to be changed, and a file for it."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.name = QLineEdit()
+        self.name.setAccessibleName("name of the model")
+        self.name.setToolTip("Name of the model in use; type another one to rename it.")
+        self.name.editingFinished.connect(lambda: guarded(self._rename))
+        self.save = button(
+            "Save model…", "Write the model in use to a .temseg file, for other images, other machines and the command line.", self._save
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row([QLabel("model"), self.name, self.save], (0, 1, 0)))
+        session.models_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        self.setVisible(self._own)
+        self.name.setText(self.session.model)
+
+    @property
+    def _own(self) -> bool:
+        return self.session.model in self.session.models or self.session.model in self.session.own
+
+    def _rename(self) -> None:
+        if self._own and self.name.text() != self.session.model:
+            try:
+                self.session.rename_model(self.session.model, self.name.text())
+            finally:
+                self.refresh()
+
+    def _save(self) -> None:
+        name = self.session.model
+        model = self.session.models.get(name) or self.session.own[name]
+        path = export.ask_file(self.session, self, "Save the model", f"{name}.temseg", export.MODELS)
+        if path:
+            target = Path(path).with_suffix(".temseg")
+            self.session.jobs.later(partial(_written, model, target), partial(self._saved, target))
+
+    def _saved(self, path: Path, error: TemsegError | None) -> None:
+        if error is not None:
+            complain(error, "Save model")
+        else:
+            self.session.say(f"The model is in {path}.")
+
+
+def _written(model: Segmenter | Path, path: Path) -> TemsegError | None:
+    """In the thread of chores; where there is a model, and not only its file, torch is loaded already."""
+    try:
+        if isinstance(model, Path):
+            with replacing(path) as temporary:
+                shutil.copyfile(model, temporary)
+            return None
+        from napari_temseg.files.models import save
+
+        save(model, path)
+    except TemsegError as error:
+        return error
+    return None

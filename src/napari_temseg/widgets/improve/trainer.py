@@ -1,0 +1,230 @@
+"""The training of a session: what goes in, the curves that come out, the preview, and what becomes of the new model."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_temseg.engine.types.config import TrainConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Progress
+from napari_temseg.engine.types.results import Prediction
+from napari_temseg.widgets.autosave.keeper import Keeper
+from napari_temseg.widgets.autosave.training_store import Found, Plan, Store
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.find.finder import Finder, corrected_by_hand, foreground
+from napari_temseg.widgets.improve.continue_training import Continuing
+from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence
+from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
+from napari_temseg.widgets.session.own_models import OwnModels
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.types.annotations import Annotations
+    from napari_temseg.widgets.session.session import Item, Session
+
+NEW = "none"  # the base that is no model: a new network
+
+
+class Aim(NamedTuple):
+    """A plane that somebody looks at."""
+
+    micrograph: Micrograph
+    item: Item
+    plane: int
+
+
+class Trainer(QObject):
+    """Trains for a session. `advanced` tells of new points of the curves, and that a training began or ended.
+
+    `points` and `facts` are those of `iter_train`, of the training that runs or ran last; `best_step` is the step that is kept,
+    `setting` says what is held out and on which device it runs.
+    """
+
+    advanced = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.points: list[dict[str, float]] = []
+        self.facts: dict[str, float] = {}
+        self.best_step = 0
+        self.fresh = self.running = self.ended = False
+        self.setting = self.outcome = ""
+        self.tuned: Any = ()  # what a search of the settings tried, the best first
+        self.notes: list[str] = []  # what else is to be told of the training that ended
+        self._aims: deque[Aim] = deque(maxlen=8)
+        self._micrographs: dict[Item, Micrograph] = {}
+        self._unwanted = False  # the user removed the preview
+        self.continuing = session.part(Continuing)
+        self._store: Store | None = None  # of the training that runs
+        session.jobs.progressed.connect(self._progressed)
+        session.current_changed.connect(self._aim)
+        session.plane_changed.connect(self._aim)
+        session.item_changed.connect(self._item_changed)
+
+    def train(self, base: str, config: TrainConfig, *, tune: bool = False) -> None:
+        """Train on what the images hold now, from a model by name or file, or `NEW`; `TemsegError` when there is nothing to train on."""
+        session = self.session
+        items = [item for item in session.items if item.trains and source(item)]
+        if not items:
+            raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
+        parts, names, keeper = [taken(item) for item in items], dict(session.classes), session.part(Keeper)
+        beside = open_beside(session.items, items)
+        what = items[0].name if len(items) == 1 else f"{len(items)} images"
+        self._start(
+            Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names, *beside)
+        )
+
+    def go_on(self, found: Found) -> None:
+        """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
+        micrographs = self.continuing.micrographs(found)
+        held, watched = map(tuple, open_beside(self.session.items, self.continuing.items(found)))
+        self._start(Store(found.plan, [], found.path), lambda: replace(found.annotations(micrographs), unlabelled=held, watched=watched))
+
+    def _start(self, store: Store, collect: Callable[[], Annotations]) -> None:
+        plan, start = store.plan, self.session.segmenter(store.plan.base)
+
+        def make() -> Any:
+            from napari_temseg.api import iter_train
+
+            store.annotations = collect()
+            return iter_train(labels=store.annotations, base=start, config=plan.config, tune=plan.tune, look=self._look, checkpoint=store)
+
+        self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
+        self._store = store
+        self.continuing.started(store)
+        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW, ()
+        self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
+        self.notes = []
+        self._micrographs.clear()
+        self._aim()
+        self.advanced.emit()
+
+    @property
+    def advice(self) -> str:
+        """What the curves say, for people."""
+        said = self.outcome or advise(self.points, self.facts, self.session.classes, fresh=self.fresh, ended=self.ended)
+        return " ".join(filter(None, (said, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes), tuned_sentence(self.tuned))))
+
+    def _progressed(self, steps: list[Progress]) -> None:
+        if not self.running:
+            return
+        for step in steps:
+            if "background_share" in step.metrics:
+                self.facts, self.setting = dict(step.metrics), step.message
+            if "step" in step.metrics:
+                self.points.append(dict(step.metrics))
+                self.best_step = int(step.metrics.get("best_step", 0))
+        previews = [step.preview for step in steps if isinstance(step.preview, Prediction)]
+        if previews:
+            self._show(previews[-1])
+        if any("step" in step.metrics or "background_share" in step.metrics for step in steps):
+            self.advanced.emit()
+
+    # -- the preview
+
+    def _look(self) -> Micrograph | None:
+        """The plane on the screen; asked in the thread of the job, which only reads what `_aim` has put there."""
+        return self._aims[-1].micrograph if self._aims and not self._unwanted else None
+
+    def _aim(self) -> None:
+        item = self.session.current
+        if not self.running or item is None or item.asks_axes:
+            return
+        for other in self.session.items:
+            if other is not item:
+                self._clear(other)
+        try:
+            if item not in self._micrographs:
+                self._micrographs[item] = item.micrograph()
+        except TemsegError:  # a picture in colours: nothing to preview
+            return
+        plane = self.session.shown_plane(item)
+        self._aims.append(Aim(self._micrographs[item].at(plane), item, plane))
+
+    def _show(self, prediction: Prediction) -> None:
+        aim = next((aim for aim in self._aims if aim.micrograph is prediction.micrograph), None)
+        if aim is None or self._unwanted or aim.item is not self.session.current or aim.item not in self.session.items:
+            return
+        session, item = self.session, aim.item
+        layer, name = item.made.get("preview"), f"{item.name} preview"
+        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, foreground(prediction), name, "preview")
+        session.adopt(item, "preview", shown)
+
+    def _clear(self, item: Item) -> None:
+        layers.remove(self.session.viewer, item.made.pop("preview", None))
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what == "preview":
+            self._unwanted = True
+        elif what in ("axes", "left out"):
+            self._micrographs.pop(item, None)
+            self._aim()
+
+    # -- the end
+
+    def _stop(self) -> None:
+        self.running = False
+        self._aims.clear()
+        self._micrographs.clear()
+        for item in self.session.items:
+            self._clear(item)
+
+    def _let_go(self, *, keep: bool = False) -> None:
+        """The training runs no more: its checkpoint goes, or is offered."""
+        self._store = None
+        self.continuing.ended(keep=keep)
+
+    def _failed(self) -> None:
+        self._stop()
+        self._let_go(keep=not self.session.jobs.cancelled)
+        self.outcome = "No new model was made; the strokes and the model in use are as they were."
+        self.session.say("Training was stopped.")
+        self.advanced.emit()
+
+    def _done(self, model: Segmenter) -> None:
+        self._stop()
+        self.ended = True
+        record = model.history[-1] if model.history else {}
+        self.best_step, self.tuned = int(record.get("best_step", 0)), record.get("tuned", ())
+        self.notes = list(record.get("notes", []))
+        if self.best_step == 0:
+            self._let_go()
+            self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
+            self.session.say(f"Training ended after {(n := record.get('steps', 0))} step{'s' if n != 1 else ''}.")
+            self.advanced.emit()
+            return
+        taken = {*self.session.models, *self.session.own}
+        base = self._store.plan.base if self._store is not None else ""
+        model.name = name = next_name(base if base in taken else model.name, taken)
+        name = self.session.add_model(name, model)
+        self.session.part(OwnModels).keep(name, model)
+        self._let_go()  # after the model, which is written first
+        self.session.say(f"The new model is “{name}”; it is in use from now on, and kept for later starts.")
+        self.advanced.emit()
+        self._search_again()
+
+    def _search_again(self) -> None:
+        item = self.session.current
+        if item is None or item.asks_axes:
+            return
+        if item.particles is not None and (item.reviewed or corrected_by_hand(item)):
+            self.session.say(f"{item.name} was corrected by hand, so it was not searched again; Find ▸ Find particles does it.")
+            return
+        self.session.part(Finder).find([item])
+
+
+def next_name(name: str, taken: Any) -> str:
+    """A name for what was trained from `name`: "particles+1", then "particles+2" …"""
+    root = re.sub(r"\+\d*$", "", name.rstrip("+")) or "model"
+    number = 1
+    while f"{root}+{number}" in taken:
+        number += 1
+    return f"{root}+{number}"

@@ -1,0 +1,110 @@
+"""The training set: which images teach, and what is taken from each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolicy, QWidget
+
+from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.widgets.improve.annotation.annotator import Annotator
+from napari_temseg.widgets.improve.annotation.class_list import amount
+from napari_temseg.widgets.improve.training_labels import STROKES, TITLES, source, sources
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item
+
+
+class TrainingSet(QWidget):
+    """A line for each image that holds something to learn from."""
+
+    def __init__(self, annotator: Annotator, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.annotator, self.session = annotator, annotator.session
+        self.boxes: dict[Item, QCheckBox] = {}
+        self.choices: dict[Item, QComboBox] = {}
+        self._shown: list[Any] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(4)
+        self._grid.setColumnStretch(0, 1)
+        for signal in (self.session.items_changed, self.session.item_changed, annotator.counted):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the session; lines are made anew only when there are others."""
+        wanted = [(item, item.name, tuple(found)) for item in self.session.items if (found := sources(item))]
+        if wanted != self._shown:
+            self._shown = wanted
+            self._build([item for item, _, _ in wanted])
+        for item, box in self.boxes.items():
+            box.setChecked(item.trains and bool(source(item)))
+            choice = self.choices[item]
+            choice.setCurrentIndex(max(0, choice.findData(source(item))))
+            counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
+            lines = [f"{self.session.classes.get(number, '')}: {amount(count, what)}" for number, count in counts.items() if count.pixels]
+            box.setToolTip("\n".join([f"{item.name} takes part in training when this is ticked.", *lines]))
+            choice.setEnabled(item.trains)
+        self.setVisible(bool(self.boxes))
+
+    def _build(self, items: list[Item]) -> None:
+        while (old := self._grid.takeAt(0)) is not None:
+            old.widget().deleteLater()
+        for choice in self.choices.values():
+            choice.deleteLater()
+        self.boxes.clear()
+        self.choices.clear()
+        for line, item in enumerate(items):
+            box = QCheckBox(item.name)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box.clicked.connect(lambda on, item=item: self._ticked(item, on))
+            choice = QComboBox()
+            choice.setAccessibleName(f"what {item.name} teaches")
+            choice.setToolTip(
+                "What is learnt from this image: the strokes painted on it, or its particles as they were corrected or reviewed, "
+                "every one with its whole outline and everything else as background."
+            )
+            for each in sources(item):
+                choice.addItem(TITLES[each], each)
+            choice.activated.connect(lambda _, item=item: self._chosen(item))
+            self.boxes[item], self.choices[item] = box, choice
+            self._grid.addWidget(box, line, 0)
+            only = choice.count() == 1
+            self._grid.addWidget(QLabel(choice.itemText(0)) if only else choice, line, 1)
+            if only:
+                choice.setParent(self)
+                choice.hide()
+
+    def _ticked(self, item: Item, on: bool) -> None:
+        item.trains = on
+        if on and not source(item):
+            item.teaches = sources(item)[0]
+            self.annotator.recount(item)
+        self.annotator.counted.emit()
+
+    def _chosen(self, item: Item) -> None:
+        item.teaches = self.choices[item].currentData()
+        self.annotator.recount(item)
+
+
+def ready(annotator: Annotator) -> str:
+    """What training still waits for, "" when there is enough to train on."""
+    session = annotator.session
+    if not session.items:
+        return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+    items = [item for item in session.items if source(item)]
+    if not items:
+        return "Waits for labels: choose New annotation, paint a few strokes on particles and on the background."
+    if not any(item.trains for item in items):
+        return "Waits for an image to learn from: tick one above."
+    if any(item.trains and item.asks_axes for item in items):
+        return "Waits to know what the planes of a stack are (above)."
+    if annotator.counting:
+        return ""
+    counts = annotator.counts()
+    labelled = [number for number, count in counts.items() if count.pixels]
+    if len(labelled) >= 2:
+        return ""
+    missing = "particle" if labelled == [BACKGROUND] else counts[BACKGROUND].name if labelled else ""
+    return f"Waits for strokes on the {missing} too." if missing else "Waits for strokes: paint on particles and on the background."

@@ -1,0 +1,1 @@
+"""Forms from settings, plots, style: they know no session."""

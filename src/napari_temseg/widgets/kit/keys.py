@@ -1,0 +1,56 @@
+"""Keys that napari leaves free, on the canvas and in our docks; whoever is there first keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
+
+from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.session.session import Session
+
+Actions = dict[str, Callable[[], Any]]
+
+
+class Keys(QObject):
+    """Keys ("J", "Shift-U" …) pressed over the picture of one viewer; given back when it closes."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._actions: Actions = {}
+        self._bound: list[str] = []
+        session.closing.connect(self._release)
+
+    def use(self, actions: Actions) -> None:
+        """What keys do from now on, also those that did something else for us before; keys that others have bound are left alone."""
+        self._actions |= actions
+        for key in actions:
+            if key not in self._bound and self._bind(key):
+                self._bound.append(key)
+
+    def _bind(self, key: str) -> bool:
+        def pressed(viewer: Any) -> None:
+            guarded(self._actions[key])
+
+        try:
+            self.session.viewer.bind_key(key, pressed)
+        except ValueError:  # somebody has bound it before
+            return False
+        return True
+
+    def _release(self) -> None:
+        for key in self._bound:
+            self.session.viewer.bind_key(key, None)
+        self._bound.clear()
+
+
+def bind_in(widget: QWidget, actions: Actions) -> None:
+    """The same keys while the keyboard is in a dock of ours."""
+    for key, action in actions.items():
+        shortcut = QShortcut(QKeySequence(key.replace("-", "+")), widget, partial(guarded, action))
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

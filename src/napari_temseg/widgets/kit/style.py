@@ -1,0 +1,148 @@
+"""How our widgets look: colours of napari's theme, the highlighted button, small helpers that every panel uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
+
+from napari_temseg.widgets.jobs.runner import guarded
+
+
+def theme_colours(viewer: Any) -> dict[str, str]:
+    """Colours of the viewer's theme as "#rrggbb": background, foreground, primary, secondary, highlight, text, current, error …"""
+    theme = get_theme(viewer.theme)
+    names = ("background", "foreground", "primary", "secondary", "highlight", "text", "current", "canvas", "error", "warning")
+    return {name: getattr(theme, name).as_hex() for name in names}
+
+
+def sheet(viewer: Any) -> str:
+    """Style sheet of the dock."""
+    colour = theme_colours(viewer)
+    # napari's yellow cannot be read on a light ground.
+    warning = colour["warning"] if _dark(colour["background"]) else "#8A4B00"
+    return f"""
+    QPushButton[primary="true"] {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QPushButton[primary="true"]:hover {{ border: 1px solid {colour["text"]}; }}
+    QPushButton[primary="true"]:disabled {{ background-color: {colour["foreground"]}; color: {colour["secondary"]}; }}
+    QPushButton[step="true"] {{ padding: 5px 2px; }}
+    QPushButton[step="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
+    QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
+    QAbstractSpinBox {{ min-width: 44px; }}
+    QLabel[role="hint"] {{ color: {colour["text"]}; }}
+    QLabel[role="warning"] {{ color: {warning}; }}
+    QLabel[role="heading"] {{ font-weight: bold; }}
+    """
+
+
+def _dark(colour: str) -> bool:
+    return sum(int(colour[start : start + 2], 16) for start in (1, 3, 5)) < 384
+
+
+def button(text: str, tip: str, action: Callable[[], Any], *, primary: bool = False) -> QPushButton:
+    """A push button; a user's mistake in `action` becomes a notification."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.clicked.connect(lambda *_: guarded(action))
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    if primary:
+        highlight(made)
+    return made
+
+
+def highlight(made: QPushButton, on: bool = True) -> None:
+    """Make a button the next sensible one, or an ordinary one."""
+    if made.property("primary") != on:
+        made.setProperty("primary", on)
+        made.style().unpolish(made)
+        made.style().polish(made)
+
+
+def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
+    """Widgets side by side, without margins."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, stretch[index] if index < len(stretch) else 0)
+    return box
+
+
+class Words(QLabel):
+    """A label that may break a long file name, which has no blanks; `text` is what it was given."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setText(text)
+
+    def setText(self, text: str) -> None:  # noqa: N802  Qt's name
+        """Show a text."""
+        self._text = text
+        super().setText(re.sub(r"\S{24,}", _breakable, text))
+
+    def text(self) -> str:
+        """What is shown."""
+        return self._text
+
+
+def _breakable(word: re.Match[str]) -> str:
+    """A word that may be broken after its signs; a path may be broken anyway, and is to be copied as it is, like HTML."""
+    whole = word.group(0)
+    return whole if set(whole) & set("/\\<>&") else re.sub(r"(?<=[_.-])", "\u200b", whole)
+
+
+def hint(text: str = "", role: str = "hint") -> QLabel:
+    """A line of text that wraps and never widens the dock; roles: hint, warning, heading."""
+    label = Words(text)
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setMinimumWidth(10)
+    return label
+
+
+class NameBox(QComboBox):
+    """A choice whose long names lose their middle instead of being cut off; the list tells them whole."""
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Draw the box with as much of the name as there is room for."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style, box = self.style(), QStyle.ComplexControl.CC_ComboBox
+        room = style.subControlRect(box, option, QStyle.SubControl.SC_ComboBoxEditField, self).width()
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, room - 4)
+        painter = QStylePainter(self)
+        painter.drawComplexControl(box, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+def separator() -> QFrame:
+    """A thin line between two groups."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    return line
+
+
+def later(action: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """`partial`, for signals that hand over arguments nobody wants."""
+    bound = partial(action, *arguments)
+    return lambda *_: bound()

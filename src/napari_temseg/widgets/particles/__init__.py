@@ -1,0 +1,1 @@
+"""Step 4: correct, exclude and review particles; their table and distribution."""

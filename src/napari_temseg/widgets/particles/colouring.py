@@ -1,0 +1,95 @@
+"""Colours of the particles: napari's changing ones, one a class, or a scale for any column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, definitions
+from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.colours import class_colour
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+CYCLE, CLASS = "", "class"
+COLUMNS = tuple(DESCRIPTORS)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of a picture mean: limits of a scale, or classes with their colours."""
+
+    low: float = 0.0
+    high: float = 0.0
+    unit: str = ""
+    classes: tuple[tuple[str, str], ...] = ()
+
+
+class Colouring(QObject):
+    """Keeps the colours of particles layers in step with their tables; exclusions and selection are marks of their own (see `marks`)."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.by = CYCLE
+        self.legend: Legend | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(250)  # napari takes long to recolour a large picture, so not after every stroke
+        self._timer.timeout.connect(self.refresh)
+        session.item_changed.connect(self._item_changed)
+        session.current_changed.connect(self._timer.start)
+        session.closing.connect(self._timer.stop)
+
+    def set_by(self, by: str) -> None:
+        """Colour by a column (its name without unit), by `CLASS`, or not (`CYCLE`)."""
+        if by != self.by:
+            self.by = by
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Colour the micrograph in hand."""
+        item = self.session.current
+        self.legend = None
+        if item is not None and item in self.session.items and item.particles_layer is not None and item.measurement is not None:
+            self.legend = self._colour(item)
+        self.changed.emit()
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if item is self.session.current and what in ("particles", "calibration") and self.by != CYCLE:
+            self._timer.start()
+
+    def _colour(self, item: Item) -> Legend | None:
+        layer, measurement = item.particles_layer, item.measurement
+        if layer is None or measurement is None:
+            return None
+        if self.by == CYCLE:
+            if not overlays.is_cycled(layer):
+                layers.cycle_colours(layer)
+            return None
+        ids = measurement.table["particle"].to_numpy(int).tolist()
+        if self.by == CLASS:
+            return self._by_class(item)
+        name = measurement.column(self.by)
+        values = measurement.table[name].to_numpy(float)
+        finite = values[np.isfinite(values)]
+        if not len(finite):
+            overlays.colour_by(layer, ids, overlays.gradient(values))
+            return Legend(float("nan"), float("nan"))
+        low, high = float(finite.min()), float(finite.max())
+        overlays.colour_by(layer, ids, overlays.gradient((values - low) / ((high - low) or 1.0)))
+        return Legend(low, high, definitions(measurement.length_unit)[name][1])
+
+    def _by_class(self, item: Item) -> Legend:
+        table = item.particles.table  # type: ignore[union-attr]
+        names = dict(sorted(zip(table["class_id"].astype(int), table["class"].astype(str), strict=True)))
+        layer = item.particles_layer
+        if layer is not None:
+            layers.recolour(layer, {int(label): class_colour(int(number)) for label, number in table["class_id"].items()})
+        return Legend(classes=tuple((name, class_colour(number)) for number, name in names.items()))

@@ -1,0 +1,321 @@
+"""Particles corrected by hand: every correction is a step that can be undone, and measures only what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import brush, layers, overlays
+from napari_temseg.widgets.find.finder import show_features
+from napari_temseg.widgets.particles.painted_edits import Strokes
+from napari_temseg.widgets.session.history import Step
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.particles.label_changes import Patch
+    from napari_temseg.widgets.session.session import Item, Session
+
+PAINTING = "painting"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, and who was looked at."""
+
+    classes: Mapping[int, int]
+    excluded: Mapping[int, str]
+    reviewed: Collection[int]
+
+    @classmethod
+    def of(cls, item: Item, ids: Collection[int]) -> Facts:
+        """As they are now, of those of `ids` that exist."""
+        own, table = item.particles.table, item.measurement.table  # type: ignore[union-attr]
+        known = own[own.index.isin(ids)]
+        rows = table[table["particle"].isin(ids)]
+        return cls(
+            {int(label): int(number) for label, number in known["class_id"].items()},
+            dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
+            rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
+        )
+
+
+@dataclass(frozen=True)
+class Stroke(Step):
+    """A step of painting; `raw` is what the brush did, before it was tidied."""
+
+    raw: Patch | None = None
+
+
+class Corrector(QObject):
+    """Corrects the particles selected in the picture in hand. All of it raises `TemsegError` for what cannot be done."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.strokes = Strokes(session, self._painted)
+        self._warm = False
+        session.item_changed.connect(self._warm_up)
+
+    # -- what a person asks for
+
+    def merge(self) -> None:
+        """Make the selected particles one."""
+        from napari_temseg.engine.particles.edits import merge
+
+        item, ids = self.picked("merge", 2)
+        patch = merge(self._labels(item), self._plane_of(item, ids), ids)
+        self._correct(item, [patch], f"merging {_count(ids)}")
+        self.session.select([min(ids)])
+
+    def cut(self, line: npt.NDArray[np.float64]) -> None:
+        """Cut every particle of the shown plane that a line (n, 2) in px crosses."""
+        from napari_temseg.engine.particles.edits import cut
+
+        item = self.measured_item()
+        patch = cut(self._labels(item), self.session.shown_plane(item), line)
+        pieces = np.unique(patch.after[patch.after != patch.before])
+        parents = np.unique(patch.before[patch.after != patch.before])
+        self._correct(item, [patch], f"splitting {_count(parents)}")
+        self.session.select(set(map(int, [*pieces, *parents])) - {0})
+
+    def delete(self) -> None:
+        """Turn the selected particles into background."""
+        from napari_temseg.engine.particles.edits import delete
+
+        item, ids = self.picked("delete")
+        by_plane = {plane: [n for n in ids if self._plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
+        labels = self._labels(item)
+        self._correct(item, [delete(labels, plane, part) for plane, part in by_plane.items()], f"deleting {_count(ids)}")
+        self.session.select([])
+
+    def redraw(self) -> None:
+        """Take the brush in hand for the selected particle, or put it down."""
+        item, layer = self._with_layer()
+        if brush.in_hand(layer) is not None:
+            layers.rest(layer)
+            return
+        item, ids = self.picked("redraw")
+        if len(ids) > 1:
+            raise TemsegError("Only one particle can be redrawn at a time; select just that one.")
+        layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
+        brush.size_brush(layer, item.frame)
+        overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
+
+    def draw_new(self) -> None:
+        """Take the polygon in hand for a particle that was not found, or put it down."""
+        from napari_temseg.engine.particles.label_changes import new_id
+
+        item, layer = self._with_layer()
+        if brush.in_hand(layer) is not None:
+            layers.rest(layer)
+            return
+        overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
+
+    def exclude(self, reason: str) -> None:
+        """Leave the selected particles out of the distribution; "" counts them again."""
+        item, ids = self.picked("exclude" if reason else "count again")
+        before = {n: old for n, old in Facts.of(item, ids).excluded.items() if old != reason}
+        if not before:
+            raise TemsegError("The selected particles are excluded for that reason already." if reason else "They all count already.")
+        name = f"excluding {_count(before)} ({reason})" if reason else f"counting {_count(before)} again"
+        self._flag(item, name, before, dict.fromkeys(before, reason))
+
+    def undo(self) -> None:
+        """Take the newest correction, split or search back."""
+        item = self.measured_item()
+        self.session.settle(item)
+        if name := item.history.undo():
+            self.session.say(f"Undone: {name}.")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        item = self.measured_item()
+        self.session.settle(item)
+        if name := item.history.redo():
+            self.session.say(f"Done again: {name}.")
+
+    def review_all(self, item: Item, on: bool) -> None:
+        """Mark a picture as looked at, with all its particles, or as not."""
+        before = Facts.of(item, self._all(item)).reviewed
+        undo = partial(self._set_reviewed, item, before, item.reviewed)
+        redo = partial(self._set_reviewed, item, self._all(item) if on else before, on)
+        item.history.add(Step("marking all as reviewed" if on else "taking the review back", undo, redo))
+        redo()
+
+    def mark_reviewed(self, item: Item, ids: Collection[int]) -> None:
+        """Mark particles as looked at; the picture is when all of them are."""
+        self._set_flags(item, {}, ids)
+        if item.measurement is not None and bool(item.measurement.table["reviewed"].all()):
+            item.reviewed = True
+        self.session.item_changed.emit(item, "review")
+
+    # -- how it is done
+
+    def _warm_up(self, item: Item, what: str) -> None:
+        """Load beside the window what the first correction needs."""
+        if what == "particles" and not self._warm:
+            self._warm = True
+            self.session.jobs.later(partial(import_module, "napari_temseg.engine.particles.edits"))
+            self.session.jobs.later(partial(import_module, "napari_temseg.engine.particles.remeasure"))
+
+    def measured_item(self) -> Item:
+        """The picture in hand; `TemsegError` when it has no measured particles."""
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        if item.particles is None or item.measurement is None:
+            raise TemsegError(f"{item.name}: there are no particles yet; find them first (step 2).")
+        return item
+
+    def _with_layer(self) -> tuple[Item, Any]:
+        item = self.measured_item()
+        if item.particles_layer is None:
+            raise TemsegError(f"{item.name}: its particles layer was removed; find particles again (step 2).")
+        return item, item.particles_layer
+
+    def picked(self, what: str, least: int = 1) -> tuple[Item, frozenset[int]]:
+        """The item and its selected particles, after the last strokes were taken in."""
+        item = self.measured_item()
+        self.session.settle(item)
+        ids = self.session.selected & self._all(item)
+        if len(ids) < least:
+            wanted = "a particle" if least == 1 else f"{least} particles or more (Shift adds)"
+            raise TemsegError(f"{item.name}: click {wanted} to {what} in the picture or in the table first.")
+        return item, ids
+
+    def _all(self, item: Item) -> frozenset[int]:
+        return frozenset(item.particles.table.index.astype(int).tolist()) if item.particles is not None else frozenset()
+
+    def _labels(self, item: Item) -> Any:
+        """The labels, with the last strokes in the table; the layer shows this very array."""
+        self.session.settle(item)
+        if item.particles_layer is not None and item.particles_layer.data is not item.particles.labels:  # type: ignore[union-attr]
+            raise TemsegError(f"{item.name}: its particles are being found or split just now; wait until that is done.")
+        return item.particles.labels  # type: ignore[union-attr]
+
+    def _planes_of(self, item: Item, ids: Collection[int]) -> list[int]:
+        planes = item.particles.table["plane"]  # type: ignore[union-attr]
+        return sorted({int(planes[number]) for number in ids})
+
+    def _plane_of(self, item: Item, ids: Collection[int]) -> int:
+        planes = self._planes_of(item, ids)
+        if len(planes) > 1:
+            raise TemsegError(f"{item.name}: the selected particles lie on planes {planes}; select those of one plane.")
+        return planes[0]
+
+    def _correct(self, item: Item, patches: Sequence[Patch], name: str, *, raw: Patch | None = None) -> None:
+        """Make a change and remember it. Whoever corrects a particle has looked at it; excluded ones stay so if only painted on."""
+        ids = {int(number) for patch in patches for number in patch.ids()}
+        before = Facts.of(item, ids)
+        kept = {} if raw is None else {n: reason for n, reason in before.excluded.items() if reason}
+        self._replay(item, patches, Facts({}, kept, ids))
+        back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
+        undo, redo = partial(self._replay, item, back, before), partial(self._replay, item, patches, again)
+        item.history.add(Step(name, undo, redo) if raw is None else Stroke(name, undo, redo, raw=raw))
+        self.session.say(f"{item.name}: {name}. U takes it back.")
+        if raw is None and item.particles_layer is not None:
+            brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
+
+    def _replay(self, item: Item, patches: Sequence[Patch], facts: Facts) -> None:
+        from napari_temseg.engine.measure.measurement import with_flags
+        from napari_temseg.engine.particles.remeasure import corrected, remeasure
+
+        particles, measurement = item.particles, item.measurement
+        if particles is None or measurement is None:
+            return
+        for patch in patches:
+            self._write(item, patch)
+            self.strokes.accept(item, patch)
+            particles = corrected(particles, patch, facts.classes)
+            measurement = remeasure(measurement, particles, patch)
+        alive = set(particles.table.index)
+        excluded = {n: reason for n, reason in facts.excluded.items() if n in alive}
+        item.particles, item.measurement = particles, with_flags(measurement, excluded, [n for n in facts.reviewed if n in alive])
+        show_features(item)
+        if item is self.session.current:
+            self.session.select(self.session.selected & alive)
+        self.session.item_changed.emit(item, "particles")
+
+    def _write(self, item: Item, patch: Patch) -> None:
+        layer = item.particles_layer
+        if layer is not None and item.particles is not None and layer.data is item.particles.labels:
+            overlays.write(layer, patch.plane, patch.rows, patch.columns, patch.after)
+
+    def _painted(self, item: Item, raw: Patch, before: npt.NDArray[np.int32]) -> None:
+        """Pixels changed by napari's own tools become a step, or take one back when its own undo did."""
+        from napari_temseg.engine.particles.edits import tidy
+        from napari_temseg.engine.particles.label_changes import difference, page_of
+
+        labels, newest = item.particles.labels, item.history.newest  # type: ignore[union-attr]
+        page = page_of(labels, raw.plane)
+        if isinstance(newest, Stroke) and newest.raw is not None and _takes_back(page, raw, newest.raw):
+            item.history.undo()
+            return
+        own = _own_numbers(item, raw)
+        if own is not None:
+            self._write(item, own)
+        order = tidy(labels, raw.plane, np.union1d(raw.ids(), [] if own is None else own.ids()).astype(int))
+        if order is not None:
+            self._write(item, order)
+        total = difference(before, page, raw.plane)
+        if total is not None:
+            self._correct(item, [total], PAINTING, raw=raw)
+
+    def _flag(self, item: Item, name: str, before: Mapping[int, str], after: Mapping[int, str]) -> None:
+        step = partial(self._set_flags, item)
+        item.history.add(Step(name, partial(step, before), partial(step, after)))
+        step(after)
+
+    def _set_flags(self, item: Item, excluded: Mapping[int, str], reviewed: Collection[int] = (), unreviewed: Collection[int] = ()) -> None:
+        from napari_temseg.engine.measure.measurement import with_flags
+
+        if item.measurement is not None:
+            item.measurement = with_flags(item.measurement, excluded, reviewed, unreviewed)
+            show_features(item)
+            self.session.item_changed.emit(item, "table")
+
+    def _set_reviewed(self, item: Item, ids: Collection[int], on: bool) -> None:
+        """Mark just these particles as looked at, and the picture."""
+        everything = self._all(item)
+        seen = frozenset(ids) & everything
+        item.reviewed = on
+        self._set_flags(item, {}, seen, everything - seen)
+        self.session.item_changed.emit(item, "review")
+
+
+def _count(ids: Collection[Any]) -> str:
+    n = len(ids)
+    return f"{n} particle{'s' if n != 1 else ''}"
+
+
+def _own_numbers(item: Item, raw: Patch) -> Patch | None:
+    """New numbers for pixels painted with that of a particle on another plane: labels are unique over a stack."""
+    from napari_temseg.engine.particles.label_changes import new_id, page_of
+
+    labels, planes = item.particles.labels, item.particles.table["plane"]  # type: ignore[union-attr]
+    strange = [number for number in raw.ids() if number in planes.index and planes[number] != raw.plane]
+    if not strange:
+        return None
+    before = page_of(labels, raw.plane)[raw.rows, raw.columns].copy()
+    after = before.copy()
+    for fresh, number in enumerate(strange, new_id(labels)):
+        after[before == number] = fresh
+    return replace(raw, before=before, after=after)
+
+
+def _takes_back(page: npt.NDArray[np.integer[Any]], change: Patch, stroke: Patch) -> bool:
+    """Whether a change put all pixels of an earlier stroke back, and touched no others."""
+    if change.plane != stroke.plane:
+        return False
+    was = stroke.before != stroke.after
+    touched = np.zeros(page.shape, bool)
+    touched[change.rows, change.columns] = change.before != change.after
+    touched[stroke.rows, stroke.columns] &= ~was
+    return not touched.any() and bool((page[stroke.rows, stroke.columns] == stroke.before)[was].all())

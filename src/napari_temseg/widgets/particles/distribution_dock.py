@@ -1,0 +1,319 @@
+"""The dock below: the table of particles, and the histogram of any of its columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.kit.style import hint, row, theme_colours
+from napari_temseg.widgets.particles.histogram import Histogram
+from napari_temseg.widgets.particles.marks import centre
+from napari_temseg.widgets.particles.pooling import SCOPES, Pool
+from napari_temseg.widgets.particles.table import ParticleTable
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+TITLE = "TEM particles: table and distribution"
+HEIGHT = 250  # px when it opens
+WAITS = "Waits for particles: find them first (step 2)."
+WORKING = "Working out the figures …"
+NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
+
+
+class Distribution(QWidget):
+    """Table and histogram of the measurements looked at together; both select with the picture."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.pool = session, session.part(Pool)
+        self.table = ParticleTable()
+        self.histogram = Histogram(session)
+        self.scope = ScopeBox(session)
+        self.filter = QLineEdit()
+        self.everything = QCheckBox("all columns")
+        self.column = QComboBox()
+        self.weighting = QComboBox()
+        self.log = QCheckBox("log")
+        self.count = QLabel()
+        self.note = hint(WAITS)
+        self._columns: list[str] = []
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(150)
+        self._delay.timeout.connect(self.apply_filter)
+        self._explain()
+        self._lay_out()
+        self._wire()
+        self._retheme()
+        self._show_table()
+        self._show_figures()
+
+    def _explain(self) -> None:
+        self.filter.setPlaceholderText("filter: ecd > 20 and circularity < 0.8")
+        self.filter.setAccessibleName("filter of rows")
+        self.column.setAccessibleName("column of the plot")
+        self.weighting.setAccessibleName("weighting")
+        self.filter.setClearButtonEnabled(True)
+        self.everything.setToolTip("Show every column of the measurement, or the ones most looked at.")
+        for name in DESCRIPTORS:
+            self.column.addItem(readable(name), name)
+        self.column.setCurrentIndex(max(self.column.findData(self.pool.column), 0))
+        self.column.setToolTip("The column whose distribution is plotted.")
+        self.weighting.addItems(["by number", "by volume"])
+        self.weighting.setToolTip("Count particles, or weigh each by the volume of a sphere of its diameter.")
+        self.log.setToolTip("Logarithmic axis, with bins that are equally wide on it.")
+        for box in (self.column, self.weighting):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)
+
+    def _lay_out(self) -> None:
+        left, right = QWidget(), QWidget()
+        for half, top, body in (
+            (left, row([self.scope, self.filter, self.everything, self.count], (0, 1)), [self.table]),
+            (right, row([self.column, self.weighting, self.log], (2, 1)), [self.note, self.histogram]),
+        ):
+            layout = QVBoxLayout(half)
+            layout.setContentsMargins(4, 2, 4, 2)
+            layout.setSpacing(4)
+            layout.addWidget(top)
+            for widget in body:
+                layout.addWidget(widget, 1)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.addWidget(left)
+        splitter.addWidget(right)
+        splitter.setStretchFactor(0, 3)
+        splitter.setStretchFactor(1, 2)
+        splitter.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(splitter)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setMinimumHeight(120)
+
+    def _wire(self) -> None:
+        session, pool = self.session, self.pool
+        pool.table_changed.connect(self._show_table)
+        pool.figures_changed.connect(self._show_figures)
+        session.selection_changed.connect(self._show_selection)
+        session.current_changed.connect(self._show_selection)
+        session.theme_changed.connect(self._retheme)
+        self.filter.textChanged.connect(self._delay.start)
+        self.everything.toggled.connect(self._set_everything)
+        self.column.activated.connect(self._choose_column)
+        for signal in (self.weighting.activated, self.log.toggled):
+            signal.connect(self._set_view)
+        self.table.picked.connect(self._picked)
+        self.table.particles.modelReset.connect(self._show_rows)
+        self.histogram.ranged.connect(self._ranged)
+
+    # -- what the session tells
+
+    def _show_table(self) -> None:
+        self.table.particles.set_table(self.pool.table)
+        if self.filter.text():
+            self.apply_filter()
+        if self.pool.table is not None and not len(self.pool.figures.values) and not self.pool.figures.obstacle:
+            self.note.setText(WORKING)
+        if self.table.particles.columns != self._columns:
+            self._columns = list(self.table.particles.columns)
+            self.table.fit_columns()
+
+    def _show_figures(self) -> None:
+        figures = self.pool.figures
+        empty = not len(figures.values)
+        if figures.obstacle or empty:
+            nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else NONE_COUNTS
+            self.note.setText(figures.obstacle or nothing)
+        self.note.setVisible(bool(figures.obstacle) or empty)
+        self.histogram.setVisible(not (figures.obstacle or empty))
+        self.histogram.show_figures(figures, self._selected(figures.image, figures.particle))
+
+    def _show_selection(self, item: Item | None = None) -> None:
+        self._show_rows()
+        self._show_bars()
+
+    def _show_rows(self) -> None:
+        table = self.pool.table
+        model = self.table.particles
+        self.count.setText(
+            "" if table is None else f"{len(model.rows)} of {len(table)}" if len(model.rows) < len(table) else f"{len(table)} rows"
+        )
+        if table is None or not len(model.table):
+            return
+        chosen = self._selected(model.table["image"].to_numpy(), model.table["particle"].to_numpy())
+        if not np.array_equal(np.sort(self.table.selected_rows()), np.flatnonzero(chosen)):
+            self.table.show_selected(chosen)
+
+    def _show_bars(self) -> None:
+        figures = self.pool.figures
+        if len(figures.values):
+            self.histogram.show_selected(self._selected(figures.image, figures.particle))
+
+    def _selected(self, images: Any, particles: Any) -> Any:
+        session = self.session
+        if session.current is None or not session.selected:
+            return np.zeros(len(particles), bool)
+        return np.isin(particles, list(session.selected)) & np.asarray(images == session.current.name)
+
+    def _retheme(self) -> None:
+        colours = theme_colours(self.session.viewer)
+        self.table.particles.grey = QColor(colours["highlight"])
+        self.table.setStyleSheet(
+            f"QTableView {{ background: {colours['background']}; alternate-background-color: {colours['background']};"
+            f" gridline-color: {colours['foreground']}; color: {colours['text']}; selection-background-color: {colours['current']};"
+            f" selection-color: {colours['text']}; border: 1px solid {colours['foreground']}; }}"
+            f"QTableView::item:selected {{ background: {colours['current']}; color: {colours['text']}; }}"
+            f"QHeaderView::section {{ background: {colours['foreground']}; color: {colours['text']}; padding: 2px 4px; border: none;"
+            f" border-right: 1px solid {colours['background']}; }}"
+        )
+        self._mark_filter("")
+
+    # -- what the user does
+
+    def apply_filter(self) -> None:
+        """Show the rows that the line asks for; what is not understood is said in its tooltip."""
+        try:
+            self.table.particles.set_filter(self.filter.text())
+        except TemsegError as error:
+            self._mark_filter(str(error))
+            return
+        self._mark_filter("")
+
+    def _mark_filter(self, trouble: str) -> None:
+        colours = theme_colours(self.session.viewer)
+        self.filter.setStyleSheet(f"QLineEdit {{ border: 2px solid {colours['error']}; color: {colours['warning']}; }}" if trouble else "")
+        self.filter.setToolTip(
+            trouble or "Rows to show: a word to look for, or comparisons of columns joined by and, or, not; headers tell the names."
+        )
+
+    def _set_everything(self, on: bool) -> None:
+        self.table.particles.set_everything(on)
+        self._columns = list(self.table.particles.columns)
+        self.table.fit_columns()
+
+    def _choose_column(self) -> None:
+        self.pool.set_column(str(self.column.currentData()))
+
+    def _set_view(self, *_: Any) -> None:
+        self.histogram.set_view(by_volume=self.weighting.currentIndex() == 1, logarithmic=self.log.isChecked())
+
+    def _picked(self, rows: list[int]) -> None:
+        table = self.table.particles.table
+        if not rows:
+            self.session.select([])
+            return
+        images, particles = table["image"].to_numpy(), table["particle"].to_numpy()
+        item = self._item(str(images[rows[0]]))
+        if item is None:
+            return
+        ids = [int(particles[each]) for each in rows if images[each] == images[rows[0]]]
+        other = item is not self.session.current
+        self.histogram.forget_range()
+        self.session.select(ids, item)
+        if other:
+            self.session.reveal()
+        if len(rows) == 1:
+            centre(self.session, item, ids[0])
+
+    def _item(self, name: str) -> Item | None:
+        return next((item for item in self.session.items if item.name == name), None)
+
+    def _ranged(self, limits: tuple[float, float] | None) -> None:
+        figures, current = self.pool.figures, self.session.current
+        if current is None:
+            return
+        if limits is None:
+            self.session.select([])
+            return
+        inside = (figures.values >= limits[0]) & (figures.values <= limits[1]) & np.asarray(figures.image == current.name)
+        self.session.select(np.asarray(figures.particle)[inside].tolist())
+
+
+class ScopeBox(QComboBox):
+    """Which images are looked at together; every such box of a session shows the same."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.pool = session.part(Pool)
+        self.addItems(SCOPES)
+        self.setAccessibleName("images looked at")
+        self.setToolTip(
+            "Whose particles: this image, all images of its sample (those without one stand alone), or all open ones not left out."
+        )
+        self.activated.connect(self._chosen)
+        self.pool.scope_changed.connect(self._follow)
+        self._follow()
+
+    def _chosen(self, index: int) -> None:
+        self.pool.set_scope(SCOPES[index])
+
+    def _follow(self) -> None:
+        self.setCurrentIndex(SCOPES.index(self.pool.scope))
+
+
+class Opener(QObject):
+    """Opens the dock below at the first measurement of a viewer, and again when asked."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.dock: Any = None
+        self.widget: Distribution | None = None
+        self.opened = False
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self._resize)
+        self._refit = QTimer(self)
+        self._refit.setSingleShot(True)
+        self._refit.setInterval(100)  # Qt lays the window out first
+        self._refit.timeout.connect(self._fit)
+        session.item_changed.connect(self._item_changed)
+        session.closing.connect(self._forget)
+
+    def open(self) -> Distribution:
+        """The dock's widget; made, and shown, when it is not there."""
+        window = self.session.viewer.window
+        if self.widget is None:
+            self.opened = True
+            self.widget = Distribution(self.session)
+            self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")
+            self.dock.destroyed.connect(self._forget)
+            self._settle.start()
+        else:
+            self.dock.show()
+        return self.widget
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what == "particles" and not self.opened and item.measurement is not None:
+            self.open()
+
+    def _resize(self) -> None:
+        """A height of its own; and the picture, which has less room now, is shown whole again."""
+        session = self.session
+        if self.dock is not None and not session.closed:
+            session.viewer.window._qt_window.resizeDocks([self.dock], [HEIGHT], Qt.Orientation.Vertical)
+            if session.current is not None:
+                self._refit.start()
+
+    def _fit(self) -> None:
+        if not self.session.closed and self.session.current is not None:
+            layers.fit(self.session.viewer, self.session.current.layer)
+
+    def _forget(self, *_: Any) -> None:
+        """napari deletes the dock that is closed, and leaves what was in it."""
+        if self.widget is not None and not self.session.closed:
+            self.widget.deleteLater()
+        self.dock = self.widget = None
+
+
+def open_distribution(session: Session) -> Distribution:
+    """Show the dock below."""
+    return session.part(Opener).open()

@@ -1,0 +1,229 @@
+"""The histogram of a column, with fit and median; a range dragged on it selects particles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_temseg.engine.measure.histogram_bins import bins, kept_bins
+from napari_temseg.engine.types.wording import four
+from napari_temseg.widgets.canvas.colours import ORANGE, SKY, VERMILION
+from napari_temseg.widgets.kit.plots import Plot
+from napari_temseg.widgets.particles.pooling import Figures
+from napari_temseg.widgets.session.session import Session
+
+Mask = npt.NDArray[np.bool_]
+
+
+class SizeAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis that shows plain numbers where the plot is logarithmic."""
+
+    logarithmic = False
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> Any:  # noqa: N802  pyqtgraph's names
+        """Round numbers: 1, 2, 5, 10 … and those between while there is room."""
+        if not self.logarithmic:
+            return super().tickValues(minVal, maxVal, size)
+        steps = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9) if maxVal - minVal < 0.8 else (1, 2, 5) if maxVal - minVal < 3 else (1,)
+        decades = range(int(np.floor(minVal)), int(np.ceil(maxVal)) + 1)
+        places = [decade + float(np.log10(step)) for decade in decades for step in steps]
+        return [(1.0, [place for place in places if minVal <= place <= maxVal])]
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """The numbers themselves, not their logarithms."""
+        return [f"{10**value:.6g}" for value in values] if self.logarithmic else super().tickStrings(values, scale, spacing)
+
+
+class Histogram(Plot):
+    """Bars of `figures`; `ranged` carries lower and upper limit of a range dragged with the mouse, or None when it is taken away."""
+
+    ranged = Signal(object)
+    # Plot draws before a subclass can set anything.
+    figures = Figures()
+    selected: Any = None
+    by_volume = False
+    logarithmic = False
+    sizes: SizeAxis | None = None
+    _range: Any = None
+    _drawn: Any = None  # places, weights and edges of the bars
+    _marked: Any = None
+    _binned: Any = None  # what the bins in use were made for, and their edges
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.sizes = SizeAxis("bottom")
+        self.setAxisItems({"bottom": self.sizes})
+        self.retheme()
+        self.setToolTip(
+            "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with its "
+            "95 % interval. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
+            "Particles at the edge of the picture are left out. That happens to large ones more often, so a large particle that is left "
+            "counts for a little more than one and a small one for a little less (Miles–Lantuéjoul): bars need not be whole numbers."
+        )
+        box = self.getViewBox()
+        box.setMouseEnabled(x=True, y=False)
+        box.mouseDragEvent = self._dragged
+        box.mouseClickEvent = self._clicked
+
+    def show_figures(self, figures: Figures, selected: Mask | None = None) -> None:
+        """Plot other values; those selected, a bool a value, are told by their bars."""
+        if figures.column != self.figures.column or set(figures.image) != set(self.figures.image):
+            self._range = None
+        self.figures, self.selected = figures, selected
+        self.redraw()
+        self.getPlotItem().enableAutoRange(axis="x")
+
+    def show_selected(self, selected: Mask | None) -> None:
+        """Tell other particles by their bars."""
+        self.selected = selected
+        self._mark()
+
+    def set_view(self, *, by_volume: bool, logarithmic: bool) -> None:
+        """By number or by volume; linear or logarithmic axis."""
+        if logarithmic != self.logarithmic:
+            self._range = None  # it was dragged on the other axis
+        self.by_volume, self.logarithmic = by_volume, logarithmic
+        self.redraw()
+        self.getPlotItem().enableAutoRange(axis="x")
+
+    def redraw(self) -> None:
+        """Draw everything anew."""
+        self.clear()
+        self._drawn = self._marked = None
+        figures = self.figures
+        log = self.logarithmic and len(figures.values) > 0 and bool((figures.values > 0).all())
+        if self.sizes is not None:
+            self.sizes.logarithmic = log
+            self.sizes.picture = None  # drawn anew even where its range stays the same
+        self.label("bottom", f"{figures.title}{f' ({figures.unit})' if figures.unit else ''}")
+        self.label("left", "volume (%)" if self.by_volume else "particles, weighted")
+        if not len(figures.values):
+            return
+        x = np.log10(figures.values) if log else figures.values
+        weights = 100 * figures.volumes / figures.volumes.sum() if self.by_volume else figures.weights
+        edges = self._edges(x, log)
+        self._drawn = x, weights, edges
+        height = self._bars(x, weights, edges, SKY).opts["height"]
+        self.setYRange(0, 1.2 * float(height.max()), padding=0)  # room for the figure of the median
+        self._mark()
+        self._curve(edges, float(weights.sum()), log)
+        self._median(edges, log)
+        if self._range is not None:
+            self._region(*self._range)
+
+    def _edges(self, x: Any, log: bool) -> Any:
+        """Those of before while the same images are looked at, so that a correction changes bars and not bins."""
+        about = self.figures.column, log, frozenset(self.figures.image)
+        edges = kept_bins(x, self._binned[1]) if self._binned is not None and self._binned[0] == about else bins(x)
+        self._binned = about, edges
+        return edges
+
+    def _bars(self, x: Any, weights: Any, edges: Any, colour: str) -> Any:
+        height = np.histogram(x, edges, weights=weights)[0]
+        pen = pg.mkPen(self.colours["background"], width=1)
+        item = pg.BarGraphItem(x0=edges[:-1], x1=edges[1:], height=height, brush=colour, pen=pen)
+        self.addItem(item)
+        return item
+
+    def _mark(self) -> None:
+        """The bars of the selected particles, in front of the others and behind the lines."""
+        if self._marked is not None:
+            self.removeItem(self._marked)
+            self._marked = None
+        if self._drawn is not None and self.selected is not None and self.selected.any():
+            x, weights, edges = self._drawn
+            self._marked = self._bars(x[self.selected], weights[self.selected], edges, ORANGE)
+            self._marked.setZValue(1)
+
+    def _curve(self, edges: Any, total: float, log: bool) -> None:
+        """The lognormal fit, scaled to the bars; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
+        fit = self.figures.fit
+        if fit is None or fit["gsd"] <= 1:
+            return
+        sigma = float(np.log(fit["gsd"]))
+        middle = float(np.log(fit["median"])) + (3 * sigma**2 if self.by_volume else 0)
+        x = np.linspace(edges[0], edges[-1], 200)
+        size = 10**x if log else x
+        size = np.maximum(size, 1e-12)
+        density = np.exp(-((np.log(size) - middle) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+        density *= np.log(10) if log else 1 / size
+        curve = self.plot(x, total * (edges[1] - edges[0]) * density, pen=pg.mkPen(self.colours["text"], width=2))
+        curve.setZValue(2)
+
+    def _median(self, edges: Any, log: bool) -> None:
+        summary = self.figures.of_column
+        value = summary.get("dv50" if self.by_volume else "d50")
+        if value is None:
+            return
+        interval = None if self.by_volume else summary.get("d50_interval")
+        if interval:
+            ends = np.log10(interval) if log else interval
+            shade = pg.mkColor(VERMILION)
+            shade.setAlpha(60)
+            region = pg.LinearRegionItem(ends, movable=False, brush=shade, pen=pg.mkPen(None))
+            self.addItem(region, ignoreBounds=True)
+        place = float(np.log10(value) if log else value)
+        side = 0 if place < (edges[0] + edges[-1]) / 2 else 1  # the figure stands where there is room for it
+        line = pg.InfiniteLine(
+            place,
+            pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine),
+            label=f"D50 {four(value)} {self.figures.unit}",
+            labelOpts={
+                "position": 0.93,
+                "color": self.colours["text"],
+                "fill": self.colours["background"] + "B0",
+                "anchors": [(side, 0.5), (side, 0.5)],
+            },
+        )
+        line.setZValue(3)
+        self.addItem(line, ignoreBounds=True)
+
+    def _region(self, low: float, high: float) -> None:
+        shade = pg.mkColor(self.colours["text"])
+        shade.setAlpha(40)
+        region = pg.LinearRegionItem((low, high), brush=shade, pen=pg.mkPen(self.colours["text"]))
+        region.sigRegionChangeFinished.connect(self._moved)
+        self.addItem(region, ignoreBounds=True)
+
+    # -- the mouse
+
+    def _dragged(self, event: Any, axis: int | None = None) -> None:
+        """Left button: a range; the others: as pyqtgraph has it."""
+        if event.button() != Qt.MouseButton.LeftButton or axis is not None:
+            pg.ViewBox.mouseDragEvent(self.getViewBox(), event, axis)
+            return
+        event.accept()
+        box = self.getViewBox()
+        ends = sorted(box.mapToView(point).x() for point in (event.buttonDownPos(), event.pos()))
+        self._range = (ends[0], ends[1])
+        if event.isFinish():
+            self._tell()
+        else:
+            self.redraw()
+
+    def _moved(self, region: Any) -> None:
+        self._range = tuple(region.getRegion())
+        self._tell()
+
+    def _clicked(self, event: Any) -> None:
+        event.accept()
+        if self._range is not None:
+            self._range = None
+            self.redraw()
+            self.ranged.emit(None)
+
+    def _tell(self) -> None:
+        low, high = self._range
+        log = self.logarithmic and bool((self.figures.values > 0).all())
+        self.ranged.emit((10**low, 10**high) if log else (low, high))
+
+    def forget_range(self) -> None:
+        """Something else was selected: the range no longer says what is."""
+        if self._range is not None:
+            self._range = None
+            self.redraw()

@@ -1,0 +1,127 @@
+"""Which particles are selected and which are excluded, drawn over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from qtpy.QtCore import QObject, QTimer
+
+from napari_temseg.widgets.canvas import layers, overlays
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+MANY = 60  # particles: more are drawn in one window, fewer each in its own
+_BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]
+
+
+class Marks(QObject):
+    """Keeps a layer of marks in step with selection, exclusions and the shown plane; it is hidden while there is nothing to mark."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self.refresh)
+        for signal in (session.selection_changed, session.current_changed, session.plane_changed, session.items_changed):
+            signal.connect(lambda *_: self._timer.start())
+        session.item_changed.connect(self._item_changed)
+        session.closing.connect(self._timer.stop)
+
+    def refresh(self) -> None:
+        """Draw the marks of the micrograph in hand anew."""
+        session = self.session
+        for item in session.items:
+            if item is not session.current and "marks" in item.made:
+                layers.set_visible(item.made["marks"], False)
+        item = session.current
+        if item is None or item not in session.items:
+            return
+        rows = self._rows(item)
+        if rows is None:
+            if "marks" in item.made:
+                layers.set_visible(item.made["marks"], False)
+            return
+        self._draw(item, rows)
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if item is self.session.current and what in ("particles", "table"):
+            self._timer.start()
+
+    def _rows(self, item: Item) -> pd.DataFrame | None:
+        """Rows of the shown plane to be marked, None when there are none."""
+        if item.measurement is None or item.particles is None or item.particles_layer is None:
+            return None
+        table = item.measurement.table
+        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], list(self.session.selected))
+        marked &= (table["plane"] == self.session.shown_plane(item)).to_numpy()
+        return table[marked] if marked.any() else None
+
+    def _draw(self, item: Item, rows: pd.DataFrame) -> None:
+        page = item.particles.planes()[self.session.shown_plane(item)]  # type: ignore[union-attr]
+        if "marks" not in item.made:
+            self.session.adopt(item, "marks", overlays.add_marks(self.session.viewer, item.layer, f"{item.name} marks"))
+        layer = item.made["marks"]
+        target = layer.data
+        target[...] = 0
+        chosen = np.isin(rows["particle"], list(self.session.selected))
+        out = (rows["excluded"] != "").to_numpy() & ~chosen
+        thick = 1 + max(1, min(page.shape) // 700)
+        draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
+        draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL)
+        layers.set_visible(layer, True)
+        layers.redraw(layer)
+
+
+def draw(target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows: pd.DataFrame, thick: int, edge: int, fill: int) -> None:
+    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, and what is within."""
+    if not len(rows):
+        return
+    numbers = rows["particle"].to_numpy()
+    wanted = np.zeros(int(page.max()) + 1, bool)
+    wanted[numbers[numbers < len(wanted)]] = True
+    boxes = rows[_BOX].to_numpy(int)
+    if len(boxes) > MANY:
+        boxes = np.asarray([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]])
+    for top, left, bottom, right in boxes:
+        window = (slice(max(top - thick, 0), bottom + thick), slice(max(left - thick, 0), right + thick))
+        crop = page[window]
+        inside = wanted[crop]
+        border = np.zeros(crop.shape, bool)
+        for step in range(1, thick + 1):
+            across, along = crop[step:] != crop[:-step], crop[:, step:] != crop[:, :-step]
+            border[step:] |= across
+            border[:-step] |= across
+            border[:, step:] |= along
+            border[:, :-step] |= along
+        view = target[window]
+        view[inside] = fill
+        view[inside & border] = edge
+
+
+def centre(session: Session, item: Item, number: int) -> None:
+    """Bring a particle into the middle of the canvas."""
+    if item.measurement is None or item not in session.items:
+        return
+    rows = item.measurement.table[item.measurement.table["particle"] == number]
+    if len(rows):
+        row = rows.iloc[0]
+        extent = float(max(row["bbox_bottom_px"] - row["bbox_top_px"], row["bbox_right_px"] - row["bbox_left_px"]))
+        layers.centre_on(session.viewer, item.layer, int(row["plane"]), float(row["centroid_y_px"]), float(row["centroid_x_px"]), extent)
+
+
+def next_unreviewed(item: Item, after: Collection[int] | Sequence[int] = ()) -> int | None:
+    """The particle to look at next: plane by plane, on each the one the model is least sure of; None when all were looked at."""
+    if item.measurement is None:
+        return None
+    table = item.measurement.table
+    waiting = table[~table["reviewed"] & ~table["particle"].isin(list(after))]
+    if not len(waiting):
+        return None
+    return int(waiting.sort_values(["plane", "probability_mean", "particle"])["particle"].iloc[0])

@@ -1,0 +1,365 @@
+"""Step 4: correct, exclude and review particles; colours; the distribution in words; export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import brush
+from napari_temseg.widgets.compare.dialog import open_comparison
+from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.keys import Keys, bind_in
+from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
+from napari_temseg.widgets.particles.colour_box import ColourBox
+from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.distribution_dock import Opener, ScopeBox
+from napari_temseg.widgets.particles.marks import Marks, centre, next_unreviewed
+from napari_temseg.widgets.particles.pointer import Pointer
+from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
+from napari_temseg.widgets.session import export
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Item, Session
+
+REASONS = ("&overlapping", "out of &focus", "&cut off", "&not a particle", "&damaged")
+
+
+class ParticlesPanel(QWidget):
+    """Corrections, exclusions, review, and what the particles say together."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
+        self.opener, self.marks = session.part(Opener), session.part(Marks)
+        self.pointer = session.part(Pointer)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self.refresh)
+        self._led: int | None = None  # the particle that Next went to
+        self._make()
+        self._lay_out()
+        self._wire()
+        self.refresh()
+
+    def _make(self) -> None:
+        corrector = self.corrector
+        self.note = hint()
+        self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())  # the buttons stay in place when a longer one comes
+        self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
+        self.split = button(
+            "Split",
+            "Draw a line across a particle to cut it in two (K). With Shift held the tool stays in hand; Esc puts it down.",
+            self._split,
+        )
+        self.split.setCheckable(True)
+        self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
+        self.redraw = button(
+            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", corrector.redraw
+        )
+        self.new = button("New particle", "Draw the outline of a particle that was not found (Q).", corrector.draw_new)
+        for tool in (self.redraw, self.new):
+            tool.setCheckable(True)
+        self.undo = ElidedButton("Undo", corrector.undo)
+        self.redo = ElidedButton("Redo", corrector.redo)
+        self.exclude = button(
+            "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", self._ask_reason
+        )
+        self.include = button("Count again", "Take excluded particles back into the distribution.", lambda: corrector.exclude(""))
+        self.reasons = self._make_reasons()
+        self.next = button(
+            "Next unreviewed",
+            "Mark the one selected particle as reviewed and go to the next (N): plane by plane, the one the model is least sure of first.",
+            self._next,
+        )
+        self.reviewed = QCheckBox("image reviewed")
+        self.reviewed.setToolTip("Mark this image as reviewed, with all its particles. Can be undone.")
+        self.progress = hint()
+        self.colours = ColourBox(self.session)
+        self.scope = ScopeBox(self.session)
+        self.counts, self.size, self.cautions = hint(), hint(), hint(role="warning")
+        self.export = button(
+            "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
+        )
+        self.report = button(
+            "Report…",
+            "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
+            "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
+            self._report,
+        )
+        self.written: Path | None = None  # the newest report of this window
+        self.page = button("Open report", "Show the report that was written last in the browser.", self._open_page)
+        self.tiff = button(
+            "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
+        )
+        self.compare = button(
+            "Compare with truth…",
+            "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
+            later(open_comparison, self.session),
+        )
+        self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
+
+    def _make_reasons(self) -> QMenu:
+        menu = QMenu(self)
+        for reason in REASONS:
+            menu.addAction(reason).triggered.connect(later(self._exclude, reason.replace("&", "")))
+        menu.addSeparator()
+        menu.addAction("o&ther…").triggered.connect(lambda *_: self._exclude_otherwise())
+        return menu
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        groups: Sequence[QWidget] = (
+            self.note,
+            row([self.merge, self.split, self.delete], (1, 1, 1)),
+            row([self.redraw, self.new], (1, 1)),
+            row([self.exclude, self.include], (1, 1)),
+            row([self.undo, self.redo], (1, 0)),
+            separator(),
+            self.next,
+            row([self.progress, self.reviewed], (1, 0)),
+            separator(),
+            self.colours,
+            separator(),
+            row([hint("Result", "heading"), self.scope], (1, 1)),
+            self.counts,
+            self.size,
+            row([self.export, self.report], (1, 1)),
+            self.page,
+            row([self.tiff, self.below], (1, 1)),
+            self.compare,
+            self.cautions,
+        )
+        for widget in groups:
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _wire(self) -> None:
+        session, corrector = self.session, self.corrector
+        for signal in (
+            session.items_changed,
+            session.current_changed,
+            session.jobs.changed,
+            session.selection_changed,
+            session.item_changed,
+        ):
+            signal.connect(self._soon)
+        session.current_changed.connect(self._forget_led)
+        self.pool.figures_changed.connect(self._soon)
+        self.pool.table_changed.connect(self._soon)
+        self.pointer.armed_changed.connect(self.split.setChecked)
+        self.pointer.armed_changed.connect(self._soon)
+        self.reviewed.clicked.connect(self._review_all)
+        self._tooled: Any = None
+        keys = {
+            "J": corrector.merge,
+            "K": self._toggle_split,
+            "Delete": corrector.delete,
+            "W": corrector.redraw,
+            "Q": corrector.draw_new,
+            "H": self._ask_reason,
+            "U": corrector.undo,
+            "Shift-U": corrector.redo,
+            "N": self._next,
+        }
+        session.part(Keys).use(keys)
+        bind_in(self, keys)
+
+    # -- what the user does
+
+    def _split(self) -> None:
+        try:
+            self.pointer.arm(self.split.isChecked())
+        finally:
+            self.split.setChecked(self.pointer.armed)
+
+    def _toggle_split(self) -> None:
+        self.pointer.arm(not self.pointer.armed)
+
+    def _ask_reason(self) -> None:
+        self.corrector.picked("exclude")
+        self.reasons.popup(self.exclude.mapToGlobal(self.exclude.rect().bottomLeft()))
+
+    def _exclude(self, reason: str) -> None:
+        guarded(lambda: self.corrector.exclude(reason))
+
+    def _exclude_otherwise(self) -> None:
+        text, ok = QInputDialog.getText(self, "Exclude particles", "Why do they not count?")
+        if ok and text.strip():
+            self._exclude(text.strip())
+
+    def _next(self) -> None:
+        item, session = self.corrector.measured_item(), self.session
+        session.settle(item)
+        # Whatever else is selected, by a drag over the histogram say, nobody looked at one by one.
+        led = self._led if self._led in session.selected else None
+        looked_at = session.selected if len(session.selected) == 1 else frozenset() if led is None else {led}
+        if looked_at:
+            self.corrector.mark_reviewed(item, looked_at)
+        self._led = number = next_unreviewed(item)
+        if number is None:
+            session.say(f"{item.name}: every particle is reviewed.")
+            session.select([])
+            return
+        session.select([number])
+        centre(session, item, number)
+
+    def _forget_led(self) -> None:
+        self._led = None
+
+    def _review_all(self, on: bool) -> None:
+        item = self.session.current
+        if item is not None and item.measurement is not None:
+            self.corrector.review_all(item, on)
+
+    def _settled(self) -> None:
+        for item in self.pool.items:
+            self.session.settle(item)
+        if not self.pool.items:
+            raise TemsegError("There is nothing to write yet: find particles first (step 2).")
+
+    def _export(self) -> None:
+        self._settled()
+        path = export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv)")
+        if path:
+            export.export_table(self.session, self.pool.measurements, path)
+
+    def _report(self) -> None:
+        self._settled()
+        folder = export.ask_folder(self.session, self, "Folder for the report")
+        if folder:
+            export.write_report(self.session, self.pool.items, self.pool.measurements, folder, self._written)
+
+    def _written(self, page: Path) -> None:
+        self.written = page
+        self.page.setToolTip(f"Show {page} in the browser.")
+        self.refresh()
+
+    def _open_page(self) -> None:
+        if self.written is not None:
+            export.open_page(self.written)
+
+    def _save_labels(self) -> None:
+        item = self.corrector.measured_item()
+        path = export.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
+        if path:
+            export.export_labels(self.session, item, path)
+
+    # -- what the session tells
+
+    def _soon(self, *_: Any) -> None:
+        self._later.start()
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        session, item = self.session, self.session.current
+        measured = item is not None and item.measurement is not None
+        picked = len(session.selected) if measured else 0
+        self._follow_tool(item.particles_layer if item is not None else None)
+        for widget, ready in (
+            (self.merge, picked > 1),
+            (self.split, measured),
+            (self.delete, picked > 0),
+            (self.redraw, picked == 1 or self.redraw.isChecked()),
+            (self.new, measured),
+            (self.exclude, picked > 0),
+            (self.include, picked > 0),
+            (self.next, measured),
+            (self.reviewed, measured),
+            (self.export, bool(self.pool.items)),
+            (self.report, bool(self.pool.items) and not session.jobs.running),
+            (self.tiff, measured),
+        ):
+            widget.setEnabled(ready)
+        self.page.setVisible(self.written is not None)
+        self._show_history(item)
+        self._show_review(item)
+        self.note.setText(self._state(item, picked))
+        self._show_figures()
+
+    def _follow_tool(self, layer: Any) -> None:
+        """Know which tool of napari's is in hand on the particles."""
+        if self._tooled is not layer:
+            if self._tooled is not None:
+                brush.off_tool(self._tooled, self._soon)
+            if layer is not None:
+                brush.on_tool(layer, self._soon)
+            self._tooled = layer
+        mode = "" if layer is None else str(layer.mode)
+        self.redraw.setChecked(mode in ("paint", "erase", "fill"))
+        self.new.setChecked(mode == "polygon")
+
+    def _show_history(self, item: Item | None) -> None:
+        history = item.history if item is not None else None
+        for made, verb, key, name in (
+            (self.undo, "Undo", "U", history.undoable if history is not None else ""),
+            (self.redo, "Redo", "Shift+U", history.redoable if history is not None else ""),
+        ):
+            made.set_text(f"{verb} {name}".strip() if made is self.undo else verb)
+            made.setToolTip(f"{verb} {name or 'a correction, a split or a search'} ({key}).")
+            made.setEnabled(bool(name))
+
+    def _show_review(self, item: Item | None) -> None:
+        table = item.measurement.table if item is not None and item.measurement is not None else None
+        done = 0 if table is None else int(table["reviewed"].sum())
+        self.progress.setText("" if table is None else f"{done} of {len(table)} reviewed")
+        self.reviewed.setChecked(item is not None and item.reviewed)
+        waiting = table is not None and done < len(table)
+        highlight(self.next, waiting)
+        highlight(self.report, table is not None and len(table) > 0 and not waiting)
+
+    def _state(self, item: Item | None, picked: int) -> str:
+        if item is None:
+            return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+        if item.measurement is None:
+            return "Waits for particles: find them first (step 2)."
+        if self.pointer.armed:
+            return "Draw across it (Shift: several); Esc ends."
+        if self.redraw.isChecked():
+            return "The brush adds, the eraser (E) removes; W ends."
+        if self.new.isChecked():
+            return "Click round it, double click closes; Q ends."
+        if not picked:
+            return "Click a particle or a row; Shift adds."
+        return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."
+
+    def _show_figures(self) -> None:
+        pool = self.pool
+        self.counts.setText(counted(pool.table, len(pool.items)))
+        self.size.setText(sized(pool.figures))
+        self.size.setToolTip(explained(pool.figures))
+        self.cautions.setText("\n".join(cautions(pool.figures)))
+        for label in (self.counts, self.size, self.cautions):
+            label.setVisible(bool(label.text()))
+
+
+class ElidedButton(QPushButton):
+    """A button whose text may be longer than there is room."""
+
+    def __init__(self, text: str, action: Any) -> None:
+        super().__init__(text)
+        self._text = text
+        self.clicked.connect(lambda *_: guarded(action))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(60)
+
+    def set_text(self, text: str) -> None:
+        """Say something else."""
+        self._text = text
+        self._elide()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """As much of the text as there is room for."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self.width() - 16, 30)))

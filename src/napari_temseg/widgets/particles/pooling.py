@@ -1,0 +1,189 @@
+"""Which measurements are looked at together, and their figures, worked out beside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_temseg.engine.measure.descriptors import readable
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.jobs.runner import complain
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.widgets.session.session import Item, Session
+
+SCOPES = ("this image", "this sample", "all images")
+_MATTERS = {"particles", "table", "calibration", "sample", "ignored", "name"}
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """What plots and sentences show of some measurements.
+
+    `values` (n,) of `column` belong to `image` and `particle` (n,); `weights` correct for the frame and sum to n, `volumes` take each for
+    a sphere of its diameter. Particles that touch the frame or are excluded are not among them. `summary` is that of the diameter,
+    `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none.
+    """
+
+    column: str = ""
+    unit: str = ""
+    title: str = ""
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+    weights: Floats = field(default_factory=lambda: np.zeros(0))
+    volumes: Floats = field(default_factory=lambda: np.zeros(0))
+    image: Any = ()
+    particle: Any = ()
+    summary: dict[str, Any] = field(default_factory=dict)
+    of_column: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] | None = None
+    obstacle: str = ""
+
+
+class Pool(QObject):
+    """The measurements of this image, of its sample or of all images.
+
+    `table` holds their rows; `table_changed` comes soon after every change, `figures_changed` when the figures are worked out.
+    """
+
+    table_changed = Signal()
+    figures_changed = Signal()
+    scope_changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.scope, self.column = SCOPES[0], "ecd"
+        self.table: pd.DataFrame | None = None
+        self.unit = "px"
+        self.figures = Figures()
+        self.busy = False
+        self._number = 0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(40)
+        self._timer.timeout.connect(self.refresh)
+        session.item_changed.connect(self._item_changed)
+        for signal in (session.items_changed, session.current_changed):
+            signal.connect(self._timer.start)
+        session.closing.connect(self._timer.stop)
+        self.refresh()
+
+    @property
+    def items(self) -> list[Item]:
+        """The measured micrographs looked at together."""
+        current = self.session.current
+        if self.scope == SCOPES[0] or current is None:
+            return [current] if current is not None and current.measurement is not None else []
+        everything = self.scope == SCOPES[2]
+        # Images whose sample nobody named may be of anything.
+        same = [item for item in self.session.items if everything or item is current or (item.sample and item.sample == current.sample)]
+        return [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """Their measurements, under the names and samples of today."""
+        return [replace(item.measurement, image=item.name, sample=item.sample) for item in self.items if item.measurement is not None]
+
+    def set_scope(self, scope: str) -> None:
+        """Look at other images."""
+        if scope != self.scope:
+            self.scope = scope
+            self.scope_changed.emit()
+            self.refresh()
+
+    def set_column(self, column: str) -> None:
+        """Plot another column: its name without the unit of lengths."""
+        if column != self.column:
+            self.column = column
+            self._reckon()
+
+    def refresh(self) -> None:
+        """Gather the rows, and have the figures worked out."""
+        tables = [measurement.table for measurement in self.measurements]
+        units = [measurement.length_unit for measurement in self.measurements]
+        self.table = None if not tables else tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        self.unit = units[0] if units else "px"
+        self.table_changed.emit()
+        self._reckon()
+
+    def _item_changed(self, item: Item, what: str) -> None:
+        if what in _MATTERS:
+            self._timer.start()
+
+    def _reckon(self) -> None:
+        self._number += 1
+        number, measurements, column = self._number, self.measurements, self.column
+        if not measurements:
+            self._take(number, Figures())
+            return
+
+        def work() -> Figures | Exception | None:
+            # Only the newest request is worth the effort.
+            return _tried(measurements, column) if number == self._number else None
+
+        self.busy = True
+        self.session.jobs.later(work, partial(self._take, number))
+
+    def _take(self, number: int, found: Figures | Exception | None) -> None:
+        if isinstance(found, Exception):
+            complain(found, "The size distribution")
+            found = Figures(obstacle="The size distribution cannot be worked out; the log has the details.")
+        if found is not None and number == self._number:
+            self.figures, self.busy = found, False
+            self.figures_changed.emit()
+
+
+def figures(measurements: Sequence[Measurement], column: str) -> Figures:
+    """Everything that takes more than a moment to work out."""
+    from napari_temseg.engine.measure.distribution import LENGTHS, size_distribution
+
+    try:
+        sizes = size_distribution(measurements)
+    except TemsegError as error:  # px beside nm
+        return Figures(column=column, obstacle=str(error))
+    unit = sizes.unit
+    table = pd.concat([m.table for m in measurements], ignore_index=True)
+    table = table[(~table["frame"] & (table["excluded"] == "")).to_numpy()]
+    diameter = table[f"ecd_{unit}"].to_numpy(np.float64)
+    weights = np.empty(len(table))
+    weights[np.argsort(diameter, kind="stable")] = sizes.weights
+    length = size_distribution(measurements, column) if column in LENGTHS and column != "ecd" else sizes if column == "ecd" else None
+    name = measurements[0].column(column)
+    values = table[name].to_numpy(np.float64)
+    there = np.isfinite(values)
+    return Figures(
+        column=name,
+        unit=_unit(name, unit),
+        title=readable(column),
+        values=values[there],
+        weights=weights[there],
+        volumes=(weights * diameter**3)[there],
+        image=table["image"].to_numpy()[there],
+        particle=table["particle"].to_numpy()[there],
+        summary=sizes.summary(),
+        of_column=length.summary() if length is not None else {},
+        fit=length.fits.get("lognormal") if length is not None else None,
+    )
+
+
+def _unit(column: str, unit: str) -> str:
+    from napari_temseg.engine.measure.descriptors import definitions
+
+    return definitions(unit).get(column, ("", ""))[1]
+
+
+def _tried(measurements: Sequence[Measurement], column: str) -> Figures | Exception:
+    """The figures, or the error to be told in the main thread."""
+    try:
+        return figures(measurements, column)
+    except (TemsegError, ValueError, RuntimeError, MemoryError) as error:
+        return error

@@ -1,0 +1,70 @@
+"""What figures say, in words."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from napari_temseg.engine.types.wording import four
+from napari_temseg.widgets.particles.pooling import Figures
+
+
+def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
+    """“61 particles · 4 at the edge · 2 excluded”."""
+    if table is None:
+        return ""
+    touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
+    parts = [_plural(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
+    if touching:
+        parts.append(f"{touching} at the edge")
+    if out:
+        parts.append(f"{out} excluded")
+    return " · ".join(parts)
+
+
+def sized(figures: Figures) -> str:
+    """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number."""
+    if figures.obstacle:
+        return figures.obstacle
+    summary = figures.summary
+    if not summary or summary["d50"] is None:
+        return ""
+    interval = summary["d50_interval"]
+    between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
+    return f"D50 {four(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
+
+
+def explained(figures: Figures) -> str:
+    """Further figures, and what the interval is."""
+    summary = figures.summary
+    if figures.obstacle or not summary or summary["d50"] is None:
+        return ""
+    unit = summary["unit"]
+    lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
+    if summary["sd"] is not None:
+        lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
+    lines.append(f"[ ]: 95 % interval of the D50, {summary['interval_basis']}")
+    return "\n".join(lines)
+
+
+def cautions(figures: Figures) -> list[str]:
+    """What a reader of these numbers has to know."""
+    summary = figures.summary
+    found = [str(summary["caution"])] if summary.get("caution") else []
+    if summary.get("unit") == "px":
+        found.append("No pixel size is known, so sizes are in px.")
+    return found
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: "18 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""What is open in one viewer, and the signals when any of it changes."""

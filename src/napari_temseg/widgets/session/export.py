@@ -1,0 +1,159 @@
+"""Results leave the window: the table as CSV, particles as TIFF, the whole as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.find.finder import corrected_by_hand
+from napari_temseg.widgets.jobs.runner import complain
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+MODELS = "Models (*.temseg)"
+
+
+def folder_of(session: Session) -> str:
+    """Where dialogs start: the folder of the image in hand, else the one used last, else the user's own."""
+    path = micrograph_layer.path_of(session.current.layer) if session.current is not None else ""
+    # A path from the command line is relative; what is neither absolute nor a file is but a name.
+    beside = str(Path(path).resolve().parent) if path and (Path(path).is_absolute() or Path(path).exists()) else ""
+    for folder in (beside, str(session.settings.get("folder", ""))):
+        if folder and Path(folder).is_dir():
+            return folder
+    return str(Path.home())
+
+
+def ask_file(session: Session, parent: QWidget, title: str, name: str, kinds: str) -> str:
+    """Where to write a file, "" when the user thinks better of it."""
+    path, _ = QFileDialog.getSaveFileName(parent, title, str(Path(folder_of(session)) / name), kinds)
+    if path:
+        session.settings.set("folder", str(Path(path).parent))
+    return path
+
+
+def ask_model(session: Session, parent: QWidget, title: str) -> str:
+    """A model file to open, "" when the user thinks better of it; its folder is remembered apart from that of the pictures."""
+    folder = str(session.settings.get("models", ""))
+    path, _ = QFileDialog.getOpenFileName(parent, title, folder if Path(folder).is_dir() and folder else folder_of(session), MODELS)
+    if path:
+        session.settings.set("models", str(Path(path).parent))
+    return path
+
+
+def ask_folder(session: Session, parent: QWidget, title: str) -> str:
+    """A folder to write to, "" when the user thinks better of it; one that does not exist yet may be typed."""
+    dialog = FolderDialog(parent, title, folder_of(session))
+    try:
+        folder = dialog.selectedFiles()[0] if dialog.exec() else ""
+    finally:
+        dialog.deleteLater()
+    if folder:
+        session.settings.set("folder", folder)
+    return folder
+
+
+class FolderDialog(QFileDialog):
+    """Qt's own dialog, as those of most systems accept only folders that exist."""
+
+    def __init__(self, parent: QWidget | None, title: str, folder: str) -> None:
+        super().__init__(parent, title, folder)
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)
+        self.setFileMode(QFileDialog.FileMode.Directory)
+        self.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.setLabelText(QFileDialog.DialogLabel.FileName, "Folder (may be new):")
+        self.setLabelText(QFileDialog.DialogLabel.Accept, "Write here")
+
+    def accept(self) -> None:
+        """Make the folder that was typed; what cannot be made keeps the dialog open and is said."""
+        try:
+            for folder in self.selectedFiles():
+                Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            complain(TemsegError(f"{folder}: no folder can be made there ({error.strerror}); choose another."), "the folder")
+            return
+        super().accept()
+
+
+def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:
+    """Write the rows of measurements as CSV."""
+    from napari_temseg.files.tables import write_particles_csv
+
+    tables = [measurement.table for measurement in measurements]
+    _write(session, path, partial(write_particles_csv, path, tables))
+
+
+def export_labels(session: Session, item: Item, path: str) -> None:
+    """Write the particles of a micrograph as a calibrated label image."""
+    from napari_temseg.files.tables import write_labels_tiff
+
+    session.settle(item)
+    if item.particles is None:
+        raise TemsegError(f"{item.name}: there are no particles yet; find them first (step 2).")
+    _write(session, path, partial(write_labels_tiff, path, item.particles.labels, item.calibration, item.particles.micrograph.axes))
+
+
+def write_report(
+    session: Session, items: Sequence[Item], measurements: Sequence[Measurement], folder: str, written: Callable[[Path], None] | None = None
+) -> None:
+    """Write report.html, particles.csv, summary.json and label images of measured micrographs to a folder, as a job.
+
+    `written` gets the path of the page.
+    """
+    from napari_temseg.pipeline.existing_results import Result, iter_report
+
+    results = [
+        Result(item.particles, measurement, corrected_by_hand(item))
+        for item, measurement in zip(items, measurements, strict=True)
+        if item.particles is not None
+    ]
+
+    def told(path: Path) -> None:
+        session.say(f"Written: {path}.")
+        if written is not None:
+            written(Path(path))
+
+    models, known = dict(session.models), dict(session.model_names)
+    session.jobs.start(
+        "Writing the report",
+        lambda: iter_report(results, folder, session.model, models, known),
+        told,
+    )
+
+
+def open_page(path: Path) -> None:
+    """Show a report in the browser; `TemsegError` when it is gone."""
+    if not path.is_file():
+        raise TemsegError(f"{path}: the report is not there any more; write it again.")
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def _write(session: Session, path: str, write: Callable[[], Any]) -> None:
+    """Write a file beside the window, and tell how it went."""
+
+    def attempt() -> Exception | None:
+        try:
+            write()
+        except (TemsegError, OSError, ValueError, MemoryError) as error:
+            return error
+        return None
+
+    def told(error: Exception | None) -> None:
+        if error is None:
+            session.say(f"Written: {path}.")
+        else:
+            complain(error, Path(path).name)
+
+    session.jobs.later(attempt, told)

@@ -1,0 +1,123 @@
+"""A micrograph in the viewer, and all that belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration, Micrograph
+from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.wording import unlike_training
+from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
+from napari_temseg.widgets.session.history import History
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+
+ROLES = (
+    *("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line", "ruler"),
+    *("live", "uncertainty", "place", "mistakes"),
+)
+
+
+@dataclass(eq=False)
+class Item:
+    """A micrograph or stack in the viewer, and all that belongs to it.
+
+    `made` holds the layers made for it by role (see `ROLES`), as long as they are in the viewer. `axes` is "" until the meaning of a
+    stack's planes was said. `history` is what was corrected on its particles.
+    """
+
+    layer: Image
+    axes: str
+    calibration: Calibration
+    sample: str = ""
+    made: dict[str, Any] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    particles: Particles | None = None
+    measurement: Measurement | None = None
+    history: History = field(default_factory=History)
+    reviewed: bool = False
+    trains: bool = True  # whether its annotation takes part in training
+    teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)
+    ignored: bool = False  # left out of “all images” and of pooled statistics
+
+    @property
+    def name(self) -> str:
+        """The name of its layer, unique in the viewer."""
+        return str(self.layer.name)
+
+    @property
+    def annotation(self) -> Labels | None:
+        """The layer being painted on."""
+        return self.made.get("annotation")
+
+    @property
+    def particles_layer(self) -> Labels | None:
+        """The layer of separate particles."""
+        return self.made.get("particles")
+
+    @property
+    def left_out(self) -> Shapes | None:
+        """The layer of areas where nobody shall look."""
+        return self.made.get("left out")
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The image and everything made for it."""
+        return [self.layer, *self.made.values()]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return layers.frame(self.layer)
+
+    @property
+    def n_planes(self) -> int:
+        """Number of planes, 1 for a single micrograph."""
+        return layers.n_planes(self.layer)
+
+    @property
+    def asks_axes(self) -> bool:
+        """Whether somebody has to say what the planes are."""
+        return not self.axes
+
+    def micrograph(self) -> Micrograph:
+        """As the engine knows it; `TemsegError` when it is none, or when it is not known what its planes are."""
+        data = micrograph_layer.pixels(self.layer)
+        if self.asks_axes:
+            raise TemsegError(f"{self.name}: say first whether its {self.n_planes} planes are fields of one sample, time or depth.")
+        mask = None if self.left_out is None else shapes_layers.left_out_mask(self.left_out, self.frame)
+        known = micrograph_layer.known_micrograph(self.layer)
+        source = known.source if known else micrograph_layer.source_of(self.layer)
+        return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)
+
+    @property
+    def status(self) -> str:
+        """For people: where it stands."""
+        if self.ignored:
+            return "left out"
+        if self.measurement is None:
+            return "not searched yet" if self.particles is None else "found"
+        if self.reviewed:
+            return "reviewed"
+        return "corrected" if self.history.by_hand else "found"
+
+    @property
+    def unlike(self) -> str:
+        """A sentence where the model found something in a picture that is unlike those it was trained on; else ""."""
+        found = self.particles.unlike if self.particles is not None else {}
+        if not found:
+            return ""
+        told = unlike_training(self.name, found.values(), self.n_planes)
+        return f"{told}: check its particles, or paint a few strokes in Improve."
+
+    @property
+    def count(self) -> int | None:
+        """Number of particles that count, None before the search."""
+        if self.measurement is None:
+            return None
+        return int((self.measurement.table["excluded"] == "").sum())

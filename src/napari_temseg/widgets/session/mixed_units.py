@@ -1,0 +1,67 @@
+"""Pictures in nm beside pictures in px: napari's scale bar then has no unit, and the window says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from napari_temseg.widgets.canvas import layers, micrograph_layer
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.session import Session
+
+NAMED = 2  # pictures named in the sentence
+
+
+class Units(QObject):
+    """One sentence in the dock when pictures in nm and px come together, instead of napari's pop-up at each of our layers."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._told = ""
+        events = session.viewer.layers.events
+        self._wired = (events.inserted, events.removed)
+        for emitter in self._wired:
+            emitter.connect(self._changed, position="last")  # after the session knows of it
+        session.item_changed.connect(self._tell)
+        self._bar = layers.scale_bar(session.viewer)
+        self._bar.events.visible.connect(self._toggled)
+        session.closing.connect(self._let_go)
+
+    def sentence(self) -> str:
+        """Why the scale bar of napari has no unit and what to do about it, "" when it has one."""
+        uncalibrated = [item.name for item in self.session.items if item.calibration.pixel_size is None]
+        if not uncalibrated or len(uncalibrated) == len(self.session.items) or not self._matters():
+            return ""
+        more = f" and {len(uncalibrated) - NAMED} more" if len(uncalibrated) > NAMED else ""
+        return (
+            "napari's scale bar has no unit while images in nm and in px are open together: "
+            f"calibrate or close {', '.join(uncalibrated[:NAMED])}{more}."
+        )
+
+    def _matters(self) -> bool:
+        """Whether the scale bar of napari is shown, and has no unit."""
+        return layers.scale_bar_shown(self.session.viewer) and layers.mixed_units(self.session.viewer)
+
+    def _changed(self, event: Any) -> None:
+        if micrograph_layer.shows_micrograph(event.value):
+            self._tell()
+
+    def _toggled(self, event: Any) -> None:
+        self._tell()
+        if self.session.current is not None:  # the note in the dock comes or goes
+            self.session.item_changed.emit(self.session.current, "shown")
+
+    def _tell(self, item: Any = None, what: str = "calibration") -> None:
+        if what != "calibration":
+            return
+        before, self._told = self._told, self.sentence()
+        if self._told and not before:
+            self.session.say("Images in nm and in px are open together, so napari's scale bar has no unit: see step 1.")
+
+    def _let_go(self) -> None:
+        for emitter in self._wired:
+            emitter.disconnect(self._changed)
+        self._bar.events.visible.disconnect(self._toggled)

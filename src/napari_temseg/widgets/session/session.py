@@ -1,0 +1,352 @@
+"""What is open in one viewer: micrographs, their annotations, models and results, and signals when any of it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari.layers import Layer
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import PARTICLE_CLASSES
+from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.jobs.closing import may_close
+from napari_temseg.widgets.jobs.runner import Jobs
+from napari_temseg.widgets.session.item import Item
+from napari_temseg.widgets.session.mixed_units import Units
+from napari_temseg.widgets.session.reset_view import Home
+from napari_temseg.widgets.session.settings import Settings
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.model.segmenter import Segmenter
+
+Part = TypeVar("Part", bound=QObject)
+
+
+class Session(QObject):
+    """One for each viewer; see `session_of`. Panels listen to its signals and call its methods, never each other.
+
+    `item_changed` carries the item and what about it: "axes", "calibration", "sample", "name", "annotation", "left out", "ignored",
+    "prediction", "particles" (pixels and table), "table" (flags only), "review". `selection_changed` carries the item.
+    `settling` asks whoever watches the brush to take in its last strokes.
+    """
+
+    items_changed = Signal()
+    current_changed = Signal()
+    item_changed = Signal(object, str)
+    classes_changed = Signal()
+    models_changed = Signal()
+    model_renamed = Signal(str, str)  # from, to
+    selection_changed = Signal(object)
+    plane_changed = Signal()
+    theme_changed = Signal()
+    said = Signal(str)
+    settling = Signal(object)
+    improving = Signal(bool)  # whether strokes are painted now: step 3 is shown
+    closing = Signal()
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.settings = Settings()
+        self.jobs = Jobs(self, getattr(viewer, "window", None))
+        self.items: list[Item] = []
+        self.current: Item | None = None
+        self.classes: dict[int, str] = dict(PARTICLE_CLASSES)
+        self.models: dict[str, Segmenter] = {}  # trained or loaded here, by name
+        self.own: dict[str, Path] = {}  # trained at earlier starts: files, read by the job that needs them
+        self.model_names: dict[str, str] = {}  # by hash, of those that found something here
+        self.model: str = str(self.settings.get("model", "particles"))
+        self.selected: frozenset[int] = frozenset()
+        self.annotating = False  # whether step 3, where strokes are painted, is shown
+        self.closed = False
+        for layer in viewer.layers:
+            self._inserted(layer)
+        events = viewer.layers.events
+        self._wired = [
+            (events.inserted, self._on_inserted),
+            (events.removed, self._on_removed),
+            (events.reordered, self._on_reordered),
+            (viewer.layers.selection.events.active, self._on_active),
+            (viewer.dims.events.current_step, self._on_plane),
+            (viewer.events.theme, self._on_theme),
+        ]
+        for emitter, slot in self._wired:
+            emitter.connect(slot)
+        self._on_active()
+
+    def part(self, kind: type[Part]) -> Part:
+        """The one of its kind (`Finder`, `Trainer` …) that serves this session; made when it is first asked for."""
+        found: Part | None = self.findChild(kind)
+        return found or kind(self)
+
+    # -- what is open
+
+    def item_of(self, layer: Layer | None) -> Item | None:
+        """The micrograph a layer belongs to."""
+        return next((item for item in self.items if layer is not None and any(layer is each for each in item.layers)), None)
+
+    def set_current(self, item: Item | None) -> None:
+        """Take a micrograph in hand."""
+        if item is self.current:
+            return
+        self.current, self.selected = item, frozenset()
+        self.current_changed.emit()
+
+    def reveal(self) -> None:
+        """Show the micrograph in hand and hide the other pictures; fit it into the view when it lies elsewhere than they did."""
+        shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
+        for item in self.items:
+            layers.set_visible(item.layer, item is self.current)
+            for role in ("particles", "annotation", "left out"):
+                if role in item.made:
+                    layers.set_visible(item.made[role], item is self.current)
+            if item is not self.current:
+                for role in ("probability", "classes", "preview", "mistakes"):
+                    if role in item.made:
+                        layers.set_visible(item.made[role], False)
+        if self.current is not None:
+            layers.activate(self.viewer, self.current.layer)
+            self.item_changed.emit(self.current, "shown")
+            elsewhere = shown and not any(layers.same_place(layer, self.current.layer) for layer in shown)
+            if elsewhere or not layers.in_view(self.viewer, self.current.layer):
+                layers.fit(self.viewer, self.current.layer)
+
+    def put_tools_down(self, *, annotating: bool) -> None:
+        """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
+        self.annotating = annotating
+        self.improving.emit(annotating)
+        for item in self.items:
+            for role in ("annotation", "left out", "particles"):
+                if role in item.made:
+                    layers.rest(item.made[role])
+        item = self.current
+        if item is not None and item.annotation is not None:
+            layers.set_visible(item.annotation, annotating)
+            if not annotating and layers.is_active(self.viewer, item.annotation):
+                layers.activate(self.viewer, item.made.get("particles", item.layer))
+
+    def adopt(self, item: Item, role: str, layer: Layer) -> None:
+        """Remember a layer made for a micrograph."""
+        item.made[role] = layer
+
+    def shown_plane(self, item: Item) -> int:
+        """The plane of it that is on the screen."""
+        return layers.shown_plane(self.viewer, item.layer)
+
+    def set_axes(self, item: Item, axes: str) -> None:
+        """Say what the planes of a stack are."""
+        item.axes = axes
+        self.item_changed.emit(item, "axes")
+
+    def set_sample(self, item: Item, sample: str) -> None:
+        """Say what is in the picture; pictures of one sample are pooled."""
+        item.sample = sample
+        if item.measurement is not None:
+            item.measurement = replace(item.measurement, sample=sample)
+        self.item_changed.emit(item, "sample")
+
+    def set_ignored(self, items: Iterable[Item], on: bool) -> None:
+        """Leave whole pictures out of “all images” and of pooled statistics, or take them in again."""
+        for item in items:
+            item.ignored = on
+            self.item_changed.emit(item, "ignored")
+
+    def set_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
+        """Put a pixel size on micrographs and all their layers; what was measured is measured anew."""
+        from napari_temseg.widgets.find.finder import remeasured
+
+        for item in items:
+            item.calibration = calibration
+            with layers.quiet_units(self.viewer):
+                micrograph_layer.calibrate(item.layers, calibration)
+            if item.particles is not None:
+                remeasured(item)
+            self.item_changed.emit(item, "calibration")
+        if self.current is not None:
+            layers.fit(self.viewer, self.current.layer)
+
+    def select(self, ids: Iterable[int], item: Item | None = None) -> None:
+        """Select particles of a micrograph: table, picture and plot follow."""
+        if item is not None and item is not self.current:
+            self.set_current(item)
+        chosen = frozenset(int(number) for number in ids)
+        if chosen != self.selected and self.current is not None:
+            self.selected = chosen
+            self.selection_changed.emit(self.current)
+
+    def settle(self, item: Item) -> None:
+        """Take in what was painted a moment ago; to be called before the pixels of its particles are read or replaced."""
+        self.settling.emit(item)
+
+    def say(self, sentence: str) -> None:
+        """Tell the state in one sentence, at the foot of the dock."""
+        self.said.emit(sentence)
+
+    # -- classes and models
+
+    def set_class(self, number: int, name: str) -> None:
+        """Add or rename a class; `TemsegError` for an empty or a taken name."""
+        name = name.strip()
+        if not name:
+            raise TemsegError("A class needs a name: type one.")
+        if any(other == name and key != number for key, other in self.classes.items()):
+            raise TemsegError(f"There is a class “{name}” already; choose another name.")
+        self.classes[number] = name
+        self.classes_changed.emit()
+
+    def add_model(self, name: str, model: Segmenter) -> str:
+        """Keep a model and use it from now on; returns the name it got."""
+        unique, n = name, 2
+        while unique in self.models or unique in self.own or unique == "particles":
+            unique, n = f"{name} {n}", n + 1
+        self.models[unique] = model
+        self.model = unique
+        self.models_changed.emit()
+        return unique
+
+    def rename_model(self, name: str, new: str) -> None:
+        """Give a model of the user's own another name; `TemsegError` for an empty or a taken one."""
+        new = new.strip()
+        if not new or new == "particles" or new in self.models or new in self.own:
+            raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
+        self.models = {new if key == name else key: model for key, model in self.models.items()}
+        self.own = {new if key == name else key: path for key, path in self.own.items()}
+        self.model_names = {digest: new if key == name else key for digest, key in self.model_names.items()}
+        if new in self.models:
+            self.models[new].name = new
+        self.model = new if self.model == name else self.model
+        self.model_renamed.emit(name, new)
+        self.models_changed.emit()
+
+    def remove_model(self, name: str) -> None:
+        """Forget a model of the user's own; the shipped one is used where it was."""
+        self.models = {key: model for key, model in self.models.items() if key != name}
+        self.own = {key: path for key, path in self.own.items() if key != name}
+        self.model = "particles" if self.model == name else self.model
+        self.models_changed.emit()
+
+    def use_model(self, name: str) -> None:
+        """Choose among "particles", the models of this session and the user's own of earlier starts, or a file."""
+        if name != self.model:
+            self.model = name
+            self.models_changed.emit()
+
+    def segmenter(self, name: str = "") -> Any:
+        """What the engine's `model=` takes: a model of this session, the file of one, or the name of a shipped one."""
+        name = name or self.model
+        return self.models.get(name) or str(self.own.get(name, name))
+
+    # -- what napari tells
+
+    def _on_inserted(self, event: Any) -> None:
+        if self._inserted(event.value):
+            self.items_changed.emit()
+            if self.current is None:
+                self.set_current(self.item_of(event.value))
+
+    def _inserted(self, layer: Layer) -> bool:
+        if not micrograph_layer.shows_micrograph(layer):
+            return False
+        known = micrograph_layer.known_micrograph(layer)
+        stack = layer.ndim == 3 and layers.n_planes(layer) > 1
+        axes = "YX" if layer.ndim == 2 else "NYX" if not stack else micrograph_layer.said_axes(layer)
+        item = Item(layer, axes, known.calibration if known else micrograph_layer.calibration_of(layer), known.sample if known else "")
+        self.items.append(item)
+        layer.events.name.connect(self._on_renamed)
+        return True
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        item = self.item_of(layer)
+        if item is None:
+            return
+        if layer is not item.layer:
+            self._lost(item, layer)
+            return
+        layer.events.name.disconnect(self._on_renamed)
+        self.items.remove(item)
+        if self.current is item:
+            self.set_current(self.items[0] if self.items else None)
+        self.items_changed.emit()
+
+    def _lost(self, item: Item, layer: Layer) -> None:
+        """The user removed something made for a micrograph."""
+        role = next(key for key, value in item.made.items() if value is layer)
+        del item.made[role]
+        if role == "particles":
+            item.particles = item.measurement = None
+            item.history.clear()
+        self.item_changed.emit(item, role)
+
+    def _on_renamed(self, event: Any) -> None:
+        item = self.item_of(event.source)
+        if item is not None:
+            if item.measurement is not None:
+                item.measurement = replace(item.measurement, image=item.name, table=item.measurement.table.assign(image=item.name))
+            self.item_changed.emit(item, "name")
+            self.items_changed.emit()
+
+    def _on_reordered(self, event: Any) -> None:
+        self.items_changed.emit()
+
+    def _on_active(self, event: Any = None) -> None:
+        item = self.item_of(self.viewer.layers.selection.active)
+        if item is not None:
+            self.set_current(item)
+        elif self.current is None and self.items:
+            self.set_current(self.items[-1])
+
+    def _on_plane(self, event: Any) -> None:
+        self.plane_changed.emit()
+
+    def _on_theme(self, event: Any) -> None:
+        self.theme_changed.emit()
+
+    # -- the end
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """The window may be closing: let it decide at once, as nothing of ours is left to be asked once it is gone."""
+        if event.type() != QEvent.Type.Close or self.closed:
+            return False
+        if event.spontaneous() and self.jobs.running:  # napari would ask twice: because of the job, and as it always does
+            event.ignore()
+            if may_close(self.jobs, watched):
+                self.jobs.cancel()
+                QTimer.singleShot(0, watched.close)  # what the program closes is not asked about
+            return True
+        watched.event(event)
+        if event.isAccepted():
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Stop all jobs and let go of the viewer."""
+        if self.closed:
+            return
+        self.closed = True
+        self.closing.emit()
+        self.jobs.close()
+        for emitter, slot in self._wired:
+            emitter.disconnect(slot)
+        for item in self.items:
+            item.layer.events.name.disconnect(self._on_renamed)
+        self.settings.save()
+
+
+def session_of(viewer: Any) -> Session:
+    """The session of a viewer, made at the first call; it lives as long as the viewer's window."""
+    # napari hands plugins a proxy: layers taken through it are never the ones that its events carry.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    window = viewer.window._qt_window
+    found: Session | None = window.findChild(Session)
+    if found is None or found.closed:
+        found = Session(viewer, window)
+        found.part(Units)
+        found.part(Home)
+        window.installEventFilter(found)
+    return found

@@ -1,0 +1,91 @@
+"""What a model finds on pictures that nobody labelled stays, whatever it learns from others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_temseg import Annotations, Calibration, Micrograph, TemsegError, TrainConfig, predict, train
+from napari_temseg.engine.model.segmenter import Normalisation
+from napari_temseg.engine.training import rehearsal as module
+from napari_temseg.engine.training.rehearsal import MIDDLE, SIMULATED, rehearsal
+
+FAST = TrainConfig(max_seconds=1e5, max_steps=12, crop=96, batch=4, learning_rate=1e-2, validation=0, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def upside_down(discs):
+    """A picture whose labels, all of it, say that the ground is particle."""
+    image, instances = discs(128, 128)
+    return image, (instances == 0)
+
+
+def drift(model, start, image) -> float:
+    """Mean change of the foreground probability on a picture, by the starting model's way to look at it."""
+    return float(np.abs(predict(model, image).probability[1].astype(float) - predict(start, image).probability[1]).mean())
+
+
+def test_it_is_made_of_the_pictures_that_are_open_and_simulated_ones():
+    series = Micrograph(np.random.default_rng(0).random((3, 90, 2000)), "NYX", Calibration((2.0, 2.0), "typed"))
+    planes = rehearsal(replace(Annotations(()), unlabelled=(series,)), Normalisation(), 0, simulated=True)
+    assert len(planes) == 1 + SIMULATED
+    assert planes[0].labels.shape == (90, MIDDLE)
+    assert planes[0].pixel_size == 2
+    assert not any(plane.labelled for plane in planes)
+    assert len({plane.smooth[0].tobytes() for plane in planes}) == len(planes)
+    assert len(rehearsal(replace(Annotations(()), unlabelled=(series,)), Normalisation(), 0, simulated=False)) == 1
+
+
+def test_what_is_found_on_an_open_picture_stays(particles, discs, upside_down, monkeypatch):
+    monkeypatch.setattr(module, "SIMULATED", 0)
+    other = discs(160, 160, pitch=40, radius=13, seed=4)[0]
+    image, mask = upside_down
+    moved = []
+    for unlabelled in ((), (other,)):
+        model = train(image, mask, base=particles, config=FAST, meaning="mask", unlabelled=unlabelled)
+        moved.append(drift(model, particles, other))
+    assert moved[0] > 0.1  # else there was nothing to hold on to
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_simulated_pictures_are_held_on_to_where_none_is_open(particles, upside_down, monkeypatch):
+    image, mask = upside_down
+    moved = []
+    for count in (0, SIMULATED):
+        monkeypatch.setattr(module, "SIMULATED", count)
+        model = train(image, mask, base=particles, config=FAST, meaning="mask")
+        monkeypatch.setattr(module, "SIMULATED", 4)
+        unseen = rehearsal(Annotations(()), Normalisation(), 99, simulated=True)
+        moved.append(np.mean([drift(model, particles, plane.smooth[0]) for plane in unseen]))
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_an_open_picture_on_which_it_finds_something_else_is_named(particles, discs, upside_down, monkeypatch):
+    monkeypatch.setattr(module, "SIMULATED", 0)
+    other = Micrograph(discs(160, 160, pitch=40, radius=13, seed=4)[0], sample="fibres")
+    model = train(*upside_down, base=particles, config=replace(FAST, hold=1e-6, max_steps=30), meaning="mask", unlabelled=[other])
+    assert any("finds other things there" in note for note in model.history[-1]["notes"])
+
+
+def test_what_is_watched_changes_nothing_but_is_named_too(particles, discs, upside_down):
+    other = Micrograph(discs(160, 160, pitch=40, radius=13, seed=4)[0])
+    image, mask = upside_down
+    labels = Annotations.collect(image, mask, "mask")
+    plain, watching = (train(labels=each, base=particles, config=FAST) for each in (labels, replace(labels, watched=(other,))))
+    assert plain.content_hash() == watching.content_hash()
+    assert [note for note in watching.history[-1]["notes"] if "finds other things there" in note]
+    assert not [note for note in plain.history[-1]["notes"] if "finds other things there" in note]
+
+
+def test_a_new_network_has_nothing_to_hold_on_to(upside_down):
+    image, mask = upside_down
+    config = replace(FAST, max_steps=1, encoder_weights="particles")
+    model = train(image, mask, base="none", config=config, meaning="mask", unlabelled=[image])
+    assert model.history[-1]["steps"] == 1
+
+
+def test_what_is_no_picture_is_refused(upside_down):
+    with pytest.raises(TemsegError):
+        train(*upside_down, config=FAST, meaning="mask", unlabelled=[np.zeros(7)])

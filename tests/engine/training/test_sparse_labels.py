@@ -1,0 +1,107 @@
+"""Strokes: a schedule of their own, and when they are believed against the starting model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, train
+from napari_temseg.engine.training import loop
+from napari_temseg.engine.training.dataset import Plane
+from napari_temseg.engine.training.sparse_labels import STEPS, agreement, is_sparse, steps_for
+from napari_temseg.engine.types.config import SimulateConfig
+from napari_temseg.pipeline.demo import annotator
+
+CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, device="cpu", precision="float32")
+
+
+def plane(labels: np.ndarray, said: np.ndarray | None = None) -> Plane:
+    """`said` (Y, X): where the starting model finds particles; None: it was not asked."""
+    maps = [] if said is None else [1.0 - said, said]
+    smooth = np.stack([np.zeros(labels.shape), np.zeros(labels.shape), *maps])
+    return Plane(smooth.astype(np.float32), np.stack([labels, labels > 0]).astype(np.float32))
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_more_strokes_are_worth_more_steps(one, more):
+    assert STEPS <= steps_for(one) <= steps_for(one + more)
+
+
+def test_strokes_are_sparse_and_masks_are_not():
+    labels = np.zeros((64, 64), np.uint8)
+    labels[10:14] = 1
+    assert is_sparse([plane(labels)])
+    assert not is_sparse([plane(np.ones((64, 64), np.uint8))])
+    assert not is_sparse([plane(labels), plane(np.ones((64, 64), np.uint8))])
+
+
+def test_agreement_is_the_iou_on_the_labels_alone():
+    labels = np.zeros((8, 8), np.uint8)
+    labels[0], labels[4] = 1, 2  # 8 px each
+    said = np.zeros((8, 8))
+    said[4, :4] = said[0, :2] = 1.0  # half of the particle, and two pixels of the background
+    said[6:] = 1.0  # nobody said anything here
+    assert agreement([plane(labels, said)], 2) == pytest.approx(4 / 10)
+    assert agreement([plane(labels, said), plane(labels, (labels == 2).astype(float))], 2) == pytest.approx(12 / 18)
+    assert math.isnan(agreement([plane(labels)], 2))
+    assert math.isnan(agreement([plane(np.where(labels == 2, 0, labels), 0 * said)], 2))
+
+
+@pytest.fixture(scope="module")
+def faint():
+    """Faint particles that the shipped model misses in part, and strokes on what it gets wrong."""
+    return simulate(SimulateConfig(mode="HAADF", height=256, width=256, count=24, diameter=30, contrast=0.25, support=0.1, dose=40, seed=0))
+
+
+def test_a_few_strokes_end_by_themselves_whatever_the_time(tiny, faint):
+    labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
+    record = train([faint.micrograph], [labels], base=tiny, config=CONFIG).history[-1]
+    assert record["steps"] <= steps_for(16)
+    bare = train(
+        [faint.micrograph.data], [labels], base=replace(tiny, scales=(1.0, 0.5)), config=replace(CONFIG, max_steps=2, validation=0)
+    )
+    assert bare.history[-1]["best_step"] == 2
+    assert (bare.fixed_scale, bare.scales) == (False, (1.0, 0.5))  # it still looks for the scale of each picture
+    again = Segmenter.from_parts(bare.metadata(), bare.tensors())
+    assert (again.fixed_scale, again.content_hash()) == (False, bare.content_hash())
+    longer = train([faint.micrograph], [labels], base=tiny, config=replace(CONFIG, validation=0, max_steps=steps_for(16) + 5))
+    assert longer.history[-1]["steps"] == steps_for(16) + 5  # who does without a validation part says how long
+
+
+def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeypatch):
+    said = predict(particles, faint.micrograph, PredictConfig(precision="float32", device="cpu"))
+    labels = annotator(said.classes, faint.instances)
+    config = replace(CONFIG, crop=128, batch=4, max_steps=12)
+    monkeypatch.setattr(loop, "MATERIAL", 2.0)  # nothing that is held out could ever show such a gain
+    model = train([faint.micrograph], [labels], base=particles, config=config)
+    record = model.history[-1]
+    assert record["best_step"] > 0
+    assert model.fixed_scale  # the micrograph is calibrated: pictures of other pixel sizes are looked at by the ratio
+    assert model.pixel_size == faint.micrograph.calibration.nanometres
+    assert any("half way back" in note for note in record["notes"])
+
+    def iou(prediction):
+        found, truth = prediction.classes > 1, faint.instances > 0
+        return (found & truth).sum() / (found | truth).sum()
+
+    assert iou(predict(model, faint.micrograph)) > iou(said) + 0.005
+    # strokes that say what the model says already are not
+    agreed = np.where(np.arange(256) % 16 == 0, np.where((said.classes > 1) == (faint.instances > 0), said.classes, 0), 0).astype(np.uint8)
+    kept = train([Micrograph(faint.micrograph.data)], [agreed], base=particles, config=config)
+    assert kept.history[-1]["best_step"] == 0
+    assert kept.content_hash() == particles.content_hash()
+
+
+def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):
+    labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
+    other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
+    monkeypatch.setattr(loop, "MATERIAL", -2.0)  # whatever is learnt is kept
+    config = replace(CONFIG, max_steps=2)
+    model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
+    told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]
+    assert [note.partition(":")[0] for note in told] == [other.name]

@@ -1,0 +1,117 @@
+"""Comparing with a truth in a real viewer: shipped model, draft labels and particles, their mistakes on the image, the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+
+from napari_temseg.pipeline.compare import DRAFT, PRESENT
+from napari_temseg.widgets.compare.dialog import ComparisonDialog
+from napari_temseg.widgets.compare.evaluator import UNTOUCHED
+
+
+def opened(viewer: Any) -> Any:
+    return viewer.window._qt_window.findChild(ComparisonDialog)
+
+
+def test_results_are_compared_and_their_mistakes_shown(
+    bench: Any, viewer: Any, picture: Any, wait_jobs: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, item = bench.session, bench.session.current
+    bench.panel(2).compare.click()
+    dialog = opened(viewer)
+    assert not dialog.go.isEnabled()
+    assert "Waits for a truth" in dialog.note.text()
+    truth = picture.instances[:192, :192].astype(np.int32)
+    viewer.add_labels(truth, name="by hand")
+    assert dialog.truths.choices[item].currentText() == "by hand"
+    assert dialog.go.isEnabled()
+    assert dialog.go.property("primary")
+    bench.panel(1).one.click()
+    wait_jobs(session)
+    bench.panel(2).labelling.new.click()
+    item.annotation.data[...] = np.where(truth > 0, 2, 1)
+    item.annotation.data[90:100] = 0  # to be filled by the forest
+    session.item_changed.emit(item, "annotation")
+    assert [choice.title for choice in dialog.boxes] == [UNTOUCHED, DRAFT, PRESENT]
+    dialog.go.click()
+    assert session.jobs.can_finish
+    wait_jobs(session)
+    scores = dialog.scores
+    assert [scores.table.item(index, 1).text() for index in range(3)] == [UNTOUCHED, DRAFT, PRESENT]
+    comparison = dialog.evaluator.comparison
+    assert comparison.lines[0].values == comparison.lines[2].values  # the particles there are those of the shipped model
+    assert 0.9 < comparison.lines[1].values["iou"] < 1
+    scores.table.selectRow(0)
+    layer = item.made["mistakes"]
+    np.testing.assert_allclose(layer.translate, (10, 20))
+    assert not item.annotation.visible  # its strokes have the colours of mistakes
+    np.testing.assert_array_equal(np.asarray(layer.data) == 1, (truth > 0) & (item.particles.labels == 0))
+    scores.table.selectRow(1)
+    assert item.made["mistakes"] is layer
+    scores.mistakes.click()
+    assert layer not in viewer.layers
+    assert "mistakes" not in item.made
+    assert item.annotation.visible
+    scores.figure.setCurrentIndex(2)
+    scores.figure.activated.emit(2)
+    assert scores.bars.figure == "ap50"
+    viewer.theme = "light"
+    path = tmp_path / "comparison.csv"
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))
+    scores.export.click()
+    qtbot.waitUntil(path.exists, timeout=10_000)
+    assert list(pd.read_csv(path)["result"])[:3] == [UNTOUCHED, DRAFT, PRESENT]
+
+
+def test_each_image_finds_its_own_truth(viewer: Any, open_bench: Any, picture: Any) -> None:
+    data, truth = picture.micrograph.data[:192, :192], picture.instances[:192, :192].astype(np.int32)
+    for name in ("a.tif", "b.tif"):
+        viewer.add_image(data, name=name)
+    viewer.add_labels(truth, name="b truth")
+    bench = open_bench(viewer)
+    bench.panel(3).compare.click()
+    dialog = opened(viewer)
+    first, second = bench.session.items
+    assert dialog.truths.choices[first].currentText() == "no truth"
+    assert dialog.truths.choices[second].currentText() == "b truth"
+    choice = dialog.truths.choices[first]
+    choice.setCurrentIndex(1)
+    choice.activated.emit(1)
+    assert set(dialog.evaluator.pairs()) == {first, second}
+    for box in dialog.boxes.values():
+        if box.isChecked():
+            box.click()
+    notification_manager.records.clear()
+    dialog.go.click()
+    assert "Nothing is ticked" in notification_manager.records[-1].message
+    viewer.layers.remove("b truth")
+    assert not dialog.go.isEnabled()
+
+
+def test_images_and_the_viewer_may_go_meanwhile(bench: Any, viewer: Any, picture: Any, wait_jobs: Any, qtbot: Any) -> None:
+    session = bench.session
+    viewer.add_labels(picture.instances[:192, :192].astype(np.int32), name="by hand")
+    bench.panel(2).compare.click()
+    dialog = opened(viewer)
+    dialog.go.click()
+    viewer.layers.clear()
+    wait_jobs(session)
+    dialog.scores.table.selectRow(0)
+    assert len(viewer.layers) == 0
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    qtbot.wait(50)
+    assert opened(viewer) is None
+    bench.panel(2).compare.click()
+    assert opened(viewer).scores.table.rowCount() == 1
+    viewer.add_image(picture.micrograph.data[:192, :192], name="grid")
+    viewer.add_labels(picture.instances[:192, :192].astype(np.int32), name="by hand")
+    opened(viewer).go.click()
+    viewer.close()
+    qtbot.waitUntil(lambda: session.closed, timeout=10_000)

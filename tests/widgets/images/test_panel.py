@@ -1,0 +1,376 @@
+"""Step 1 in a real viewer: opening, table, pixel sizes, what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+from napari.utils._test_utils import read_only_mouse_event
+from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
+
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.files.formats.tiff import write_tiff
+from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
+from napari_temseg.widgets.images.image_table import IMAGE, PLANES, SAMPLE
+
+FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
+FOLDER_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getExistingDirectory"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: Any, stack: Any) -> Path:
+    """A calibrated TIFF, a PNG, a stack and a damaged file."""
+    made = tmp_path / "grid 3"
+    made.mkdir()
+    write_tiff(made / "a.tif", picture.micrograph.data, Calibration((0.5, 0.5), "typed"))
+    iio.imwrite(made / "b.png", picture.micrograph.data)
+    tifffile.imwrite(made / "c.tif", stack, photometric="minisblack")
+    (made / "d.tif").write_bytes(b"rubbish")
+    return made
+
+
+def told(word: str) -> list[str]:
+    """The notifications with this word."""
+    return [record.message for record in notification_manager.records if word in record.message]
+
+
+def drag(layer: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """As the mouse does it on the canvas, from one place of the world to another."""
+    mouse_press_callbacks(layer, read_only_mouse_event("mouse_press", button=1, position=start, pos=np.array([10.0, 10.0])))
+    where = {"button": 1, "is_dragging": True, "position": end, "pos": np.array([90.0, 90.0])}
+    mouse_move_callbacks(layer, read_only_mouse_event("mouse_move", **where))
+    mouse_release_callbacks(layer, read_only_mouse_event("mouse_release", **where))
+
+
+def find(bench: Any, wait_jobs: Any) -> None:
+    """Find particles in the image in hand."""
+    heard: list[Any] = []
+    bench.session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
+    bench.session.said.connect(heard.append)
+    bench.panel(1).one.click()
+    heard.append(bench.session.jobs.running)
+    wait_jobs(bench.session)
+    assert bench.session.current.particles is not None, heard
+
+
+def names(session: Any) -> list[str]:
+    return [item.name for item in session.items]
+
+
+def dialog_of(viewer: Any) -> CalibrationDialog:
+    return viewer.window._qt_window.findChildren(CalibrationDialog)[-1]
+
+
+def cell(table: Any, row: int, column: int) -> Any:
+    return table.images.index(row, column)
+
+
+def lines(table: Any, row: int, column: int) -> tuple[str, str]:
+    index = cell(table, row, column)
+    return index.data(Qt.ItemDataRole.DisplayRole), index.data(int(Qt.ItemDataRole.UserRole) + 1)
+
+
+def test_what_was_open_before_the_dock_is_in_the_table(viewer: Any, open_bench: Any, stack: Any) -> None:
+    viewer.add_image(np.zeros((64, 80)), name="first", scale=(0.5, 0.5), units=("nm", "nm"))
+    viewer.add_image(stack, name="series")
+    table = open_bench(viewer).panel(0).table
+    assert lines(table, 0, IMAGE) == ("first", "not searched yet")
+    assert lines(table, 0, SAMPLE) == ("", "0.5 nm/px")
+    assert lines(table, 1, SAMPLE)[1] == "px only"
+    assert lines(table, 1, PLANES) == ("3", "what?")
+    assert "3 planes: not said what" in cell(table, 1, IMAGE).data(Qt.ItemDataRole.ToolTipRole)
+    viewer.layers["first"].name = "renamed"
+    assert lines(table, 0, IMAGE)[0] == "renamed"
+    viewer.layers.remove("series")
+    assert table.images.rowCount() == 1
+    assert table.isColumnHidden(PLANES)
+
+
+def test_row_and_image_in_hand_follow_each_other(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    for name, size in (("one", 40), ("two", 400), ("three", 60)):
+        viewer.add_image(np.zeros((size, size)), name=name)
+    bench = open_bench(viewer)
+    session, table = bench.session, bench.panel(0).table
+    assert table.currentIndex().row() == 2
+    zoom = viewer.scene.camera.zoom
+    table.setCurrentIndex(cell(table, 1, IMAGE))
+    assert session.current is session.items[1]
+    assert [layer.visible for layer in viewer.layers] == [False, True, False]
+    assert viewer.layers.selection.active.name == "two"
+    assert viewer.scene.camera.zoom < zoom  # another place in the world: all of it is shown
+    viewer.layers.selection.active = viewer.layers["three"]
+    assert table.currentIndex().row() == 2
+    viewer.layers.remove("three")
+    assert session.items[table.currentIndex().row()] is session.current
+
+
+def test_files_open_and_those_that_cannot_be_are_named_once(
+    viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, monkeypatch: Any, qtbot: Any
+) -> None:
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(0)
+    assert "Waits for an image" in panel.note.text()
+    (folder / "note.md").write_text("no picture")
+    paths = [str(folder / name) for name in ("a.tif", "b.png", "d.tif", "note.md")]
+    monkeypatch.setattr(FILES_DIALOG, lambda *_, **__: (paths, ""))
+    panel.open.click()
+    qtbot.waitUntil(lambda: bool(told("could not be opened")), timeout=20_000)
+    assert names(session) == ["a", "b"]
+    (sentence,) = told("could not be opened")
+    assert "d.tif" in sentence
+    assert "note.md" in sentence
+    first = session.items[0]
+    assert first.calibration.pixel_size == pytest.approx((0.5, 0.5))
+    assert first.calibration.origin == "ImageJ tag"
+    assert session.current is first
+    assert [layer.visible for layer in viewer.layers] == [True, False]
+    np.testing.assert_allclose(first.layer.scale, (0.5, 0.5))
+    assert session.settings.get("folder") == str(folder)
+
+
+def test_a_folder_opens_once_and_its_stack_asks_for_its_planes(
+    viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, monkeypatch: Any, qtbot: Any
+) -> None:
+    (folder / "d.tif").unlink()
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(0)
+    monkeypatch.setattr(FOLDER_DIALOG, lambda *_, **__: str(folder))
+    panel.folder.click()
+    qtbot.waitUntil(lambda: len(session.items) == 3, timeout=20_000)
+    wait_jobs(session)
+    assert names(session) == ["a", "b", "c"]
+    stacked = session.items[2]
+    said: list[str] = []
+    session.said.connect(said.append)
+    assert stacked.asks_axes
+    panel.folder.click()
+    wait_jobs(session)
+    qtbot.wait(50)
+    assert len(session.items) == 3
+    assert said[-1] == "Opened 0 images. 3 were open already."
+    table = panel.table
+    table.setCurrentIndex(cell(table, 2, IMAGE))
+    table.edit(cell(table, 2, PLANES))
+    (box,) = table.viewport().findChildren(QComboBox)
+    box.setCurrentText("depth")
+    box.activated.emit(box.currentIndex())
+    assert stacked.axes == "ZYX"
+    assert lines(table, 2, PLANES) == ("3", "depth")
+
+
+def test_files_dropped_on_the_dock_open(viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any) -> None:
+    bench = open_bench(viewer)
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(folder / "a.tif")), QUrl.fromLocalFile(str(folder / "b.png"))])
+    where = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(QPointF(5, 5).toPoint(), *where)
+    QApplication.sendEvent(bench, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(bench, QDropEvent(QPointF(5, 5), *where))
+    qtbot.waitUntil(lambda: names(bench.session) == ["a", "b"], timeout=20_000)
+    wait_jobs(bench.session)
+
+
+def test_opening_waits_for_a_running_job(viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(0)
+    bench.panel(1).one.click()
+    panel.opener.open([folder / "a.tif"])
+    assert len(session.items) == 1
+    qtbot.waitUntil(lambda: len(session.items) == 2, timeout=120_000)
+    assert session.items[0].particles is not None
+    wait_jobs(session)
+
+
+def test_the_sample_is_edited_in_place_for_all_selected(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    for name in "abc":
+        viewer.add_image(np.zeros((40, 40)), name=name)
+    bench = open_bench(viewer)
+    table, session = bench.panel(0).table, bench.session
+    table.setCurrentIndex(cell(table, 0, IMAGE))
+    flags = table.selectionModel().SelectionFlag
+    table.selectionModel().select(cell(table, 2, IMAGE), flags.Select | flags.Rows)
+    table.edit(cell(table, 0, SAMPLE))
+    (line,) = table.viewport().findChildren(QLineEdit)
+    line.setText("gold 12")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: [item.sample for item in session.items] == ["gold 12", "", "gold 12"])
+    assert session.items[0].micrograph().sample == "gold 12"
+
+
+def test_a_typed_pixel_size_goes_to_all_selected_and_sizes_follow(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
+) -> None:
+    for name in ("one", "two", "other"):
+        viewer.add_image(picture.micrograph.data, name=name)
+    bench = open_bench(viewer)
+    session, panel, table = bench.session, bench.panel(0), bench.panel(0).table
+    table.setCurrentIndex(cell(table, 0, IMAGE))
+    find(bench, wait_jobs)
+    pixels = session.items[0].measurement.table["ecd_px"].to_numpy()
+    flags = table.selectionModel().SelectionFlag
+    table.selectionModel().select(cell(table, 1, IMAGE), flags.Select | flags.Rows)
+    assert panel.calibrate.text() == "Calibrate 2…"
+    panel.calibrate.click()
+    dialog = dialog_of(viewer)
+    assert not dialog.apply.isEnabled()
+    qtbot.keyClicks(dialog.size, "2,5")
+    dialog.size_unit.setCurrentText("Å")
+    dialog.correction.factor.setText("1.02")
+    dialog.correction.spread.setText("0.5")
+    dialog.correction.day.setText("yesterday")
+    assert not dialog.apply.isEnabled()
+    dialog.correction.day.setText("2026-03-14")
+    assert "0.255 nm/px" in dialog.read.text()
+    dialog.apply.click()
+    for item in session.items[:2]:
+        assert item.calibration.pixel_size == pytest.approx((0.25, 0.25))
+        assert (item.calibration.origin, item.calibration.date) == ("typed", "2026-03-14")
+        assert item.calibration.uncertainty == pytest.approx(0.005)
+        np.testing.assert_allclose(item.layer.scale, (0.255, 0.255))
+    assert session.items[2].calibration.pixel_size is None
+    np.testing.assert_allclose(session.items[0].measurement.table["ecd_nm"], 0.255 * pixels)
+    np.testing.assert_allclose(session.items[0].made["particles"].scale, (0.255, 0.255))
+    table.selectAll()
+    panel.copy.click()
+    assert session.items[2].calibration == session.items[0].calibration
+    panel.calibrate.click()
+    dialog_of(viewer).remove.click()
+    assert all(item.calibration.pixel_size is None for item in session.items)
+    assert "ecd_px" in session.items[0].measurement.table
+
+
+def test_a_line_over_the_scale_bar_tells_the_pixel_size(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((300, 400)), name="grid", scale=(3, 3))
+    bench = open_bench(viewer)
+    session = bench.session
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    qtbot.keyClicks(dialog.length, "100")
+    assert dialog.drawn.isChecked()
+    dialog.draw.click()
+    assert viewer.layers.selection.active.mode == "add_line"
+    assert "no line yet" in dialog.read.text()
+    drag(dialog.line, (750, 150), (750, 750))  # in the world, where a pixel is 3 wide
+    qtbot.waitUntil(lambda: "200.0 px long" in dialog.read.text())
+    assert "0.5 nm/px" in dialog.read.text()
+    dialog.apply.click()
+    known = session.current.calibration
+    assert known.origin == "scale bar"
+    assert known.pixel_size == pytest.approx((0.5, 0.5), rel=1e-3)
+    assert known.reading_uncertainty == pytest.approx(np.sqrt(2) / 200, rel=1e-3)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["grid"]
+    assert viewer.layers.selection.active.name == "grid"
+    assert session.settings.get("line length") == "100"
+
+
+def test_the_dialog_survives_the_loss_of_its_line_and_goes_with_its_image(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((100, 100)), name="grid")
+    bench = open_bench(viewer)
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    dialog.draw.click()
+    viewer.layers.remove(dialog.line)
+    dialog.length.setText("5")
+    assert "no line yet" in dialog.read.text()
+    dialog.draw.click()
+    viewer.layers.remove("grid")
+    assert not dialog.isVisible()
+    assert [layer.name for layer in viewer.layers if layer.visible] == []
+    assert not bench.panel(0).calibrate.isEnabled()
+
+
+def region(item: Any, panel: Any, corners: Any) -> None:
+    panel.region.click()
+    item.left_out.add(np.asarray(corners), shape_type="polygon")
+
+
+def test_a_region_leaves_what_was_found_and_comes_back_with_its_removal(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(0)
+    find(bench, wait_jobs)
+    item, all_of_them = session.current, len(session.current.particles)
+    region(item, panel, [[0, 0], [0, 256], [128, 256], [128, 0]])
+    assert viewer.layers.selection.active is item.left_out
+    assert item.left_out.mode == "add_polygon"
+    qtbot.waitUntil(lambda: item.particles.micrograph.valid is not None, timeout=10_000)
+    wait_jobs(session)
+    assert 0 < len(item.particles) < all_of_them
+    assert not item.particles.labels[:126].any()
+    assert item.measurement.valid_area == pytest.approx(256 * 128, rel=0.02)
+    assert panel.note.text().startswith("1 region left out, 50")
+    viewer.layers.remove(item.left_out)
+    qtbot.waitUntil(lambda: item.particles.micrograph.valid is None, timeout=10_000)
+    wait_jobs(session)
+    assert len(item.particles) == all_of_them
+    assert panel.note.text() == ""
+
+
+def test_a_region_counts_when_it_is_closed(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((100, 100)), name="grid")
+    bench = open_bench(viewer)
+    panel, item = bench.panel(0), bench.session.current
+    heard: list[str] = []
+    bench.session.item_changed.connect(lambda _, what: heard.append(what))
+    panel.region.click()
+    layer = item.left_out
+    for corner in ((10.0, 10.0), (10.0, 60.0), (60.0, 60.0), (60.0, 10.0)):
+        where = {"button": 1, "position": corner, "pos": np.array(corner)}
+        mouse_press_callbacks(layer, read_only_mouse_event("mouse_press", **where))
+        mouse_release_callbacks(layer, read_only_mouse_event("mouse_release", **where))
+        mouse_move_callbacks(layer, read_only_mouse_event("mouse_move", position=(corner[0] + 1, corner[1]), pos=np.array(corner)))
+    qtbot.wait(700)
+    assert heard == []
+    layer._finish_drawing()  # what the double click and Enter do
+    qtbot.waitUntil(lambda: heard == ["left out"])
+    assert panel.note.text().startswith("1 region left out, 1")
+
+
+def test_corrections_by_hand_survive_a_region(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any) -> None:
+    from napari_temseg.widgets.menu_commands import adopt
+
+    viewer.add_image(picture.micrograph.data, name="grid")
+    labels = viewer.add_labels(picture.instances, name="truth")
+    bench = open_bench(viewer)
+    session = bench.session
+    adopt(session, [labels])
+    wait_jobs(session)
+    item = session.current
+    before = item.particles.labels.copy()
+    assert len(item.particles) == picture.instances.max()
+    region(item, bench.panel(0), [[0, 0], [0, 256], [128, 256], [128, 0]])
+    qtbot.waitUntil(lambda: item.particles.micrograph.valid is not None, timeout=10_000)
+    valid = item.particles.micrograph.valid
+    np.testing.assert_array_equal(item.particles.labels, np.where(valid, before, 0))
+    assert set(item.measurement.table["particle"]) == set(np.unique(before[valid])) - {0}
+    item.history.undo()
+    np.testing.assert_array_equal(item.made["particles"].data, before)
+
+
+def test_an_image_left_out_is_not_searched_with_the_others(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    for name in ("one", "two"):
+        viewer.add_image(picture.micrograph.data[:192, :192], name=name)
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(0)
+    panel.table.setCurrentIndex(cell(panel.table, 0, IMAGE))
+    panel.image.click()
+    assert panel.image.text() == "Take image in"
+    assert lines(panel.table, 0, IMAGE)[1] == "left out"
+    bench.panel(1).all.click()
+    wait_jobs(session)
+    assert session.items[0].particles is None
+    assert session.items[1].particles is not None
+    panel.image.click()
+    assert not session.items[0].ignored

@@ -1,0 +1,397 @@
+"""Step 3 in a real viewer: strokes, classes, fillings, real (short) trainings, and what may happen in the middle of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QMenu
+from scipy import ndimage
+
+from napari_temseg.engine.types.annotations import MEANINGS
+from napari_temseg.widgets.autosave import stroke_store
+from napari_temseg.widgets.improve.training_labels import open_beside
+
+SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
+
+
+@pytest.fixture(scope="session")
+def truth(picture: Any) -> Any:
+    """Class numbers of the first 192 px: 1 background, 2 particle."""
+    return np.where(picture.instances[:192, :192] > 0, 2, 1).astype(np.uint8)
+
+
+def paint_dots(layer: Any, truth: Any, plane: tuple[int, ...] = ()) -> None:
+    """Dots in the middle of every particle and on a grid over the background."""
+    layer.brush_size = 5
+    objects, count = ndimage.label(truth == 2)
+    for y, x in ndimage.center_of_mass(truth == 2, objects, range(1, count + 1)):
+        if truth[round(y), round(x)] == 2:
+            layer.paint((*plane, round(y), round(x)), 2)
+    away = ndimage.distance_transform_edt(truth == 1)
+    for y in range(12, 190, 32):
+        for x in range(12, 190, 32):
+            if away[y, x] > 5:
+                layer.paint((*plane, y, x), 1)
+
+
+def make_small(panel: Any) -> None:
+    for name, value in SMALL.items():
+        panel.form.fields[name].value = value
+
+
+def pick(labelling: Any, text: str) -> None:
+    """Choose from the menu that is open; `text` begins the entry, or is a meaning of labels."""
+    menu = next(menu for menu in labelling.findChildren(QMenu) if menu.isVisible())
+    actions = [action for each in menu.actions() for action in (each.menu().actions() if each.menu() else [each])]
+    next(action for action in actions if action.text().startswith((text, MEANINGS.get(text, text)))).trigger()
+    menu.close()
+
+
+def settle(panel: Any, qtbot: Any) -> None:
+    qtbot.wait(20)
+    qtbot.waitUntil(lambda: not panel.annotator.counting, timeout=10_000)
+    qtbot.wait(100)
+
+
+def test_a_new_annotation_lies_on_the_image_with_the_brush_in_hand(bench: Any, viewer: Any) -> None:
+    panel = bench.panel(2)
+    assert panel.labelling.new.property("primary")
+    assert not panel.train.isEnabled()
+    assert "Waits for" in panel.note.text()
+    panel.labelling.new.click()
+    layer = bench.session.current.annotation
+    assert layer.name == "grid annotation"
+    assert layer.data.dtype == np.uint8
+    np.testing.assert_allclose(layer.translate, (10, 20))
+    np.testing.assert_allclose(layer.scale, (0.5, 0.5))
+    assert viewer.layers.selection.active is layer
+    assert (layer.mode, layer.selected_label) == ("paint", 2)
+    panel.classes.buttons[1].click()
+    assert (layer.mode, layer.selected_label) == ("paint", 1)
+    panel.classes.eraser.click()
+    assert layer.mode == "erase"
+    layer.mode, layer.selected_label = "paint", 2
+    assert panel.classes.buttons[2].isChecked()
+    assert not panel.classes.eraser.isChecked()
+
+
+def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.classes.add.click()
+    qtbot.keyClicks(panel.classes.name, "rod")
+    panel.classes.name.returnPressed.emit()
+    assert session.classes[3] == "rod"
+    layer = session.current.annotation
+    assert layer.selected_label == 3
+    panel.classes.buttons[2].renaming.emit()
+    panel.classes.name.setText("sphere")
+    panel.classes.name.returnPressed.emit()
+    assert panel.classes.buttons[2].text() == "sphere"
+    layer.brush_size = 1
+    for x in (20, 60):
+        layer.paint((30, x), 3)
+    settle(panel, qtbot)
+    assert panel.classes.counts[3].text() == "2 strokes · 2 px"
+    layer.undo()
+    settle(panel, qtbot)
+    assert panel.classes.counts[3].text() == "1 stroke · 1 px"
+    notification_manager.records.clear()
+    panel.classes.add.click()
+    panel.classes.name.setText("rod")
+    panel.classes.name.returnPressed.emit()
+    assert "already" in notification_manager.records[-1].message
+    layer.paint((90, 90), 5)
+    settle(panel, qtbot)
+    assert session.classes[5] == "class 5"
+
+
+def test_training_improves_in_sight_while_painting_goes_on(
+    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    panel.labelling.new.click()
+    paint_dots(item.annotation, truth)
+    settle(panel, qtbot)
+    assert panel.train.isEnabled()
+    assert panel.train.property("primary")
+    make_small(panel)
+    previews: list[Any] = []
+    viewer.layers.events.inserted.connect(lambda event: previews.append(event.value) if event.value.name.endswith("preview") else None)
+    panel.train.click()
+    assert session.jobs.can_finish
+    assert not panel.train.isEnabled()
+    qtbot.waitUntil(lambda: len(panel.trainer.points) >= 2, timeout=90_000)
+    item.annotation.paint((3, 3), 1)
+    item.annotation.name = "mine"
+    assert not panel.curves.isHidden()
+    wait_jobs(session)
+    wait_jobs(session)
+    assert item.annotation.data[3, 3] == 1
+    assert panel.trainer.facts["background_share"] > 0
+    assert "on the processor" in panel.note.text() or "GPU" in panel.note.text()
+    assert previews
+    assert previews[0] not in viewer.layers
+    np.testing.assert_allclose(previews[0].translate, (10, 20))
+    assert panel.advice.text()
+    points = [point["step"] for point in panel.trainer.points]
+    assert points == sorted(set(points))
+    x, _ = panel.curves.plots[0].lines["train"].getData()
+    assert list(x) == points[1:]  # before the first step nothing was trained
+    if panel.trainer.best_step:  # what was learnt is in use, and the image was searched with it
+        assert list(session.models) == ["particles+1"]
+        assert session.model == "particles+1"
+        assert item.particles is not None
+        path = tmp_path / "mine"
+        monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))
+        panel.model.name.setText("better")
+        panel.model.name.editingFinished.emit()
+        assert session.model == "better"
+        panel.model.save.click()
+        qtbot.waitUntil(lambda: path.with_suffix(".temseg").exists(), timeout=10_000)
+
+
+def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    panel.labelling.new.click()
+    paint_dots(item.annotation, truth)
+    painted = item.annotation.data.copy()
+    settle(panel, qtbot)
+    make_small(panel)
+    panel.form.fields["max_seconds"].value = 300
+    panel.form.fields["validation"].value = 0.0
+    panel.train.click()
+    qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert session.models == {}
+    assert item.particles is None
+    assert "as they were" in panel.advice.text()
+    panel.train.click()
+    qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
+    assert "No labels are held out" in panel.advice.text()
+    session.jobs.finish()
+    wait_jobs(session)
+    wait_jobs(session)
+    assert list(session.models) == ["particles+1"]
+    assert panel.start.base == "particles+1"
+    assert item.particles is not None
+    np.testing.assert_array_equal(item.annotation.data, painted)
+    assert not [layer for layer in viewer.layers if layer.name.endswith("preview")]
+
+
+def test_layers_and_viewer_may_go_in_the_middle(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    panel.labelling.new.click()
+    paint_dots(item.annotation, truth)
+    settle(panel, qtbot)
+    make_small(panel)
+    panel.form.fields["max_seconds"].value = 300
+    panel.train.click()
+    qtbot.waitUntil(lambda: "preview" in item.made, timeout=90_000)
+    viewer.layers.remove(item.made["preview"])
+    viewer.layers.remove(item.annotation)
+    qtbot.waitUntil(lambda: len(panel.trainer.points) >= 3, timeout=90_000)
+    assert "preview" not in item.made
+    viewer.layers.clear()
+    qtbot.wait(200)
+    session.jobs.finish()
+    wait_jobs(session)
+    assert session.items == []
+    assert len(viewer.layers) == 0
+
+
+def test_closing_in_the_middle_loses_nothing(bench: Any, viewer: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.labelling.new.click()
+    paint_dots(session.current.annotation, truth)
+    settle(panel, qtbot)
+    panel.train.click()
+    qtbot.waitUntil(lambda: bool(panel.trainer.points), timeout=90_000)
+    session.current.annotation.paint((3, 3), 2)
+    viewer.close()
+    qtbot.waitUntil(lambda: session.closed, timeout=10_000)
+    kept = next(stroke_store.folder().glob("[!.]*.npz"))
+    assert np.load(kept)["labels"][0, 3, 3] == 2
+
+
+def test_a_prediction_is_taken_over_under_the_strokes_and_can_be_taken_back(bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    assert not panel.labelling.take.isEnabled()
+    bench.panel(1).one.click()
+    wait_jobs(session)
+    panel.classes.buttons[1].click()
+    layer = item.annotation
+    middle = tuple(np.argwhere(item.prediction.classes == 2)[50])
+    layer.paint(middle, 1)
+    strokes = layer.data.copy()
+    panel.labelling.take.click()
+    pick(panel.labelling, "Classes of the prediction")
+    qtbot.waitUntil(lambda: bool((layer.data == 2).any()), timeout=10_000)
+    assert (layer.data > 0).all()
+    assert (layer.data[strokes > 0] == 1).all()
+    layer.paint((100, 100), 3)
+    panel.labelling.undo.click()
+    np.testing.assert_array_equal(layer.data[layer.data != 3], strokes[layer.data != 3])
+    assert (layer.data == 3).any()
+    assert not panel.labelling.undo.isEnabled()
+    panel.labelling.take.click()
+    pick(panel.labelling, "Only where the model is sure")
+    qtbot.waitUntil(lambda: bool((layer.data == 2).any()), timeout=10_000)
+    unsure = item.prediction.probability.max(axis=0) < 0.9
+    assert not layer.data[unsure & (strokes == 0) & (layer.data != 3)].any()
+
+
+def test_a_draft_fills_what_is_not_painted(bench: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.labelling.new.click()
+    layer = session.current.annotation
+    paint_dots(layer, truth)
+    strokes = layer.data.copy()
+    panel.labelling.draft.click()
+    wait_jobs(session)
+    np.testing.assert_array_equal(layer.data[strokes > 0], strokes[strokes > 0])
+    filled = layer.data > 0
+    assert filled.mean() > 0.9
+    assert (layer.data == truth)[filled].mean() > 0.8
+    panel.labelling.undo.click()
+    np.testing.assert_array_equal(layer.data, strokes)
+
+
+def test_strokes_of_one_class_are_a_sentence(bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.labelling.new.click()
+    session.current.annotation.paint((30, 30), 2)
+    settle(panel, qtbot)
+    assert not panel.train.isEnabled()
+    assert panel.note.text() == "Waits for strokes on the background too."
+    notification_manager.records.clear()
+    panel.labelling.draft.click()
+    wait_jobs(session)
+    assert "background" in notification_manager.records[-1].message
+
+
+def test_a_layer_of_ones_own_is_learnt_from(bench: Any, viewer: Any, picture: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    notification_manager.records.clear()
+    panel.labelling.use.click()
+    assert "no labels layer" in notification_manager.records[-1].message
+    own = viewer.add_labels(picture.instances[:192, :192].astype(np.int32), name="truth")
+    panel.labelling.use.click()
+    pick(panel.labelling, "mask")
+    qtbot.waitUntil(lambda: item.annotation is not None and bool(item.annotation.data.all()), timeout=10_000)
+    np.testing.assert_array_equal(item.annotation.data == 2, own.data > 0)
+    panel.labelling.use.click()
+    pick(panel.labelling, "instances")
+    settle(panel, qtbot)
+    assert panel.set.choices[item].currentText() == "layer of instances"
+    assert panel.annotator.counts()[2].objects == len(np.unique(own.data)) - 1
+    viewer.layers.remove(own)
+    settle(panel, qtbot)
+    assert panel.set.boxes[item].isChecked()
+    assert panel.annotator.counts()[2].pixels == int((item.annotation.data == 2).sum())
+
+
+def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    item = session.current
+    bench.panel(1).one.click()
+    wait_jobs(session)
+    assert panel.set.boxes == {}
+    item.reviewed = True
+    session.item_changed.emit(item, "review")
+    settle(panel, qtbot)
+    assert panel.annotator.counts()[2].objects == len(item.particles)
+    assert panel.train.isEnabled()
+    panel.set.boxes[item].click()
+    assert not item.trains
+    assert not panel.train.isEnabled()
+    assert "tick one" in panel.note.text()
+    panel.set.boxes[item].click()
+    make_small(panel)
+    panel.train.click()
+    wait_jobs(session)
+    wait_jobs(session)
+    assert panel.trainer.facts["objects_2"] == len(item.particles)
+
+
+def test_a_stack_is_previewed_and_filled_on_its_shown_plane(
+    viewer: Any, open_bench: Any, stack: Any, wait_jobs: Any, qtbot: Any, truth: Any
+) -> None:
+    viewer.add_image(stack, name="series", scale=(2, 0.5, 0.5), translate=(4, 0, 0))
+    made = open_bench(viewer)
+    panel, session = made.panel(2), made.session
+    item = session.current
+    panel.labelling.new.click()
+    viewer.dims.set_point(0, 4)
+    assert session.shown_plane(item) == 0
+    paint_dots(item.annotation, truth, (0,))
+    settle(panel, qtbot)
+    assert "planes of a stack" in panel.note.text()
+    session.set_axes(item, "ZYX")
+    viewer.dims.set_point(0, 8)
+    panel.labelling.draft.click()
+    wait_jobs(session)
+    assert (item.annotation.data[0] > 0).mean() > 0.9
+    assert not item.annotation.data[1].any()
+    assert (item.annotation.data[2] > 0).mean() > 0.9
+    panel.labelling.undo.click()
+    settle(panel, qtbot)
+    make_small(panel)
+    panel.form.fields["max_seconds"].value = 300
+    panel.train.click()
+    qtbot.waitUntil(lambda: "preview" in item.made, timeout=90_000)
+    preview = item.made["preview"]
+    assert preview.data.shape == (1, 192, 192)
+    np.testing.assert_allclose(preview.translate, (8, 0, 0))
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert preview not in viewer.layers
+
+
+def test_settings_are_remembered(bench: Any, viewer: Any, open_bench: Any) -> None:
+    panel = bench.panel(2)
+    panel.form.fields["max_seconds"].value = 77
+    panel.tune.click()
+    panel.start.setCurrentIndex(panel.start.findData("none"))
+    panel.start.activated.emit(panel.start.currentIndex())
+    assert panel.start.base == "none"
+    bench.session.close()
+    again = open_bench(viewer).panel(2)
+    assert again.form.value().max_seconds == 77
+    assert again.tune.isChecked()
+    assert again.start.base == "none"
+    again.session.close()
+
+
+def test_what_is_found_on_the_other_open_images_is_held(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    grid = session.current
+    for name, colours in (("left out", 1), ("other", 1), ("in colours", 3)):
+        viewer.add_image(np.random.default_rng(0).integers(0, 255, (80, 90, colours) if colours > 1 else (80, 90), np.uint8), name=name)
+    session.set_ignored([session.items[1]], True)
+    viewer.add_image(np.zeros((70, 60)), name="another sample")
+    session.set_sample(session.items[-1], "rods")
+    session.set_current(grid)
+    panel.labelling.new.click()
+    paint_dots(grid.annotation, truth)
+    settle(panel, qtbot)
+    make_small(panel)
+    heard: list[str] = []
+    session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
+    panel.train.click()
+    qtbot.waitUntil(lambda: bool(panel.trainer.facts), timeout=90_000)
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert "what the starting model says, plane 3 of 3" in heard
+    held, watched = open_beside(session.items, [grid])
+    assert [each.name for each in held] == ["another sample"]
+    assert [each.name for each in watched] == ["other"]

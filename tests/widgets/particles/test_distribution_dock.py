@@ -1,0 +1,192 @@
+"""The dock below in a real viewer: table, histogram and picture select together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_temseg.engine.measure.measurement import measure
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import Particles
+from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.find.finder import State, commit, named
+from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
+
+
+def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: bool = True) -> Any:
+    """A picture with discs of these radii, as a search would leave it."""
+    labels = np.zeros((100, 60 * len(radii)), np.int32)
+    for number, radius in enumerate(radii, 1):
+        yy, xx = np.ogrid[: labels.shape[0], : labels.shape[1]]
+        labels[(yy - 50) ** 2 + (xx - 60 * number + 30) ** 2 <= radius**2] = number
+    place = {"scale": (0.5, 0.5), "units": ("nm", "nm")} if calibrated else {}
+    viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name=name, **place)
+    item = next(item for item in session.items if item.name == name)
+    bare = measure(labels).table.set_index("particle")
+    table = bare[["class", "plane", "aggregate", "frame", "cut"]].assign(class_id=2)
+    found = Particles(labels, table, item.micrograph())
+    commit(session, item, State(None, found, named(measured(found), item)), "finding particles")
+    return item
+
+
+@pytest.fixture
+def below(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
+    """The dock below, opened by the particles of the first picture."""
+    viewer.add_image(np.zeros((10, 10)), name="empty")
+    bench = open_bench(viewer)
+    session = bench.session
+    assert TITLE not in viewer.window.dock_widgets
+    session.set_current(add(viewer, session, "grid", [10, 12, 14, 16, 18, 20]))
+    qtbot.waitUntil(lambda: TITLE in viewer.window.dock_widgets)
+    dock = open_distribution(session)
+    qtbot.waitUntil(lambda: len(dock.pool.figures.values) == 6)
+    return dock
+
+
+def test_row_selects_and_centres_its_particle(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    viewer.scene.camera.center = (0, 0, 0)
+    below.table.selectRow(3)
+    assert session.selected == {4}
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (25, 105), atol=1)
+    qtbot.waitUntil(lambda: "marks" in session.current.made)
+    marked = session.current.made["marks"].data > 0
+    assert marked[50, 210]
+    assert not marked[50, 90]
+    assert below.histogram.selected.sum() == 1
+
+
+def test_particle_selects_its_row(below: Any, qtbot: Any) -> None:
+    below.session.select([2, 5])
+    assert below.table.selected_rows().tolist() == [1, 4]
+    below.table.sortByColumn(2, below.table.horizontalHeader().sortIndicatorOrder().DescendingOrder)
+    assert below.table.selected_rows().tolist() == [4, 1]
+    assert below.session.selected == {2, 5}
+
+
+def test_range_on_the_histogram_selects(below: Any, qtbot: Any) -> None:
+    below.histogram.ranged.emit((11.0, 15.0))  # nm: radii 12 and 14 px
+    assert below.session.selected == {2, 3}
+    assert below.table.selected_rows().tolist() == [1, 2]
+    below.histogram.ranged.emit(None)
+    assert not below.session.selected
+
+
+def test_mouse_drags_a_range(below: Any, viewer: Any, qtbot: Any) -> None:
+    from qtpy.QtCore import QPointF, Qt
+
+    class Drag:
+        """What pyqtgraph hands over while the button is held and when it is let go."""
+
+        def __init__(self, first: float, last: float) -> None:
+            box = below.histogram.getViewBox()
+            self.ends = [box.mapFromView(QPointF(x, 1)) for x in (first, last)]
+
+        def button(self) -> Any:
+            return Qt.MouseButton.LeftButton
+
+        def accept(self) -> None:
+            pass
+
+        def buttonDownPos(self) -> Any:  # noqa: N802
+            return self.ends[0]
+
+        def pos(self) -> Any:
+            return self.ends[1]
+
+        def isFinish(self) -> bool:  # noqa: N802
+            return True
+
+    below.histogram.getViewBox().mouseDragEvent(Drag(15.0, 11.0))
+    assert below.session.selected == {2, 3}
+
+
+def test_filter_shows_fewer_rows_and_says_what_it_does_not_understand(below: Any, qtbot: Any) -> None:
+    below.filter.setText("ecd > 15")
+    qtbot.waitUntil(lambda: below.table.particles.rowCount() == 3)
+    assert below.count.text() == "3 of 6"
+    below.filter.setText("ecd > ")
+    qtbot.waitUntil(lambda: "ends where" in below.filter.toolTip())
+    assert "border" in below.filter.styleSheet()
+    assert below.table.particles.rowCount() == 3
+    below.filter.clear()
+    qtbot.waitUntil(lambda: below.table.particles.rowCount() == 6)
+    assert not below.filter.styleSheet()
+
+
+def test_all_images_together(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    first = session.current
+    other = add(viewer, session, "grid 2", [11, 13])
+    below.scope.setCurrentIndex(2)
+    below.scope.activated.emit(2)
+    assert below.table.particles.rowCount() == 8
+    qtbot.waitUntil(lambda: len(below.pool.figures.values) == 8)
+    session.set_current(first)
+    below.table.selectRow(7)
+    assert session.current is other
+    assert session.selected == {2}
+    other.ignored = True
+    session.set_current(first)
+    session.item_changed.emit(other, "ignored")
+    qtbot.waitUntil(lambda: below.table.particles.rowCount() == 6)
+
+
+def test_px_and_nm_are_not_pooled(below: Any, viewer: Any, qtbot: Any) -> None:
+    add(viewer, below.session, "bare", [11, 13], calibrated=False)
+    below.scope.activated.emit(2)
+    qtbot.waitUntil(lambda: bool(below.pool.figures.obstacle))
+    assert "cannot be pooled" in below.note.text()
+    assert below.histogram.isHidden()
+    assert not below.note.isHidden()
+
+
+def test_columns_and_weights(below: Any, qtbot: Any) -> None:
+    below.column.setCurrentIndex(below.column.findData("circularity"))
+    below.column.activated.emit(below.column.currentIndex())
+    qtbot.waitUntil(lambda: below.pool.figures.column == "circularity")
+    assert below.pool.figures.of_column == {}
+    below.column.setCurrentIndex(below.column.findData("feret_max"))
+    below.column.activated.emit(below.column.currentIndex())
+    qtbot.waitUntil(lambda: below.pool.figures.column == "feret_max_nm")
+    assert below.pool.figures.of_column["column"] == "feret_max"
+    np.testing.assert_allclose(below.pool.figures.weights.sum(), 6)
+    below.weighting.setCurrentIndex(1)
+    below.weighting.activated.emit(1)
+    below.log.click()
+    assert below.histogram.by_volume
+    assert below.histogram.logarithmic
+
+
+def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    session.set_calibration([session.current], Calibration((2.0, 2.0), "typed"))
+    qtbot.waitUntil(lambda: 60 < below.pool.figures.summary.get("d50", 0) < 120)
+    viewer.theme = "light"
+    assert below.histogram.colours["background"] != "#262930"
+    session.current.layer.name = "renamed"
+    qtbot.waitUntil(lambda: below.table.particles.table["image"].iloc[0] == "renamed")
+    below.table.selectRow(0)
+    assert session.selected == {1}
+
+
+def test_closed_by_hand_it_stays_closed_until_asked_for(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    viewer.window.remove_dock_widget(below)
+    qtbot.wait(50)
+    session.item_changed.emit(session.current, "particles")
+    qtbot.wait(100)
+    assert TITLE not in viewer.window.dock_widgets
+    again = open_distribution(session)
+    assert again.table.particles.rowCount() == 6
+    assert TITLE in viewer.window.dock_widgets
+
+
+def test_image_may_go(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    session.select([1])
+    viewer.layers.remove(session.current.layer)
+    qtbot.waitUntil(lambda: below.table.particles.rowCount() == 0)
+    assert not below.note.isHidden()

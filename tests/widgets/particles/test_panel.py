@@ -1,0 +1,443 @@
+"""Step 4 in a real viewer: corrections, exclusions, review, undo, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QLineEdit
+
+from napari_temseg.engine.measure.measurement import measure
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import Particles
+from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.find.finder import State, commit, corrected_by_hand, named
+from napari_temseg.widgets.session import export
+
+COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
+
+
+def disc(labels: Any, y: int, x: int, radius: int, number: int) -> None:
+    yy, xx = np.ogrid[: labels.shape[-2], : labels.shape[-1]]
+    labels[(yy - y) ** 2 + (xx - x) ** 2 <= radius**2] = number
+
+
+@pytest.fixture
+def bench(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
+    """A picture with six particles: 1 and 2 touch, 3 at the frame, 4, 5, 6 free."""
+    labels = np.zeros((120, 160), np.int32)
+    for number, (y, x, radius) in enumerate([(30, 30, 12), (30, 55, 13), (118, 80, 9), (80, 30, 10), (80, 120, 14), (30, 120, 8)], 1):
+        disc(labels, y, x, radius, number)
+    made = opened(viewer, open_bench, labels, "grid")
+    qtbot.waitUntil(made.panel(3).export.isEnabled)
+    return made
+
+
+def opened(viewer: Any, open_bench: Any, labels: Any, name: str, axes: str = "YX") -> Any:
+    """The dock on a picture whose particles are `labels`, as a search would leave them."""
+    scale = (*(1.0,) * (labels.ndim - 2), 0.5, 0.5)
+    units = (*("pixel",) * (labels.ndim - 2), "nm", "nm")
+    viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name=name, scale=scale, units=units)
+    made = open_bench(viewer)
+    session = made.session
+    item = session.current
+    item.axes = axes
+    found = particles_of(labels, item.micrograph())
+    commit(session, item, State(None, found, named(measured(found), item)), "finding particles")
+    made.go(3)
+    return made
+
+
+def particles_of(labels: Any, micrograph: Any) -> Any:
+    bare = measure(labels).table.set_index("particle")
+    return Particles(labels, bare[["class", "plane", "aggregate", "frame", "cut"]].assign(class_id=2), micrograph)
+
+
+def agrees(item: Any) -> None:
+    """Layer, labels, tables and features are one thing."""
+    assert item.particles_layer.data is item.particles.labels
+    fresh = measured(item.particles).table
+    table = item.measurement.table
+    assert table["particle"].tolist() == fresh["particle"].tolist()
+    pd.testing.assert_frame_equal(table[COLUMNS], fresh[COLUMNS], check_exact=False, rtol=1e-9)
+    assert item.particles_layer.features["index"].tolist() == table["particle"].tolist()
+    assert set(np.unique(item.particles.labels)) - {0} == set(table["particle"])
+
+
+def stroke(layer: Any, places: list[tuple[int, ...]], number: int, size: int = 3) -> None:
+    """What dragging napari's brush over these pixels does."""
+    layer.brush_size = size
+    with layer.block_history():
+        for place in places:
+            layer.paint(place, number)
+
+
+def test_merge_undo_redo(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    before = item.particles.labels.copy()
+    session.select([1, 2])
+    qtbot.waitUntil(panel.merge.isEnabled)
+    panel.merge.click()
+    agrees(item)
+    assert len(item.particles) == 5
+    assert session.selected == {1}
+    qtbot.waitUntil(lambda: "merging 2 particles" in panel.undo.toolTip())
+    panel.undo.click()
+    np.testing.assert_array_equal(item.particles_layer.data, before)
+    agrees(item)
+    qtbot.waitUntil(panel.redo.isEnabled)
+    panel.redo.click()
+    assert len(item.particles) == 5
+    agrees(item)
+
+
+def test_what_cannot_be_merged_is_said_in_a_sentence(bench: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_temseg.widgets.jobs.runner.show_error", told.append)
+    panel, session = bench.panel(3), bench.session
+    session.select([1, 5])
+    qtbot.waitUntil(panel.merge.isEnabled)
+    panel.merge.click()
+    assert "do not touch" in told[0]
+    assert len(session.current.particles) == 6
+    assert not len(session.current.history)
+
+
+def mouse(viewer: Any, path: list[tuple[float, float]], modifiers: tuple[str, ...] = ()) -> None:
+    """Press the left button at a place (world), move, and let go, as napari's canvas tells it."""
+    from napari.utils._test_utils import read_only_mouse_event as make
+    from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+
+    for index, place in enumerate([*path, path[-1]]):
+        kind = "mouse_press" if index == 0 else "mouse_release" if index == len(path) else "mouse_move"
+        event = make(type=kind, pos=np.asarray(place) * 4, position=place, modifiers=modifiers, button=1, is_dragging=0 < index < len(path))
+        {"mouse_press": mouse_press_callbacks, "mouse_move": mouse_move_callbacks, "mouse_release": mouse_release_callbacks}[kind](
+            viewer, event
+        )
+
+
+def test_clicks_in_the_picture_select(bench: Any, viewer: Any, qtbot: Any) -> None:
+    session = bench.session
+    mouse(viewer, [(40, 60)])  # nm: particle 5
+    assert session.selected == {5}
+    mouse(viewer, [(15, 60)], ("Shift",))
+    assert session.selected == {5, 6}
+    mouse(viewer, [(40, 15), (30, 30)])  # a drag moves the picture, and selects nothing
+    assert session.selected == {5, 6}
+    mouse(viewer, [(55, 5)])
+    assert session.selected == frozenset()
+
+
+def test_a_line_splits_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    area = int((item.particles.labels == 5).sum())
+    panel.split.click()
+    assert panel.split.isChecked()
+    mouse(viewer, [(40, 48), (40, 60), (40, 75)])
+    assert len(item.particles) == 7
+    assert session.selected == {5, 7}
+    assert int(np.isin(item.particles.labels, [5, 7]).sum()) == area
+    assert "line" not in item.made
+    agrees(item)
+    assert not panel.split.isChecked(), "a click selects again"
+    assert viewer.scene.camera.mouse_pan
+
+
+def test_the_split_tool_stays_in_hand_with_shift_and_after_a_miss(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, item = bench.panel(3), bench.session.current
+    panel.split.click()
+    mouse(viewer, [(2, 2), (2, 6), (3, 9)])  # crosses nothing
+    assert panel.split.isChecked()
+    mouse(viewer, [(40, 48), (40, 60), (40, 75)], ("Shift",))
+    assert len(item.particles) == 7
+    assert panel.split.isChecked()
+    qtbot.keyClick(viewer.window._qt_window, Qt.Key.Key_Escape)
+    panel.pointer.arm(False)
+    assert not panel.split.isChecked()
+
+
+def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([6])
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    assert 6 not in item.particles_layer.data
+    session.select([4, 5])
+    panel.reasons.actions()[0].trigger()
+    reasons = dict(zip(item.measurement.table["particle"], item.measurement.table["excluded"], strict=True))
+    assert reasons == {1: "", 2: "", 3: "", 4: "overlapping", 5: "overlapping"}
+    qtbot.waitUntil(lambda: "2 excluded" in panel.counts.text())
+    qtbot.waitUntil(lambda: panel.pool.figures.summary.get("n_left_out", {}).get("excluded: overlapping") == 2)
+    qtbot.waitUntil(lambda: item.made["marks"].visible and item.made["marks"].data.any())
+    session.select([4])
+    qtbot.waitUntil(panel.include.isEnabled)
+    panel.include.click()
+    assert (item.measurement.table["excluded"] != "").sum() == 1
+    assert corrected_by_hand(item) == 3
+    for _ in range(3):
+        panel.corrector.undo()
+    assert len(item.particles) == 6
+    assert not (item.measurement.table["excluded"] != "").any()
+    agrees(item)
+
+
+def test_strokes_of_napari_are_noticed_and_its_undo_too(bench: Any, qtbot: Any) -> None:
+    item = bench.session.current
+    layer = item.particles_layer
+    before = layer.data.copy()
+    stroke(layer, [(y, 120) for y in range(60, 100)], 0)  # the eraser cuts particle 5 in two
+    qtbot.waitUntil(lambda: len(item.history) == 1)
+    assert item.history.undoable == "painting"
+    assert len(item.particles) == 7
+    agrees(item)
+    layer.undo()
+    qtbot.waitUntil(lambda: len(item.history) == 0)
+    np.testing.assert_array_equal(layer.data, before)
+    agrees(item)
+    item.history.redo()
+    assert len(item.particles) == 7
+    agrees(item)
+
+
+def test_a_stroke_is_taken_in_before_the_next_correction(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    stroke(item.particles_layer, [(60, 60)], 9, 8)
+    session.select([1, 2])
+    panel.corrector.merge()
+    assert item.history.names == ["painting", "merging 2 particles"]
+    agrees(item)
+
+
+def test_new_particle_takes_a_number_of_its_own(bench: Any, qtbot: Any) -> None:
+    panel, item = bench.panel(3), bench.session.current
+    panel.new.click()
+    layer = item.particles_layer
+    assert str(layer.mode) == "polygon"
+    assert layer.selected_label == 7
+    layer.paint_polygon([(55, 60), (55, 75), (70, 75), (70, 60)], 7)
+    qtbot.waitUntil(lambda: 7 in item.particles.table.index)
+    agrees(item)
+    panel.new.click()
+    assert str(layer.mode) == "pan_zoom"
+
+
+def test_review_goes_through_all_particles(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    seen = []
+    for _ in range(6):
+        panel.next.click()
+        seen += list(session.selected)
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6]
+    panel.next.click()
+    assert item.measurement.table["reviewed"].all()
+    assert item.reviewed
+    assert item.status == "reviewed"
+    qtbot.waitUntil(lambda: panel.progress.text() == "6 of 6 reviewed")
+
+
+def test_next_marks_only_what_was_looked_at(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    table = lambda: session.current.measurement.table.set_index("particle")["reviewed"]  # noqa: E731
+    session.select([1, 2, 3, 4])  # as a drag over the histogram does
+    panel.next.click()
+    assert not table().any()
+    (led,) = session.selected
+    session.select([led, *({4, 5, 6} - {led})])
+    panel.next.click()
+    assert table()[table()].index.tolist() == [led]
+    session.select([next(n for n in (4, 5, 6) if n != led)])
+    panel.next.click()
+    assert table().sum() == 2
+
+
+def test_review_survives_the_undo_of_something_else(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    panel.corrector.mark_reviewed(item, [4])
+    panel.corrector.undo()
+    table = item.measurement.table.set_index("particle")
+    assert table.loc[4, "reviewed"]
+    assert not table.loc[1, "reviewed"]
+
+
+def test_undo_after_another_calibration_keeps_that(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    session.set_calibration([item], Calibration((2.0, 2.0), "typed"))
+    panel.corrector.undo()
+    assert len(item.particles) == 6
+    assert item.measurement.calibration.pixel_size == (2.0, 2.0)
+    agrees(item)
+
+
+def test_labels_stay_unique_over_a_stack(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    labels = np.zeros((3, 80, 80), np.int32)
+    for plane in range(3):
+        disc(labels[plane], 40, 40, 10, plane + 1)
+    made = opened(viewer, open_bench, labels, "series", "NYX")
+    item = made.session.current
+    viewer.dims.set_point(0, 2)
+    item.particles_layer.n_edit_dimensions = 3
+    assert item.particles_layer.n_edit_dimensions == 2
+    stroke(item.particles_layer, [(2, 10, 10)], 1, 7)  # the number of the particle on the first plane
+    qtbot.waitUntil(lambda: len(item.particles) == 4)
+    assert item.particles.table["plane"].to_dict() == {1: 0, 2: 1, 3: 2, 4: 2}
+    agrees(item)
+
+
+def test_keys_work_over_the_picture_and_are_given_back(bench: Any, viewer: Any, qtbot: Any) -> None:
+    session = bench.session
+    session.select([1, 2])
+    binding = {str(key): action for key, action in viewer.keymap.items()}
+    binding["J"](viewer)
+    assert len(session.current.particles) == 5
+    session.close()
+    assert "J" not in {str(key) for key in viewer.keymap}
+    assert bench.panel(3).pointer._pressed not in viewer.mouse_drag_callbacks
+
+
+def test_the_particles_layer_may_go_at_any_time(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1])
+    stroke(item.particles_layer, [(60, 60)], 9)
+    viewer.layers.remove(item.particles_layer)
+    qtbot.wait(300)
+    assert item.measurement is None
+    assert not panel.delete.isEnabled()
+    assert "find them first" in panel.note.text()
+    viewer.layers.remove(item.layer)
+    qtbot.wait(50)
+    assert session.current is None
+
+
+def test_the_split_sliders_ask_before_they_replace_corrections(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    made = open_bench(viewer)
+    find, session = made.panel(1), made.session
+    find.one.click()
+    wait_jobs(session)
+    item = session.current
+    first = int(item.measurement.table["particle"].iloc[0])
+    session.select([first])
+    made.panel(3).corrector.delete()
+    corrected = item.particles.labels.copy()
+    find.split.fields["min_diameter"].value = 60.0
+    qtbot.waitUntil(lambda: not find.replaces.isHidden())
+    assert not session.jobs.looking
+    np.testing.assert_array_equal(item.particles.labels, corrected)
+    find.anyway.click()
+    wait_jobs(session)
+    assert len(item.particles) == 0
+    assert find.replaces.isHidden()
+    made.panel(3).corrector.undo()
+    np.testing.assert_array_equal(item.particles.labels, corrected)
+    assert first not in item.measurement.table["particle"].tolist()
+
+
+def test_export_and_report(bench: Any, qtbot: Any, wait_jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, session = bench.panel(3), bench.session
+    session.select([4])
+    panel.corrector.exclude("damaged")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.csv"), ""))
+    panel.export.click()
+    qtbot.waitUntil((tmp_path / "out.csv").exists)
+    written = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert written["excluded"].tolist() == ["", "", "", "damaged", "", ""]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.tif"), ""))
+    panel.tiff.click()
+    qtbot.waitUntil((tmp_path / "out.tif").exists)
+    monkeypatch.setattr(export, "ask_folder", lambda *_: str(tmp_path / "report"))
+    panel.report.click()
+    wait_jobs(session)
+    names = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert names == ["grid_particles.tif", "particles.csv", "report.html", "summary.json"]
+    assert "1 correction by hand" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_new_folder_may_be_typed(bench: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = bench.session
+    session.settings.set("folder", str(tmp_path))
+    assert export.folder_of(session) == str(tmp_path)
+
+    def typed(dialog: QFileDialog) -> int:
+        assert dialog.directory().absolutePath() == str(tmp_path)
+        dialog.findChild(QLineEdit).setText("of/today")
+        dialog.accept()
+        return dialog.result()
+
+    monkeypatch.setattr(export.FolderDialog, "exec", typed)
+    assert export.ask_folder(session, bench.panel(3), "Report") == str(tmp_path / "of" / "today")
+    assert (tmp_path / "of" / "today").is_dir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr("napari_temseg.widgets.canvas.micrograph_layer.path_of", lambda _: str(tmp_path / "here" / "grid.tif"))
+    assert export.folder_of(session) == str(tmp_path / "here")
+
+
+def test_a_file_that_cannot_be_written_is_said(bench: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_temseg.widgets.jobs.runner.show_error", told.append)
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "file" / "out.csv"), ""))
+    bench.panel(3).export.click()
+    qtbot.waitUntil(lambda: len(told) == 1)
+    assert "cannot be written" in told[0]
+
+
+def test_colours_follow_a_column_and_new_particles(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    box = panel.colours
+    box.choice.setCurrentIndex(box.choice.findData("ecd"))
+    box.choice.activated.emit(box.choice.currentIndex())
+    layer = session.current.particles_layer
+    small, large = layer.get_color(6), layer.get_color(5)
+    assert not np.allclose(small, large)
+    assert "nm" in box.high.text()
+    stroke(layer, [(60, 60)], 9, 8)
+    qtbot.waitUntil(lambda: 9 in layer.colormap.color_dict)
+    box.choice.setCurrentIndex(0)
+    box.choice.activated.emit(0)
+    assert "Cyclic" in type(layer.colormap).__name__
+
+
+def test_other_pixels_given_to_the_layer_are_taken_over(bench: Any, qtbot: Any) -> None:
+    item = bench.session.current
+    labels = item.particles.labels
+    other = labels.copy()
+    other[other == 6] = 0
+    item.particles_layer.data = other
+    qtbot.waitUntil(lambda: len(item.particles) == 5)
+    assert item.particles.labels is labels
+    agrees(item)
+    bench.panel(3).corrector.undo()
+    assert len(item.particles) == 6
+    agrees(item)
+
+
+def test_a_second_dock_takes_over(bench: Any, viewer: Any, open_bench: Any, qtbot: Any) -> None:
+    session = bench.session
+    viewer.window.remove_dock_widget(bench)
+    bench.deleteLater()
+    qtbot.wait(50)
+    again = open_bench(viewer)
+    assert again.session is session
+    session.select([1, 2])
+    {str(key): action for key, action in viewer.keymap.items()}["J"](viewer)
+    assert len(session.current.particles) == 5
+    {str(key): action for key, action in viewer.keymap.items()}["N"](viewer)
+    assert sum(callback.__qualname__ == "Pointer._pressed" for callback in viewer.mouse_drag_callbacks) == 1
