@@ -25,11 +25,12 @@ from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.widgets.canvas.micrograph_layer import notes_of
-from napari_temseg.widgets.find.finder import FOUND, State, commit
 from napari_temseg.widgets.find.model_choice import FROM_FILE
 from napari_temseg.widgets.images.current_image import Hand
 from napari_temseg.widgets.kit.style import hint
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
+from napari_temseg.widgets.session.history import FOUND
+from napari_temseg.widgets.session.results.state import State, commit
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
 KINDS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QTableView)

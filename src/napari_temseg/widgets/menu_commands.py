@@ -15,9 +15,11 @@ from napari_temseg.engine.types.wording import four
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.label_images import iter_adopt
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.find.finder import Finder, State, commit, named
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, hint, sheet
+from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.state import State, commit
 from napari_temseg.widgets.session.session import session_of
 
 if TYPE_CHECKING:

@@ -278,7 +278,7 @@ def test_another_preview_in_between_does_not_lose_the_answer(bench: Any, picture
     panel.labelling.new.click()
     settle(bench)
     stroke(item.annotation, a_particle(picture), 1)
-    QTimer.singleShot(0, lambda: bench.panel(1).finder.resplit(item))
+    QTimer.singleShot(0, lambda: bench.panel(1).splitter.resplit(item))
     settle(bench)
     np.testing.assert_array_equal(panel.live.model.answer.strokes, item.annotation.data)
 

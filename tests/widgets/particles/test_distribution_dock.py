@@ -11,8 +11,9 @@ from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
-from napari_temseg.widgets.find.finder import State, commit, named
 from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
+from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.state import State, commit
 
 
 def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: bool = True) -> Any:

@@ -15,8 +15,9 @@ from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
-from napari_temseg.widgets.find.finder import State, commit, corrected_by_hand, named
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.state import State, commit
 
 COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
 
@@ -180,7 +181,7 @@ def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
     qtbot.waitUntil(panel.include.isEnabled)
     panel.include.click()
     assert (item.measurement.table["excluded"] != "").sum() == 1
-    assert corrected_by_hand(item) == 3
+    assert item.corrections == 3
     for _ in range(3):
         panel.corrector.undo()
     assert len(item.particles) == 6

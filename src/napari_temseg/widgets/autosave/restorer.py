@@ -12,10 +12,11 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.autosave import work_store
 from napari_temseg.widgets.autosave.keeper import Keeper, adopt_classes
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.find.finder import State, commit, named, use_model_of
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.history import RESTORED
+from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
+from napari_temseg.widgets.session.results.state import State, commit, use_model_of
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Item, Session

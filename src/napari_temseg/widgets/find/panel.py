@@ -9,11 +9,13 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.find.finder import Finder, certain, corrected_by_hand, found_by_another, looked
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.kit.forms import ConfigForm
 from napari_temseg.widgets.kit.keys import Keys, bind_in
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
+from napari_temseg.widgets.session.results.wording import found_by_another, scale_sentence
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Item, Session
@@ -27,12 +29,12 @@ class FindPanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.session, self.finder = session, session.part(Finder)
+        self.session, self.finder, self.splitter = session, session.part(Finder), session.part(Splitter)
         self.models = ModelRow(session)
         self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
-        self.split = ConfigForm(self.finder.split, fold="threshold and distance map")
+        self.split = ConfigForm(self.splitter.config, fold="threshold and distance map")
         self.predict = ConfigForm(self.finder.predict, fold="tiles and device")
         self.note = hint()
         self.warning = hint(role="warning")
@@ -98,7 +100,7 @@ class FindPanel(QWidget):
 
     def _split_edited(self, config: Any) -> None:
         self._edited = self.session.current
-        self.finder.edit(config, self._edited)
+        self.splitter.edit(config, self._edited)
         self._delay.start()
 
     def _predict_edited(self, config: Any) -> None:
@@ -109,16 +111,16 @@ class FindPanel(QWidget):
         if item is None or item not in self.session.items or item.prediction is None:
             return
         self.session.settle(item)
-        lost = corrected_by_hand(item)
+        lost = item.corrections
         self.warning.setText(f"{lost} correction{'s' if lost != 1 else ''} by hand would be replaced.")
         self.replaces.setVisible(lost > 0)
         if not lost:
-            self.finder.resplit(item)
+            self.splitter.resplit(item)
 
     def _resplit_anyway(self) -> None:
         self.replaces.hide()
         if (item := self.session.current) is not None:
-            self.finder.resplit(item)
+            self.splitter.resplit(item)
 
     def _show(self, role: str, on: bool) -> None:
         item = self.session.current
@@ -136,7 +138,7 @@ class FindPanel(QWidget):
     def refresh(self) -> None:
         """Follow the session."""
         session, item = self.session, self.session.current
-        if item is None or not corrected_by_hand(item):
+        if item is None or not item.corrections:
             self.replaces.hide()
         idle, ready = not session.jobs.running, item is not None and not item.asks_axes
         self.one.setEnabled(idle and ready)
@@ -156,10 +158,10 @@ class FindPanel(QWidget):
             self._delay.stop()
             self._resplit()
         item = self.session.current
-        config = self.finder.follow(item)
+        config = self.splitter.follow(item)
         if config != self.split.value():  # else a number that is being typed would be rewritten
             self.split.set_value(config)
-        self.split.say_automatic("certainty", certain(item))
+        self.split.say_automatic("certainty", automatic_certainty(item))
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:
@@ -176,4 +178,4 @@ class FindPanel(QWidget):
             text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        return " ".join(filter(None, (f"{text}.", item.unlike, looked(item.prediction))))
+        return " ".join(filter(None, (f"{text}.", item.unlike, scale_sentence(item.prediction))))

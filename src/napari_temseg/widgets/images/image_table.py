@@ -24,8 +24,8 @@ from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.canvas.colours import VERMILION
-from napari_temseg.widgets.find.finder import found_by_another
 from napari_temseg.widgets.kit.style import theme_colours
+from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Item, Session

@@ -16,7 +16,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 from napari_temseg.widgets.autosave.restore_bar import KeptBar
 from napari_temseg.widgets.compare.dialog import open_comparison
-from napari_temseg.widgets.find.finder import remembered
 from napari_temseg.widgets.improve.annotation.annotation_box import Labelling
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.continue_training import ContinueBar
@@ -30,6 +29,7 @@ from napari_temseg.widgets.jobs.runner import complain, guarded
 from napari_temseg.widgets.kit.forms import ConfigForm
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter

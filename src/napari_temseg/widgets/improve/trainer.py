@@ -18,11 +18,12 @@ from napari_temseg.engine.types.results import Prediction
 from napari_temseg.widgets.autosave.keeper import Keeper
 from napari_temseg.widgets.autosave.training_store import Found, Plan, Store
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.find.finder import Finder, corrected_by_hand, foreground
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.continue_training import Continuing
 from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.own_models import OwnModels
+from napari_temseg.widgets.session.results.result_layers import foreground
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
@@ -215,7 +216,7 @@ class Trainer(QObject):
         item = self.session.current
         if item is None or item.asks_axes:
             return
-        if item.particles is not None and (item.reviewed or corrected_by_hand(item)):
+        if item.particles is not None and (item.reviewed or item.corrections):
             self.session.say(f"{item.name} was corrected by hand, so it was not searched again; Find ▸ Find particles does it.")
             return
         self.session.part(Finder).find([item])

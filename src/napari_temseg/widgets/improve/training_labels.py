@@ -13,7 +13,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED, Particles
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.find.finder import corrected_by_hand
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Item
@@ -27,7 +26,7 @@ Counts = Mapping[int, ClassCount]
 def sources(item: Item) -> list[str]:
     """What there is to learn from on a micrograph."""
     found = [STROKES] if item.annotation is not None else []
-    if item.particles is not None and (item.reviewed or corrected_by_hand(item)):
+    if item.particles is not None and (item.reviewed or item.corrections):
         found.append(PARTICLES)
     if "truth" in item.made:
         found.append(TRUTH)

@@ -14,9 +14,9 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
-from napari_temseg.widgets.find.finder import show_features
 from napari_temseg.widgets.particles.painted_edits import Strokes
 from napari_temseg.widgets.session.history import Step
+from napari_temseg.widgets.session.item_measurement import show_features
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Patch

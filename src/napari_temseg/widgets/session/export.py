@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import micrograph_layer
-from napari_temseg.widgets.find.finder import corrected_by_hand
 from napari_temseg.widgets.jobs.runner import complain
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def write_report(
     from napari_temseg.pipeline.existing_results import Result, iter_report
 
     results = [
-        Result(item.particles, measurement, corrected_by_hand(item))
+        Result(item.particles, measurement, item.corrections)
         for item, measurement in zip(items, measurements, strict=True)
         if item.particles is not None
     ]

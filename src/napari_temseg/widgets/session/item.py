@@ -96,6 +96,11 @@ class Item:
         return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)
 
     @property
+    def corrections(self) -> int:
+        """Number of corrections by hand since the last search or split: what another one would replace."""
+        return self.history.by_hand
+
+    @property
     def status(self) -> str:
         """For people: where it stands."""
         if self.ignored:
@@ -104,7 +109,7 @@ class Item:
             return "not searched yet" if self.particles is None else "found"
         if self.reviewed:
             return "reviewed"
-        return "corrected" if self.history.by_hand else "found"
+        return "corrected" if self.corrections else "found"
 
     @property
     def unlike(self) -> str:

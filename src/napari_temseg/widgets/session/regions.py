@@ -12,8 +12,10 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.widgets.canvas import layers, shapes_layers
-from napari_temseg.widgets.find.finder import Finder, State, commit, corrected_by_hand, flags_of, named
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.session.item_measurement import named, with_flags_of
+from napari_temseg.widgets.session.results.splitter import Splitter
+from napari_temseg.widgets.session.results.state import State, commit
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
@@ -129,8 +131,8 @@ class Regions(QObject):
             item.prediction = replace(item.prediction, micrograph=image)
         if _same(image.valid, particles.micrograph.valid):
             return
-        if item.prediction is not None and not corrected_by_hand(item):
-            session.part(Finder).resplit(item)
+        if item.prediction is not None and not item.corrections:
+            session.part(Splitter).resplit(item)
             return
         from napari_temseg.pipeline.label_images import iter_cut_out
 
@@ -143,19 +145,8 @@ class Regions(QObject):
             self._changed(item)
             return
         particles, measurement = result
-        state = State(item.prediction, particles, kept_flags(named(measurement, item), item.measurement), item.reviewed)
+        state = State(item.prediction, particles, with_flags_of(named(measurement, item), item.measurement), item.reviewed)
         commit(self.session, item, state, "leaving out a region")
-
-
-def kept_flags(fresh: Any, old: Any) -> Any:
-    """A new measurement with the exclusions and reviews of the old one, where their particles are still there."""
-    if old is None:
-        return fresh
-    from napari_temseg.engine.measure.measurement import with_flags
-
-    there = set(fresh.table["particle"].astype(int))
-    excluded, reviewed = flags_of(old)
-    return with_flags(fresh, {number: why for number, why in excluded.items() if number in there}, there.intersection(reviewed))
 
 
 def _same(one: Any, other: Any) -> bool:

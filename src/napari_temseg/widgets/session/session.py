@@ -17,6 +17,7 @@ from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.jobs.closing import may_close
 from napari_temseg.widgets.jobs.runner import Jobs
 from napari_temseg.widgets.session.item import Item
+from napari_temseg.widgets.session.item_measurement import remeasured
 from napari_temseg.widgets.session.mixed_units import Units
 from napari_temseg.widgets.session.reset_view import Home
 from napari_temseg.widgets.session.settings import Settings
@@ -158,8 +159,6 @@ class Session(QObject):
 
     def set_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
         """Put a pixel size on micrographs and all their layers; what was measured is measured anew."""
-        from napari_temseg.widgets.find.finder import remeasured
-
         for item in items:
             item.calibration = calibration
             with layers.quiet_units(self.viewer):

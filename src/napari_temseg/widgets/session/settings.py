@@ -54,3 +54,11 @@ class Settings:
             self._changed = False
         except TemsegError as error:
             logger.warning("settings not kept: %s", error)
+
+
+def remembered(kind: Any, values: Any) -> Any:
+    """Settings of the last start; those that no longer fit are forgotten."""
+    try:
+        return kind.from_dict(values) if isinstance(values, dict) else kind()
+    except (TemsegError, TypeError):
+        return kind()

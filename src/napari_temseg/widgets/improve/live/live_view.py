@@ -11,9 +11,11 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, overlays
-from napari_temseg.widgets.find.finder import Finder, State, commit, named
 from napari_temseg.widgets.improve.live.answers import Aim, Answered, Task, iter_use
 from napari_temseg.widgets.session.history import LIVE
+from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.splitter import Splitter
+from napari_temseg.widgets.session.results.state import State, commit
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
@@ -98,7 +100,7 @@ def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]
     """Make the answer the result of a micrograph, as a job."""
     item = aim.item
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
-    split = session.part(Finder).split
+    split = session.part(Splitter).config
     task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane)
     name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
 

@@ -1,0 +1,1 @@
+"""What a search leaves with a micrograph: its results, the layers that show them, and the way back."""

@@ -1,0 +1,58 @@
+"""The layers that show what a search found: particles, probability and classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.widgets.canvas import brush, layers
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.results import Prediction
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+def foreground(prediction: Prediction) -> Any:
+    """Probability of any particle (…, Y, X); a view where there is one class only."""
+    probability = prediction.probability
+    return probability[..., 1, :, :] if probability.shape[-3] == 2 else 1 - probability[..., 0, :, :]
+
+
+def show_labels(session: Session, item: Item, labels: Any) -> None:
+    """The particles layer of an item, made when there is none."""
+    layer = item.particles_layer
+    if layer is None:
+        made = layers.add_labels(
+            session.viewer,
+            item.layer,
+            labels,
+            f"{item.name} particles",
+            "particles",
+            contour=layers.CONTOUR,
+            visible=layers.is_visible(item.layer),
+            opacity=1,
+        )
+        session.adopt(item, "particles", made)
+    else:
+        layers.set_data(layer, labels)
+        brush.forget_history(layer)
+
+
+def show_probability(session: Session, item: Item, values: Any) -> None:
+    """The probability layer of an item, hidden until somebody wants it."""
+    if "probability" in item.made:
+        layers.set_data(item.made["probability"], values)
+    else:
+        session.adopt(item, "probability", layers.add_map(session.viewer, item.layer, values, f"{item.name} probability", "probability"))
+
+
+def show_classes(session: Session, item: Item, prediction: Prediction) -> None:
+    """The class layer of an item, hidden until somebody wants it."""
+    colours = layers.class_colours(prediction.class_names, background=False)
+    if "classes" in item.made:
+        layers.set_data(item.made["classes"], prediction.classes)
+        layers.recolour(item.made["classes"], colours)
+        return
+    name = f"{item.name} classes"
+    made = layers.add_labels(session.viewer, item.layer, prediction.classes, name, "classes", colours=colours, visible=False, opacity=0.5)
+    session.adopt(item, "classes", made)

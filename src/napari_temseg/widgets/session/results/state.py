@@ -1,0 +1,83 @@
+"""Results that take each other's place: put into the item and on the screen, undoably."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.session.history import FOUND, Step
+from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
+from napari_temseg.widgets.session.results.result_layers import foreground, show_classes, show_labels, show_probability
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.types.results import Particles, Prediction
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a search or a new split replaces; what undo brings back."""
+
+    prediction: Prediction | None
+    particles: Particles | None
+    measurement: Measurement | None
+    reviewed: bool = False
+
+    @classmethod
+    def of(cls, item: Item) -> State:
+        """As it is now."""
+        return cls(item.prediction, item.particles, item.measurement, item.reviewed)
+
+
+def commit(session: Session, item: Item, state: State, name: str, *, merge: bool = False, corrections: int = 0) -> None:
+    """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name.
+
+    `corrections` were made by hand at an earlier start.
+    """
+    session.settle(item)
+    before = State.of(item)
+    if merge and item.history.newest is not None:
+        before = item.history.newest.before or before
+        item.history.drop()
+    if before.particles is not None:
+        back = _put_back if name == FOUND else put
+        item.history.add(Step(name, partial(back, session, item, before), partial(back, session, item, state), before, corrections))
+    else:
+        item.history.corrections = corrections
+    put(session, item, state)
+
+
+def put(session: Session, item: Item, state: State) -> None:
+    """Put a state on the screen and into the item, without a word to the history."""
+    item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
+    item.reviewed = state.reviewed
+    if state.particles is None:
+        for role in ("particles", "probability", "classes"):
+            layers.remove(session.viewer, item.made.pop(role, None))
+    else:
+        bring_up_to_date(item)
+        show_labels(session, item, state.particles.labels)
+        show_features(item)
+    if state.prediction is not None:
+        show_probability(session, item, foreground(state.prediction))
+        show_classes(session, item, state.prediction)
+    session.item_changed.emit(item, "prediction")
+    session.item_changed.emit(item, "particles")
+
+
+def _put_back(session: Session, item: Item, state: State) -> None:
+    """`put`, and the model that made it is in use again, if it is still at hand."""
+    put(session, item, state)
+    if state.prediction is not None:
+        use_model_of(session, state.prediction.model_hash)
+
+
+def use_model_of(session: Session, digest: str, name: str = "") -> None:
+    """Have the model in use that made what is shown, if it is still at hand; `name` is its name at an earlier start."""
+    known = session.model_names.get(digest, name)
+    if known == "particles" or known in session.models or known in session.own:
+        session.use_model(known)

@@ -1,0 +1,46 @@
+"""Planes on the screen while a search or a split is under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.session.results.result_layers import show_labels, show_probability
+from napari_temseg.widgets.session.results.state import State, put
+
+if TYPE_CHECKING:
+    from napari_temseg.pipeline.find import PlaneFound
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+class UncommittedPlanes:
+    """Planes on the screen that are not committed yet."""
+
+    def __init__(self, session: Session, item: Item) -> None:
+        self.session, self.item = session, item
+        self.labels: Any = None
+        self.probability: Any = None
+
+    def plane(self, ready: PlaneFound) -> None:
+        """Show a plane in the layers of its picture."""
+        item, first = self.item, self.labels is None
+        shape = layers.shape(item.layer)
+        if first:
+            self.labels = np.zeros(shape, np.int32)
+            if item.particles is not None and ready.prediction is None:
+                self.labels[...] = item.particles.labels
+        self.labels.reshape((-1, *shape[-2:]))[ready.plane] = ready.particles.labels
+        show_labels(self.session, item, self.labels)
+        if ready.prediction is not None:
+            if self.probability is None:
+                self.probability = np.zeros(shape, np.float16)
+            self.probability.reshape((-1, *shape[-2:]))[ready.plane] = 1 - ready.prediction.probability[0]
+            show_probability(self.session, item, self.probability)
+
+    def revert(self) -> None:
+        """Back to what is committed."""
+        if self.item in self.session.items and self.labels is not None:
+            put(self.session, self.item, State.of(self.item))

@@ -1,0 +1,31 @@
+"""Sentences on what a search left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.results import Prediction
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+def found_by_another(session: Session, item: Item) -> str:
+    """The name of the model that found the particles of an image, "" where it is the one in use, or not known."""
+    by = None if item.particles is None else item.particles.prediction or item.particles.origin
+    name = "" if by is None else session.model_names.get(by.model_hash, "")
+    return name if name != session.model else ""
+
+
+def scale_sentence(prediction: Prediction | None) -> str:
+    """At which scale a picture was looked at, and why, when it is not its own; "" otherwise."""
+    if prediction is None:
+        return ""
+    largest = max(prediction.working_scale)
+    if 0.8 < largest < 1.05 and prediction.pixel_ratio == 1:
+        return ""
+    *others, last = (f"{scale:.2g}×" for scale in sorted(prediction.working_scale))
+    scales = " and ".join(filter(None, [", ".join(others), last]))
+    if prediction.pixel_ratio != 1:
+        return f"Looked at {scales}: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
+    return f"{'Small' if largest > 1 else 'Large'} particles: looked at {scales}."
