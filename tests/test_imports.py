@@ -20,7 +20,7 @@ def test_importing_the_package_loads_nothing() -> None:
 
 
 def test_the_command_line_parses_without_anything_heavy() -> None:
-    assert _loaded_by("from napari_temseg.cli import parser; parser().parse_args(['info'])") == set()
+    assert _loaded_by("from napari_temseg.cli.main import parser; parser().parse_args(['info'])") == set()
 
 
 @pytest.mark.parametrize("name", ["TrainConfig", "SplitConfig", "TemsegError"])

@@ -14,7 +14,7 @@ from napari_temseg.engine.measure.measurement import with_flags
 from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.report import thumbnail, write_report
-from napari_temseg.pipeline.run import RunItem
+from napari_temseg.pipeline.run_result import RunItem
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 

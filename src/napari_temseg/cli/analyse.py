@@ -26,7 +26,7 @@ from napari_temseg.engine.types.wording import four, unlike_training
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Micrograph
     from napari_temseg.pipeline.recipe import Recipe
-    from napari_temseg.pipeline.run import RunResult
+    from napari_temseg.pipeline.run_result import RunResult
 
 
 def add_run(commands: Any) -> argparse.ArgumentParser:

@@ -20,7 +20,8 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.tables import write_labels_tiff
-from napari_temseg.pipeline.run import RunResult, iter_run
+from napari_temseg.pipeline.run import iter_run
+from napari_temseg.pipeline.run_result import RunResult
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter

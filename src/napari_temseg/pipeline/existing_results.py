@@ -18,7 +18,7 @@ from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
-    from napari_temseg.pipeline.run import RunItem
+    from napari_temseg.pipeline.run_result import RunItem
 
 NO_MODEL = "none (drawn, read or labelled otherwise)"
 

@@ -20,7 +20,7 @@ from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
-    from napari_temseg.pipeline.run import RunItem
+    from napari_temseg.pipeline.run_result import RunItem
 
 PICTURE = 720  # px, the longer side of an image in the report
 OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white

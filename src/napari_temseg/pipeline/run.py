@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,43 +19,13 @@ from napari_temseg.pipeline.burnt_in import without_burnt_in
 from napari_temseg.pipeline.inputs import collect, unique_names
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.report import thumbnail, write_report
+from napari_temseg.pipeline.run_result import RunItem, RunResult
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.results import Particles
-
-
-@dataclass(frozen=True, eq=False)
-class RunItem:
-    """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines."""
-
-    name: str
-    path: Path
-    measurement: Measurement
-    per_class: dict[str, int]
-    files: tuple[Path, ...]
-    picture: bytes = field(repr=False)
-    uncertain: int = 0
-    lossy: bool = False
-    unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
-
-
-@dataclass(frozen=True, eq=False)
-class RunResult:
-    """What a run left in `output`.
-
-    `failures` gives for each input that could not be used the sentence that says why; `summary` is the content of summary.json;
-    `stopped` is True when the run was finished before its last input.
-    """
-
-    output: Path
-    items: tuple[RunItem, ...]
-    failures: dict[str, str]
-    summary: dict[str, Any] = field(repr=False)
-    files: tuple[Path, ...] = ()
-    stopped: bool = False
 
 
 def run(inputs: Sequence[str | Path] | str | Path, output: str | Path, **settings: Any) -> RunResult:

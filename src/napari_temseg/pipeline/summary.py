@@ -18,7 +18,7 @@ from napari_temseg.pipeline.recipe import Recipe
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
-    from napari_temseg.pipeline.run import RunItem
+    from napari_temseg.pipeline.run_result import RunItem
 
 
 COMMANDS = {

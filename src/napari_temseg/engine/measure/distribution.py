@@ -167,7 +167,18 @@ class SizeDistribution:
         """Histogram with the lognormal fit and D50 with its interval, on `ax` or a figure of its own; returns the figure."""
         from napari_temseg.engine.measure.plots import draw
 
-        return draw(self, ax)
+        summary = self.summary()
+        return draw(
+            self.values,
+            self.weights,
+            self.column,
+            self.unit,
+            self.n_images,
+            self.fits.get("lognormal"),
+            summary["d50"],
+            summary["d50_interval"],
+            ax,
+        )
 
     def to_json(self) -> str:
         """Summary, fits and what they were made of, as JSON without NaN."""

@@ -1,0 +1,41 @@
+"""What a run leaves: of each input, and of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+
+
+@dataclass(frozen=True, eq=False)
+class RunItem:
+    """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines."""
+
+    name: str
+    path: Path
+    measurement: Measurement
+    per_class: dict[str, int]
+    files: tuple[Path, ...]
+    picture: bytes = field(repr=False)
+    uncertain: int = 0
+    lossy: bool = False
+    unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run left in `output`.
+
+    `failures` gives for each input that could not be used the sentence that says why; `summary` is the content of summary.json;
+    `stopped` is True when the run was finished before its last input.
+    """
+
+    output: Path
+    items: tuple[RunItem, ...]
+    failures: dict[str, str]
+    summary: dict[str, Any] = field(repr=False)
+    files: tuple[Path, ...] = ()
+    stopped: bool = False
