@@ -267,6 +267,10 @@ def test_none_one_and_equal_particles(diameters):
     assert f"N = {len(diameters)}" in sizes.plot().axes[0].get_title()
 
 
+def test_sizes_that_differ_by_less_than_arithmetic_can_tell_have_no_fit():
+    assert size_distribution([measured([1.0, 1.0 + 2e-16], calibration=Calibration((0.125, 0.125)))]).fits == {}
+
+
 @given(st.lists(st.floats(1, 1000), min_size=2, max_size=40), st.floats(0.1, 10))
 @settings(max_examples=25, deadline=None)
 def test_order_and_unit_of_length(diameters, size):

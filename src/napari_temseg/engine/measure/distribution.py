@@ -151,6 +151,8 @@ class SizeDistribution:
         logs = np.log(x)
         mean, sd = np.average(x, weights=w), np.sqrt(np.cov(x, aweights=w, ddof=0))
         mu, sigma = np.average(logs, weights=w), np.sqrt(np.cov(logs, aweights=w, ddof=0))
+        if not (sd > 0 and sigma > 0):  # they differ by less than arithmetic can tell
+            return {}
         normal = float((w * stats.norm.logpdf(x, mean, sd)).sum())
         lognormal = float((w * (stats.norm.logpdf(logs, mu, sigma) - logs)).sum())
         return {
