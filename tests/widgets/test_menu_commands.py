@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.menu_commands import PlanesDialog
-from napari_temseg.widgets.session.session import session_of
+from napari_temseg.widgets.session.viewer_session import session_of
 
 PLUGIN = "napari-temseg"
 

@@ -21,7 +21,7 @@ from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.opening import Opener
 from napari_temseg.widgets.images.series_dialog import OfferDialog
 from napari_temseg.widgets.reader import napari_get_reader
-from napari_temseg.widgets.session.session import session_of
+from napari_temseg.widgets.session.viewer_session import session_of
 
 GREY = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
 

@@ -20,13 +20,14 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, hint, sheet
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import State, commit
-from napari_temseg.widgets.session.session import session_of
+from napari_temseg.widgets.session.viewer_session import session_of
 
 if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 
 def find_particles(viewer: napari.viewer.Viewer) -> None:

@@ -27,7 +27,8 @@ from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
-from napari_temseg.widgets.session.session import Session, session_of
+from napari_temseg.widgets.session.session import Session
+from napari_temseg.widgets.session.viewer_session import session_of
 
 if TYPE_CHECKING:
     import napari.viewer

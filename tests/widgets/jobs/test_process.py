@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from napari_temseg.widgets.autosave.store import data_folder
+from napari_temseg.widgets.session.data_folder import data_folder
 
 SCRIPT = """
 import sys, time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 
 def four(value: float) -> str:
@@ -21,3 +22,8 @@ def unlike_training(name: str, reasons: Collection[str], n_planes: int = 1) -> s
     """“a.tif is unlike the micrographs its model was trained on (unknown texture)”; `reasons`: one for each plane that is."""
     which = f"{name} is" if n_planes == 1 else f"{len(reasons)} of {n_planes} planes of {name} {'is' if len(reasons) == 1 else 'are'}"
     return f"{which} unlike the micrographs its model was trained on ({', '.join(dict.fromkeys(reasons))})"
+
+
+def day_and_time(moment: datetime) -> str:
+    """A moment: "20 Nov 14:03"."""
+    return f"{moment.day} {moment:%b %H:%M}"

@@ -16,13 +16,15 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.types.annotations import default_name
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.autosave import stroke_store, work_store
-from napari_temseg.widgets.autosave.store import Picture, people
+from napari_temseg.widgets.autosave.store import Picture
 from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.jobs.runner import complain
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
 SAVE = 2000  # ms after a change until it is written; not put off by the next one
@@ -45,7 +47,7 @@ class Offer:
     @property
     def when(self) -> str:
         """The time of the newest of it, for people."""
-        return people(max(each.time for each in (self.strokes, self.work) if each is not None))
+        return day_and_time(max(each.time for each in (self.strokes, self.work) if each is not None))
 
 
 class _Places:
@@ -279,7 +281,7 @@ class Keeper(QObject):
             self.session.reveal()
             self.session.put_tools_down(annotating=self.session.annotating)
         if item not in self._returning:
-            self.session.say(f"The strokes of {item.name} from {people(kept.time)} are back.")
+            self.session.say(f"The strokes of {item.name} from {day_and_time(kept.time)} are back.")
 
     def _ask(self, item: Item) -> None:
         if item in self.session.items:

@@ -19,7 +19,8 @@ from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.state import State, commit, use_model_of
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 
 class Restorer(QObject):

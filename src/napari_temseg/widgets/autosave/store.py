@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, replacing
@@ -30,11 +29,6 @@ DAY = 86_400  # s
 FORMAT = 1
 _SAMPLED = 16  # planes of a stack that tell it from others: reading all of a large one would take too long
 _MANGLED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
-
-
-def data_folder() -> Path:
-    """Where everything lies that the window keeps for its user."""
-    return platformdirs.user_data_path("napari-temseg", appauthor=False)
 
 
 class Picture:
@@ -149,11 +143,6 @@ def opened(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray[An
 def unusable(path: Path, why: str) -> TemsegError:
     """The sentence about a file that cannot be used."""
     return TemsegError(f"The work kept in {path.name} cannot be read ({why}); the file stays in {path.parent}.")
-
-
-def people(moment: datetime) -> str:
-    """A moment for people: "20 Nov 14:03"."""
-    return f"{moment.day} {moment:%b %H:%M}"
 
 
 def _written_at(path: Path) -> float:

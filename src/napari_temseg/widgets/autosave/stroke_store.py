@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.autosave import store
+from napari_temseg.widgets.session.data_folder import data_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Place(store.Place):
 
 def folder() -> Path:
     """Where annotations are kept."""
-    return store.data_folder() / "annotations"
+    return data_folder() / "annotations"
 
 
 def look_up(place: Place) -> Kept | str | None:

@@ -22,6 +22,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.files.atomic import json_text, replacing, write_text
 from napari_temseg.widgets.autosave import store
+from napari_temseg.widgets.session.data_folder import data_folder
 
 if TYPE_CHECKING:
     from napari_temseg.engine.training.checkpoint import Checkpoint
@@ -35,7 +36,7 @@ _running: set[Path] = set()  # folders of those that run in this process
 
 def folder() -> Path:
     """Where they lie, each in a folder of its own."""
-    return store.data_folder() / "trainings"
+    return data_folder() / "trainings"
 
 
 @dataclass(frozen=True)

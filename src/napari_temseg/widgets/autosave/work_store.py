@@ -17,6 +17,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Origin, Particles
 from napari_temseg.widgets.autosave import store
 from napari_temseg.widgets.canvas import shapes_layers
+from napari_temseg.widgets.session.data_folder import data_folder
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -113,7 +114,7 @@ class Place(store.Place):
     @staticmethod
     def folder() -> Path:
         """Where work is kept."""
-        return store.data_folder() / "work"
+        return data_folder() / "work"
 
     def save(self, work: Work) -> str:
         """Write what changed since the last time; returns a sentence when that failed for the first time, else ""."""

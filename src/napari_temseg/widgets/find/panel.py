@@ -12,13 +12,14 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.kit.forms import ConfigForm
-from napari_temseg.widgets.kit.keys import Keys, bind_in
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.wording import found_by_another, scale_sentence
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 KEY = "F8"
 _SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from napari.layers import Shapes
 
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 UNITS = ("pm", "Å", "nm", "µm")
 WRITTEN = {"pm": "pm", "å": "Å", "a": "Å", "nm": "nm", "µm": "µm", "μm": "µm", "um": "µm"}  # as people type them, in small letters

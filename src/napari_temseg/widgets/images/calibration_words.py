@@ -13,7 +13,8 @@ from napari_temseg.engine.types.micrograph import Calibration, to_nanometres
 from napari_temseg.widgets.canvas import micrograph_layer
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 THIS, CHOSEN, FOLDER, ALL, SAME = range(5)
 TYPICAL = 40  # px: diameter of the particle for which the uncertainty is told in words

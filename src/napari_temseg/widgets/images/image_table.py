@@ -28,7 +28,8 @@ from napari_temseg.widgets.kit.style import theme_colours
 from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 IMAGE, SAMPLE, PLANES = range(3)
 _HEADERS = (

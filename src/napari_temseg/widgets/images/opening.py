@@ -23,7 +23,8 @@ from napari_temseg.widgets.jobs.runner import complain, guarded
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
 NAMED = 8  # failures named in a notification; the log holds all

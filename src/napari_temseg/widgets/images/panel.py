@@ -15,13 +15,14 @@ from napari_temseg.widgets.images.image_table import SAMPLE, ImageTable, short_s
 from napari_temseg.widgets.images.opening import Opener
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
-from napari_temseg.widgets.session.mixed_units import Units
+from napari_temseg.widgets.session.mixed_units import MixedUnits
 from napari_temseg.widgets.session.regions import Regions, left_out_share
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
 
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 _FILTER = f"Micrographs ({' '.join('*' + extension for extension in EXTENSIONS)});;All files (*)"
 
@@ -183,7 +184,7 @@ class ImagesPanel(QWidget):
         self.note.setText(self._sentence(item))
         self.note.setVisible(bool(self.note.text()))
         px = item is not None and item.calibration.pixel_size is None
-        sentences = ["Sizes of this image are in px until its pixel size is known." if px else "", self.session.part(Units).sentence()]
+        sentences = ["Sizes of this image are in px until its pixel size is known." if px else "", self.session.part(MixedUnits).sentence()]
         self.calibration_note.setText("\n".join(filter(None, sentences)))
         self.calibration_note.setVisible(any(sentences))
 

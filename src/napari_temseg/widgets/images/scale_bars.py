@@ -17,7 +17,8 @@ from napari_temseg.widgets.session.regions import Regions
 
 if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 NAMED = 12  # pictures named in a notification
 

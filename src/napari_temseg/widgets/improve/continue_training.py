@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.autosave import training_store
 from napari_temseg.widgets.autosave.keeper import Keeper
-from napari_temseg.widgets.autosave.store import people
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.kit.style import button, highlight, hint, row
 from napari_temseg.widgets.particles.sentences import clock
@@ -129,7 +129,8 @@ class ContinueBar(QWidget):
         missing = self.continuing.missing(found)
         others = f" To go on, open {', '.join(missing)} too." if missing else ""
         self.text.setText(
-            f"{found.plan.title} stopped {people(found.time)}, at {clock(found.spent)} of {clock(budget)}, step {found.steps}.{others}"
+            f"{found.plan.title} stopped {day_and_time(found.time)}, "
+            f"at {clock(found.spent)} of {clock(budget)}, step {found.steps}.{others}"
         )
         self.go_on.setEnabled(not missing and not self.session.jobs.running)
         highlight(self.go_on)

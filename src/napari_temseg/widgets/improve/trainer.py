@@ -28,7 +28,8 @@ from napari_temseg.widgets.session.results.result_layers import foreground
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.annotations import Annotations
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 NEW = "none"  # the base that is no model: a new network
 

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED, Particles
 from napari_temseg.widgets.canvas import layers
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item
+    from napari_temseg.widgets.session.item import Item
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
 TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}

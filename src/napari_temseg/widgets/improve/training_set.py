@@ -12,7 +12,7 @@ from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.training_labels import STROKES, TITLES, source, sources
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item
+    from napari_temseg.widgets.session.item import Item
 
 
 class TrainingSet(QWidget):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import pyqtgraph as pg
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.widgets.kit.style import theme_colours
-from napari_temseg.widgets.session.session import Session
+
+
+class Themed(Protocol):
+    """What a plot asks of a session."""
+
+    viewer: Any
+    theme_changed: Any
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]
@@ -17,9 +23,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     Subclasses implement `redraw`, called after a change of theme too. `colours` holds the theme's colours by name.
     """
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, themed: Themed, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.session = session
+        self.viewer = themed.viewer
         self.colours: dict[str, str] = {}
         self.setMenuEnabled(False)
         self.hideButtons()
@@ -27,12 +33,12 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         item.setContentsMargins(2, 4, 8, 2)
         for menu in filter(None, (item.ctrlMenu, item.getViewBox().menu)):
             menu.setParent(self, menu.windowFlags())  # pyqtgraph gives them none, so that they would outlive the window
-        session.theme_changed.connect(self.retheme)
+        themed.theme_changed.connect(self.retheme)
         self.retheme()
 
     def retheme(self) -> None:
         """Take over the theme of the viewer."""
-        self.colours = theme_colours(self.session.viewer)
+        self.colours = theme_colours(self.viewer)
         self.setBackground(self.colours["background"])
         for side in ("left", "bottom"):
             axis = self.getAxis(side)

@@ -13,7 +13,8 @@ from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.colours import class_colour
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 CYCLE, CLASS = "", "class"
 COLUMNS = tuple(DESCRIPTORS)

@@ -20,7 +20,8 @@ from napari_temseg.widgets.session.item_measurement import show_features
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Patch
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 PAINTING = "painting"
 

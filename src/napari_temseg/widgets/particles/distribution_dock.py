@@ -19,7 +19,8 @@ from napari_temseg.widgets.particles.pooling import SCOPES, Pool
 from napari_temseg.widgets.particles.table import ParticleTable
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 TITLE = "TEM particles: table and distribution"
 HEIGHT = 250  # px when it opens

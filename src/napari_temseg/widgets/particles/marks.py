@@ -13,7 +13,8 @@ from qtpy.QtCore import QObject, QTimer
 from napari_temseg.widgets.canvas import layers, overlays
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 MANY = 60  # particles: more are drawn in one window, fewer each in its own
 _BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]

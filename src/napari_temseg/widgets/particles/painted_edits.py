@@ -18,7 +18,8 @@ from napari_temseg.widgets.jobs.runner import guarded
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Patch
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 DELAY = 150  # ms without a further stroke
 KEPT = 16  # planes of a stack whose strokes are noticed, the newest painted or shown

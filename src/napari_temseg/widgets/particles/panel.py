@@ -13,7 +13,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush
 from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.kit.keys import Keys, bind_in
 from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -23,9 +22,11 @@ from napari_temseg.widgets.particles.pointer import Pointer
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.keys import Keys, bind_in
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 REASONS = ("&overlapping", "out of &focus", "&cut off", "&not a particle", "&damaged")
 

@@ -18,7 +18,8 @@ from napari_temseg.widgets.jobs.runner import complain
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 SCOPES = ("this image", "this sample", "all images")
 _MATTERS = {"particles", "table", "calibration", "sample", "ignored", "name"}

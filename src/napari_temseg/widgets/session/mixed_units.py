@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAMED = 2  # pictures named in the sentence
 
 
-class Units(QObject):
+class MixedUnits(QObject):
     """One sentence in the dock when pictures in nm and px come together, instead of napari's pop-up at each of our layers."""
 
     def __init__(self, session: Session) -> None:

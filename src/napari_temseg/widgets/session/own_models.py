@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.autosave.store import data_folder, people
+from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.session.data_folder import data_folder
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
@@ -75,7 +76,7 @@ class OwnModels(QObject):
         """For people: when a model was made and where it lies, "" for others."""
         path = self._paths.get(name)
         try:
-            return "" if path is None else f"Trained {people(datetime.fromtimestamp(path.stat().st_mtime))}; kept in {path.parent}."
+            return "" if path is None else f"Trained {day_and_time(datetime.fromtimestamp(path.stat().st_mtime))}; kept in {path.parent}."
         except OSError:  # not written yet, or gone
             return ""
 

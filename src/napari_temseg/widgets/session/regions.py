@@ -20,7 +20,8 @@ from napari_temseg.widgets.session.results.state import State, commit
 if TYPE_CHECKING:
     from napari.layers import Shapes
 
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 COVERED = 0.95  # share of a box that lies in other regions, from which on it adds nothing
 DELAY = 300  # ms after the last change of a shape until it counts

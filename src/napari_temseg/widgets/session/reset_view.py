@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ACTION = "napari:reset_view"
 
 
-class Home(QObject):
+class ResetView(QObject):
     """Goes on where napari's Home button and its key end: those make room for hidden pictures too, which may be a thousand times as large.
 
     The button's own doing comes first and ours after it; the key, whatever the user has made it, is given back at the end.

@@ -18,8 +18,6 @@ from napari_temseg.widgets.jobs.closing import may_close
 from napari_temseg.widgets.jobs.runner import Jobs
 from napari_temseg.widgets.session.item import Item
 from napari_temseg.widgets.session.item_measurement import remeasured
-from napari_temseg.widgets.session.mixed_units import Units
-from napari_temseg.widgets.session.reset_view import Home
 from napari_temseg.widgets.session.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ Part = TypeVar("Part", bound=QObject)
 
 
 class Session(QObject):
-    """One for each viewer; see `session_of`. Panels listen to its signals and call its methods, never each other.
+    """One for each viewer; see `viewer_session.session_of`. Panels listen to its signals and call its methods, never each other.
 
     `item_changed` carries the item and what about it: "axes", "calibration", "sample", "name", "annotation", "left out", "ignored",
     "prediction", "particles" (pixels and table), "table" (flags only), "review". `selection_changed` carries the item.
@@ -335,17 +333,3 @@ class Session(QObject):
         for item in self.items:
             item.layer.events.name.disconnect(self._on_renamed)
         self.settings.save()
-
-
-def session_of(viewer: Any) -> Session:
-    """The session of a viewer, made at the first call; it lives as long as the viewer's window."""
-    # napari hands plugins a proxy: layers taken through it are never the ones that its events carry.
-    viewer = getattr(viewer, "__wrapped__", viewer)
-    window = viewer.window._qt_window
-    found: Session | None = window.findChild(Session)
-    if found is None or found.closed:
-        found = Session(viewer, window)
-        found.part(Units)
-        found.part(Home)
-        window.installEventFilter(found)
-    return found

@@ -18,7 +18,7 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, highlight, row
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item
+    from napari_temseg.widgets.session.item import Item
 
 HOW = {
     "classes": "Classes of the prediction",

@@ -21,7 +21,8 @@ from napari_temseg.widgets.improve.training_labels import Counts, counter, sourc
 from napari_temseg.widgets.session.history import History, Step
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 SETTLE = 350  # ms after a stroke until it is counted
 OPACITY = 0.6

@@ -18,7 +18,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.training_labels import class_of_particle, classes_of
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.session import Item
+    from napari_temseg.widgets.session.item import Item
 
 SURE = 0.9  # probability from which the model counts as sure
 Labels = npt.NDArray[np.uint8]

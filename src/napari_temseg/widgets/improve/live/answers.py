@@ -22,7 +22,7 @@ from napari_temseg.widgets.canvas.colours import COLOURS
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
-    from napari_temseg.widgets.session.session import Item
+    from napari_temseg.widgets.session.item import Item
 
 Strokes = npt.NDArray[np.uint8]
 

@@ -24,7 +24,8 @@ from napari_temseg.widgets.improve.trainer import NEW
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
     from napari_temseg.engine.types.progress import Progress
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
 KEPT = 3  # planes whose frozen features are kept: some 130 MB each for 4096²

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_temseg.widgets.improve.live.follower import Live
 from napari_temseg.widgets.improve.live.next_place import Guide
 from napari_temseg.widgets.improve.trainer import NEW
-from napari_temseg.widgets.kit.keys import Keys, bind_in
 from napari_temseg.widgets.kit.style import button, hint, row
+from napari_temseg.widgets.session.keys import Keys, bind_in
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.improve.starting_model import StartBox

@@ -18,7 +18,8 @@ from napari_temseg.widgets.jobs.runner import guarded
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import Prediction
-    from napari_temseg.widgets.session.session import Item, Session
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
 
 EDGE = 3  # px on the screen
 QUESTION = "Stroke here: is it particle or background?"
