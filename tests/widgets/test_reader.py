@@ -122,9 +122,9 @@ def test_the_window_asks_which_of_several_pictures(viewer: Any, emd: Path, open_
     assert [layer.name for layer in viewer.layers] == ["grid"]
     assert bench.session.items[0].calibration.origin == "Velox metadata"
     assert list(dialog.boxes) == ["BF"]
-    assert not dialog.open.isEnabled()
+    assert not dialog.open_ticked.isEnabled()
     dialog.boxes["BF"].click()
-    dialog.open.click()
+    dialog.open_ticked.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     assert viewer.layers[1].name == "grid BF"
     assert micrograph_layer.known_micrograph(viewer.layers[1]).source.series == "BF"

@@ -141,7 +141,7 @@ def _label(plane: npt.NDArray[Any], mask: npt.NDArray[np.bool_], bar: ScaleBar) 
     half = int(np.ceil(bar.thickness / 2)) + 1
     level = float(np.median(_crop(plane, y, y + 1, x + 1, x + max(length - 1, 2))))
     # The rim of the mask, past letters and data bars, shows the picture itself.
-    core, ink = binary_erosion(mask, np.ones((3, 3)), iterations=MARGIN, border_value=1), np.zeros((0, 0), bool)
+    core, ink = binary_erosion(mask, np.ones((3, 3), bool), iterations=MARGIN, border_value=1), np.zeros((0, 0), bool)
     for side in (length // 10, 3 * length // 4):
         where = (y - reach, y + reach + 1, x - side, x + length + side)
         window = _crop(plane, *where)

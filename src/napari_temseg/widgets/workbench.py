@@ -112,7 +112,8 @@ class JobBar(QWidget):
         super().__init__()
         self.session = session
         self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
-        self._stage, self._elapsed, self._rest = "", 0.0, None  # as last told: what, seconds, seconds left if known
+        self._stage, self._elapsed = "", 0.0  # as last told: what, seconds
+        self._rest: float | None = None  # seconds left, if known
         self._told = time.monotonic()
         self._ticking = QTimer(self)
         self._ticking.setInterval(1000)

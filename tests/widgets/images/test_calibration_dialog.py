@@ -92,7 +92,7 @@ def test_nothing_to_remove_and_the_images_of_a_folder(
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
     assert not dialog.remove.isEnabled()
-    qtbot.keyClicks(dialog.size, "0.5")
+    qtbot.keyClicks(dialog.pixel_size, "0.5")
     dialog.scope.setCurrentIndex(dialog.scope.findData(FOLDER))
     assert "2 open images of this folder" in dialog.scope.currentText()
     dialog.apply.click()
@@ -111,7 +111,7 @@ def test_the_bar_is_found_dragged_typed_and_left_out(viewer: Any, open_bench: An
     session = bench.session
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    dialog.find.click()
+    dialog.find_bar.click()
     qtbot.waitUntil(lambda: dialog.line is not None, timeout=20_000)
     wait_jobs(session)
     assert f"{WIDE}.0 px long" in dialog.read.text()
@@ -142,10 +142,10 @@ def test_no_bar_is_said(viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any,
     bench = open_bench(viewer)
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    dialog.find.click()
+    dialog.find_bar.click()
     qtbot.waitUntil(lambda: "No scale bar was found" in dialog.read.text(), timeout=20_000)
     assert dialog.line is None
-    dialog.find.click()
+    dialog.find_bar.click()
     viewer.layers.remove("grid")
     wait_jobs(bench.session)
     assert dialog.over
@@ -163,7 +163,7 @@ def test_one_confirmed_bar_goes_to_the_images_that_show_it(viewer: Any, open_ben
     bench.panel(0).table.setCurrentIndex(bench.panel(0).table.images.index(0, 0))
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    dialog.find.click()
+    dialog.find_bar.click()
     qtbot.waitUntil(lambda: dialog.line is not None, timeout=20_000)
     qtbot.keyClicks(dialog.length, "50")
     dialog.scope.setCurrentIndex(dialog.scope.findData(SAME))
@@ -266,12 +266,12 @@ def test_a_unit_behind_the_number_is_taken_and_nonsense_is_told(viewer: Any, ope
         ("1e-3 um", "µm", 1.0),
         ("3,5", "µm", 3500.0),
     ):
-        dialog.size.clear()
-        qtbot.keyClicks(dialog.size, text)
+        dialog.pixel_size.clear()
+        qtbot.keyClicks(dialog.pixel_size, text)
         dialog.typed.click()
-        assert dialog.size_unit.currentText() == unit
+        assert dialog.pixel_size_unit.currentText() == unit
         assert dialog.calibration().pixel_size == pytest.approx((size, size))
-    dialog.size.setText("4 mm")
+    dialog.pixel_size.setText("4 mm")
     assert "“4 mm” cannot be read" in dialog.read.text()
     assert not dialog.apply.isEnabled()
     area = dialog.screen().availableGeometry()
@@ -286,7 +286,7 @@ def test_an_outlined_bar_widens_the_uncertainty_and_says_which_edge(viewer: Any,
     bench = open_bench(viewer)
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    dialog.find.click()
+    dialog.find_bar.click()
     qtbot.waitUntil(lambda: dialog.line is not None, timeout=20_000)
     wait_jobs(bench.session)
     assert dialog.bar.outline == pytest.approx(3, abs=0.5)

@@ -223,8 +223,8 @@ def test_a_typed_pixel_size_goes_to_all_selected_and_sizes_follow(
     panel.calibrate.click()
     dialog = dialog_of(viewer)
     assert not dialog.apply.isEnabled()
-    qtbot.keyClicks(dialog.size, "2,5")
-    dialog.size_unit.setCurrentText("Å")
+    qtbot.keyClicks(dialog.pixel_size, "2,5")
+    dialog.pixel_size_unit.setCurrentText("Å")
     dialog.correction.factor.setText("1.02")
     dialog.correction.spread.setText("0.5")
     dialog.correction.day.setText("yesterday")
@@ -257,7 +257,7 @@ def test_a_line_over_the_scale_bar_tells_the_pixel_size(viewer: Any, open_bench:
     dialog = dialog_of(viewer)
     qtbot.keyClicks(dialog.length, "100")
     assert dialog.drawn.isChecked()
-    dialog.draw.click()
+    dialog.draw_line.click()
     assert viewer.layers.selection.active.mode == "add_line"
     assert "no line yet" in dialog.read.text()
     drag(dialog.line, (750, 150), (750, 750))  # in the world, where a pixel is 3 wide
@@ -278,11 +278,11 @@ def test_the_dialog_survives_the_loss_of_its_line_and_goes_with_its_image(viewer
     bench = open_bench(viewer)
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    dialog.draw.click()
+    dialog.draw_line.click()
     viewer.layers.remove(dialog.line)
     dialog.length.setText("5")
     assert "no line yet" in dialog.read.text()
-    dialog.draw.click()
+    dialog.draw_line.click()
     viewer.layers.remove("grid")
     assert not dialog.isVisible()
     assert [layer.name for layer in viewer.layers if layer.visible] == []

@@ -51,7 +51,7 @@ def quiet_units(viewer: Any) -> Iterator[None]:
         with notification_manager.notification_ready.blocker():
             yield
             canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
-            if getattr(canvas, "_needs_world_units_update", False) and mixed_units(viewer):
+            if canvas is not None and getattr(canvas, "_needs_world_units_update", False) and mixed_units(viewer):
                 canvas._update_world_units()  # it would do so, and warn, at its next drawing
                 canvas._needs_world_units_update = False
     finally:
@@ -220,7 +220,9 @@ def same_place(one: Layer, other: Layer) -> bool:
 
 def recolour(layer: Labels, colours: Mapping[int, str]) -> None:
     """Give each number its colour; numbers without one are transparent."""
-    layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **colours})
+    by_number: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    by_number.update(colours.items())
+    layer.colormap = DirectLabelColormap(color_dict=by_number)
 
 
 def cycle_colours(layer: Labels) -> None:

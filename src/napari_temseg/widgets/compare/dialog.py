@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFrame, QGridLayout, Q
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.compare.evaluator import Choice, Evaluator
 from napari_temseg.widgets.compare.scores import Scores
-from napari_temseg.widgets.kit.style import button, highlight, hint, row, sheet
+from napari_temseg.widgets.kit.style import button, clear_layout, highlight, hint, row, sheet
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -105,8 +105,7 @@ class ComparisonDialog(QDialog):
 
     def _offer(self, choices: list[Choice]) -> None:
         grid: Any = self.what.layout()
-        while (old := grid.takeAt(0)) is not None:
-            old.widget().deleteLater()
+        clear_layout(grid)
         self.boxes = {}
         for number, choice in enumerate(choices):
             box = QCheckBox(choice.title)
@@ -180,8 +179,7 @@ class Truths(QWidget):
             choice.setCurrentIndex(0 if truth is None else 1 + self._layers[item].index(truth))
 
     def _build(self) -> None:
-        while (old := self._grid.takeAt(0)) is not None:
-            old.widget().deleteLater()
+        clear_layout(self._grid)
         self.choices = {}
         for line, (item, fits) in enumerate(self._layers.items()):
             name = QLabel(item.name)

@@ -126,9 +126,10 @@ class Scores(QWidget):
 
     def _make_table(self) -> QTableWidget:
         table = QTableWidget(0, 2 + len(COLUMNS))
-        table.setHorizontalHeaderLabels(["image", "result", *(title for title, _ in COLUMNS.values())])
-        for column, (_, tip) in enumerate(COLUMNS.values(), start=2):
-            table.horizontalHeaderItem(column).setToolTip(f"{tip}.")
+        for column, (title, tip) in enumerate((("image", ""), ("result", ""), *COLUMNS.values())):
+            name = QTableWidgetItem(title)
+            name.setToolTip(f"{tip}." if tip else "")
+            table.setHorizontalHeaderItem(column, name)
         table.setToolTip("Select a row to see on its image where that result is wrong.")
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -35,7 +35,8 @@ def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | N
 
     An open one is replaced. `TemsegError` when no image is open.
     """
-    chosen = [item for item in (items or [session.current]) if item is not None]
+    in_hand = [] if session.current is None else [session.current]
+    chosen = items or in_hand
     if not chosen:
         raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
     window = parent.window()
@@ -63,15 +64,15 @@ class CalibrationDialog(QDialog):
         self.ways = QButtonGroup(self)
         for way in (self.typed, self.drawn):
             self.ways.addButton(way)
-        self.size, self.size_unit = _number("of one pixel, as the microscope tells it"), _units("the pixel size")
+        self.pixel_size, self.pixel_size_unit = _number("of one pixel, as the microscope tells it"), _units("the pixel size")
         self.length, self.length_unit = _number("of the line, as its label in the picture tells it"), _units("the length of the line")
-        self.find = button(
+        self.find_bar = button(
             "Find the scale bar", "Look for the burnt-in bar and lay a line on it; drag its ends if they are off.", self._find
         )
-        self.draw = button(
+        self.draw_line = button(
             "Draw the line", "Drag along the scale bar from end to end. Drag again for a better line: the newest counts.", self._draw
         )
-        self.mask = QCheckBox("leave out scale bar and letters")
+        self.leave_out = QCheckBox("leave out scale bar and letters")
         self.read, self.words = hint(), hint()
         self.correction = Correction()
         self.scope = Scope(session, self.item, self.items)
@@ -91,10 +92,10 @@ class CalibrationDialog(QDialog):
         for widget in (
             self.now,
             self.notes,
-            row([self.typed, self.size, self.size_unit], (2, 2, 1)),
+            row([self.typed, self.pixel_size, self.pixel_size_unit], (2, 2, 1)),
             row([self.drawn, self.length, self.length_unit], (2, 2, 1)),
-            row([self.find, self.draw], (1, 1)),
-            self.mask,
+            row([self.find_bar, self.draw_line], (1, 1)),
+            self.leave_out,
             self.read,
             self.words,
             self.correction,
@@ -110,13 +111,13 @@ class CalibrationDialog(QDialog):
         known, settings = self.item.calibration, self.session.settings
         self.typed.setToolTip("Type the pixel size.")
         self.drawn.setToolTip("A line whose length is known; the pixel size follows from its length in px.")
-        self.mask.setToolTip(
+        self.leave_out.setToolTip(
             "Boxes round the burnt-in bar, its letters and the data bar: left out of finding, training and the measured area."
         )
-        self.mask.setChecked(True)
-        self.size_unit.setCurrentText("nm")
+        self.leave_out.setChecked(True)
+        self.pixel_size_unit.setCurrentText("nm")
         if known.pixel_size is not None:
-            self.size.setText(_size_text(known))
+            self.pixel_size.setText(_size_text(known))
         # Never filled in: the length of another picture's bar, applied unread, is a wrong scale for every size.
         last = str(settings.get("line length", ""))
         self.length.setPlaceholderText("e.g. 200")
@@ -128,13 +129,13 @@ class CalibrationDialog(QDialog):
         self._show_reading()
 
     def _wire(self) -> None:
-        self.size.textEdited.connect(lambda: self.typed.setChecked(True))
+        self.pixel_size.textEdited.connect(lambda: self.typed.setChecked(True))
         self.length.textEdited.connect(lambda: self.drawn.setChecked(True))
-        for edit, unit in ((self.size, self.size_unit), (self.length, self.length_unit)):
+        for edit, unit in ((self.pixel_size, self.pixel_size_unit), (self.length, self.length_unit)):
             edit.textChanged.connect(lambda _, edit=edit, unit=unit: _take_unit(edit, unit))
             edit.textChanged.connect(self._show_reading)
             edit.editingFinished.connect(lambda edit=edit: edit.setText(_parts(edit.text())[0]))
-        for box in (self.size_unit, self.length_unit, self.scope):
+        for box in (self.pixel_size_unit, self.length_unit, self.scope):
             box.currentIndexChanged.connect(self._show_reading)
         self.correction.changed.connect(self._show_reading)
         self.correction.toggled.connect(lambda: QTimer.singleShot(0, lambda: self._fit(shrink=True)))
@@ -187,10 +188,10 @@ class CalibrationDialog(QDialog):
                 raise TemsegError("There is no line yet: find the scale bar, or click “Draw the line” and drag along it from end to end.")
             length = _length(self.length, "the length of the line")
             base = from_line(length, self.length_unit.currentText(), pixels, 0.0 if self.bar is None else self.bar.outline)
-        elif known.pixel_size is not None and self.size.text() == _size_text(known) and self.size_unit.currentText() == "nm":
+        elif known.pixel_size is not None and self.pixel_size.text() == _size_text(known) and self.pixel_size_unit.currentText() == "nm":
             base = known  # untouched: where it came from and what is known of it stay
         else:
-            nanometres = to_nanometres(_length(self.size, "the pixel size"), self.size_unit.currentText())
+            nanometres = to_nanometres(_length(self.pixel_size, "the pixel size"), self.pixel_size_unit.currentText())
             base = Calibration((nanometres, nanometres), "typed")
         return replace(base, **self.correction.values())
 
@@ -206,7 +207,7 @@ class CalibrationDialog(QDialog):
         if bar is None:
             self._show_reading()
             self.read.setText("No scale bar was found in this picture: draw a line along it.")
-            highlight(self.draw)
+            highlight(self.draw_line)
             return
         viewer, middle = self.session.viewer, (bar.start[0] + bar.end[0]) / 2
         line = self._take_line()
@@ -264,7 +265,7 @@ class CalibrationDialog(QDialog):
         try:
             known = self.calibration()
         except TemsegError as error:
-            field = self.length if self.drawn.isChecked() else self.size
+            field = self.length if self.drawn.isChecked() else self.pixel_size
             silent = not field.text().strip() and (line is not None or not self.drawn.isChecked())  # nothing is wrong yet
             waits = "" if line is None else f"The line is {line:.1f} px long; say how long it is in the specimen."
             self.read.setText(waits if silent else str(error))
@@ -293,20 +294,20 @@ class CalibrationDialog(QDialog):
 
     def _show_buttons(self, line: float | None) -> None:
         drawn = self.drawn.isChecked()
-        self.mask.setEnabled(drawn)
-        highlight(self.find, drawn and line is None)
-        highlight(self.draw, False)
+        self.leave_out.setEnabled(drawn)
+        highlight(self.find_bar, drawn and line is None)
+        highlight(self.draw_line, False)
         any_known = any(item.calibration.pixel_size is not None for item in self.targets())
         self.remove.setEnabled(any_known)
         self.remove.setToolTip("Sizes of these images are in px again." if any_known else "These images have no calibration to remove.")
         if line is not None and self.bar is not None and self.bar.confidence < UNSURE:
-            self.mask.setToolTip("The bar is not sure: look at both ends, and at the boxes afterwards.")
+            self.leave_out.setToolTip("The bar is not sure: look at both ends, and at the boxes afterwards.")
 
     def _apply(self) -> None:
         known, targets, session = self.calibration(), self.targets(), self.session
         self._check_open()
         drawn, same = self.drawn.isChecked(), self.scope.same
-        leave_out = drawn and self.mask.isChecked()
+        leave_out = drawn and self.leave_out.isChecked()
         if leave_out or same:
             check_idle(session)
         if drawn:

@@ -44,7 +44,8 @@ class Correction(QWidget):
             form.addRow(label, edit)
         self.fold = folded("correction by a standard", "A factor for the pixel size, with its uncertainty, from a calibration standard.")
         self.fold.addWidget(box)
-        self.fold.layout().setSpacing(0)
+        if (inside := self.fold.layout()) is not None:
+            inside.setSpacing(0)
         self.fold.collapse(animate=False)
         self.box = box
         self.fold.toggled.connect(self._settle)

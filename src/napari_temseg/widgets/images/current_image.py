@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -106,7 +107,7 @@ class AxesQuestion(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.text)
-        layout.addWidget(row([button(name, tip, lambda axes=axes: self._said(axes)) for axes, name, tip in _AXES], (1, 1, 1)))
+        layout.addWidget(row([button(name, tip, partial(self._said, axes)) for axes, name, tip in _AXES], (1, 1, 1)))
         for signal in (session.items_changed, session.current_changed, session.item_changed):
             signal.connect(self.refresh)
         self.refresh()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRect, QSize, Qt
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -24,7 +24,7 @@ from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.canvas.colours import VERMILION
-from napari_temseg.widgets.kit.style import theme_colours
+from napari_temseg.widgets.kit.style import later, theme_colours
 from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
@@ -129,11 +129,11 @@ class ImageModel(QAbstractTableModel):
     def _row(self, item: Item) -> _Row:
         return _Row.of(item, found_by_another(self.session, item))
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802  Qt's name, as those below
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:  # noqa: N802  Qt's name, as those below
         """One a picture."""
         return len(self.items)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+    def columnCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:  # noqa: N802
         """Image, sample, planes."""
         return len(_HEADERS)
 
@@ -143,7 +143,7 @@ class ImageModel(QAbstractTableModel):
             return _HEADERS[section][role != _FIRST]
         return None
 
-    def data(self, index: QModelIndex, role: int = _FIRST) -> Any:
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = _FIRST) -> Any:
         """First and second line of a cell, what is edited, and the whole story as tooltip."""
         row, column = self._rows[index.row()], index.column()
         if role in (_FIRST, _SECOND):
@@ -154,12 +154,12 @@ class ImageModel(QAbstractTableModel):
             return row.story
         return None
 
-    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802
+    def setData(self, index: QModelIndex | QPersistentModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802
         """Hand over what was edited."""
         self._edited(self.items[index.row()], index.column(), str(value).strip())
         return True
 
-    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+    def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         """Samples can be edited, and the meaning of planes where there are several."""
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         editable = index.column() == SAMPLE or (index.column() == PLANES and self.items[index.row()].n_planes > 1)
@@ -177,13 +177,13 @@ class _TwoLines(QStyledItemDelegate):
         super().__init__(view)
         self.view = view
 
-    def sizeHint(self, option: Any, index: QModelIndex) -> QSize:  # noqa: N802
+    def sizeHint(self, option: Any, index: QModelIndex | QPersistentModelIndex) -> QSize:  # noqa: N802
         height = option.fontMetrics.height()
         return QSize(10, 2 * height + 8)
 
-    def paint(self, painter: Any, option: Any, index: QModelIndex) -> None:
-        colours, model = self.view.colours, index.model()
-        ignored, asks = model.row_state(index.row())
+    def paint(self, painter: Any, option: Any, index: QModelIndex | QPersistentModelIndex) -> None:
+        colours = self.view.colours
+        ignored, asks = self.view.images.row_state(index.row())
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
         painter.fillRect(option.rect, QColor(colours["current" if selected else "background"]))
@@ -207,11 +207,11 @@ class _TwoLines(QStyledItemDelegate):
         painter.drawLine(option.rect.bottomLeft(), option.rect.bottomRight())
         painter.restore()
 
-    def createEditor(self, parent: QWidget, option: Any, index: QModelIndex) -> QWidget:  # noqa: N802
+    def createEditor(self, parent: QWidget, option: Any, index: QModelIndex | QPersistentModelIndex) -> QWidget:  # noqa: N802
         if index.column() == PLANES:
             box = QComboBox(parent)
             box.addItems(list(AXES_BY_NAME))
-            box.activated.connect(lambda *_: (self.commitData.emit(box), self.closeEditor.emit(box)))
+            box.activated.connect(later(self._commit, box))
             return box
         line = QLineEdit(parent)
         known = sorted({item.sample for item in self.view.session.items if item.sample})
@@ -220,13 +220,17 @@ class _TwoLines(QStyledItemDelegate):
         line.setCompleter(completer)
         return line
 
-    def setEditorData(self, editor: Any, index: QModelIndex) -> None:  # noqa: N802
+    def _commit(self, editor: QWidget) -> None:
+        self.commitData.emit(editor)
+        self.closeEditor.emit(editor)
+
+    def setEditorData(self, editor: Any, index: QModelIndex | QPersistentModelIndex) -> None:  # noqa: N802
         if isinstance(editor, QComboBox):
             editor.setCurrentText(index.data(Qt.ItemDataRole.EditRole))
             return
         super().setEditorData(editor, index)
 
-    def setModelData(self, editor: Any, model: Any, index: QModelIndex) -> None:  # noqa: N802
+    def setModelData(self, editor: Any, model: Any, index: QModelIndex | QPersistentModelIndex) -> None:  # noqa: N802
         model.setData(index, editor.currentText() if isinstance(editor, QComboBox) else editor.text())
 
 
@@ -277,7 +281,7 @@ class ImageTable(QTableView):
         if self.currentIndex().row() != index.row() or not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
             self.setCurrentIndex(index)
 
-    def _clicked(self, index: QModelIndex) -> None:
+    def _clicked(self, index: QModelIndex | QPersistentModelIndex) -> None:
         if index.column() == PLANES and self.images.flags(index) & Qt.ItemFlag.ItemIsEditable:
             self.edit(index)
             for box in self.viewport().findChildren(QComboBox):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 
@@ -50,7 +51,7 @@ class ScaleBars(QObject):
         done = partial(self._spread, item, known, others, leave_out)
         self.session.jobs.start(_title([item, *others]), lambda: iter_burnt_in(pictures), done)
 
-    def _pictures(self, items: Sequence[Item]) -> list[tuple[str, Callable[[], object]]]:
+    def _pictures(self, items: Sequence[Item]) -> list[tuple[str, Callable[[], npt.NDArray[Any]]]]:
         return [(item.name, micrograph_layer.plane_reader(item.layer, self.session.shown_plane(item))) for item in items]
 
     def _leave_out(self, pairs: Sequence[tuple[Item, BurntIn]]) -> str:

@@ -48,7 +48,7 @@ class OfferDialog(QDialog):
         self.setWindowTitle("More pictures in the file")
         names = dict.fromkeys(name for file in files for name in file.names)
         self.boxes = {name: QCheckBox(name.replace("&", "&&")) for name in names}
-        self.open = button("Open", "Open the ticked pictures too, each as a layer of its own.", self._open)
+        self.open_ticked = button("Open", "Open the ticked pictures too, each as a layer of its own.", self._open)
         self.skip = button("Not now", "Leave it at what is open; open the file again to choose later.", self.close)
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
@@ -56,7 +56,7 @@ class OfferDialog(QDialog):
         text.setMinimumWidth(300)  # its height is worked out for this width
         layout.addWidget(text)
         layout.addWidget(self._list())
-        layout.addWidget(row([self.skip, self.open], (1, 1)))
+        layout.addWidget(row([self.skip, self.open_ticked], (1, 1)))
         for box in self.boxes.values():
             box.setToolTip("Tick to open this picture as well.")
             box.toggled.connect(self._ticked)
@@ -88,9 +88,9 @@ class OfferDialog(QDialog):
 
     def _ticked(self, *_: Any) -> None:
         n = sum(box.isChecked() for box in self.boxes.values())
-        self.open.setEnabled(n > 0)
-        self.open.setText(f"Open {n} more" if n else "Open")
-        highlight(self.open, n > 0)
+        self.open_ticked.setEnabled(n > 0)
+        self.open_ticked.setText(f"Open {n} more" if n else "Open")
+        highlight(self.open_ticked, n > 0)
 
     def _open(self) -> None:
         chosen = [name for name, box in self.boxes.items() if box.isChecked()]

@@ -10,6 +10,7 @@ from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.training_labels import STROKES, TITLES, source, sources
+from napari_temseg.widgets.kit.style import clear_layout
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -49,8 +50,7 @@ class TrainingSet(QWidget):
         self.setVisible(bool(self.boxes))
 
     def _build(self, items: list[Item]) -> None:
-        while (old := self._grid.takeAt(0)) is not None:
-            old.widget().deleteLater()
+        clear_layout(self._grid)
         for choice in self.choices.values():
             choice.deleteLater()
         self.boxes.clear()

@@ -117,7 +117,8 @@ def folded(title: str, tip: str) -> QCollapsible:
     fold.setDuration(0)
     fold.setCollapsedIcon("▸")
     fold.setExpandedIcon("▾")
-    fold.layout().setContentsMargins(0, 0, 0, 0)
+    if (layout := fold.layout()) is not None:
+        layout.setContentsMargins(0, 0, 0, 0)
     fold.toggleButton().setToolTip(tip)
     return fold
 
@@ -137,11 +138,11 @@ def _widget(entry: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
     kind, optional = _kind(hint)
     low, high, choices = (entry.metadata.get(key) for key in ("minimum", "maximum", "choices"))
     if choices:
-        made = magic.ComboBox(choices=list(choices), value=value)
+        choice = magic.ComboBox(choices=list(choices), value=value)
         # A long choice must not widen the dock.
-        made.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        made.native.setMinimumContentsLength(6)
-        return made
+        choice.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        choice.native.setMinimumContentsLength(6)
+        return choice
     if kind is bool:
         return magic.CheckBox(value=value, text="")
     if kind in (int, float) and not optional:
@@ -149,20 +150,20 @@ def _widget(entry: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
             return magic.FloatSlider(min=low, max=high, step=0.01, value=value, readout=False)
         box = magic.SpinBox if kind is int else magic.FloatSpinBox
         return box(min=_least(kind, low), max=_most(kind, high), value=value, step=_step(kind, value, high))
-    made = magic.LineEdit(value=_text(value))
-    made.native.setPlaceholderText(AUTOMATIC if optional else "")
-    return made
+    line = magic.LineEdit(value=_text(value))
+    line.native.setPlaceholderText(AUTOMATIC if optional else "")
+    return line
 
 
-def _least(kind: Any, low: float | None) -> float:
+def _least(kind: type[float], low: float | None) -> float:
     return kind(-(2**31) if low is None else low)
 
 
-def _most(kind: Any, high: float | None) -> float:
+def _most(kind: type[float], high: float | None) -> float:
     return kind(min(2**31 - 1, 2**31 - 1 if high is None else high))
 
 
-def _step(kind: Any, value: float, high: float | None) -> float:
+def _step(kind: type[float], value: float, high: float | None) -> float:
     """About a tenth of the value: one click should be seen, and not be wild."""
     if kind is int:
         return max(1, int(10 ** max(0, len(str(int(value))) - 2)))

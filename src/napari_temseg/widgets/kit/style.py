@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
     QStyle,
@@ -73,6 +74,13 @@ def highlight(made: QPushButton, on: bool = True) -> None:
         made.setProperty("primary", on)
         made.style().unpolish(made)
         made.style().polish(made)
+
+
+def clear_layout(layout: QLayout) -> None:
+    """Take all widgets out of a layout and delete them."""
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.deleteLater()
 
 
 def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
