@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,46 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
     assert table.excluded.tolist() == flagged.table.excluded.tolist()
     assert table.reviewed.tolist() == flagged.table.reviewed.tolist()
+
+
+class _Page(HTMLParser):
+    """Text and attributes of a page, and the tags in it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.attributes = "", set[str](), list[str]()
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [value for _, value in attrs if value]
+
+
+def test_names_stand_in_the_report_as_they_are_written(tmp_path: Path) -> None:
+    name = """<script>alert('1')</script> & "two" """.strip()
+    found = item(tmp_path / "grid.tif")
+    table = found.measurement.table.assign(image=name)
+    measurement = with_flags(replace(found.measurement, image=name, table=table), {3: "dust <i> & dirt"})
+    items = [replace(found, name=name, measurement=measurement, per_class={"rod <b>": 12})]
+    sizes = distributions([measurement])
+    summary = summarise(items, {"x": "x <u>.tif: is “broken” & 'bad'."}, sizes, Recipe("my <model>", "ab"), tmp_path)
+    write_report(tmp_path / "report.html", items, sizes, summary)
+    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    for written in (name, "rod <b>: 12", "dust <i> & dirt: 1", "x <u>.tif: is “broken” & 'bad'.", "my <model>"):
+        assert written in page.text
+    assert f"{name} with outlines" in page.attributes
+    assert page.tags & {"script", "i", "u", "model"} == set()
+
+
+def test_the_foot_of_a_report_names_the_recipe_where_there_is_one(tmp_path: Path) -> None:
+    found = item(tmp_path / "grid.tif")
+    sizes = distributions([found.measurement])
+    summary = summarise([found], {}, sizes, Recipe(), tmp_path)
+    pages = []
+    for recipe in (True, False):
+        write_report(tmp_path / "report.html", [found], sizes, summary, recipe=recipe)
+        pages.append((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert ["recipe.json" in page for page in pages] == [True, False]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
-from skimage.segmentation import find_boundaries
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import four
 from napari_temseg.files.atomic import write_text
 
@@ -23,8 +21,9 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_result import RunItem
 
 PICTURE = 720  # px, the longer side of an image in the report
-OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
-_RECIPE = ", every setting in recipe.json"  # at the foot of the template
+_TEMPLATES = Environment(
+    loader=PackageLoader("napari_temseg.pipeline", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
 _ROWS = (
     ("n", "Particles in the distribution", ""),
     ("n_images", "Images", ""),
@@ -47,23 +46,8 @@ _ROWS = (
 
 
 def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> bytes:
-    """JPEG of a plane with the outlines of its particles, at most `PICTURE` px wide; contrast between the 0.5 and 99.5 percentile."""
-    step = max(1, -(-max(plane.shape) // PICTURE))
-    small = np.nan_to_num(plane[::step, ::step].astype(np.float32)) if step == 1 else _binned(plane, step)
-    low, high = np.percentile(small, [0.5, 99.5])
-    grey = (np.clip((small - low) / max(float(high - low), 1e-12), 0, 1) * 255).astype(np.uint8)
-    picture = np.repeat(grey[..., None], 3, axis=-1)
-    seen = labels[step // 2 :: step, step // 2 :: step][: grey.shape[0], : grey.shape[1]]
-    edges = find_boundaries(seen, mode="inner")
-    picture[: seen.shape[0], : seen.shape[1]][edges] = OUTLINE
-    return bytes(iio.imwrite("<bytes>", picture, extension=".jpg", quality=88, subsampling=0))
-
-
-def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
-    height, width = (n // step * step for n in plane.shape)
-    blocks = np.nan_to_num(plane[:height, :width].astype(np.float32)).reshape(height // step, step, width // step, step)
-    binned: npt.NDArray[np.float32] = blocks.mean(axis=(1, 3))
-    return binned
+    """JPEG of a plane with the outlines of its particles, at most `PICTURE` px wide."""
+    return bytes(iio.imwrite("<bytes>", outlined(plane, labels, PICTURE), extension=".jpg", quality=88, subsampling=0))
 
 
 def write_report(
@@ -73,73 +57,46 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
-    sections = [_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes]
-    cautions = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary["cautions"])
-    failures = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary["failures"].values())
-    total = sum(image["particles"] for image in summary["images"])
-    figures = "".join(_figure(item, image) for item, image in zip(items, summary["images"], strict=True))
-    body = [
-        "<h1>Particle sizes</h1>",
-        f"<p class='lead'>{total} particles in {len(items)} image{'s' if len(items) != 1 else ''}</p>",
-        f"<section class='caution'><h2>Read this first</h2><ul>{cautions}</ul></section>" if cautions else "",
-        *sections,
-        f"<section><h2>Left out</h2><ul>{failures}</ul></section>" if failures else "",
-        f"<section><h2>Images</h2><div class='gallery'>{figures}</div></section>",
-        _method(summary),
-    ]
-    template = (files("napari_temseg.pipeline") / "report.template.html").read_text(encoding="utf-8")
-    template = template if recipe else template.replace(_RECIPE, "")
-    write_text(path, template.replace("{{body}}", "\n".join(filter(None, body))).replace("{{version}}", escape(str(summary["temseg"]))))
+    page = _TEMPLATES.get_template("report.template.html").render(
+        total=sum(image["particles"] for image in summary["images"]),
+        cautions=summary["cautions"],
+        failures=list(summary["failures"].values()),
+        distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
+        images=[_image(item, image) for item, image in zip(items, summary["images"], strict=True)],
+        methods=_methods(summary),
+        columns=summary["columns"],
+        version=summary["temseg"],
+        recipe=recipe,
+    )
+    write_text(path, page + "\n")
 
 
-def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
-    notes = [f"{reason}: {count}" for reason, count in (summary.get("n_left_out") or {}).items() if count]
-    notes = [f"Left out of the distribution: {', '.join(notes)}."] if notes else []
+def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[str, Any]:
+    """The histogram as an SVG that stands in an <img>, so that its fonts and ids keep to themselves, the table and the notes."""
+    reasons = [f"{reason}: {count}" for reason, count in (summary.get("n_left_out") or {}).items() if count]
+    notes = [f"Left out of the distribution: {', '.join(reasons)}."] if reasons else []
     if summary.get("interval_basis"):
         notes.append(f"Intervals of counting: {summary['interval_basis']}.")
     uncertainty = summary.get("calibration_relative_uncertainty")
     if uncertainty is not None:
         notes.append(f"Calibration, not in these intervals: {100 * uncertainty:.2g} % of every length (one standard deviation).")
-    note = "".join(f"<p class='note'>{escape(text)}</p>" for text in notes)
     rows = [
-        (
-            label,
-            f"{summary[key]:.1%}" if kind == "%" else _number(summary[key]),
-            f" {unit}" if kind == "unit" else "",
-            _interval(summary, key),
-        )
+        (label, f"{summary[key]:.1%}" if kind == "%" else _number(summary[key], unit if kind else ""), _interval(summary, key))
         for key, label, kind in _ROWS
         if summary.get(key) is not None
     ]
-    table = "".join(
-        f"<tr><th scope='row'>{escape(label)}</th><td>{value}{u}</td><td>{interval}</td></tr>" for label, value, u, interval in rows
-    )
-    return (
-        f"<section><h2>Equivalent circular diameter, {unit}</h2><div class='columns'><div class='card'>{_plot(sizes)}</div>"
-        f"<div><table><thead><tr><th></th><th>Value</th><th>95 % interval</th></tr></thead><tbody>{table}</tbody></table>{note}</div>"
-        "</div></section>"
-    )
+    return {"unit": unit, "plot": base64.b64encode(sizes.to_svg()).decode(), "rows": rows, "notes": notes}
 
 
-def _plot(sizes: SizeDistribution) -> str:
-    """The histogram as an SVG in an <img>, so that its fonts and ids keep to themselves."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "temseg"}):
-        sizes.plot().savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
-    return f"<img alt='Histogram of diameters' src='data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
-
-
-def _figure(item: RunItem, image: dict[str, Any]) -> str:
+def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
     m = item.measurement
-    classes = ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles"
-    planes = f" · {m.n_planes} planes, the first is shown" if m.n_planes > 1 else ""
-    return (
-        f"<figure><img alt='{escape(item.name)} with outlines' src='data:image/jpeg;base64,{base64.b64encode(item.picture).decode()}'>"
-        f"<figcaption><b>{escape(item.name)}</b> · {escape(classes)}{planes}<br>"
-        f"{escape(' · '.join([m.calibration.describe(), *_remarks(image)]))}</figcaption></figure>"
-    )
+    return {
+        "name": item.name,
+        "jpeg": base64.b64encode(item.picture).decode(),
+        "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
+        "planes": m.n_planes,
+        "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
+    }
 
 
 def _remarks(image: dict[str, Any]) -> list[str]:
@@ -156,9 +113,10 @@ def _remarks(image: dict[str, Any]) -> list[str]:
     return said
 
 
-def _method(summary: dict[str, Any]) -> str:
+def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """How it was measured, a label and a text each."""
     images = summary["images"]
-    rows: list[tuple[str, str]] = [
+    return [
         ("Program", f"napari-temseg {summary['temseg']}"),
         ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
@@ -167,15 +125,6 @@ def _method(summary: dict[str, Any]) -> str:
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(row for stage in summary["settings"] for row in _settings(stage, summary)),
     ]
-    table = "".join(f"<tr><th scope='row'>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in rows)
-    columns = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(entry['definition'])}</td><td>{escape(entry['unit'])}</td></tr>"
-        for name, entry in summary["columns"].items()
-    )
-    return (
-        f"<section><h2>How it was measured</h2><table>{table}</table>"
-        f"<details><summary>Columns of particles.csv</summary><table>{columns}</table></details></section>"
-    )
 
 
 def _masked(images: Sequence[dict[str, Any]]) -> str:
@@ -211,8 +160,8 @@ def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
     return next(iter(names)) if len(names) == 1 else "; ".join(f"{', '.join(each)}: {value}" for value, each in names.items())
 
 
-def _number(value: Any) -> str:
-    return four(value) if isinstance(value, float) else escape(str(value))
+def _number(value: Any, unit: str) -> str:
+    return f"{four(value) if isinstance(value, float) else value} {unit}".rstrip()
 
 
 def _interval(summary: dict[str, Any], key: str) -> str:

@@ -182,6 +182,12 @@ class SizeDistribution:
             ax,
         )
 
+    def to_svg(self) -> bytes:
+        """The plot as an SVG document; the same sizes give the same bytes."""
+        from napari_temseg.engine.measure.plots import svg
+
+        return svg(self.plot())
+
     def to_json(self) -> str:
         """Summary, fits and what they were made of, as JSON without NaN."""
         content = {"summary": self.summary(), "fits": self.fits, "images": list(self.images), "samples": list(self.samples)}

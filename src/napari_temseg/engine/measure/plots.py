@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -52,6 +54,14 @@ def draw(
             _median(d50, interval, unit, axes)
         axes.legend(frameon=False)
     return cast(Figure, axes.get_figure(root=True))
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure as an SVG document without date, its ids from its content: the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "temseg"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def _curve(lognormal: Mapping[str, float], edges: Floats, axes: Axes) -> None:

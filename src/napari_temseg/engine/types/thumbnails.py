@@ -1,0 +1,36 @@
+"""Small pictures of planes with the outlines of their particles, for reports and notebooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
+
+
+def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | None = None, side: int = 720) -> npt.NDArray[np.uint8]:
+    """A plane (Y, X) as uint8 (y, x, 3), no side above `side` px, contrast between the 0.5 and 99.5 percentile.
+
+    `labels` (Y, X) are drawn as outlines.
+    """
+    step = max(1, -(-max(plane.shape) // side))
+    small = np.nan_to_num(plane[::step, ::step].astype(np.float32)) if step == 1 else _binned(plane, step)
+    low, high = np.percentile(small, [0.5, 99.5])
+    grey = (np.clip((small - low) / max(float(high - low), 1e-12), 0, 1) * 255).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=-1)
+    if labels is not None:
+        from skimage.segmentation import find_boundaries
+
+        seen = labels[step // 2 :: step, step // 2 :: step][: grey.shape[0], : grey.shape[1]]
+        edges = find_boundaries(seen, mode="inner")
+        picture[: seen.shape[0], : seen.shape[1]][edges] = OUTLINE
+    return picture
+
+
+def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
+    height, width = (n // step * step for n in plane.shape)
+    blocks = np.nan_to_num(plane[:height, :width].astype(np.float32)).reshape(height // step, step, width // step, step)
+    binned: npt.NDArray[np.float32] = blocks.mean(axis=(1, 3))
+    return binned
