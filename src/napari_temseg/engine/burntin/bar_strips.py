@@ -17,6 +17,7 @@ _STEPS = (20, 40, 80, 140)  # grey levels by which a strip stands out from what 
 _SEARCHED = 400_000  # pixels above which the search looks at a reduced picture
 _KEPT = 24  # strips of the first sieve that are measured
 _NEAR = 6  # px within which a strip must end: the search cuts it a little short or long
+_FAR = 2 * WHITE  # grey levels beyond the picture's from which ink is searched in its own range
 _NOISY = 20.0  # usual range of 3 × 3 px, in grey levels, from which an even strip stands out
 
 
@@ -59,6 +60,14 @@ def strips(grey: Floats, polarities: tuple[bool, ...] = (True, False)) -> list[S
         if not any(strip.bright == other.bright and _same(strip, other) for other in unique):
             unique.append(strip)
     return _joined(unique)
+
+
+def far_strips(grey: Floats) -> list[Strip]:
+    """Strips of ink far beyond the grey levels of the micrograph, beside which its noise is nothing; none where there is no such ink."""
+    least, most = float(grey.min()), float(grey.max())
+    if least > -_FAR and most < WHITE + _FAR:
+        return []
+    return strips((grey - np.float32(least)) * np.float32(WHITE / (most - least)))
 
 
 def flat_strips(grey: Floats) -> list[Strip]:

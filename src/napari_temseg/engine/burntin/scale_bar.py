@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_temseg.engine.burntin.bar_strips import WHITE, flat_strips, grey_levels, strips
+from napari_temseg.engine.burntin.bar_strips import WHITE, far_strips, flat_strips, grey_levels, strips
 from napari_temseg.engine.burntin.letters import data_bands, letters
 from napari_temseg.engine.burntin.strip_edges import Strip
 from napari_temseg.engine.burntin.ticks import tick_row
@@ -60,8 +60,9 @@ def find_scale_bar(plane: npt.ArrayLike) -> ScaleBar | None:
     ticks = tick_row(grey)
     if ticks is not None and (not rated or rated[0][0] < _TICKS_CONFIDENCE):
         return ScaleBar((ticks.y, ticks.left), (ticks.y, ticks.right), ticks.height, True, _TICKS_CONFIDENCE)
-    if not rated or rated[0][0] < _CERTAIN:
-        rated = _rated(flat_strips(grey), grey.shape)
+    for otherwise in (far_strips, flat_strips):
+        if not rated or rated[0][0] < _CERTAIN:
+            rated = _rated(otherwise(grey), grey.shape)
     if not rated or rated[0][0] < _CERTAIN:
         return None
     # An outline or the strips of a box round the bar are as straight as the bar itself.
