@@ -13,6 +13,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_temseg.engine.training import checkpoint
 from napari_temseg.widgets.autosave import training_store
+from napari_temseg.widgets.session.change import Change
 
 SMALL = {"max_seconds": 600.0, "max_steps": 100_000, "patience": 10_000, "evaluate_every": 2, "crop": 64, "batch": 1}
 
@@ -45,7 +46,7 @@ def annotate(bench: Any, picture: Any, qtbot: Any) -> None:
     panel, session = bench.panel(2), bench.session
     panel.labelling.new.click()
     session.current.annotation.data[...] = np.where(picture.instances[:192, :192] > 0, 2, 1)
-    session.item_changed.emit(session.current, "annotation")
+    session.item_changed.emit(session.current, Change.ANNOTATION)
     qtbot.waitUntil(panel.train.isEnabled, timeout=10_000)
 
 

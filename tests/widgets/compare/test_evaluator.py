@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from napari_temseg.pipeline.compare import DRAFT, PRESENT
 from napari_temseg.widgets.compare.dialog import ComparisonDialog
 from napari_temseg.widgets.compare.evaluator import UNTOUCHED
+from napari_temseg.widgets.session.change import Change
 
 
 def opened(viewer: Any) -> Any:
@@ -38,7 +39,7 @@ def test_results_are_compared_and_their_mistakes_shown(
     bench.panel(2).labelling.new.click()
     item.annotation.data[...] = np.where(truth > 0, 2, 1)
     item.annotation.data[90:100] = 0  # to be filled by the forest
-    session.item_changed.emit(item, "annotation")
+    session.item_changed.emit(item, Change.ANNOTATION)
     assert [choice.title for choice in dialog.boxes] == [UNTOUCHED, DRAFT, PRESENT]
     dialog.go.click()
     assert session.jobs.can_finish

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from napari_temseg.engine.model.novelty import NAMES, Familiarity
+from napari_temseg.widgets.session.change import Change
 
 WARY = Familiarity((0.0,) * len(NAMES), (1.0,) * len(NAMES), (1.0,) * len(NAMES), -1.0)
 
@@ -27,5 +28,5 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     assert "unlike its training" in row.lines[0][1]
     assert told in row.story
     item.reviewed = True  # somebody looked at it
-    session.item_changed.emit(item, "particles")
+    session.item_changed.emit(item, Change.PARTICLES)
     assert "unlike its training" not in bench.panel(0).table.images._rows[0].lines[0][1]

@@ -8,6 +8,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 import napari_temseg as temseg
+from napari_temseg.widgets.session.change import Change
 
 
 def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
@@ -145,8 +146,8 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
     item = session.current
     assert item.particles.settings["certainty"] == 0.6
     item.prediction = None  # as after a restart: what the model said is not kept
-    session.item_changed.emit(item, "particles")
+    session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty is None
     item.particles.settings["certainty"] = 0.3
-    session.item_changed.emit(item, "particles")
+    session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty == 0.3

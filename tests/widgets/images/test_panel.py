@@ -20,6 +20,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE, PLANES, SAMPLE
+from napari_temseg.widgets.session.change import Change
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
 FOLDER_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getExistingDirectory"
@@ -322,7 +323,7 @@ def test_a_region_counts_when_it_is_closed(viewer: Any, open_bench: Any, qtbot: 
     viewer.add_image(np.zeros((100, 100)), name="grid")
     bench = open_bench(viewer)
     panel, item = bench.panel(0), bench.session.current
-    heard: list[str] = []
+    heard: list[Change] = []
     bench.session.item_changed.connect(lambda _, what: heard.append(what))
     panel.region.click()
     layer = item.left_out
@@ -334,7 +335,7 @@ def test_a_region_counts_when_it_is_closed(viewer: Any, open_bench: Any, qtbot: 
     qtbot.wait(700)
     assert heard == []
     layer._finish_drawing()  # what the double click and Enter do
-    qtbot.waitUntil(lambda: heard == ["left out"])
+    qtbot.waitUntil(lambda: heard == [Change.LEFT_OUT])
     assert panel.note.text().startswith("1 region left out, 1")
 
 

@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_temseg.engine.types.annotations import MEANINGS
 from napari_temseg.widgets.autosave import stroke_store
 from napari_temseg.widgets.improve.training_labels import open_beside
+from napari_temseg.widgets.session.change import Change
 
 SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
 
@@ -307,7 +308,7 @@ def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any
     wait_jobs(session)
     assert panel.set.boxes == {}
     item.reviewed = True
-    session.item_changed.emit(item, "review")
+    session.item_changed.emit(item, Change.REVIEW)
     settle(panel, qtbot)
     assert panel.annotator.counts()[2].objects == len(item.particles)
     assert panel.train.isEnabled()

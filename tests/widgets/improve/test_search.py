@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_temseg.widgets.session.change import Change
+
 
 def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any, qtbot: Any) -> None:
     viewer.add_image(picture.micrograph.data[:192, :192], name="grid")
@@ -15,7 +17,7 @@ def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, pic
     panel.labelling.new.click()
     item = session.current
     item.annotation.data[...] = np.where(picture.instances[:192, :192] > 0, 2, 1)
-    session.item_changed.emit(item, "annotation")
+    session.item_changed.emit(item, Change.ANNOTATION)
     qtbot.waitUntil(lambda: panel.train.isEnabled(), timeout=10_000)
     for name, value in {"max_seconds": 3.0, "max_steps": 15, "evaluate_every": 5, "crop": 64, "batch": 1}.items():
         panel.form.fields[name].value = value

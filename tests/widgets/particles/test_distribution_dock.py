@@ -12,6 +12,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import State, commit
 
@@ -131,7 +132,7 @@ def test_all_images_together(below: Any, viewer: Any, qtbot: Any) -> None:
     assert session.selected == {2}
     other.ignored = True
     session.set_current(first)
-    session.item_changed.emit(other, "ignored")
+    session.item_changed.emit(other, Change.IGNORED)
     qtbot.waitUntil(lambda: below.table.particles.rowCount() == 6)
 
 
@@ -177,7 +178,7 @@ def test_closed_by_hand_it_stays_closed_until_asked_for(below: Any, viewer: Any,
     session = below.session
     viewer.window.remove_dock_widget(below)
     qtbot.wait(50)
-    session.item_changed.emit(session.current, "particles")
+    session.item_changed.emit(session.current, Change.PARTICLES)
     qtbot.wait(100)
     assert TITLE not in viewer.window.dock_widgets
     again = open_distribution(session)

@@ -21,6 +21,7 @@ from napari_temseg.widgets.autosave import stroke_store, work_store
 from napari_temseg.widgets.autosave.store import Picture
 from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("napari_temseg")
 SAVE = 2000  # ms after a change until it is written; not put off by the next one
 PAUSE = 10_000  # ms without a change until what is large is written
-WATCHED = frozenset({"axes", "calibration", "sample", "left out", "ignored", "particles", "table", "review"})
+WATCHED = frozenset(
+    {Change.AXES, Change.CALIBRATION, Change.SAMPLE, Change.LEFT_OUT, Change.IGNORED, Change.PARTICLES, Change.TABLE, Change.REVIEW}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,15 +175,15 @@ class Keeper(QObject):
         if trouble:
             complain(TemsegError(trouble), "autosave")
 
-    def _item_changed(self, item: Item, what: str) -> None:
+    def _item_changed(self, item: Item, what: Change) -> None:
         if what not in WATCHED or item not in self.session.items:
             return
-        if what == "left out" and item.left_out is None:
+        if what == Change.LEFT_OUT and item.left_out is None:
             self._bare.add(item)  # not at once: where all layers are removed, the picture will be gone by then
             self._wake()
             return
         self.changed(item)
-        if what == "particles" and item.particles is None and item in self._newest:
+        if what == Change.PARTICLES and item.particles is None and item in self._newest:
             self._newest[item] = replace(self._newest[item], gone=True)
             self._write([item])
             self._ask(item)

@@ -13,6 +13,7 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.notifications import notification_manager
 
 from napari_temseg.widgets.canvas.colours import OUTLINES, class_colour
+from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ CONTOUR = 2  # px: outlines, so that the particle stays visible
 
 
 def role(layer: Layer) -> str:
-    """What we made the layer for ("annotation", "particles" …), "" for everybody else's."""
+    """What we made the layer for (a `Role`), "" for everybody else's."""
     mark = layer.metadata.get(MARK)
     return mark if isinstance(mark, str) else ""
 
@@ -134,7 +135,7 @@ def add_labels(
     source: Layer,
     data: npt.NDArray[np.integer[Any]],
     name: str,
-    kind: str,
+    role: Role,
     *,
     colours: Mapping[int, str] | None = None,
     contour: int = 0,
@@ -143,7 +144,7 @@ def add_labels(
     select: bool = False,
 ) -> Labels:
     """A Labels layer on `source`, with its place, scale and units; `colours` by number, without them napari's own cycle."""
-    layer = Labels(data, name=name, metadata={MARK: kind}, visible=visible, opacity=opacity, **placed(source))
+    layer = Labels(data, name=name, metadata={MARK: role}, visible=visible, opacity=opacity, **placed(source))
     layer.contour = contour
     if colours is not None:
         recolour(layer, colours)
@@ -154,13 +155,13 @@ def add_labels(
 
 
 def add_map(
-    viewer: Any, source: Layer, data: Any, name: str, kind: str, *, visible: bool = False, colours: str = "yellow", opacity: float = 0.35
+    viewer: Any, source: Layer, data: Any, name: str, role: Role, *, visible: bool = False, colours: str = "yellow", opacity: float = 0.35
 ) -> Image:
     """An image layer of values in [0, 1] (probability, preview) over `source`; 0 leaves the picture as it is."""
     layer = Image(
         data,
         name=name,
-        metadata={MARK: kind},
+        metadata={MARK: role},
         colormap=colours,
         contrast_limits=(0, 1),
         opacity=opacity,
@@ -172,13 +173,13 @@ def add_map(
     return layer
 
 
-def show_plane_map(viewer: Any, source: Layer, layer: Image | None, plane: int, values: Any, name: str, kind: str, **style: Any) -> Image:
+def show_plane_map(viewer: Any, source: Layer, layer: Image | None, plane: int, values: Any, name: str, role: Role, **style: Any) -> Image:
     """Values (Y, X) of one plane over `source`, in place of what `layer` shows or as a new layer; in a stack seen on that plane only.
 
     `style` is what `add_map` takes for a new one.
     """
     data = values if source.ndim == 2 else values[None]
-    made = layer if layer is not None else add_map(viewer, source, data, name, kind, visible=True, **style)
+    made = layer if layer is not None else add_map(viewer, source, data, name, role, visible=True, **style)
     set_data(made, data)
     move_to_plane(made, source, plane)
     return made

@@ -14,6 +14,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from napari_temseg.engine.types.results import FIRST_CLASS
 from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.colours import COLOURS, class_colour
+from napari_temseg.widgets.canvas.roles import Role
 
 SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL = 1, 2, 3, 4
 _COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 1, 1, 0.35), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55)]  # of 0 and the numbers above
@@ -37,7 +38,7 @@ def add_marks(viewer: Any, source: Layer, name: str) -> Image:
     layer = Image(
         np.zeros(layers.shape(source)[-2:], np.uint8),
         name=name,
-        metadata={layers.MARK: "marks"},
+        metadata={layers.MARK: Role.MARKS},
         colormap=Colormap(_COLOURS, name="marks", interpolation="zero", controls=np.linspace(0, 1, len(_COLOURS) + 1)),
         contrast_limits=(0, len(_COLOURS) - 1),
         blending="translucent_no_depth",
@@ -49,15 +50,15 @@ def add_marks(viewer: Any, source: Layer, name: str) -> Image:
 
 def add_line(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the line that is being drawn."""
-    return _add_segments(viewer, source, name, "line", "#E69F00")
+    return _add_segments(viewer, source, name, Role.LINE, "#E69F00")
 
 
 def add_place(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the box round a place where somebody shall look."""
-    return _add_segments(viewer, source, name, "place", "#F0E442")
+    return _add_segments(viewer, source, name, Role.PLACE, "#F0E442")
 
 
-def _add_segments(viewer: Any, source: Layer, name: str, role: str, colour: str) -> Vectors:
+def _add_segments(viewer: Any, source: Layer, name: str, role: Role, colour: str) -> Vectors:
     layer = Vectors(ndim=2, name=name, metadata={layers.MARK: role}, edge_color=colour, vector_style="line", **_flat(source))
     layers.insert(viewer, layer, select=False)
     return layer
@@ -82,7 +83,7 @@ def show_answer(viewer: Any, source: Layer, layer: Image | None, plane: int, val
         layer = Image(
             data,
             name=name,
-            metadata={layers.MARK: "live"},
+            metadata={layers.MARK: Role.LIVE},
             colormap=Colormap(colours, name="answer", interpolation="zero", controls=np.linspace(0, 1, len(colours) + 1)),
             contrast_limits=(0, len(colours) - 1),
             blending="translucent_no_depth",

@@ -12,6 +12,7 @@ import PIL.ImageDraw
 from napari.layers import Layer, Shapes
 
 from napari_temseg.widgets.canvas.layers import MARK, activate, insert, placed, shown_plane
+from napari_temseg.widgets.canvas.roles import Role
 
 CLOSED = ("polygon", "rectangle", "ellipse")
 Area = tuple[str, list[list[float]]]  # kind, corners
@@ -22,7 +23,7 @@ def add_region_layer(viewer: Any, source: Layer, name: str, *, draw: bool = True
     layer = Shapes(
         ndim=source.ndim,
         name=name,
-        metadata={MARK: "left out"},
+        metadata={MARK: Role.LEFT_OUT},
         edge_color="#E69F00",
         face_color="#E69F0055",
         edge_width=2,
@@ -76,7 +77,7 @@ def draw_region(viewer: Any, layer: Shapes) -> None:
 
 def add_ruler_layer(viewer: Any, source: Layer, name: str) -> Shapes:
     """A Shapes layer with the line tool in hand, for a length that is known, such as a scale bar."""
-    layer = Shapes(ndim=source.ndim, name=name, metadata={MARK: "ruler"}, edge_color="#D55E00", edge_width=3, **placed(source))
+    layer = Shapes(ndim=source.ndim, name=name, metadata={MARK: Role.RULER}, edge_color="#D55E00", edge_width=3, **placed(source))
     insert(viewer, layer, select=True)
     layer.mode = "add_line"
     return layer

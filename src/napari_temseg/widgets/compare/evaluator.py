@@ -14,6 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.pipeline.compare import DRAFT, PRESENT, Case, Comparison, iter_compare, write_comparison
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY, VERMILION, YELLOW
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session import export
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 UNTOUCHED = "particles (shipped)"
-ROLE = "mistakes"
 KINDS = {1: ("missed", SKY), 2: ("invented", VERMILION), 3: ("merged", YELLOW), 4: ("split", "#FF7BAC")}  # numbers of evaluation.mistakes
 
 
@@ -57,7 +57,7 @@ class Evaluator(QObject):
     def truths(self, item: Item) -> list[Labels]:
         """Layers that may be the truth of a micrograph, the likeliest first."""
         found = layers.own_labels(self.session.viewer, item.layer)
-        return sorted(found, key=lambda layer: (layer is not item.made.get("truth"), not _alike(layer.name, item.name)))
+        return sorted(found, key=lambda layer: (layer is not item.made.get(Role.TRUTH), not _alike(layer.name, item.name)))
 
     def truth(self, item: Item) -> Labels | None:
         """The truth of a micrograph: as chosen, else the likeliest layer, unless it may belong to another image."""
@@ -65,7 +65,7 @@ class Evaluator(QObject):
         if item in self.chosen:
             return self.chosen[item] if self.chosen[item] in found else None
         alone = sum(layers.shape(other.layer) == layers.shape(item.layer) for other in self.session.items) == 1
-        sure = found and (alone or found[0] is item.made.get("truth") or _alike(found[0].name, item.name))
+        sure = found and (alone or found[0] is item.made.get(Role.TRUTH) or _alike(found[0].name, item.name))
         return found[0] if sure else None
 
     def pairs(self) -> dict[Item, Labels]:
@@ -138,19 +138,19 @@ class Evaluator(QObject):
             self.session.set_current(item)
             self.session.reveal()
         self._clear_view(item)
-        if ROLE in item.made:
-            layers.set_data(item.made[ROLE], kinds)
-            layers.set_visible(item.made[ROLE], True)
+        if Role.MISTAKES in item.made:
+            layers.set_data(item.made[Role.MISTAKES], kinds)
+            layers.set_visible(item.made[Role.MISTAKES], True)
             return
         colours: Mapping[int, str] = {number: colour for number, (_, colour) in KINDS.items()}
-        name = f"{item.name} {ROLE}"
-        made = layers.add_labels(self.session.viewer, item.layer, kinds, name, ROLE, colours=colours, opacity=0.75)
-        self.session.adopt(item, ROLE, made)
+        name = f"{item.name} {Role.MISTAKES}"
+        made = layers.add_labels(self.session.viewer, item.layer, kinds, name, Role.MISTAKES, colours=colours, opacity=0.75)
+        self.session.adopt(item, Role.MISTAKES, made)
 
     def _clear_view(self, item: Item) -> None:
         """Hide what has the colours of mistakes without being one: strokes, and what *Live* and training draw."""
         self._restore()
-        for layer in (item.annotation, item.made.get("live"), item.made.get("preview")):
+        for layer in (item.annotation, item.made.get(Role.LIVE), item.made.get(Role.PREVIEW)):
             if layer is not None and layers.is_visible(layer):
                 layers.set_visible(layer, False)
                 self._hidden.append(layer)
@@ -165,7 +165,7 @@ class Evaluator(QObject):
         """Take the mistakes off all images, and show the strokes again."""
         self._restore()
         for item in self.session.items:
-            layers.remove(self.session.viewer, item.made.get(ROLE))
+            layers.remove(self.session.viewer, item.made.get(Role.MISTAKES))
 
     def export(self, path: str) -> None:
         """Write the table as CSV."""

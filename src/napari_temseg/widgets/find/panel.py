@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.kit.forms import ConfigForm
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.wording import found_by_another, scale_sentence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 KEY = "F8"
-_SHOWN = (("particles", "outlines"), ("probability", "probability"), ("classes", "classes"))
+_SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 
 
 class FindPanel(QWidget):
@@ -123,17 +125,17 @@ class FindPanel(QWidget):
         if (item := self.session.current) is not None:
             self.splitter.resplit(item)
 
-    def _show(self, role: str, on: bool) -> None:
+    def _show(self, role: Role, on: bool) -> None:
         item = self.session.current
         if item is not None and role in item.made:
             layers.set_visible(item.made[role], on)
 
-    def _item_changed(self, item: Item, what: str) -> None:
+    def _item_changed(self, item: Item, what: Change) -> None:
         if item is not self.session.current:
             return
         self.refresh()
         # What the user changes now is about to be split; corrections by hand wait for a word whether it may be.
-        if what in ("particles", "prediction") and not self._delay.isActive() and self.replaces.isHidden():
+        if what in (Change.PARTICLES, Change.PREDICTION) and not self._delay.isActive() and self.replaces.isHidden():
             self._show_settings()
 
     def refresh(self) -> None:

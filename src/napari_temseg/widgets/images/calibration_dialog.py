@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, to_nanometres
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.calibration_standard import Correction, positive_number
 from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
@@ -241,10 +242,10 @@ class CalibrationDialog(QDialog):
         session.set_current(self.item)
         if not layers.is_visible(self.item.layer):
             session.reveal()
-        kept: Shapes | None = self.item.made.get("ruler")
+        kept: Shapes | None = self.item.made.get(Role.RULER)
         if kept is None:
             kept = shapes_layers.add_ruler_layer(session.viewer, self.item.layer, f"{self.item.name} known length")
-            session.adopt(self.item, "ruler", kept)
+            session.adopt(self.item, Role.RULER, kept)
         self.line = kept
         shapes_layers.on_drawing(kept, self._show_reading)
         return kept

@@ -25,6 +25,7 @@ from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.canvas.colours import VERMILION
 from napari_temseg.widgets.kit.style import later, theme_colours
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class ImageModel(QAbstractTableModel):
         self.items, self._rows = items, [self._row(item) for item in items]
         self.endResetModel()
 
-    def refresh_item(self, item: Item, what: str = "") -> None:
+    def refresh_item(self, item: Item, what: Change | None = None) -> None:
         """Show what is known of a picture now."""
         if item in self.items and item in self.session.items:
             row = self.items.index(item)

@@ -15,6 +15,7 @@ from napari_temseg.widgets.images.image_table import SAMPLE, ImageTable, short_s
 from napari_temseg.widgets.images.opening import Opener
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.mixed_units import MixedUnits
 from napari_temseg.widgets.session.regions import Regions, left_out_share
 
@@ -109,8 +110,8 @@ class ImagesPanel(QWidget):
     def _selection_changed(self, *_: Any) -> None:
         self._refresh_buttons()
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if item is self.session.current or what in ("calibration", "ignored"):
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if item is self.session.current or what in (Change.CALIBRATION, Change.IGNORED):
             self._refresh_buttons()
 
     def _open(self) -> None:

@@ -18,10 +18,12 @@ from napari_temseg.engine.types.results import Prediction
 from napari_temseg.widgets.autosave.keeper import Keeper
 from napari_temseg.widgets.autosave.training_store import Found, Plan, Store
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.continue_training import Continuing
 from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.own_models import OwnModels
 from napari_temseg.widgets.session.results.result_layers import foreground
 
@@ -156,17 +158,17 @@ class Trainer(QObject):
         if aim is None or self._unwanted or aim.item is not self.session.current or aim.item not in self.session.items:
             return
         session, item = self.session, aim.item
-        layer, name = item.made.get("preview"), f"{item.name} preview"
-        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, foreground(prediction), name, "preview")
-        session.adopt(item, "preview", shown)
+        layer, name = item.made.get(Role.PREVIEW), f"{item.name} preview"
+        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, foreground(prediction), name, Role.PREVIEW)
+        session.adopt(item, Role.PREVIEW, shown)
 
     def _clear(self, item: Item) -> None:
-        layers.remove(self.session.viewer, item.made.pop("preview", None))
+        layers.remove(self.session.viewer, item.made.pop(Role.PREVIEW, None))
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what == "preview":
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PREVIEW:
             self._unwanted = True
-        elif what in ("axes", "left out"):
+        elif what in (Change.AXES, Change.LEFT_OUT):
             self._micrographs.pop(item, None)
             self._aim()
 

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED, Particles
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -28,7 +29,7 @@ def sources(item: Item) -> list[str]:
     found = [STROKES] if item.annotation is not None else []
     if item.particles is not None and (item.reviewed or item.corrections):
         found.append(PARTICLES)
-    if "truth" in item.made:
+    if Role.TRUTH in item.made:
         found.append(TRUTH)
     return found
 
@@ -49,7 +50,7 @@ def taken(item: Item) -> Callable[[], Annotation]:
     if kind == PARTICLES and item.particles is not None:
         labels = item.particles.labels.copy()
         return partial(_from_particles, micrograph, labels, class_of_particle(item))
-    layer = item.made["truth"] if kind == TRUTH else item.annotation
+    layer = item.made[Role.TRUTH] if kind == TRUTH else item.annotation
     return partial(Annotation.imported, micrograph, layers.snapshot(layer), "instances" if kind == TRUTH else "classes")
 
 
@@ -96,7 +97,7 @@ def counter(item: Item, names: Mapping[int, str]) -> Callable[[], Counts]:
     if kind == PARTICLES and item.particles is not None:
         part = partial(_from_particles, blank, item.particles.labels, class_of_particle(item))
     elif kind == TRUTH:
-        part = partial(Annotation.imported, blank, layers.values(item.made["truth"]), "instances")
+        part = partial(Annotation.imported, blank, layers.values(item.made[Role.TRUTH]), "instances")
     else:
         part = partial(Annotation, blank, layers.values(item.annotation))
     return lambda: collected([part], names).counts()

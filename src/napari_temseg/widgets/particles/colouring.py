@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, definitions
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.colours import class_colour
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -62,8 +63,8 @@ class Colouring(QObject):
             self.legend = self._colour(item)
         self.changed.emit()
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if item is self.session.current and what in ("particles", "calibration") and self.by != CYCLE:
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if item is self.session.current and what in (Change.PARTICLES, Change.CALIBRATION) and self.by != CYCLE:
             self._timer.start()
 
     def _colour(self, item: Item) -> Legend | None:

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
 from napari_temseg.widgets.particles.painted_edits import Strokes
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
 
@@ -155,13 +156,13 @@ class Corrector(QObject):
         self._set_flags(item, {}, ids)
         if item.measurement is not None and bool(item.measurement.table["reviewed"].all()):
             item.reviewed = True
-        self.session.item_changed.emit(item, "review")
+        self.session.item_changed.emit(item, Change.REVIEW)
 
     # -- how it is done
 
-    def _warm_up(self, item: Item, what: str) -> None:
+    def _warm_up(self, item: Item, what: Change) -> None:
         """Load beside the window what the first correction needs."""
-        if what == "particles" and not self._warm:
+        if what == Change.PARTICLES and not self._warm:
             self._warm = True
             self.session.jobs.later(partial(import_module, "napari_temseg.engine.particles.edits"))
             self.session.jobs.later(partial(import_module, "napari_temseg.engine.particles.remeasure"))
@@ -242,7 +243,7 @@ class Corrector(QObject):
         show_features(item)
         if item is self.session.current:
             self.session.select(self.session.selected & alive)
-        self.session.item_changed.emit(item, "particles")
+        self.session.item_changed.emit(item, Change.PARTICLES)
 
     def _write(self, item: Item, patch: Patch) -> None:
         layer = item.particles_layer
@@ -280,7 +281,7 @@ class Corrector(QObject):
         if item.measurement is not None:
             item.measurement = with_flags(item.measurement, excluded, reviewed, unreviewed)
             show_features(item)
-            self.session.item_changed.emit(item, "table")
+            self.session.item_changed.emit(item, Change.TABLE)
 
     def _set_reviewed(self, item: Item, ids: Collection[int], on: bool) -> None:
         """Mark just these particles as looked at, and the picture."""
@@ -288,7 +289,7 @@ class Corrector(QObject):
         seen = frozenset(ids) & everything
         item.reviewed = on
         self._set_flags(item, {}, seen, everything - seen)
-        self.session.item_changed.emit(item, "review")
+        self.session.item_changed.emit(item, Change.REVIEW)
 
 
 def _count(ids: Collection[Any]) -> str:

@@ -17,6 +17,7 @@ from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import SCOPES, Pool
 from napari_temseg.widgets.particles.table import ParticleTable
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -292,8 +293,8 @@ class Opener(QObject):
             self.dock.show()
         return self.widget
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what == "particles" and not self.opened and item.measurement is not None:
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PARTICLES and not self.opened and item.measurement is not None:
             self.open()
 
     def _resize(self) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -39,20 +41,20 @@ class Marks(QObject):
         """Draw the marks of the micrograph in hand anew."""
         session = self.session
         for item in session.items:
-            if item is not session.current and "marks" in item.made:
-                layers.set_visible(item.made["marks"], False)
+            if item is not session.current and Role.MARKS in item.made:
+                layers.set_visible(item.made[Role.MARKS], False)
         item = session.current
         if item is None or item not in session.items:
             return
         rows = self._rows(item)
         if rows is None:
-            if "marks" in item.made:
-                layers.set_visible(item.made["marks"], False)
+            if Role.MARKS in item.made:
+                layers.set_visible(item.made[Role.MARKS], False)
             return
         self._draw(item, rows)
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if item is self.session.current and what in ("particles", "table"):
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if item is self.session.current and what in (Change.PARTICLES, Change.TABLE):
             self._timer.start()
 
     def _rows(self, item: Item) -> pd.DataFrame | None:
@@ -66,9 +68,9 @@ class Marks(QObject):
 
     def _draw(self, item: Item, rows: pd.DataFrame) -> None:
         page = item.particles.planes()[self.session.shown_plane(item)]  # type: ignore[union-attr]
-        if "marks" not in item.made:
-            self.session.adopt(item, "marks", overlays.add_marks(self.session.viewer, item.layer, f"{item.name} marks"))
-        layer = item.made["marks"]
+        if Role.MARKS not in item.made:
+            self.session.adopt(item, Role.MARKS, overlays.add_marks(self.session.viewer, item.layer, f"{item.name} marks"))
+        layer = item.made[Role.MARKS]
         target = layer.data
         target[...] = 0
         chosen = np.isin(rows["particle"], list(self.session.selected))

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_temseg.widgets.canvas import brush, layers, overlays
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Patch
@@ -119,8 +120,8 @@ class Strokes(QObject):
     def _flattened(self, event: Any) -> None:
         overlays.in_plane_only(event.source)
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what == "particles":
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PARTICLES:
             self._follow(item)
 
     def _follow(self, item: Item) -> None:

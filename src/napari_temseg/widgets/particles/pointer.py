@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.corrector import Corrector
 
@@ -105,14 +106,14 @@ class Pointer(QObject):
 
     def _show(self, item: Any, line: Any) -> None:
         viewer = self.session.viewer
-        if "line" not in item.made:
-            self.session.adopt(item, "line", overlays.add_line(viewer, item.layer, f"{item.name} split line"))
+        if Role.LINE not in item.made:
+            self.session.adopt(item, Role.LINE, overlays.add_line(viewer, item.layer, f"{item.name} split line"))
             overlays.hold_still(viewer, True)
-        overlays.show_line(item.made["line"], line, 3 * overlays.pixels_per_screen(viewer, item.layer))
+        overlays.show_line(item.made[Role.LINE], line, 3 * overlays.pixels_per_screen(viewer, item.layer))
 
     def _drop_line(self) -> None:
         for item in self.session.items:
-            layers.remove(self.session.viewer, item.made.pop("line", None))
+            layers.remove(self.session.viewer, item.made.pop(Role.LINE, None))
 
     def _close(self) -> None:
         callbacks = self.session.viewer.mouse_drag_callbacks

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 SCOPES = ("this image", "this sample", "all images")
-_MATTERS = {"particles", "table", "calibration", "sample", "ignored", "name"}
+_MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.SAMPLE, Change.IGNORED, Change.NAME}
 Floats = npt.NDArray[np.float64]
 
 
@@ -116,7 +117,7 @@ class Pool(QObject):
         self.table_changed.emit()
         self._reckon()
 
-    def _item_changed(self, item: Item, what: str) -> None:
+    def _item_changed(self, item: Item, what: Change) -> None:
         if what in _MATTERS:
             self._timer.start()
 

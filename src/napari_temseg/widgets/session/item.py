@@ -12,22 +12,18 @@ from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
-
-ROLES = (
-    *("annotation", "probability", "classes", "particles", "preview", "left out", "truth", "marks", "line", "ruler"),
-    *("live", "uncertainty", "place", "mistakes"),
-)
 
 
 @dataclass(eq=False)
 class Item:
     """A micrograph or stack in the viewer, and all that belongs to it.
 
-    `made` holds the layers made for it by role (see `ROLES`), as long as they are in the viewer. `axes` is "" until the meaning of a
+    `made` holds the layers made for it by role, as long as they are in the viewer. `axes` is "" until the meaning of a
     stack's planes was said. `history` is what was corrected on its particles.
     """
 
@@ -35,7 +31,7 @@ class Item:
     axes: str
     calibration: Calibration
     sample: str = ""
-    made: dict[str, Any] = field(default_factory=dict)
+    made: dict[Role, Any] = field(default_factory=dict)
     prediction: Prediction | None = None
     particles: Particles | None = None
     measurement: Measurement | None = None
@@ -53,17 +49,17 @@ class Item:
     @property
     def annotation(self) -> Labels | None:
         """The layer being painted on."""
-        return self.made.get("annotation")
+        return self.made.get(Role.ANNOTATION)
 
     @property
     def particles_layer(self) -> Labels | None:
         """The layer of separate particles."""
-        return self.made.get("particles")
+        return self.made.get(Role.PARTICLES)
 
     @property
     def left_out(self) -> Shapes | None:
         """The layer of areas where nobody shall look."""
-        return self.made.get("left out")
+        return self.made.get(Role.LEFT_OUT)
 
     @property
     def layers(self) -> list[Layer]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
@@ -52,10 +53,10 @@ class MixedUnits(QObject):
     def _toggled(self, event: Any) -> None:
         self._tell()
         if self.session.current is not None:  # the note in the dock comes or goes
-            self.session.item_changed.emit(self.session.current, "shown")
+            self.session.item_changed.emit(self.session.current, Change.SHOWN)
 
-    def _tell(self, item: Any = None, what: str = "calibration") -> None:
-        if what != "calibration":
+    def _tell(self, item: Any = None, what: Change = Change.CALIBRATION) -> None:
+        if what != Change.CALIBRATION:
             return
         before, self._told = self._told, self.sentence()
         if self._told and not before:

@@ -12,7 +12,9 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.widgets.canvas import layers, shapes_layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named, with_flags_of
 from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.state import State, commit
@@ -28,7 +30,7 @@ DELAY = 300  # ms after the last change of a shape until it counts
 
 
 class Regions(QObject):
-    """Follows the shapes of a session's pictures; tells `item_changed(item, "left out")` and brings what was found into line."""
+    """Follows the shapes of a session's pictures; tells `item_changed(item, Change.LEFT_OUT)` and brings what was found into line."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -72,11 +74,11 @@ class Regions(QObject):
         new = [area for area in kept if area not in there]
         if new:
             shapes_layers.add_areas(item.left_out or self._add_layer(item, draw=False), new)
-            self.session.item_changed.emit(item, "left out")
+            self.session.item_changed.emit(item, Change.LEFT_OUT)
 
     def _add_layer(self, item: Item, *, draw: bool) -> Shapes:
         layer = shapes_layers.add_region_layer(self.session.viewer, item.layer, f"{item.name} left out", draw=draw)
-        self.session.adopt(item, "left out", layer)
+        self.session.adopt(item, Role.LEFT_OUT, layer)
         shapes_layers.on_shapes(layer, partial(self._changed, item))
         if item is not self.session.current:
             layers.set_visible(layer, False)
@@ -96,7 +98,7 @@ class Regions(QObject):
             if item.left_out is not None and shapes_layers.being_drawn(item.left_out):
                 self._changed(item)
             else:
-                self.session.item_changed.emit(item, "left out")
+                self.session.item_changed.emit(item, Change.LEFT_OUT)
                 self._warn(item)
 
     def _warn(self, item: Item) -> None:
@@ -111,8 +113,8 @@ class Regions(QObject):
                 f"{covered:,} labelled px of {item.name} lie in a left-out region: they are not learnt from.".replace(",", "\u202f")
             )
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what == "left out" and item.particles is not None:
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.LEFT_OUT and item.particles is not None:
             self._behind = [each for each in self._behind if each is not item] + [item]
             self._catch_up()
 

@@ -14,8 +14,10 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import may_close
 from napari_temseg.widgets.jobs.runner import Jobs
+from napari_temseg.widgets.session.change import Change, layer_removed
 from napari_temseg.widgets.session.item import Item
 from napari_temseg.widgets.session.item_measurement import remeasured
 from napari_temseg.widgets.session.settings import Settings
@@ -29,14 +31,13 @@ Part = TypeVar("Part", bound=QObject)
 class Session(QObject):
     """One for each viewer; see `viewer_session.session_of`. Panels listen to its signals and call its methods, never each other.
 
-    `item_changed` carries the item and what about it: "axes", "calibration", "sample", "name", "annotation", "left out", "ignored",
-    "prediction", "particles" (pixels and table), "table" (flags only), "review". `selection_changed` carries the item.
+    `item_changed` carries the item and what about it: a `Change`. `selection_changed` carries the item.
     `settling` asks whoever watches the brush to take in its last strokes.
     """
 
     items_changed = Signal()
     current_changed = Signal()
-    item_changed = Signal(object, str)
+    item_changed = Signal(object, object)  # Item, Change
     classes_changed = Signal()
     models_changed = Signal()
     model_renamed = Signal(str, str)  # from, to
@@ -101,16 +102,16 @@ class Session(QObject):
         shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
         for item in self.items:
             layers.set_visible(item.layer, item is self.current)
-            for role in ("particles", "annotation", "left out"):
+            for role in (Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT):
                 if role in item.made:
                     layers.set_visible(item.made[role], item is self.current)
             if item is not self.current:
-                for role in ("probability", "classes", "preview", "mistakes"):
+                for role in (Role.PROBABILITY, Role.CLASSES, Role.PREVIEW, Role.MISTAKES):
                     if role in item.made:
                         layers.set_visible(item.made[role], False)
         if self.current is not None:
             layers.activate(self.viewer, self.current.layer)
-            self.item_changed.emit(self.current, "shown")
+            self.item_changed.emit(self.current, Change.SHOWN)
             elsewhere = shown and not any(layers.same_place(layer, self.current.layer) for layer in shown)
             if elsewhere or not layers.in_view(self.viewer, self.current.layer):
                 layers.fit(self.viewer, self.current.layer)
@@ -120,16 +121,16 @@ class Session(QObject):
         self.annotating = annotating
         self.improving.emit(annotating)
         for item in self.items:
-            for role in ("annotation", "left out", "particles"):
+            for role in (Role.ANNOTATION, Role.LEFT_OUT, Role.PARTICLES):
                 if role in item.made:
                     layers.rest(item.made[role])
         item = self.current
         if item is not None and item.annotation is not None:
             layers.set_visible(item.annotation, annotating)
             if not annotating and layers.is_active(self.viewer, item.annotation):
-                layers.activate(self.viewer, item.made.get("particles", item.layer))
+                layers.activate(self.viewer, item.made.get(Role.PARTICLES, item.layer))
 
-    def adopt(self, item: Item, role: str, layer: Layer) -> None:
+    def adopt(self, item: Item, role: Role, layer: Layer) -> None:
         """Remember a layer made for a micrograph."""
         item.made[role] = layer
 
@@ -140,20 +141,20 @@ class Session(QObject):
     def set_axes(self, item: Item, axes: str) -> None:
         """Say what the planes of a stack are."""
         item.axes = axes
-        self.item_changed.emit(item, "axes")
+        self.item_changed.emit(item, Change.AXES)
 
     def set_sample(self, item: Item, sample: str) -> None:
         """Say what is in the picture; pictures of one sample are pooled."""
         item.sample = sample
         if item.measurement is not None:
             item.measurement = replace(item.measurement, sample=sample)
-        self.item_changed.emit(item, "sample")
+        self.item_changed.emit(item, Change.SAMPLE)
 
     def set_ignored(self, items: Iterable[Item], on: bool) -> None:
         """Leave whole pictures out of “all images” and of pooled statistics, or take them in again."""
         for item in items:
             item.ignored = on
-            self.item_changed.emit(item, "ignored")
+            self.item_changed.emit(item, Change.IGNORED)
 
     def set_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
         """Put a pixel size on micrographs and all their layers; what was measured is measured anew."""
@@ -163,7 +164,7 @@ class Session(QObject):
                 micrograph_layer.calibrate(item.layers, calibration)
             if item.particles is not None:
                 remeasured(item)
-            self.item_changed.emit(item, "calibration")
+            self.item_changed.emit(item, Change.CALIBRATION)
         if self.current is not None:
             layers.fit(self.viewer, self.current.layer)
 
@@ -275,17 +276,17 @@ class Session(QObject):
         """The user removed something made for a micrograph."""
         role = next(key for key, value in item.made.items() if value is layer)
         del item.made[role]
-        if role == "particles":
+        if role == Role.PARTICLES:
             item.particles = item.measurement = None
             item.history.clear()
-        self.item_changed.emit(item, role)
+        self.item_changed.emit(item, layer_removed(role))
 
     def _on_renamed(self, event: Any) -> None:
         item = self.item_of(event.source)
         if item is not None:
             if item.measurement is not None:
                 item.measurement = replace(item.measurement, image=item.name, table=item.measurement.table.assign(image=item.name))
-            self.item_changed.emit(item, "name")
+            self.item_changed.emit(item, Change.NAME)
             self.items_changed.emit()
 
     def _on_reordered(self, event: Any) -> None:

@@ -11,11 +11,13 @@ from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 from napari_temseg.engine.types.annotations import MEANINGS, Annotation
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import ClassList
 from napari_temseg.widgets.improve.annotation.fill import SURE, fill_job, proposal
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, highlight, row
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -136,9 +138,9 @@ class Labelling(QWidget):
         if layer not in self.session.viewer.layers:
             raise TemsegError(f"{item.name}: that layer is no longer there; choose another one.")
         if meaning == "instances":
-            self.session.adopt(item, "truth", layer)
+            self.session.adopt(item, Role.TRUTH, layer)
             item.teaches, item.trains = "truth", True
-            self.session.item_changed.emit(item, "truth")
+            self.session.item_changed.emit(item, Change.TRUTH)
             return
         labels, image = layers.snapshot(layer), item.micrograph()
         self.session.jobs.later(partial(_imported, image, labels, meaning), partial(self._imported, item, layer.name))

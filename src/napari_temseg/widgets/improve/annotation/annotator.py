@@ -16,8 +16,10 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import FIRST_CLASS
 from napari_temseg.widgets.autosave.keeper import Keeper
 from napari_temseg.widgets.canvas import brush, layers
-from napari_temseg.widgets.improve.annotation.fill import Change, apply, changes_of
+from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.improve.annotation.fill import PlaneEdit, apply, changes_of
 from napari_temseg.widgets.improve.training_labels import Counts, counter, source
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import History, Step
 
 if TYPE_CHECKING:
@@ -83,12 +85,12 @@ class Annotator(QObject):
             colours = layers.class_colours(self.session.classes, background=True)
             name = f"{item.name} annotation"
             layer = layers.add_labels(
-                self.session.viewer, item.layer, data, name, "annotation", colours=colours, opacity=OPACITY, select=True
+                self.session.viewer, item.layer, data, name, Role.ANNOTATION, colours=colours, opacity=OPACITY, select=True
             )
             brush.size_brush(layer, item.frame)
-            self.session.adopt(item, "annotation", layer)
+            self.session.adopt(item, Role.ANNOTATION, layer)
             self._watch(item, layer)
-            self.session.item_changed.emit(item, "annotation")
+            self.session.item_changed.emit(item, Change.ANNOTATION)
         self._take_in_hand(layer)
         return layer
 
@@ -171,7 +173,7 @@ class Annotator(QObject):
         self.filled.emit()
         return name
 
-    def _put(self, item: Item, layer: Labels, changes: list[Change], back: bool) -> None:
+    def _put(self, item: Item, layer: Labels, changes: list[PlaneEdit], back: bool) -> None:
         if item.annotation is layer:
             apply(layers.values(layer), changes, back)
             layers.redraw(layer)
@@ -224,12 +226,12 @@ class Annotator(QObject):
 
     # -- what the session tells
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what == "annotation" and item.annotation is None:
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.ANNOTATION and item.annotation is None:
             self._drop(item)
-        if what in ("annotation", "particles", "table", "review", "truth"):
+        if what in (Change.ANNOTATION, Change.PARTICLES, Change.TABLE, Change.REVIEW, Change.TRUTH):
             self.recount(item)
-        if what == "prediction" and item.prediction is not None:
+        if what == Change.PREDICTION and item.prediction is not None:
             for number, name in item.prediction.class_names.items():
                 if number not in self.session.classes:
                     self.session.set_class(number, _free_name(name, self.session.classes))

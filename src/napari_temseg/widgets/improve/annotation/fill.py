@@ -25,7 +25,7 @@ Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class PlaneEdit:
     """One plane before and after it was filled."""
 
     plane: int
@@ -33,7 +33,7 @@ class Change:
     after: Labels
 
 
-def changes_of(labels: Labels, planes: Mapping[int, Labels]) -> list[Change]:
+def changes_of(labels: Labels, planes: Mapping[int, Labels]) -> list[PlaneEdit]:
     """What filling the unlabelled pixels of `labels` (…, Y, X) would change: strokes stay on top. Nothing is changed yet."""
     found = []
     for index, proposed in planes.items():
@@ -41,11 +41,11 @@ def changes_of(labels: Labels, planes: Mapping[int, Labels]) -> list[Change]:
         after = before.copy()
         np.copyto(after, proposed, where=before == UNLABELLED)
         if (after != before).any():
-            found.append(Change(index, before, after))
+            found.append(PlaneEdit(index, before, after))
     return found
 
 
-def apply(labels: Labels, changes: list[Change], back: bool) -> None:
+def apply(labels: Labels, changes: list[PlaneEdit], back: bool) -> None:
     """Make changes in place, or take them back; what was painted over them meanwhile stays."""
     for change in changes:
         plane = labels.reshape((-1, *labels.shape[-2:]))[change.plane]

@@ -15,11 +15,13 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import Aim, Answered, iter_answer, iter_ground
-from napari_temseg.widgets.improve.live.live_view import SHOWN, LiveView, use_answer
+from napari_temseg.widgets.improve.live.live_view import LiveView, use_answer
 from napari_temseg.widgets.improve.trainer import NEW
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
@@ -256,11 +258,12 @@ class Live(QObject):
     # -- what is seen
 
     @property
-    def _roles(self) -> list[str]:
+    def _roles(self) -> list[Role]:
         answer, aim = self.answer, self.aim
         if answer is None or aim is None:
             return []
-        return (["live"] if aim.item is not self._rests else []) + (["uncertainty"] if self.unsure and answer.unsure is not None else [])
+        unsure = [Role.UNCERTAINTY] if self.unsure and answer.unsure is not None else []
+        return ([Role.LIVE] if aim.item is not self._rests else []) + unsure
 
     def _show_if_known(self, aim: Aim) -> None:
         """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
@@ -291,24 +294,24 @@ class Live(QObject):
         self._improving = on
         self._advance()
 
-    def _item_changed(self, item: Item, what: str) -> None:
-        if what in ("left out", "axes"):
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what in (Change.LEFT_OUT, Change.AXES):
             for aim in [aim for aim in self._grounds if aim.item is item]:
                 del self._grounds[aim]
             if self.aim is not None and self.aim.item is item:
                 self.answer = self.aim = None
             self._broken = None
-        if what == "prediction":
+        if what == Change.PREDICTION:
             self._rests = item
             self.view.unveil(item)
-        if what in SHOWN:
+        if what in (Change.LIVE, Change.UNCERTAINTY):
             # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
-            QTimer.singleShot(0, self, partial(self._removed, item, what))
+            QTimer.singleShot(0, self, partial(self._removed, item, Role.LIVE if what is Change.LIVE else Role.UNCERTAINTY))
         self._soon.start()
 
-    def _removed(self, item: Item, role: str) -> None:
+    def _removed(self, item: Item, role: Role) -> None:
         if item in self.session.items and item.annotation is not None and not self.session.closed and role not in item.made:
-            (self.set_on if role == "live" else self.set_unsure)(False)
+            (self.set_on if role is Role.LIVE else self.set_unsure)(False)
 
     # -- the answer as the result
 

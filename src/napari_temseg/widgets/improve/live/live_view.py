@@ -11,6 +11,7 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.live.answers import Aim, Answered, Task, iter_use
 from napari_temseg.widgets.session.history import LIVE
 from napari_temseg.widgets.session.item_measurement import named
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-SHOWN = ("live", "uncertainty")
+SHOWN = (Role.LIVE, Role.UNCERTAINTY)
 
 
 class LiveView(QObject):
@@ -31,15 +32,15 @@ class LiveView(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._shown: tuple[Item, Answered, list[str]] | None = None  # and the roles of the layers that show it
+        self._shown: tuple[Item, Answered, list[Role]] | None = None  # and the roles of the layers that show it
         self._veiled: WeakSet[Item] = WeakSet()  # whose particles we hid, to show the answer in their place
         session.closing.connect(self._forget)
 
-    def shows(self, answered: Answered, roles: list[str]) -> bool:
+    def shows(self, answered: Answered, roles: list[Role]) -> bool:
         """Whether this was the last that was shown, in these layers."""
         return self._shown is not None and self._shown[1:] == (answered, roles)
 
-    def show(self, item: Item, plane: int, answered: Answered, roles: list[str]) -> None:
+    def show(self, item: Item, plane: int, answered: Answered, roles: list[Role]) -> None:
         """Show an answer for a plane in the layers of these roles (of `SHOWN`), and nothing of any other."""
         session = self.session
         before = self._shown[2] if self._shown is not None and self._shown[0] is item else []
@@ -47,17 +48,17 @@ class LiveView(QObject):
         for role in SHOWN:
             if role not in roles and role in item.made:
                 layers.set_visible(item.made[role], False)
-        made: dict[str, Any] = {}
-        if "uncertainty" in roles:
-            layer, name, style = item.made.get("uncertainty"), f"{item.name} uncertainty", {"colours": "magma", "opacity": 0.7}
-            made["uncertainty"] = layers.show_plane_map(
-                session.viewer, item.layer, layer, plane, answered.unsure, name, "uncertainty", **style
+        made: dict[Role, Any] = {}
+        if Role.UNCERTAINTY in roles:
+            layer, name, style = item.made.get(Role.UNCERTAINTY), f"{item.name} uncertainty", {"colours": "magma", "opacity": 0.7}
+            made[Role.UNCERTAINTY] = layers.show_plane_map(
+                session.viewer, item.layer, layer, plane, answered.unsure, name, Role.UNCERTAINTY, **style
             )
             if layer is None:
-                overlays.add_colour_bar(made["uncertainty"])
-        if "live" in roles:
-            layer, name = item.made.get("live"), f"{item.name} live"
-            made["live"] = overlays.show_answer(session.viewer, item.layer, layer, plane, answered.drawing, name)
+                overlays.add_colour_bar(made[Role.UNCERTAINTY])
+        if Role.LIVE in roles:
+            layer, name = item.made.get(Role.LIVE), f"{item.name} live"
+            made[Role.LIVE] = overlays.show_answer(session.viewer, item.layer, layer, plane, answered.drawing, name)
             self._veil(item)
         for role, layer in made.items():
             session.adopt(item, role, layer)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.engine.interactive.active_learning import Place
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import Round, iter_places, said_of
 from napari_temseg.widgets.improve.live.follower import Live
@@ -92,10 +93,12 @@ class Guide(QObject):
         session = self.session
         self.place = place
         self.been.setdefault(place.plane, []).append(place)
-        if "place" not in item.made:
-            session.adopt(item, "place", overlays.add_place(session.viewer, item.layer, f"{item.name} next"))
+        if Role.PLACE not in item.made:
+            session.adopt(item, Role.PLACE, overlays.add_place(session.viewer, item.layer, f"{item.name} next"))
         layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, 2 * place.reach)
-        overlays.show_box(item.made["place"], place.y, place.x, place.reach, EDGE * overlays.pixels_per_screen(session.viewer, item.layer))
+        overlays.show_box(
+            item.made[Role.PLACE], place.y, place.x, place.reach, EDGE * overlays.pixels_per_screen(session.viewer, item.layer)
+        )
         session.say(QUESTION)
 
     def _answered(self) -> None:
@@ -122,5 +125,5 @@ class Guide(QObject):
 
     def _unmark(self) -> None:
         self.place = None
-        if self._item is not None and self._item in self.session.items and "place" in self._item.made:
-            layers.set_visible(self._item.made["place"], False)
+        if self._item is not None and self._item in self.session.items and Role.PLACE in self._item.made:
+            layers.set_visible(self._item.made[Role.PLACE], False)

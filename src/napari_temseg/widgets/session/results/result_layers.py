@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.widgets.canvas import brush, layers
+from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import Prediction
@@ -27,12 +28,12 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
             item.layer,
             labels,
             f"{item.name} particles",
-            "particles",
+            Role.PARTICLES,
             contour=layers.CONTOUR,
             visible=layers.is_visible(item.layer),
             opacity=1,
         )
-        session.adopt(item, "particles", made)
+        session.adopt(item, Role.PARTICLES, made)
     else:
         layers.set_data(layer, labels)
         brush.forget_history(layer)
@@ -40,19 +41,23 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
 
 def show_probability(session: Session, item: Item, values: Any) -> None:
     """The probability layer of an item, hidden until somebody wants it."""
-    if "probability" in item.made:
-        layers.set_data(item.made["probability"], values)
+    if Role.PROBABILITY in item.made:
+        layers.set_data(item.made[Role.PROBABILITY], values)
     else:
-        session.adopt(item, "probability", layers.add_map(session.viewer, item.layer, values, f"{item.name} probability", "probability"))
+        session.adopt(
+            item, Role.PROBABILITY, layers.add_map(session.viewer, item.layer, values, f"{item.name} probability", Role.PROBABILITY)
+        )
 
 
 def show_classes(session: Session, item: Item, prediction: Prediction) -> None:
     """The class layer of an item, hidden until somebody wants it."""
     colours = layers.class_colours(prediction.class_names, background=False)
-    if "classes" in item.made:
-        layers.set_data(item.made["classes"], prediction.classes)
-        layers.recolour(item.made["classes"], colours)
+    if Role.CLASSES in item.made:
+        layers.set_data(item.made[Role.CLASSES], prediction.classes)
+        layers.recolour(item.made[Role.CLASSES], colours)
         return
     name = f"{item.name} classes"
-    made = layers.add_labels(session.viewer, item.layer, prediction.classes, name, "classes", colours=colours, visible=False, opacity=0.5)
-    session.adopt(item, "classes", made)
+    made = layers.add_labels(
+        session.viewer, item.layer, prediction.classes, name, Role.CLASSES, colours=colours, visible=False, opacity=0.5
+    )
+    session.adopt(item, Role.CLASSES, made)

@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND, Step
 from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
 from napari_temseg.widgets.session.results.result_layers import foreground, show_classes, show_labels, show_probability
@@ -56,7 +58,7 @@ def put(session: Session, item: Item, state: State) -> None:
     item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
     item.reviewed = state.reviewed
     if state.particles is None:
-        for role in ("particles", "probability", "classes"):
+        for role in (Role.PARTICLES, Role.PROBABILITY, Role.CLASSES):
             layers.remove(session.viewer, item.made.pop(role, None))
     else:
         bring_up_to_date(item)
@@ -65,8 +67,8 @@ def put(session: Session, item: Item, state: State) -> None:
     if state.prediction is not None:
         show_probability(session, item, foreground(state.prediction))
         show_classes(session, item, state.prediction)
-    session.item_changed.emit(item, "prediction")
-    session.item_changed.emit(item, "particles")
+    session.item_changed.emit(item, Change.PREDICTION)
+    session.item_changed.emit(item, Change.PARTICLES)
 
 
 def _put_back(session: Session, item: Item, state: State) -> None:

@@ -1,0 +1,45 @@
+"""What may change about a micrograph in the viewer: the second word of `Session.item_changed`."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from napari_temseg.widgets.canvas.roles import Role
+
+
+class Change(Enum):
+    """One thing about an item that listeners may care for."""
+
+    AXES = auto()  # what its planes are
+    CALIBRATION = auto()
+    SAMPLE = auto()
+    NAME = auto()
+    IGNORED = auto()  # left out of “all images”, or taken in again
+    SHOWN = auto()  # it was brought into view, or what is said of it may be another
+    ANNOTATION = auto()  # the layer of strokes came or went
+    TRUTH = auto()  # the layer of instances came or went
+    LEFT_OUT = auto()  # areas where nobody shall look
+    PREDICTION = auto()
+    PARTICLES = auto()  # pixels and table
+    TABLE = auto()  # exclusions alone
+    REVIEW = auto()
+    PREVIEW = auto()  # the user removed the layer of that name, as those below
+    LIVE = auto()
+    UNCERTAINTY = auto()
+    OTHER_LAYER = auto()
+
+
+_BY_ROLE = {
+    Role.ANNOTATION: Change.ANNOTATION,
+    Role.TRUTH: Change.TRUTH,
+    Role.LEFT_OUT: Change.LEFT_OUT,
+    Role.PARTICLES: Change.PARTICLES,
+    Role.PREVIEW: Change.PREVIEW,
+    Role.LIVE: Change.LIVE,
+    Role.UNCERTAINTY: Change.UNCERTAINTY,
+}
+
+
+def layer_removed(role: Role) -> Change:
+    """What changed when the user removed a layer of that role."""
+    return _BY_ROLE.get(role, Change.OTHER_LAYER)
