@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import napari_temseg
 from napari_temseg.cli import analyse, console, learn, tools
 from napari_temseg.cli.console import logger
 from napari_temseg.cli.options import Parser
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
+from napari_temseg.version import __version__
 
 _EPILOG = "Each command has its own --help. Nothing leaves this computer."
 
@@ -19,7 +19,7 @@ _EPILOG = "Each command has its own --help. Nothing leaves this computer."
 def parser() -> Parser:
     """The whole command line."""
     top = Parser(prog="temseg", description="From an electron micrograph to a particle-size distribution, offline.", epilog=_EPILOG)
-    top.add_argument("--version", action="version", version=f"napari-temseg {napari_temseg.__version__}")
+    top.add_argument("--version", action="version", version=f"napari-temseg {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (*analyse.COMMANDS, *learn.COMMANDS, *tools.COMMANDS):
         add(commands).add_argument("--json", action="store_true", help="print the result on standard output as JSON")

@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import napari_temseg
 from napari_temseg.cli.console import complain, drive, log_path, report
 from napari_temseg.cli.options import add_config_options, add_reading_options, add_series_option, config_from, file, folder
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.version import __version__
 
 PACKAGES = (
     "numpy",
@@ -159,7 +159,7 @@ def info(args: argparse.Namespace) -> int:
 
     available = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
     values: dict[str, Any] = {
-        "napari-temseg": napari_temseg.__version__,
+        "napari-temseg": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         **{name: _version(name) for name in PACKAGES},
@@ -169,7 +169,7 @@ def info(args: argparse.Namespace) -> int:
         "devices": ", ".join(available),
         "device chosen": choose_device().describe(),
         "threads": torch.get_num_threads(),
-        "package": str(Path(napari_temseg.__file__).parent),
+        "package": str(Path(__file__).parents[1]),
         "models": ", ".join(shipped()) or "none",
         "log": str(log_path()),
     }

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import napari_temseg
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
+from napari_temseg.version import __version__
 
 FORMAT = 1
 _KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
@@ -41,7 +41,7 @@ class Recipe:
         model = self.model if not self.model or not Path(self.model).exists() else _relative(Path(self.model), folder)
         return {
             "recipe": FORMAT,
-            "temseg": napari_temseg.__version__,
+            "temseg": __version__,
             "model": {"name": model, "hash": self.model_hash},
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "axes": self.axes,

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import napari_temseg
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.measurement import definitions
 from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.version import __version__
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -52,7 +52,7 @@ def summarise(
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
     recorded = settings.to_dict(output)
     summary = {
-        "temseg": napari_temseg.__version__,
+        "temseg": __version__,
         "model": recorded["model"],
         "settings": {"predict": recorded["predict"], "split": recorded["split"]},
         "edge": " / ".join(sorted({item.measurement.edge for item in items})),
