@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from leftovers import PROCESS, RANDOM, nothing_left
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.network import NetworkSpec
 
+os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs the tests are not read, and not written
+WINDOW = Path(__file__).parent / "widgets"
 SMALL_DECODER = (32, 16, 16, 8, 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What one process runs in one go: the tests of the window, which share a screen; of all others the tests of a file."""
-    window = Path(__file__).parent / "widgets"
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("window" if window in item.path.parents else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group("window" if WINDOW in item.path.parents else item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _a_clean_process(_one_thread: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test leaves the process as it found it; only napari draws from generators that are everybody's, which are put back."""
+    traces, allowed = (PROCESS, RANDOM) if WINDOW in request.path.parents else (PROCESS + RANDOM, ())
+    with nothing_left(*traces, allowed=allowed):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from leftovers import nothing_left
 
 os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
 SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
@@ -24,6 +25,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not SCREEN and here in Path(item.fspath).parents:
             item.add_marker(pytest.mark.skip(reason="no screen: run under xvfb-run, as tests/run does"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _known_timers() -> None:
+    from leftovers_of_windows import watch_timers
+
+    watch_timers()
+
+
+@pytest.fixture(autouse=True)
+def _a_clean_screen(_known_timers: None) -> Iterator[None]:
+    """Every test leaves keys, clipboard, windows, timers and napari as it found them; it starts with no notification."""
+    from leftovers_of_windows import WINDOWS, settle
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+    with nothing_left(*WINDOWS, settle=settle):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +84,31 @@ def open_bench(qtbot: Any) -> Callable[[Any], Any]:
         return bench
 
     return opened
+
+
+@pytest.fixture
+def clipboard(qapp: Any) -> Iterator[Any]:
+    """The clipboard, which afterwards holds what it held before."""
+    found = qapp.clipboard()
+    before = found.text()
+    yield found
+    found.setText(before)
+
+
+@pytest.fixture
+def press(qtbot: Any) -> Callable[[Any, Any, Any], None]:
+    """Press a key while another is held down, and let go of both: `press(widget, Key_C, ControlModifier)`.
+
+    After Qt's own `keyClick`, Qt believes that the other one is still held, also in the next test.
+    """
+
+    def pressed(widget: Any, key: Any, modifier: Any) -> None:
+        from qtpy.QtCore import Qt
+
+        qtbot.keyClick(widget, key, modifier)
+        qtbot.keyRelease(widget, Qt.Key.Key_unknown, Qt.KeyboardModifier.NoModifier)
+
+    return pressed
 
 
 @pytest.fixture

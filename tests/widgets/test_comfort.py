@@ -172,7 +172,7 @@ def two_sizes(viewer: Any) -> None:
     viewer.add_image(np.zeros((2000, 2000)), name="large", scale=(1, 1), units=("nm", "nm"), visible=False)
 
 
-def test_home_shows_what_is_visible(viewer: Any, open_bench: Any, qtbot: Any) -> None:
+def test_home_shows_what_is_visible(viewer: Any, open_bench: Any, press: Any) -> None:
     two_sizes(viewer)
     open_bench(viewer)
     button = viewer.window._qt_viewer.viewerButtons.resetViewButton
@@ -183,7 +183,7 @@ def test_home_shows_what_is_visible(viewer: Any, open_bench: Any, qtbot: Any) ->
     assert zoomed_to(viewer, 2000)
     viewer.layers["large"].visible = False
     canvas = viewer.window._qt_viewer.canvas.native
-    qtbot.keyClick(canvas, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    press(canvas, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     assert zoomed_to(viewer, 0.5)
 
 

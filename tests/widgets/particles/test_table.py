@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
 
 from napari_temseg.engine.measure.descriptors import definitions
 from napari_temseg.engine.types.errors import TemsegError
@@ -109,7 +108,7 @@ def test_view(qtbot: Any) -> None:
     assert model.rowCount() == 0
 
 
-def test_selection_both_ways_and_clipboard(qtbot: Any) -> None:
+def test_selection_both_ways_and_clipboard(qtbot: Any, press: Any, clipboard: Any) -> None:
     view = ParticleTable()
     qtbot.addWidget(view)
     view.show()
@@ -122,8 +121,8 @@ def test_selection_both_ways_and_clipboard(qtbot: Any) -> None:
     view.selectRow(4)
     assert picked[-1] == [4]
     view.show_selected([False, True, False, False, False, False])
-    qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
-    lines = QApplication.clipboard().text().split("\n")
+    press(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    lines = clipboard.text().split("\n")
     assert lines[0].split("\t")[:3] == ["particle", "class", "ecd_nm"]
     assert len(lines) == 2
     assert lines[1].startswith("2\trod\t11\t")
