@@ -118,7 +118,7 @@ def test_predict_goes_on_after_a_bad_file(picture: Path, model: Path, tmp_path: 
 
 
 def test_train_writes_a_model_that_predicts(picture: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--labels-mean", "instances", "--base", model, "--max-seconds", "60", "--max-steps", "2", "--crop", "64")
+    options = ("--labels-mean", "instances", "--base", model, "--max-seconds", "3600", "--max-steps", "2", "--crop", "64")
     trained = _json(capsys, "train", "-i", picture, "-l", tmp_path / "truth.png", "-o", tmp_path / "mine.temseg", *options)
     assert trained["steps"] == 2
     assert trained["classes"] == {"1": "background", "2": "particle"}
@@ -152,7 +152,7 @@ def test_a_training_goes_on_from_its_checkpoint(
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
-        assert main([*map(str, line), "--max-steps", "99999", "--max-seconds", "600"]) == 1
+        assert main([*map(str, line), "--max-steps", "99999", "--max-seconds", "3600"]) == 1
     finally:
         over.set()
         thread.join()
@@ -161,7 +161,7 @@ def test_a_training_goes_on_from_its_checkpoint(
     assert f"the same command goes on with the training, from {night}" in err
     assert mine.exists()
     assert night.exists()
-    again = _json(capsys, *line[:-1], "--max-steps", first["steps"] + 2, "--max-seconds", "600")
+    again = _json(capsys, *line[:-1], "--max-steps", first["steps"] + 2, "--max-seconds", "3600")
     assert again["steps"] == first["steps"] + 2
     assert again["seconds"] >= first["seconds"]
     assert again["curve"][: len(first["curve"])] == first["curve"]

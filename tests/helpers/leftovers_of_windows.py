@@ -16,7 +16,8 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-ENDING = 10_000  # ms that a thread of Qt's pool gets to end
+ENDING = 60_000  # ms that a thread of Qt's pool gets to end
+SOON = 500  # ms
 _timers: weakref.WeakKeyDictionary[QTimer, str] = weakref.WeakKeyDictionary()
 
 
@@ -40,6 +41,11 @@ def drain() -> None:
         QApplication.processEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
+
+
+def due() -> list[str]:
+    """Where the timers of ours were made that go off once and soon: somebody waits for a moment's rest before he goes on."""
+    return [where for timer, where in _running().items() if timer.isSingleShot() and timer.interval() <= SOON]
 
 
 def settle() -> None:

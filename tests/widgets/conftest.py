@@ -14,6 +14,7 @@ import pytest
 from leftovers import nothing_left
 
 os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
+PATIENCE = 180_000  # ms that anything waited for may take
 SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -59,7 +60,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
     """A napari viewer that must not leave widgets behind."""
-    from superqt.utils._qthreading import WorkerBase
+    from leftovers_of_windows import settle
 
     made = make_napari_viewer(strict_qt=True)
     yield made
@@ -67,8 +68,7 @@ def viewer(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Any]:
 
     for session in made.window._qt_window.findChildren(Session) if hasattr(made.window, "_qt_window") else ():
         session.close()
-    WorkerBase.await_workers(60_000)
-    qtbot.wait(50)
+    settle()
     gc.collect()
 
 
@@ -112,13 +112,50 @@ def press(qtbot: Any) -> Callable[[Any, Any, Any], None]:
 
 
 @pytest.fixture
-def wait_jobs(qtbot: Any) -> Callable[..., None]:
-    """Wait until nothing runs in a session: `wait_jobs(session)`."""
+def qtbot(qtbot: Any) -> Any:
+    """Its waits end when what they wait for has come; how long that may take is no matter of the test, whatever it says."""
+    until, signal = qtbot.waitUntil, qtbot.waitSignal
+    qtbot.waitUntil = lambda happened, *, timeout=0: until(happened, timeout=max(timeout, PATIENCE))
+    qtbot.waitSignal = lambda sent, *, timeout=0, **how: signal(sent, timeout=max(timeout, PATIENCE), **how)
+    return qtbot
 
-    def wait(session: Any, timeout: int = 120_000) -> None:
-        qtbot.wait(20)
-        qtbot.waitUntil(lambda: not session.jobs.running and not session.jobs.looking, timeout=timeout)
-        qtbot.wait(20)
+
+@pytest.fixture
+def idle(qtbot: Any) -> Callable[[], None]:
+    """Wait until all that was set in motion in the main thread has happened: no event waits, no timer of ours is about to go off."""
+    from leftovers_of_windows import drain, due
+
+    def wait() -> None:
+        drain()
+        qtbot.waitUntil(lambda: not due())
+        drain()
+
+    return wait
+
+
+@pytest.fixture
+def wait_jobs(qtbot: Any, idle: Any) -> Callable[[Any], None]:
+    """Wait until nothing runs in a session, and nothing is about to: `wait_jobs(session)`."""
+    from leftovers_of_windows import due
+
+    def wait(session: Any) -> None:
+        idle()
+        qtbot.waitUntil(lambda: not session.jobs.running and not session.jobs.looking and not due())
+        idle()
+
+    return wait
+
+
+@pytest.fixture
+def wait_chores(qtbot: Any, idle: Any) -> Callable[[Any], None]:
+    """Wait until a session's chores are done and told, such as looking up and writing what is kept: `wait_chores(session)`."""
+
+    def wait(session: Any) -> None:
+        idle()
+        done: list[bool] = []
+        session.jobs.later(lambda: True, done.append)  # they are done in order
+        qtbot.waitUntil(lambda: bool(done))
+        idle()
 
     return wait
 

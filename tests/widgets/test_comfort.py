@@ -62,17 +62,17 @@ def _table(labels: Any) -> Any:
     return bare[["class", "plane", "aggregate", "frame", "cut"]].assign(class_id=2)
 
 
-def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_bench: Any, qtbot: Any) -> None:
+def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
     bench = open_bench(viewer)
     unfold(bench)
     for index in range(4):
         bench.go(index)
-        qtbot.wait(20)
+        idle()
         assert bench.panel(index).minimumSizeHint().width() <= NARROWEST, type(bench.panel(index)).__name__
     assert bench.minimumSizeHint().width() <= 300
 
 
-def test_every_control_says_what_it_is_and_does(viewer: Any, grid: Any, open_bench: Any, picture: Any, qtbot: Any) -> None:
+def test_every_control_says_what_it_is_and_does(viewer: Any, grid: Any, open_bench: Any, picture: Any, qtbot: Any, idle: Any) -> None:
     bench = open_bench(viewer)
     unfold(bench)
     adopt(bench.session, bench.session.current, picture.instances)
@@ -81,7 +81,7 @@ def test_every_control_says_what_it_is_and_does(viewer: Any, grid: Any, open_ben
     seen = 0
     for index in range(4):
         bench.go(index)
-        qtbot.wait(20)
+        idle()
         for control in _controls(roots):
             seen += 1
             where = f"{type(control).__name__} “{_words(control)}” of {type(control.parent()).__name__}"

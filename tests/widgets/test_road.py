@@ -57,11 +57,9 @@ def test_from_a_file_to_a_table(
     found = len(item.particles)
     assert found > 3
     find.split.fields["strength"].value = 0.9
-    qtbot.wait(200)
     wait_jobs(session)
     assert item.particles.settings["strength"] == pytest.approx(0.9)
     find.split.fields["strength"].value = 0.5
-    qtbot.wait(200)
     wait_jobs(session)
     assert len(item.particles) == found
 
@@ -71,7 +69,7 @@ def test_from_a_file_to_a_table(
     paint(item.annotation, picture.classes)
     strokes = item.annotation.data.copy()
     qtbot.waitUntil(lambda: not improve.annotator.counting and improve.train.isEnabled(), timeout=20_000)
-    for name, value in {"max_seconds": 20.0, "crop": 64, "evaluate_every": 2}.items():
+    for name, value in {"max_seconds": 3600, "crop": 64, "evaluate_every": 2}.items():
         improve.form.fields[name].value = value
     improve.train.click()
     qtbot.waitUntil(lambda: len(improve.trainer.points) >= 2, timeout=120_000)
@@ -137,7 +135,7 @@ def test_layers_may_change_while_a_search_runs(viewer: Any, open_bench: Any, wai
     assert single.made["particles"] in viewer.layers
 
 
-def test_two_viewers_do_not_meet(make_napari_viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any) -> None:
+def test_two_viewers_do_not_meet(make_napari_viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any, idle: Any) -> None:
     first, second = make_napari_viewer(), make_napari_viewer()
     first.add_image(picture.micrograph.data, name="grid")
     second.add_image(picture.micrograph.data[:192, :192], name="grid")
@@ -152,7 +150,7 @@ def test_two_viewers_do_not_meet(make_napari_viewer: Any, open_bench: Any, wait_
     assert {layer.name for layer in second.layers} == {layer.name for layer in first.layers}
     one.panel(1).one.click()
     first.close()
-    qtbot.wait(100)
+    idle()
     other.panel(1).one.click()
     wait_jobs(other.session)
     assert other.session.current.particles is not None

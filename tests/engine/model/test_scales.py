@@ -10,7 +10,7 @@ from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.types.config import PredictConfig, SimulateConfig
 
 OWN = (1.0, 0.7, 0.5)
-QUICK = temseg.TrainConfig(max_seconds=5, max_steps=3, crop=96, batch=2, evaluate_every=3)
+QUICK = temseg.TrainConfig(max_seconds=1e5, max_steps=3, crop=96, batch=2, evaluate_every=3)
 
 
 @pytest.fixture(scope="module")

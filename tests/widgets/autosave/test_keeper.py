@@ -21,7 +21,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.preload import load_compiler
 from napari_temseg.widgets.session import own_models
 
-SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
+SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
 CORNERS = [[100.0, 4.0], [100.0, 60.0], [124.0, 60.0], [124.0, 4.0]]
 
 
@@ -68,7 +68,7 @@ def restored(bench: Any, qtbot: Any, wait_jobs: Any) -> Any:
     return bench.session.current
 
 
-def work_on(bench: Any, wait_jobs: Any, qtbot: Any) -> Any:
+def work_on(bench: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> Any:
     """Calibrate, name the sample, leave out a region, find, delete one, exclude one, review the rest."""
     session, panel = bench.session, bench.panel(3)
     item = session.current
@@ -76,7 +76,7 @@ def work_on(bench: Any, wait_jobs: Any, qtbot: Any) -> Any:
     session.set_sample(item, "batch 7")
     bench.panel(0).region.click()
     item.left_out.add_polygons([np.array(CORNERS)])
-    qtbot.wait(400)
+    idle()
     find(bench, wait_jobs)
     ids = item.measurement.table["particle"].astype(int).tolist()
     session.select([ids[0]])
@@ -89,9 +89,9 @@ def work_on(bench: Any, wait_jobs: Any, qtbot: Any) -> Any:
     return item
 
 
-def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, tmp_path: Path) -> None:
+def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, tmp_path: Path, idle: Any) -> None:
     bench = start(grid)
-    item = work_on(bench, wait_jobs, qtbot)
+    item = work_on(bench, wait_jobs, qtbot, idle)
     bench.panel(2).labelling.new.click()
     item.annotation.paint((40, 40), 2)
     table, labels, calibration = item.measurement.table, item.particles.labels.copy(), item.calibration
@@ -148,7 +148,7 @@ def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> Non
     assert files() == []
 
 
-def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, wait_chores: Any) -> None:
     bench = start(grid)
     find(bench, wait_jobs)
     bench.session.close()
@@ -156,8 +156,7 @@ def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qt
     changed = grid.copy()
     changed[0, 0] += 1
     bench = start(changed)
-    bench.session.jobs.later(lambda: None)
-    qtbot.wait(300)
+    wait_chores(bench.session)
     assert bench.panel(0).kept.isHidden()
 
 
@@ -176,9 +175,9 @@ def test_work_is_written_soon_and_goes_on_in_the_same_file(start: Any, grid: Any
     assert store.opened(files()[0])[0]["known"]["sample"] == "A"
 
 
-def test_what_was_done_meanwhile_stays(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_what_was_done_meanwhile_stays(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> None:
     bench = start(grid)
-    item = work_on(bench, wait_jobs, qtbot)
+    item = work_on(bench, wait_jobs, qtbot, idle)
     before = item.particles.labels.copy()
     bench.session.close()
     bench = start(grid)
@@ -239,9 +238,9 @@ def test_a_removed_particles_layer_is_offered_again(start: Any, grid: Any, wait_
     assert len(item.particles) == n
 
 
-def test_a_new_search_leaves_the_removed_particles_in_their_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_a_new_search_leaves_the_removed_particles_in_their_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> None:
     bench = start(grid)
-    item = work_on(bench, wait_jobs, qtbot)
+    item = work_on(bench, wait_jobs, qtbot, idle)
     bench.session.viewer.layers.remove(item.particles_layer)
     find(bench, wait_jobs)
     bench.session.close()
@@ -249,9 +248,9 @@ def test_a_new_search_leaves_the_removed_particles_in_their_file(start: Any, gri
     assert counts == [0, 3]
 
 
-def test_closing_that_removes_all_layers_first_loses_nothing(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_closing_that_removes_all_layers_first_loses_nothing(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> None:
     bench = start(grid)
-    item = work_on(bench, wait_jobs, qtbot)
+    item = work_on(bench, wait_jobs, qtbot, idle)
     n = len(item.particles)
     bench.session.viewer.close()
     bench = start(grid)
@@ -400,11 +399,14 @@ def test_the_model_that_made_what_came_back_is_in_use(start: Any, grid: Any, wai
     assert bench.panel(1).model.currentText() == "particles+1"
 
 
-def test_what_is_large_waits_for_the_end(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_large_waits_for_the_end(
+    start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, wait_chores: Any
+) -> None:
     monkeypatch.setattr(work_store, "LARGE", 1000)
     bench = start(grid)
     find(bench, wait_jobs)
-    qtbot.wait(2500)
+    bench.panel(0).kept.keeper.flush()
+    wait_chores(bench.session)
     assert files() == []
     bench.session.close()
     assert len(files()) == 1
@@ -432,7 +434,7 @@ def test_the_folder_stays_within_its_room_and_the_oldest_go(
     assert any("a-1.npz deleted: what is kept takes more than" in record.getMessage() for record in caplog.records)
 
 
-def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtbot: Any) -> None:
+def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtbot: Any, wait_chores: Any) -> None:
     work_store.Place.folder().parent.mkdir(parents=True, exist_ok=True)
     work_store.Place.folder().write_text("in the way")
     bench = start(grid)
@@ -440,7 +442,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtb
     for sample in ("a", "b"):
         bench.session.set_sample(bench.session.current, sample)
         bench.panel(0).kept.keeper.flush()
-        qtbot.wait(200)
+        wait_chores(bench.session)
     assert len([record for record in notification_manager.records if "autosaved" in record.message]) == 1
 
 

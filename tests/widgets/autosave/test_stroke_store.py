@@ -111,7 +111,7 @@ def test_a_broken_file_is_a_sentence(painted: Any, viewer: Any, qtbot: Any) -> N
     assert len(files()) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: Any, qtbot: Any, picture: Any) -> None:
+def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: Any, qtbot: Any, picture: Any, wait_chores: Any) -> None:
     from napari.utils.notifications import notification_manager
 
     stroke_store.folder().parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
     for column in (40, 80):
         bench.session.current.annotation.paint((40, column), 2)
         bench.panel(2).annotator.keeper.flush()
-        qtbot.wait(200)
+        wait_chores(bench.session)
     told = [record for record in notification_manager.records if "autosaved" in record.message]
     assert len(told) == 1
 

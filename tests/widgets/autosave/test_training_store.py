@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import leftovers_of_windows
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
@@ -64,13 +65,10 @@ def train(bench: Any, qtbot: Any, steps: int = 4) -> None:
     qtbot.waitUntil(lambda: progress()["steps"] >= steps, timeout=120_000)
 
 
-def stop(bench: Any, qtbot: Any) -> None:
+def stop(bench: Any) -> None:
     """Close the window; whatever its job still writes is written."""
-    from superqt.utils._qthreading import WorkerBase
-
     bench.session.close()
-    WorkerBase.await_workers(60_000)
-    qtbot.wait(20)
+    leftovers_of_windows.settle()
 
 
 def offered(bench: Any, qtbot: Any) -> Any:
@@ -79,17 +77,17 @@ def offered(bench: Any, qtbot: Any) -> Any:
     return bar
 
 
-def test_a_training_goes_on_in_the_next_window(start: Any, picture: Any, qtbot: Any, wait_jobs: Any) -> None:
+def test_a_training_goes_on_in_the_next_window(start: Any, picture: Any, qtbot: Any, wait_jobs: Any, wait_chores: Any) -> None:
     bench = start("grid")
     annotate(bench, picture, qtbot)
     train(bench, qtbot)
     assert bench.panel(2).stopped.isHidden()
     bench.session.current.annotation.data[...] = 0  # whatever is painted meanwhile
-    stop(bench, qtbot)
+    stop(bench)
     done = progress()["steps"]
 
     bench = start("renamed")  # other pixels: nothing is known of them
-    qtbot.wait(300)
+    wait_chores(bench.session)
     assert bench.panel(2).stopped.isHidden()
     bench.session.close()
 
@@ -125,7 +123,7 @@ def test_cancel_discards_and_so_does_discard(start: Any, picture: Any, qtbot: An
     wait_jobs(bench.session)
     qtbot.waitUntil(lambda: list(training_store.folder().iterdir()) == [], timeout=10_000)
     train(bench, qtbot, 1)
-    stop(bench, qtbot)
+    stop(bench)
     bench = start("grid")
     bar = offered(bench, qtbot)
     bar.discard.click()
@@ -139,7 +137,7 @@ def test_it_waits_for_all_its_pictures_and_tells_what_is_wrong(start: Any, pictu
         bench.session.set_current(item)
         annotate(bench, picture, qtbot)
     train(bench, qtbot, 1)
-    stop(bench, qtbot)
+    stop(bench)
     bench = start("grid")
     bar = offered(bench, qtbot)
     assert bar.text.text().startswith("Training on 2 images stopped ")

@@ -107,8 +107,7 @@ def test_images_and_the_viewer_may_go_meanwhile(bench: Any, viewer: Any, picture
     dialog.scores.table.selectRow(0)
     assert len(viewer.layers) == 0
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
-    qtbot.wait(50)
-    assert opened(viewer) is None
+    qtbot.waitUntil(lambda: opened(viewer) is None)
     bench.panel(2).compare.click()
     assert opened(viewer).scores.table.rowCount() == 1
     viewer.add_image(picture.micrograph.data[:192, :192], name="grid")

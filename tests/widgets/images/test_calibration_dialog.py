@@ -202,10 +202,8 @@ def test_bars_and_letters_are_left_out_of_all_selected_and_of_what_was_found(
 
 
 def test_px_beside_nm_is_explained_in_the_dock_and_pops_up_nothing(
-    viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any, qtbot: Any, tmp_path: Path
+    viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any, qtbot: Any, tmp_path: Path, idle: Any
 ) -> None:
-    popped: list[str] = []
-    notification_manager.notification_ready.connect(lambda note: popped.append(note.message))
     write_tiff(tmp_path / "a.tif", grey, Calibration((0.5, 0.5), "typed"))
     iio.imwrite(tmp_path / "b.png", grey)
     bench = open_bench(viewer)
@@ -216,19 +214,19 @@ def test_px_beside_nm_is_explained_in_the_dock_and_pops_up_nothing(
     session.part(Opener).open([tmp_path / "a.tif", tmp_path / "b.png"])
     qtbot.waitUntil(lambda: len(session.items) == 2)
     wait_jobs(session)
-    qtbot.wait(300)
+    idle()
     assert "calibrate or close" not in panel.calibration_note.text()  # nobody asked for that bar
     scale_bar(viewer).visible = True
     assert "calibrate or close b" in panel.calibration_note.text()
     assert any("scale bar has no unit" in sentence for sentence in said)
     bench.panel(0).regions.draw(session.items[0])
-    qtbot.wait(200)
+    idle()
     session.set_calibration([session.items[1]], session.items[0].calibration)
     assert "calibrate or close" not in panel.calibration_note.text()
     session.set_calibration([session.items[0]], Calibration())
-    qtbot.wait(300)
+    idle()
     assert "calibrate or close a" in panel.calibration_note.text()
-    assert not [message for message in popped if "Inconsistent" in message]
+    assert not told("Inconsistent")
 
 
 def test_what_is_odd_about_a_file_is_told_in_the_table_and_the_dialog(

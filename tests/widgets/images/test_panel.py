@@ -12,7 +12,7 @@ import tifffile
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
 
@@ -21,6 +21,7 @@ from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE, PLANES, SAMPLE
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.regions import Regions
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
 FOLDER_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getExistingDirectory"
@@ -154,7 +155,6 @@ def test_a_folder_opens_once_and_its_stack_asks_for_its_planes(
     assert stacked.asks_axes
     panel.folder.click()
     wait_jobs(session)
-    qtbot.wait(50)
     assert len(session.items) == 3
     assert said[-1] == "Opened 0 images. 3 were open already."
     table = panel.table
@@ -332,7 +332,10 @@ def test_a_region_counts_when_it_is_closed(viewer: Any, open_bench: Any, qtbot: 
         mouse_press_callbacks(layer, read_only_mouse_event("mouse_press", **where))
         mouse_release_callbacks(layer, read_only_mouse_event("mouse_release", **where))
         mouse_move_callbacks(layer, read_only_mouse_event("mouse_move", position=(corner[0] + 1, corner[1]), pos=np.array(corner)))
-    qtbot.wait(700)
+    for _ in range(2):  # it looks again and again whether the region is closed
+        (timer,) = [each for each in bench.session.part(Regions).findChildren(QTimer) if each.isActive()]
+        with qtbot.waitSignal(timer.timeout):
+            pass
     assert heard == []
     layer._finish_drawing()  # what the double click and Enter do
     qtbot.waitUntil(lambda: heard == [Change.LEFT_OUT])

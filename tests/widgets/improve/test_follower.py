@@ -11,14 +11,14 @@ from qtpy.QtCore import QTimer
 
 
 @pytest.fixture
-def settle(qtbot: Any) -> Any:
+def settle(qtbot: Any, idle: Any) -> Any:
     """Wait until what is painted is answered and nothing runs."""
 
     def settled(bench: Any) -> None:
         live, jobs = bench.panel(2).live.model, bench.session.jobs
-        qtbot.wait(30)
-        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking, timeout=120_000)
-        qtbot.wait(30)
+        idle()
+        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking)
+        idle()
 
     return settled
 
@@ -225,8 +225,7 @@ def test_layers_go_in_the_middle(bench: Any, viewer: Any, picture: Any, settle: 
     stroke(item.annotation, a_particle(picture), 1)
     viewer.layers.remove(item.made["live"])
     settle(bench)
-    qtbot.wait(50)
-    assert not panel.live.box.isChecked()
+    qtbot.waitUntil(lambda: not panel.live.box.isChecked())
     panel.live.box.click()
     settle(bench)
     assert item.made["live"].visible
@@ -242,27 +241,28 @@ def test_the_viewer_closes_in_the_middle(bench: Any, viewer: Any, qtbot: Any) ->
     bench.panel(2).labelling.new.click()
     qtbot.waitUntil(lambda: bench.session.jobs.looking, timeout=10_000)
     viewer.close()
-    qtbot.wait(200)
-    assert bench.session.closed
+    qtbot.waitUntil(lambda: bench.session.closed)
 
 
-def test_a_training_has_precedence_and_a_new_model_answers_anew(bench: Any, picture: Any, settle: Any, qtbot: Any) -> None:
+def test_a_training_has_precedence_and_a_new_model_answers_anew(bench: Any, picture: Any, settle: Any, qtbot: Any, idle: Any) -> None:
     panel, session, item = bench.panel(2), bench.session, bench.session.current
     live = panel.live.model
     panel.labelling.new.click()
     stroke(item.annotation, a_particle(picture), 2)
     item.annotation.paint((4, 4), 1)
     settle(bench)
-    qtbot.waitUntil(lambda: not panel.annotator.counting, timeout=10_000)
-    qtbot.wait(100)
-    for name, value in {"max_seconds": 300, "evaluate_every": 1, "crop": 64, "batch": 1, "validation": 0.0}.items():
+    qtbot.waitUntil(lambda: not panel.annotator.counting)
+    idle()
+    for name, value in {"max_seconds": 3600, "max_steps": 100_000, "evaluate_every": 1, "crop": 64, "batch": 1, "validation": 0.0}.items():
         panel.form.fields[name].value = value
     answered = live.answer
     panel.train.click()
     qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
     assert "pauses" in panel.live.note.text()
     stroke(item.annotation, a_particle(picture), 1)
-    qtbot.wait(300)
+    qtbot.waitUntil(lambda: not panel.annotator.counting)
+    idle()
+    assert not session.jobs.looking
     assert live.answer is answered
     session.jobs.finish()
     settle(bench)

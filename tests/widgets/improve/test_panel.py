@@ -16,7 +16,7 @@ from napari_temseg.widgets.autosave import stroke_store
 from napari_temseg.widgets.improve.training_labels import open_beside
 from napari_temseg.widgets.session.change import Change
 
-SMALL = {"max_seconds": 1.5, "evaluate_every": 1, "crop": 64, "batch": 1}
+SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +52,16 @@ def pick(labelling: Any, text: str) -> None:
     menu.close()
 
 
-def settle(panel: Any, qtbot: Any) -> None:
-    qtbot.wait(20)
-    qtbot.waitUntil(lambda: not panel.annotator.counting, timeout=10_000)
-    qtbot.wait(100)
+@pytest.fixture
+def settle(qtbot: Any, idle: Any) -> Any:
+    """Wait until what is painted is counted: `settle(panel)`."""
+
+    def settled(panel: Any) -> None:
+        idle()
+        qtbot.waitUntil(lambda: not panel.annotator.counting)
+        idle()
+
+    return settled
 
 
 def test_a_new_annotation_lies_on_the_image_with_the_brush_in_hand(bench: Any, viewer: Any) -> None:
@@ -80,7 +86,7 @@ def test_a_new_annotation_lies_on_the_image_with_the_brush_in_hand(bench: Any, v
     assert not panel.classes.eraser.isChecked()
 
 
-def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any) -> None:
+def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     panel.classes.add.click()
     qtbot.keyClicks(panel.classes.name, "rod")
@@ -95,10 +101,10 @@ def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any) -> None:
     layer.brush_size = 1
     for x in (20, 60):
         layer.paint((30, x), 3)
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.classes.counts[3].text() == "2 strokes · 2 px"
     layer.undo()
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.classes.counts[3].text() == "1 stroke · 1 px"
     notification_manager.records.clear()
     panel.classes.add.click()
@@ -106,18 +112,18 @@ def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any) -> None:
     panel.classes.name.returnPressed.emit()
     assert "already" in notification_manager.records[-1].message
     layer.paint((90, 90), 5)
-    settle(panel, qtbot)
+    settle(panel)
     assert session.classes[5] == "class 5"
 
 
 def test_training_improves_in_sight_while_painting_goes_on(
-    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settle: Any
 ) -> None:
     panel, session = bench.panel(2), bench.session
     item = session.current
     panel.labelling.new.click()
     paint_dots(item.annotation, truth)
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.train.isEnabled()
     assert panel.train.property("primary")
     make_small(panel)
@@ -156,15 +162,15 @@ def test_training_improves_in_sight_while_painting_goes_on(
         qtbot.waitUntil(lambda: path.with_suffix(".temseg").exists(), timeout=10_000)
 
 
-def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     item = session.current
     panel.labelling.new.click()
     paint_dots(item.annotation, truth)
     painted = item.annotation.data.copy()
-    settle(panel, qtbot)
+    settle(panel)
     make_small(panel)
-    panel.form.fields["max_seconds"].value = 300
+    panel.form.fields["max_steps"].value = 100_000
     panel.form.fields["validation"].value = 0.0
     panel.train.click()
     qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
@@ -186,14 +192,16 @@ def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: An
     assert not [layer for layer in viewer.layers if layer.name.endswith("preview")]
 
 
-def test_layers_and_viewer_may_go_in_the_middle(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+def test_layers_and_viewer_may_go_in_the_middle(
+    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, settle: Any, idle: Any
+) -> None:
     panel, session = bench.panel(2), bench.session
     item = session.current
     panel.labelling.new.click()
     paint_dots(item.annotation, truth)
-    settle(panel, qtbot)
+    settle(panel)
     make_small(panel)
-    panel.form.fields["max_seconds"].value = 300
+    panel.form.fields["max_steps"].value = 100_000
     panel.train.click()
     qtbot.waitUntil(lambda: "preview" in item.made, timeout=90_000)
     viewer.layers.remove(item.made["preview"])
@@ -201,18 +209,18 @@ def test_layers_and_viewer_may_go_in_the_middle(bench: Any, viewer: Any, wait_jo
     qtbot.waitUntil(lambda: len(panel.trainer.points) >= 3, timeout=90_000)
     assert "preview" not in item.made
     viewer.layers.clear()
-    qtbot.wait(200)
+    idle()
     session.jobs.finish()
     wait_jobs(session)
     assert session.items == []
     assert len(viewer.layers) == 0
 
 
-def test_closing_in_the_middle_loses_nothing(bench: Any, viewer: Any, qtbot: Any, truth: Any) -> None:
+def test_closing_in_the_middle_loses_nothing(bench: Any, viewer: Any, qtbot: Any, truth: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     panel.labelling.new.click()
     paint_dots(session.current.annotation, truth)
-    settle(panel, qtbot)
+    settle(panel)
     panel.train.click()
     qtbot.waitUntil(lambda: bool(panel.trainer.points), timeout=90_000)
     session.current.annotation.paint((3, 3), 2)
@@ -266,11 +274,11 @@ def test_a_draft_fills_what_is_not_painted(bench: Any, wait_jobs: Any, qtbot: An
     np.testing.assert_array_equal(layer.data, strokes)
 
 
-def test_strokes_of_one_class_are_a_sentence(bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_strokes_of_one_class_are_a_sentence(bench: Any, wait_jobs: Any, qtbot: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     panel.labelling.new.click()
     session.current.annotation.paint((30, 30), 2)
-    settle(panel, qtbot)
+    settle(panel)
     assert not panel.train.isEnabled()
     assert panel.note.text() == "Waits for strokes on the background too."
     notification_manager.records.clear()
@@ -279,7 +287,7 @@ def test_strokes_of_one_class_are_a_sentence(bench: Any, wait_jobs: Any, qtbot: 
     assert "background" in notification_manager.records[-1].message
 
 
-def test_a_layer_of_ones_own_is_learnt_from(bench: Any, viewer: Any, picture: Any, qtbot: Any) -> None:
+def test_a_layer_of_ones_own_is_learnt_from(bench: Any, viewer: Any, picture: Any, qtbot: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     item = session.current
     notification_manager.records.clear()
@@ -292,16 +300,16 @@ def test_a_layer_of_ones_own_is_learnt_from(bench: Any, viewer: Any, picture: An
     np.testing.assert_array_equal(item.annotation.data == 2, own.data > 0)
     panel.labelling.use.click()
     pick(panel.labelling, "instances")
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.set.choices[item].currentText() == "layer of instances"
     assert panel.annotator.counts()[2].objects == len(np.unique(own.data)) - 1
     viewer.layers.remove(own)
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.set.boxes[item].isChecked()
     assert panel.annotator.counts()[2].pixels == int((item.annotation.data == 2).sum())
 
 
-def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any, qtbot: Any, settle: Any) -> None:
     panel, session = bench.panel(2), bench.session
     item = session.current
     bench.panel(1).one.click()
@@ -309,7 +317,7 @@ def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any
     assert panel.set.boxes == {}
     item.reviewed = True
     session.item_changed.emit(item, Change.REVIEW)
-    settle(panel, qtbot)
+    settle(panel)
     assert panel.annotator.counts()[2].objects == len(item.particles)
     assert panel.train.isEnabled()
     panel.set.boxes[item].click()
@@ -325,7 +333,7 @@ def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any
 
 
 def test_a_stack_is_previewed_and_filled_on_its_shown_plane(
-    viewer: Any, open_bench: Any, stack: Any, wait_jobs: Any, qtbot: Any, truth: Any
+    viewer: Any, open_bench: Any, stack: Any, wait_jobs: Any, qtbot: Any, truth: Any, settle: Any
 ) -> None:
     viewer.add_image(stack, name="series", scale=(2, 0.5, 0.5), translate=(4, 0, 0))
     made = open_bench(viewer)
@@ -335,7 +343,7 @@ def test_a_stack_is_previewed_and_filled_on_its_shown_plane(
     viewer.dims.set_point(0, 4)
     assert session.shown_plane(item) == 0
     paint_dots(item.annotation, truth, (0,))
-    settle(panel, qtbot)
+    settle(panel)
     assert "planes of a stack" in panel.note.text()
     session.set_axes(item, "ZYX")
     viewer.dims.set_point(0, 8)
@@ -345,9 +353,9 @@ def test_a_stack_is_previewed_and_filled_on_its_shown_plane(
     assert not item.annotation.data[1].any()
     assert (item.annotation.data[2] > 0).mean() > 0.9
     panel.labelling.undo.click()
-    settle(panel, qtbot)
+    settle(panel)
     make_small(panel)
-    panel.form.fields["max_seconds"].value = 300
+    panel.form.fields["max_steps"].value = 100_000
     panel.train.click()
     qtbot.waitUntil(lambda: "preview" in item.made, timeout=90_000)
     preview = item.made["preview"]
@@ -373,7 +381,9 @@ def test_settings_are_remembered(bench: Any, viewer: Any, open_bench: Any) -> No
     again.session.close()
 
 
-def test_what_is_found_on_the_other_open_images_is_held(bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any) -> None:
+def test_what_is_found_on_the_other_open_images_is_held(
+    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, settle: Any
+) -> None:
     panel, session = bench.panel(2), bench.session
     grid = session.current
     for name, colours in (("left out", 1), ("other", 1), ("in colours", 3)):
@@ -384,7 +394,7 @@ def test_what_is_found_on_the_other_open_images_is_held(bench: Any, viewer: Any,
     session.set_current(grid)
     panel.labelling.new.click()
     paint_dots(grid.annotation, truth)
-    settle(panel, qtbot)
+    settle(panel)
     make_small(panel)
     heard: list[str] = []
     session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))

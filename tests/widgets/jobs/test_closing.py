@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from leftovers_of_windows import drain
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
@@ -56,19 +57,19 @@ def answer(text: str, asked: list[str]) -> Callable[[], None]:
     return press
 
 
-def press_x(window: Any, text: str, qtbot: Any) -> list[str]:
+def press_x(window: Any, text: str) -> list[str]:
     asked: list[str] = []
     timer = QTimer()
     timer.timeout.connect(answer(text, asked))
     timer.start(50)
     QApplication.sendEvent(window, Pressed())
-    qtbot.wait(300)
+    drain()  # somebody else may ask too
     timer.stop()
     return asked
 
 
 def test_staying_leaves_the_job_alone(busy: Any, viewer: Any, qtbot: Any) -> None:
-    (question,) = press_x(viewer.window._qt_window, "Stay", qtbot)
+    (question,) = press_x(viewer.window._qt_window, "Stay")
     assert "“Training on grid” is running" in question
     assert "Finish now" in question
     assert "is kept" in question
@@ -81,14 +82,14 @@ def test_staying_leaves_the_job_alone(busy: Any, viewer: Any, qtbot: Any) -> Non
 
 def test_what_can_go_on_later_is_not_called_lost(busy: Any, viewer: Any, qtbot: Any) -> None:
     jobs = busy.session.jobs
-    (question,) = press_x(viewer.window._qt_window, "Stay", qtbot)
+    (question,) = press_x(viewer.window._qt_window, "Stay")
     assert "is lost" in question
     jobs.cancel()
     qtbot.waitUntil(lambda: not jobs.running)
     assert jobs.cancelled
     jobs.start("Training on grid", endless, lambda _: None, can_finish=True, lasting=True)
     assert not jobs.cancelled
-    (question,) = press_x(viewer.window._qt_window, "Stay", qtbot)
+    (question,) = press_x(viewer.window._qt_window, "Stay")
     assert "can go on later" in question
     assert "lost" not in question
     jobs.cancel()
@@ -98,7 +99,7 @@ def test_what_can_go_on_later_is_not_called_lost(busy: Any, viewer: Any, qtbot: 
 def test_closing_asks_once_and_stops_the_job(busy: Any, viewer: Any, qtbot: Any) -> None:
     session, window = busy.session, viewer.window._qt_window
     window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)  # the fixture closes it once more
-    assert len(press_x(window, "Stop and close", qtbot)) == 1
+    assert len(press_x(window, "Stop and close")) == 1
     assert session.closed
     qtbot.waitUntil(lambda: not session.jobs.running)  # without end, unless it was told to stop
     assert not window.isVisible()

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from leftovers_of_windows import settle
 from napari.utils.notifications import notification_manager
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -40,7 +41,7 @@ def jobs(qtbot: Any) -> Any:
     made = Jobs()
     yield made
     made.close()
-    qtbot.wait(50)
+    settle()
 
 
 def said() -> list[str]:
@@ -83,7 +84,8 @@ def test_finish_keeps_and_cancel_discards(jobs: Any, qtbot: Any, action: str, ex
     results: list[Any] = []
     gone: list[bool] = []
     jobs.start("count", lambda: counting(1000), results.append, failed=lambda: gone.append(True), can_finish=True)
-    qtbot.wait(50)
+    with qtbot.waitSignal(jobs.progressed):
+        pass
     getattr(jobs, action)()
     assert jobs.stopping
     qtbot.waitUntil(lambda: not jobs.running, timeout=2000)
@@ -118,12 +120,14 @@ def test_every_error_is_told_and_frees_the_way(jobs: Any, qtbot: Any, error: Exc
     qtbot.waitUntil(lambda: not jobs.running)
 
 
-def test_the_newest_preview_wins(jobs: Any, qtbot: Any) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_newest_preview_wins(jobs: Any, qtbot: Any, at_once: bool) -> None:
     results: list[Any] = []
+    begun: list[int] = []
     for number in range(5):
-        jobs.look(lambda number=number: counting(30, result=number), results.append)
-        qtbot.wait(20)
-    qtbot.waitUntil(lambda: not jobs.looking, timeout=5000)
+        jobs.look(lambda number=number: counting(30, result=number), results.append, seen=lambda _, number=number: begun.append(number))
+        qtbot.waitUntil(lambda number=number: at_once or number in begun)
+    qtbot.waitUntil(lambda: not jobs.looking)
     assert results == [4]
 
 
@@ -136,12 +140,12 @@ def test_a_preview_runs_beside_a_long_job(jobs: Any, qtbot: Any) -> None:
 
 
 def test_nothing_is_delivered_after_close(qtbot: Any) -> None:
-    jobs, results = Jobs(), []
+    jobs, results, begun = Jobs(), [], []
     jobs.start("long", lambda: counting(20), results.append)
-    jobs.look(lambda: counting(20), results.append)
-    qtbot.wait(30)
+    jobs.look(lambda: counting(20), results.append, seen=begun.append)
+    qtbot.waitUntil(lambda: bool(begun))
     jobs.close()
-    qtbot.wait(500)
+    settle()
     assert results == []
 
 
@@ -155,7 +159,7 @@ def test_chores_are_done_in_order_and_before_the_end(qtbot: Any) -> None:
 
 def test_the_result_comes_last_though_the_progress_bar_lets_events_happen(jobs: Any, qtbot: Any, monkeypatch: Any) -> None:
     class Bar:
-        """As napari's: setting it runs the event loop."""
+        """As napari's: setting it runs the event loop, in which the job may come to its end."""
 
         n = 0
 
@@ -163,7 +167,7 @@ def test_the_result_comes_last_though_the_progress_bar_lets_events_happen(jobs: 
             pass
 
         def update(self, by: int) -> None:
-            qtbot.wait(150)
+            settle()
 
         def close(self) -> None:
             pass
@@ -173,5 +177,5 @@ def test_the_result_comes_last_though_the_progress_bar_lets_events_happen(jobs: 
     jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
     jobs.start("count", lambda: counting(5, 0.03), heard.append)
     qtbot.waitUntil(lambda: not jobs.running)
-    qtbot.wait(200)
+    settle()
     assert heard == ["1", "2", "3", "4", "5", "done"]

@@ -174,12 +174,12 @@ def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any
     assert session.selected == {1}
 
 
-def test_closed_by_hand_it_stays_closed_until_asked_for(below: Any, viewer: Any, qtbot: Any) -> None:
+def test_closed_by_hand_it_stays_closed_until_asked_for(below: Any, viewer: Any, qtbot: Any, idle: Any) -> None:
     session = below.session
     viewer.window.remove_dock_widget(below)
-    qtbot.wait(50)
+    idle()
     session.item_changed.emit(session.current, Change.PARTICLES)
-    qtbot.wait(100)
+    idle()
     assert TITLE not in viewer.window.dock_widgets
     again = open_distribution(session)
     assert again.table.particles.rowCount() == 6

@@ -310,18 +310,18 @@ def test_keys_work_over_the_picture_and_are_given_back(bench: Any, viewer: Any, 
     assert bench.panel(3).pointer._pressed not in viewer.mouse_drag_callbacks
 
 
-def test_the_particles_layer_may_go_at_any_time(bench: Any, viewer: Any, qtbot: Any) -> None:
+def test_the_particles_layer_may_go_at_any_time(bench: Any, viewer: Any, qtbot: Any, idle: Any) -> None:
     panel, session = bench.panel(3), bench.session
     item = session.current
     session.select([1])
     stroke(item.particles_layer, [(60, 60)], 9)
     viewer.layers.remove(item.particles_layer)
-    qtbot.wait(300)
+    idle()
     assert item.measurement is None
     assert not panel.delete.isEnabled()
     assert "find them first" in panel.note.text()
     viewer.layers.remove(item.layer)
-    qtbot.wait(50)
+    idle()
     assert session.current is None
 
 
@@ -430,11 +430,11 @@ def test_other_pixels_given_to_the_layer_are_taken_over(bench: Any, qtbot: Any) 
     agrees(item)
 
 
-def test_a_second_dock_takes_over(bench: Any, viewer: Any, open_bench: Any, qtbot: Any) -> None:
+def test_a_second_dock_takes_over(bench: Any, viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
     session = bench.session
     viewer.window.remove_dock_widget(bench)
     bench.deleteLater()
-    qtbot.wait(50)
+    idle()
     again = open_bench(viewer)
     assert again.session is session
     session.select([1, 2])

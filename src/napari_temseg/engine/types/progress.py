@@ -34,17 +34,21 @@ class Progress:
 
 
 class Control:
-    """The two ways out of a job, set from any thread: flags only, so no lock is needed."""
+    """The two ways out of a job, set from any thread: flags only, so no lock is needed; and its time, by a clock in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.finishing = False
         self.cancelling = False
-        self.started = time.monotonic()
+        self.go_by(clock)
+
+    def go_by(self, clock: Callable[[], float]) -> None:
+        """Count the time from now on, by this clock."""
+        self.clock, self.started = clock, clock()
 
     @property
     def elapsed(self) -> float:
         """Seconds since the job was made."""
-        return time.monotonic() - self.started
+        return self.clock() - self.started
 
 
 class Job(Generic[T]):
