@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from leftovers import PROCESS, RANDOM, nothing_left
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.network import NetworkSpec
 
 os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs the tests are not read, and not written
+SHUFFLE = os.environ.get("TEMSEG_SHUFFLE", "")
 WINDOW = Path(__file__).parent / "widgets"
 SMALL_DECODER = (32, 16, 16, 8, 8)
 
+# How long an example takes says nothing on a busy machine. Which are drawn: others at each run, the same ones where CI is set.
+profile = settings.get_current_profile_name()
+settings.register_profile(profile, settings.get_profile(profile), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_report_header() -> str:
+    return f"shuffled by TEMSEG_SHUFFLE={SHUFFLE}" if SHUFFLE else "in the order of the files; TEMSEG_SHUFFLE=7 shuffles them"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one process runs in one go: the tests of the window, which share a screen; of all others the tests of a file."""
+    """Shuffle files, and tests in files, where asked to; the tests of the window share a screen, so one process runs them all."""
+    if SHUFFLE:
+        draw = random.Random(SHUFFLE)
+        places = {path: draw.random() for path in sorted({item.path for item in items})}
+        items.sort(key=lambda item: (places[item.path], draw.random()))
     for item in items:
         item.add_marker(pytest.mark.xdist_group("window" if WINDOW in item.path.parents else item.path.stem))
 
