@@ -77,7 +77,7 @@ CHILD = """
 import sys
 import numpy as np
 import napari_temseg as temseg
-from napari_temseg.engine import checkpoint
+from napari_temseg.engine.training import checkpoint
 
 checkpoint.EVERY = checkpoint.REST = 0.0
 folder = sys.argv[1]
@@ -98,7 +98,7 @@ def test_a_killed_training_goes_on(tmp_path: Path, tiny: Segmenter, discs) -> No
     file = CheckpointFile(tmp_path / "night.checkpoint")
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
-        steps, until = 0, time.monotonic() + 120
+        steps, until = 0, time.monotonic() + 900
         while steps < 12 and child.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
             found = file.load()

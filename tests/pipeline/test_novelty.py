@@ -12,6 +12,7 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
 from napari_temseg.engine.model.novelty import NAMES, TEXTURE, Familiarity
+from napari_temseg.engine.types.results import Origin
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.models import save
 from napari_temseg.pipeline.existing_results import Result, iter_report
@@ -59,7 +60,7 @@ def test_predict_complains(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_report_of_the_window_tells_it_of_particles_whose_prediction_is_gone(wary: temseg.Segmenter, tmp_path: Path) -> None:
     scene = temseg.simulate(temseg.SimulateConfig(height=128, width=128, count=6, diameter=26, seed=2)).micrograph
     particles = temseg.split(temseg.predict(wary, scene))
-    origin = temseg.engine.results.Origin("", "mine", (1.0,), particles.prediction.unlike)  # type: ignore[union-attr]
+    origin = Origin("", "mine", (1.0,), particles.prediction.unlike)  # type: ignore[union-attr]
     kept = replace(particles, prediction=None, origin=origin)
     iter_report([Result(kept, temseg.measure(kept))], tmp_path, "mine").drain()
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
