@@ -47,7 +47,7 @@ def test_a_run_tells_it_in_summary_report_and_on_the_terminal(folder: Path, caps
     assert [image["unlike_training"] for image in summary["images"]] == [TEXTURE, ""]  # where nothing is found there is no alarm
     report = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert told in report
-    assert report.count(f"unlike the model&#x27;s training ({TEXTURE})") == 1
+    assert report.count(f"unlike the model&#39;s training ({TEXTURE})") == 1
 
 
 def test_predict_complains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
