@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_temseg import Calibration, Micrograph, Source, TemsegError
-from napari_temseg.engine.types.micrograph import as_micrograph, to_nanometres
+from napari_temseg.engine.types.micrograph import as_micrograph
+from napari_temseg.engine.types.units import to_nanometres
 
 
 @pytest.mark.parametrize(

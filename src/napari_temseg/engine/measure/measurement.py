@@ -34,8 +34,9 @@ from scipy.sparse.csgraph import connected_components
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions
 from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.micrograph import Calibration, Micrograph, to_nanometres
+from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.units import to_nanometres
 
 __all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "recalibrated", "rows_of", "tabulate", "with_flags"]
 

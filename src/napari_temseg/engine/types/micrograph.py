@@ -12,28 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import to_nanometres
 
 AXES = {"YX": "one micrograph", "NYX": "fields of one sample", "TYX": "time", "ZYX": "depth of one specimen"}
-_NANOMETRES = {
-    "pm": 1e-3,
-    "Å": 0.1,
-    "A": 0.1,
-    "angstrom": 0.1,
-    "nm": 1.0,
-    "µm": 1e3,
-    "μm": 1e3,
-    "um": 1e3,
-    "micron": 1e3,
-    "mm": 1e6,
-    "m": 1e9,
-}
-
-
-def to_nanometres(value: float, unit: str) -> float:
-    """Convert a length to nm; `TemsegError` for a unit that is not a length."""
-    if unit not in _NANOMETRES:
-        raise TemsegError(f"“{unit}” is not a unit of length: use one of {', '.join(_NANOMETRES)}.")
-    return value * _NANOMETRES[unit]
 
 
 @dataclass(frozen=True)
@@ -123,7 +104,8 @@ class Micrograph:
 
     `data` is a numpy or dask array of any real type, shape (Y, X) or (N, Y, X); `axes` one of "YX", "NYX" (fields of one
     sample), "TYX" (time), "ZYX" (depth); the meaning of a leading axis is said, never guessed. `valid` is bool (Y, X), False
-    where nobody should look (data bars, labels), or None.
+    where nobody should look (data bars, labels), or None. `notes` are the sentences of whoever read it that people should know before they
+    believe a number.
     """
 
     data: Any
@@ -132,6 +114,7 @@ class Micrograph:
     valid: npt.NDArray[np.bool_] | None = None
     source: Source = field(default_factory=Source)
     sample: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         data = (

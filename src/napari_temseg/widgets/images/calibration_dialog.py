@@ -11,7 +11,8 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, QLineEdit, QRadioButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.micrograph import Calibration, to_nanometres
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.calibration_standard import Correction, positive_number

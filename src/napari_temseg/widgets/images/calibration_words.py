@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox
 
-from napari_temseg.engine.types.micrograph import Calibration, to_nanometres
+from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.widgets.canvas import micrograph_layer
 
 if TYPE_CHECKING:

@@ -1,0 +1,60 @@
+"""Units of length as files and people spell them: the one table that every reader asks."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from napari_temseg.engine.types.errors import TemsegError
+
+# Length in nm of each unit, and other spellings in lower case.
+_UNITS: dict[str, tuple[float, tuple[str, ...]]] = {
+    "pm": (1e-3, ("picometer", "picometre")),
+    "Å": (0.1, ("å", "a", "ang", "ångström", "ångstrom", "angstrom", "angström", "angstroem")),
+    "nm": (1.0, ("nanometer", "nanometre", "nanom")),
+    "µm": (1e3, ("um", "µ", "u", "micron", "micrometer", "micrometre", "?m", "\ufffdm", "µmeter")),
+    "mm": (1e6, ("millimeter", "millimetre")),
+    "cm": (1e7, ("centimeter", "centimetre")),
+    "m": (1e9, ("meter", "metre")),
+}
+_TYPED = ("pm", "Å", "A", "nm", "µm", "um", "mm", "m")  # what an error offers
+_SPELLINGS = {word: unit for unit, (_, others) in _UNITS.items() for word in (unit, *others)}
+# µ and Å as they come out of the wrong encoding, or as an escape.
+_MANGLED = {
+    **dict.fromkeys(("\\u00b5", "\\u00B5", "\\u03bc", "\\u03BC", "&#181;", "&#956;", "&micro;", "Âµ", "Î¼"), "µ"),
+    **dict.fromkeys(("\\u00c5", "\\u00C5", "Ã…", "â„«"), "Å"),
+}
+_ANGLES = ("rad", "mrad", "µrad", "deg")
+
+
+def spelt(unit: str) -> str:
+    """The one spelling of a unit of length ("pm", "Å", "nm", "µm", "mm", "cm", "m"); anything else without white space.
+
+    µ may be the micro sign, the Greek letter, the letter u, or lost in an encoding, Å the letter or the sign U+212B; words may be British
+    or American, singular or plural, in capitals or not.
+    """
+    text = unit.strip().strip("\0").strip()
+    for wrong, right in _MANGLED.items():
+        text = text.replace(wrong, right)
+    # Normal form KC makes one sign of Å and A with a ring, and Greek mu of the micro sign.
+    text = unicodedata.normalize("NFKC", text).replace("μ", "µ")
+    if text in _UNITS:
+        return text
+    word = text.lower()
+    short = len(text) <= 2 and word != text  # capitals of symbols mean something else: Mm, PM
+    if short and text not in ("A", "NM", "Nm", "UM", "Um", "µM", "?M"):
+        return text
+    return _SPELLINGS.get(word) or _SPELLINGS.get(word.removesuffix("s") if len(word) > 4 else word) or text
+
+
+def is_reciprocal(unit: str) -> bool:
+    """Whether a unit is that of a diffraction pattern: a reciprocal length, or an angle."""
+    text = unicodedata.normalize("NFKC", unit.strip()).replace("μ", "µ").replace("−", "-")
+    return text.startswith(("1/", "1 /", "/")) or text.endswith(("^-1", "-1", "^{-1}")) or text in _ANGLES
+
+
+def to_nanometres(value: float, unit: str) -> float:
+    """Convert a length to nm; `TemsegError` for a unit that is not a length."""
+    known = _UNITS.get(spelt(unit))
+    if known is None:
+        raise TemsegError(f"“{unit}” is not a unit of length: use one of {', '.join(_TYPED)}.")
+    return value * known[0]
