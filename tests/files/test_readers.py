@@ -241,8 +241,8 @@ BAD = {
     "short.png": (_truncated_png, "damaged"),
     "huge.png": (_absurd_png, "too many pixels"),
     "complex.tif": (lambda path: tifffile.imwrite(path, np.ones((8, 8), np.complex64)), "complex64"),
-    "channels.tif": (
-        lambda path: tifffile.imwrite(path, np.zeros((2, 3, 8, 9), np.uint8), imagej=True, metadata={"axes": "TCYX"}),
+    "hyperstack.tif": (
+        lambda path: tifffile.imwrite(path, np.zeros((2, 3, 8, 9), np.uint8), imagej=True, metadata={"axes": "TZYX"}),
         "4 axes",
     ),
     "picture.bmp": (lambda path: path.write_bytes(b"BM"), "TIFF, PNG or JPEG"),

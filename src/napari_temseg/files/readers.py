@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Micrograph, Source
 from napari_temseg.files.formats.series import Series
@@ -85,7 +87,9 @@ def series_of(path: str | Path) -> list[Series]:
         raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
     if not found:
         raise TemsegError(f"{path}: the file holds no picture; copy or export it again.")
-    return found
+    from napari_temseg.files.sidecars import described  # as the readers, with libraries that nobody waits for
+
+    return described(path, found)
 
 
 def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
@@ -113,9 +117,15 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
+    from napari_temseg.files.formats.raw import check_finished
+
+    if path.suffix.lower() not in PICTURES and len(chosen.data.shape) in (2, 3):
+        check_finished(path, np.asarray(chosen.data if len(chosen.data.shape) == 2 else chosen.data[-1]))
     known = axes or (chosen.axes if len(chosen.data.shape) == 3 else "")
     meaning = checked_axes(path, chosen.data.shape, known or unsaid)
-    image = Micrograph(chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest, chosen.lossy))
+    image = Micrograph(
+        chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest, chosen.lossy), notes=chosen.notes
+    )
     others = tuple(one.name for one in found if one is not chosen and not one.obstacle)
     return Reading(image, chosen.notes, bool(known) or meaning == "YX", others)
 

@@ -59,9 +59,8 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise TemsegError(f"{path}: JPEG changes the numbers of a label image; save it as TIFF or PNG.")
     try:
-        array = (
-            np.asarray(read_tiff(path, expansion=PACKED)[0].data) if path.suffix.lower() in TIFF else _grey_exactly(read_array(path), path)
-        )
+        known = path.suffix.lower() in TIFF
+        array = np.asarray(read_tiff(path, expansion=PACKED, raw=True)[0].data) if known else _grey_exactly(read_array(path), path)
     except MemoryError as error:
         raise TemsegError(f"{path}: the label image is too large for this computer's memory; cut it into parts first.") from error
     if array.dtype.kind == "b":
@@ -84,7 +83,7 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
 def read_calibration(path: str | Path) -> Calibration:
     """The pixel size that a label image carries, if any."""
     path = checked_path(path)
-    return read_tiff(path, expansion=PACKED)[0].calibration if path.suffix.lower() in TIFF else Calibration()
+    return read_tiff(path, expansion=PACKED, raw=True)[0].calibration if path.suffix.lower() in TIFF else Calibration()
 
 
 def write_probability_tiff(path: str | Path, prediction: Prediction) -> None:
@@ -120,7 +119,7 @@ def read_prediction(path: str | Path, *, axes: str = "", mask: bool = False) -> 
 
 
 def _read_probability(path: Path, axes: str) -> Prediction:
-    array, names = np.asarray(read_tiff(path, expansion=PACKED)[0].data).astype(np.float16), slice_labels(path)
+    array, names = np.asarray(read_tiff(path, expansion=PACKED, raw=True)[0].data).astype(np.float16), slice_labels(path)
     names = names[: array.shape[-3]]
     classes = {int(name[6:].partition(":")[0]): name.partition(": ")[2] for name in names if name.startswith("class ")}
     if array.ndim not in (3, 4) or len(names) != array.shape[-3] or len(classes) < 2:

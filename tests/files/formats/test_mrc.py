@@ -98,12 +98,20 @@ def test_pixel_sizes_people_should_know_of(tmp_path: Path, angstrom: float, told
 
 
 @pytest.mark.parametrize("kind", [b"FEI1", b"FEI2"])
-def test_fei_extended_header_goes_before_the_cell(tmp_path: Path, kind: bytes) -> None:
-    for metres, size in ((2e-9, 2.0), (0.0, 0.5)):
-        path = write(tmp_path / "a.mrc", GREY.astype("i2"), extended=fei(kind, metres), exttyp=kind)
+def test_fei_extended_header_and_cell(tmp_path: Path, kind: bytes) -> None:
+    for metres, angstrom, size in ((2e-9, 20.0, 2.0), (0.0, 5.0, 0.5), (2e-9, 0.0, 2.0), (2e-9, 1.0, 2.0)):
+        path = write(tmp_path / "a.mrc", GREY.astype("i2"), angstrom, extended=fei(kind, metres), exttyp=kind)
         (series,) = read_mrc(path)
         assert series.calibration.pixel_size == pytest.approx((size, size))
+        assert series.notes == ()
         np.testing.assert_array_equal(series.data, GREY)
+    (binned,) = read_mrc(write(tmp_path / "a.mrc", GREY.astype("i2"), 40.0, extended=fei(kind, 2e-9), exttyp=kind))
+    assert binned.calibration.pixel_size == pytest.approx((4.0, 4.0))
+    assert "2 nm" in binned.notes[0]
+    assert "4 nm" in binned.notes[0]
+    (unclear,) = read_mrc(write(tmp_path / "a.mrc", GREY.astype("i2"), 5.0, extended=fei(kind, 2e-9), exttyp=kind))
+    assert unclear.calibration.pixel_size is None
+    assert "neither was taken" in unclear.notes[0]
     (series,) = read_mrc(write(tmp_path / "a.mrc", GREY.astype("i2"), extended=fei(kind, 1e7), exttyp=kind))
     assert "diffraction pattern" in series.obstacle
 

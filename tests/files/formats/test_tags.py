@@ -12,7 +12,7 @@ import tifffile
 from mangled import survives
 
 import napari_temseg as temseg
-from napari_temseg.files.formats.tags import Size, tagged
+from napari_temseg.files.formats.sizes import Size, tagged
 from napari_temseg.files.formats.tiff import read_tiff
 from napari_temseg.files.readers import read_noted, series_of
 

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.micrograph import Calibration, grey, to_nanometres
+from napari_temseg.engine.types.micrograph import Calibration, grey
+from napari_temseg.engine.types.units import is_reciprocal, to_nanometres
 from napari_temseg.files.formats.raw import DIFFRACTION, TYPE_IT, calibrated, damaged, file_size, mapped, planes, truncated, unusable
 from napari_temseg.files.formats.series import Series
 
@@ -31,7 +32,8 @@ _PIXELS = {1: "i2", 2: "f4", 3: "c8", 6: "u1", 7: "i4", 9: "i1", 10: "u2", 11: "
 _PACKED = (5, 27, 28)
 _COLOUR = (8, 23)
 _ENERGIES = ("eV", "keV", "meV")
-_TIMES = ("s", "ms", "µs", "μs", "min", "h")
+_SIGNALS = {"CL": "cathodoluminescence"}
+_TIMES = ("s", "ms", "µs", "us", "ns", "min", "h")
 MAX_TAGS, MAX_DEPTH, MAX_FIELDS, MAX_IMAGES = 200_000, 64, 4096, 1000
 _PIECE = 1 << 20  # pixels looked at together for colour
 
@@ -169,7 +171,7 @@ def _series(tree: _Tree, image: dict[str, Any], name: str) -> Series:
     block, kind = described["Data"], described.get("DataType")
     if not isinstance(block, _Block) or not isinstance(kind, int) or block.nbytes < math.prod(shape):
         raise damaged(tree.path, _NAME)
-    obstacle = _obstacle(lengths, units[: len(lengths)], kind)
+    obstacle = _obstacle(lengths, units[: len(lengths)], kind) or _declared(tree, image)
     if kind in _PIXELS:
         data = _pixels(tree.path, block, np.dtype(tree.order + _PIXELS[kind]), shape)
     elif kind in _COLOUR and not obstacle:
@@ -178,7 +180,7 @@ def _series(tree: _Tree, image: dict[str, Any], name: str) -> Series:
         data = unusable(*shape)
     calibration, notes = (Calibration(), ()) if obstacle else _calibration(described, units)
     third = units[2] if len(lengths) == 3 and len(units) > 2 else ""
-    axes = "YX" if len(shape) == 2 else "TYX" if third in _TIMES else ""
+    axes = "YX" if len(shape) == 2 else "TYX" if third.replace("μ", "µ") in _TIMES else ""
     return Series(name, data, calibration, axes, obstacle, notes)
 
 
@@ -202,13 +204,25 @@ def _colour(path: Path, block: _Block, shape: tuple[int, ...]) -> tuple[npt.NDAr
     return unusable(*shape), f"it is in colour; convert it to grey in {_NAME} first."
 
 
+def _declared(tree: _Tree, image: dict[str, Any]) -> str:
+    """Why this is no micrograph by what the file declares of it (Meta Data: Format, Signal), or ""."""
+    declared = _at(image, "ImageTags", "Meta Data")
+    form, signal = tree.text(_at(declared, "Format")), tree.text(_at(declared, "Signal"))
+    if "spectrum" in form.lower():
+        of = f" of {_SIGNALS.get(signal.upper(), signal)}" if signal else ""
+        return f"it is a {form.lower()}{of} (the file declares it so), not a micrograph; open the image recorded with it."
+    if "diffraction" in form.lower():
+        return f"it is a {form.lower()} (the file declares it so), which holds no particles; open an image instead."
+    return ""
+
+
 def _obstacle(lengths: list[int], units: list[str], kind: int) -> str:
     """Why these numbers are no micrograph, or ""."""
     energy = next((unit for unit in units if unit in _ENERGIES), "")
     if energy or len(lengths) == 1 or 1 in lengths[:2]:
         content = f"a spectrum or spectrum image (an axis in {energy})" if energy else "a line of numbers (a profile or a spectrum)"
         return f"it is {content}, not a micrograph; open the image recorded with it."
-    reciprocal = next((unit for unit in units[:2] if _is_reciprocal(unit)), "")
+    reciprocal = next((unit for unit in units[:2] if is_reciprocal(unit)), "")
     if reciprocal:
         return DIFFRACTION.format(unit=reciprocal)
     if kind in _PACKED or _PIXELS.get(kind, "").startswith("c"):
@@ -218,10 +232,6 @@ def _obstacle(lengths: list[int], units: list[str], kind: int) -> str:
     if kind not in _PIXELS and kind not in _COLOUR:
         return f"its pixels are of an unknown type ({kind}); save it as 4-byte real numbers in {_NAME}."
     return ""
-
-
-def _is_reciprocal(unit: str) -> bool:
-    return unit.startswith("1/") or unit.endswith(("-1", "⁻¹", "rad", "deg"))
 
 
 def _calibration(described: dict[str, Any], units: list[str]) -> tuple[Calibration, tuple[str, ...]]:

@@ -38,6 +38,7 @@ _REFUSED = {
 }
 _BYTES = {3: 4, 16: 3, 101: 0.5}
 _OBSTACLES = {4: _COMPLEX, **_REFUSED}
+_AGREE = 0.01  # header and extended header that differ less are one number, rounded
 _LONGEST = 1 << 24  # of one side
 # IMOD writes a mark and, beside it, whether bytes have a sign (https://bio3d.colorado.edu/imod/doc/mrc_format.txt).
 _IMOD_MARK, _IMOD_SIGNED = 1146047817, 1
@@ -46,8 +47,8 @@ _IMOD_MARK, _IMOD_SIGNED = 1146047817, 1
 def read_mrc(path: Path) -> list[Series]:
     """The one image (Y, X) or stack (planes, Y, X) of an MRC file, mapped.
 
-    The pixel size in nm is that of an FEI extended header (metres), else cell length / sampling (Å). Complex, colour and packed pixels are
-    an obstacle. `TemsegError` for a damaged or truncated file.
+    The pixel size in nm is that of an FEI extended header (metres), else cell length / sampling (Å); none where they disagree. Complex,
+    colour and packed pixels are an obstacle. `TemsegError` for a damaged or truncated file.
     """
     size = file_size(path)
     header = _header(path, size)
@@ -63,7 +64,7 @@ def read_mrc(path: Path) -> list[Series]:
         if needed > size:
             raise truncated(path, size, needed)
         return [Series(path.stem, unusable(*shape), axes=axes, obstacle=_REFUSED[mode])]
-    code = "u1" if mode == 0 and _imod_flags(header) not in (None, _IMOD_SIGNED) else _PIXELS[mode]
+    code = "u1" if mode == 0 and _is_unsigned(header) else _PIXELS[mode]
     data = planes(mapped(path, np.dtype(order + code), shape, offset))
     calibration, notes, reciprocal = _calibration(path, header, extended)
     obstacle = _OBSTACLES.get(mode, "") or (DIFFRACTION.format(unit="1/m") if reciprocal else "")
@@ -88,6 +89,15 @@ def _header(path: Path, size: int) -> np.void:
     raise damaged(path, "MRC")
 
 
+def _is_unsigned(header: np.void) -> bool:
+    """Whether bytes have no sign: IMOD says so where it wrote the file, elsewhere a maximum that signed bytes cannot reach."""
+    flags = _imod_flags(header)
+    if flags is not None:
+        return flags != _IMOD_SIGNED
+    least, most = float(header["dmin"]), float(header["dmax"])
+    return 0 <= least <= most <= 255 and most > 127
+
+
 def _imod_flags(header: np.void) -> int | None:
     """The lowest of IMOD's flags (1: bytes have a sign), or None where IMOD did not write the header."""
     mark, flags = np.frombuffer(bytes(header["extra2"]).ljust(48, b"\0")[40:48], header.dtype["nx"]).tolist()
@@ -96,16 +106,23 @@ def _imod_flags(header: np.void) -> int | None:
 
 def _calibration(path: Path, header: np.void, extended: int) -> tuple[Calibration, tuple[str, ...], bool]:
     """Pixel size, notes, and whether it is in reciprocal space."""
-    y, x = _fei_sizes(path, header, extended)
-    if is_reciprocal(x) or is_reciprocal(y):
+    own_y, own_x = _fei_sizes(path, header, extended)
+    if is_reciprocal(own_x) or is_reciprocal(own_y):
         return Calibration(), (), True
-    if x > 0 and y > 0:
-        return *calibrated(y * 1e9, x * 1e9), False
     y, x = _cell_sizes(header)
     calibration, notes = calibrated(y / 10, x / 10)
     if calibration.pixel_size is not None and x == y == 1:
         notes = (f"The pixel size is exactly 1 Å, as programs also write when they do not know it: check it, or {TYPE_IT}.",)
-    return calibration, notes, False
+    if not (own_x > 0 and own_y > 0):
+        return calibration, notes, False
+    extended_size, remarks = calibrated(own_y * 1e9, own_x * 1e9)
+    # The cell is what other programs leave empty, and what they change when they put pixels together.
+    if calibration.pixel_size is None or x == y == 1 or math.isclose(own_x * 1e10, x, rel_tol=_AGREE):
+        return extended_size, remarks, False
+    given = f"The extended header gives a pixel of {own_x * 1e9:.4g} nm, the cell one of {x / 10:.4g} nm"
+    if any(math.isclose(own_x * 1e10 * k, x, rel_tol=_AGREE) for k in (2, 4, 8)):
+        return calibration, (*notes, f"{given}: the picture was binned since, and the cell counts; check it."), False
+    return Calibration(), (f"{given}: they disagree, and neither was taken: {TYPE_IT}.",), False
 
 
 def _cell_sizes(header: np.void) -> tuple[float, float]:

@@ -84,3 +84,24 @@ def calibrated(y: float, x: float) -> tuple[Calibration, tuple[str, ...]]:
 def is_reciprocal(metres: float) -> bool:
     """Whether a number stored as a pixel size in metres is 1/m, as for diffraction patterns: no pixel covers a millimetre."""
     return math.isfinite(metres) and metres * 1e9 > COARSEST
+
+
+def check_finished(path: Path, plane: npt.NDArray[Any]) -> None:
+    """Refuse a picture (Y, X), the last of its file, that ends in zeros as a file does whose end is not written yet.
+
+    Dark pictures have zeros elsewhere too, and masked ones end with whole rows: those pass, unless they are a seventh of the picture.
+    """
+    flat = plane.reshape(-1)
+    if flat.size < 64 or plane.dtype.kind not in "uif" or flat[-1] != 0:
+        return
+    filled = np.flatnonzero(flat)
+    if filled.size == 0:
+        return
+    end, width = int(filled[-1]) + 1, plane.shape[1]
+    missing = flat.size - end
+    torn = end % width != 0 and missing > width
+    if (torn or missing > 0.15 * flat.size) and filled.size > 0.99 * end:
+        raise TemsegError(
+            f"{path}: the file is still being written or was not copied to its end (the last {missing / flat.size:.0%} of the picture are "
+            "zeros); wait or copy it again, or cut the empty part off."
+        )

@@ -4,63 +4,62 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import dask.array as da
-import numpy as np
 import numpy.typing as npt
 import tifffile
-from dask import delayed
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.micrograph import Calibration, grey
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import replacing
 from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import LOSSY, Series
+from napari_temseg.files.formats.sizes import Tagged
 from napari_temseg.files.formats.tags import tiff_tags
+from napari_temseg.files.formats.tiff_pixels import DAMAGED, explained, ome_set, opened, parts, row_bytes
 
-# What tifffile raises for files that are damaged in one way or another.
-_DAMAGED = (
-    tifffile.TiffFileError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    RuntimeError,
-    ArithmeticError,
-    AssertionError,
-)
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
 JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
 MAX_SERIES = 100  # pictures of different shape in one file
+MAX_PAGES = 64  # of a stack, each of which is asked for a pixel size of its own
 
 
-def read_tiff(path: Path, *, expansion: int = 4) -> list[Series]:
+def read_tiff(path: Path, *, expansion: int = 4, raw: bool = False) -> list[Series]:
     """Every picture of a TIFF, the largest first; of equals the one that is not colour, then the one of more bits, then the first.
 
-    One page is (Y, X) in native byte order; several are a lazy dask array (pages, Y, X) or longer. `expansion` is how many times the
-    size of the file, and 64 MB more, a plane may have once it is decompressed: micrographs are noise, label images pack better.
+    One page is (Y, X) in native byte order; several are a lazy dask array (pages, Y, X) or longer; a channel is a series of its own, and
+    so are pages whose pixel sizes differ. Of an OME set only what is in this file is read. `expansion` is how many times the size of the
+    file, and 64 MB more, a plane may have once it is decompressed: micrographs are noise, label images pack better. `raw` gives the
+    numbers as stored, whatever colours they stand for, with channels as an axis.
     `TemsegError` when the largest picture is damaged, in colour, of unknown compression or absurd size; on others that is an obstacle.
     """
     _check_chain(path)
     try:
-        with tifffile.TiffFile(path) as tif:
+        alone, note = ome_set(path)
+        with opened(path, alone) as tif:
             declared = int((tif.imagej_metadata or {}).get("images", 1))
+            how = _How(path, tif, alone, raw, expansion * path.stat().st_size + 2**26)
             ranked = _ranked(tif, path)
-            limit = expansion * path.stat().st_size + 2**26
-            found = [_series(path, tif, *ranked[0], declared, limit)]
-            found += [_other(path, tif, *item, limit) for item in ranked[1:MAX_SERIES]]
-            return found
+            found = _series(how, *ranked[0], declared)
+            for item in ranked[1:MAX_SERIES]:
+                found += _other(how, *item)
+            return [replace(one, notes=(note, *one.notes)) for one in found] if note else found
     except TemsegError:
         raise
-    except _DAMAGED as error:
-        raise _explained(path, error) from error
+    except DAMAGED as error:
+        raise explained(path, error) from error
+
+
+class _How(NamedTuple):
+    """A file that is being read, and how."""
+
+    path: Path
+    tif: tifffile.TiffFile
+    alone: bool
+    raw: bool
+    limit: int
 
 
 def _check_chain(path: Path) -> None:
@@ -89,31 +88,36 @@ def _check_chain(path: Path) -> None:
             offset = struct.unpack(order + link, stream.read(struct.calcsize(link)))[0]
 
 
-def _series(path: Path, tif: tifffile.TiffFile, index: int, series: Any, declared: int, limit: int) -> Series:
-    _check_whole(series, path, declared, limit)
-    name = f"series {index}" if len(tif.series) > 1 else ""
-    said = tiff_tags(tif, series.keyframe)
+def _series(how: _How, index: int, series: Any, declared: int) -> list[Series]:
+    _check_whole(series, how.path, declared, how.limit)
+    name = f"series {index}" if len(how.tif.series) > 1 else ""
     lossy = series.keyframe.compression in JPEG
-    notes = (*said.notes, LOSSY) if lossy else said.notes
-    return Series(name, _pixels(path, index, series), said.calibration, "", said.obstacle, notes, lossy)
+    pages = [] if how.raw else _differing_pages(how.tif, series)
+    found = []
+    for number, part in enumerate(parts(how.path, index, series, how.alone, raw=how.raw, split=bool(pages))):
+        said = pages[number] if pages else tiff_tags(how.tif, series.keyframe)
+        notes = (*said.notes, LOSSY) if lossy else said.notes
+        called = " ".join(filter(None, (name, part.name)))
+        found.append(Series(called, part.data, said.calibration, part.axes, said.obstacle, notes, lossy))
+    return found
 
 
-def _other(path: Path, tif: tifffile.TiffFile, index: int, series: Any, limit: int) -> Series:
+def _differing_pages(tif: tifffile.TiffFile, series: Any) -> list[Tagged]:
+    """What each page of a stack says of its own pixels, when they do not all say the same; else nothing."""
+    if series.kind in ("imagej", "ome") or series.ndim != 3 or "S" in series.axes or not 1 < len(series.pages) <= MAX_PAGES:
+        return []
+    said = [tiff_tags(tif, tif.pages[page.index]) for page in series.pages if page is not None]
+    return said if len({one.calibration.pixel_size for one in said}) > 1 and len(said) == len(series.pages) else []
+
+
+def _other(how: _How, index: int, series: Any) -> list[Series]:
     """A picture beside the largest, which may be a thumbnail in colour or damaged without harm to the largest."""
     try:
-        return _series(path, tif, index, series, 1, limit)
-    except (TemsegError, *_DAMAGED) as error:
-        sentence = error if isinstance(error, TemsegError) else _explained(path, error)
-        obstacle = str(sentence).removeprefix(f"{path}: ")
-        return Series(f"series {index}", unusable(1, 1), obstacle=obstacle)
-
-
-def _explained(path: Path, error: Exception) -> TemsegError:
-    if "imagecodecs" in str(error):
-        return TemsegError(
-            f"{path}: its compression needs the package imagecodecs; install that, or save the file without compression in ImageJ."
-        )
-    return TemsegError(f"{path}: is damaged or not a TIFF; copy or export it again.")
+        return _series(how, index, series, 1)
+    except (TemsegError, *DAMAGED) as error:
+        sentence = error if isinstance(error, TemsegError) else explained(how.path, error)
+        obstacle = str(sentence).removeprefix(f"{how.path}: ")
+        return [Series(f"series {index}", unusable(1, 1), obstacle=obstacle)]
 
 
 def _ranked(tif: tifffile.TiffFile, path: Path) -> list[tuple[int, Any]]:
@@ -144,7 +148,7 @@ def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
     size = path.stat().st_size
     end = series.dataoffset + series.nbytes if series.dataoffset is not None else max(map(_end, series.pages))
     # A damaged width or height asks for more than the strips hold; tifffile would fill the rest with zeros.
-    stored = page.nbytes if page.compression == 1 and page.bitspersample >= 8 else 0
+    stored = row_bytes(page) * page.imagelength if page.compression == 1 and page.bitspersample >= 8 else 0
     piece = math.prod(page.chunks) * page.dtype.itemsize  # a damaged tile is unpacked as large as it claims to be
     missing = max(end, stored)
     if missing > size or max(page.nbytes, piece) > limit:
@@ -158,42 +162,6 @@ def _end(page: Any) -> int:
         if page is None
         else max((offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
     )
-
-
-def _pixels(path: Path, index: int, series: Any) -> Any:
-    colour = "S" in series.axes
-    native = series.dtype.newbyteorder("=")
-    if series.ndim - colour == 2:
-        return _grey(series.asarray(), series.axes, path).astype(native, copy=False)
-    if series.dataoffset is not None and not colour:
-        # Uncompressed and in one piece: planes are read from the disk as they are looked at.
-        stack = tifffile.memmap(path, series=index, mode="r")
-        return da.from_array(stack, chunks=(*(1,) * (stack.ndim - 2), *stack.shape[-2:])).astype(native)
-    shape = tuple(n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S")
-    if len(shape) != 3 or len(series.pages) != shape[0]:
-        return _grey(series.asarray(), series.axes, path).astype(native, copy=False)
-    plane = delayed(_plane, pure=True)
-    return da.stack([da.from_delayed(plane(path, index, page), shape[1:], native) for page in range(shape[0])])
-
-
-def _plane(path: Path, index: int, page: int) -> npt.NDArray[Any]:
-    try:
-        with tifffile.TiffFile(path) as tif:
-            series = tif.series[index]
-            array = np.asarray(series.pages[page].asarray())
-            axes, shape = series.keyframe.axes, series.keyframe.shape
-            if array.shape != shape:
-                raise ValueError(f"page {page} has shape {array.shape}, not {shape}")
-    except _DAMAGED as error:
-        raise _explained(path, error) from error
-    return _grey(array, axes, path).astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _grey(array: npt.NDArray[Any], axes: str, path: Path) -> npt.NDArray[Any]:
-    if "S" not in axes:
-        return array
-    array = np.moveaxis(array, axes.index("S"), -1)
-    return grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
 
 
 def write_tiff(
@@ -231,5 +199,5 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with tifffile.TiffFile(path) as tif:
             return dict(tif.imagej_metadata or {})
-    except (*_DAMAGED, OSError):
+    except (*DAMAGED, OSError):
         return {}

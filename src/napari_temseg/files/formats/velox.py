@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from dask import delayed
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import Series
-from napari_temseg.files.formats.tags import Size, Tagged, number, tagged
+from napari_temseg.files.formats.sizes import Size, Tagged, number, tagged
 
 # What h5py raises for files that are damaged in one way or another.
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError, EOFError)
@@ -25,6 +27,8 @@ MAX_ENTRIES = 1000  # pictures, or groups looked at: a file that has more is dam
 MAX_METADATA = 2**24  # bytes of JSON that describe one frame; Velox reserves 60,000
 _OTHERS = {"Spectrum": "a spectrum", "SpectrumImage": "a spectrum image", "SpectrumStream": "a spectrum image", "Line": "a line profile"}
 _PREFERRED = ("HAADF", "DF", "BF")  # which detector is shown first when several saw the same field
+# Signals that are computed as differences of a segmented detector's parts (DF4 A-C, DPCx, iDPC, dDPC, CoM): grey is zero, not dark.
+_DIFFERENCE = re.compile(r"(?<![A-Za-z])[A-D]\s*[-−–]\s*[A-D](?![A-Za-z])|[id]?DPC|\bCoM|differen", re.IGNORECASE)
 
 
 def read_emd(path: Path) -> list[Series]:
@@ -44,9 +48,9 @@ def read_emd(path: Path) -> list[Series]:
     return sorted(_named(found), key=_rank)
 
 
-def _rank(series: Series) -> tuple[bool, int, int]:
+def _rank(series: Series) -> tuple[bool, bool, int, int]:
     detector = next((place for place, name in enumerate(_PREFERRED) if series.name.startswith(name)), len(_PREFERRED))
-    return bool(series.obstacle), -math.prod(series.data.shape[-2:]), detector
+    return bool(series.obstacle), bool(_DIFFERENCE.search(series.name)), -math.prod(series.data.shape[-2:]), detector
 
 
 def _named(found: list[Series]) -> list[Series]:
@@ -92,7 +96,11 @@ def _picture(path: Path, key: str, group: h5py.Group) -> Series:
         return _refused(name, "it holds no pixels that could be shown; export it again")
     if pixels.dtype.kind not in "uif":
         return _refused(name, f"it holds {pixels.dtype} and not grey values (a Fourier transform or a coloured map); open the image itself")
-    said = tagged(_pixel_size(metadata), "Velox metadata")
+    said = tagged(_pixel_size(metadata), "Velox metadata", pixels.shape[:2])
+    if _DIFFERENCE.search(name):
+        said = replace(
+            said, notes=(*said.notes, f"“{name}” is a difference of signals, no picture of the specimen: choose another series.")
+        )
     return _series(path, name, pixels, said, frames_last=True, axes="TYX")
 
 

@@ -1,0 +1,126 @@
+"""Pixel sizes in the TIFF tags of scanning microscopes: FEI / Thermo Fisher, Zeiss, TESCAN."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import tifffile
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.files.formats.sizes import Size, number, pixels, tilt_note
+
+TESCAN_TAG = 50431
+
+
+def section(tags: tifffile.TiffTags, code: int) -> Mapping[str, Any]:
+    """The value of a tag that tifffile decodes into a mapping; empty where it is missing or damaged."""
+    value = tags.valueof(code)
+    return value if isinstance(value, dict) else {}
+
+
+def fei(tags: tifffile.TiffTags) -> Size | None:
+    """xT and Helios: metres in Scan; pictures of the navigation camera tell the width of their field instead."""
+    for code in (34682, 34680):
+        metadata = section(tags, code)
+        image = _part(metadata, "Image")
+        frame = (pixels(image.get("ResolutionY")), pixels(image.get("ResolutionX")))
+        for name in ("Scan", "EScan", "IScan"):
+            scan = _part(metadata, name)
+            if "PixelWidth" in scan:
+                x = number(scan["PixelWidth"])
+                return Size(number(scan.get("PixelHeight", x)), x, "m", _fei_notes(metadata, scan, x, frame), frame)
+        beam = _part(metadata, "IRBeam")
+        if "HFW" in beam and frame[1]:
+            x = number(beam["HFW"]) / frame[1]
+            return Size(number(beam["VFW"]) / frame[0] if "VFW" in beam and frame[0] else x, x, "m", frame=frame)
+    return None
+
+
+def _fei_notes(metadata: Mapping[str, Any], scan: Mapping[str, Any], x: float, frame: tuple[int, int]) -> str:
+    """What a width of the field says against the pixel size, and a tilted stage."""
+    stage, beam = _part(metadata, "Stage"), _part(metadata, "EBeam") or _part(metadata, "Beam")
+    corrected = str(beam.get("TiltCorrectionIsOn", "no")).lower() in ("yes", "true", "1", "on")
+    notes = [tilt_note(math.degrees(number(stage.get("StageT"))), corrected, "FEI tag")]
+    field = number(scan.get("HorFieldsize"))
+    if field > 0 and x > 0 and frame[1] and not math.isclose(field / frame[1], x, rel_tol=0.01):
+        notes.append(f"The FEI tag gives a pixel of {x * 1e9:.4g} nm, but a field of {field * 1e9:.4g} nm over {frame[1]} px: check it.")
+    return " ".join(filter(None, notes))
+
+
+def _part(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = metadata.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def zeiss(tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
+    """SmartSEM: the pixel of the stored image and, for a picture of `frame`, the width of its field.
+
+    ap_pixel_size is the pixel of the display, of 1024 px as a rule: it counts only with the field that it was made from.
+    """
+    metadata = section(tags, 34118)
+    stored, field = _zeiss_length(metadata.get("ap_image_pixel_size")), _zeiss_length(metadata.get("ap_width"))
+    said = re.findall(r"\d+", str(_zeiss_value(metadata.get("dp_image_store"))))
+    store = (pixels(said[1]), pixels(said[0])) if len(said) >= 2 else (0, 0)
+    note = tilt_note(number(_zeiss_value(metadata.get("ap_stage_at_t"))), _zeiss_corrected(metadata), "Zeiss tag")
+    columns = store[1] or frame[1]
+    if stored > 0:
+        width = store if store[1] else (0, round(field / stored) if field > 0 and abs(field / stored - frame[1]) > 0.02 * frame[1] else 0)
+        return Size(stored, stored, "nm", note, width)
+    shown = _zeiss_length(metadata.get("ap_pixel_size"))
+    if not field > 0 or not columns:
+        return Size(math.nan, math.nan, "nm", "The Zeiss tag gives only the pixel of the display.") if shown > 0 else None
+    x = field / columns
+    if (
+        shown > 0
+        and not any(math.isclose(x, shown * 1024 / (columns * k), rel_tol=0.02) for k in (1, 2))
+        and not math.isclose(x, shown, rel_tol=0.02)
+    ):
+        text = f"The Zeiss tag gives a field of {field:.4g} nm and a pixel of the display of {shown:.4g} nm, which do not belong together."
+        return Size(math.nan, math.nan, "nm", text)
+    return Size(x, x, "nm", note, store)
+
+
+def _zeiss_value(entry: Any) -> Any:
+    return entry[1] if isinstance(entry, tuple) and len(entry) > 1 else None
+
+
+def _zeiss_corrected(metadata: Mapping[str, Any]) -> bool:
+    return str(_zeiss_value(metadata.get("dp_tilt_corrn"))).lower() in ("on", "yes", "true")
+
+
+def _zeiss_length(entry: Any) -> float:
+    """nm of a value with its unit; NaN where there is none."""
+    if not isinstance(entry, tuple) or len(entry) < 3:
+        return math.nan
+    return number(entry[1]) * _in_nm(str(entry[2]))
+
+
+def _in_nm(unit: str) -> float:
+    try:
+        return to_nanometres(1, unit)
+    except TemsegError:
+        return math.nan
+
+
+def tescan(tags: tifffile.TiffTags) -> Size | None:
+    """TESCAN: lines of NAME=VALUE in a tag of its own, after a thumbnail; metres."""
+    value = tags.valueof(TESCAN_TAG)
+    if isinstance(value, str):
+        value = value.encode("latin-1", "replace")
+    return tescan_text(bytes(value).decode("latin-1")) if isinstance(value, (bytes, bytearray)) else None
+
+
+def tescan_text(text: str) -> Size | None:
+    """The pixel size of what TESCAN's programs write into a tag, or into a .hdr beside the picture."""
+    found = dict(re.findall(r"(\w+)[ \t]*=[ \t]*([^\r\n\0]*)", text))
+    if "PixelSizeX" not in found:
+        return None
+    x = number(found["PixelSizeX"])
+    tilt = next((number(found[name]) for name in ("StageTilt", "TiltX") if name in found), math.nan)
+    corrected = str(found.get("TiltCorrection", "0")).strip().lower() not in ("", "0", "off", "no", "false")
+    frame = (pixels(found.get("ImageHeight")), pixels(found.get("ImageWidth")))
+    return Size(number(found.get("PixelSizeY", x)), x, "m", tilt_note(tilt, corrected, "TESCAN"), frame)

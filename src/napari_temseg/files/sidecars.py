@@ -1,0 +1,141 @@
+"""Text files beside a picture, and the pixel size in them: those of Hitachi, JEOL, TESCAN, and XML of Thermo Fisher's programs."""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.files.formats.sem_tags import tescan_text
+from napari_temseg.files.formats.series import Series
+from napari_temseg.files.formats.sizes import Size, Tagged, number, pixels, reconciled, tagged
+from napari_temseg.files.formats.xml_sizes import fei_xml
+
+MAX_BYTES = 2**20  # of a side-car; they have a few thousand
+_SUFFIXES = (".txt", ".hdr", ".xml")
+_ENTRY = re.compile(r"^[ \t]*\$*([\w ]+?)[ \t]*[=\t ][ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_BAR_READ = 0.29  # px, standard uncertainty of a bar's length that is given as a whole number
+
+
+def described(path: Path, found: list[Series]) -> list[Series]:
+    """The pictures of a file with what lies beside it: its pixel size where a picture has none of its own, else held against that.
+
+    Of several pictures in a file those of the side-car's size only; the calibration and the notes name the side-car.
+    """
+    for candidate in _beside(path):
+        text = _text(candidate)
+        for maker, (mark, reader) in _MAKERS.items():
+            size = reader(text) if mark in text else None
+            if size is None:
+                continue
+            warning = _of_another(path, text)
+            if warning is None:
+                continue
+            return [_with_size(one, size, f"{maker} file {candidate.name}", warning, alone=len(found) == 1) for one in found]
+    return found
+
+
+def _beside(path: Path) -> list[Path]:
+    """NAME.txt, NAME.tif.txt, and TESCAN's NAME-tif.hdr, in either case."""
+    names = [f"{stem}{suffix}" for suffix in _SUFFIXES for stem in (path.stem, path.name, f"{path.stem}-{path.suffix[1:]}")]
+    both = (path.with_name(name[: len(name) - 4] + ending) for name in names for ending in (name[-4:], name[-4:].upper()))
+    try:
+        return [candidate for candidate in both if candidate.is_file()]
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    """The text in whichever of the encodings of Windows it is; "" where it cannot be read or is far too long."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError:
+        return ""
+    if len(content) > MAX_BYTES:
+        return ""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    if content[1:8:2] == bytes(4):
+        return content.decode("utf-16-le", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _of_another(path: Path, text: str) -> str | None:
+    """A warning where the text names another picture, "" where it does not; None where that picture lies beside it."""
+    named = re.search(r"^[ \t]*\$*(?:ImageName|ImageFile|FileName)[ \t]*[= \t][ \t]*(\S[^\r\n]*?)[ \t]*$", text, re.MULTILINE)
+    name = re.split(r"[\\/]", named[1])[-1] if named else ""
+    if not name or Path(name).stem.casefold() == path.stem.casefold():
+        return ""
+    try:
+        if (path.parent / name).is_file():
+            return None
+    except (OSError, ValueError):
+        pass
+    return f"was written for “{name}”"
+
+
+def _with_size(one: Series, size: Size, origin: str, warning: str, *, alone: bool) -> Series:
+    frame = one.data.shape[-2:]
+    if one.obstacle or (not alone and size.frame != frame):
+        return one
+    said = tagged(size, origin, frame)
+    if warning:
+        said = replace(said, notes=(*said.notes, f"The {origin} {warning}: check that it belongs to this picture."))
+    notes = one.notes
+    if said.calibration.pixel_size is not None:
+        notes = tuple(note for note in notes if not note.startswith(("JEOL's programs", "The file gives no pixel size")))
+        bar = number(size.note.rpartition("bar=")[2]) if size.note.startswith("bar=") else math.nan
+        if bar > 0:
+            calibration = replace(said.calibration, reading_uncertainty=_BAR_READ / bar)
+            said = replace(said, calibration=calibration, notes=tuple(note for note in said.notes if note != size.note))
+    both = reconciled([Tagged(one.calibration, notes), said])
+    return replace(one, calibration=both.calibration, notes=both.notes)
+
+
+def _entries(text: str) -> dict[str, str]:
+    return {match[1].strip(): match[2] for match in _ENTRY.finditer(text)}
+
+
+def _sides(text: str) -> tuple[int, int]:
+    """(rows, columns) of "1280x960" or "1280 960"."""
+    found = re.findall(r"\d+", text)
+    return (pixels(found[1]), pixels(found[0])) if len(found) == 2 else (0, 0)
+
+
+def hitachi(text: str) -> Size | None:
+    """[SemImageFile] with PixelSize in nm, and DataSize in px."""
+    entries = _entries(text)
+    x = number(entries.get("PixelSize"))
+    return Size(x, x, "nm", frame=_sides(entries.get("DataSize", ""))) if x > 0 else None
+
+
+def jeol(text: str) -> Size | None:
+    """The micron bar: its length on the specimen, $$SM_MICRON_MARKER, over that in px, $$SM_MICRON_BAR; $CM_FULL_SIZE is the picture."""
+    entries = _entries(text)
+    bar = number(entries.get("SM_MICRON_BAR"))
+    marker = re.fullmatch(r"([\d.]+(?:[eE][-+]?\d+)?)\s*(\S+)", entries.get("SM_MICRON_MARKER", "").strip())
+    if not (bar > 0 and marker):
+        return None
+    try:
+        x = to_nanometres(number(marker[1]), marker[2]) / bar
+    except TemsegError:
+        return None
+    return Size(x, x, "nm", f"bar={bar:g}", _sides(entries.get("CM_FULL_SIZE", "") or entries.get("CM_IMAGE_SIZE", "")))
+
+
+# What a text must hold to be looked at, and who reads it.
+_MAKERS: dict[str, tuple[str, Callable[[str], Size | None]]] = {
+    "Hitachi": ("[SemImageFile]", hitachi),
+    "JEOL": ("SM_MICRON_", jeol),
+    "TESCAN": ("PixelSizeX", tescan_text),
+    "XML": ("<", fei_xml),
+}
