@@ -26,11 +26,11 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.widgets.canvas.micrograph_layer import notes_of
 from napari_temseg.widgets.find.model_choice import FROM_FILE
-from napari_temseg.widgets.images.current_image import Hand
+from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.kit.style import hint
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
 from napari_temseg.widgets.session.history import FOUND
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
 KINDS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QTableView)
@@ -54,7 +54,7 @@ def unfold(bench: Any) -> None:
 def adopt(session: Any, item: Any, labels: Any) -> None:
     """Particles that no model found."""
     particles = Particles(labels.astype(np.int32), _table(labels), item.micrograph())
-    commit(session, item, State(None, particles, measure(particles)), FOUND)
+    commit(session, item, ResultState(None, particles, measure(particles)), FOUND)
 
 
 def _table(labels: Any) -> Any:
@@ -152,7 +152,7 @@ def test_a_layer_in_reciprocal_units_is_a_diffraction_pattern(viewer: Any, open_
 def test_a_narrow_dock_tells_the_pixel_size_and_a_wide_one_its_origin(viewer: Any, open_bench: Any, qtbot: Any) -> None:
     viewer.add_image(np.zeros((20, 20)), name="a_rather_long_name_of_a_micrograph_2026-11-20_0017")
     bench = open_bench(viewer)
-    session, hand = bench.session, bench.findChild(Hand)
+    session, hand = bench.session, bench.findChild(CurrentImage)
     session.set_calibration(session.items, Calibration((0.67612, 0.67612), "scale bar"))
     size = hand.calibration
     for width, text in ((110, "0.6761 nm/px"), (400, "0.6761 nm/px · scale bar")):
@@ -237,7 +237,7 @@ def test_words_for_people(viewer: Any, open_bench: Any, picture: Any, wait_jobs:
     bench = open_bench(viewer)
     adopt(bench.session, bench.session.current, picture.instances)
     below = open_distribution(bench.session)
-    qtbot.waitUntil(lambda: len(below.histogram.figures.values) > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: len(below.histogram.distribution.values) > 0, timeout=10_000)
     assert below.column.currentText() == "equivalent circular diameter"
     assert below.histogram.getAxis("bottom").labelText == "equivalent circular diameter (px)"
     model = below.table.particles

@@ -19,7 +19,7 @@ import napari_temseg as temseg
 from napari_temseg.files.tables import write_labels_tiff
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.opening import Opener
-from napari_temseg.widgets.images.series_dialog import OfferDialog
+from napari_temseg.widgets.images.series_dialog import SeriesDialog
 from napari_temseg.widgets.reader import napari_get_reader
 from napari_temseg.widgets.session.viewer_session import session_of
 
@@ -108,9 +108,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, told: list[str]) -> None:
         napari_get_reader(paths[0])(paths[0])
 
 
-def offered(viewer: Any) -> list[OfferDialog]:
+def offered(viewer: Any) -> list[SeriesDialog]:
     """The dialog that offers other pictures, while it is open."""
-    return [dialog for dialog in viewer.window._qt_window.findChildren(OfferDialog) if dialog.isVisible()]
+    return [dialog for dialog in viewer.window._qt_window.findChildren(SeriesDialog) if dialog.isVisible()]
 
 
 def test_the_window_asks_which_of_several_pictures(viewer: Any, emd: Path, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:

@@ -19,7 +19,7 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, hint, sheet
 from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 from napari_temseg.widgets.session.viewer_session import session_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def adopt(session: Session, chosen: Sequence[Labels]) -> None:
     def done(results: list[Any]) -> None:
         there = [(item, result) for (_, item), result in zip(pairs, results, strict=True) if item in session.items]
         for item, (particles, measurement) in there:
-            commit(session, item, State(None, particles, named(measurement, item)), "taking labels as particles")
+            commit(session, item, ResultState(None, particles, named(measurement, item)), "taking labels as particles")
         for layer in chosen:
             layers.set_visible(layer, False)  # its copy, with the table, is shown instead
             _show_results(session)

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.find.panel import FindPanel
-from napari_temseg.widgets.images.current_image import AxesQuestion, Hand
+from napari_temseg.widgets.images.current_image import AxesQuestion, CurrentImage
 from napari_temseg.widgets.images.opening import accept_drops
 from napari_temseg.widgets.images.panel import ImagesPanel
 from napari_temseg.widgets.improve.panel import ImprovePanel
@@ -56,7 +56,7 @@ class Workbench(QWidget):
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(6)
         layout.addWidget(self._make_steps())
-        layout.addWidget(Hand(self.session))
+        layout.addWidget(CurrentImage(self.session))
         layout.addWidget(AxesQuestion(self.session))
         layout.addWidget(self.panels, 1)
         layout.addWidget(JobBar(self.session))

@@ -38,12 +38,12 @@ def test_an_annotation_that_is_gone_is_offered_and_comes_back(painted: Any, view
     drawn = layer.data.copy()
     layer.name = "renamed"
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.kept.isHidden(), timeout=10_000)
-    assert panel.kept.text.text().endswith("is kept: strokes.")
-    panel.kept.restore.click()
+    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
+    assert panel.restore_bar.text.text().endswith("is kept: strokes.")
+    panel.restore_bar.restore.click()
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
     np.testing.assert_array_equal(item.annotation.data, drawn)
-    assert panel.kept.isHidden()
+    assert panel.restore_bar.isHidden()
     item.annotation.paint((2, 20, 20), 2)
     qtbot.waitUntil(lambda: 2 in np.load(files()[0])["labels"], timeout=10_000)
     assert len(files()) == 1
@@ -56,8 +56,8 @@ def test_a_second_viewer_offers_it_with_its_classes(painted: Any, make_napari_vi
     bench = open_bench(other)
     panel, session = bench.panel(2), bench.session
     session.set_class(3, "cube")  # number 3 means something else here
-    qtbot.waitUntil(lambda: not panel.kept.isHidden(), timeout=10_000)
-    panel.kept.restore.click()
+    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
+    panel.restore_bar.restore.click()
     item = session.current
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
     assert session.classes[3] == "cube"
@@ -71,7 +71,7 @@ def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any
     bench, layer = painted
     panel, item = bench.panel(2), bench.session.current
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.kept.isHidden(), timeout=10_000)
+    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
     panel.labelling.new.click()
     item.annotation.paint((1, 10, 10), 2)
     qtbot.waitUntil(lambda: len(files()) == 2, timeout=10_000)
@@ -81,9 +81,9 @@ def test_discarding_deletes_it(painted: Any, viewer: Any, qtbot: Any) -> None:
     bench, layer = painted
     panel = bench.panel(2)
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.kept.isHidden(), timeout=10_000)
-    panel.kept.discard.click()
-    assert panel.kept.isHidden()
+    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
+    panel.restore_bar.discard.click()
+    assert panel.restore_bar.isHidden()
     qtbot.waitUntil(lambda: files() == [], timeout=10_000)
 
 
@@ -107,7 +107,7 @@ def test_a_broken_file_is_a_sentence(painted: Any, viewer: Any, qtbot: Any) -> N
     files()[0].write_bytes(b"PK\x03\x04 cut short")
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: any("cannot be read" in sentence for sentence in said), timeout=10_000)
-    assert bench.panel(2).kept.isHidden()
+    assert bench.panel(2).restore_bar.isHidden()
     assert len(files()) == 1
 
 
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
     notification_manager.records.clear()
     for column in (40, 80):
         bench.session.current.annotation.paint((40, column), 2)
-        bench.panel(2).annotator.keeper.flush()
+        bench.panel(2).annotator.autosaver.flush()
         wait_chores(bench.session)
     told = [record for record in notification_manager.records if "autosaved" in record.message]
     assert len(told) == 1
@@ -131,15 +131,15 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
 def test_what_is_on_disk_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_temseg.engine.types.errors import TemsegError
 
-    place = stroke_store.Place(Picture(np.zeros((20, 30), np.uint8)))
+    place = stroke_store.StrokeFile(Picture(np.zeros((20, 30), np.uint8)))
     labels = np.zeros((20, 30), np.uint8)
     assert place.save(labels, {1: "background"}, "a") == ""
     assert files() == []
     labels[3, 4] = 1
     place.save(labels, {1: "background"}, "a")
-    kept = stroke_store.look_up(stroke_store.Place(Picture(np.zeros((20, 30), np.uint8))))
-    assert isinstance(kept, stroke_store.Kept)
+    kept = stroke_store.look_up(stroke_store.StrokeFile(Picture(np.zeros((20, 30), np.uint8))))
+    assert isinstance(kept, stroke_store.SavedStrokes)
     np.testing.assert_array_equal(stroke_store.read(kept, (20, 30)), labels)
     with pytest.raises(TemsegError, match="another shape"):
         stroke_store.read(kept, (30, 20))
-    assert stroke_store.look_up(stroke_store.Place(Picture(np.ones((20, 30), np.uint8)))) is None
+    assert stroke_store.look_up(stroke_store.StrokeFile(Picture(np.ones((20, 30), np.uint8)))) is None

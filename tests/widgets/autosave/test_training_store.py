@@ -164,7 +164,7 @@ def test_one_that_runs_elsewhere_is_not_offered(tmp_path: Path, picture: Any) ->
     from napari_temseg.widgets.autosave.store import Picture
 
     known = Picture(picture.micrograph.data)
-    store = training_store.Store(training_store.Plan("grid", "particles", TrainConfig(), False), [known])
+    store = training_store.TrainingStore(training_store.TrainingPlan("grid", "particles", TrainConfig(), False), [known])
     store.path.mkdir(parents=True)
     about = {
         "plan": {"what": "grid", "base": "particles", "config": {}, "tune": False},

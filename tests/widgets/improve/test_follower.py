@@ -122,7 +122,7 @@ def test_next_leads_where_the_answer_is_unsure(bench: Any, viewer: Any, settle: 
     panel.labelling.new.click()
     panel.live.next.click()  # before the first answer: it comes with it
     settle(bench)
-    guide = panel.live.guide
+    guide = panel.live.next_place
     first = guide.place
     assert first is not None
     assert said[-1] == "Stroke here: is it particle or background?"

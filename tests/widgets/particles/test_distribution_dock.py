@@ -14,7 +14,7 @@ from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 
 def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: bool = True) -> Any:
@@ -29,7 +29,7 @@ def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: b
     bare = measure(labels).table.set_index("particle")
     table = bare[["class", "plane", "aggregate", "frame", "cut"]].assign(class_id=2)
     found = Particles(labels, table, item.micrograph())
-    commit(session, item, State(None, found, named(measured(found), item)), "finding particles")
+    commit(session, item, ResultState(None, found, named(measured(found), item)), "finding particles")
     return item
 
 
@@ -43,7 +43,7 @@ def below(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
     session.set_current(add(viewer, session, "grid", [10, 12, 14, 16, 18, 20]))
     qtbot.waitUntil(lambda: TITLE in viewer.window.dock_widgets)
     dock = open_distribution(session)
-    qtbot.waitUntil(lambda: len(dock.pool.figures.values) == 6)
+    qtbot.waitUntil(lambda: len(dock.pool.distribution.values) == 6)
     return dock
 
 
@@ -125,7 +125,7 @@ def test_all_images_together(below: Any, viewer: Any, qtbot: Any) -> None:
     below.scope.setCurrentIndex(2)
     below.scope.activated.emit(2)
     assert below.table.particles.rowCount() == 8
-    qtbot.waitUntil(lambda: len(below.pool.figures.values) == 8)
+    qtbot.waitUntil(lambda: len(below.pool.distribution.values) == 8)
     session.set_current(first)
     below.table.selectRow(7)
     assert session.current is other
@@ -139,7 +139,7 @@ def test_all_images_together(below: Any, viewer: Any, qtbot: Any) -> None:
 def test_px_and_nm_are_not_pooled(below: Any, viewer: Any, qtbot: Any) -> None:
     add(viewer, below.session, "bare", [11, 13], calibrated=False)
     below.scope.activated.emit(2)
-    qtbot.waitUntil(lambda: bool(below.pool.figures.obstacle))
+    qtbot.waitUntil(lambda: bool(below.pool.distribution.obstacle))
     assert "cannot be pooled" in below.note.text()
     assert below.histogram.isHidden()
     assert not below.note.isHidden()
@@ -148,13 +148,13 @@ def test_px_and_nm_are_not_pooled(below: Any, viewer: Any, qtbot: Any) -> None:
 def test_columns_and_weights(below: Any, qtbot: Any) -> None:
     below.column.setCurrentIndex(below.column.findData("circularity"))
     below.column.activated.emit(below.column.currentIndex())
-    qtbot.waitUntil(lambda: below.pool.figures.column == "circularity")
-    assert below.pool.figures.of_column == {}
+    qtbot.waitUntil(lambda: below.pool.distribution.column == "circularity")
+    assert below.pool.distribution.of_column == {}
     below.column.setCurrentIndex(below.column.findData("feret_max"))
     below.column.activated.emit(below.column.currentIndex())
-    qtbot.waitUntil(lambda: below.pool.figures.column == "feret_max_nm")
-    assert below.pool.figures.of_column["column"] == "feret_max"
-    np.testing.assert_allclose(below.pool.figures.weights.sum(), 6)
+    qtbot.waitUntil(lambda: below.pool.distribution.column == "feret_max_nm")
+    assert below.pool.distribution.of_column["column"] == "feret_max"
+    np.testing.assert_allclose(below.pool.distribution.weights.sum(), 6)
     below.weighting.setCurrentIndex(1)
     below.weighting.activated.emit(1)
     below.log.click()
@@ -165,7 +165,7 @@ def test_columns_and_weights(below: Any, qtbot: Any) -> None:
 def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any) -> None:
     session = below.session
     session.set_calibration([session.current], Calibration((2.0, 2.0), "typed"))
-    qtbot.waitUntil(lambda: 60 < below.pool.figures.summary.get("d50", 0) < 120)
+    qtbot.waitUntil(lambda: 60 < below.pool.distribution.summary.get("d50", 0) < 120)
     viewer.theme = "light"
     assert below.histogram.colours["background"] != "#262930"
     session.current.layer.name = "renamed"

@@ -17,7 +17,7 @@ from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
 
@@ -48,7 +48,7 @@ def opened(viewer: Any, open_bench: Any, labels: Any, name: str, axes: str = "YX
     item = session.current
     item.axes = axes
     found = particles_of(labels, item.micrograph())
-    commit(session, item, State(None, found, named(measured(found), item)), "finding particles")
+    commit(session, item, ResultState(None, found, named(measured(found), item)), "finding particles")
     made.go(3)
     return made
 
@@ -175,7 +175,7 @@ def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
     reasons = dict(zip(item.measurement.table["particle"], item.measurement.table["excluded"], strict=True))
     assert reasons == {1: "", 2: "", 3: "", 4: "overlapping", 5: "overlapping"}
     qtbot.waitUntil(lambda: "2 excluded" in panel.counts.text())
-    qtbot.waitUntil(lambda: panel.pool.figures.summary.get("n_left_out", {}).get("excluded: overlapping") == 2)
+    qtbot.waitUntil(lambda: panel.pool.distribution.summary.get("n_left_out", {}).get("excluded: overlapping") == 2)
     qtbot.waitUntil(lambda: item.made["marks"].visible and item.made["marks"].data.any())
     session.select([4])
     qtbot.waitUntil(panel.include.isEnabled)

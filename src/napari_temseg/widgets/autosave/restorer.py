@@ -10,13 +10,13 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.autosave import work_store
-from napari_temseg.widgets.autosave.keeper import Keeper, adopt_classes
+from napari_temseg.widgets.autosave.autosaver import Autosaver, adopt_classes
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.history import RESTORED
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
-from napari_temseg.widgets.session.results.state import State, commit, use_model_of
+from napari_temseg.widgets.session.results.state import ResultState, commit, use_model_of
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 
 class Restorer(QObject):
-    """Does for a session what its `Keeper` asks for. What was done since the picture was opened is not overwritten."""
+    """Does for a session what its `Autosaver` asks for. What was done since the picture was opened is not overwritten."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session, self.keeper = session, session.part(Keeper)
+        self.session, self.autosaver = session, session.part(Autosaver)
         self._waiting: list[Item] = []
         self._many = False
-        self.keeper.returning.connect(self._return)
+        self.autosaver.returning.connect(self._return)
         session.jobs.changed.connect(self._next)
         session.closing.connect(self._stop)
 
     def restore_all(self) -> None:
         """Bring back what is kept of every open micrograph, one after another."""
-        self._waiting, self._many = self.keeper.offered_items(), True
+        self._waiting, self._many = self.autosaver.items_with_earlier_work(), True
         self._next()
 
     def _next(self) -> None:
         while self._waiting and not self.session.jobs.running:
             item = self._waiting.pop(0)
             if item in self.session.items:
-                self.keeper.restore(item, paint=False)
+                self.autosaver.restore(item, paint=False)
         if self._many and not self._waiting and not self.session.jobs.running:
             self._many = False
             self._show_hand()
@@ -57,7 +57,7 @@ class Restorer(QObject):
             session.put_tools_down(annotating=session.annotating)
             layers.fit(session.viewer, session.current.layer)
 
-    def _return(self, item: Item, work: work_store.Kept) -> None:
+    def _return(self, item: Item, work: work_store.SavedWork) -> None:
         told: list[str] = []
         try:
             told = self._facts(item, work)
@@ -72,19 +72,19 @@ class Restorer(QObject):
                 failed=partial(self._failed, item, work),
             )
         except TemsegError as error:
-            self.keeper.returned(item, work, whole=False)
+            self.autosaver.returned(item, work, whole=False)
             complain(error, "restoring")
 
     def _stop(self) -> None:
         self._waiting.clear()
 
-    def _failed(self, item: Item, work: work_store.Kept) -> None:
+    def _failed(self, item: Item, work: work_store.SavedWork) -> None:
         self._stop()
-        self.keeper.returned(item, work, whole=False)
+        self.autosaver.returned(item, work, whole=False)
 
-    def _facts(self, item: Item, work: work_store.Kept) -> list[str]:
+    def _facts(self, item: Item, work: work_store.SavedWork) -> list[str]:
         """Put back what is known of the picture; returns sentences on what that took the place of, or left alone."""
-        session, told, opened = self.session, [], self.keeper.opened(item)
+        session, told, opened = self.session, [], self.autosaver.opened(item)
         if work.axes and item.axes in ("", opened.axes) and work.axes != item.axes:
             session.set_axes(item, work.axes)
         if work.sample is not None and item.sample == opened.sample:
@@ -103,7 +103,7 @@ class Restorer(QObject):
             session.set_ignored([item], True)
         return told
 
-    def _particles(self, item: Item, work: work_store.Kept, told: list[str], result: tuple[Any, Any]) -> None:
+    def _particles(self, item: Item, work: work_store.SavedWork, told: list[str], result: tuple[Any, Any]) -> None:
         if item not in self.session.items:
             return
         particles, measurement = result
@@ -113,12 +113,12 @@ class Restorer(QObject):
         else:  # another object, so that a split which the regions set off just now does not take the place of what comes back
             prediction = replace(prediction)
         # The picture may have been calibrated, or renamed, while its particles were measured.
-        state = State(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
+        state = ResultState(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
         commit(self.session, item, state, RESTORED, corrections=work.corrections)
         self._whole(item, work, told)
 
-    def _whole(self, item: Item, work: work_store.Kept, told: list[str]) -> None:
-        self.keeper.returned(item, work, whole=True)
+    def _whole(self, item: Item, work: work_store.SavedWork, told: list[str]) -> None:
+        self.autosaver.returned(item, work, whole=True)
         if item is self.session.current and item.particles is not None and item.particles.origin is not None:
             use_model_of(self.session, item.particles.origin.model_hash, item.particles.origin.model)
         self.session.say(" ".join([f"{item.name}: {', '.join(work.parts)} restored.", *told]))

@@ -55,7 +55,7 @@ class Picture:
 
 
 @dataclass(eq=False)
-class Place:
+class AutosaveFile:
     """Where one kind of thing that belongs to a picture goes. Only chores touch it, and they come one after another."""
 
     picture: Picture
@@ -126,7 +126,7 @@ def _delete(path: Path, why: str) -> None:
         logger.info("%s deleted: %s", path, why)
 
 
-def opened(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
+def read_file(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
     """What a kept file says of itself, and arrays out of it by name; `TemsegError` when it cannot be used."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

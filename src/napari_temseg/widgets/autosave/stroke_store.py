@@ -17,7 +17,7 @@ from napari_temseg.widgets.session.data_folder import data_folder
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class SavedStrokes:
     """An annotation on disk: where, when it was written, and the classes by number."""
 
     path: Path
@@ -25,7 +25,7 @@ class Kept:
     names: dict[int, str]
 
 
-class Place(store.Place):
+class StrokeFile(store.AutosaveFile):
     """Where the strokes of one annotation layer go."""
 
     what = "strokes"
@@ -54,24 +54,24 @@ def folder() -> Path:
     return data_folder() / "annotations"
 
 
-def look_up(place: Place) -> Kept | str | None:
+def look_up(file: StrokeFile) -> SavedStrokes | str | None:
     """The newest annotation kept of a picture, or a sentence when none of them can be read; None when there is none."""
     if not any(folder().glob("*.npz")):
         return None
     trouble = ""
-    for path in place.files():
+    for path in file.files():
         try:
-            about, _ = store.opened(path)
+            about, _ = store.read_file(path)
             if about.get("planes") != []:  # everything was erased again
-                return _kept(path, about)
+                return _saved(path, about)
         except TemsegError as error:
             trouble = str(error)
     return trouble or None
 
 
-def read(found: Kept, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def read(found: SavedStrokes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """The strokes of a kept annotation (uint8, of the picture's shape); `TemsegError` when the file cannot be used."""
-    about, (content,) = store.opened(found.path, "labels")
+    about, (content,) = store.read_file(found.path, "labels")
     labels = np.zeros(shape, np.uint8)
     try:
         if tuple(about["shape"]) != shape:
@@ -82,8 +82,10 @@ def read(found: Kept, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def _kept(path: Path, about: dict[str, Any]) -> Kept:
+def _saved(path: Path, about: dict[str, Any]) -> SavedStrokes:
     try:
-        return Kept(path, datetime.fromisoformat(about["time"]), {int(number): str(name) for number, name in about["classes"].items()})
+        return SavedStrokes(
+            path, datetime.fromisoformat(about["time"]), {int(number): str(name) for number, name in about["classes"].items()}
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise store.unusable(path, f"{error} is missing or wrong") from error

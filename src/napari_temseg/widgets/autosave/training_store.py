@@ -40,7 +40,7 @@ def folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What a training was asked for: `what` it is on for people, the base model by name, settings."""
 
     what: str
@@ -54,10 +54,10 @@ class Plan:
         return f"Training on {self.what}"
 
 
-class Store:
+class TrainingStore:
     """Keeps the checkpoints of one training, and with the first of them what it was made of. Only the thread of its job writes."""
 
-    def __init__(self, plan: Plan, pictures: list[store.Picture], path: Path | None = None) -> None:
+    def __init__(self, plan: TrainingPlan, pictures: list[store.Picture], path: Path | None = None) -> None:
         """`path` is the folder of a training that goes on."""
         self.plan, self.name, self._pictures = plan, plan.title, pictures
         self.annotations: Annotations | None = None  # known before the first checkpoint
@@ -122,11 +122,11 @@ class Store:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class StoppedTraining:
     """A training that was stopped: how far it came (`spent` s, `steps`), and its pictures, (key, name) each."""
 
     path: Path
-    plan: Plan
+    plan: TrainingPlan
     pictures: list[tuple[str, str]]
     about: dict[str, Any]
     spent: float
@@ -146,7 +146,7 @@ class Found:
     def _annotation(self, number: int, image: Micrograph) -> Annotation:
         facts = self.about["pictures"][number]
         names = [str(name) for name in facts["arrays"]]
-        _, arrays = store.opened(self.path / INPUT, *(f"{name}_{number}" for name in names))
+        _, arrays = store.read_file(self.path / INPUT, *(f"{name}_{number}" for name in names))
         parts = dict(zip(names, arrays, strict=True))
         if parts["labels"].shape != tuple(image.data.shape):
             raise ValueError("it was drawn on a picture of another shape")
@@ -156,7 +156,7 @@ class Found:
         return Annotation(micrograph, parts["labels"], parts.get("instances"))
 
 
-def look_up(pictures: Mapping[T, store.Picture]) -> tuple[list[Found], dict[str, T]]:
+def look_up(pictures: Mapping[T, store.Picture]) -> tuple[list[StoppedTraining], dict[str, T]]:
     """Stopped trainings on any of these pictures, the newest first, and whose picture has which key.
 
     Those that cannot be read are left where they are.
@@ -181,13 +181,13 @@ def remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _found(path: Path) -> Found:
-    about, _ = store.opened(path / INPUT)
+def _found(path: Path) -> StoppedTraining:
+    about, _ = store.read_file(path / INPUT)
     try:
         plan, progress = about["plan"], _progress(path)
-        return Found(
+        return StoppedTraining(
             path,
-            Plan(str(plan["what"]), str(plan["base"]), TrainConfig.from_dict(plan["config"]), bool(plan["tune"])),
+            TrainingPlan(str(plan["what"]), str(plan["base"]), TrainConfig.from_dict(plan["config"]), bool(plan["tune"])),
             [(str(each["key"]), str(each["name"])) for each in about["pictures"]],
             about,
             float(progress["spent"]),

@@ -28,7 +28,7 @@ _COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "fra
 
 
 @dataclass(frozen=True)
-class Opened:
+class PictureFacts:
     """What was known of a micrograph when it was opened, before anybody did anything."""
 
     calibration: Calibration
@@ -36,7 +36,7 @@ class Opened:
     axes: str
 
     @classmethod
-    def of(cls, item: Item) -> Opened:
+    def of(cls, item: Item) -> PictureFacts:
         """As it is now."""
         return cls(item.calibration, item.sample, item.axes)
 
@@ -46,8 +46,8 @@ class Work:
     """What was done on a micrograph. The labels are the very ones that are painted on; all else stays as it is here."""
 
     image: str
-    opened: Opened
-    known: Opened
+    opened: PictureFacts
+    known: PictureFacts
     ignored: bool
     reviewed: bool
     regions: list[shapes_layers.Area]
@@ -59,12 +59,12 @@ class Work:
     gone: bool = False  # whether the layer of the particles was removed since
 
     @classmethod
-    def of(cls, item: Item, opened: Opened, classes: Mapping[int, str], models: Mapping[str, str]) -> Work:
+    def of(cls, item: Item, opened: PictureFacts, classes: Mapping[int, str], models: Mapping[str, str]) -> Work:
         """As it is now; `models` are names by hash."""
         return cls(
             item.name,
             opened,
-            Opened.of(item),
+            PictureFacts.of(item),
             item.ignored,
             item.reviewed,
             [] if item.left_out is None else shapes_layers.areas_of(item.left_out),
@@ -108,7 +108,7 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     return Origin(prediction.model_hash, models.get(prediction.model_hash, ""), tuple(prediction.working_scale), prediction.unlike)
 
 
-class Place(store.Place):
+class WorkFile(store.AutosaveFile):
     """Where the work on one micrograph goes."""
 
     @staticmethod
@@ -169,7 +169,7 @@ def _probability(particles: Particles, measurement: Measurement | None) -> npt.N
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class SavedWork:
     """Work on disk. What nobody changed is None; so are the particles' facts when there are none."""
 
     path: Path
@@ -218,19 +218,19 @@ def plural(n: int, what: str) -> str:
     return f"{n} {what}{'s' if n != 1 else ''}"
 
 
-def look_up(place: Place, *, own: bool = False) -> Kept | str | None:
+def look_up(file: WorkFile, *, own: bool = False) -> SavedWork | str | None:
     """The newest work kept of a picture, or a sentence when none can be read; None when there is none.
 
     What this start has written counts only if `own`.
     """
-    if not any(place.folder().glob("*.npz")):
+    if not any(file.folder().glob("*.npz")):
         return None
     trouble = ""
-    for path in place.files():
-        if path == place.path and not own:
+    for path in file.files():
+        if path == file.path and not own:
             continue
         try:
-            found = _kept(path, store.opened(path)[0])
+            found = _saved(path, store.read_file(path)[0])
             if found.parts:
                 return found
         except TemsegError as error:
@@ -238,12 +238,12 @@ def look_up(place: Place, *, own: bool = False) -> Kept | str | None:
     return trouble or None
 
 
-def _kept(path: Path, about: dict[str, Any]) -> Kept:
+def _saved(path: Path, about: dict[str, Any]) -> SavedWork:
     try:
-        opened, known, particles = _opened(about["opened"]), _opened(about["known"]), about.get("particles")
+        opened, known, particles = _facts_of(about["opened"]), _facts_of(about["known"]), about.get("particles")
         if particles is not None:
             int(particles["count"]), int(particles["corrections"]), tuple(particles["shape"]), dict(particles["excluded"])
-        return Kept(
+        return SavedWork(
             path,
             datetime.fromisoformat(about["time"]),
             known.calibration if known.calibration != opened.calibration else None,
@@ -259,15 +259,15 @@ def _kept(path: Path, about: dict[str, Any]) -> Kept:
         raise store.unusable(path, f"{error} is missing or wrong") from error
 
 
-def _opened(facts: dict[str, Any]) -> Opened:
+def _facts_of(facts: dict[str, Any]) -> PictureFacts:
     size = facts["calibration"].pop("pixel_size")
     axes = str(facts["axes"])
     if axes and axes not in AXES:
         raise ValueError(f"“{axes}”")
-    return Opened(Calibration(None if size is None else tuple(size), **facts["calibration"]), str(facts["sample"]), axes)
+    return PictureFacts(Calibration(None if size is None else tuple(size), **facts["calibration"]), str(facts["sample"]), axes)
 
 
-def iter_read(found: Kept, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[tuple[Particles, Any]]:
+def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[tuple[Particles, Any]]:
     """Particles as they were kept, on `image` and measured there, without what it leaves out; flags come back too.
 
     `renumber` gives class numbers of today by those of the file.
@@ -286,12 +286,12 @@ def iter_read(found: Kept, image: Micrograph, renumber: npt.NDArray[np.uint8]) -
     return Job(steps)
 
 
-def _particles(found: Kept, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> tuple[Particles, Any]:
+def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> tuple[Particles, Any]:
     """Particles as they lie on disk, and their mean probabilities by number."""
     import pandas as pd
 
     facts = found.particles or {}
-    _, (labels, ids, probability, *columns) = store.opened(found.path, "labels", "ids", "probability", *_COLUMNS)
+    _, (labels, ids, probability, *columns) = store.read_file(found.path, "labels", "ids", "probability", *_COLUMNS)
     try:
         if labels.shape != tuple(image.data.shape):
             raise ValueError("it belongs to a picture of another shape")

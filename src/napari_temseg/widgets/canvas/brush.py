@@ -25,7 +25,7 @@ def start_erasing(viewer: Any, layer: Labels) -> None:
     layer.mode = "erase"
 
 
-def in_hand(layer: Labels) -> int | None:
+def painted_number(layer: Labels) -> int | None:
     """Number that the brush of a layer paints, 0 for the eraser, None while no brush is in hand."""
     if layer.mode == "erase":
         return 0

@@ -14,7 +14,7 @@ from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.session.history import FOUND
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
 from napari_temseg.widgets.session.results.wording import scale_sentence
 from napari_temseg.widgets.session.settings import remembered
@@ -72,7 +72,7 @@ class Finder(QObject):
     def _commit(self, item: Item, found: Found) -> None:
         if item in self.session.items:
             self.session.model_names[found.prediction.model_hash] = self._model
-            commit(self.session, item, State(found.prediction, found.particles, named(found.measurement, item)), FOUND)
+            commit(self.session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), FOUND)
 
     def _done(self, found: list[Found]) -> None:
         names = [item.name for item in self._searched[: len(found)]]

@@ -55,7 +55,7 @@ class SizeButton(QPushButton):
         self.setText(self._described if fits else self.fontMetrics().elidedText(short, Qt.TextElideMode.ElideRight, room))
 
 
-class Hand(QWidget):
+class CurrentImage(QWidget):
     """The micrograph in hand and its calibration."""
 
     def __init__(self, session: Session) -> None:

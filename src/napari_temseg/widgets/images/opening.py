@@ -17,7 +17,7 @@ from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.files.readers import read_noted
 from napari_temseg.widgets.canvas import micrograph_layer
-from napari_temseg.widgets.images.series_dialog import Others, offer
+from napari_temseg.widgets.images.series_dialog import Others, show_series_dialog
 from napari_temseg.widgets.jobs.runner import complain, guarded
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Opener(QObject):
             show_info(_lines(notes, "more notes"))
         more, self._more = self._more, []
         if more:
-            offer(self.session, more, self.open)
+            show_series_dialog(self.session, more, self.open)
         if outcome.failures:
             complain(TemsegError(_failures(outcome.failures)), "opening files")
 

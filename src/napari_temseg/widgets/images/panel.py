@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
-from napari_temseg.widgets.autosave.restore_bar import KeptBar
+from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.image_table import SAMPLE, ImageTable, short_size
 from napari_temseg.widgets.images.opening import Opener
@@ -58,7 +58,7 @@ class ImagesPanel(QWidget):
         self.image = button("", "", self._toggle_image)
         self.note = hint()
         self.calibration_note = hint()
-        self.kept = KeptBar(session, self, paint=False)
+        self.restore_bar = RestoreBar(session, self, paint=False)
         self._lay_out()
         self._wire()
         self.refresh()
@@ -68,7 +68,7 @@ class ImagesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(row([self.open, self.folder], (1, 1)))
-        layout.addWidget(self.kept)
+        layout.addWidget(self.restore_bar)
         layout.addWidget(self.table, 1)
         layout.addWidget(row([self.calibrate, self.copy], (1, 1)))
         layout.addWidget(self.calibration_note)
@@ -82,7 +82,7 @@ class ImagesPanel(QWidget):
     def _wire(self) -> None:
         session = self.session
         session.items_changed.connect(self.refresh)
-        self.kept.keeper.offered.connect(self._refresh_buttons)
+        self.restore_bar.autosaver.earlier_changed.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
@@ -169,7 +169,7 @@ class ImagesPanel(QWidget):
     def _refresh_buttons(self) -> None:
         item, chosen = self.session.current, self.selected()
         highlight(self.open, item is None)
-        offered = item is not None and self.kept.keeper.offer(item) is not None
+        offered = item is not None and self.restore_bar.autosaver.earlier_work(item) is not None
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
         for each in (self.calibrate, self.region, self.image, self.burnt_in):
             each.setEnabled(item is not None)

@@ -28,17 +28,17 @@ class Others:
     axes: str = ""
 
 
-def offer(session: Session, files: Sequence[Others], open_series: Callable[..., None]) -> OfferDialog:
+def show_series_dialog(session: Session, files: Sequence[Others], open_series: Callable[..., None]) -> SeriesDialog:
     """Offer the other pictures of files beside the window; `open_series(paths, axes=…, series=…)` opens what is chosen."""
     window = layers.window_of(session.viewer)
-    for old in window.findChildren(OfferDialog):
+    for old in window.findChildren(SeriesDialog):
         old.close()
-    dialog = OfferDialog(session, files, open_series, window)
+    dialog = SeriesDialog(session, files, open_series, window)
     dialog.show()
     return dialog
 
 
-class OfferDialog(QDialog):
+class SeriesDialog(QDialog):
     """Not modal: a check box for each name, which holds for all the files."""
 
     def __init__(self, session: Session, files: Sequence[Others], open_series: Callable[..., None], parent: QWidget) -> None:

@@ -14,15 +14,15 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QScrollArea, QVBoxLayou
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
-from napari_temseg.widgets.autosave.restore_bar import KeptBar
+from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.compare.dialog import open_comparison
-from napari_temseg.widgets.improve.annotation.annotation_box import Labelling
+from napari_temseg.widgets.improve.annotation.annotation_box import AnnotationBox
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.continue_training import ContinueBar
 from napari_temseg.widgets.improve.curve_advice import tuned_table
 from napari_temseg.widgets.improve.curves import CurvePlots
 from napari_temseg.widgets.improve.live.live_box import LiveBox
 from napari_temseg.widgets.improve.starting_model import StartBox
+from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
@@ -33,7 +33,7 @@ from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
-    from napari_temseg.widgets.autosave.training_store import Found
+    from napari_temseg.widgets.autosave.training_store import StoppedTraining
     from napari_temseg.widgets.session.session import Session
 
 KEY = "F9"
@@ -45,9 +45,9 @@ class ImprovePanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
-        self.kept = KeptBar(session, self, paint=True)
+        self.restore_bar = RestoreBar(session, self, paint=True)
         self.stopped = ContinueBar(session, self._go_on, self)
-        self.labelling = Labelling(self.annotator)
+        self.labelling = AnnotationBox(self.annotator)
         self.classes = self.labelling.classes
         self.set = TrainingSet(self.annotator, self)
         self.start = StartBox(session)
@@ -87,7 +87,16 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for widget in (self.kept, self.stopped, self.labelling, separator(), self.live, separator(), hint("Training", "heading"), self.set):
+        for widget in (
+            self.restore_bar,
+            self.stopped,
+            self.labelling,
+            separator(),
+            self.live,
+            separator(),
+            hint("Training", "heading"),
+            self.set,
+        ):
             layout.addWidget(widget)
         layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
         for widget in (self.form, self.train, self.note, self.advice, self.curves, self.model, self.compare):
@@ -109,7 +118,7 @@ class ImprovePanel(QWidget):
         self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 
-    def _go_on(self, found: Found) -> None:
+    def _go_on(self, found: StoppedTraining) -> None:
         self.trainer.go_on(found)
         self._learnt = None
 

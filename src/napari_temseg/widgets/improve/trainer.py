@@ -15,13 +15,13 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.widgets.autosave.keeper import Keeper
-from napari_temseg.widgets.autosave.training_store import Found, Plan, Store
+from napari_temseg.widgets.autosave.autosaver import Autosaver
+from napari_temseg.widgets.autosave.training_store import StoppedTraining, TrainingPlan, TrainingStore
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.improve.continue_training import Continuing
 from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence
+from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.own_models import OwnModels
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NEW = "none"  # the base that is no model: a new network
 
 
-class Aim(NamedTuple):
+class PreviewTarget(NamedTuple):
     """A plane that somebody looks at."""
 
     micrograph: Micrograph
@@ -63,11 +63,11 @@ class Trainer(QObject):
         self.setting = self.outcome = ""
         self.tuned: Any = ()  # what a search of the settings tried, the best first
         self.notes: list[str] = []  # what else is to be told of the training that ended
-        self._aims: deque[Aim] = deque(maxlen=8)
+        self._aims: deque[PreviewTarget] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
-        self.continuing = session.part(Continuing)
-        self._store: Store | None = None  # of the training that runs
+        self.stopped = session.part(StoppedTrainings)
+        self._store: TrainingStore | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
@@ -79,20 +79,23 @@ class Trainer(QObject):
         items = [item for item in session.items if item.trains and source(item)]
         if not items:
             raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
-        parts, names, keeper = [taken(item) for item in items], dict(session.classes), session.part(Keeper)
+        parts, names, autosaver = [taken(item) for item in items], dict(session.classes), session.part(Autosaver)
         beside = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"
         self._start(
-            Store(Plan(what, base, config, tune), [keeper.picture(item) for item in items]), lambda: collected(parts, names, *beside)
+            TrainingStore(TrainingPlan(what, base, config, tune), [autosaver.picture(item) for item in items]),
+            lambda: collected(parts, names, *beside),
         )
 
-    def go_on(self, found: Found) -> None:
+    def go_on(self, found: StoppedTraining) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
-        micrographs = self.continuing.micrographs(found)
-        held, watched = map(tuple, open_beside(self.session.items, self.continuing.items(found)))
-        self._start(Store(found.plan, [], found.path), lambda: replace(found.annotations(micrographs), unlabelled=held, watched=watched))
+        micrographs = self.stopped.micrographs(found)
+        held, watched = map(tuple, open_beside(self.session.items, self.stopped.items(found)))
+        self._start(
+            TrainingStore(found.plan, [], found.path), lambda: replace(found.annotations(micrographs), unlabelled=held, watched=watched)
+        )
 
-    def _start(self, store: Store, collect: Callable[[], Annotations]) -> None:
+    def _start(self, store: TrainingStore, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
 
         def make() -> Any:
@@ -103,7 +106,7 @@ class Trainer(QObject):
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
         self._store = store
-        self.continuing.started(store)
+        self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
         self.notes = []
@@ -151,7 +154,7 @@ class Trainer(QObject):
         except TemsegError:  # a picture in colours: nothing to preview
             return
         plane = self.session.shown_plane(item)
-        self._aims.append(Aim(self._micrographs[item].at(plane), item, plane))
+        self._aims.append(PreviewTarget(self._micrographs[item].at(plane), item, plane))
 
     def _show(self, prediction: Prediction) -> None:
         aim = next((aim for aim in self._aims if aim.micrograph is prediction.micrograph), None)
@@ -184,7 +187,7 @@ class Trainer(QObject):
     def _let_go(self, *, keep: bool = False) -> None:
         """The training runs no more: its checkpoint goes, or is offered."""
         self._store = None
-        self.continuing.ended(keep=keep)
+        self.stopped.ended(keep=keep)
 
     def _failed(self) -> None:
         self._stop()
@@ -209,7 +212,7 @@ class Trainer(QObject):
         base = self._store.plan.base if self._store is not None else ""
         model.name = name = next_name(base if base in taken else model.name, taken)
         name = self.session.add_model(name, model)
-        self.session.part(OwnModels).keep(name, model)
+        self.session.part(OwnModels).save(name, model)
         self._let_go()  # after the model, which is written first
         self.session.say(f"The new model is “{name}”; it is in use from now on, and kept for later starts.")
         self.advanced.emit()

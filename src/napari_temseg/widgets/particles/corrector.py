@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
-from napari_temseg.widgets.particles.painted_edits import Strokes
+from napari_temseg.widgets.particles.painted_edits import PaintedEdits
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
@@ -61,7 +61,7 @@ class Corrector(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self.strokes = Strokes(session, self._painted)
+        self.painted_edits = PaintedEdits(session, self._painted)
         self._warm = False
         session.item_changed.connect(self._warm_up)
 
@@ -100,7 +100,7 @@ class Corrector(QObject):
     def redraw(self) -> None:
         """Take the brush in hand for the selected particle, or put it down."""
         item, layer = self._with_layer()
-        if brush.in_hand(layer) is not None:
+        if brush.painted_number(layer) is not None:
             layers.rest(layer)
             return
         item, ids = self.picked("redraw")
@@ -115,7 +115,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.label_changes import new_id
 
         item, layer = self._with_layer()
-        if brush.in_hand(layer) is not None:
+        if brush.painted_number(layer) is not None:
             layers.rest(layer)
             return
         overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
@@ -234,7 +234,7 @@ class Corrector(QObject):
             return
         for patch in patches:
             self._write(item, patch)
-            self.strokes.accept(item, patch)
+            self.painted_edits.accept(item, patch)
             particles = corrected(particles, patch, facts.classes)
             measurement = remeasure(measurement, particles, patch)
         alive = set(particles.table.index)

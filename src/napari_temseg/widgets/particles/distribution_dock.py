@@ -56,7 +56,7 @@ class Distribution(QWidget):
         self._wire()
         self._retheme()
         self._show_table()
-        self._show_figures()
+        self._show_distribution()
 
     def _explain(self) -> None:
         self.filter.setPlaceholderText("filter: ecd > 20 and circularity < 0.8")
@@ -103,7 +103,7 @@ class Distribution(QWidget):
     def _wire(self) -> None:
         session, pool = self.session, self.pool
         pool.table_changed.connect(self._show_table)
-        pool.figures_changed.connect(self._show_figures)
+        pool.distribution_changed.connect(self._show_distribution)
         session.selection_changed.connect(self._show_selection)
         session.current_changed.connect(self._show_selection)
         session.theme_changed.connect(self._retheme)
@@ -122,21 +122,21 @@ class Distribution(QWidget):
         self.table.particles.set_table(self.pool.table)
         if self.filter.text():
             self.apply_filter()
-        if self.pool.table is not None and not len(self.pool.figures.values) and not self.pool.figures.obstacle:
+        if self.pool.table is not None and not len(self.pool.distribution.values) and not self.pool.distribution.obstacle:
             self.note.setText(WORKING)
         if self.table.particles.columns != self._columns:
             self._columns = list(self.table.particles.columns)
             self.table.fit_columns()
 
-    def _show_figures(self) -> None:
-        figures = self.pool.figures
-        empty = not len(figures.values)
-        if figures.obstacle or empty:
+    def _show_distribution(self) -> None:
+        distribution = self.pool.distribution
+        empty = not len(distribution.values)
+        if distribution.obstacle or empty:
             nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else NONE_COUNTS
-            self.note.setText(figures.obstacle or nothing)
-        self.note.setVisible(bool(figures.obstacle) or empty)
-        self.histogram.setVisible(not (figures.obstacle or empty))
-        self.histogram.show_figures(figures, self._selected(figures.image, figures.particle))
+            self.note.setText(distribution.obstacle or nothing)
+        self.note.setVisible(bool(distribution.obstacle) or empty)
+        self.histogram.setVisible(not (distribution.obstacle or empty))
+        self.histogram.show_distribution(distribution, self._selected(distribution.image, distribution.particle))
 
     def _show_selection(self, item: Item | None = None) -> None:
         self._show_rows()
@@ -155,9 +155,9 @@ class Distribution(QWidget):
             self.table.show_selected(chosen)
 
     def _show_bars(self) -> None:
-        figures = self.pool.figures
-        if len(figures.values):
-            self.histogram.show_selected(self._selected(figures.image, figures.particle))
+        distribution = self.pool.distribution
+        if len(distribution.values):
+            self.histogram.show_selected(self._selected(distribution.image, distribution.particle))
 
     def _selected(self, images: Any, particles: Any) -> Any:
         session = self.session
@@ -229,14 +229,14 @@ class Distribution(QWidget):
         return next((item for item in self.session.items if item.name == name), None)
 
     def _ranged(self, limits: tuple[float, float] | None) -> None:
-        figures, current = self.pool.figures, self.session.current
+        distribution, current = self.pool.distribution, self.session.current
         if current is None:
             return
         if limits is None:
             self.session.select([])
             return
-        inside = (figures.values >= limits[0]) & (figures.values <= limits[1]) & np.asarray(figures.image == current.name)
-        self.session.select(np.asarray(figures.particle)[inside].tolist())
+        inside = (distribution.values >= limits[0]) & (distribution.values <= limits[1]) & np.asarray(distribution.image == current.name)
+        self.session.select(np.asarray(distribution.particle)[inside].tolist())
 
 
 class ScopeBox(QComboBox):
@@ -261,7 +261,7 @@ class ScopeBox(QComboBox):
         self.setCurrentIndex(SCOPES.index(self.pool.scope))
 
 
-class Opener(QObject):
+class DistributionOpener(QObject):
     """Opens the dock below at the first measurement of a viewer, and again when asked."""
 
     def __init__(self, session: Session) -> None:
@@ -318,4 +318,4 @@ class Opener(QObject):
 
 def open_distribution(session: Session) -> Distribution:
     """Show the dock below."""
-    return session.part(Opener).open()
+    return session.part(DistributionOpener).open()

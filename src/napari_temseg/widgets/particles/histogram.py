@@ -14,7 +14,7 @@ from napari_temseg.engine.measure.histogram_bins import bins, kept_bins
 from napari_temseg.engine.types.wording import four
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
-from napari_temseg.widgets.particles.pooling import Figures
+from napari_temseg.widgets.particles.pooling import PooledDistribution
 from napari_temseg.widgets.session.session import Session
 
 Mask = npt.NDArray[np.bool_]
@@ -40,11 +40,11 @@ class SizeAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class Histogram(Plot):
-    """Bars of `figures`; `ranged` carries lower and upper limit of a range dragged with the mouse, or None when it is taken away."""
+    """Bars of `distribution`; `ranged` carries lower and upper limit of a range dragged with the mouse, or None when it is taken away."""
 
     ranged = Signal(object)
     # Plot draws before a subclass can set anything.
-    figures = Figures()
+    distribution = PooledDistribution()
     selected: Any = None
     by_volume = False
     logarithmic = False
@@ -70,11 +70,11 @@ class Histogram(Plot):
         box.mouseDragEvent = self._dragged
         box.mouseClickEvent = self._clicked
 
-    def show_figures(self, figures: Figures, selected: Mask | None = None) -> None:
+    def show_distribution(self, distribution: PooledDistribution, selected: Mask | None = None) -> None:
         """Plot other values; those selected, a bool a value, are told by their bars."""
-        if figures.column != self.figures.column or set(figures.image) != set(self.figures.image):
+        if distribution.column != self.distribution.column or set(distribution.image) != set(self.distribution.image):
             self._range = None
-        self.figures, self.selected = figures, selected
+        self.distribution, self.selected = distribution, selected
         self.redraw()
         self.getPlotItem().enableAutoRange(axis="x")
 
@@ -95,17 +95,17 @@ class Histogram(Plot):
         """Draw everything anew."""
         self.clear()
         self._drawn = self._marked = None
-        figures = self.figures
-        log = self.logarithmic and len(figures.values) > 0 and bool((figures.values > 0).all())
+        distribution = self.distribution
+        log = self.logarithmic and len(distribution.values) > 0 and bool((distribution.values > 0).all())
         if self.sizes is not None:
             self.sizes.logarithmic = log
             self.sizes.picture = None  # drawn anew even where its range stays the same
-        self.label("bottom", f"{figures.title}{f' ({figures.unit})' if figures.unit else ''}")
+        self.label("bottom", f"{distribution.title}{f' ({distribution.unit})' if distribution.unit else ''}")
         self.label("left", "volume (%)" if self.by_volume else "particles, weighted")
-        if not len(figures.values):
+        if not len(distribution.values):
             return
-        x = np.log10(figures.values) if log else figures.values
-        weights = 100 * figures.volumes / figures.volumes.sum() if self.by_volume else figures.weights
+        x = np.log10(distribution.values) if log else distribution.values
+        weights = 100 * distribution.volumes / distribution.volumes.sum() if self.by_volume else distribution.weights
         edges = self._edges(x, log)
         self._drawn = x, weights, edges
         height = self._bars(x, weights, edges, SKY).opts["height"]
@@ -118,7 +118,7 @@ class Histogram(Plot):
 
     def _edges(self, x: Any, log: bool) -> Any:
         """Those of before while the same images are looked at, so that a correction changes bars and not bins."""
-        about = self.figures.column, log, frozenset(self.figures.image)
+        about = self.distribution.column, log, frozenset(self.distribution.image)
         edges = kept_bins(x, self._binned[1]) if self._binned is not None and self._binned[0] == about else bins(x)
         self._binned = about, edges
         return edges
@@ -142,7 +142,7 @@ class Histogram(Plot):
 
     def _curve(self, edges: Any, total: float, log: bool) -> None:
         """The lognormal fit, scaled to the bars; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
-        fit = self.figures.fit
+        fit = self.distribution.fit
         if fit is None or fit["gsd"] <= 1:
             return
         sigma = float(np.log(fit["gsd"]))
@@ -156,7 +156,7 @@ class Histogram(Plot):
         curve.setZValue(2)
 
     def _median(self, edges: Any, log: bool) -> None:
-        summary = self.figures.of_column
+        summary = self.distribution.of_column
         value = summary.get("dv50" if self.by_volume else "d50")
         if value is None:
             return
@@ -172,7 +172,7 @@ class Histogram(Plot):
         line = pg.InfiniteLine(
             place,
             pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine),
-            label=f"D50 {four(value)} {self.figures.unit}",
+            label=f"D50 {four(value)} {self.distribution.unit}",
             labelOpts={
                 "position": 0.93,
                 "color": self.colours["text"],
@@ -219,7 +219,7 @@ class Histogram(Plot):
 
     def _tell(self) -> None:
         low, high = self._range
-        log = self.logarithmic and bool((self.figures.values > 0).all())
+        log = self.logarithmic and bool((self.distribution.values > 0).all())
         self.ranged.emit((10**low, 10**high) if log else (low, high))
 
     def forget_range(self) -> None:

@@ -45,7 +45,7 @@ class _Watch:
             brush.forget_history(self.layer)
 
 
-class Strokes(QObject):
+class PaintedEdits(QObject):
     """Compares planes with what they were, shortly after every stroke; `painted` gets the item, the change and the plane as it was."""
 
     def __init__(self, session: Session, painted: Callable[[Item, Patch, Plane], None]) -> None:

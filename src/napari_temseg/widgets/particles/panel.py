@@ -16,7 +16,7 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
-from napari_temseg.widgets.particles.distribution_dock import Opener, ScopeBox
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
 from napari_temseg.widgets.particles.marks import Marks, centre, next_unreviewed
 from napari_temseg.widgets.particles.pointer import Pointer
 from napari_temseg.widgets.particles.pooling import Pool
@@ -37,7 +37,7 @@ class ParticlesPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
-        self.opener, self.marks = session.part(Opener), session.part(Marks)
+        self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
         self.pointer = session.part(Pointer)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -154,7 +154,7 @@ class ParticlesPanel(QWidget):
         ):
             signal.connect(self._soon)
         session.current_changed.connect(self._forget_led)
-        self.pool.figures_changed.connect(self._soon)
+        self.pool.distribution_changed.connect(self._soon)
         self.pool.table_changed.connect(self._soon)
         self.pointer.armed_changed.connect(self.split.setChecked)
         self.pointer.armed_changed.connect(self._soon)
@@ -284,7 +284,7 @@ class ParticlesPanel(QWidget):
         self._show_history(item)
         self._show_review(item)
         self.note.setText(self._state(item, picked))
-        self._show_figures()
+        self._show_distribution()
 
     def _follow_tool(self, layer: Any) -> None:
         """Know which tool of napari's is in hand on the particles."""
@@ -332,12 +332,12 @@ class ParticlesPanel(QWidget):
             return "Click a particle or a row; Shift adds."
         return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."
 
-    def _show_figures(self) -> None:
+    def _show_distribution(self) -> None:
         pool = self.pool
         self.counts.setText(counted(pool.table, len(pool.items)))
-        self.size.setText(sized(pool.figures))
-        self.size.setToolTip(explained(pool.figures))
-        self.cautions.setText("\n".join(cautions(pool.figures)))
+        self.size.setText(sized(pool.distribution))
+        self.size.setToolTip(explained(pool.distribution))
+        self.cautions.setText("\n".join(cautions(pool.distribution)))
         for label in (self.counts, self.size, self.cautions):
             label.setVisible(bool(label.text()))
 

@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Figures:
+class PooledDistribution:
     """What plots and sentences show of some measurements.
 
     `values` (n,) of `column` belong to `image` and `particle` (n,); `weights` correct for the frame and sum to n, `volumes` take each for
@@ -53,11 +53,11 @@ class Figures:
 class Pool(QObject):
     """The measurements of this image, of its sample or of all images.
 
-    `table` holds their rows; `table_changed` comes soon after every change, `figures_changed` when the figures are worked out.
+    `table` holds their rows; `table_changed` comes soon after every change, `distribution_changed` when the figures are worked out.
     """
 
     table_changed = Signal()
-    figures_changed = Signal()
+    distribution_changed = Signal()
     scope_changed = Signal()
 
     def __init__(self, session: Session) -> None:
@@ -66,7 +66,7 @@ class Pool(QObject):
         self.scope, self.column = SCOPES[0], "ecd"
         self.table: pd.DataFrame | None = None
         self.unit = "px"
-        self.figures = Figures()
+        self.distribution = PooledDistribution()
         self.busy = False
         self._number = 0
         self._timer = QTimer(self)
@@ -125,33 +125,33 @@ class Pool(QObject):
         self._number += 1
         number, measurements, column = self._number, self.measurements, self.column
         if not measurements:
-            self._take(number, Figures())
+            self._take(number, PooledDistribution())
             return
 
-        def work() -> Figures | Exception | None:
+        def work() -> PooledDistribution | Exception | None:
             # Only the newest request is worth the effort.
             return _tried(measurements, column) if number == self._number else None
 
         self.busy = True
         self.session.jobs.later(work, partial(self._take, number))
 
-    def _take(self, number: int, found: Figures | Exception | None) -> None:
+    def _take(self, number: int, found: PooledDistribution | Exception | None) -> None:
         if isinstance(found, Exception):
             complain(found, "The size distribution")
-            found = Figures(obstacle="The size distribution cannot be worked out; the log has the details.")
+            found = PooledDistribution(obstacle="The size distribution cannot be worked out; the log has the details.")
         if found is not None and number == self._number:
-            self.figures, self.busy = found, False
-            self.figures_changed.emit()
+            self.distribution, self.busy = found, False
+            self.distribution_changed.emit()
 
 
-def figures(measurements: Sequence[Measurement], column: str) -> Figures:
+def pooled_distribution(measurements: Sequence[Measurement], column: str) -> PooledDistribution:
     """Everything that takes more than a moment to work out."""
     from napari_temseg.engine.measure.distribution import LENGTHS, size_distribution
 
     try:
         sizes = size_distribution(measurements)
     except TemsegError as error:  # px beside nm
-        return Figures(column=column, obstacle=str(error))
+        return PooledDistribution(column=column, obstacle=str(error))
     unit = sizes.unit
     table = pd.concat([m.table for m in measurements], ignore_index=True)
     table = table[(~table["frame"] & (table["excluded"] == "")).to_numpy()]
@@ -162,7 +162,7 @@ def figures(measurements: Sequence[Measurement], column: str) -> Figures:
     name = measurements[0].column(column)
     values = table[name].to_numpy(np.float64)
     there = np.isfinite(values)
-    return Figures(
+    return PooledDistribution(
         column=name,
         unit=_unit(name, unit),
         title=readable(column),
@@ -183,9 +183,9 @@ def _unit(column: str, unit: str) -> str:
     return definitions(unit).get(column, ("", ""))[1]
 
 
-def _tried(measurements: Sequence[Measurement], column: str) -> Figures | Exception:
-    """The figures, or the error to be told in the main thread."""
+def _tried(measurements: Sequence[Measurement], column: str) -> PooledDistribution | Exception:
+    """The distribution, or the error to be told in the main thread."""
     try:
-        return figures(measurements, column)
+        return pooled_distribution(measurements, column)
     except (TemsegError, ValueError, RuntimeError, MemoryError) as error:
         return error

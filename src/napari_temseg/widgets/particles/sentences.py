@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from napari_temseg.engine.types.wording import four
-from napari_temseg.widgets.particles.pooling import Figures
+from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
@@ -21,11 +21,11 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
     return " · ".join(parts)
 
 
-def sized(figures: Figures) -> str:
+def sized(distribution: PooledDistribution) -> str:
     """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number."""
-    if figures.obstacle:
-        return figures.obstacle
-    summary = figures.summary
+    if distribution.obstacle:
+        return distribution.obstacle
+    summary = distribution.summary
     if not summary or summary["d50"] is None:
         return ""
     interval = summary["d50_interval"]
@@ -33,10 +33,10 @@ def sized(figures: Figures) -> str:
     return f"D50 {four(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
 
 
-def explained(figures: Figures) -> str:
+def explained(distribution: PooledDistribution) -> str:
     """Further figures, and what the interval is."""
-    summary = figures.summary
-    if figures.obstacle or not summary or summary["d50"] is None:
+    summary = distribution.summary
+    if distribution.obstacle or not summary or summary["d50"] is None:
         return ""
     unit = summary["unit"]
     lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
@@ -46,9 +46,9 @@ def explained(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def cautions(figures: Figures) -> list[str]:
+def cautions(distribution: PooledDistribution) -> list[str]:
     """What a reader of these numbers has to know."""
-    summary = figures.summary
+    summary = distribution.summary
     found = [str(summary["caution"])] if summary.get("caution") else []
     if summary.get("unit") == "px":
         found.append("No pixel size is known, so sizes are in px.")

@@ -44,7 +44,7 @@ class OwnModels(QObject):
         if found:
             session.models_changed.emit()
 
-    def keep(self, name: str, model: Segmenter) -> None:
+    def save(self, name: str, model: Segmenter) -> None:
         """Write a model of this session; numbered ones beyond the newest few go, but none that is in use."""
         path = folder() / f"{_safe(name)}.temseg"
         self._paths[name] = path

@@ -17,7 +17,7 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named, with_flags_of
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
@@ -148,7 +148,7 @@ class Regions(QObject):
             self._changed(item)
             return
         particles, measurement = result
-        state = State(item.prediction, particles, with_flags_of(named(measurement, item), item.measurement), item.reviewed)
+        state = ResultState(item.prediction, particles, with_flags_of(named(measurement, item), item.measurement), item.reviewed)
         commit(self.session, item, state, "leaving out a region")
 
 

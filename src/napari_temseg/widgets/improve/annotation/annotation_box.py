@@ -14,7 +14,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import ClassList
-from napari_temseg.widgets.improve.annotation.fill import SURE, fill_job, proposal
+from napari_temseg.widgets.improve.annotation.proposals import SURE, draft_job, proposal
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, highlight, row
 from napari_temseg.widgets.session.change import Change
@@ -29,7 +29,7 @@ HOW = {
 }
 
 
-class Labelling(QWidget):
+class AnnotationBox(QWidget):
     """Makes and fills the annotation of the micrograph in hand."""
 
     def __init__(self, annotator: Annotator) -> None:
@@ -59,7 +59,7 @@ class Labelling(QWidget):
         session = self.session
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, annotator.filled):
             signal.connect(self.refresh)
-        for signal in (annotator.counted, annotator.keeper.offered):
+        for signal in (annotator.counted, annotator.autosaver.earlier_changed):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -73,7 +73,7 @@ class Labelling(QWidget):
             if there
             else "Make a layer to paint on: a few strokes on particles and on the background, above all where the model is wrong."
         )
-        highlight(self.new, item is not None and not there and self.annotator.keeper.offer(item) is None)
+        highlight(self.new, item is not None and not there and self.annotator.autosaver.earlier_work(item) is None)
         idle = not self.session.jobs.running
         for each in (self.new, self.use):
             each.setEnabled(item is not None)
@@ -88,10 +88,10 @@ class Labelling(QWidget):
         )
 
     def _annotate(self) -> None:
-        self.annotator.annotate(self.annotator.in_hand())
+        self.annotator.annotate(self.annotator.current_item())
 
     def _offer_fills(self) -> None:
-        item = self.annotator.in_hand()
+        item = self.annotator.current_item()
         menu = self._menu()
         for how, text in HOW.items():
             made = menu.addAction(text, partial(guarded, partial(self.take_over, item, how)))
@@ -107,8 +107,8 @@ class Labelling(QWidget):
         )
 
     def _draft(self) -> None:
-        item = self.annotator.in_hand()
-        make = fill_job(item, self.session.shown_plane(item))
+        item = self.annotator.current_item()
+        make = draft_job(item, self.session.shown_plane(item))
         done = partial(self._filled, item, "filling from strokes")
         self.session.jobs.start(f"Filling from strokes: {item.name}", make, done, can_finish=True)
 
@@ -122,7 +122,7 @@ class Labelling(QWidget):
             self.annotator.undo(self.session.current)
 
     def _offer_layers(self) -> None:
-        item = self.annotator.in_hand()
+        item = self.annotator.current_item()
         found = layers.own_labels(self.session.viewer, item.layer)
         if not found:
             raise TemsegError(f"{item.name}: there is no labels layer of its shape {layers.shape(item.layer)}; open or draw one first.")

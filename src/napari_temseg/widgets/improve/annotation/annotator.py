@@ -14,10 +14,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.engine.types.annotations import ClassCount
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import FIRST_CLASS
-from napari_temseg.widgets.autosave.keeper import Keeper
+from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.improve.annotation.fill import PlaneEdit, apply, changes_of
+from napari_temseg.widgets.improve.annotation.proposals import PlaneEdit, apply, changes_of
 from napari_temseg.widgets.improve.training_labels import Counts, counter, source
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import History, Step
@@ -56,8 +56,8 @@ class Annotator(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE)
         self._settle.timeout.connect(self._count)
-        self.keeper = session.part(Keeper)
-        self.keeper.restored.connect(self.annotate)
+        self.autosaver = session.part(Autosaver)
+        self.autosaver.restored.connect(self.annotate)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._items_changed)
         session.classes_changed.connect(self._recolour)
@@ -65,7 +65,7 @@ class Annotator(QObject):
 
     # -- painting
 
-    def in_hand(self) -> Item:
+    def current_item(self) -> Item:
         """The micrograph in hand; `TemsegError` when there is none that can be painted on."""
         item = self.session.current
         if item is None:
@@ -98,7 +98,7 @@ class Annotator(QObject):
         """Take a class in hand, 0 for the eraser, and paint with it on the micrograph in hand."""
         self.number = number
         if self.session.current is not None:
-            self.annotate(self.in_hand())
+            self.annotate(self.current_item())
         self.tool_changed.emit()
 
     def add_class(self, name: str) -> int:
@@ -133,11 +133,11 @@ class Annotator(QObject):
 
     def _changed(self, item: Item, layer: Labels) -> None:
         self.recount(item)
-        self.keeper.painted(item, layer)
+        self.autosaver.painted(item, layer)
         self.painted.emit(item)
 
     def _tool(self, event: Any) -> None:
-        number = brush.in_hand(event.source)
+        number = brush.painted_number(event.source)
         if number is not None and number != self.number:
             self.number = number
             self.tool_changed.emit()
@@ -240,7 +240,7 @@ class Annotator(QObject):
         """The user removed an annotation layer: what it holds is kept on disk."""
         for layer in [layer for layer, owner in self._watched.values() if owner is item]:
             self._unwatch(layer)
-        self.keeper.lost(item)
+        self.autosaver.lost(item)
         self._histories.pop(item, None)
         self.filled.emit()
 

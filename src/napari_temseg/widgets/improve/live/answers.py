@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Strokes = npt.NDArray[np.uint8]
 
 
-class Aim(NamedTuple):
+class LiveTarget(NamedTuple):
     """What is answered: a plane of a micrograph, by a model (a `Segmenter`, or the name or file of one)."""
 
     item: Item

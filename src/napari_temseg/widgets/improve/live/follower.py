@@ -18,7 +18,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import Aim, Answered, iter_answer, iter_ground
+from napari_temseg.widgets.improve.live.answers import Answered, LiveTarget, iter_answer, iter_ground
 from napari_temseg.widgets.improve.live.live_view import LiveView, use_answer
 from napari_temseg.widgets.improve.trainer import NEW
 from napari_temseg.widgets.session.change import Change
@@ -39,7 +39,7 @@ FOLLOWS = "Live: outlines follow strokes"
 class _Flight:
     """An answer that is being computed. `since` is when the oldest stroke was painted that it answers."""
 
-    aim: Aim
+    aim: LiveTarget
     since: float | None
     stop: Callable[[], None] = field(default=lambda: None)
     stopped: bool = False
@@ -63,12 +63,12 @@ class Live(QObject):
         self.status, self._told = "", f"{FOLLOWS}."  # now, and while nothing is to be told but that it works
         self.seconds: deque[float] = deque(maxlen=500)
         self.answer: Answered | None = None
-        self.aim: Aim | None = None  # of the answer
+        self.aim: LiveTarget | None = None  # of the answer
         self._improving = False
         self._rests: Item | None = None  # it has a newer result, which is shown in the place of the outlines until the next stroke
-        self._grounds: OrderedDict[Aim, Ground] = OrderedDict()
+        self._grounds: OrderedDict[LiveTarget, Ground] = OrderedDict()
         self._flight: _Flight | None = None
-        self._broken: Aim | None = None  # could not be answered: not tried again until something else is asked for
+        self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
         self._since: float | None = None
         self.view = LiveView(session)
         self._soon, self._watch = self._timer(0, True), self._timer(WATCH, False)
@@ -137,7 +137,7 @@ class Live(QObject):
 
     # -- what is asked for
 
-    def _wanted(self) -> tuple[Aim | None, str]:
+    def _wanted(self) -> tuple[LiveTarget | None, str]:
         """The plane to answer, or None and why not, for people; "" where there is nothing to say."""
         session, item = self.session, self.session.current
         base = self.base()
@@ -149,7 +149,7 @@ class Live(QObject):
             return None, "Live waits to know what the planes of this stack are (above)."
         if base == NEW:
             return None, "Live needs a model: choose one under “start from”."
-        aim = Aim(item, session.shown_plane(item), session.segmenter(base), self.finder.predict)
+        aim = LiveTarget(item, session.shown_plane(item), session.segmenter(base), self.finder.predict)
         if session.jobs.running:
             return None, "Live pauses while another job runs."
         return aim, ""
@@ -182,17 +182,17 @@ class Live(QObject):
         elif not waits:
             self._watch.stop()
 
-    def _outdated(self, aim: Aim) -> bool:
+    def _outdated(self, aim: LiveTarget) -> bool:
         if aim == self._broken:
             return False
         answer = self.answer
         return aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer)
 
-    def _same_strokes(self, aim: Aim, answer: Answered) -> bool:
+    def _same_strokes(self, aim: LiveTarget, answer: Answered) -> bool:
         layer = aim.item.annotation
         return layer is not None and np.array_equal(layers.values(layer).reshape((-1, *answer.strokes.shape))[aim.plane], answer.strokes)
 
-    def _launch(self, aim: Aim) -> None:
+    def _launch(self, aim: LiveTarget) -> None:
         if not self._outdated(aim):
             self._since = None  # it was drawn anew and no stroke had changed, as when the plane changes
             if aim != self._broken:
@@ -265,14 +265,14 @@ class Live(QObject):
         unsure = [Role.UNCERTAINTY] if self.unsure and answer.unsure is not None else []
         return ([Role.LIVE] if aim.item is not self._rests else []) + unsure
 
-    def _show_if_known(self, aim: Aim) -> None:
+    def _show_if_known(self, aim: LiveTarget) -> None:
         """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
         if self.aim != aim or self.answer is None:
             self.view.hide()
         elif not self.view.shows(self.answer, self._roles):
             self._show(aim, self.answer)
 
-    def _show(self, aim: Aim, answered: Answered) -> None:
+    def _show(self, aim: LiveTarget, answered: Answered) -> None:
         self.view.show(aim.item, aim.plane, answered, self._roles)
         self.changed.emit()
 
@@ -317,16 +317,16 @@ class Live(QObject):
 
     def use(self) -> None:
         """Make the answer the result of the micrograph in hand: all its planes, split and measured, as a job; undoable."""
-        item, base = self.annotator.in_hand(), self.base()
+        item, base = self.annotator.current_item(), self.base()
         if item.annotation is None:
             raise TemsegError(f"{item.name}: there is nothing to answer yet; choose New annotation, and paint a few strokes.")
         if base == NEW:
             raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
-        aim = Aim(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
+        aim = LiveTarget(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
         grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}
         use_answer(self.session, aim, base, grounds)
 
 
-def _looking(aim: Aim, plane: Any, strokes: Any, unsure: bool) -> Any:
+def _looking(aim: LiveTarget, plane: Any, strokes: Any, unsure: bool) -> Any:
     """In the thread of the job."""
     return iter_answer(iter_ground(aim.model, plane, aim.predict), strokes, unsure=unsure)

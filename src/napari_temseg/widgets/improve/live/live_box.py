@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.improve.live.follower import Live
-from napari_temseg.widgets.improve.live.next_place import Guide
+from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW
 from napari_temseg.widgets.kit.style import button, hint, row
 from napari_temseg.widgets.session.keys import Keys, bind_in
@@ -20,12 +20,12 @@ KEY = "G"
 
 
 class LiveBox(QWidget):
-    """Switches and buttons of `Live` and `Guide`; `start` tells the model that is corrected."""
+    """Switches and buttons of `Live` and `NextPlace`; `start` tells the model that is corrected."""
 
     def __init__(self, session: Session, start: StartBox) -> None:
         super().__init__()
         self.session, self.start = session, start
-        self.model, self.guide = session.part(Live), session.part(Guide)
+        self.model, self.next_place = session.part(Live), session.part(NextPlace)
         self.model.base = lambda: start.base
         self.box = QCheckBox("Live")
         self.box.setToolTip(
@@ -41,7 +41,9 @@ class LiveBox(QWidget):
             "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable.",
             self.model.use,
         )
-        self.next = button("Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({KEY}).", self.guide.next)
+        self.next = button(
+            "Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({KEY}).", self.next_place.next
+        )
         self.note = hint()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

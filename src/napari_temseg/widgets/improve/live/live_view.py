@@ -12,11 +12,11 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.improve.live.answers import Aim, Answered, Task, iter_use
+from napari_temseg.widgets.improve.live.answers import Answered, LiveTarget, Task, iter_use
 from napari_temseg.widgets.session.history import LIVE
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
@@ -98,7 +98,7 @@ class LiveView(QObject):
         self._shown = None
 
 
-def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]) -> None:
+def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[int, Any]) -> None:
     """Make the answer the result of a micrograph, as a job."""
     item = aim.item
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
@@ -110,7 +110,7 @@ def use_answer(session: Session, aim: Aim, base: str, grounds: Mapping[int, Any]
         if item not in session.items:
             return
         session.model_names[found.prediction.model_hash] = name
-        commit(session, item, State(found.prediction, found.particles, named(found.measurement, item)), LIVE)
+        commit(session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), LIVE)
         n = len(found.particles)
         session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")
 

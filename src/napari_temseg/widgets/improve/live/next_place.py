@@ -26,7 +26,7 @@ EDGE = 3  # px on the screen
 QUESTION = "Stroke here: is it particle or background?"
 
 
-class Guide(QObject):
+class NextPlace(QObject):
     """Leads through one micrograph at a time; `places` are those still to come, `been` those seen this time round, by plane."""
 
     def __init__(self, session: Session) -> None:
@@ -47,7 +47,7 @@ class Guide(QObject):
 
     def next(self) -> None:
         """Go to the next place on the micrograph in hand; `TemsegError` where nothing is known of it."""
-        item = self.annotator.in_hand()
+        item = self.annotator.current_item()
         if item.asks_axes:
             raise TemsegError(f"{item.name}: say first whether its {item.n_planes} planes are fields of one sample, time or depth.")
         if self.session.jobs.running:

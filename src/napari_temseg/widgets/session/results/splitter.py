@@ -13,7 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit
 from napari_temseg.widgets.session.history import SPLIT
 from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.state import State, commit
+from napari_temseg.widgets.session.results.state import ResultState, commit
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
 from napari_temseg.widgets.session.settings import remembered
 
@@ -87,7 +87,7 @@ class Splitter(QObject):
         if item in self.session.items and item.prediction is prediction:
             # A slider that is dragged makes many states; only the newest is worth an undo of its own.
             replaces = item.history.undoable == SPLIT
-            commit(self.session, item, State(prediction, found.particles, named(found.measurement, item)), SPLIT, merge=replaces)
+            commit(self.session, item, ResultState(prediction, found.particles, named(found.measurement, item)), SPLIT, merge=replaces)
 
 
 def _automatic(certainty: float | None, item: Item | None) -> bool:

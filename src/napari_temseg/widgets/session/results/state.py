@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class ResultState:
     """All that a search or a new split replaces; what undo brings back."""
 
     prediction: Prediction | None
@@ -30,18 +30,18 @@ class State:
     reviewed: bool = False
 
     @classmethod
-    def of(cls, item: Item) -> State:
+    def of(cls, item: Item) -> ResultState:
         """As it is now."""
         return cls(item.prediction, item.particles, item.measurement, item.reviewed)
 
 
-def commit(session: Session, item: Item, state: State, name: str, *, merge: bool = False, corrections: int = 0) -> None:
+def commit(session: Session, item: Item, state: ResultState, name: str, *, merge: bool = False, corrections: int = 0) -> None:
     """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name.
 
     `corrections` were made by hand at an earlier start.
     """
     session.settle(item)
-    before = State.of(item)
+    before = ResultState.of(item)
     if merge and item.history.newest is not None:
         before = item.history.newest.before or before
         item.history.drop()
@@ -53,7 +53,7 @@ def commit(session: Session, item: Item, state: State, name: str, *, merge: bool
     put(session, item, state)
 
 
-def put(session: Session, item: Item, state: State) -> None:
+def put(session: Session, item: Item, state: ResultState) -> None:
     """Put a state on the screen and into the item, without a word to the history."""
     item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
     item.reviewed = state.reviewed
@@ -71,7 +71,7 @@ def put(session: Session, item: Item, state: State) -> None:
     session.item_changed.emit(item, Change.PARTICLES)
 
 
-def _put_back(session: Session, item: Item, state: State) -> None:
+def _put_back(session: Session, item: Item, state: ResultState) -> None:
     """`put`, and the model that made it is in use again, if it is still at hand."""
     put(session, item, state)
     if state.prediction is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.session.results.result_layers import show_labels, show_probability
-from napari_temseg.widgets.session.results.state import State, put
+from napari_temseg.widgets.session.results.state import ResultState, put
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import PlaneFound
@@ -43,4 +43,4 @@ class UncommittedPlanes:
     def revert(self) -> None:
         """Back to what is committed."""
         if self.item in self.session.items and self.labels is not None:
-            put(self.session, self.item, State.of(self.item))
+            put(self.session, self.item, ResultState.of(self.item))

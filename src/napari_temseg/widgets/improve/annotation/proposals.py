@@ -80,7 +80,7 @@ def _of_prediction(plane: int, prediction: Prediction, least: float) -> dict[int
     return {plane: np.where(sure, classes, UNLABELLED).astype(np.uint8)}
 
 
-def iter_fill(micrograph: Micrograph, labels: Labels, shown: int) -> Job[dict[int, Labels]]:
+def iter_draft_planes(micrograph: Micrograph, labels: Labels, shown: int) -> Job[dict[int, Labels]]:
     """A random forest learns the strokes and fills the planes that have some, and the one that is shown."""
 
     def steps(control: Control) -> Generator[Progress, None, dict[int, Labels]]:
@@ -99,8 +99,8 @@ def iter_fill(micrograph: Micrograph, labels: Labels, shown: int) -> Job[dict[in
     return Job(steps)
 
 
-def fill_job(item: Item, shown: int) -> Callable[[], Job[dict[int, Labels]]]:
-    """`iter_fill` on a micrograph as it is now; `TemsegError` when nothing is painted on it."""
+def draft_job(item: Item, shown: int) -> Callable[[], Job[dict[int, Labels]]]:
+    """`iter_draft_planes` on a micrograph as it is now; `TemsegError` when nothing is painted on it."""
     if item.annotation is None:
         raise TemsegError(f"{item.name}: paint a stroke on a particle and one on the background first; the filling is learnt from them.")
-    return partial(iter_fill, item.micrograph(), layers.snapshot(item.annotation), shown)
+    return partial(iter_draft_planes, item.micrograph(), layers.snapshot(item.annotation), shown)

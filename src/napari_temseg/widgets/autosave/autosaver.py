@@ -36,11 +36,11 @@ WATCHED = frozenset(
 
 
 @dataclass(frozen=True, eq=False)
-class Offer:
+class EarlierWork:
     """What earlier starts kept of a micrograph."""
 
-    strokes: stroke_store.Kept | None
-    work: work_store.Kept | None
+    strokes: stroke_store.SavedStrokes | None
+    work: work_store.SavedWork | None
 
     @property
     def parts(self) -> list[str]:
@@ -53,30 +53,30 @@ class Offer:
         return day_and_time(max(each.time for each in (self.strokes, self.work) if each is not None))
 
 
-class _Places:
+class _Files:
     """Where strokes and work of one micrograph go."""
 
     def __init__(self, picture: Picture) -> None:
-        self.picture, self.strokes, self.work = picture, stroke_store.Place(picture), work_store.Place(picture)
+        self.picture, self.strokes, self.work = picture, stroke_store.StrokeFile(picture), work_store.WorkFile(picture)
 
 
-class Keeper(QObject):
+class Autosaver(QObject):
     """What lies on disk for the micrographs of a session.
 
-    `offered` tells that more or less is known of it, `restored` hands over a micrograph and the strokes that came back, `returning` a
-    micrograph and the work that is to be put back (see `restoring.Restorer`).
+    `earlier_changed` tells that more or less is known of it, `restored` hands over a micrograph and the strokes that came back,
+    `returning` a micrograph and the work that is to be put back (see `restorer.Restorer`).
     """
 
-    offered = Signal()
+    earlier_changed = Signal()
     restored = Signal(object, object)
     returning = Signal(object, object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._opened: WeakKeyDictionary[Item, work_store.Opened] = WeakKeyDictionary()
-        self._places: WeakKeyDictionary[Item, _Places] = WeakKeyDictionary()
-        self._offers: WeakKeyDictionary[Item, Offer] = WeakKeyDictionary()
+        self._opened: WeakKeyDictionary[Item, work_store.PictureFacts] = WeakKeyDictionary()
+        self._files: WeakKeyDictionary[Item, _Files] = WeakKeyDictionary()
+        self._earlier: WeakKeyDictionary[Item, EarlierWork] = WeakKeyDictionary()
         self._unsaved: dict[Item, Labels] = {}
         self._undone: dict[Item, work_store.Work] = {}  # not written yet
         self._returning: dict[Item, bool] = {}  # whether nothing else was done on it
@@ -125,7 +125,7 @@ class Keeper(QObject):
     def flush(self) -> None:
         """Write what was done since the last time; what is large waits for a pause."""
         for item, layer in self._unsaved.items():
-            save = partial(self._place(item).strokes.save, layers.values(layer), dict(self.session.classes), item.name)
+            save = partial(self._files_of(item).strokes.save, layers.values(layer), dict(self.session.classes), item.name)
             self.session.jobs.later(save, self._saved)
         self._unsaved.clear()
         for item in self._bare & set(self.session.items):
@@ -136,8 +136,8 @@ class Keeper(QObject):
     def lost(self, item: Item) -> None:
         """The user removed an annotation layer: its strokes are offered from now on."""
         self.flush()
-        places = self._place(item)
-        places.strokes = stroke_store.Place(places.picture)  # the next annotation gets a file of its own
+        files = self._files_of(item)
+        files.strokes = stroke_store.StrokeFile(files.picture)  # the next annotation gets a file of its own
         self._ask(item)
 
     def close(self) -> None:
@@ -164,12 +164,12 @@ class Keeper(QObject):
                 continue
             if work.large:
                 logger.info("%s: many particle pixels: kept when nothing was done for %d s, and at the end", work.image, PAUSE // 1000)
-            self.session.jobs.later(partial(self._place(item).work.save, work), self._saved)
+            self.session.jobs.later(partial(self._files_of(item).work.save, work), self._saved)
 
-    def _place(self, item: Item) -> _Places:
-        if item not in self._places:
-            self._places[item] = _Places(Picture(micrograph_layer.raw(item.layer)))
-        return self._places[item]
+    def _files_of(self, item: Item) -> _Files:
+        if item not in self._files:
+            self._files[item] = _Files(Picture(micrograph_layer.raw(item.layer)))
+        return self._files[item]
 
     def _saved(self, trouble: str) -> None:
         if trouble:
@@ -194,89 +194,89 @@ class Keeper(QObject):
             self._flush_large()
         for item in self.session.items:
             if item not in self._opened:
-                self._opened[item] = work_store.Opened.of(item)
+                self._opened[item] = work_store.PictureFacts.of(item)
                 self._ask(item)
                 self.changed(item)
 
-    # -- offering
+    # -- what earlier starts kept
 
-    def offer(self, item: Item) -> Offer | None:
+    def earlier_work(self, item: Item) -> EarlierWork | None:
         """What is kept of a micrograph and not there."""
-        kept = self._offers.get(item)
+        kept = self._earlier.get(item)
         if kept is not None and item.annotation is not None:
-            kept = Offer(None, kept.work)
+            kept = EarlierWork(None, kept.work)
         return kept if kept is not None and kept.parts else None
 
-    def offered_items(self) -> list[Item]:
+    def items_with_earlier_work(self) -> list[Item]:
         """The open micrographs of which something is kept."""
-        return [item for item in self.session.items if self.offer(item) is not None]
+        return [item for item in self.session.items if self.earlier_work(item) is not None]
 
     def restore(self, item: Item, *, paint: bool = True) -> None:
         """Bring back what is kept, with the brush in hand if `paint`; `TemsegError` when that has to wait."""
-        offer = self.offer(item)
-        if offer is None:
+        earlier = self.earlier_work(item)
+        if earlier is None:
             return
-        if offer.work is not None and offer.work.particles is not None and self.session.jobs.running:
+        if earlier.work is not None and earlier.work.particles is not None and self.session.jobs.running:
             raise TemsegError(f"{item.name}: “{self.session.jobs.title}” is still running; restore when it is done, or cancel it.")
-        del self._offers[item]
-        if offer.strokes is not None:
-            read = partial(_read, offer.strokes, layers.shape(item.layer))
-            self.session.jobs.later(read, partial(self._read_back, item, offer.strokes, paint))
-        if offer.work is not None:
+        del self._earlier[item]
+        if earlier.strokes is not None:
+            read = partial(_read, earlier.strokes, layers.shape(item.layer))
+            self.session.jobs.later(read, partial(self._read_back, item, earlier.strokes, paint))
+        if earlier.work is not None:
             sofar = self._undone.get(item)
-            self._returning[item] = self._place(item).work.path is None and (sofar is None or sofar.plain)
-            self.returning.emit(item, offer.work)
-        self.offered.emit()
+            self._returning[item] = self._files_of(item).work.path is None and (sofar is None or sofar.plain)
+            self.returning.emit(item, earlier.work)
+        self.earlier_changed.emit()
 
-    def returned(self, item: Item, work: work_store.Kept, *, whole: bool) -> None:
+    def returned(self, item: Item, work: work_store.SavedWork, *, whole: bool) -> None:
         """The work is back, all of it or, unless `whole`, without its particles, which are offered again."""
         alone = self._returning.pop(item, False)
         if item not in self.session.items:
             return
         if whole:
             self._newest.pop(item, None)
-        place = self._place(item).work
+        file = self._files_of(item).work
         if whole and alone:  # go on in the same file, unless Undo may bring something else
-            place.path = work.path
+            file.path = work.path
         if not whole:
-            self._offers[item] = Offer(None, work)
-            self.offered.emit()
+            self._earlier[item] = EarlierWork(None, work)
+            self.earlier_changed.emit()
         self.changed(item)
 
     def discard(self, item: Item) -> None:
         """Delete what is kept; what was kept before it is offered next."""
-        offer = self.offer(item)
-        self._offers.pop(item, None)
-        if offer is not None and offer.work is not None and offer.work.path == self._place(item).work.path:
+        earlier = self.earlier_work(item)
+        self._earlier.pop(item, None)
+        if earlier is not None and earlier.work is not None and earlier.work.path == self._files_of(item).work.path:
             self._newest.pop(item, None)
             self._undone.pop(item, None)
             self._renew(item)
-        for kept in (offer.strokes, offer.work) if offer is not None else ():
+        for kept in (earlier.strokes, earlier.work) if earlier is not None else ():
             if kept is not None:
                 self.session.jobs.later(partial(kept.path.unlink, missing_ok=True))
         self._ask(item)
-        self.offered.emit()
+        self.earlier_changed.emit()
 
     def _renew(self, item: Item) -> None:
         """What comes from now on gets a file of its own."""
-        places = self._place(item)
-        places.work = work_store.Place(places.picture)
+        files = self._files_of(item)
+        files.work = work_store.WorkFile(files.picture)
 
     def picture(self, item: Item) -> Picture:
         """The pixels that a micrograph is known by."""
-        return self._place(item).picture
+        return self._files_of(item).picture
 
-    def opened(self, item: Item) -> work_store.Opened:
+    def opened(self, item: Item) -> work_store.PictureFacts:
         """What was known of a micrograph when it was opened."""
         return self._opened[item]
 
-    def _read_back(self, item: Item, kept: stroke_store.Kept, paint: bool, labels: Any) -> None:
+    def _read_back(self, item: Item, kept: stroke_store.SavedStrokes, paint: bool, labels: Any) -> None:
         if isinstance(labels, TemsegError):
             raise labels
         if item not in self.session.items or item.annotation is not None:
             return
         renumber = adopt_classes(self.session, kept.names)
-        self._place(item).strokes.path = kept.path
+        self._files_of(item).strokes.path = kept.path
         hand = self.session.current
         self.restored.emit(item, renumber[labels])
         if not paint:  # the new layer was selected: take in hand what was, and show that
@@ -288,19 +288,19 @@ class Keeper(QObject):
 
     def _ask(self, item: Item) -> None:
         if item in self.session.items:
-            places = self._place(item)
-            strokes = places.strokes if item.annotation is None else None
+            files = self._files_of(item)
+            strokes = files.strokes if item.annotation is None else None
             gone = item.particles is None and item in self._newest
-            self.session.jobs.later(partial(_look_up, strokes, places.work, gone), partial(self._found, item))
+            self.session.jobs.later(partial(_look_up, strokes, files.work, gone), partial(self._found, item))
 
-    def _found(self, item: Item, found: tuple[stroke_store.Kept | str | None, work_store.Kept | str | None]) -> None:
+    def _found(self, item: Item, found: tuple[stroke_store.SavedStrokes | str | None, work_store.SavedWork | str | None]) -> None:
         for trouble in found:
             if isinstance(trouble, str):
                 self.session.say(trouble)
         strokes, work = (None if isinstance(each, str) else each for each in found)
         if item in self.session.items and (strokes is not None or work is not None):
-            self._offers[item] = Offer(strokes, work)  # type: ignore[arg-type]
-            self.offered.emit()
+            self._earlier[item] = EarlierWork(strokes, work)  # type: ignore[arg-type]
+            self.earlier_changed.emit()
 
 
 def adopt_classes(session: Session, names: Mapping[int, str]) -> Any:
@@ -322,7 +322,7 @@ def adopt_classes(session: Session, names: Mapping[int, str]) -> Any:
     return renumber
 
 
-def _read(kept: stroke_store.Kept, shape: tuple[int, ...]) -> Any:
+def _read(kept: stroke_store.SavedStrokes, shape: tuple[int, ...]) -> Any:
     """In the thread of chores, where an error would go to the log alone."""
     try:
         return stroke_store.read(kept, shape)
@@ -331,6 +331,6 @@ def _read(kept: stroke_store.Kept, shape: tuple[int, ...]) -> Any:
 
 
 def _look_up(
-    strokes: stroke_store.Place | None, work: work_store.Place, own: bool
-) -> tuple[stroke_store.Kept | str | None, work_store.Kept | str | None]:
+    strokes: stroke_store.StrokeFile | None, work: work_store.WorkFile, own: bool
+) -> tuple[stroke_store.SavedStrokes | str | None, work_store.SavedWork | str | None]:
     return None if strokes is None else stroke_store.look_up(strokes), work_store.look_up(work, own=own)
