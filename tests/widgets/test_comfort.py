@@ -29,7 +29,7 @@ from napari_temseg.widgets.find.model_choice import FROM_FILE
 from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.kit.style import hint
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
-from napari_temseg.widgets.session.history import FOUND
+from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
@@ -54,7 +54,7 @@ def unfold(bench: Any) -> None:
 def adopt(session: Any, item: Any, labels: Any) -> None:
     """Particles that no model found."""
     particles = Particles(labels.astype(np.int32), _table(labels), item.micrograph())
-    commit(session, item, ResultState(None, particles, measure(particles)), FOUND)
+    commit(session, item, ResultState(None, particles, measure(particles)), FOUND_STEP)
 
 
 def _table(labels: Any) -> Any:

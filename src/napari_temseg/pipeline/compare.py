@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.integer[Any]]
 DRAFT, PRESENT = "draft labels", "particles as they are"
-FIGURES = ("iou", "dice", "ap50", "ap75", "pq")
+SCORES = ("iou", "dice", "ap50", "ap75", "pq")
 PIXELS_ONLY = ("iou", "dice")  # all that a mask can tell
 ERRORS = ("count_error", "mean_diameter_error")
 
@@ -72,7 +72,7 @@ class Comparison:
         """
         lines = [line for line in self.lines if line.result == result]
         columns = {name: [v for line in lines if (v := line.values.get(name)) is not None] for name in lines[0].values}
-        values: dict[str, float | int | None] = {name: float(np.mean(columns[name])) if columns[name] else None for name in FIGURES}
+        values: dict[str, float | int | None] = {name: float(np.mean(columns[name])) if columns[name] else None for name in SCORES}
         values |= {name: sum(map(int, columns[name])) if columns[name] else None for name in ("n_found", "n_true")}
         told = [line.values for line in lines if line.values["n_true"] is not None]
         for name in ERRORS:
@@ -225,7 +225,7 @@ def _judge(comparison: Comparison, index: int, case: Case, title: str, found: La
     if case.mask:
         found, true = (found > 0).astype(np.uint8), (true > 0).astype(np.uint8)
     values = evaluate(found, true).to_dict()
-    kept = {name: values[name] if not case.mask or name in PIXELS_ONLY else None for name in (*FIGURES, "n_found", "n_true", *ERRORS)}
+    kept = {name: values[name] if not case.mask or name in PIXELS_ONLY else None for name in (*SCORES, "n_found", "n_true", *ERRORS)}
     comparison.lines.append(Line(case.name, title, kept, index))
     comparison.mistakes[index, title] = mistakes(found, true)
 

@@ -33,7 +33,7 @@ from napari_temseg.widgets.session.viewer_session import session_of
 if TYPE_CHECKING:
     import napari.viewer
 
-STEPS = (
+DOCK_STEPS = (
     ("1 Images", "What is open: samples, calibration, areas to leave out.", ImagesPanel),
     ("2 Find", "Find particles with a model and separate touching ones.", FindPanel),
     ("3 Improve", "Where the model is wrong: paint, and train it.", ImprovePanel),
@@ -60,7 +60,7 @@ class Workbench(QWidget):
         layout.addWidget(AxesQuestion(self.session))
         layout.addWidget(self.panels, 1)
         layout.addWidget(JobBar(self.session))
-        for _, _, panel in STEPS:
+        for _, _, panel in DOCK_STEPS:
             self.panels.addWidget(_scrolling(panel(self.session)))
         self.go(0)
         accept_drops(self, self.session)
@@ -69,7 +69,7 @@ class Workbench(QWidget):
 
     def _make_steps(self) -> QWidget:
         buttons = []
-        for index, (text, tip, _) in enumerate(STEPS):
+        for index, (text, tip, _) in enumerate(DOCK_STEPS):
             step = QPushButton(text)
             step.setCheckable(True)
             step.setToolTip(tip)
@@ -81,7 +81,7 @@ class Workbench(QWidget):
 
     def go(self, index: int) -> None:
         """Show a step, 0 to 3."""
-        index = min(max(index, 0), len(STEPS) - 1)
+        index = min(max(index, 0), len(DOCK_STEPS) - 1)
         if index != self.panels.currentIndex():
             self.session.put_tools_down(annotating=index == IMPROVE)
         self.steps.button(index).setChecked(True)

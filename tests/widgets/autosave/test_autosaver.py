@@ -402,7 +402,7 @@ def test_the_model_that_made_what_came_back_is_in_use(start: Any, grid: Any, wai
 def test_what_is_large_waits_for_the_end(
     start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, wait_chores: Any
 ) -> None:
-    monkeypatch.setattr(work_store, "LARGE", 1000)
+    monkeypatch.setattr(work_store, "LARGE_LABELS", 1000)
     bench = start(grid)
     find(bench, wait_jobs)
     bench.panel(0).restore_bar.autosaver.flush()

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
-from napari_temseg.widgets.images.image_table import IMAGE, PLANES, SAMPLE
+from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.regions import Regions
 
@@ -84,16 +84,16 @@ def test_what_was_open_before_the_dock_is_in_the_table(viewer: Any, open_bench: 
     viewer.add_image(np.zeros((64, 80)), name="first", scale=(0.5, 0.5), units=("nm", "nm"))
     viewer.add_image(stack, name="series")
     table = open_bench(viewer).panel(0).table
-    assert lines(table, 0, IMAGE) == ("first", "not searched yet")
-    assert lines(table, 0, SAMPLE) == ("", "0.5 nm/px")
-    assert lines(table, 1, SAMPLE)[1] == "px only"
-    assert lines(table, 1, PLANES) == ("3", "what?")
-    assert "3 planes: not said what" in cell(table, 1, IMAGE).data(Qt.ItemDataRole.ToolTipRole)
+    assert lines(table, 0, IMAGE_COLUMN) == ("first", "not searched yet")
+    assert lines(table, 0, SAMPLE_COLUMN) == ("", "0.5 nm/px")
+    assert lines(table, 1, SAMPLE_COLUMN)[1] == "px only"
+    assert lines(table, 1, PLANES_COLUMN) == ("3", "what?")
+    assert "3 planes: not said what" in cell(table, 1, IMAGE_COLUMN).data(Qt.ItemDataRole.ToolTipRole)
     viewer.layers["first"].name = "renamed"
-    assert lines(table, 0, IMAGE)[0] == "renamed"
+    assert lines(table, 0, IMAGE_COLUMN)[0] == "renamed"
     viewer.layers.remove("series")
     assert table.images.rowCount() == 1
-    assert table.isColumnHidden(PLANES)
+    assert table.isColumnHidden(PLANES_COLUMN)
 
 
 def test_row_and_image_in_hand_follow_each_other(viewer: Any, open_bench: Any, qtbot: Any) -> None:
@@ -103,7 +103,7 @@ def test_row_and_image_in_hand_follow_each_other(viewer: Any, open_bench: Any, q
     session, table = bench.session, bench.panel(0).table
     assert table.currentIndex().row() == 2
     zoom = viewer.scene.camera.zoom
-    table.setCurrentIndex(cell(table, 1, IMAGE))
+    table.setCurrentIndex(cell(table, 1, IMAGE_COLUMN))
     assert session.current is session.items[1]
     assert [layer.visible for layer in viewer.layers] == [False, True, False]
     assert viewer.layers.selection.active.name == "two"
@@ -158,13 +158,13 @@ def test_a_folder_opens_once_and_its_stack_asks_for_its_planes(
     assert len(session.items) == 3
     assert said[-1] == "Opened 0 images. 3 were open already."
     table = panel.table
-    table.setCurrentIndex(cell(table, 2, IMAGE))
-    table.edit(cell(table, 2, PLANES))
+    table.setCurrentIndex(cell(table, 2, IMAGE_COLUMN))
+    table.edit(cell(table, 2, PLANES_COLUMN))
     (box,) = table.viewport().findChildren(QComboBox)
     box.setCurrentText("depth")
     box.activated.emit(box.currentIndex())
     assert stacked.axes == "ZYX"
-    assert lines(table, 2, PLANES) == ("3", "depth")
+    assert lines(table, 2, PLANES_COLUMN) == ("3", "depth")
 
 
 def test_files_dropped_on_the_dock_open(viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any) -> None:
@@ -197,10 +197,10 @@ def test_the_sample_is_edited_in_place_for_all_selected(viewer: Any, open_bench:
         viewer.add_image(np.zeros((40, 40)), name=name)
     bench = open_bench(viewer)
     table, session = bench.panel(0).table, bench.session
-    table.setCurrentIndex(cell(table, 0, IMAGE))
+    table.setCurrentIndex(cell(table, 0, IMAGE_COLUMN))
     flags = table.selectionModel().SelectionFlag
-    table.selectionModel().select(cell(table, 2, IMAGE), flags.Select | flags.Rows)
-    table.edit(cell(table, 0, SAMPLE))
+    table.selectionModel().select(cell(table, 2, IMAGE_COLUMN), flags.Select | flags.Rows)
+    table.edit(cell(table, 0, SAMPLE_COLUMN))
     (line,) = table.viewport().findChildren(QLineEdit)
     line.setText("gold 12")
     qtbot.keyClick(line, Qt.Key.Key_Return)
@@ -215,11 +215,11 @@ def test_a_typed_pixel_size_goes_to_all_selected_and_sizes_follow(
         viewer.add_image(picture.micrograph.data, name=name)
     bench = open_bench(viewer)
     session, panel, table = bench.session, bench.panel(0), bench.panel(0).table
-    table.setCurrentIndex(cell(table, 0, IMAGE))
+    table.setCurrentIndex(cell(table, 0, IMAGE_COLUMN))
     find(bench, wait_jobs)
     pixels = session.items[0].measurement.table["ecd_px"].to_numpy()
     flags = table.selectionModel().SelectionFlag
-    table.selectionModel().select(cell(table, 1, IMAGE), flags.Select | flags.Rows)
+    table.selectionModel().select(cell(table, 1, IMAGE_COLUMN), flags.Select | flags.Rows)
     assert panel.calibrate.text() == "Calibrate 2…"
     panel.calibrate.click()
     dialog = dialog_of(viewer)
@@ -368,10 +368,10 @@ def test_an_image_left_out_is_not_searched_with_the_others(viewer: Any, open_ben
         viewer.add_image(picture.micrograph.data[:192, :192], name=name)
     bench = open_bench(viewer)
     session, panel = bench.session, bench.panel(0)
-    panel.table.setCurrentIndex(cell(panel.table, 0, IMAGE))
+    panel.table.setCurrentIndex(cell(panel.table, 0, IMAGE_COLUMN))
     panel.image.click()
     assert panel.image.text() == "Take image in"
-    assert lines(panel.table, 0, IMAGE)[1] == "left out"
+    assert lines(panel.table, 0, IMAGE_COLUMN)[1] == "left out"
     bench.panel(1).all.click()
     wait_jobs(session)
     assert session.items[0].particles is None

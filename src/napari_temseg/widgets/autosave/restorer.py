@@ -13,7 +13,7 @@ from napari_temseg.widgets.autosave import work_store
 from napari_temseg.widgets.autosave.autosaver import Autosaver, adopt_classes
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.runner import complain
-from napari_temseg.widgets.session.history import RESTORED
+from napari_temseg.widgets.session.history import RESTORED_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.state import ResultState, commit, use_model_of
@@ -114,7 +114,7 @@ class Restorer(QObject):
             prediction = replace(prediction)
         # The picture may have been calibrated, or renamed, while its particles were measured.
         state = ResultState(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
-        commit(self.session, item, state, RESTORED, corrections=work.corrections)
+        commit(self.session, item, state, RESTORED_STEP, corrections=work.corrections)
         self._whole(item, work, told)
 
     def _whole(self, item: Item, work: work_store.SavedWork, told: list[str]) -> None:

@@ -23,12 +23,12 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, replacing
 
 logger = logging.getLogger("napari_temseg")
-KEPT = 5  # files of one picture; older ones go
+FILES_A_PICTURE = 5  # files of one picture; older ones go
 ROOM = 2 << 30  # bytes that all files of a folder may take together; the oldest go
 DAY = 86_400  # s
-FORMAT = 1
+AUTOSAVE_FORMAT = 1
 _SAMPLED = 16  # planes of a stack that tell it from others: reading all of a large one would take too long
-_MANGLED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Picture:
@@ -93,11 +93,11 @@ class AutosaveFile:
             return
         now = datetime.now()
         path = self.path or self.folder() / f"{self.picture.key}-{now:%Y%m%d%H%M%S%f}.npz"
-        told = json_text({**about, "time": now.isoformat(timespec="seconds"), "format": FORMAT})
+        told = json_text({**about, "time": now.isoformat(timespec="seconds"), "format": AUTOSAVE_FORMAT})
         with replacing(path) as temporary:
             np.savez_compressed(temporary, about=np.array(told), **dict(arrays))  # type: ignore[arg-type]
         self.path, self.written = path, checksum
-        for old in self.files()[KEPT:]:
+        for old in self.files()[FILES_A_PICTURE:]:
             old.unlink(missing_ok=True)
         make_room(self.folder(), path)
 
@@ -131,12 +131,12 @@ def read_file(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
-            if int(about.get("format", FORMAT)) > FORMAT:
+            if int(about.get("format", AUTOSAVE_FORMAT)) > AUTOSAVE_FORMAT:
                 raise TemsegError(f"{path.name} was kept by a newer version of napari-temseg; update it to restore. The file stays.")
             return about, [file[name] for name in names]
     except TemsegError:
         raise
-    except (*_MANGLED, AttributeError) as error:
+    except (*_UNREADABLE, AttributeError) as error:
         raise unusable(path, str(error)) from error
 
 

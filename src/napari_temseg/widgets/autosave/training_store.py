@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 logger = logging.getLogger("napari_temseg")
-NEWEST = 3  # so many are kept
+NEWEST_TRAININGS = 3  # so many are kept
 INPUT, PROGRESS, CHECKPOINT = "training.npz", "progress.json", "checkpoint.safetensors"  # in the folder of each
 _running: set[Path] = set()  # folders of those that run in this process
 
@@ -116,7 +116,7 @@ class TrainingStore:
             pictures.append(about | {"arrays": list(there)})
         plan = {**asdict(self.plan), "config": self.plan.config.to_dict()}
         classes = self.annotations.class_names
-        told = json_text({"format": store.FORMAT, "plan": plan, "classes": classes, "pictures": pictures})
+        told = json_text({"format": store.AUTOSAVE_FORMAT, "plan": plan, "classes": classes, "pictures": pictures})
         with replacing(self.path / INPUT) as temporary:
             np.savez_compressed(temporary, about=np.array(told), **arrays)
 
@@ -229,7 +229,7 @@ def _folders() -> list[Path]:
 def _prune(newest: Path) -> None:
     """Delete all but the newest few, and none that runs."""
     others = [path for path in _folders() if path != newest]
-    for path in others[NEWEST - 1 :]:
+    for path in others[NEWEST_TRAININGS - 1 :]:
         if not _alive(path):
-            logger.info("%s deleted: %d newer trainings are kept", path, NEWEST)
+            logger.info("%s deleted: %d newer trainings are kept", path, NEWEST_TRAININGS)
             remove(path)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.widgets.session.item import Item
 
-LARGE = 200 << 20  # bytes of labels: more is written when nothing was done for a while, or at the end
-_COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "frame": np.bool_, "cut": np.bool_}
+LARGE_LABELS = 200 << 20  # bytes of labels: more is written when nothing was done for a while, or at the end
+_PARTICLE_COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "frame": np.bool_, "cut": np.bool_}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Work:
     @property
     def large(self) -> bool:
         """Whether writing it takes so long that it waits for a pause."""
-        return self.particles is not None and self.particles.labels.nbytes > LARGE
+        return self.particles is not None and self.particles.labels.nbytes > LARGE_LABELS
 
 
 def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
@@ -137,7 +137,7 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     if particles is None:
         return about, {}
     table = particles.table
-    flags, arrays = _flags(work.measurement), {name: table[name].to_numpy(kind) for name, kind in _COLUMNS.items()}
+    flags, arrays = _flags(work.measurement), {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
     about["particles"] = flags | {
         "count": len(table),
         "shape": particles.labels.shape,
@@ -291,12 +291,12 @@ def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uin
     import pandas as pd
 
     facts = found.particles or {}
-    _, (labels, ids, probability, *columns) = store.read_file(found.path, "labels", "ids", "probability", *_COLUMNS)
+    _, (labels, ids, probability, *columns) = store.read_file(found.path, "labels", "ids", "probability", *_PARTICLE_COLUMNS)
     try:
         if labels.shape != tuple(image.data.shape):
             raise ValueError("it belongs to a picture of another shape")
         labels = labels.astype(np.int32, casting="safe")
-        table = pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)), pd.Index(ids, name="particle"))
+        table = pd.DataFrame(dict(zip(_PARTICLE_COLUMNS, columns, strict=True)), pd.Index(ids, name="particle"))
         names = {int(number): str(name) for number, name in facts["names"].items()}
         table.insert(0, "class", pd.Series([names[number] for number in table["class_id"].tolist()], table.index, object))
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)

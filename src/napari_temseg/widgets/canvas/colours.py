@@ -5,7 +5,7 @@ from __future__ import annotations
 VERMILION, SKY, YELLOW, PURPLE, ORANGE, BLUE, GREEN = "#D55E00", "#56B4E9", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#009E73"
 _CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
 
-COLOURS = len(_CLASSES)  # classes whose numbers differ by this look alike
+N_CLASS_COLOURS = len(_CLASSES)  # classes whose numbers differ by this look alike
 
 # Outlines on grey pictures: all bright enough for dark ones, all coloured enough for bright ones.
 OUTLINES = ("#F0E442", "#56B4E9", "#FF8C42", "#00D19A", "#FF7BAC", "#FFC20A", "#8FD3FF", "#E8602C", "#B5E853")

@@ -13,7 +13,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_temseg.engine.types.results import FIRST_CLASS
 from napari_temseg.widgets.canvas import brush, layers
-from napari_temseg.widgets.canvas.colours import COLOURS, class_colour
+from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS, class_colour
 from napari_temseg.widgets.canvas.roles import Role
 
 SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL = 1, 2, 3, 4
@@ -77,7 +77,7 @@ def show_answer(viewer: Any, source: Layer, layer: Image | None, plane: int, val
     data = values if source.ndim == 2 else values[None]
     if layer is None:
         colours = [(0.0, 0.0, 0.0, 0.0)]
-        for number in range(FIRST_CLASS, FIRST_CLASS + COLOURS):
+        for number in range(FIRST_CLASS, FIRST_CLASS + N_CLASS_COLOURS):
             rgb = tuple(transform_color(class_colour(number))[0][:3])
             colours += [(*rgb, 0.12), (*rgb, 1.0)]
         layer = Image(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-SHOWN = 5  # images without a scroll bar
-MEANINGS = {"look at the numbers": None, "each number is a particle": False, "a mask: particles are not told apart": True}
+ROWS_IN_VIEW = 5  # images without a scroll bar
+TRUTH_MEANINGS = {"look at the numbers": None, "each number is a particle": False, "a mask: particles are not told apart": True}
 
 
 def open_comparison(session: Session) -> ComparisonDialog:
@@ -41,7 +41,7 @@ class ComparisonDialog(QDialog):
         self.setWindowTitle("Compare with truth")
         self.truths = Truths(self.evaluator)
         self.meaning = QComboBox()
-        self.meaning.addItems(list(MEANINGS))
+        self.meaning.addItems(list(TRUTH_MEANINGS))
         self.meaning.setAccessibleName("what the numbers of the truth mean")
         self.meaning.setToolTip("What the numbers in the truth layers mean; of a mask only the area can be compared.")
         self.boxes: dict[Choice, QCheckBox] = {}
@@ -118,7 +118,7 @@ class ComparisonDialog(QDialog):
 
     def _compare(self) -> None:
         chosen = [choice for choice, box in self.boxes.items() if box.isChecked()]
-        self.evaluator.compare(chosen, MEANINGS[self.meaning.currentText()])
+        self.evaluator.compare(chosen, TRUTH_MEANINGS[self.meaning.currentText()])
 
     def _show(self) -> None:
         self.scores.refresh()
@@ -198,7 +198,7 @@ class Truths(QWidget):
             self._grid.addWidget(choice, line, 1)
             self.choices[item] = choice
         line = max((choice.sizeHint().height() for choice in self.choices.values()), default=0) + self._grid.spacing() + 4
-        self._area.setFixedHeight(line * min(len(self.choices), SHOWN))
+        self._area.setFixedHeight(line * min(len(self.choices), ROWS_IN_VIEW))
 
     def _chosen(self, item: Item, index: int) -> None:
         self.evaluator.chosen[item] = self._layers[item][index - 1] if index else None

@@ -198,9 +198,9 @@ def _alike(one: str, other: str) -> bool:
     return bool(short) and short in long
 
 
-COLOURS = (ORANGE, SKY, "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#999999", VERMILION)
+MODEL_COLOURS = (ORANGE, SKY, "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#999999", VERMILION)
 
 
 def bar_colour(number: int) -> str:
     """Colour of the bars of a result."""
-    return COLOURS[number % len(COLOURS)]
+    return MODEL_COLOURS[number % len(MODEL_COLOURS)]

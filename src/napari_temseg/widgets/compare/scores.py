@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_temseg.pipeline.compare import SCORES
 from napari_temseg.widgets.compare.evaluator import KINDS, Evaluator, bar_colour
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.plots import Plot
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 NONE = "–"
-COLUMNS = {
+SCORE_COLUMNS = {
     "iou": ("IoU", "Area that both have, over the area that either has: 1 is perfect"),
     "dice": ("Dice", "Twice the area that both have, over the sum of both areas"),
     "ap50": ("AP50", "Particles matched with IoU ≥ 0.5, over matched, missed and invented ones"),
@@ -41,8 +42,7 @@ COLUMNS = {
         "Error of the mean equivalent circular diameter, in % of the true one; in rows of means the median without its sign",
     ),
 }
-FIGURES = ("iou", "dice", "ap50", "ap75", "pq")
-HEIGHT = 150  # px of the plot
+BARS_HEIGHT = 150  # px of the plot
 
 
 class Bars(Plot):
@@ -53,7 +53,7 @@ class Bars(Plot):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.setFixedHeight(HEIGHT)
+        self.setFixedHeight(BARS_HEIGHT)
         self.setMouseEnabled(False, False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setLimits(yMin=0, yMax=1.02)
@@ -82,7 +82,7 @@ class Bars(Plot):
         few = len(names) <= 8
         shown = [(place, _short(name, 90 // len(names))) for place, name in enumerate(names) if few or place == len(names) - 1]
         self.getAxis("bottom").setTicks([shown])
-        self.label("left", COLUMNS[self.figure][0])
+        self.label("left", SCORE_COLUMNS[self.figure][0])
         self.setYRange(0, 1.02, padding=0)
         self.setXRange(-0.5, len(names) - 0.5, padding=0.02)
 
@@ -98,10 +98,10 @@ class Scores(QWidget):
         super().__init__()
         self.evaluator = evaluator
         self.figure = QComboBox()
-        for name in FIGURES:
-            self.figure.addItem(COLUMNS[name][0], name)
+        for name in SCORES:
+            self.figure.addItem(SCORE_COLUMNS[name][0], name)
         self.figure.setAccessibleName("figure that the bars show")
-        self.figure.setToolTip("\n".join(f"{COLUMNS[name][0]}: {COLUMNS[name][1]}." for name in FIGURES))
+        self.figure.setToolTip("\n".join(f"{SCORE_COLUMNS[name][0]}: {SCORE_COLUMNS[name][1]}." for name in SCORES))
         self.figure.activated.connect(self._draw)
         self.legend = hint()
         self.bars = Bars(evaluator.session)
@@ -125,8 +125,8 @@ class Scores(QWidget):
         layout.addWidget(row([self.mistakes, self.kinds, self.export], (0, 1, 0)))
 
     def _make_table(self) -> QTableWidget:
-        table = QTableWidget(0, 2 + len(COLUMNS))
-        for column, (title, tip) in enumerate((("image", ""), ("result", ""), *COLUMNS.values())):
+        table = QTableWidget(0, 2 + len(SCORE_COLUMNS))
+        for column, (title, tip) in enumerate((("image", ""), ("result", ""), *SCORE_COLUMNS.values())):
             name = QTableWidgetItem(title)
             name.setToolTip(f"{tip}." if tip else "")
             table.setHorizontalHeaderItem(column, name)
@@ -162,7 +162,7 @@ class Scores(QWidget):
         self._draw()
 
     def _fill(self, index: int, line: Line, *, bold: bool) -> None:
-        for column, text in enumerate((line.image, line.result, *(cell(line, name) for name in COLUMNS))):
+        for column, text in enumerate((line.image, line.result, *(cell(line, name) for name in SCORE_COLUMNS))):
             made = QTableWidgetItem(text)
             if column > 1:
                 made.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

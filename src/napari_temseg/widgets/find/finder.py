@@ -11,7 +11,7 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
-from napari_temseg.widgets.session.history import FOUND
+from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -72,7 +72,7 @@ class Finder(QObject):
     def _commit(self, item: Item, found: Found) -> None:
         if item in self.session.items:
             self.session.model_names[found.prediction.model_hash] = self._model
-            commit(self.session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), FOUND)
+            commit(self.session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), FOUND_STEP)
 
     def _done(self, found: list[Found]) -> None:
         names = [item.name for item in self._searched[: len(found)]]

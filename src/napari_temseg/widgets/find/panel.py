@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-KEY = "F8"
+FIND_KEY = "F8"
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 
 
@@ -54,8 +54,8 @@ class FindPanel(QWidget):
         self._edited: Item | None = None  # whose split the user changes
         self._lay_out()
         self._wire()
-        session.part(Keys).use({KEY: self.one.click})
-        bind_in(self, {KEY: self.one.click})
+        session.part(Keys).use({FIND_KEY: self.one.click})
+        bind_in(self, {FIND_KEY: self.one.click})
         self.refresh()
 
     def _lay_out(self) -> None:

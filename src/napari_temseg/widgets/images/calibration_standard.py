@@ -13,7 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.kit.forms import folded
 
-GAP = 6  # px about the fields
+FIELDS_GAP = 6  # px about the fields
 
 
 class Correction(QWidget):
@@ -60,7 +60,7 @@ class Correction(QWidget):
 
     def _settle(self, *_: Any) -> None:
         """As high as what is to be seen; a fold alone is squeezed by a dialog, and measures itself before it has a style."""
-        head, inside = self.fold.toggleButton().sizeHint().height(), self.box.sizeHint().height() + 2 * GAP
+        head, inside = self.fold.toggleButton().sizeHint().height(), self.box.sizeHint().height() + 2 * FIELDS_GAP
         if self.fold.isExpanded():
             self.fold.content().setMaximumHeight(inside)
         self.setFixedHeight(head + (inside if self.fold.isExpanded() else 0) + 2)

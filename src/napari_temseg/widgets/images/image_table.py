@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-IMAGE, SAMPLE, PLANES = range(3)
-_HEADERS = (
+IMAGE_COLUMN, SAMPLE_COLUMN, PLANES_COLUMN = range(3)
+_COLUMN_HEADERS = (
     ("image", "The image or stack; below it the number of its particles, and where it stands."),
     ("sample", "What is in the picture: pictures of one sample are pooled. Double-click or F2 to type it. Below it the pixel size."),
     ("planes", "What the planes of a stack are: fields of one sample, time, or depth of one specimen. Click to say it."),
@@ -125,7 +125,7 @@ class ImageModel(QAbstractTableModel):
         if item in self.items and item in self.session.items:
             row = self.items.index(item)
             self._rows[row] = self._row(item)
-            self.dataChanged.emit(self.index(row, 0), self.index(row, PLANES))
+            self.dataChanged.emit(self.index(row, 0), self.index(row, PLANES_COLUMN))
 
     def _row(self, item: Item) -> _Row:
         return _Row.of(item, found_by_another(self.session, item))
@@ -136,12 +136,12 @@ class ImageModel(QAbstractTableModel):
 
     def columnCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:  # noqa: N802
         """Image, sample, planes."""
-        return len(_HEADERS)
+        return len(_COLUMN_HEADERS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _FIRST) -> Any:  # noqa: N802
         """Names of the columns and what they hold."""
         if orientation == Qt.Orientation.Horizontal and role in (_FIRST, Qt.ItemDataRole.ToolTipRole):
-            return _HEADERS[section][role != _FIRST]
+            return _COLUMN_HEADERS[section][role != _FIRST]
         return None
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = _FIRST) -> Any:
@@ -150,7 +150,7 @@ class ImageModel(QAbstractTableModel):
         if role in (_FIRST, _SECOND):
             return row.lines[column][role == _SECOND]
         if role == Qt.ItemDataRole.EditRole:
-            return row.lines[column][column == PLANES]
+            return row.lines[column][column == PLANES_COLUMN]
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.story
         return None
@@ -163,7 +163,7 @@ class ImageModel(QAbstractTableModel):
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         """Samples can be edited, and the meaning of planes where there are several."""
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        editable = index.column() == SAMPLE or (index.column() == PLANES and self.items[index.row()].n_planes > 1)
+        editable = index.column() == SAMPLE_COLUMN or (index.column() == PLANES_COLUMN and self.items[index.row()].n_planes > 1)
         return flags | Qt.ItemFlag.ItemIsEditable if editable else flags
 
     def row_state(self, row: int) -> tuple[bool, bool]:
@@ -197,9 +197,9 @@ class _TwoLines(QStyledItemDelegate):
         for line, (role, colour) in enumerate(((_FIRST, strong), (_SECOND, weak))):
             area = QRect(option.rect.left() + 4, option.rect.top() + 4 + line * height, option.rect.width() - 8, height)
             text = index.data(role)
-            if index.column() == PLANES and line == 1 and asks:
+            if index.column() == PLANES_COLUMN and line == 1 and asks:
                 colour = strong if selected else QColor(VERMILION)
-            if index.column() == SAMPLE and line == 0 and not text:
+            if index.column() == SAMPLE_COLUMN and line == 0 and not text:
                 text, colour = "–", weak
             painter.setPen(colour)
             elide = Qt.TextElideMode.ElideRight if line else Qt.TextElideMode.ElideMiddle
@@ -209,7 +209,7 @@ class _TwoLines(QStyledItemDelegate):
         painter.restore()
 
     def createEditor(self, parent: QWidget, option: Any, index: QModelIndex | QPersistentModelIndex) -> QWidget:  # noqa: N802
-        if index.column() == PLANES:
+        if index.column() == PLANES_COLUMN:
             box = QComboBox(parent)
             box.addItems(list(AXES_BY_NAME))
             box.activated.connect(later(self._commit, box))
@@ -261,8 +261,8 @@ class ImageTable(QTableView):
         header.setMinimumSectionSize(40)
         for column, mode in enumerate((QHeaderView.ResizeMode.Stretch, QHeaderView.ResizeMode.Interactive, QHeaderView.ResizeMode.Fixed)):
             header.setSectionResizeMode(column, mode)
-        self.setColumnWidth(SAMPLE, 104)
-        self.setColumnWidth(PLANES, 56)
+        self.setColumnWidth(SAMPLE_COLUMN, 104)
+        self.setColumnWidth(PLANES_COLUMN, 56)
         self.clicked.connect(self._clicked)
         session.theme_changed.connect(self._retheme)
         for signal in (self.images.modelReset, self.images.dataChanged):
@@ -278,18 +278,18 @@ class ImageTable(QTableView):
         """Make a picture the current row; a selection that holds it stays."""
         if item not in self.images.items:
             return
-        index = self.images.index(self.images.items.index(item), IMAGE)
+        index = self.images.index(self.images.items.index(item), IMAGE_COLUMN)
         if self.currentIndex().row() != index.row() or not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
             self.setCurrentIndex(index)
 
     def _clicked(self, index: QModelIndex | QPersistentModelIndex) -> None:
-        if index.column() == PLANES and self.images.flags(index) & Qt.ItemFlag.ItemIsEditable:
+        if index.column() == PLANES_COLUMN and self.images.flags(index) & Qt.ItemFlag.ItemIsEditable:
             self.edit(index)
             for box in self.viewport().findChildren(QComboBox):
                 box.showPopup()
 
     def _show_planes(self, *_: Any) -> None:
-        self.setColumnHidden(PLANES, not any(item.n_planes > 1 for item in self.images.items))
+        self.setColumnHidden(PLANES_COLUMN, not any(item.n_planes > 1 for item in self.images.items))
 
     def _retheme(self) -> None:
         self.colours = theme_colours(self.session.viewer)

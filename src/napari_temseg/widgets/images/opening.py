@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
-NAMED = 8  # failures named in a notification; the log holds all
+FAILURES_NAMED = 8  # failures named in a notification; the log holds all
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,9 +215,9 @@ def _failures(sentences: Sequence[str]) -> str:
 
 
 def _lines(sentences: Sequence[str], more: str) -> str:
-    lines = [f"• {sentence}" for sentence in sentences[:NAMED]] if len(sentences) > 1 else list(sentences)
-    if len(sentences) > NAMED:
-        lines.append(f"• and {len(sentences) - NAMED} {more}, which the log names (“temseg info” says where it lies)")
+    lines = [f"• {sentence}" for sentence in sentences[:FAILURES_NAMED]] if len(sentences) > 1 else list(sentences)
+    if len(sentences) > FAILURES_NAMED:
+        lines.append(f"• and {len(sentences) - FAILURES_NAMED} {more}, which the log names (“temseg info” says where it lies)")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
 from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
-from napari_temseg.widgets.images.image_table import SAMPLE, ImageTable, short_size
+from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, short_size
 from napari_temseg.widgets.images.opening import Opener
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
@@ -132,7 +132,7 @@ class ImagesPanel(QWidget):
         """A cell was edited; with several rows selected, all of them get it."""
         chosen = self.table.selected()
         for each in chosen if item in chosen else [item]:
-            if column == SAMPLE:
+            if column == SAMPLE_COLUMN:
                 self.session.set_sample(each, value)
             elif each.n_planes > 1:
                 self.session.set_axes(each, AXES_BY_NAME[value])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-NAMED = 12  # pictures named in a notification
+BARS_NAMED = 12  # pictures named in a notification
 
 
 class ScaleBars(QObject):
@@ -112,5 +112,5 @@ def _sentence(added: int, found: Sequence[tuple[str, BurntIn]]) -> str:
 
 
 def _listed(sentences: Sequence[str]) -> list[str]:
-    lines = [f"• {sentence}" for sentence in sentences[:NAMED]]
-    return [*lines, f"• and {len(sentences) - NAMED} more"] if len(sentences) > NAMED else lines
+    lines = [f"• {sentence}" for sentence in sentences[:BARS_NAMED]]
+    return [*lines, f"• and {len(sentences) - BARS_NAMED} more"] if len(sentences) > BARS_NAMED else lines

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 Point = Mapping[str, float]
 
 BETTER = 0.002  # IoU: a smaller gain is noise
-LEAST = 3  # points before anything is said of where the curves go
+LEAST_POINTS = 3  # points before anything is said of where the curves go
 WAITED = 4  # points without a gain that make a plateau
 RISEN = 1.15  # × the lowest validation loss: more is learning by heart
 MOSTLY = 0.9  # share of the labelled pixels, from which one class makes the accuracy
@@ -78,10 +78,10 @@ def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
     losses = [point["train_loss"] for point in points if point["step"] > 0]
     if len(losses) >= WAITED and losses[-1] > 1.5 * losses[0]:
         return "The training loss rises: cancel, and set a lower learning rate (in the fold above)."
-    if len(judged) < LEAST:
+    if len(judged) < LEAST_POINTS:
         return ""
     since = _since_gain(judged)
-    if since >= LEAST and _by_heart(judged):
+    if since >= LEAST_POINTS and _by_heart(judged):
         return "Validation loss rises while training loss falls: it learns these labels by heart. Finish now, or label more."
     if since >= WAITED:
         return "Validation rises no more: finish."
@@ -102,7 +102,7 @@ def _by_heart(judged: Sequence[Point]) -> bool:
     now, then = judged[-1], judged[lowest]
     before = then.get("train_loss", math.nan)
     falls = not math.isfinite(before) or now.get("train_loss", math.inf) < before
-    return len(judged) - 1 - lowest >= LEAST - 1 and now["validation_loss"] > RISEN * then["validation_loss"] and falls
+    return len(judged) - 1 - lowest >= LEAST_POINTS - 1 and now["validation_loss"] > RISEN * then["validation_loss"] and falls
 
 
 def _caveat(points: Sequence[Point], judged: Sequence[Point], facts: Mapping[str, float], names: Mapping[int, str]) -> str:

@@ -16,10 +16,10 @@ from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.style import hint
 from napari_temseg.widgets.session.session import Session
 
-FIGURES = ("loss", "accuracy", "iou")
-TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
+CURVES = ("loss", "accuracy", "iou")
+CURVE_TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
 PARTS = {"train": SKY, "validation": ORANGE}
-HEIGHT, AXIS = 92, 46  # px of a plot without its axis of steps, and of the axis of values
+CURVE_HEIGHT, AXIS = 92, 46  # px of a plot without its axis of steps, and of the axis of values
 
 
 class Curve(Plot):
@@ -41,7 +41,7 @@ class Curve(Plot):
         for side in ("left", "bottom"):
             self.getAxis(side).enableAutoSIPrefix(False)
         self.getAxis("left").setWidth(AXIS)
-        self.setFixedHeight(HEIGHT + (34 if last else 0))
+        self.setFixedHeight(CURVE_HEIGHT + (34 if last else 0))
         self.setMouseEnabled(False, False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         # Else a flat curve would be drawn as a wild one.
@@ -55,7 +55,7 @@ class Curve(Plot):
         """Colours of the theme."""
         if not self.lines:
             return
-        self.label("left", TITLES[self.figure])
+        self.label("left", CURVE_TITLES[self.figure])
         axis = self.getAxis("bottom")
         axis.setStyle(showValues=self.last)
         if self.last:
@@ -98,7 +98,7 @@ class CurvePlots(QWidget):
             "found with the area labelled. Validation labels are not trained on: trust them more. "
             "◆ is the model that is kept, the broken line the one that training started from."
         )
-        self.plots = [Curve(session, figure, last=figure == FIGURES[-1]) for figure in FIGURES]
+        self.plots = [Curve(session, figure, last=figure == CURVES[-1]) for figure in CURVES]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

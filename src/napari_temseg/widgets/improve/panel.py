@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.autosave.training_store import StoppedTraining
     from napari_temseg.widgets.session.session import Session
 
-KEY = "F9"
+TRAIN_KEY = "F9"
 
 
 class ImprovePanel(QWidget):
@@ -62,7 +62,7 @@ class ImprovePanel(QWidget):
         self.form.fold.addWidget(self.tune)
         self.train = button(
             "Train",
-            f"Train a model on the labels of the ticked images ({KEY}); painting goes on meanwhile, and nothing is replaced.",
+            f"Train a model on the labels of the ticked images ({TRAIN_KEY}); painting goes on meanwhile, and nothing is replaced.",
             self._train,
         )
         self.note = hint()
@@ -112,7 +112,7 @@ class ImprovePanel(QWidget):
         self.form.changed.connect(lambda config: session.settings.set("train", config.to_dict()))
         self.form.complained.connect(session.say)
         self.tune.toggled.connect(partial(session.settings.set, "tune"))
-        QShortcut(QKeySequence(KEY), self, self.train.click)
+        QShortcut(QKeySequence(TRAIN_KEY), self, self.train.click)
 
     def _train(self) -> None:
         self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 
-from napari_temseg.widgets.improve.trainer import NEW
+from napari_temseg.widgets.find.model_choice import FROM_FILE
+from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.own_models import OwnModels
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
-FROM_FILE = "from file…"
 FOLLOW = ""  # start from whatever model is in use
 
 
@@ -39,14 +39,14 @@ class StartBox(QComboBox):
 
     @property
     def base(self) -> str:
-        """Name or file of the model to start from, or `NEW`."""
+        """Name or file of the model to start from, or `NEW_NETWORK`."""
         return self.chosen or self.session.model
 
     def refresh(self) -> None:
         """Fill it anew."""
         if self.chosen and not self._there(self.chosen):
             self.chosen = FOLLOW  # it was removed
-        names = list(dict.fromkeys(["particles", *self.session.models, *self.session.own, self.base, NEW]))
+        names = list(dict.fromkeys(["particles", *self.session.models, *self.session.own, self.base, NEW_NETWORK]))
         self.clear()
         for name in names:
             self.addItem(self._title(name), name)
@@ -56,12 +56,12 @@ class StartBox(QComboBox):
 
     def _there(self, name: str) -> bool:
         """Whether it can be started from; files from elsewhere are looked for when they are read."""
-        return name in ("particles", NEW, *self.session.models, *self.session.own) or Path(name).suffix == ".temseg"
+        return name in ("particles", NEW_NETWORK, *self.session.models, *self.session.own) or Path(name).suffix == ".temseg"
 
     def _title(self, name: str) -> str:
         if name in self.session.models or name in self.session.own:
             return name
-        return {"particles": "particles (shipped)", NEW: "none (new network)"}.get(name, Path(name).stem)
+        return {"particles": "particles (shipped)", NEW_NETWORK: "none (new network)"}.get(name, Path(name).stem)
 
     def _activated(self, index: int) -> None:
         name = self.itemData(index)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-NEW = "none"  # the base that is no model: a new network
+NEW_NETWORK = "none"  # the base that is no model: a new network
 
 
 class PreviewTarget(NamedTuple):
@@ -74,7 +74,10 @@ class Trainer(QObject):
         session.item_changed.connect(self._item_changed)
 
     def train(self, base: str, config: TrainConfig, *, tune: bool = False) -> None:
-        """Train on what the images hold now, from a model by name or file, or `NEW`; `TemsegError` when there is nothing to train on."""
+        """Train on what the images hold now, from a model by name or file, or `NEW_NETWORK`.
+
+        `TemsegError` when there is nothing to train on.
+        """
         session = self.session
         items = [item for item in session.items if item.trains and source(item)]
         if not items:
@@ -107,7 +110,7 @@ class Trainer(QObject):
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
         self._store = store
         self.stopped.started(store)
-        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW, ()
+        self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
         self.notes = []
         self._micrographs.clear()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
-TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
+SOURCE_TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
 MOST_BESIDE = 4  # pictures without labels that a training holds on to or watches
 Counts = Mapping[int, ClassCount]
 

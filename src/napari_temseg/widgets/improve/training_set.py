@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolic
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
-from napari_temseg.widgets.improve.training_labels import STROKES, TITLES, source, sources
+from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
 from napari_temseg.widgets.kit.style import clear_layout
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TrainingSet(QWidget):
                 "every one with its whole outline and everything else as background."
             )
             for each in sources(item):
-                choice.addItem(TITLES[each], each)
+                choice.addItem(SOURCE_TITLES[each], each)
             choice.activated.connect(lambda _, item=item: self._chosen(item))
             self.boxes[item], self.choices[item] = box, choice
             self._grid.addWidget(box, line, 0)

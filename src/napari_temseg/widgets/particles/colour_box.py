@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.widgets.canvas.overlays import gradient
 from napari_temseg.widgets.kit.style import hint, row
-from napari_temseg.widgets.particles.colouring import CLASS, COLUMNS, CYCLE, Colouring, Legend
+from napari_temseg.widgets.particles.colouring import CLASS, COLOURED_BY, CYCLE, Colouring, Legend
 from napari_temseg.widgets.particles.table import number_text
 from napari_temseg.widgets.session.session import Session
 
@@ -28,7 +28,7 @@ class ColourBox(QWidget):
         self.choice = QComboBox()
         self.choice.addItem("number", CYCLE)
         self.choice.addItem("class", CLASS)
-        for name in COLUMNS:
+        for name in COLOURED_BY:
             self.choice.addItem(readable(name), name)
         self.choice.setAccessibleName("colour by")
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

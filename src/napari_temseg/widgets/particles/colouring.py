@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 CYCLE, CLASS = "", "class"
-COLUMNS = tuple(DESCRIPTORS)
+COLOURED_BY = tuple(DESCRIPTORS)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 TITLE = "TEM particles: table and distribution"
-HEIGHT = 250  # px when it opens
+DOCK_HEIGHT = 250  # px when it opens
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
 NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
@@ -301,7 +301,7 @@ class DistributionOpener(QObject):
         """A height of its own; and the picture, which has less room now, is shown whole again."""
         session = self.session
         if self.dock is not None and not session.closed:
-            session.viewer.window._qt_window.resizeDocks([self.dock], [HEIGHT], Qt.Orientation.Vertical)
+            session.viewer.window._qt_window.resizeDocks([self.dock], [DOCK_HEIGHT], Qt.Orientation.Vertical)
             if session.current is not None:
                 self._refit.start()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-MANY = 60  # particles: more are drawn in one window, fewer each in its own
+MANY_MARKS = 60  # particles: more are drawn in one window, fewer each in its own
 _BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]
 
 
@@ -90,7 +90,7 @@ def draw(target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows
     wanted = np.zeros(int(page.max()) + 1, bool)
     wanted[numbers[numbers < len(wanted)]] = True
     boxes = rows[_BOX].to_numpy(int)
-    if len(boxes) > MANY:
+    if len(boxes) > MANY_MARKS:
         boxes = np.asarray([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]])
     for top, left, bottom, right in boxes:
         window = (slice(max(top - thick, 0), bottom + thick), slice(max(left - thick, 0), right + thick))

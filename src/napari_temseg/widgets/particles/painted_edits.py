@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-DELAY = 150  # ms without a further stroke
-KEPT = 16  # planes of a stack whose strokes are noticed, the newest painted or shown
+STROKE_DELAY = 150  # ms without a further stroke
+PLANES_WATCHED = 16  # planes of a stack whose strokes are noticed, the newest painted or shown
 Plane = npt.NDArray[np.int32]
 
 
@@ -39,7 +39,7 @@ class _Watch:
         """Keep a copy of a plane, and let go of the one not looked at for longest."""
         page = self.labels.reshape((-1, *self.labels.shape[-2:]))[plane]
         self.seen[plane] = self.seen.pop(plane) if plane in self.seen else page.copy()
-        if len(self.seen) > KEPT:
+        if len(self.seen) > PLANES_WATCHED:
             del self.seen[next(iter(self.seen))]
             # An undo that reaches back to the plane let go of would not be noticed.
             brush.forget_history(self.layer)
@@ -54,7 +54,7 @@ class PaintedEdits(QObject):
         self._watches: dict[Item, _Watch] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(DELAY)
+        self._timer.setInterval(STROKE_DELAY)
         self._timer.timeout.connect(self._due)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._drop_gone)

@@ -24,7 +24,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_SEARCHED = ("image", "class", "excluded")
+_TEXT_COLUMNS = ("image", "class", "excluded")
 
 
 def matching(table: pd.DataFrame, text: str) -> Mask:
@@ -44,7 +44,7 @@ def matching(table: pd.DataFrame, text: str) -> Mask:
 
 def _containing(table: pd.DataFrame, text: str) -> Mask:
     found = (table["particle"].astype(str) == text).to_numpy()
-    for name in _SEARCHED:
+    for name in _TEXT_COLUMNS:
         found = found | table[name].str.contains(text, case=False, regex=False).to_numpy(bool)
     return found
 

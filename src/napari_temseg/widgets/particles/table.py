@@ -18,7 +18,19 @@ from napari_temseg.engine.types.wording import four
 from napari_temseg.widgets.particles.row_filter import matching
 
 Rows = npt.NDArray[np.intp]
-SHOWN = ("particle", "class", "ecd", "feret_max", "feret_min", "aspect_ratio", "circularity", "solidity", "flags", "excluded", "reviewed")
+COLUMNS_IN_VIEW = (
+    "particle",
+    "class",
+    "ecd",
+    "feret_max",
+    "feret_min",
+    "aspect_ratio",
+    "circularity",
+    "solidity",
+    "flags",
+    "excluded",
+    "reviewed",
+)
 _FLAGS = tuple(name for name in FLAGS if name not in ("excluded", "reviewed", "aggregate"))
 _FLAG_WORDS = {"frame": "at the edge", "cut": "touching"}  # the others are words already
 _FLAGS_TIP = "In the filter: " + "; ".join(f"{name} ({_FLAG_WORDS.get(name, name)}): {FLAGS[name]}" for name in _FLAGS)
@@ -80,7 +92,7 @@ class ParticleModel(QAbstractTableModel):
         if self.everything:
             return [*several, *(name for name in table.columns if name != "image")]
         units = [unit for unit in ("nm", "px") if f"ecd_{unit}" in table.columns]
-        names = [each for name in SHOWN for each in dict.fromkeys(column_name(name, unit) for unit in units)]
+        names = [each for name in COLUMNS_IN_VIEW for each in dict.fromkeys(column_name(name, unit) for unit in units)]
         return [*several, names[0], *planes, *names[1:]]
 
     def _arrange(self) -> None:

@@ -20,8 +20,8 @@ class Step:
     corrections: int = 0  # made by hand at an earlier start, in what this step brought back
 
 
-FOUND, SPLIT, RESTORED = "finding particles", "splitting again", "restoring what was kept"  # names of steps that no hand has made
-LIVE = "live answer"  # nor this one: strokes made it, as they would by a training
+# Names of steps that no hand has made; strokes made the last, as they would by a training.
+FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP = "finding particles", "splitting again", "restoring what was kept", "live answer"
 
 
 class History:
@@ -40,7 +40,7 @@ class History:
     def by_hand(self) -> int:
         """Number of steps since the last search or split: what another one would replace. Those of an earlier start count."""
         for n, step in enumerate(reversed(self._done)):
-            if step.name in (FOUND, SPLIT, RESTORED, LIVE):
+            if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP):
                 return n + step.corrections
         return len(self._done) + self.corrections
 

@@ -12,7 +12,7 @@ from napari_temseg.widgets.session.change import Change
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
-NAMED = 2  # pictures named in the sentence
+UNCALIBRATED_NAMED = 2  # pictures named in the sentence
 
 
 class MixedUnits(QObject):
@@ -36,10 +36,10 @@ class MixedUnits(QObject):
         uncalibrated = [item.name for item in self.session.items if item.calibration.pixel_size is None]
         if not uncalibrated or len(uncalibrated) == len(self.session.items) or not self._matters():
             return ""
-        more = f" and {len(uncalibrated) - NAMED} more" if len(uncalibrated) > NAMED else ""
+        more = f" and {len(uncalibrated) - UNCALIBRATED_NAMED} more" if len(uncalibrated) > UNCALIBRATED_NAMED else ""
         return (
             "napari's scale bar has no unit while images in nm and in px are open together: "
-            f"calibrate or close {', '.join(uncalibrated[:NAMED])}{more}."
+            f"calibrate or close {', '.join(uncalibrated[:UNCALIBRATED_NAMED])}{more}."
         )
 
     def _matters(self) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
-NEWEST = 10  # of those that nobody gave a name of their own, so many are kept
+NEWEST_MODELS = 10  # of those that nobody gave a name of their own, so many are kept
 _NUMBERED = re.compile(r"\+\d+$")  # as training names them
 
 
@@ -48,7 +48,7 @@ class OwnModels(QObject):
         """Write a model of this session; numbered ones beyond the newest few go, but none that is in use."""
         path = folder() / f"{_safe(name)}.temseg"
         self._paths[name] = path
-        number = int(self.session.settings.get("own models", NEWEST))
+        number = int(self.session.settings.get("own models", NEWEST_MODELS))
         self.session.jobs.later(partial(_write, model, path), self._told)
         spared = {self._paths.get(each) for each in (*self.session.models, self.session.model)}
         self.session.jobs.later(partial(_prune, number, spared), self._forget)

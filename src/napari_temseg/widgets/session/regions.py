@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 COVERED = 0.95  # share of a box that lies in other regions, from which on it adds nothing
-DELAY = 300  # ms after the last change of a shape until it counts
+SHAPE_DELAY = 300  # ms after the last change of a shape until it counts
 
 
 class Regions(QObject):
@@ -40,11 +40,11 @@ class Regions(QObject):
         self._newest: Item | None = None
         self._waiting = QTimer(self)
         self._waiting.setSingleShot(True)
-        self._waiting.setInterval(DELAY)
+        self._waiting.setInterval(SHAPE_DELAY)
         self._waiting.timeout.connect(self._catch_up)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(DELAY)
+        self._timer.setInterval(SHAPE_DELAY)
         self._timer.timeout.connect(self._settle)
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._timer.stop)

@@ -18,7 +18,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
-from napari_temseg.widgets.canvas.colours import COLOURS
+from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
@@ -95,7 +95,7 @@ def drawn(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         edge[:-step] |= across
         edge[:, step:] |= along
         edge[:, :-step] |= along
-    shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(COLOURS) * np.uint8(2) + np.uint8(1)
+    shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(N_CLASS_COLOURS) * np.uint8(2) + np.uint8(1)
     return np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
 
 

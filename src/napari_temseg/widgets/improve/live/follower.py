@@ -20,7 +20,7 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import Answered, LiveTarget, iter_answer, iter_ground
 from napari_temseg.widgets.improve.live.live_view import LiveView, use_answer
-from napari_temseg.widgets.improve.trainer import NEW
+from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
-KEPT = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
+PLANES_WITH_FEATURES = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
 WATCH = 150  # ms between two looks whether another preview has ended
 FOLLOWS = "Live: outlines follow strokes"
 
@@ -147,7 +147,7 @@ class Live(QObject):
             return None, "Live waits for strokes: choose New annotation."
         if item.asks_axes:
             return None, "Live waits to know what the planes of this stack are (above)."
-        if base == NEW:
+        if base == NEW_NETWORK:
             return None, "Live needs a model: choose one under “start from”."
         aim = LiveTarget(item, session.shown_plane(item), session.segmenter(base), self.finder.predict)
         if session.jobs.running:
@@ -237,7 +237,7 @@ class Live(QObject):
         if aim.item in self.session.items:
             self._grounds[aim] = answered.ground
             self._grounds.move_to_end(aim)
-            while len(self._grounds) > KEPT:
+            while len(self._grounds) > PLANES_WITH_FEATURES:
                 self._grounds.popitem(last=False)
             self.answer, self.aim = answered, aim
             if self._wanted()[0] == aim:
@@ -320,7 +320,7 @@ class Live(QObject):
         item, base = self.annotator.current_item(), self.base()
         if item.annotation is None:
             raise TemsegError(f"{item.name}: there is nothing to answer yet; choose New annotation, and paint a few strokes.")
-        if base == NEW:
+        if base == NEW_NETWORK:
             raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
         aim = LiveTarget(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
         grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.improve.live.follower import Live
 from napari_temseg.widgets.improve.live.next_place import NextPlace
-from napari_temseg.widgets.improve.trainer import NEW
+from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.kit.style import button, hint, row
 from napari_temseg.widgets.session.keys import Keys, bind_in
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.improve.starting_model import StartBox
     from napari_temseg.widgets.session.session import Session
 
-KEY = "G"
+NEXT_PLACE_KEY = "G"
 
 
 class LiveBox(QWidget):
@@ -42,7 +42,7 @@ class LiveBox(QWidget):
             self.model.use,
         )
         self.next = button(
-            "Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({KEY}).", self.next_place.next
+            "Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({NEXT_PLACE_KEY}).", self.next_place.next
         )
         self.note = hint()
         layout = QVBoxLayout(self)
@@ -56,8 +56,8 @@ class LiveBox(QWidget):
         start.activated.connect(lambda *_: self.model.refresh())
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, self.model.changed):
             signal.connect(self.refresh)
-        session.part(Keys).use({KEY: self.next.click})
-        bind_in(self, {KEY: self.next.click})
+        session.part(Keys).use({NEXT_PLACE_KEY: self.next.click})
+        bind_in(self, {NEXT_PLACE_KEY: self.next.click})
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
@@ -70,7 +70,7 @@ class LiveBox(QWidget):
         self.unsure.setEnabled(self.model.on)
         ready = item is not None and not item.asks_axes and not self.session.jobs.running
         painted = item is not None and item.annotation is not None
-        self.use.setEnabled(ready and painted and self.start.base != NEW)
+        self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
         self.note.setText(self.model.status)
         self.note.setVisible(bool(self.model.status))

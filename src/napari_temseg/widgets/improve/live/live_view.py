@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.live.answers import Answered, LiveTarget, Task, iter_use
-from napari_temseg.widgets.session.history import LIVE
+from napari_temseg.widgets.session.history import LIVE_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-SHOWN = (Role.LIVE, Role.UNCERTAINTY)
+LIVE_ROLES = (Role.LIVE, Role.UNCERTAINTY)
 
 
 class LiveView(QObject):
@@ -41,11 +41,11 @@ class LiveView(QObject):
         return self._shown is not None and self._shown[1:] == (answered, roles)
 
     def show(self, item: Item, plane: int, answered: Answered, roles: list[Role]) -> None:
-        """Show an answer for a plane in the layers of these roles (of `SHOWN`), and nothing of any other."""
+        """Show an answer for a plane in the layers of these roles (of `LIVE_ROLES`), and nothing of any other."""
         session = self.session
         before = self._shown[2] if self._shown is not None and self._shown[0] is item else []
         self._clear(but=item)
-        for role in SHOWN:
+        for role in LIVE_ROLES:
             if role not in roles and role in item.made:
                 layers.set_visible(item.made[role], False)
         made: dict[Role, Any] = {}
@@ -89,7 +89,7 @@ class LiveView(QObject):
         for item in self.session.items:
             if item is but:
                 continue
-            for role in SHOWN:
+            for role in LIVE_ROLES:
                 if role in item.made and layers.is_visible(item.made[role]):
                     layers.set_visible(item.made[role], False)
             self.unveil(item)
@@ -110,7 +110,7 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
         if item not in session.items:
             return
         session.model_names[found.prediction.model_hash] = name
-        commit(session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), LIVE)
+        commit(session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), LIVE_STEP)
         n = len(found.particles)
         session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")
 

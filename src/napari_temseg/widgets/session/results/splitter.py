@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit
-from napari_temseg.widgets.session.history import SPLIT
+from napari_temseg.widgets.session.history import SPLIT_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
@@ -86,8 +86,8 @@ class Splitter(QObject):
     def _resplit_done(self, item: Item, prediction: Prediction, found: Found) -> None:
         if item in self.session.items and item.prediction is prediction:
             # A slider that is dragged makes many states; only the newest is worth an undo of its own.
-            replaces = item.history.undoable == SPLIT
-            commit(self.session, item, ResultState(prediction, found.particles, named(found.measurement, item)), SPLIT, merge=replaces)
+            replaces = item.history.undoable == SPLIT_STEP
+            commit(self.session, item, ResultState(prediction, found.particles, named(found.measurement, item)), SPLIT_STEP, merge=replaces)
 
 
 def _automatic(certainty: float | None, item: Item | None) -> bool:

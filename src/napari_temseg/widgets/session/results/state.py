@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
-from napari_temseg.widgets.session.history import FOUND, Step
+from napari_temseg.widgets.session.history import FOUND_STEP, Step
 from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
 from napari_temseg.widgets.session.results.result_layers import foreground, show_classes, show_labels, show_probability
 
@@ -46,7 +46,7 @@ def commit(session: Session, item: Item, state: ResultState, name: str, *, merge
         before = item.history.newest.before or before
         item.history.drop()
     if before.particles is not None:
-        back = _put_back if name == FOUND else put
+        back = _put_back if name == FOUND_STEP else put
         item.history.add(Step(name, partial(back, session, item, before), partial(back, session, item, state), before, corrections))
     else:
         item.history.corrections = corrections
