@@ -47,9 +47,9 @@ class Restorer(QObject):
                 self.autosaver.restore(item, paint=False)
         if self._many and not self._waiting and not self.session.jobs.running:
             self._many = False
-            self._show_hand()
+            self._show_current()
 
-    def _show_hand(self) -> None:
+    def _show_current(self) -> None:
         """Pixel sizes that came back moved the pictures: show the one in hand, all of it, and hide the others."""
         session = self.session
         if session.current is not None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.kit.folder_dialog import FolderDialog
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -62,28 +63,6 @@ def ask_folder(session: Session, parent: QWidget, title: str) -> str:
     if folder:
         session.settings.set("folder", folder)
     return folder
-
-
-class FolderDialog(QFileDialog):
-    """Qt's own dialog, as those of most systems accept only folders that exist."""
-
-    def __init__(self, parent: QWidget | None, title: str, folder: str) -> None:
-        super().__init__(parent, title, folder)
-        self.setOption(QFileDialog.Option.DontUseNativeDialog)
-        self.setFileMode(QFileDialog.FileMode.Directory)
-        self.setOption(QFileDialog.Option.ShowDirsOnly)
-        self.setLabelText(QFileDialog.DialogLabel.FileName, "Folder (may be new):")
-        self.setLabelText(QFileDialog.DialogLabel.Accept, "Write here")
-
-    def accept(self) -> None:
-        """Make the folder that was typed; what cannot be made keeps the dialog open and is said."""
-        try:
-            for folder in self.selectedFiles():
-                Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            complain(TemsegError(f"{folder}: no folder can be made there ({error.strerror}); choose another."), "the folder")
-            return
-        super().accept()
 
 
 def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:

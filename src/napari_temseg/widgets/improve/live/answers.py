@@ -37,7 +37,7 @@ class LiveTarget(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class LiveAnswer:
     """What a plane looks like after `strokes`; `drawing` is what `overlays.show_answer` takes, `unsure` its uncertainty if asked for."""
 
     ground: Ground
@@ -68,10 +68,10 @@ def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Gr
     return Job(steps)
 
 
-def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool) -> Job[Answered]:
+def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool) -> Job[LiveAnswer]:
     """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too."""
 
-    def steps(control: Control) -> Generator[Progress, None, Answered]:
+    def steps(control: Control) -> Generator[Progress, None, LiveAnswer]:
         from napari_temseg.engine.interactive.linear_head import answer
 
         if isinstance(ground, Job):
@@ -79,7 +79,7 @@ def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool)
         known = ground.result if isinstance(ground, Job) else ground
         yield Progress("answer", 0.9, "answering", control.elapsed)
         found = answer(known, strokes, depth=False)
-        return Answered(known, strokes, found, drawn(found.classes), uncertainty(found) if unsure else None)
+        return LiveAnswer(known, strokes, found, drawn(found.classes), uncertainty(found) if unsure else None)
 
     return Job(steps)
 

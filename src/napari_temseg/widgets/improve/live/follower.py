@@ -18,7 +18,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import Answered, LiveTarget, iter_answer, iter_ground
+from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, iter_ground
 from napari_temseg.widgets.improve.live.live_view import LiveView, use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
@@ -45,7 +45,7 @@ class _Flight:
     stopped: bool = False
 
 
-class Live(QObject):
+class LiveFollower(QObject):
     """Answers strokes while they are painted. `changed` tells that `status` or what is shown changed, `answered` that an answer arrived
     or will not.
 
@@ -62,7 +62,7 @@ class Live(QObject):
         self.base: Callable[[], str] = lambda: session.model
         self.status, self._told = "", f"{FOLLOWS}."  # now, and while nothing is to be told but that it works
         self.seconds: deque[float] = deque(maxlen=500)
-        self.answer: Answered | None = None
+        self.answer: LiveAnswer | None = None
         self.aim: LiveTarget | None = None  # of the answer
         self._improving = False
         self._rests: Item | None = None  # it has a newer result, which is shown in the place of the outlines until the next stroke
@@ -122,7 +122,7 @@ class Live(QObject):
         aim, _ = self._wanted()
         return aim is not None and self._outdated(aim)
 
-    def answer_of(self, item: Item, plane: int) -> Answered | None:
+    def answer_of(self, item: Item, plane: int) -> LiveAnswer | None:
         """The newest answer, when it is one of this plane and nothing was painted since."""
         aim, answer = self.aim, self.answer
         fits = answer is not None and aim is not None and (aim.item, aim.plane) == (item, plane) and self._same_strokes(aim, answer)
@@ -188,7 +188,7 @@ class Live(QObject):
         answer = self.answer
         return aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer)
 
-    def _same_strokes(self, aim: LiveTarget, answer: Answered) -> bool:
+    def _same_strokes(self, aim: LiveTarget, answer: LiveAnswer) -> bool:
         layer = aim.item.annotation
         return layer is not None and np.array_equal(layers.values(layer).reshape((-1, *answer.strokes.shape))[aim.plane], answer.strokes)
 
@@ -230,7 +230,7 @@ class Live(QObject):
             self.answered.emit()
         self._soon.start()
 
-    def _arrived(self, flight: _Flight, answered: Answered) -> None:
+    def _arrived(self, flight: _Flight, answered: LiveAnswer) -> None:
         if self._flight is flight:
             self._flight = None
         aim = flight.aim
@@ -272,7 +272,7 @@ class Live(QObject):
         elif not self.view.shows(self.answer, self._roles):
             self._show(aim, self.answer)
 
-    def _show(self, aim: LiveTarget, answered: Answered) -> None:
+    def _show(self, aim: LiveTarget, answered: LiveAnswer) -> None:
         self.view.show(aim.item, aim.plane, answered, self._roles)
         self.changed.emit()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.improve.live.follower import Live
+from napari_temseg.widgets.improve.live.follower import LiveFollower
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.kit.style import button, hint, row
@@ -20,12 +20,12 @@ NEXT_PLACE_KEY = "G"
 
 
 class LiveBox(QWidget):
-    """Switches and buttons of `Live` and `NextPlace`; `start` tells the model that is corrected."""
+    """Switches and buttons of `LiveFollower` and `NextPlace`; `start` tells the model that is corrected."""
 
     def __init__(self, session: Session, start: StartBox) -> None:
         super().__init__()
         self.session, self.start = session, start
-        self.model, self.next_place = session.part(Live), session.part(NextPlace)
+        self.model, self.next_place = session.part(LiveFollower), session.part(NextPlace)
         self.model.base = lambda: start.base
         self.box = QCheckBox("Live")
         self.box.setToolTip(

@@ -14,7 +14,7 @@ from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import Round, iter_places, said_of
-from napari_temseg.widgets.improve.live.follower import Live
+from napari_temseg.widgets.improve.live.follower import LiveFollower
 from napari_temseg.widgets.jobs.runner import guarded
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class NextPlace(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session, self.annotator, self.live = session, session.part(Annotator), session.part(Live)
+        self.session, self.annotator, self.live = session, session.part(Annotator), session.part(LiveFollower)
         self.places: list[Place] = []
         self.been: dict[int, list[Place]] = {}
         self.place: Place | None = None  # that is marked

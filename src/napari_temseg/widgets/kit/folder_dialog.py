@@ -1,0 +1,32 @@
+"""A dialog for a folder that need not exist yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.jobs.runner import complain
+
+
+class FolderDialog(QFileDialog):
+    """Qt's own dialog, as those of most systems accept only folders that exist."""
+
+    def __init__(self, parent: QWidget | None, title: str, folder: str) -> None:
+        super().__init__(parent, title, folder)
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)
+        self.setFileMode(QFileDialog.FileMode.Directory)
+        self.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.setLabelText(QFileDialog.DialogLabel.FileName, "Folder (may be new):")
+        self.setLabelText(QFileDialog.DialogLabel.Accept, "Write here")
+
+    def accept(self) -> None:
+        """Make the folder that was typed; what cannot be made keeps the dialog open and is said."""
+        try:
+            for folder in self.selectedFiles():
+                Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            complain(TemsegError(f"{folder}: no folder can be made there ({error.strerror}); choose another."), "the folder")
+            return
+        super().accept()
