@@ -1,10 +1,14 @@
-"""Write a file whole or not at all; JSON that every reader takes."""
+"""Write a file whole or not at all; text and JSON that every reader takes, whatever bytes a file's name holds."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import math
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +19,11 @@ import numpy as np
 from napari_temseg.engine.types.errors import TemsegError
 
 
+LONGEST = 255  # bytes that a file system takes as the name of a file
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LONE = re.compile("[\ud800-\udfff]")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, moved over it when the block ends well and removed when it does not.
@@ -22,29 +31,68 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Missing folders are made. What the system refuses (no right to write, no space) is a `TemsegError` that names `path`.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
+    end = f"-{os.getpid()}{target.suffix}"
+    temporary = target.with_name(f".{short(target.stem, LONGEST - 1 - len(os.fsencode(end)))}{end}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise TemsegError(
-            f"{target}: cannot be written ({error.strerror or error}); choose a folder you may write to, with space left."
-        ) from error
+        raise TemsegError(f"{target}: cannot be written ({reason(error, target)}); {_remedy(error, target)}.") from error
     finally:
         if temporary.parent.is_dir():
             temporary.unlink(missing_ok=True)
 
 
+def is_full(error: BaseException | None, path: Path) -> bool:
+    """Whether writing to `path` failed for want of space: a full disk, a quota, a limit on the size of files."""
+    if isinstance(error, TemsegError):
+        error = error.__cause__
+    if not isinstance(error, OSError):
+        return False
+    if error.errno is not None:
+        return error.errno in _FULL
+    # numpy writes an array in one go, and says no more than that less was written than was meant.
+    return "written" in str(error) or _free(path) < 2**16
+
+
+def reason(error: OSError, path: Path) -> str:
+    """What the system says in a few words."""
+    return error.strerror or (os.strerror(errno.ENOSPC) if is_full(error, path) else str(error))
+
+
+def _remedy(error: OSError, path: Path) -> str:
+    return "make space there, or choose another folder" if is_full(error, path) else "choose a folder you may write to, with space left"
+
+
+def _free(path: Path) -> int:
+    there = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
+    return 0 if there is None else shutil.disk_usage(there).free
+
+
+def short(name: str, longest: int) -> str:
+    """The name, or when it is longer than `longest` bytes its beginning with a hash of all of it."""
+    raw = os.fsencode(name)
+    if len(raw) <= longest:
+        return name
+    begin = raw[: longest - 9].decode(errors="ignore")
+    return f"{begin}~{hashlib.sha256(raw).hexdigest()[:8]}"
+
+
+def printable(text: str) -> str:
+    """Text in which each byte of a file's name that is no UTF-8 is written like %E4, for tables, reports and screens."""
+    return _LONE.sub(lambda lone: f"%{ord(lone[0]) - 0xDC00:02X}" if 0xDC80 <= ord(lone[0]) <= 0xDCFF else "\ufffd", text)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically, with the same line ends on every system."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(printable(text), encoding="utf-8", newline="\n")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON of plain values; a number that is not finite, which JSON does not know, becomes null, and any other object its `str`."""
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    return printable(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def plain(value: Any) -> Any:

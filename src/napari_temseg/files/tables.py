@@ -30,7 +30,7 @@ def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd.
     filled = [table for table in tables if len(table)] or list(tables[:1])
     joined = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", "plane", "particle", "class"])
     with replacing(path) as temporary:
-        joined.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n", float_format="%.7g")
+        joined.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n", float_format="%.7g", errors="backslashreplace")
     return joined
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,11 @@ class Recipe:
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
         }
 
-    def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        write_text(path, json.dumps(self.to_dict(path.parent), indent=2, ensure_ascii=False) + "\n")
+    def write(self, path: Path, folder: Path | None = None) -> None:
+        """Write it as JSON, to lie in `folder` in the end when that is not the one of `path`."""
+        text = json.dumps(self.to_dict(folder or path.parent), indent=2, ensure_ascii=False)
+        # Bytes of a path that are no UTF-8 are escaped as JSON does, or the path could not be found again.
+        write_text(path, re.sub("[\ud800-\udfff]", lambda lone: f"\\u{ord(lone[0]):04x}", text) + "\n")
 
 
 def _relative(path: Path, folder: Path) -> str:
