@@ -42,6 +42,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--recipe", metavar="R.json", help="replay the recipe of an earlier run; other options change it")
     add_reading_options(parser)
     add_series_option(parser)
+    parser.add_argument("--recursive", action="store_true", help="search the sub-folders of folders too")
     parser.add_argument(
         "--mask-overlays",
         action=argparse.BooleanOptionalAction,
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = _recipe(args)
     if not recipe.inputs:
         raise TemsegError("no micrograph is named: give files or folders, or a recipe that names them; see “temseg run --help”.")
+    from napari_temseg.pipeline.completeness import stopped_sentence
     from napari_temseg.pipeline.run import iter_run
 
     job = iter_run(
@@ -72,13 +74,17 @@ def run(args: argparse.Namespace) -> int:
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
+        recursive=args.recursive,
     )
     result, interrupted = drive(job)
-    for sentence in result.failures.values():
+    for sentence in (*result.notes, *result.failures.values()):
         complain(sentence)
-    if interrupted:
-        complain(f"stopped; {len(result.items)} finished images are in {result.output}.")
-    report(args, run_text(result), {**result.summary, "files": result.files, "stopped": result.stopped})
+    if result.trouble:
+        complain(result.trouble)
+    elif result.stopped or interrupted:
+        total = len(result.items) + len(result.missing)
+        complain(f"stopped. {stopped_sentence(len(result.items), total, result.missing)}")
+    report(args, run_text(result), {**result.summary, "files": result.files, "stopped": result.stopped, "notes": result.notes})
     return 1 if result.failures or result.stopped or interrupted else 0
 
 
@@ -106,7 +112,8 @@ def run_text(result: RunResult) -> str:
     lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
     lines += [f"Note: {sentence}" for sentence in result.summary["cautions"]]
-    return "\n".join([*lines, f"Report: {result.output / 'report.html'}"])
+    report = result.output / "report.html"
+    return "\n".join([*lines, *([f"Report: {report}"] if report in result.files else [])])
 
 
 def size_line(summary: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import signal
 import sys
@@ -23,20 +24,25 @@ QUIET = 10.0  # seconds between two lines of progress where there is no terminal
 
 def report(args: argparse.Namespace, text: str, values: Any) -> None:
     """Print a result on stdout: `values` as JSON when `--json` was given, else `text`."""
-    from napari_temseg.files.atomic import json_text  # numpy with it, which --help does without
+    from napari_temseg.files.atomic import json_text, printable  # numpy with it, which --help does without
 
-    print(json_text(values, indent=2) if args.json else text)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know fewer letters than names have
+        sys.stdout.reconfigure(errors="backslashreplace")
+    print(json_text(values, indent=2) if args.json else printable(text))
 
 
 def complain(sentence: str) -> None:
     """One line on stderr."""
-    print(f"temseg: {' '.join(sentence.split())}", file=sys.stderr)
+    from napari_temseg.files.atomic import printable
+
+    print(f"temseg: {' '.join(printable(sentence).split())}", file=sys.stderr)
 
 
 def drive(job: Job[T], *, keep: bool = True) -> tuple[T, bool]:
     """Run a job with progress on stderr; returns its result and whether Ctrl-C ended it early.
 
-    The first Ctrl-C finishes the job, keeping what it has (`keep`), or cancels it, so that `Cancelled` is raised; the second stops at once.
+    The first Ctrl-C, or SIGTERM of a cluster, finishes the job, keeping what it has (`keep`), or cancels it, so that `Cancelled` is
+    raised; the second stops at once.
     """
     with _interrupting(job, keep) as interrupted, _progress() as show:
         result = job.drain(show)
@@ -56,11 +62,12 @@ def _interrupting(job: Job[Any], keep: bool) -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield received
         return
-    previous = signal.signal(signal.SIGINT, handle)
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -100,7 +107,7 @@ def logging_to_file() -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+        handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", errors="backslashreplace")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     except OSError:
         handler = logging.NullHandler()

@@ -1,6 +1,6 @@
 """`temseg`, the command line.
 
-Exit codes: 0 done; 2 a bad request, said in one line; 1 a failure half-way or Ctrl-C, with everything finished so far kept.
+Exit codes: 0 done; 2 a bad request, said in one line; 1 a failure half-way, a full disk or Ctrl-C, with everything finished so far kept.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as leave:  # --help and --version
             return int(leave.code or 0)
         except TemsegError as error:
+            from napari_temseg.files.atomic import is_full  # numpy with it
+
             console.complain(str(error))
-            return 2
+            return 1 if is_full(error) else 2
         except (Cancelled, KeyboardInterrupt):
             console.complain("stopped; what was finished before is kept.")
             return 1

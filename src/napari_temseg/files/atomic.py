@@ -18,7 +18,6 @@ import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
 
-
 LONGEST = 255  # bytes that a file system takes as the name of a file
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LONE = re.compile("[\ud800-\udfff]")
@@ -44,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def is_full(error: BaseException | None, path: Path) -> bool:
+def is_full(error: BaseException | None, path: Path | None = None) -> bool:
     """Whether writing to `path` failed for want of space: a full disk, a quota, a limit on the size of files."""
     if isinstance(error, TemsegError):
         error = error.__cause__
@@ -53,7 +52,7 @@ def is_full(error: BaseException | None, path: Path) -> bool:
     if error.errno is not None:
         return error.errno in _FULL
     # numpy writes an array in one go, and says no more than that less was written than was meant.
-    return "written" in str(error) or _free(path) < 2**16
+    return "written" in str(error) or (path is not None and _free(path) < 2**16)
 
 
 def reason(error: OSError, path: Path) -> str:

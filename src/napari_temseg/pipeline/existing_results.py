@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles
+from napari_temseg.files.atomic import short
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.pipeline.run_folder import RunFolder
     from napari_temseg.pipeline.run_result import RunItem
 
+STEM = 200  # bytes of a name, which leaves room for what is added to it
+WINDOW = "window"  # the settings of records whose results are at hand, and no run's
 NO_MODEL = "none (drawn, read or labelled otherwise)"
 
 
@@ -44,52 +52,84 @@ def iter_report(
     Results may come from several models and settings: `models` gives names to models by what is in them, "particles" is known; without
     it, `model` is the name of the one model. `known` are names by hash, of models that need not be at hand. No recipe is written: what was
     done by hand cannot be replayed.
+    What else is in the folder of an earlier report or run moves to older/TIME; only one at a time can be in it.
     """
     output = Path(output)
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
+        from napari_temseg.pipeline.completeness import said_complete
         from napari_temseg.pipeline.report import write_report
+        from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
         if not results:
             raise TemsegError("There is nothing to report: find particles first (step 2).")
-        items = []
-        for index, (result, stem) in enumerate(zip(results, file_stems([r.measurement.image for r in results]), strict=True)):
-            yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
-            items.append(_finished(result, output, stem))
-        yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
-        sizes = distributions([item.measurement for item in items])
-        summary = summarise(items, {}, sizes, Recipe(model), output, window=True)
-        _tell_origins(summary, results, _names(results, model, models, known or {}))
-        by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
-        summary["corrections_by_hand"] = by_hand
-        summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
-        write_particles_csv(output / "particles.csv", [item.measurement.table for item in items])
-        write_summary(output / "summary.json", summary)
-        write_report(output / "report.html", items, sizes, summary, recipe=False)
+        with opened(output) as folder:
+            items = yield from _committed(folder, results, control)
+            yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
+            sizes = distributions([item.measurement for item in items])
+            summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True), (), {})
+            _tell_origins(summary, results, _names(results, model, models, known or {}))
+            by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
+            summary["corrections_by_hand"] = by_hand
+            summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
+            folder.write_set(
+                {
+                    "particles.csv": partial(write_particles_csv, tables=[item.measurement.table for item in items]),
+                    "summary.json": partial(write_summary, summary=summary),
+                    "report.html": partial(write_report, items=items, sizes=sizes, summary=summary, recipe=False),
+                }
+            )
         return output / "report.html"
 
     return Job(steps)
+
+
+def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -> Generator[Progress, None, list[RunItem]]:
+    """Commit every result that is not in the folder as it is; what else was there is put aside."""
+    from napari_temseg.pipeline.batch import finished
+    from napari_temseg.pipeline.inputs import LABELS
+
+    stems = file_stems([result.measurement.image for result in results])
+    keys = [_key(result, stem) for result, stem in zip(results, stems, strict=True)]
+    kept = [stem for stem, key in zip(stems, keys, strict=True) if folder.is_done(stem, key)]
+    moved = folder.make_room(kept, stems, LABELS)
+    if moved:
+        yield Progress("report", 0.0, moved, control.elapsed)
+    for index, (result, stem, key) in enumerate(zip(results, stems, keys, strict=True)):
+        yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
+        if stem not in kept:
+            path = Path(result.particles.micrograph.source.path or result.measurement.image)
+            item, labels = finished(path, stem, result.particles, result.measurement)
+            folder.commit(item, stem, key, WINDOW, labels)
+    return [folder.item(stem) for stem in stems]
+
+
+def _key(result: Result, stem: str) -> str:
+    """A hash of everything that is written of a result."""
+    from napari_temseg.pipeline.record import digest_of
+
+    digest, particles, measured = hashlib.sha256(), result.particles, result.measurement
+    arrays = [particles.labels, measured.valid, None if particles.prediction is None else particles.prediction.classes]
+    for array in arrays:
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    digest.update(measured.table.to_csv(index=False).encode(errors="backslashreplace"))
+    picture = particles.micrograph
+    about = [stem, measured.image, measured.content_hash, measured.edge, asdict(measured.calibration), picture.axes, picture.source.path]
+    return digest_of([WINDOW, digest.hexdigest(), about, particles.uncertain, particles.unlike, picture.source.lossy])
 
 
 def file_stems(names: Sequence[str]) -> list[str]:
     """Names as they may stand in file names, each once."""
     stems: list[str] = []
     for name in names:
-        safe = re.sub(r"[^\w.+() -]", "_", name).strip(" .") or "image"
+        safe = short(re.sub(r"[^\w.+() -]", "_", name).strip(" .") or "image", STEM)
         stem, number = safe, 2
         while stem.casefold() in {each.casefold() for each in stems}:
             stem, number = f"{safe}_{number}", number + 1
         stems.append(stem)
     return stems
-
-
-def _finished(result: Result, output: Path, stem: str) -> RunItem:
-    from napari_temseg.pipeline.run import written_item
-
-    path = Path(result.particles.micrograph.source.path or result.measurement.image)
-    return written_item(path, stem, result.particles, result.measurement, output)
 
 
 def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Mapping[str, str]) -> None:

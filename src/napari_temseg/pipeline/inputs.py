@@ -2,45 +2,114 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import printable, short
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, checked_path, is_micrograph
+from napari_temseg.pipeline.older_results import FOLDER
+from napari_temseg.pipeline.run_folder import SET, STATE
+
+LABELS = ("_classes.tif", "_particles.tif")  # what the label images of a picture end in
+STEM = 200  # bytes of a name, which leaves room for what is added to it
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Micrographs, each once; by input, why one gives nothing; and how many things in folders were passed over, by reason."""
+
+    paths: list[Path] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def note(self) -> str:
+        """What was passed over in a sentence, or ""."""
+        if not self.skipped:
+            return ""
+        parts = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(self.skipped.items())]
+        more = "; --recursive searches sub-folders too" if self.skipped["sub-folders"] else ""
+        return f"Left out of the folders: {', '.join(parts)}{more}."
 
 
 def collect(inputs: Sequence[str | Path]) -> tuple[list[Path], dict[str, str]]:
-    """Files as given and the micrographs of folders (sorted, not their subfolders, not our own results), each once.
+    """Files as given and the micrographs of folders (sorted, not their sub-folders, not our own results), each once.
 
     Of a folder's .emi and the .ser files that hold its pixels, the latter are taken. Returns the paths and, by input,
     why one gives nothing. `TemsegError` when no input is named.
     """
+    found = gather(inputs)
+    return found.paths, found.failures
+
+
+def gather(inputs: Sequence[str | Path], *, recursive: bool = False) -> Inputs:
+    """As `collect`, with `recursive` of sub-folders too, and with what was passed over. Hidden files are left alone, links not followed."""
     if not inputs:
         raise TemsegError("No micrograph is named: give files or folders.")
     paths: dict[Path, Path] = {}
-    failures: dict[str, str] = {}
+    found = Inputs()
     for entry in map(Path, inputs):
         try:
-            found = _micrographs(entry) if entry.is_dir() else [checked_path(entry)]
+            each = _micrographs(entry, recursive, found.skipped) if entry.is_dir() else [checked_path(entry)]
         except TemsegError as error:
-            failures[str(entry)] = str(error)
+            found.failures[str(entry)] = str(error)
             continue
-        for path in found:
+        except OSError as error:  # a name that no file can have
+            found.failures[str(entry)] = f"{entry}: cannot be opened ({error.strerror or error}); check the name."
+            continue
+        for path in each:
             paths.setdefault(path.resolve(), path)
-    return list(paths.values()), failures
-
-
-def _micrographs(folder: Path) -> list[Path]:
-    try:
-        files = [path for path in folder.iterdir() if path.is_file() and is_micrograph(path) and not content_of(path)]
-    except OSError as error:
-        raise TemsegError(f"{folder}: cannot be listed ({error.strerror}); check that you may read it.") from error
-    found = sorted(path for path in files if not _described(path, files))
-    if not found:
-        raise TemsegError(f"{folder}: the folder holds no micrographs ({', '.join(EXTENSIONS)}); name another folder, or files.")
+    found.paths.extend(paths.values())
     return found
+
+
+def _micrographs(folder: Path, recursive: bool, skipped: Counter[str]) -> list[Path]:
+    found: list[Path] = []
+    inner = Counter[str]()
+    try:
+        for place, folders, names in os.walk(folder, onerror=_raise):
+            found += _in_folder(Path(place), names, inner)
+            folders[:] = sorted(_entered(Path(place), folders, recursive, inner))
+    except OSError as error:
+        where = error.filename or folder
+        raise TemsegError(f"{where}: cannot be listed ({error.strerror}); check that you may read it.") from error
+    if not found:
+        deeper = ", or search its sub-folders with --recursive" if inner["sub-folders"] else ""
+        raise TemsegError(f"{folder}: the folder holds no micrographs ({', '.join(EXTENSIONS)}); name another folder, or files{deeper}.")
+    skipped.update(inner)
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list[Path]:
+    """The micrographs among the files of one folder, and the number of those that are none."""
+    files = [place / name for name in sorted(names) if not name.startswith(".")]
+    pictures = [path for path in files if is_micrograph(path) and path.is_file()]
+    own = SET if (place / STATE).is_dir() else ()
+    others = len([path for path in files if path not in set(pictures) and path.name not in own])
+    if others:
+        skipped["other files"] += others
+    return [path for path in pictures if not content_of(path) and not _described(path, files)]
+
+
+def _entered(place: Path, folders: Sequence[str], recursive: bool, skipped: Counter[str]) -> list[str]:
+    """The sub-folders that are searched; results of runs are neither searched nor counted where nobody asked for sub-folders."""
+    own = (place / STATE).is_dir()
+    inner = [name for name in folders if not name.startswith(".") and not (own and name == FOLDER)]
+    links = [name for name in inner if (place / name).is_symlink()]
+    others = [name for name in inner if name not in links and not (place / name / STATE).is_dir()]
+    if links:
+        skipped["linked folders"] += len(links)
+    if others and not recursive:
+        skipped["sub-folders"] += len(others)
+    return [name for name in inner if name not in links] if recursive else []
 
 
 def _described(path: Path, files: Sequence[Path]) -> bool:
@@ -50,13 +119,31 @@ def _described(path: Path, files: Sequence[Path]) -> bool:
     return any(other.suffix.lower() == ".ser" and other.stem.rpartition("_")[0] == path.stem for other in files)
 
 
+def output_names(paths: Sequence[Path], output: Path) -> list[str]:
+    """As `unique_names`, and so that no file of a result takes the place of one of the micrographs when these lie in `output`."""
+    folder = output.resolve()
+    taken = {path.name.casefold() for path in paths if path.resolve().parent == folder}
+    names = unique_names(paths)
+    used = {name.casefold() for name in names}
+    for index, name in enumerate(names):
+        number = 1
+        while any(f"{names[index]}{end}".casefold() in taken for end in LABELS) or (number > 1 and names[index].casefold() in used):
+            number += 1
+            names[index] = f"{name}_{number}"
+        used.add(names[index].casefold())
+    return names
+
+
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """A name each for tables and files: the stem, with extension, folder or number added where stems repeat (whatever their case)."""
-    names = [path.stem for path in paths]
+    """A name each for tables and files: the stem, with extension, folder or number added where stems repeat (whatever their case).
+
+    Bytes that are no UTF-8 are written like %E4, long names cut and told apart by a hash.
+    """
+    names = [_clean(path.stem) for path in paths]
     longer = [
-        [f"{path.stem}_{path.suffix[1:].lower()}" for path in paths],
-        [f"{path.resolve().parent.name}_{path.stem}" for path in paths],
-        [f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}" for path in paths],
+        [_clean(f"{path.stem}_{path.suffix[1:].lower()}") for path in paths],
+        [_clean(f"{path.resolve().parent.name}_{path.stem}") for path in paths],
+        [_clean(f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:].lower()}") for path in paths],
     ]
     for candidates in longer:
         count = Counter(name.casefold() for name in names)
@@ -72,3 +159,7 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
             names[index] = f"{name}_{number}"
         taken.add(names[index].casefold())
     return names
+
+
+def _clean(name: str) -> str:
+    return short(printable(name), STEM)

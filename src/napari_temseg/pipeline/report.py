@@ -61,6 +61,7 @@ def write_report(
         total=sum(image["particles"] for image in summary["images"]),
         cautions=summary["cautions"],
         failures=list(summary["failures"].values()),
+        missing=summary.get("missing", ()),
         distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
         images=[_image(item, image) for item, image in zip(items, summary["images"], strict=True)],
         methods=_methods(summary),

@@ -30,7 +30,9 @@ class RunResult:
     """What a run left in `output`.
 
     `failures` gives for each input that could not be used the sentence that says why; `summary` is the content of summary.json;
-    `stopped` is True when the run was finished before its last input.
+    `stopped` is True when the run ended before its last input, and `missing` are the inputs it did not come to; `trouble` says what
+    stopped it when nobody did (a full disk). `notes` say what else was done or left: pictures of an earlier start, older results, files
+    that are no micrographs.
     """
 
     output: Path
@@ -39,3 +41,6 @@ class RunResult:
     summary: dict[str, Any] = field(repr=False)
     files: tuple[Path, ...] = ()
     stopped: bool = False
+    missing: tuple[Path, ...] = ()
+    trouble: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,185 @@
+"""The pictures of a run, one by one, and the files of the set, which are made of what is committed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_temseg.api import iter_predict, measure, read
+from napari_temseg.api import split as split_particles
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
+from napari_temseg.pipeline.burnt_in import without_burnt_in
+from napari_temseg.pipeline.completeness import said_complete, stopped_sentence
+from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
+from napari_temseg.pipeline.record import key_of, settings_digest
+from napari_temseg.pipeline.report import thumbnail, write_report
+from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
+from napari_temseg.pipeline.run_result import RunItem, RunResult
+from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.engine.types.results import Particles
+    from napari_temseg.pipeline.recipe import Recipe
+
+logger = logging.getLogger("napari_temseg")
+
+
+class Batch:
+    """A run in its folder: `pictures` by the stem of their results, those that are `done`, and why others give nothing."""
+
+    def __init__(self, folder: RunFolder, found: Inputs, settings: Recipe, expected: Mapping[Path, str]) -> None:
+        self.pictures = dict(zip(output_names(found.paths, folder.output), found.paths, strict=True))
+        self.done: set[str] = set()
+        self.failures = dict(found.failures)
+        self.trouble = ""
+        self._folder, self._settings, self._found = folder, settings, found
+        self._digest = settings_digest(settings)
+        self._expected = {path.resolve(): digest for path, digest in expected.items()}
+        self._notes: list[str] = []
+        self._is_tidy = False
+
+    def recognise(self, control: Control) -> Generator[Progress, None, None]:
+        """Which pictures were done before; the files of the set are those of these before anything is searched."""
+        known = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
+        for index, stem in enumerate(known):
+            if control.finishing:
+                break
+            yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(known)}", control.elapsed)
+            try:
+                if self._folder.is_done(stem, key_of(self._read(self.pictures[stem]), stem, self._digest)):
+                    self.done.add(stem)
+            except TemsegError as error:  # it says so again when its turn comes
+                logger.info("%s", error)
+        if self.done:
+            self._tidy()
+            self._notes.insert(0, f"{len(self.done)} of {len(self.pictures)} were done before.")
+            yield Progress("run", 0.0, self._notes[0], control.elapsed)
+        if 0 < len(self.done) < len(self.pictures):
+            self._write_set(self._items())
+
+    def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
+        """Find, measure and commit one picture."""
+        image = self._read(path)
+        key = key_of(image, stem, self._digest)
+        if self._settings.mask_overlays:
+            image = without_burnt_in(image)
+        job = iter_predict(segmenter, image, self._settings.predict)
+        for progress in job:
+            if control.finishing:
+                job.cancel()  # half a prediction is none
+            yield progress
+        particles = split_particles(job.result, self._settings.split)
+        measured = measure(particles)
+        measured = replace(measured, image=stem, table=measured.table.assign(image=stem))
+        self._tidy()
+        item, labels = finished(path, stem, particles, measured)
+        self._folder.commit(item, stem, key, self._digest, labels)
+        self.done.add(stem)
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """Say why a picture gives nothing; what nobody foresaw goes to the log with all its details."""
+        if isinstance(error, TemsegError):
+            self.failures[str(path)] = str(error)
+            return
+        logger.error("%s", path, exc_info=error)
+        said = (str(error).splitlines() or [""])[0]
+        kind = type(error).__name__
+        told = f"{kind}: {said}" if said else kind
+        self.failures[str(path)] = f"{path}: failed ({told}); try it alone, or in parts if it is large."
+
+    def result(self) -> RunResult:
+        """Write the files of the set; what is committed and what is missing."""
+        items = self._items()
+        summary = self._summary(items)
+        files: tuple[Path, ...] = ()
+        try:
+            self._tidy()
+            files = self._write_set(items)
+        except Unwritable as error:
+            self.trouble = self.trouble or str(error)
+        missing = tuple(self._missing())
+        return RunResult(
+            self._folder.output,
+            tuple(items),
+            self.failures,
+            summary,
+            (*(file for item in items for file in item.files), *files),
+            bool(missing or self.trouble),
+            missing,
+            self.trouble and f"{self.trouble} {stopped_sentence(len(items), len(self.pictures), missing)}",
+            tuple(filter(None, [*self._notes, self._found.note()])),
+        )
+
+    def _read(self, path: Path) -> Micrograph:
+        image = read(path, axes=self._settings.axes, series=self._settings.series)
+        digest = self._expected.get(path.resolve(), "")
+        if digest and digest != image.source.content_hash:
+            raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
+        return image if self._settings.calibration is None else image.with_calibration(self._settings.calibration)
+
+    def _tidy(self) -> None:
+        """Once, before the first thing of this run is written: put aside what is not of it."""
+        if not self._is_tidy:
+            said = self._folder.make_room(self.done, self.pictures, LABELS)
+            self._notes += [said] if said else []
+            self._is_tidy = True
+
+    def _items(self) -> list[RunItem]:
+        return [self._folder.item(stem, path) for stem, path in self.pictures.items() if stem in self.done]
+
+    def _missing(self) -> list[Path]:
+        return [path for stem, path in self.pictures.items() if stem not in self.done and str(path) not in self.failures]
+
+    def _recipe(self, items: list[RunItem]) -> Recipe:
+        return replace(self._settings, inputs={item.path: item.measurement.content_hash for item in items})
+
+    def _summary(self, items: list[RunItem]) -> dict[str, object]:
+        sizes = distributions([item.measurement for item in items])
+        summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output)
+        return said_complete(summary, self._missing(), self._found.skipped)
+
+    def _write_set(self, items: list[RunItem]) -> tuple[Path, ...]:
+        sizes = distributions([item.measurement for item in items])
+        summary = self._summary(items)
+        recipe = self._recipe(items)
+        return self._folder.write_set(
+            {
+                "particles.csv": partial(write_particles_csv, tables=[item.measurement.table for item in items]),
+                "summary.json": partial(write_summary, summary=summary),
+                "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
+                "recipe.json": partial(recipe.write, folder=self._folder.output),
+            }
+        )
+
+
+def finished(path: Path, stem: str, particles: Particles, measured: Measurement) -> tuple[RunItem, dict[str, Callable[[Path], None]]]:
+    """The item of a measured picture, and by name what writes its label images, STEM_….tif."""
+    image, prediction = particles.micrograph, particles.prediction
+    write = partial(write_labels_tiff, calibration=measured.calibration, axes=image.axes)
+    labels: dict[str, Callable[[Path], None]] = {}
+    if prediction is not None:
+        labels[f"{stem}_classes.tif"] = partial(write, labels=prediction.classes, content="classes")
+    labels[f"{stem}_particles.tif"] = partial(write, labels=particles.labels, content="particles")
+    counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
+    picture = thumbnail(image.plane(0), particles.planes()[0])
+    files = tuple(map(Path, labels))
+    return RunItem(
+        measured.image, path, measured, counts, files, picture, particles.uncertain, image.source.lossy, particles.unlike
+    ), labels
+
+
+def nothing_done(failures: Mapping[str, str]) -> TemsegError:
+    """The error of a run none of whose inputs gives anything."""
+    sentences = list(failures.values())
+    if len(sentences) == 1:
+        return TemsegError(sentences[0])
+    return TemsegError(f"None of the {len(sentences)} inputs could be used. The first: {sentences[0]}")

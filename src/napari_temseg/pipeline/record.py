@@ -1,0 +1,163 @@
+"""The record of one finished picture: what the files of a set are made of, in one file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_temseg.engine.measure.measurement import Measurement, definitions
+from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
+from napari_temseg.files.atomic import replacing
+from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.pipeline.run_result import RunItem
+from napari_temseg.version import __version__
+
+FORMAT = 1
+SUFFIX = ".npz"
+_APART = ("table", "valid", "calibration")  # of a measurement
+_NAMED = ("name", "path", "measurement", "files", "picture")  # of an item
+
+
+@dataclass(frozen=True)
+class Record:
+    """What can be said of a finished picture without reading its table.
+
+    `stem` begins the names of its files; `key` tells picture and settings, `settings` the latter alone; `files` gives for each of its
+    label images size, time of change (ns) and SHA-256.
+    """
+
+    stem: str
+    key: str
+    settings: str
+    files: dict[str, tuple[int, int, str]]
+
+
+def settings_digest(recipe: Recipe, **further: Any) -> str:
+    """A hash of everything but the picture that a result hangs on: the model and every setting, the program and its definitions."""
+    content = [
+        FORMAT,
+        __version__,
+        {unit: definitions(unit) for unit in ("nm", "px")},
+        recipe.model_hash,
+        None if recipe.calibration is None else asdict(recipe.calibration),
+        recipe.axes,
+        recipe.series,
+        recipe.mask_overlays,
+        recipe.predict.to_dict(),
+        recipe.split.to_dict(),
+        further,
+    ]
+    return digest_of(content)
+
+
+def key_of(image: Micrograph, stem: str, settings: str, **further: Any) -> str:
+    """A hash of a picture as it was read, the name of its result and the settings: the same key, the same result."""
+    # The pixels too: those of some formats lie in another file than the one that is named.
+    pixels = replace(image, source=Source()).content_hash()
+    about = [image.content_hash(), pixels, image.source.series, image.axes, tuple(image.data.shape), str(image.data.dtype), image.notes]
+    return digest_of([stem, settings, *about, asdict(image.calibration), further])
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> tuple[int, int, str]:
+    """Size, time of change (ns) and SHA-256 of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, digest
+
+
+def unchanged(path: Path, known: tuple[int, int, str]) -> bool:
+    """Whether a file is still as recorded: by size and time, or by its content where only the time differs (a copied folder)."""
+    try:
+        state = path.stat()
+        return state.st_size == known[0] and (state.st_mtime_ns == known[1] or file_digest(path)[2] == known[2])
+    except OSError:
+        return False
+
+
+def write_record(path: Path, record: Record, item: RunItem) -> None:
+    """Write the record of `item`, whose label images are those that `record` names."""
+    m = item.measurement
+    facts = {
+        "format": FORMAT,
+        "record": asdict(record),
+        "name": item.name,
+        "path": str(item.path),
+        "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _NAMED},
+        "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
+        "calibration": asdict(m.calibration),
+        "columns": list(m.table.columns),
+        "valid": None if m.valid is None else m.valid.shape,
+    }
+    arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
+    if m.valid is not None:
+        arrays["valid"] = np.packbits(m.valid)
+    arrays["picture"] = np.frombuffer(item.picture, np.uint8)
+    arrays["facts"] = np.frombuffer(json.dumps(facts, default=_plain).encode(), np.uint8)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+
+
+def read_record(path: Path) -> Record | None:
+    """What a record says; None for one that is damaged, of another format, or gone."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            facts = _facts(content)
+        said = facts["record"]
+        files = {str(name): (int(size), int(time), str(digest)) for name, (size, time, digest) in said["files"].items()}
+        return Record(said["stem"], said["key"], said["settings"], files) if facts["format"] == FORMAT else None
+    except Exception:  # noqa: BLE001  whatever is wrong with it, there is no record
+        return None
+
+
+def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
+    """The item of a record whose label images lie in `output`; `source` is where its picture lies now, when that is known."""
+    with np.load(path, allow_pickle=False) as content:
+        facts = _facts(content)
+        columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
+        valid = None if facts["valid"] is None else _unpacked(content["valid"], facts["valid"])
+        picture = content["picture"].tobytes()
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
+    measurement = Measurement(table=pd.DataFrame(columns), calibration=Calibration(**facts["calibration"]), valid=valid, **said)
+    of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
+    of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
+    files = tuple(output / name for name in facts["record"]["files"])
+    return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, **of_item)
+
+
+def _facts(content: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(content["facts"].tobytes())
+    return facts
+
+
+def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    array = column.to_numpy()
+    return array.astype(str) if array.dtype.kind not in "biuf" else array
+
+
+def _column(array: npt.NDArray[Any]) -> pd.Series[Any]:
+    return pd.Series(array.astype(object), dtype="str") if array.dtype.kind == "U" else pd.Series(array)
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], shape: Sequence[int]) -> npt.NDArray[np.bool_]:
+    return np.unpackbits(packed, count=int(np.prod(shape))).reshape(shape).astype(bool)
+
+
+def _plain(value: Any) -> Any:
+    """JSON for the numbers of numpy."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot stand in a record")

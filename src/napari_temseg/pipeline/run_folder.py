@@ -1,0 +1,177 @@
+"""The folder of a run: one run at a time, each picture committed by itself, older results put aside and never mixed or deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import reason, replacing, write_text
+from napari_temseg.pipeline.older_results import OlderResults
+from napari_temseg.pipeline.record import SUFFIX, Record, file_digest, read_item, read_record, unchanged, write_record
+from napari_temseg.pipeline.run_result import RunItem
+
+STATE = ".temseg"
+SET = ("particles.csv", "summary.json", "report.html", "recipe.json")
+PROBE = 2**16  # bytes that are written before a run begins, to know that the folder takes them
+
+
+class Unwritable(TemsegError):
+    """What is to be written does not get to the disk: the rest of a run would not either."""
+
+
+@contextmanager
+def opened(output: Path) -> Iterator[RunFolder]:
+    """The folder, locked against other runs until the block ends or the process is gone; made when it is missing.
+
+    A commit that a kill interrupted is completed first. `TemsegError` when it cannot be written to, or another run is in it.
+    """
+    if output.exists() and not output.is_dir():
+        raise TemsegError(f"{output}: is a file; name a folder to write the results to.")
+    state = output / STATE
+    try:
+        with replacing(state / "probe") as probe:
+            probe.write_bytes(bytes(PROBE))
+        (state / "probe").unlink(missing_ok=True)
+    except TemsegError as error:
+        raise TemsegError(str(error).replace(str(state / "probe"), str(output))) from error.__cause__
+    lock = FileLock(state / "lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise TemsegError(
+            f"{output}: {_owner(state)} is writing its results there; wait until it has ended, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise TemsegError(f"{output}: cannot be locked ({error.strerror or error}); choose a folder on another disk.") from error
+    try:
+        said = {"process": os.getpid(), "machine": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+        write_text(state / "owner.json", json.dumps(said) + "\n")
+        folder = RunFolder(output)
+        folder.recover()
+        yield folder
+    finally:
+        lock.release()
+
+
+def _owner(state: Path) -> str:
+    try:
+        said = json.loads((state / "owner.json").read_text(encoding="utf-8"))
+        machine = "" if said["machine"] == socket.gethostname() else f" on {said['machine']}"
+        return f"process {said['process']}{machine} (since {said['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+class RunFolder:
+    """What is committed in a locked folder.
+
+    A picture is written to a folder of its own beside the results, its record last; then it is moved into place, its record last again.
+    A kill in between is made good by whoever opens the folder next, from the record that waits there.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self._pictures, self._new, self._set = (output / STATE / name for name in ("pictures", "new", "set"))
+        self.older = OlderResults(output, STATE)
+        self.records: dict[str, Record] = {}
+
+    def recover(self) -> None:
+        """Complete what a kill left half-way, and see what there is."""
+        self.older.resume()
+        for path in sorted(self._new.glob(f"*{SUFFIX}")):
+            record = read_record(path)
+            if record is not None and all(
+                unchanged(self._new / name, known) or unchanged(self.output / name, known) for name, known in record.files.items()
+            ):
+                self._install(record)
+        shutil.rmtree(self._new, ignore_errors=True)
+        shutil.rmtree(self._set, ignore_errors=True)
+        found = (read_record(path) for path in sorted(self._pictures.glob(f"*{SUFFIX}")))
+        self.records = {record.stem: record for record in found if record is not None}
+
+    def is_done(self, stem: str, key: str) -> bool:
+        """Whether the picture with this key is committed and its label images are as they were written."""
+        record = self.records.get(stem)
+        return record is not None and record.key == key and self._whole(record)
+
+    def _whole(self, record: Record) -> bool:
+        return all(unchanged(self.output / name, known) for name, known in record.files.items())
+
+    def make_room(self, kept: Collection[str], coming: Collection[str], names: Collection[str]) -> str:
+        """Put aside every picture but those `kept`, and what lies where files of stems `coming` are to go; a sentence, or "".
+
+        `names` are the endings of label images. With anything put aside, or nothing kept, the files of the set go along.
+        """
+        gone = [path for path in sorted(self._pictures.glob(f"*{SUFFIX}")) if path.stem not in kept]
+        files = [self.output / name for path in gone for name in self._files_of(path, names)]
+        files += [self.output / f"{stem}{end}" for stem in coming if stem not in kept for end in names]
+        if not self.records:
+            files += self.older.of_summary(names)
+        moved = [*dict.fromkeys(file for file in files if file.is_file()), *gone]
+        if moved or not kept:
+            moved = [*(path for path in (self.output / name for name in SET) if path.is_file()), *moved]
+        self.records = {stem: record for stem, record in self.records.items() if stem in kept}
+        return self.older.put_aside(moved, len(kept)) if moved else ""
+
+    def _files_of(self, path: Path, names: Collection[str]) -> list[str]:
+        record = self.records.get(path.stem)
+        return list(record.files) if record is not None else [f"{path.stem}{end}" for end in names]
+
+    def commit(self, item: RunItem, stem: str, key: str, settings: str, labels: Mapping[str, Callable[[Path], None]]) -> None:
+        """Write a picture's label images (by name, what writes each to a path) and then its record.
+
+        `Unwritable` when the disk does not take it: nothing is to be seen of it then.
+        """
+        with self._writing(self._new):
+            for name, write in labels.items():
+                write(self._new / name)
+            record = Record(stem, key, settings, {name: file_digest(self._new / name) for name in labels})
+            write_record(self._new / f"{stem}{SUFFIX}", record, item)
+            self._install(record)
+            self.records[stem] = record
+
+    def _install(self, record: Record) -> None:
+        path = self._pictures / f"{record.stem}{SUFFIX}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        for name in record.files:
+            if (self._new / name).is_file():
+                os.replace(self._new / name, self.output / name)
+        os.replace(self._new / path.name, path)
+
+    def item(self, stem: str, source: Path | None = None) -> RunItem:
+        """A committed picture, read from its record."""
+        return read_item(self._pictures / f"{stem}{SUFFIX}", self.output, source)
+
+    def write_set(self, writers: Mapping[str, Callable[[Path], object]]) -> tuple[Path, ...]:
+        """Replace the files of the set once all of them are written (by name, what writes each to a path)."""
+        with self._writing(self._set):
+            for name, write in writers.items():
+                write(self._set / name)
+            for name in writers:
+                os.replace(self._set / name, self.output / name)
+        return tuple(self.output / name for name in writers)
+
+    @contextmanager
+    def _writing(self, folder: Path) -> Iterator[None]:
+        """Write to a folder that is gone afterwards, but for a commit that was complete and only could not be moved into place."""
+        try:
+            yield
+        except TemsegError as error:
+            if isinstance(error.__cause__, OSError):
+                raise Unwritable(str(error).replace(f"{folder}{os.sep}", f"{self.output}{os.sep}")) from error.__cause__
+            raise
+        except OSError as error:
+            raise Unwritable(f"{self.output}: cannot be written ({reason(error, folder)}).") from error
+        finally:
+            if not any(folder.glob(f"*{SUFFIX}")):
+                shutil.rmtree(folder, ignore_errors=True)
