@@ -38,28 +38,39 @@ def opened(output: Path) -> Iterator[RunFolder]:
         raise TemsegError(f"{output}: is a file; name a folder to write the results to.")
     state = output / STATE
     try:
-        with replacing(state / "probe") as probe:
-            probe.write_bytes(bytes(PROBE))
-        (state / "probe").unlink(missing_ok=True)
-    except TemsegError as error:
-        raise TemsegError(str(error).replace(str(state / "probe"), str(output))) from error.__cause__
-    lock = FileLock(state / "lock", timeout=0, thread_local=False)
-    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(state / "lock", timeout=0, thread_local=False)
         lock.acquire()
     except Timeout as error:
         raise TemsegError(
             f"{output}: {_owner(state)} is writing its results there; wait until it has ended, or choose another folder."
         ) from error
     except OSError as error:
-        raise TemsegError(f"{output}: cannot be locked ({error.strerror or error}); choose a folder on another disk.") from error
+        raise TemsegError(f"{output}: cannot be written ({reason(error, state)}); choose a folder you may write to.") from error
     try:
-        said = {"process": os.getpid(), "machine": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
-        write_text(state / "owner.json", json.dumps(said) + "\n")
+        _probe(output, state)
         folder = RunFolder(output)
         folder.recover()
         yield folder
     finally:
         lock.release()
+
+
+def _probe(output: Path, state: Path) -> None:
+    """Know before anything is searched that the folder takes what is written; say whose it is meanwhile."""
+    for left in state.glob(".*-*"):  # half a file of a run that was killed
+        left.unlink(missing_ok=True)
+    said = {"process": os.getpid(), "machine": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+    try:
+        with replacing(state / "probe") as probe:
+            probe.write_bytes(bytes(PROBE))
+        (state / "probe").unlink()
+        write_text(state / "owner.json", json.dumps(said) + "\n")
+    except TemsegError as error:
+        if isinstance(error.__cause__, OSError):
+            trouble = reason(error.__cause__, state)
+            raise TemsegError(f"{output}: cannot be written ({trouble}); make space there, or choose another folder.") from error.__cause__
+        raise
 
 
 def _owner(state: Path) -> str:
@@ -89,8 +100,10 @@ class RunFolder:
         self.older.resume()
         for path in sorted(self._new.glob(f"*{SUFFIX}")):
             record = read_record(path)
-            if record is not None and all(
-                unchanged(self._new / name, known) or unchanged(self.output / name, known) for name, known in record.files.items()
+            if (
+                record is not None
+                and record.stem == path.stem
+                and all(unchanged(self._new / name, known) or unchanged(self.output / name, known) for name, known in record.files.items())
             ):
                 self._install(record)
         shutil.rmtree(self._new, ignore_errors=True)

@@ -1,0 +1,123 @@
+"""However a run ends, what it leaves is whole, and the same call ends with the numbers of an unbroken run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from skimage.draw import disk
+
+import napari_temseg as temseg
+from napari_temseg.files.formats.tiff import write_tiff
+from napari_temseg.files.tables import read_labels
+
+NM = temseg.Calibration((0.5, 0.5), "typed")
+WHOLE = temseg.SplitConfig(strength=0.0)
+
+
+def picture(*discs: tuple[int, int, int]) -> np.ndarray:
+    pixels = np.random.default_rng(len(discs)).integers(10, 20, (96, 128)).astype(np.uint8)
+    for y, x, radius in discs:
+        pixels[disk((y, x), radius, shape=pixels.shape)] = 200
+    return pixels
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three micrographs of three, two and one discs; the last without a pixel size."""
+    source = tmp_path / "pictures"
+    write_tiff(source / "a.tif", picture((30, 30, 12), (60, 90, 10), (25, 100, 8)), NM)
+    write_tiff(source / "b.tif", picture((50, 40, 14), (40, 100, 9)), NM)
+    write_tiff(source / "c.tif", picture((50, 60, 14)), temseg.Calibration())
+    return source
+
+
+@pytest.fixture
+def go(folder: Path, bright: temseg.Segmenter) -> Callable[..., temseg.RunResult]:
+    return lambda output, **more: temseg.run(folder, output, **{"model": bright, "split": WHOLE, **more})
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*") if path.is_file()}
+
+
+def check_whole(output: Path) -> dict[str, Any]:
+    """Whatever table is there is that of the label images beside it; returns the summary, {} when there is none."""
+    if (output / "particles.csv").exists():
+        for name, rows in pd.read_csv(output / "particles.csv").groupby("image"):
+            labels = read_labels(output / f"{name}_particles.tif")
+            area = rows["area_nm2"] / 0.25 if rows["area_nm2"].notna().all() else rows["area_px2"]
+            assert np.bincount(labels.ravel())[1:].tolist() == area.round().tolist()
+    path = output / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do it in a child; the signal that ended it, or its exit code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads of this process, which the child does not need
+        child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def killed_at(number: int, work: Callable[[], object]) -> bool:
+    """Do it in a child that is killed when it puts the `number`-th file into place or takes one away; whether it came to that."""
+
+    def killed() -> None:
+        left = [number]
+
+        def count(event: str, args: tuple[Any, ...]) -> None:
+            if event in ("os.rename", "os.remove"):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        work()
+
+    return forked(killed) == signal.SIGKILL
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a child of its own")
+@pytest.mark.parametrize("before", ["nothing", "another run", "one picture"])
+def test_killed_anywhere_the_same_call_ends_as_unbroken(
+    tmp_path: Path, go: Callable[..., temseg.RunResult], folder: Path, bright: temseg.Segmenter, before: str
+) -> None:
+    go(tmp_path / "unbroken")
+    expected = content(tmp_path / "unbroken")
+    number, alive = 1, True
+    while alive:
+        output = tmp_path / f"out{number}"
+        if before == "another run":
+            go(output, split=temseg.SplitConfig(strength=0.0, min_diameter=21.0))
+            earlier = content(output)
+        elif before == "one picture":
+            temseg.run([folder / "b.tif"], output, model=bright, split=WHOLE)
+        alive = killed_at(number, lambda output=output: go(output))
+        summary = check_whole(output)
+        if alive and summary and before != "another run":
+            assert not summary["complete"] or not summary["missing"]
+        go(output)
+        assert content(output) == expected, number
+        assert check_whole(output)["complete"]
+        if before == "another run":
+            assert [content(path) for path in (output / "older").iterdir()] == [earlier]
+        number += 5
+    assert number > 11
