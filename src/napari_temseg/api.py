@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.types import misplaced
 from napari_temseg.engine.types.config import DraftConfig, PredictConfig, SimulateConfig, SplitConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph, as_micrograph
 from napari_temseg.engine.types.progress import Job
@@ -31,20 +32,20 @@ def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Microgr
     A stack needs `axes` ("NYX" fields, "TYX" time, "ZYX" depth) where the file does not say it. `series` is the name, or the place
     from 0, of one of several pictures in the file; without it the first that can be measured is read.
     """
+    misplaced.check_path(path)
     from napari_temseg.files.readers import read as _read
 
     return _read(path, axes=axes, series=series)
 
 
-def load(model: str | Path) -> Segmenter:
-    """Load "particles", the model that ships, or a `.temseg` file."""
+def load(model: Segmenter | str | Path) -> Segmenter:
+    """Load "particles", the model that ships, or a `.temseg` file; a model that is loaded stays as it is."""
+    misplaced.check_model(model)
+    if not isinstance(model, (str, Path)):
+        return model
     from napari_temseg.files.models import load as _load
 
     return _load(model)
-
-
-def _segmenter(model: Segmenter | str | Path) -> Segmenter:
-    return load(model) if isinstance(model, (str, Path)) else model
 
 
 def iter_train(
@@ -66,6 +67,8 @@ def iter_train(
     It is called in the thread that runs the job. `checkpoint` is as for `train`, but stays when the job ends: remove it when the model
     is safe.
     """
+    misplaced.check_training(images, labels, base)
+    misplaced.check_config(config, TrainConfig, "train")
     from napari_temseg.engine.training.loop import iter_train as _iter_train
     from napari_temseg.engine.training.search import iter_tune
     from napari_temseg.engine.types.annotations import Annotations
@@ -78,7 +81,7 @@ def iter_train(
     )
     if len(unlabelled):
         annotations = replace(annotations, unlabelled=(*annotations.unlabelled, *map(as_micrograph, unlabelled)))
-    start = None if base is None or base == "none" else _segmenter(base)
+    start = None if base is None or base == "none" else load(base)
     config = config or TrainConfig()
     if config.encoder_weights in shipped():  # a model file is an encoder file too
         config = replace(config, encoder_weights=str(shipped()[config.encoder_weights]))
@@ -137,9 +140,12 @@ def iter_predict(
 
     Planes of a stack are predicted in `order`, a permutation of 0 … n − 1, which is the default.
     """
+    misplaced.check_model(model)
+    misplaced.check_image(image)
+    misplaced.check_config(config, PredictConfig, "predict")
     from napari_temseg.engine.model.prediction import iter_predict as _iter_predict
 
-    return _iter_predict(_segmenter(model), as_micrograph(image), config or PredictConfig(), order)
+    return _iter_predict(load(model), as_micrograph(image), config or PredictConfig(), order)
 
 
 def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | None = None) -> Prediction:
@@ -149,6 +155,8 @@ def predict(model: Segmenter | str | Path, image: Any, config: PredictConfig | N
 
 def iter_split(prediction: Prediction, config: SplitConfig | None = None) -> Job[Particles]:
     """The job behind `split`: yields `Progress` after each plane."""
+    misplaced.check_prediction(prediction)
+    misplaced.check_config(config, SplitConfig, "split")
     from napari_temseg.engine.particles.splitting import iter_split as _iter_split
 
     return _iter_split(prediction, config or SplitConfig())
@@ -163,20 +171,23 @@ def measure(
     particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
 ) -> Measurement:
     """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px."""
+    misplaced.check_particles(particles, "measure")
     from napari_temseg.engine.measure.measurement import measure as _measure
 
     return _measure(particles, pixel_size=pixel_size, unit=unit)
 
 
-def size_distribution(measurements: Sequence[Measurement], column: str = "ecd") -> SizeDistribution:
+def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd") -> SizeDistribution:
     """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …)."""
     from napari_temseg.engine.measure.distribution import size_distribution as _size_distribution
 
-    return _size_distribution(measurements, column)
+    return _size_distribution(misplaced.as_measurements(measurements), column)
 
 
 def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:
     """Score particles against true instances: IoU, Dice, AP50, AP75, PQ, count and mean-diameter error."""
+    misplaced.check_particles(result, "evaluate", ", truth")
+    misplaced.check_particles(truth, "evaluate")
     from napari_temseg.engine.particles.evaluation import evaluate as _evaluate
 
     return _evaluate(result, truth)
@@ -184,6 +195,8 @@ def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Sc
 
 def iter_draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig | None = None) -> Job[npt.NDArray[np.uint8]]:
     """The job behind `draft`."""
+    misplaced.check_image(image)
+    misplaced.check_config(config, DraftConfig, "draft")
     from napari_temseg.engine.interactive.draft import iter_draft as _iter_draft
 
     return _iter_draft(as_micrograph(image), labels, config or DraftConfig())
@@ -196,6 +209,7 @@ def draft(image: Any, labels: npt.NDArray[np.integer[Any]], config: DraftConfig 
 
 def simulate(config: SimulateConfig | None = None) -> Simulation:
     """A micrograph with exact truth."""
+    misplaced.check_config(config, SimulateConfig, "simulate")
     from napari_temseg.engine.simulate.micrographs import simulate as _simulate
 
     return _simulate(config or SimulateConfig())

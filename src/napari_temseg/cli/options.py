@@ -7,8 +7,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
-from napari_temseg.engine.types.config import Config
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.setting import Config
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration

@@ -11,7 +11,8 @@ from napari_temseg.api import load
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
-from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
+from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.batch import Batch, nothing_done
 from napari_temseg.pipeline.inputs import gather
@@ -21,11 +22,6 @@ from napari_temseg.pipeline.run_result import RunResult
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
-
-
-def run(inputs: Sequence[str | Path] | str | Path, output: str | Path, **settings: Any) -> RunResult:
-    """Predict, split, measure and report; arguments as for `iter_run`."""
-    return iter_run(inputs, output, **settings).drain()
 
 
 def iter_run(
@@ -55,12 +51,15 @@ def iter_run(
 
     With `expected`, a recipe that is replayed, model and inputs must have its hashes. `TemsegError` when nothing at all can be done.
     """
+    check_model(model)
+    check_config(predict, PredictConfig, "run(predict=…)")
+    check_config(split, SplitConfig, "run(split=…)")
     named = str(model) if isinstance(model, (str, Path)) else ""
     predict, split = predict or PredictConfig(), split or SplitConfig()
     recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), series, mask_overlays, predict, split)
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
-    found = gather([inputs] if isinstance(inputs, (str, Path)) else inputs, recursive=recursive)
+    found = gather(as_inputs(inputs), recursive=recursive)
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise TemsegError(f"{output}: is a file; name a folder to write the results to.")
@@ -84,6 +83,12 @@ def iter_run(
             return batch.result()
 
     return Job(steps)
+
+
+@with_parameters_of(iter_run)
+def run(*inputs: Any, **settings: Any) -> RunResult:
+    """Predict, split, measure and report: what `iter_run` does, to the end."""
+    return iter_run(*inputs, **settings).drain()
 
 
 def _search(batch: Batch, segmenter: Segmenter, control: Control) -> Generator[Progress, None, None]:

@@ -38,9 +38,15 @@ class RunResult:
     output: Path
     items: tuple[RunItem, ...]
     failures: dict[str, str]
-    summary: dict[str, Any] = field(repr=False)
+    summary: dict[str, Any]
     files: tuple[Path, ...] = ()
     stopped: bool = False
     missing: tuple[Path, ...] = ()
     trouble: str = ""
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        particles = sum(len(item.measurement) for item in self.items)
+        failed = f", {len(self.failures)} could not be used" if self.failures else ""
+        stopped = ", stopped before its end" if self.stopped else ""
+        return f"<RunResult in {self.output}: {particles} particles in {len(self.items)} images{failed}{stopped}>"

@@ -17,6 +17,7 @@ from napari_temseg.engine.measure.descriptors import DESCRIPTORS
 from napari_temseg.engine.measure.edge_correction import frame_weights
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import four
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +54,17 @@ class SizeDistribution:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        n, images = len(self), f"{self.n_images} image{'' if self.n_images == 1 else 's'}"
+        middle = self.quantile(0.5)
+        told = "" if middle is None else f", D50 {four(middle)} {self.unit}"
+        return f"<SizeDistribution of {self.column} in {self.unit}: {n} particle{'' if n == 1 else 's'} in {images}{told}>"
+
+    def _repr_html_(self) -> str:
+        from napari_temseg.engine.types.thumbnails import framed
+
+        return framed(repr(self)[1:-1], self.to_svg(), "image/svg+xml")
 
     def quantile(self, share: float, *, power: int = 0) -> float | None:
         """The size below which `share` of the particles lie; with `power` 3, of their volume. None without particles."""

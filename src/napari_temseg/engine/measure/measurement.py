@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,15 @@ class Measurement:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        n = len(self)
+        rows = f"{n} particle{'' if n == 1 else 's'} × {len(self.table.columns)} columns"
+        return f"<Measurement of {self.image}: {rows}, lengths in {self.length_unit} ({self.calibration.describe()})>"
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(max_rows=10, max_cols=14, border=0, escape=True, float_format="{:.4g}".format)
+        return f"<p>{escape(repr(self)[1:-1])}</p>{table}"
 
     @property
     def length_unit(self) -> str:

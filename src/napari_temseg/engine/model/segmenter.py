@@ -94,6 +94,12 @@ class Segmenter:
             )
         self.network.eval()
 
+    def __repr__(self) -> str:
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        scales = ", ".join(f"{scale:.3g}" for scale in self.scales)
+        what = f"U-Net on {self.spec.encoder}, {weights / 1e6:.1f} million weights, classes {', '.join(self.classes.values())}"
+        return f"<Segmenter {self.name or 'without a name'}: {what}, working scale{'' if len(self.scales) == 1 else 's'} {scales}>"
+
     @classmethod
     def new(cls, spec: NetworkSpec, classes: dict[int, str], encoder_weights: str | None = None, seed: int = 0) -> Segmenter:
         """An untrained model; the same seed gives the same random weights and leaves torch's global generator alone."""

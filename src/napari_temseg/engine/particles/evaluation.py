@@ -51,6 +51,11 @@ class Score:
     mean_diameter_error: float | None
     matched_diameter_error: float | None
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {getattr(self, name.lower()):.3f}" for name in ("IoU", "Dice", "AP50", "AP75", "PQ"))
+        error = "" if self.mean_diameter_error is None else f", mean diameter {self.mean_diameter_error:+.1%}"
+        return f"<Score: {shares}, {self.n_found} found, {self.n_true} true{error}>"
+
     def to_dict(self) -> dict[str, float | int | None]:
         """Plain values, for JSON and tables."""
         return dataclasses.asdict(self)

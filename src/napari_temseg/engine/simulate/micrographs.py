@@ -47,6 +47,9 @@ class Simulation:
     table: pd.DataFrame
     config: SimulateConfig
 
+    def __repr__(self) -> str:
+        return f"<Simulation: {len(self.table)} particles in {self.micrograph.extent}, {self.micrograph.calibration.describe()}>"
+
 
 def simulate(config: SimulateConfig) -> Simulation:
     """Draw the micrograph that `config` describes; the same config gives the same picture.

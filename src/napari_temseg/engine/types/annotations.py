@@ -35,6 +35,10 @@ class Annotation:
     labels: npt.NDArray[np.uint8]
     instances: npt.NDArray[np.int32] | None = None
 
+    def __repr__(self) -> str:
+        share = float(np.mean(self.labels != UNLABELLED))
+        return f"<Annotation of {self.micrograph.name}: {self.micrograph.extent}, {share:.1%} labelled>"
+
     @classmethod
     def imported(cls, image: Any, array: Any, meaning: str = "classes") -> Annotation:
         """From an integer or bool array of the image's shape and a `meaning` (see `MEANINGS`)."""
@@ -113,6 +117,10 @@ class Annotations:
     class_names: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
     unlabelled: tuple[Micrograph, ...] = ()
     watched: tuple[Micrograph, ...] = ()
+
+    def __repr__(self) -> str:
+        n = len(self.items)
+        return f"<Annotations of {n} micrograph{'' if n == 1 else 's'}: classes {', '.join(self.class_names.values())}>"
 
     @classmethod
     def collect(cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None) -> Annotations:

@@ -148,6 +148,21 @@ class Micrograph:
         stem = re.split(r"[\\/]", self.source.path)[-1]
         return stem.rsplit(".", 1)[0] or self.sample or "image"
 
+    def __repr__(self) -> str:
+        left_out = "" if self.valid is None else f", {1 - float(np.mean(self.valid)):.1%} left out"
+        return f"<Micrograph {self.name}: {self.extent}, {self.data.dtype}, {self.calibration.describe()}{left_out}>"
+
+    def _repr_html_(self) -> str:
+        from napari_temseg.engine.types.thumbnails import NOTEBOOK, as_html, thumbnail
+
+        return as_html(repr(self)[1:-1], thumbnail(self.plane(0), side=NOTEBOOK))
+
+    @property
+    def extent(self) -> str:
+        """Its shape for people: "512 × 768 px" (height × width), "12 planes (time) of 512 × 768 px"."""
+        size = "{} × {} px".format(*self.frame)
+        return size if self.axes == "YX" else f"{self.n_planes} plane{'' if self.n_planes == 1 else 's'} ({AXES[self.axes]}) of {size}"
+
     @property
     def frame(self) -> tuple[int, int]:
         """Height and width of a plane in px."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from napari_temseg.engine.types.errors import Cancelled
 
 T = TypeVar("T")
 S = TypeVar("S")
 P = TypeVar("P")
+Q = ParamSpec("Q")
 
 
 @dataclass(frozen=True)
@@ -112,3 +114,14 @@ def mapped(steps: Generator[S, None, T], change: Callable[[S], P]) -> Generator[
             result: T = stop.value
             return result
         yield change(step)
+
+
+def with_parameters_of(job: Callable[Q, Job[Any]]) -> Callable[[Callable[..., T]], Callable[Q, T]]:
+    """Of a function that takes whatever `job` takes: its parameters are the same, for `help()`, editors and type checkers."""
+
+    def told(function: Callable[..., T]) -> Callable[Q, T]:
+        own = inspect.signature(function)
+        function.__signature__ = inspect.signature(job).replace(return_annotation=own.return_annotation)  # type: ignore[attr-defined]
+        return cast(Callable[Q, T], function)
+
+    return told

@@ -46,6 +46,15 @@ class Prediction:
     pixel_ratio: float = 1.0
     unlike: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        classes = ", ".join(self.class_names[number] for number in self.class_ids)
+        scales = ", ".join(f"{scale:.3g}" for scale in self.working_scale)
+        return f"<Prediction of {self.micrograph.name}: {self.micrograph.extent}, classes {classes}, working scale {scales}>"
+
+    def _repr_html_(self) -> str:
+        classes = self.classes.reshape((-1, *self.micrograph.frame))[0]
+        return _outlined(self.micrograph, np.where(classes > BACKGROUND, classes, 0), repr(self)[1:-1])
+
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
         return self.probability.reshape((-1, *self.probability.shape[-3:]))
@@ -124,6 +133,13 @@ def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray
         return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
 
 
+def _outlined(micrograph: Micrograph, labels: npt.NDArray[np.integer[Any]], caption: str) -> str:
+    """The first plane with outlines, for a notebook."""
+    from napari_temseg.engine.types.thumbnails import NOTEBOOK, as_html, thumbnail
+
+    return as_html(caption, thumbnail(micrograph.plane(0), labels, NOTEBOOK))
+
+
 @dataclass(frozen=True, eq=False)
 class PlanePrediction:
     """A finished plane of a running prediction: its `index` in the stack, and what was found on it (axes "YX")."""
@@ -161,6 +177,15 @@ class Particles:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self.table["class"].value_counts().items())
+        which = f" ({counts})" if self.table["class"].nunique() > 1 else ""
+        found = f"{len(self)} particle{'' if len(self) == 1 else 's'}{which}"
+        return f"<Particles of {self.micrograph.name}: {found} in {self.micrograph.extent}, {self.micrograph.calibration.describe()}>"
+
+    def _repr_html_(self) -> str:
+        return _outlined(self.micrograph, self.planes()[0], repr(self)[1:-1])
 
     @property
     def unlike(self) -> dict[int, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
+from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+NOTEBOOK = 480  # px, the longer side of a picture in a notebook
 OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
 
 
@@ -27,6 +31,22 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | No
         edges = find_boundaries(seen, mode="inner")
         picture[: seen.shape[0], : seen.shape[1]][edges] = OUTLINE
     return picture
+
+
+def as_html(caption: str, picture: npt.NDArray[np.uint8]) -> str:
+    """A picture (y, x, 3) above its caption, which is escaped, for a notebook."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return framed(caption, buffer.getvalue(), "image/png")
+
+
+def framed(caption: str, image: bytes, kind: str) -> str:
+    """An image file of a MIME type above its caption, which is escaped, for a notebook."""
+    source = f"data:{kind};base64,{base64.b64encode(image).decode()}"
+    told = escape(caption)
+    return f'<figure style="margin: 0"><img alt="{told}" src="{source}"><figcaption>{told}</figcaption></figure>'
 
 
 def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:

@@ -12,8 +12,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_temseg.engine.types.config import Config
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.setting import Config
 from napari_temseg.widgets.kit.style import row
 
 AUTOMATIC = "automatic"
