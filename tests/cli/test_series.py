@@ -14,8 +14,8 @@ import tifffile
 
 import napari_temseg as temseg
 from napari_temseg.cli.main import main, parser
+from napari_temseg.engine.burntin.boxes import boxes_of
 from napari_temseg.files.readers import other_pictures, read_noted
-from napari_temseg.pipeline.burnt_in import boxes_of
 
 pytestmark = pytest.mark.usefixtures("log_elsewhere")
 

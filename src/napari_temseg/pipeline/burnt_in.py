@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 
 if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
-Box = tuple[int, int, int, int]  # top, left, bottom, right in px; the last two lie behind the box
-GAP = 0.02  # of the width of a picture: letters that are nearer to each other share a box
-MARGIN = 2  # px round a box, for the soft rim of letters
 SAME_LENGTH = 1.0  # px
-STROKE = 4  # px that hang together: where labels differ by more, they are not the same text
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,23 +47,11 @@ def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]]
                 found.append(BurntIn(bar))
                 continue
             mask = overlay_mask(plane, bar)
-            found.append(BurntIn(bar, tuple(boxes_of(mask)), None if bar is None else _label(plane, mask, bar), _beside(mask, bar)))
+            found.append(BurntIn(bar, tuple(boxes_of(mask)), None if bar is None else bar_label(plane, mask, bar), beside_bar(mask, bar)))
         yield Progress("scale bars", 1.0, "", control.elapsed)
         return found
 
     return Job(steps)
-
-
-def _beside(mask: npt.NDArray[np.bool_], bar: ScaleBar | None) -> bool:
-    """Whether more than the bar is burnt in."""
-    if bar is None:
-        return bool(mask.any())
-    (top, left), (bottom, right) = bar.start, bar.end
-    reach = int(bar.thickness / 2) + 2 * MARGIN + 2
-    rest = mask.copy()
-    rows = slice(max(0, int(min(top, bottom)) - reach), int(max(top, bottom)) + reach + 1)
-    rest[rows, max(0, int(left) - 2 * MARGIN - 2) : int(right) + 2 * MARGIN + 3] = False
-    return bool(rest.any())
 
 
 def same_bar(one: BurntIn, other: BurntIn) -> str:
@@ -75,47 +60,9 @@ def same_bar(one: BurntIn, other: BurntIn) -> str:
         return "no bar was found"
     if abs(one.bar.length - other.bar.length) > SAME_LENGTH:
         return f"its bar is {other.bar.length:.1f} px long"
-    if one.label is not None and other.label is not None and _differ(one.label, other.label):
+    if one.label is not None and other.label is not None and labels_differ(one.label, other.label):
         return "its label looks different"
     return ""
-
-
-def boxes_of(mask: npt.NDArray[np.bool_]) -> list[Box]:
-    """Few boxes that hold all True pixels, with a small margin: what lies near each other shares one."""
-    from scipy.ndimage import binary_dilation, find_objects, label
-
-    height, width = mask.shape
-    if not mask.any():
-        return []
-    reach = max(2, round(GAP * width))
-    # A row and a column in turn are a square, at a fraction of its cost.
-    wide = binary_dilation(binary_dilation(mask, np.ones((1, 2 * reach + 1))), np.ones((2 * reach + 1, 1)))
-    groups, _ = label(wide)
-    boxes = []
-    for rows, columns in find_objects(np.where(mask, groups, 0)):
-        top, left = max(rows.start - MARGIN, 0), max(columns.start - MARGIN, 0)
-        boxes.append((top, left, min(rows.stop + MARGIN, height), min(columns.stop + MARGIN, width)))
-    return _merged(boxes)
-
-
-def _merged(boxes: list[Box]) -> list[Box]:
-    """Boxes that overlap become one, until none do."""
-    rest = list(boxes)
-    merged: list[Box] = []
-    while rest:
-        box = rest.pop()
-        other = next((each for each in rest if _overlap(box, each)), None)
-        if other is None:
-            merged.append(box)
-            continue
-        rest.remove(other)
-        rest += [*merged, (min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3]))]
-        merged = []
-    return sorted(merged)
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def without_burnt_in(image: Micrograph) -> Micrograph:
@@ -130,44 +77,3 @@ def without_burnt_in(image: Micrograph) -> Micrograph:
     for top, left, bottom, right in boxes:
         valid[top:bottom, left:right] = False
     return replace(image, valid=valid)
-
-
-def _label(plane: npt.NDArray[Any], mask: npt.NDArray[np.bool_], bar: ScaleBar) -> npt.NDArray[np.bool_]:
-    """Ink as bright (or dark) as the bar, above and below it, or about it where there is none; the bar itself is left out."""
-    from scipy.ndimage import binary_erosion
-
-    y, x, length = round(bar.start[0]), round(bar.start[1] + 0.5), round(bar.length)
-    reach = round(max(10 * bar.thickness, 0.06 * plane.shape[0]))
-    half = int(np.ceil(bar.thickness / 2)) + 1
-    level = float(np.median(_crop(plane, y, y + 1, x + 1, x + max(length - 1, 2))))
-    # The rim of the mask, past letters and data bars, shows the picture itself.
-    core, ink = binary_erosion(mask, np.ones((3, 3), bool), iterations=MARGIN, border_value=1), np.zeros((0, 0), bool)
-    for side in (length // 10, 3 * length // 4):
-        where = (y - reach, y + reach + 1, x - side, x + length + side)
-        window = _crop(plane, *where)
-        ground = float(np.median(window))
-        limit = level + (ground - level) / 4
-        ink = np.asarray((window >= limit if bar.bright else window <= limit) & _crop(core, *where).astype(bool))
-        ink[reach - half : reach + half + 1, side - 2 : side + length + 2] = False
-        if ink.any():
-            break
-    return ink
-
-
-def _crop(plane: npt.NDArray[Any], top: int, bottom: int, left: int, right: int) -> npt.NDArray[np.float32]:
-    """A window of a plane; what lies outside is as its nearest pixel."""
-    rows = np.clip(np.arange(top, bottom), 0, plane.shape[0] - 1)
-    columns = np.clip(np.arange(left, right), 0, plane.shape[1] - 1)
-    return np.asarray(plane[np.ix_(rows, columns)], np.float32)
-
-
-def _differ(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> bool:
-    """Whether two labels are not the same text, wherever they lie to a pixel: more than rims differ."""
-    from scipy.ndimage import label
-
-    rows, columns = (max(a, b) + 2 for a, b in zip(one.shape, other.shape, strict=True))
-    first, second = (np.pad(each, ((1, rows - 1 - each.shape[0]), (1, columns - 1 - each.shape[1]))) for each in (one, other))
-    shifted = [first ^ np.roll(second, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    best = min(shifted, key=np.count_nonzero)
-    groups, n = label(best, np.ones((3, 3)))
-    return n > 0 and int(np.bincount(groups.ravel())[1:].max()) >= STROKE
