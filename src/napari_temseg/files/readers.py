@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,31 @@ _READERS = {
     ".emd": "velox:read_emd",
     **dict.fromkeys((".ser", ".emi"), "ser:read_ser"),
     **dict.fromkeys((".mrc", ".map", ".st", ".rec"), "mrc:read_mrc"),
+    **dict.fromkeys((".h5", ".hdf5", ".hspy", ".nxs"), "hdf5:read_hdf5"),
+    ".zarr": "zarr_store:read_zarr",
 }
 EXTENSIONS = tuple(_READERS)
+FOLDERS = (".zarr",)  # a picture that is a folder
+# What rosettasciio reads and we do not, and what people call it. It is GPL-3, an extra, and never imported unless such a file is opened.
+ROSETTA = {
+    ".bcf": "Bruker",
+    ".blo": "NanoMegas (Blockfile)",
+    ".zspy": "HyperSpy",
+    ".mib": "Quantum Detectors",
+    ".tvips": "TVIPS",
+    ".app5": "TopSpin",
+    ".prz": "PantaRhei",
+    ".de5": "Direct Electron",
+    ".mrcz": "MRCZ",
+    ".ali": "SerialEM",
+    ".rpl": "Ripple",
+    ".unf": "Semper",
+    ".sur": "Digital Surf",
+    ".elid": "Phenom (ELID)",
+    ".asw": "JEOL (Analysis Station)",
+    ".spd": "EDAX",
+    ".dens": "DENSsolutions",
+}
 MICROSCOPE = tuple(extension for extension in EXTENSIONS if extension not in (*TIFF, *PICTURES))
 AXES_BY_NAME = {"fields": "NYX", "time": "TYX", "depth": "ZYX"}
 NAMED = 8  # series that an error or a note names one by one
@@ -49,7 +73,8 @@ class Reading:
 
 def is_micrograph(path: Path) -> bool:
     """Whether the name says that `read` can open it; hidden files are left alone."""
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    suffix = path.suffix.lower()
+    return (suffix in EXTENSIONS or (suffix in ROSETTA and find_spec("rsciio") is not None)) and not path.name.startswith(".")
 
 
 def checked_path(path: str | Path) -> Path:
@@ -57,9 +82,16 @@ def checked_path(path: str | Path) -> Path:
     path = Path(path)
     if not path.exists():
         raise TemsegError(f"{path}: there is no such file; check the name and the folder.")
+    if path.is_dir() and path.suffix.lower() in FOLDERS:
+        return path
     if path.is_dir():
         raise TemsegError(f"{path}: is a folder, not a micrograph; name the files in it, or give the folder to “temseg run”.")
-    if path.suffix.lower() not in EXTENSIONS:
+    if path.suffix.lower() in ROSETTA and find_spec("rsciio") is None:
+        raise TemsegError(
+            f"{path}: files of {ROSETTA[path.suffix.lower()]} ({path.suffix}) are read by rosettasciio (GPL-3), which is not installed: "
+            'pip install "napari-temseg[formats]", or save the image as TIFF.'
+        )
+    if path.suffix.lower() not in (*EXTENSIONS, *ROSETTA):
         raise TemsegError(
             f"{path}: files of type “{path.suffix or 'without an extension'}” are not read; save it as TIFF, PNG or JPEG first."
         )
@@ -77,7 +109,7 @@ def checked_path(path: str | Path) -> Path:
 def series_of(path: str | Path) -> list[Series]:
     """What a file holds, the first sensible picture first; `TemsegError` names the file, the trouble and the remedy."""
     path = checked_path(path)
-    module, name = _READERS[path.suffix.lower()].split(":")
+    module, name = _READERS.get(path.suffix.lower(), "rosetta:read_rosetta").split(":")
     reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.formats.{module}"), name)
     try:
         found = reader(path)
@@ -93,7 +125,7 @@ def series_of(path: str | Path) -> list[Series]:
 
 
 def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
-    """Read a micrograph from TIFF, PNG, JPEG, DM3, DM4, EMD, SER, EMI or MRC.
+    """Read a micrograph from TIFF, PNG, JPEG, DM3, DM4, EMD, SER, EMI, MRC, HDF5, Zarr, and what rosettasciio reads where it is installed.
 
     `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
     does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists
@@ -112,11 +144,7 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
     path = Path(path)
     found = series_of(path)
     chosen = _chosen(path, found, series)
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
+    digest = _digest(path)
     from napari_temseg.files.formats.raw import check_finished
 
     if path.suffix.lower() not in PICTURES and len(chosen.data.shape) in (2, 3):
@@ -128,6 +156,20 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
     )
     others = tuple(one.name for one in found if one is not chosen and not one.obstacle)
     return Reading(image, chosen.notes, bool(known) or meaning == "YX", others)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder that of its files, names and contents."""
+    try:
+        if path.is_dir():
+            whole = hashlib.sha256()
+            for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+                whole.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\0".encode())
+            return whole.hexdigest()
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
 
 
 def other_pictures(reading: Reading) -> str:

@@ -18,7 +18,7 @@ from napari_temseg.files.formats.xml_sizes import fei_xml
 
 MAX_BYTES = 2**20  # of a side-car; they have a few thousand
 _SUFFIXES = (".txt", ".hdr", ".xml")
-_ENTRY = re.compile(r"^[ \t]*\$*([\w ]+?)[ \t]*[=\t ][ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_ENTRY = re.compile(r"^[ \t]*\$*([\w ]+?)[ \t]*[=\t ][ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _BAR_READ = 0.29  # px, standard uncertainty of a bar's length that is given as a whole number
 
 
@@ -71,7 +71,7 @@ def _text(path: Path) -> str:
 
 def _of_another(path: Path, text: str) -> str | None:
     """A warning where the text names another picture, "" where it does not; None where that picture lies beside it."""
-    named = re.search(r"^[ \t]*\$*(?:ImageName|ImageFile|FileName)[ \t]*[= \t][ \t]*(\S[^\r\n]*?)[ \t]*$", text, re.MULTILINE)
+    named = re.search(r"^[ \t]*\$*(?:ImageName|ImageFile|FileName)[ \t]*[= \t][ \t]*(\S[^\r\n]*?)[ \t\r]*$", text, re.MULTILINE)
     name = re.split(r"[\\/]", named[1])[-1] if named else ""
     if not name or Path(name).stem.casefold() == path.stem.casefold():
         return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import printable, short
 from napari_temseg.files.formats.tiff import content_of
-from napari_temseg.files.readers import EXTENSIONS, checked_path, is_micrograph
+from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
 from napari_temseg.pipeline.older_results import FOLDER
 from napari_temseg.pipeline.run_folder import SET, STATE
 
@@ -54,7 +54,7 @@ def gather(inputs: Sequence[str | Path], *, recursive: bool = False) -> Inputs:
     found = Inputs()
     for entry in map(Path, inputs):
         try:
-            each = _micrographs(entry, recursive, found.skipped) if entry.is_dir() else [checked_path(entry)]
+            each = _micrographs(entry, recursive, found.skipped) if _is_searched(entry) else [checked_path(entry)]
         except TemsegError as error:
             found.failures[str(entry)] = str(error)
             continue
@@ -73,6 +73,7 @@ def _micrographs(folder: Path, recursive: bool, skipped: Counter[str]) -> list[P
     try:
         for place, folders, names in os.walk(folder, onerror=_raise):
             found += _in_folder(Path(place), names, inner)
+            found += [Path(place, name) for name in sorted(folders) if is_micrograph(Path(name)) and not _is_searched(Path(place, name))]
             folders[:] = sorted(_entered(Path(place), folders, recursive, inner))
     except OSError as error:
         where = error.filename or folder
@@ -82,6 +83,11 @@ def _micrographs(folder: Path, recursive: bool, skipped: Counter[str]) -> list[P
         raise TemsegError(f"{folder}: the folder holds no micrographs ({', '.join(EXTENSIONS)}); name another folder, or files{deeper}.")
     skipped.update(inner)
     return found
+
+
+def _is_searched(path: Path) -> bool:
+    """Whether this is a folder of pictures, and not one that is a picture itself."""
+    return path.is_dir() and path.suffix.lower() not in FOLDERS
 
 
 def _raise(error: OSError) -> None:
@@ -102,7 +108,7 @@ def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list
 def _entered(place: Path, folders: Sequence[str], recursive: bool, skipped: Counter[str]) -> list[str]:
     """The sub-folders that are searched; results of runs are neither searched nor counted where nobody asked for sub-folders."""
     own = (place / STATE).is_dir()
-    inner = [name for name in folders if not name.startswith(".") and not (own and name == FOLDER)]
+    inner = [name for name in folders if not name.startswith(".") and not (own and name == FOLDER) and _is_searched(place / name)]
     links = [name for name in inner if (place / name).is_symlink()]
     others = [name for name in inner if name not in links and not (place / name / STATE).is_dir()]
     if links:

@@ -10,20 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import h5py
 import numpy as np
-import numpy.typing as npt
-from dask import delayed
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.raw import unusable
+from napari_temseg.files.formats.h5_datasets import DAMAGED, check_heaps, dataset_series, entries, groups, numbered, refused
 from napari_temseg.files.formats.series import Series
-from napari_temseg.files.formats.sizes import Size, Tagged, number, tagged
+from napari_temseg.files.formats.sizes import Size, number, tagged
 
-# What h5py raises for files that are damaged in one way or another.
-_DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError, EOFError)
-MAX_ENTRIES = 1000  # pictures, or groups looked at: a file that has more is damaged
 MAX_METADATA = 2**24  # bytes of JSON that describe one frame; Velox reserves 60,000
 _OTHERS = {"Spectrum": "a spectrum", "SpectrumImage": "a spectrum image", "SpectrumStream": "a spectrum image", "Line": "a line profile"}
 _PREFERRED = ("HAADF", "DF", "BF")  # which detector is shown first when several saw the same field
@@ -36,16 +30,17 @@ def read_emd(path: Path) -> list[Series]:
 
     Uncompressed pixels are memory-mapped, others read plane by plane as they are looked at. `TemsegError` for damage.
     """
+    check_heaps(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
             found = list(_velox(path, file)) if "Data" in file else list(_berkeley(path, file))
     except TemsegError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise TemsegError(f"{path}: is damaged or not an EMD file; copy or export it again.") from error
     if not found:
         raise TemsegError(f"{path}: the EMD file holds no picture; export the image from Velox as EMD or TIFF.")
-    return sorted(_named(found), key=_rank)
+    return sorted(numbered(found), key=_rank)
 
 
 def _rank(series: Series) -> tuple[bool, bool, int, int]:
@@ -53,38 +48,13 @@ def _rank(series: Series) -> tuple[bool, bool, int, int]:
     return bool(series.obstacle), bool(_DIFFERENCE.search(series.name)), -math.prod(series.data.shape[-2:]), detector
 
 
-def _named(found: list[Series]) -> list[Series]:
-    """Number the pictures of one name, so that each can be asked for."""
-    taken: dict[str, int] = {}
-    named = []
-    for series in found:
-        taken[series.name] = count = taken.get(series.name, 0) + 1
-        name = series.name if count == 1 else f"{series.name} {count}"
-        named.append(Series(name, series.data, series.calibration, series.axes, series.obstacle, series.notes))
-    return named
-
-
-def _refused(name: str, why: str) -> Series:
-    return Series(name, unusable(1, 1), obstacle=f"{why}.")
-
-
 def _velox(path: Path, file: h5py.File) -> Iterator[Series]:
     data = file["Data"]
-    for name, group in _entries(data.get("Image")):
+    for name, group in entries(data.get("Image")):
         yield _picture(path, name, group)
     for kind, what in _OTHERS.items():
-        for _ in _entries(data.get(kind)):
-            yield _refused(what.removeprefix("a "), f"it is {what}, not an image; open the image that was taken with it")
-
-
-def _entries(group: Any) -> Iterator[tuple[str, h5py.Group]]:
-    """Subgroups by name; none where the file has no such group."""
-    if not isinstance(group, h5py.Group):
-        return
-    for name in list(group)[:MAX_ENTRIES]:
-        entry = group[name]
-        if isinstance(entry, h5py.Group):
-            yield str(name), entry
+        for _ in entries(data.get(kind)):
+            yield refused(what.removeprefix("a "), f"it is {what}, not an image; open the image that was taken with it")
 
 
 def _picture(path: Path, key: str, group: h5py.Group) -> Series:
@@ -93,15 +63,15 @@ def _picture(path: Path, key: str, group: h5py.Group) -> Series:
     metadata = _metadata(group.get("Metadata"))
     name = _detector(metadata) or f"image {key[:8]}"
     if not isinstance(pixels, h5py.Dataset) or pixels.ndim not in (2, 3):
-        return _refused(name, "it holds no pixels that could be shown; export it again")
+        return refused(name, "it holds no pixels that could be shown; export it again")
     if pixels.dtype.kind not in "uif":
-        return _refused(name, f"it holds {pixels.dtype} and not grey values (a Fourier transform or a coloured map); open the image itself")
+        return refused(name, f"it holds {pixels.dtype} and not grey values (a Fourier transform or a coloured map); open the image itself")
     said = tagged(_pixel_size(metadata), "Velox metadata", pixels.shape[:2])
     if _DIFFERENCE.search(name):
         said = replace(
             said, notes=(*said.notes, f"“{name}” is a difference of signals, no picture of the specimen: choose another series.")
         )
-    return _series(path, name, pixels, said, frames_last=True, axes="TYX")
+    return dataset_series(path, name, pixels, said, frames_last=True, axes="TYX")
 
 
 def _metadata(dataset: Any) -> Mapping[str, Any]:
@@ -118,7 +88,7 @@ def _metadata(dataset: Any) -> Mapping[str, Any]:
     try:
         column = dataset[:, 0] if dataset.ndim == 2 else dataset[:]
         value = json.loads(bytes(column).partition(b"\0")[0].decode("utf-8", "replace"))
-    except (*_DAMAGED, RecursionError):
+    except (*DAMAGED, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -145,86 +115,21 @@ def _pixel_size(metadata: Mapping[str, Any]) -> Size | None:
     return Size(y, x, units[0] or units[1])
 
 
-def _series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *, frames_last: bool, axes: str) -> Series:
-    """A dataset (Y, X), (Y, X, frames) or (frames, Y, X) as a series, checked against the size of the file before it is touched."""
-    shape = pixels.shape
-    planes = shape[-1 if frames_last else 0] if pixels.ndim == 3 else 1
-    frame = shape[:2] if frames_last or pixels.ndim == 2 else shape[1:]
-    size = path.stat().st_size
-    plane_bytes = math.prod(frame) * pixels.dtype.itemsize
-    if 0 in shape:
-        return _refused(name, f"it is empty (shape {tuple(shape)}); export it again")
-    plain = pixels.id.get_create_plist().get_nfilters() == 0
-    chunk = math.prod(pixels.chunks or (1,)) * pixels.dtype.itemsize
-    most = 4 * size + 2**26
-    if (plain and plane_bytes * planes > size) or plane_bytes > most or chunk > most:
-        raise TemsegError(f"{path}: the file is truncated or damaged ({name} has {shape}, more than it can hold); copy or export it again.")
-    offset = pixels.id.get_offset() if pixels.chunks is None else None
-    single = planes == 1
-    data: Any
-    if offset is not None and plain and not pixels.external:
-        if offset + plane_bytes * planes > size:
-            raise TemsegError(f"{path}: the file is truncated ({name} ends after its end); copy or export it again.")
-        mapped = np.memmap(path, pixels.dtype, "r", offset, shape)
-        data = _stack(mapped, frames_last)
-        data = np.asarray(data[0]).astype(pixels.dtype.newbyteorder("="), copy=False) if single else _lazily(data)
-    elif single:
-        data = _plane(path, pixels.name, 0, frames_last)
-    else:
-        read = delayed(_plane, pure=True)
-        native = pixels.dtype.newbyteorder("=")
-        data = da.stack([da.from_delayed(read(path, pixels.name, k, frames_last), frame, native) for k in range(planes)])
-    return Series(name, data, said.calibration, "YX" if single else axes, said.obstacle, said.notes)
-
-
-def _stack(array: npt.NDArray[Any], frames_last: bool) -> npt.NDArray[Any]:
-    """(Y, X) or (Y, X, frames) as (frames, Y, X), nothing copied."""
-    if array.ndim == 2:
-        return array[None]
-    return np.moveaxis(array, -1, 0) if frames_last else array
-
-
-def _lazily(stack: npt.NDArray[Any]) -> Any:
-    return da.from_array(stack, chunks=(1, *stack.shape[1:])).astype(stack.dtype.newbyteorder("="))
-
-
-def _plane(path: Path, name: str, index: int, frames_last: bool) -> npt.NDArray[Any]:
-    """One frame (Y, X) in native byte order, from a file that is opened for it alone."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            pixels = file[name]
-            plane = pixels[...] if pixels.ndim == 2 else pixels[..., index] if frames_last else pixels[index]
-    except _DAMAGED as error:
-        raise TemsegError(f"{path}: frame {index} is damaged; copy or export the file again.") from error
-    return np.asarray(plane).astype(plane.dtype.newbyteorder("="), copy=False)
-
-
 def _berkeley(path: Path, file: h5py.File) -> Iterator[Series]:
     """Groups marked emd_group_type = 1 with `data` and a vector a dimension, `dim1` the first of them."""
-    for group in _groups(file):
+    for group in groups(file):
         mark = group.attrs.get("emd_group_type")
         pixels = group.get("data")
         if not np.isscalar(mark) or number(mark) != 1 or not isinstance(pixels, h5py.Dataset):
             continue
         name = (group.name or "").rpartition("/")[2] or "image"
         if pixels.ndim not in (2, 3):
-            yield _refused(name, f"it has {pixels.ndim} axes {tuple(pixels.shape)} and is no image or stack; save single images")
+            yield refused(name, f"it has {pixels.ndim} axes {tuple(pixels.shape)} and is no image or stack; save single images")
         elif pixels.dtype.kind not in "uif":
-            yield _refused(name, f"it holds {pixels.dtype} and not grey values; save its modulus as grey values")
+            yield refused(name, f"it holds {pixels.dtype} and not grey values; save its modulus as grey values")
         else:
             said = tagged(_dimensions(group, pixels.ndim), "EMD metadata")
-            yield _series(path, name, pixels, said, frames_last=False, axes="")
-
-
-def _groups(root: h5py.Group) -> Iterator[h5py.Group]:
-    """All groups below `root`, nearest first; links that a damaged file turned into circles end with the budget."""
-    waiting = [root]
-    for _ in range(MAX_ENTRIES):
-        if not waiting:
-            return
-        group = waiting.pop(0)
-        yield group
-        waiting += [entry for _, entry in _entries(group)]
+            yield dataset_series(path, name, pixels, said, frames_last=False, axes="")
 
 
 def _dimensions(group: h5py.Group, ndim: int) -> Size | None:
