@@ -77,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
         recursive=args.recursive,
     )
     result, interrupted = drive(job)
-    for sentence in (*result.notes, *result.failures.values()):
+    from napari_temseg.pipeline.summary import reading_notes
+
+    for sentence in (*result.notes, *reading_notes(result.items), *result.failures.values()):
         complain(sentence)
     if result.trouble:
         complain(result.trouble)
@@ -109,9 +111,12 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def run_text(result: RunResult) -> str:
     """The result of a run in a few lines."""
+    from napari_temseg.pipeline.summary import reading_notes
+
     lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
-    lines += [f"Note: {sentence}" for sentence in result.summary["cautions"]]
+    said = reading_notes(result.items)  # to standard error, also for those who read JSON
+    lines += [f"Note: {sentence}" for sentence in result.summary["cautions"] if sentence not in said]
     report = result.output / "report.html"
     return "\n".join([*lines, *([f"Report: {report}"] if report in result.files else [])])
 

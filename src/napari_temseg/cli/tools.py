@@ -145,13 +145,20 @@ def export(args: argparse.Namespace) -> int:
 
 def add_info(commands: Any) -> argparse.ArgumentParser:
     """`temseg info`."""
-    parser: argparse.ArgumentParser = commands.add_parser("info", help="versions, devices, paths, where the log lies")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "info", help="versions, devices, paths, where the log lies; or what image files hold, without searching anything"
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="tell series, sizes, calibration and warnings of these files")
     parser.set_defaults(function=info)
     return parser
 
 
 def info(args: argparse.Namespace) -> int:
-    """Print what a question to the authors should hold."""
+    """Print what a question to the authors should hold, or what files hold."""
+    if args.files:
+        from napari_temseg.cli.file_info import file_info
+
+        return file_info(args)
     import torch
 
     from napari_temseg.engine.model.device import choose_device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,13 +130,15 @@ def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Microgr
     `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
     does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists
     them); without it the first that can be measured is read. Stacks are read lazily, plane by plane. The pixel size comes from what
-    microscopes and their programs wrote, never from dpi. What people should know of the file goes to the log.
+    microscopes and their programs wrote, never from dpi. What people should know of the file is in the `notes` of the micrograph, and
+    goes to the log.
     `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
     """
     reading = read_noted(path, axes=axes, series=series)
-    for note in (*reading.notes, *filter(None, ["" if series else other_pictures(reading)])):
+    notes = (*reading.notes, *filter(None, ["" if series != "" else other_pictures(reading)]))
+    for note in notes:
         logger.warning("%s: %s", path, note)
-    return reading.image
+    return replace(reading.image, notes=notes)
 
 
 def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsaid: str = "") -> Reading:

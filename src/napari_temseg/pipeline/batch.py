@@ -173,7 +173,7 @@ def finished(path: Path, stem: str, particles: Particles, measured: Measurement)
     picture = thumbnail(image.plane(0), particles.planes()[0])
     files = tuple(map(Path, labels))
     return RunItem(
-        measured.image, path, measured, counts, files, picture, particles.uncertain, image.source.lossy, particles.unlike
+        measured.image, path, measured, counts, files, picture, particles.uncertain, image.source.lossy, particles.unlike, image.notes
     ), labels
 
 

@@ -97,6 +97,7 @@ def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
+        "notes": image.get("notes", []),
     }
 
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunItem:
-    """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines."""
+    """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines.
+
+    `notes` are the sentences of its reader.
+    """
 
     name: str
     path: Path
@@ -23,6 +26,7 @@ class RunItem:
     uncertain: int = 0
     lossy: bool = False
     unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "per_class": item.per_class,
         "uncertain": item.uncertain,
         "lossy": item.lossy,
+        "notes": list(item.notes),
         "unlike_training": ", ".join(dict.fromkeys(item.unlike.values())),
     }
 
@@ -106,6 +107,7 @@ def _cautions(
         )
     if len(summaries) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
+    cautions += reading_notes(items)
     lossy = [item.name for item in items if item.lossy]
     if lossy:
         cautions.append(f"{_some(lossy)}: {LOSSY}")
@@ -128,6 +130,15 @@ def _cautions(
         found = summary.get("caution") or summary.get("cautions") or []
         cautions += [found] if isinstance(found, str) else list(found)
     return cautions
+
+
+def reading_notes(items: Sequence[RunItem]) -> list[str]:
+    """What the readers said of the files, each sentence once with the pictures that it was said of; `LOSSY` has a place of its own."""
+    said: dict[str, list[str]] = {}
+    for item in items:
+        for note in item.notes:
+            said.setdefault(note, []).append(item.name)
+    return [f"{_some(names)}: {note}" for note, names in said.items() if note != LOSSY]
 
 
 def _some(names: list[str]) -> str:

@@ -1,0 +1,78 @@
+"""What image files hold: series, sizes, units, calibration with its origin, and warnings; nothing is searched."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.cli.console import complain, report
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import AXES
+
+if TYPE_CHECKING:
+    from napari_temseg.files.formats.series import Series
+
+_PAGES = "pages (say what they are with --axes)"
+
+
+def file_info(args: argparse.Namespace) -> int:
+    """Tell each file; 1 when some could not be read, 2 when none could."""
+    from napari_temseg.pipeline.inputs import collect
+
+    paths, failures = collect(args.files)
+    entries: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            entries.append(_entry(path))
+        except TemsegError as error:
+            failures[str(path)] = str(error)
+    for sentence in failures.values():
+        complain(sentence)
+    if entries:
+        report(args, "\n".join(line for entry in entries for line in _lines(entry)), {"files": entries, "failures": failures})
+    return 0 if not failures else 1 if entries else 2
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    from napari_temseg.files.readers import series_of
+
+    found = series_of(path)
+    first = next((index for index, one in enumerate(found) if not one.obstacle), -1)
+    return {"file": str(path), "series": [_described(one, read=index == first) for index, one in enumerate(found)]}
+
+
+def _described(one: Series, *, read: bool) -> dict[str, Any]:
+    size = one.calibration.pixel_size
+    return {
+        "name": one.name,
+        "read": read,
+        "shape": list(one.data.shape),
+        "type": str(one.data.dtype),
+        "axes": one.axes or ("YX" if len(one.data.shape) == 2 else ""),
+        "pixel_size_nm": None if size is None else list(size),
+        "origin": one.calibration.origin,
+        "calibration": one.calibration.describe(),
+        "obstacle": one.obstacle,
+        "notes": list(one.notes),
+    }
+
+
+def _lines(entry: dict[str, Any]) -> list[str]:
+    lines = [entry["file"]]
+    for one in entry["series"]:
+        name = f"{one['name'] or 'picture'}{' (read unless another is asked for)' if one['read'] and len(entry['series']) > 1 else ''}"
+        if one["obstacle"]:
+            lines.append(f"  {name}: {one['obstacle']}")
+            continue
+        height, width = one["shape"][-2:]
+        meaning = AXES.get(one["axes"], _PAGES)
+        planes = f", {one['shape'][0]} planes: {meaning}" if len(one["shape"]) > 2 else ""
+        lines.append(f"  {name}: {width} × {height} px, {one['type']}{planes}")
+        lines.append(f"    {one['calibration']}{_field(one['pixel_size_nm'], height, width)}")
+        lines += [f"    {note}" for note in one["notes"]]
+    return lines
+
+
+def _field(size: list[float] | None, height: int, width: int) -> str:
+    return "" if size is None else f" · field {width * size[1]:.4g} × {height * size[0]:.4g} nm"

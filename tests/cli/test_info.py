@@ -1,0 +1,66 @@
+"""`temseg info FILE`: what a file holds; and every warning of a reader reaches standard error, report and summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_temseg.cli.main import main
+
+GREY = np.random.default_rng(0).normal(120, 20, (96, 128)).clip(1, 250).astype(np.uint8)
+HITACHI = "[SemImageFile]\r\nImageName=a.tif\r\nDataSize=256x192\r\nPixelSize=5\r\n"
+
+pytestmark = pytest.mark.usefixtures("log_elsewhere")
+
+
+@pytest.fixture
+def resampled(tmp_path: Path) -> Path:
+    (tmp_path / "a.txt").write_text(HITACHI)
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    return tmp_path / "a.tif"
+
+
+def test_info_of_a_file(resampled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(resampled)]) == 0
+    told = capsys.readouterr().out
+    assert "128 × 96 px, uint8" in told
+    assert "10 nm/px · Hitachi file a.txt, corrected for resampling · field 1280 × 960 nm" in told
+    assert "256 px wide" in told
+
+
+def test_info_of_series_and_of_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(tmp_path / "c.tif", np.stack([GREY, GREY]), imagej=True, metadata={"axes": "CYX"})
+    (tmp_path / "bad.tif").write_bytes(b"no TIFF")
+    assert main(["info", str(tmp_path / "c.tif"), str(tmp_path / "bad.tif"), "--json"]) == 1
+    streams = capsys.readouterr()
+    (entry,) = json.loads(streams.out)["files"]
+    assert [(one["name"], one["read"], one["pixel_size_nm"]) for one in entry["series"]] == [
+        ("channel 1", True, None),
+        ("channel 2", False, None),
+    ]
+    assert "bad.tif" in streams.err
+    assert main(["info", str(tmp_path / "bad.tif")]) == 2
+
+
+def test_every_warning_reaches_the_result(resampled: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(resampled), "-m", str(model), "-o", str(tmp_path / "out")]) == 0
+    assert "a: The picture is 128 px wide" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert "256 px wide" in summary["images"][0]["notes"][0]
+    assert any("256 px wide" in caution for caution in summary["cautions"])
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").count("256 px wide") >= 2
+    assert main(["run", str(resampled), "-m", str(model), "-o", str(tmp_path / "out")]) == 0  # what was done before says it again
+    assert "256 px wide" in capsys.readouterr().err
+
+
+def test_why_a_size_was_refused_and_which_picture_was_read(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([GREY, GREY]), imagej=True, resolution=(1, 1), metadata={"axes": "CYX", "unit": "micron"})
+    assert main(["run", str(tmp_path / "a.tif"), "-m", str(model), "-o", str(tmp_path / "out"), "--json"]) == 0
+    streams = capsys.readouterr()
+    for words in ("exactly 1 µm", "“channel 1” was read"):
+        assert words in streams.err
+        assert any(words in caution for caution in json.loads(streams.out)["cautions"])
