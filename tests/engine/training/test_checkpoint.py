@@ -124,7 +124,10 @@ def test_only_what_training_changed_is_in_it(tiny: Segmenter, dense: Annotations
     assert "random" not in names
 
 
-def test_finishing_early_leaves_a_last_one(tiny: Segmenter, dense: Annotations, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finishing_early_leaves_a_last_one_that_goes_on_as_if_nobody_had(
+    tiny: Segmenter, dense: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = iter_train(dense, tiny, CONFIG).drain()
     monkeypatch.setattr(checkpoint, "REST", 1e6)  # so that only the first is due
     store = Memory()
     job = iter_train(dense, tiny, CONFIG, store=store)
@@ -132,6 +135,10 @@ def test_finishing_early_leaves_a_last_one(tiny: Segmenter, dense: Annotations, 
         if step.metrics.get("now") == 5:
             job.finish()
     assert [kept.facts["steps"] for kept in store.kept] == [1, 5]
+    assert steps_of(job.result)[-1] == 5  # what was kept was judged; the curve that goes on knows nothing of it
+    went_on = iter_train(dense, tiny, CONFIG, store=store).drain()
+    assert same(whole, went_on)
+    np.testing.assert_equal(went_on.history[-1]["curve"], whole.history[-1]["curve"])
 
 
 @pytest.mark.parametrize(

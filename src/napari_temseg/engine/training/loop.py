@@ -193,6 +193,8 @@ class Session:
             if worth_showing:
                 yield from self._show(previews, self.steps)
             yield from self._save(saving, control.elapsed - begun)
+        if control.finishing:  # to go on later, if at all, as if nobody had asked for an end
+            yield from self._save(saving, control.elapsed - begun, last=True)
         if not self.curve or self.curve[-1]["step"] != self.steps:  # what was learnt since the last evaluation counts too
             yield from self._evaluate()
         yield from selection.reconsider(self)
@@ -201,8 +203,6 @@ class Session:
         if self.sparse and not control.finishing and self.steps < ENOUGH * limit and self.wind_down is None:
             self.notes.append(f"the time sufficed for {self.steps} of the {limit} steps that these labels are worth: allow more")
         spent = control.elapsed - begun
-        if control.finishing:  # to go on later, if at all
-            yield from self._save(saving, spent, last=True)
         self.learner.network.load_state_dict(self.best)
         if not control.finishing and self.best_step:
             yield from selection.look_back(self)
