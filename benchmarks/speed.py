@@ -23,9 +23,12 @@ import torch.nn.functional as F
 import napari_temseg as temseg
 from napari_temseg.engine.model.network import forward
 from napari_temseg.engine.model.prediction import Runner
-from napari_temseg.engine.training.loop import Figures, Session
+from napari_temseg.engine.training.loop import TrainingRun, begun
+from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.annotations import Annotations
 from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.progress import Job
 from napari_temseg.pipeline.demo import annotator, demo_config
 
 CROPS, SIZE, TILE = 8, 256, 512
@@ -57,22 +60,27 @@ def our_step(hold: float) -> Callable[[], None]:
     labels = np.zeros_like(drawn.classes)
     labels[::16] = drawn.classes[::16]
     config = temseg.TrainConfig(batch=CROPS, crop=SIZE, hold=hold)
-    session = Session(Annotations.collect(drawn.micrograph, labels), temseg.load("particles"), config)
-    optimiser = session.learner.optimiser()
-    return lambda: session.learner.step(optimiser, 1e-4, Figures())
+    learner = training(TrainingTask(Annotations.collect(drawn.micrograph, labels), temseg.load("particles"), config)).learner
+    return lambda: learner.step(1e-4, TrainingMetrics())
+
+
+def training(task: TrainingTask) -> TrainingRun:
+    """A training before its first step."""
+    return Job(lambda control: begun(task, None, control)).drain()[0]
 
 
 def network_only() -> Callable[[], None]:
     """Forward, backward and update of ours on ready-made crops: what the published figure of 5.7 × counts."""
     drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
-    session = Session(Annotations.collect(drawn.micrograph, drawn.classes), temseg.load("particles"), temseg.TrainConfig(hold=0.0))
-    optimiser = session.learner.optimiser()
+    labels = Annotations.collect(drawn.micrograph, drawn.classes)
+    learner = training(TrainingTask(labels, temseg.load("particles"), temseg.TrainConfig(hold=0.0))).learner
+    optimiser = learner.new_optimiser()
     images = torch.randn(CROPS, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     masks = (torch.rand(CROPS, 1, SIZE, SIZE) > 0.5).float()
 
     def step() -> None:
-        with session.learner.device.autocast():
-            raw = forward(session.learner.network, images, frozen=True)
+        with learner.device.autocast():
+            raw = forward(learner.network, images, frozen=True)
         loss = F.binary_cross_entropy_with_logits(raw[:, :1].float(), masks)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

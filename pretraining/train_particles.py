@@ -29,12 +29,13 @@ from napari_temseg.engine.model.device import choose_device
 from napari_temseg.engine.model.network import NetworkSpec, forward, freeze_encoder, set_mode
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.simulate.micrographs import randomised, simulate
-from napari_temseg.engine.training.augment import Augmentation, resample, sampling_grid, vary_intensity
+from napari_temseg.engine.training.augment import resample, sampling_grid, vary_intensity
 from napari_temseg.engine.types.annotations import distance_map
+from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.files.models import save
 
 SPEC = NetworkSpec("mobilenet_v2", (128, 64, 32, 16, 16), 2, ("distance",))
-HOW = Augmentation(flips=True, scaling=1.1, elastic=1.0, brightness=0.3, contrast=0.35, gamma=0.35, noise=0.25)
+HOW = TrainConfig(flips=True, scaling=1.1, elastic=1.0, brightness=0.3, contrast=0.35, gamma=0.35, noise=0.25)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def simulated(rng: np.random.Generator) -> Sample:
     return sample(drawn.micrograph.plane(), np.where(drawn.overlays, 0, drawn.instances))
 
 
-def crop(entry: Sample, size: int, how: Augmentation, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def crop(entry: Sample, size: int, how: TrainConfig, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """A crop anywhere, half the time centred on foreground."""
     shape = (entry.exact.shape[-2], entry.exact.shape[-1])
     centre = (rng.uniform(0, shape[0]), rng.uniform(0, shape[1]))
@@ -100,7 +101,7 @@ def loss_of(raw: torch.Tensor, foreground: torch.Tensor, distance: torch.Tensor,
 
 
 def batch(
-    real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: int, marked: float, how: Augmentation, rng: np.random.Generator
+    real: list[Sample], pool: list[Sample], size: int, crops: int, drawn: int, marked: float, how: TrainConfig, rng: np.random.Generator
 ) -> tuple[torch.Tensor, ...]:
     """Images (B, 1, size, size); foreground, distance and where they teach, of the same shape; `drawn` of the crops are simulated."""
     chosen = [pool[int(rng.integers(len(pool)))] for _ in range(drawn)] + [real[int(rng.integers(len(real)))] for _ in range(crops - drawn)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.particles.evaluation import Score
     from napari_temseg.engine.simulate.micrographs import Simulation
-    from napari_temseg.engine.training.checkpoint import Store
+    from napari_temseg.engine.training.checkpoint import CheckpointStore
     from napari_temseg.engine.types.annotations import Annotations
 
 
@@ -59,7 +59,7 @@ def iter_train(
     tune: bool = False,
     unlabelled: Sequence[Any] = (),
     look: Callable[[], Micrograph | None] | None = None,
-    checkpoint: str | Path | Store | None = None,
+    checkpoint: str | Path | CheckpointStore | None = None,
 ) -> Job[Segmenter]:
     """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards.
 
@@ -71,6 +71,7 @@ def iter_train(
     misplaced.check_config(config, TrainConfig, "train")
     from napari_temseg.engine.training.loop import iter_train as _iter_train
     from napari_temseg.engine.training.search import iter_tune
+    from napari_temseg.engine.training.task import TrainingTask
     from napari_temseg.engine.types.annotations import Annotations
     from napari_temseg.files.models import shipped
 
@@ -89,7 +90,7 @@ def iter_train(
         from napari_temseg.files.checkpoints import CheckpointFile
 
         checkpoint = CheckpointFile(checkpoint)
-    return (iter_tune if tune else _iter_train)(annotations, start, config, look, checkpoint)
+    return (iter_tune if tune else _iter_train)(TrainingTask(annotations, start, config, tune), look, checkpoint)
 
 
 def train(

@@ -137,7 +137,7 @@ def test_train_writes_a_model_that_predicts(picture: Path, model: Path, tmp_path
 def test_a_training_goes_on_from_its_checkpoint(
     picture: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("napari_temseg.engine.training.checkpoint.EVERY", 0.0)
+    monkeypatch.setattr("napari_temseg.engine.training.checkpoint.CHECKPOINT_EVERY", 0.0)
     night, mine = tmp_path / "night.checkpoint", tmp_path / "mine.temseg"
     line = ["train", "-i", picture, "-l", tmp_path / "truth.png", "-o", mine, "--labels-mean", "instances", "--base", model]
     line += ["--checkpoint", night, "--crop", "64", "--batch", "1", "--patience", "9999", "--json"]

@@ -79,7 +79,7 @@ import numpy as np
 import napari_temseg as temseg
 from napari_temseg.engine.training import checkpoint
 
-checkpoint.EVERY = checkpoint.REST = 0.0
+checkpoint.CHECKPOINT_EVERY = checkpoint.CHECKPOINT_REST = 0.0
 folder = sys.argv[1]
 with np.load(f"{folder}/labelled.npz") as labelled:
     config = temseg.TrainConfig(max_seconds=1e5, max_steps=100_000, patience=10_000, crop=64, batch=1, device="cpu")

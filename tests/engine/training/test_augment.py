@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.training.augment import Augmentation, resample, sampling_grid, vary_intensity
+from napari_temseg import TrainConfig
+from napari_temseg.engine.training.augment import resample, sampling_grid, vary_intensity
 
-NOTHING = Augmentation(flips=False, scaling=0, elastic=0, brightness=0, contrast=0, gamma=0, noise=0)
-TURNS = Augmentation(flips=True, scaling=0, elastic=0, brightness=0, contrast=0, gamma=0, noise=0)
+NOTHING = TrainConfig(flips=False, scaling=0, elastic=0, brightness=0, contrast=0, gamma=0, noise=0)
+TURNS = TrainConfig(flips=True, scaling=0, elastic=0, brightness=0, contrast=0, gamma=0, noise=0)
 
 
 def places(height: int, width: int) -> torch.Tensor:
@@ -50,7 +53,7 @@ def test_flips_and_turns_are_the_eight_of_a_square_and_exact():
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
 def test_image_and_labels_stay_together_under_everything(seed):
-    how = Augmentation(scaling=0.5, elastic=4)
+    how = TrainConfig(scaling=0.5, elastic=4)
     y, x = np.mgrid[:96, :80]
     disc = torch.from_numpy((np.hypot(y - 50, x - 40) < 25).astype(np.float32))[None]
     grid = sampling_grid((96, 80), (50, 40), 64, how, np.random.default_rng(seed))
@@ -63,7 +66,7 @@ def test_image_and_labels_stay_together_under_everything(seed):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 2), st.sampled_from([0.5, 1.0]))
 def test_the_scale_keeps_to_its_range(seed, scaling, zoom):
-    how = Augmentation(flips=False, scaling=scaling, elastic=0)
+    how = TrainConfig(flips=False, scaling=scaling, elastic=0)
     grid = sampling_grid((1000, 1000), (500, 500), 64, how, np.random.default_rng(seed), zoom)
     where, _ = resample(grid, places(1000, 1000), torch.zeros(1, 1000, 1000))
     step = float((where[0, -1, 0] - where[0, 0, 0]) / 63)
@@ -71,7 +74,7 @@ def test_the_scale_keeps_to_its_range(seed, scaling, zoom):
 
 
 def test_elastic_bends_by_about_its_amplitude_and_smoothly():
-    how = Augmentation(flips=False, scaling=0, elastic=6.0)
+    how = TrainConfig(flips=False, scaling=0, elastic=6.0)
     moved = []
     for seed in range(20):
         grid = sampling_grid((200, 200), (100, 100), 64, how, np.random.default_rng(seed))
@@ -99,7 +102,7 @@ def test_intensity_amplitudes():
     images = torch.randn(64, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
     def varied(**amplitude):
-        return vary_intensity(images, Augmentation(**{**vars(NOTHING), **amplitude}), np.random.default_rng(0))
+        return vary_intensity(images, replace(NOTHING, **amplitude), np.random.default_rng(0))
 
     offset = (varied(brightness=0.3) - images).amax((1, 2, 3))
     assert 0.2 < offset.abs().max() <= 0.3001
@@ -119,8 +122,8 @@ def test_intensity_amplitudes():
 def test_the_seed_decides():
     def crop(seed):
         rng = np.random.default_rng(seed)
-        grid = sampling_grid((90, 90), (40, 40), 32, Augmentation(), rng)
-        return vary_intensity(resample(grid, places(90, 90)[:1], places(90, 90)[:1])[0][None], Augmentation(), rng)
+        grid = sampling_grid((90, 90), (40, 40), 32, TrainConfig(), rng)
+        return vary_intensity(resample(grid, places(90, 90)[:1], places(90, 90)[:1])[0][None], TrainConfig(), rng)
 
     assert torch.equal(crop(3), crop(3))
     assert not torch.equal(crop(3), crop(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,13 @@ from napari_temseg.engine.training import checkpoint
 from napari_temseg.engine.training.checkpoint import Checkpoint
 from napari_temseg.engine.training.loop import iter_train
 from napari_temseg.engine.training.search import iter_tune
+from napari_temseg.engine.training.task import TrainingTask
 
 CONFIG = TrainConfig(max_seconds=1e5, max_steps=9, crop=64, batch=2, evaluate_every=2, device="cpu", precision="float32")
 
 
 class Memory:
-    """Keeps every checkpoint it is given."""
+    """Keeps every checkpoint it is given, and gives it back as a file would."""
 
     name = "memory"
 
@@ -27,7 +29,7 @@ class Memory:
         self.kept = list(kept)
 
     def load(self) -> Checkpoint | None:
-        return self.kept[-1] if self.kept else None
+        return replace(self.kept[-1], facts=json.loads(json.dumps(self.kept[-1].facts))) if self.kept else None
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.kept.append(checkpoint)
@@ -35,8 +37,8 @@ class Memory:
 
 @pytest.fixture(autouse=True)
 def _after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    monkeypatch.setattr(checkpoint, "REST", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_REST", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,25 +81,26 @@ def test_stopped_and_gone_on_is_the_same_as_never_stopped(way: str, tiny: Segmen
     if name == "held":
         dense = partly(dense)
     store = Memory()
-    whole = iter_train(dense, base, config, store=store).drain()
+    whole = iter_train(TrainingTask(dense, base, config), store=store).drain()
     assert [kept.facts["steps"] for kept in store.kept] == list(range(1, config.max_steps + 1))
     for stop in (2, 3, config.max_steps - 1):  # just after a point of the curves, between two, and with an unfrozen encoder
         torch.rand(3)  # whoever draws from torch's generator meanwhile
         again = Memory(store.kept[stop])
-        went_on = iter_train(dense, base, config, store=again).drain()
+        went_on = iter_train(TrainingTask(dense, base, config), store=again).drain()
         assert same(whole, went_on)
         assert [kept.facts["steps"] for kept in again.kept[1:]] == list(range(stop + 2, config.max_steps + 1))
-        assert steps_of(went_on) == steps_of(whole)
+        np.testing.assert_equal(went_on.history[-1]["curve"], whole.history[-1]["curve"])
+        assert all(torch.equal(tensor, store.kept[-1].tensors[name]) for name, tensor in again.kept[-1].tensors.items())
         assert went_on.history[-1]["steps"] == config.max_steps
         assert f"went on at step {stop + 1} after a stop" in went_on.history[-1]["notes"]
 
 
 def test_the_curves_are_told_from_their_beginning_and_time_counts_on(tiny: Segmenter, dense: Annotations) -> None:
     store = Memory()
-    iter_train(dense, tiny, CONFIG, store=store).drain()
+    iter_train(TrainingTask(dense, tiny, CONFIG), store=store).drain()
     half = store.kept[5]
     half.facts["spent"] += 100.0  # s
-    job = iter_train(dense, tiny, replace(CONFIG, max_steps=10_000, max_seconds=100.0), store=Memory(half))
+    job = iter_train(TrainingTask(dense, tiny, replace(CONFIG, max_steps=10_000, max_seconds=100.0)), store=Memory(half))
     told = list(job)  # nothing of the budget is left
     assert [step.metrics["step"] for step in told if "step" in step.metrics] == [0, 2, 4, 6]
     record = job.result.history[-1]
@@ -107,17 +110,17 @@ def test_the_curves_are_told_from_their_beginning_and_time_counts_on(tiny: Segme
 
 def test_the_rate_goes_on_where_it_was(tiny: Segmenter, dense: Annotations) -> None:
     store = Memory()
-    iter_train(dense, tiny, CONFIG, store=store).drain()
-    job = iter_train(dense, tiny, CONFIG, store=Memory(store.kept[5]))
+    iter_train(TrainingTask(dense, tiny, CONFIG), store=store).drain()
+    job = iter_train(TrainingTask(dense, tiny, CONFIG), store=Memory(store.kept[5]))
     shares = [step.fraction for step in job if step.stage == "train"]
     assert min(shares) >= 5 / 9
-    longer = iter_train(dense, tiny, replace(CONFIG, max_steps=12), store=Memory(store.kept[-1])).drain()
+    longer = iter_train(TrainingTask(dense, tiny, replace(CONFIG, max_steps=12)), store=Memory(store.kept[-1])).drain()
     assert longer.history[-1]["steps"] == 12  # an ended training goes on with a larger budget
 
 
 def test_only_what_training_changed_is_in_it(tiny: Segmenter, dense: Annotations) -> None:
     store = Memory()
-    iter_train(dense, tiny, replace(CONFIG, max_steps=1), store=store).drain()
+    iter_train(TrainingTask(dense, tiny, replace(CONFIG, max_steps=1)), store=store).drain()
     names = set(store.kept[0].tensors)
     assert not any(name.startswith(("network/encoder", "best/encoder")) for name in names)
     assert any(name.startswith("network/decoder") for name in names)
@@ -127,16 +130,16 @@ def test_only_what_training_changed_is_in_it(tiny: Segmenter, dense: Annotations
 def test_finishing_early_leaves_a_last_one_that_goes_on_as_if_nobody_had(
     tiny: Segmenter, dense: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = iter_train(dense, tiny, CONFIG).drain()
-    monkeypatch.setattr(checkpoint, "REST", 1e6)  # so that only the first is due
+    whole = iter_train(TrainingTask(dense, tiny, CONFIG)).drain()
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_REST", 1e6)  # so that only the first is due
     store = Memory()
-    job = iter_train(dense, tiny, CONFIG, store=store)
+    job = iter_train(TrainingTask(dense, tiny, CONFIG), store=store)
     for step in job:
         if step.metrics.get("now") == 5:
             job.finish()
     assert [kept.facts["steps"] for kept in store.kept] == [1, 5]
     assert steps_of(job.result)[-1] == 5  # what was kept was judged; the curve that goes on knows nothing of it
-    went_on = iter_train(dense, tiny, CONFIG, store=store).drain()
+    went_on = iter_train(TrainingTask(dense, tiny, CONFIG), store=store).drain()
     assert same(whole, went_on)
     np.testing.assert_equal(went_on.history[-1]["curve"], whole.history[-1]["curve"])
 
@@ -154,7 +157,7 @@ def test_finishing_early_leaves_a_last_one_that_goes_on_as_if_nobody_had(
 def test_a_checkpoint_of_another_training_is_refused(what: str, change: dict[str, Any], tiny: Segmenter, discs: Any) -> None:
     def job(store: Memory, meaning: str = "instances", seed: int = 0, base: Any = tiny, tune: bool = False, **settings: Any) -> Any:
         annotations = Annotations.collect(*discs(128, 160, seed=seed), meaning=meaning)
-        return (iter_tune if tune else iter_train)(annotations, base, replace(CONFIG, max_steps=1, **settings), store=store)
+        return (iter_tune if tune else iter_train)(TrainingTask(annotations, base, replace(CONFIG, max_steps=1, **settings)), store=store)
 
     store = Memory()
     job(store).drain()
@@ -166,9 +169,9 @@ def test_a_checkpoint_of_another_training_is_refused(what: str, change: dict[str
 
 def test_a_search_is_not_repeated(tiny: Segmenter, dense: Annotations) -> None:
     store, config = Memory(), replace(CONFIG, max_steps=20, validation=0.3)
-    whole = iter_tune(dense, tiny, config, store=store).drain()
+    whole = iter_tune(TrainingTask(dense, tiny, config), store=store).drain()
     middle = store.kept[len(store.kept) // 2]
-    job = iter_tune(dense, tiny, config, store=Memory(middle))
+    job = iter_tune(TrainingTask(dense, tiny, config), store=Memory(middle))
     messages = [step.message for step in job]
     assert not any(message.startswith("trying") for message in messages)
     record = job.result.history[-1]
@@ -186,12 +189,12 @@ def test_one_that_cannot_be_written_is_told(tiny: Segmenter, dense: Annotations)
                 raise TemsegError("disk: cannot be written.")
             super().save(checkpoint)
 
-    model = iter_train(dense, tiny, CONFIG, store=Full()).drain()  # a later one: training goes on
+    model = iter_train(TrainingTask(dense, tiny, CONFIG), store=Full()).drain()  # a later one: training goes on
     assert "a checkpoint was not written: disk: cannot be written." in model.history[-1]["notes"]
     first = Full()
     first.room = 0
     with pytest.raises(TemsegError, match="disk"):
-        iter_train(dense, tiny, CONFIG, store=first).drain()
+        iter_train(TrainingTask(dense, tiny, CONFIG), store=first).drain()
 
 
 def test_identity_does_not_hang_on_the_budget_or_what_nobody_labelled(tiny: Segmenter) -> None:
@@ -202,7 +205,7 @@ def test_identity_does_not_hang_on_the_budget_or_what_nobody_labelled(tiny: Segm
     def known(stack: Any, config: TrainConfig = CONFIG) -> dict[str, Any]:
         from napari_temseg import Micrograph
 
-        return checkpoint.identity(Annotations.collect(Micrograph(stack, "NYX"), labels), tiny, config)
+        return TrainingTask(Annotations.collect(Micrograph(stack, "NYX"), labels), tiny, config).identity()
 
     other = image.copy()
     other[0] += 1

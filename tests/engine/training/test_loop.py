@@ -27,7 +27,7 @@ from napari_temseg import (
     train,
 )
 from napari_temseg.engine.model.network import NetworkSpec, build_network
-from napari_temseg.engine.training import learner, loop, preview
+from napari_temseg.engine.training import learner, loop, preview, selection
 from napari_temseg.engine.training.preview import Previews
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.engine.types.progress import Control
@@ -119,7 +119,7 @@ def test_random_weights_are_not_frozen_and_it_says_so(strokes):
 @pytest.fixture
 def kept_decoder(monkeypatch):
     """An untrained model learns on, though it is of no use for the labels."""
-    monkeypatch.setattr(loop, "USELESS", -1.0)
+    monkeypatch.setattr(loop, "USELESS_IOU", -1.0)
 
 
 def judged(model: Segmenter) -> list[float]:
@@ -139,12 +139,12 @@ def test_the_best_is_never_below_the_untouched_model(tiny, dense, rate, kept_dec
     record = model.history[-1]
     best = next(point for point in record["curve"] if point["step"] == record["best_step"])
     assert best["validation_iou"] >= judged(model)[0]
-    assert best["validation_iou"] > max(judged(model)) - loop.MATERIAL - 1e-4
+    assert best["validation_iou"] > max(judged(model)) - selection.MATERIAL_IOU - 1e-4
     # trained again with nothing to learn from, its own first judgement is the best one noted before, or half way back hardly less
     again = train(*dense, base=model, config=replace(JUDGED, max_steps=1), meaning="instances")
     went_back = any("half way" in note for note in record["notes"])
     noted = best["validation_iou"]
-    assert judged(again)[0] >= noted - loop.TOLERATED if went_back else judged(again)[0] == pytest.approx(noted, abs=1e-6)
+    assert judged(again)[0] >= noted - selection.TOLERATED_IOU if went_back else judged(again)[0] == pytest.approx(noted, abs=1e-6)
     assert judged(again)[0] >= judged(model)[0] - 1e-6
 
 
@@ -156,7 +156,7 @@ def ground(particles, dense):
 
 def test_a_model_of_no_use_for_whole_labels_gives_its_encoder_only(particles, dense, monkeypatch):
     image, labels = ground(particles, dense)
-    monkeypatch.setattr(loop, "USELESS", 0.9)
+    monkeypatch.setattr(loop, "USELESS_IOU", 0.9)
     config = replace(JUDGED, max_steps=20, evaluate_every=5, batch=4, learning_rate=1e-2)
     model = train(image, labels, base=particles, config=config)
     record = model.history[-1]
@@ -185,7 +185,7 @@ def test_going_half_way_back_gives_up_little(tiny, dense):
     model = train(*dense, base=tiny, config=config, meaning="instances")
     session_judged = judged(model)
     again = train(*dense, base=model, config=replace(JUDGED, max_steps=1), meaning="instances")
-    assert judged(again)[0] >= max(session_judged) - loop.TOLERATED
+    assert judged(again)[0] >= max(session_judged) - selection.TOLERATED_IOU
 
 
 def test_it_learns(tiny, dense):
@@ -251,9 +251,9 @@ def test_epochs_end_it(tiny, strokes):
 def test_when_patience_ends_the_rate_falls_and_training_stops(particles, dense, monkeypatch):
     rates, step = [], learner.Learner.step
 
-    def told(self, optimiser, rate, figures):
+    def told(self, rate, metrics):
         rates.append(rate)
-        step(self, optimiser, rate, figures)
+        step(self, rate, metrics)
 
     monkeypatch.setattr(learner.Learner, "step", told)
     config = replace(JUDGED, max_steps=500, patience=2, learning_rate=1.0, hold=0)
@@ -465,7 +465,7 @@ def test_previews_of_strokes_alone_do_not_trust_the_depth(strokes):
 
 
 def test_without_a_validation_part_every_tenth_step_is_shown(tiny, strokes, monkeypatch):
-    monkeypatch.setattr(preview, "REST", 0.0)
+    monkeypatch.setattr(preview, "PREVIEW_REST", 0.0)
     config = replace(QUICK, max_steps=25, batch=1)
     job = iter_train(*strokes, base=tiny, config=config, look=lambda: Micrograph(strokes[0][:32, :32]))
     assert [progress.metrics["now"] for progress in job if progress.preview is not None] == [0, 10, 20, 25]
@@ -479,7 +479,7 @@ def test_previews_rest_four_times_what_they_cost(tiny, strokes):
         now[0] += 2.0  # s that a preview takes
         return Micrograph(strokes[0])
 
-    previews = Previews(look, QUICK, Control(lambda: now[0]))
+    previews = Previews(look, PredictConfig(device="cpu", precision="float32"), Control(lambda: now[0]))
     for seconds in range(30):
         now[0] = max(now[0], seconds)
         list(previews.show(tiny))

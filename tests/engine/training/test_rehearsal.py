@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from napari_temseg import Annotations, Calibration, Micrograph, TemsegError, TrainConfig, predict, train
-from napari_temseg.engine.model.segmenter import Normalisation
 from napari_temseg.engine.training import rehearsal as module
+from napari_temseg.engine.training.dataset import HeldPlane
 from napari_temseg.engine.training.rehearsal import MIDDLE, SIMULATED, rehearsal
+from napari_temseg.engine.training.task import TrainingTask
 
 FAST = TrainConfig(max_seconds=1e5, max_steps=12, crop=96, batch=4, learning_rate=1e-2, validation=0, device="cpu", precision="float32")
 
@@ -29,13 +30,17 @@ def drift(model, start, image) -> float:
 
 def test_it_is_made_of_the_pictures_that_are_open_and_simulated_ones():
     series = Micrograph(np.random.default_rng(0).random((3, 90, 2000)), "NYX", Calibration((2.0, 2.0), "typed"))
-    planes = rehearsal(replace(Annotations(()), unlabelled=(series,)), Normalisation(), 0, simulated=True)
+    task = TrainingTask(replace(Annotations(()), unlabelled=(series,), watched=(series,)), None, TrainConfig())
+    others = rehearsal(task, simulated=True)
+    planes = others.held
+    assert (others.labelled, len(others.watched)) == ((), 1)
     assert len(planes) == 1 + SIMULATED
-    assert planes[0].labels.shape == (90, MIDDLE)
+    assert planes[0].image.shape == (90, MIDDLE)
     assert planes[0].pixel_size == 2
-    assert not any(plane.labelled for plane in planes)
-    assert len({plane.smooth[0].tobytes() for plane in planes}) == len(planes)
-    assert len(rehearsal(replace(Annotations(()), unlabelled=(series,)), Normalisation(), 0, simulated=False)) == 1
+    assert all(isinstance(plane, HeldPlane) for plane in planes)
+    assert [plane.name for plane in planes] == [series.name] + SIMULATED * [""]
+    assert len({plane.image.tobytes() for plane in planes}) == len(planes)
+    assert len(rehearsal(task, simulated=False).held) == 1
 
 
 def test_what_is_found_on_an_open_picture_stays(particles, discs, upside_down, monkeypatch):
@@ -57,8 +62,8 @@ def test_simulated_pictures_are_held_on_to_where_none_is_open(particles, upside_
         monkeypatch.setattr(module, "SIMULATED", count)
         model = train(image, mask, base=particles, config=FAST, meaning="mask")
         monkeypatch.setattr(module, "SIMULATED", 4)
-        unseen = rehearsal(Annotations(()), Normalisation(), 99, simulated=True)
-        moved.append(np.mean([drift(model, particles, plane.smooth[0]) for plane in unseen]))
+        unseen = rehearsal(TrainingTask(Annotations(()), None, TrainConfig(seed=99)), simulated=True).held
+        moved.append(np.mean([drift(model, particles, plane.image) for plane in unseen]))
     assert moved[1] < 0.7 * moved[0]
 
 

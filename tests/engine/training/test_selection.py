@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from napari_temseg import Annotations, TrainConfig
 from napari_temseg.engine.training import selection, validation
-from napari_temseg.engine.training.loop import Session
-from napari_temseg.engine.types.progress import Control, Job
+from napari_temseg.engine.training.loop import begun
+from napari_temseg.engine.training.task import TrainingTask
+from napari_temseg.engine.types.progress import Job
 
 CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, learning_rate=5e-3, device="cpu", precision="float32")
 
@@ -22,23 +24,25 @@ def drained(steps: Generator[Any, None, Any]) -> Any:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_best_and_last_of_a_new_decoder_are_compared_on_all_that_is_held_out(discs, monkeypatch, seed):
-    monkeypatch.setattr(validation, "WINDOW", 64)
-    annotations = Annotations.collect(*discs(128, 160), meaning="instances")
-    session = Session(annotations, None, replace(CONFIG, seed=seed))
-    everything = session.parts.validation
+    monkeypatch.setattr(validation, "VALIDATION_WINDOW", 64)
+    task = TrainingTask(Annotations.collect(*discs(128, 160), meaning="instances"), None, replace(CONFIG, seed=seed))
+    run, _ = Job(lambda control: begun(task, None, control)).drain()
+    everything = run.data.split.validation
     assert len(everything) > 1
-    session.parts = replace(session.parts, validation=everything[:1])  # the curves see one window
-    control = Control()
-    drained(session.judged(control))
-    iou = {}
+    data = run.data = replace(run.data, split=replace(run.data.split, validation=everything[:1]))  # the curves see one window
+    learner, course, iou = run.learner, run.course, {}
+    drained(run.first_point())
     for _ in range(2):
-        drained(session.trial(control, 1e5, 4))
-        iou[session.steps] = drained(session.judge(everything))["validation_iou"]
-        if session.steps == 4:
-            session.best, session.best_step = session.learner.keep(), 4
-        else:
-            session.best_step = 4  # whatever the one window says
-    drained(selection.reconsider(session))
-    assert session.best_step == (8 if iou[8] >= iou[4] else 4)
-    session.learner.network.load_state_dict(session.best)
-    assert drained(session.judge(everything))["validation_iou"] == pytest.approx(max(iou.values()))
+        drained(run.trial(1e5, 4))
+        iou[course.steps] = drained(learner.evaluate(everything))["validation_iou"]
+        if course.steps == 4:
+            best = learner.tensors()
+    course.best, course.best_step = best, 4  # whatever the one window says
+    before = (dict(course.best), course.best_step, course.best_score, list(course.notes), learner.model.scales)
+    kept = drained(selection.select(learner, course, data))
+    assert kept.step == (8 if iou[8] >= iou[4] else 4)
+    learner.load(kept.tensors)
+    assert drained(learner.evaluate(everything))["validation_iou"] == pytest.approx(max(iou.values()))
+    # it decides and changes nothing but what is in the network
+    assert all(torch.equal(tensor, course.best[name]) for name, tensor in before[0].items())
+    assert before[1:] == (course.best_step, course.best_score, course.notes, learner.model.scales)

@@ -11,33 +11,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, train
-from napari_temseg.engine.training import loop
-from napari_temseg.engine.training.dataset import Plane
-from napari_temseg.engine.training.sparse_labels import STEPS, agreement, is_sparse, steps_for
+from napari_temseg.engine.training import selection
+from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
+from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.pipeline.demo import annotator
 
 CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, device="cpu", precision="float32")
 
 
-def plane(labels: np.ndarray, said: np.ndarray | None = None) -> Plane:
+def plane(labels: np.ndarray, said: np.ndarray | None = None) -> LabelledPlane:
     """`said` (Y, X): where the starting model finds particles; None: it was not asked."""
-    maps = [] if said is None else [1.0 - said, said]
-    smooth = np.stack([np.zeros(labels.shape), np.zeros(labels.shape), *maps])
-    return Plane(smooth.astype(np.float32), np.stack([labels, labels > 0]).astype(np.float32))
+    nothing = np.zeros(labels.shape, np.float32)
+    start = None if said is None else StartingAnswer(np.stack([1.0 - said, said]).astype(np.float32), nothing[:0])
+    return LabelledPlane(image=nothing, labels=labels, known=labels > 0, distance=nothing, start=start)
+
+
+def agreement(*planes: LabelledPlane) -> float:
+    return Dataset(planes).agreement()
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_more_strokes_are_worth_more_steps(one, more):
-    assert STEPS <= steps_for(one) <= steps_for(one + more)
+    assert STROKE_STEPS <= steps_for(one) <= steps_for(one + more)
 
 
 def test_strokes_are_sparse_and_masks_are_not():
     labels = np.zeros((64, 64), np.uint8)
     labels[10:14] = 1
-    assert is_sparse([plane(labels)])
-    assert not is_sparse([plane(np.ones((64, 64), np.uint8))])
-    assert not is_sparse([plane(labels), plane(np.ones((64, 64), np.uint8))])
+    assert Dataset((plane(labels),)).sparse
+    assert not Dataset((plane(np.ones((64, 64), np.uint8)),)).sparse
+    assert not Dataset((plane(labels), plane(np.ones((64, 64), np.uint8)))).sparse
 
 
 def test_agreement_is_the_iou_on_the_labels_alone():
@@ -46,10 +50,10 @@ def test_agreement_is_the_iou_on_the_labels_alone():
     said = np.zeros((8, 8))
     said[4, :4] = said[0, :2] = 1.0  # half of the particle, and two pixels of the background
     said[6:] = 1.0  # nobody said anything here
-    assert agreement([plane(labels, said)], 2) == pytest.approx(4 / 10)
-    assert agreement([plane(labels, said), plane(labels, (labels == 2).astype(float))], 2) == pytest.approx(12 / 18)
-    assert math.isnan(agreement([plane(labels)], 2))
-    assert math.isnan(agreement([plane(np.where(labels == 2, 0, labels), 0 * said)], 2))
+    assert agreement(plane(labels, said)) == pytest.approx(4 / 10)
+    assert agreement(plane(labels, said), plane(labels, (labels == 2).astype(float))) == pytest.approx(12 / 18)
+    assert math.isnan(agreement(plane(labels)))
+    assert math.isnan(agreement(plane(np.where(labels == 2, 0, labels), 0 * said)))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     said = predict(particles, faint.micrograph, PredictConfig(precision="float32", device="cpu"))
     labels = annotator(said.classes, faint.instances)
     config = replace(CONFIG, crop=128, batch=4, max_steps=12)
-    monkeypatch.setattr(loop, "MATERIAL", 2.0)  # nothing that is held out could ever show such a gain
+    monkeypatch.setattr(selection, "MATERIAL_IOU", 2.0)  # nothing that is held out could ever show such a gain
     model = train([faint.micrograph], [labels], base=particles, config=config)
     record = model.history[-1]
     assert record["best_step"] > 0
@@ -100,7 +104,7 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
 def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):
     labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
     other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
-    monkeypatch.setattr(loop, "MATERIAL", -2.0)  # whatever is learnt is kept
+    monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept
     config = replace(CONFIG, max_steps=2)
     model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
     told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]

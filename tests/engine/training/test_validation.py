@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.training.augment import Augmentation
-from napari_temseg.engine.training.dataset import IMAGE, Crops, Plane
-from napari_temseg.engine.training.validation import BUDGET, MANY, WINDOW, hold_out
+from napari_temseg import TrainConfig
+from napari_temseg.engine.training.crops import Crops
+from napari_temseg.engine.training.dataset import LabelledPlane
+from napari_temseg.engine.training.validation import MANY_PLANES, VALIDATION_PIXELS, VALIDATION_WINDOW, hold_out
 
-GEOMETRY = Augmentation(scaling=1.0, elastic=4.0, brightness=0, contrast=0, gamma=0, noise=0)
+GEOMETRY = TrainConfig(crop=96, scaling=1.0, elastic=4.0, brightness=0, contrast=0, gamma=0, noise=0)
 
 
-def plane(labels: np.ndarray, first: int = 0, image: np.ndarray | None = None) -> Plane:
+def plane(labels: np.ndarray, first: int = 0, image: np.ndarray | None = None) -> LabelledPlane:
     """A plane whose every pixel holds its own number, from `first`."""
     numbers = first + np.arange(labels.size).reshape(labels.shape) if image is None else image
-    known = labels > 0
-    return Plane(np.stack([numbers, np.zeros(labels.shape)]).astype(np.float32), np.stack([labels, known]).astype(np.float32))
+    distance = np.zeros(labels.shape, np.float32)
+    return LabelledPlane(image=numbers.astype(np.float32), labels=labels.astype(np.uint8), known=labels > 0, distance=distance)
 
 
 def dense(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -27,8 +28,8 @@ def dense(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.where(np.kron(coarse, np.ones((12, 12)))[:height, :width] > 0, 2, 1)
 
 
-def judged(planes: list[Plane]) -> np.ndarray:
-    return np.concatenate([one.smooth[IMAGE][one.labels > 0] for one in planes])
+def judged(planes: list[LabelledPlane]) -> np.ndarray:
+    return np.concatenate([one.image[one.labels > 0] for one in planes])
 
 
 @settings(max_examples=15, deadline=None)
@@ -39,7 +40,7 @@ def test_no_judged_pixel_is_in_a_training_plane(height, width, seed):
     assert len(parts.training) == 1
     if not parts.validation:
         return
-    trained, held = parts.training[0].smooth[IMAGE].ravel(), judged(parts.validation)
+    trained, held = parts.training[0].image.ravel(), judged(parts.validation)
     assert not np.isin(held, trained).any()
     assert len(np.unique(held)) == len(held)
     assert 0.05 < len(held) / (len(held) + len(trained)) < 0.45
@@ -55,7 +56,7 @@ def test_no_training_crop_sees_a_judged_pixel():
     marked[held] = 1
     parts = hold_out([plane(labels, image=marked.reshape(labels.shape))], 0.2, 0)
     assert (judged(parts.validation) == 1).all()  # the same split: it looks at labels only
-    crops = Crops(parts.training, 96, GEOMETRY, seed=0, scales=(1.0, 0.5))
+    crops = Crops(parts.training, GEOMETRY, scales=(1.0, 0.5))
     for _ in range(25):
         assert (crops.draw(4).images == 0).all()
 
@@ -75,7 +76,7 @@ def test_a_stroke_across_the_border_is_never_judged_half():
     parts = hold_out([plane(labels)], 0.2, 0)
     assert parts.validation
     held = set(judged(parts.validation).astype(int).tolist())
-    trained = set(parts.training[0].smooth[IMAGE][parts.training[0].labels > 0].astype(int).tolist())
+    trained = set(parts.training[0].image[parts.training[0].labels > 0].astype(int).tolist())
     for row in range(8, 200, 16):
         for number, columns in ((1, slice(5, 60)), (2, slice(120, 190))):
             stroke = {r * 200 + c for r in range(row, row + 3) for c in range(columns.start, columns.stop)}
@@ -103,15 +104,15 @@ def test_of_many_planes_whole_ones_are_held_out():
     parts = hold_out(planes, 0.2, 3)
     assert (len(parts.training), len(parts.validation)) == (8, 2)
     assert "2 of 10 labelled planes" in parts.sentence
-    trained = np.concatenate([one.smooth[IMAGE].ravel() for one in parts.training])
-    seen = np.concatenate([one.smooth[IMAGE].ravel() for one in parts.validation])
+    trained = np.concatenate([one.image.ravel() for one in parts.training])
+    seen = np.concatenate([one.image.ravel() for one in parts.validation])
     assert not np.isin(seen, trained).any()
     again = hold_out(planes, 0.2, 3)
-    assert [one.smooth[IMAGE, 0, 0] for one in again.validation] == [one.smooth[IMAGE, 0, 0] for one in parts.validation]
+    assert [one.image[0, 0] for one in again.validation] == [one.image[0, 0] for one in parts.validation]
 
 
 def test_a_class_on_one_plane_only_is_in_both_parts_or_none_is_held():
-    planes = [plane(np.where(dense(150, 150, seed) == 2, 2 + (seed == 0), 1)) for seed in range(MANY)]
+    planes = [plane(np.where(dense(150, 150, seed) == 2, 2 + (seed == 0), 1)) for seed in range(MANY_PLANES)]
     parts = hold_out(planes, 0.2, 0)
     numbers = {int(n) for one in parts.training for n in np.unique(one.labels)}
     judged_numbers = {int(n) for one in parts.validation for n in np.unique(one.labels)}
@@ -125,8 +126,8 @@ def test_windows_are_bounded_in_size_and_number_and_hold_every_class():
     labels[7:30, 700:760] = labels[-30:-7, 700:760] = 3
     parts = hold_out([plane(labels)] * 2, 0.3, 0)
     sizes = [side for one in parts.validation for side in one.labels.shape]
-    assert max(sizes) <= WINDOW
-    assert min(sizes) > WINDOW / 8
+    assert max(sizes) <= VALIDATION_WINDOW
+    assert min(sizes) > VALIDATION_WINDOW / 8
     if parts.validation:
-        assert sum(one.labels.size for one in parts.validation) <= BUDGET + 3 * WINDOW**2
+        assert sum(one.labels.size for one in parts.validation) <= VALIDATION_PIXELS + 3 * VALIDATION_WINDOW**2
         assert {1, 2, 3} <= {int(n) for one in parts.validation for n in np.unique(one.labels)}

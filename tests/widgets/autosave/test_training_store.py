@@ -21,8 +21,8 @@ SMALL = {"max_seconds": 600.0, "max_steps": 100_000, "patience": 10_000, "evalua
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    monkeypatch.setattr(checkpoint, "REST", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_REST", 0.0)
 
 
 @pytest.fixture

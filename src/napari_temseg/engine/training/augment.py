@@ -1,29 +1,19 @@
-"""Random crops for training: geometry by one resampling for image and targets alike, then brightness, contrast, gamma and noise."""
+"""Random crops for training: geometry by one resampling for image and targets alike, then brightness, contrast, gamma and noise.
+
+The amplitudes are those of `TrainConfig`; zero switches one off.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Amplitudes, as declared in `TrainConfig`; zero switches one off."""
-
-    flips: bool = True
-    scaling: float = 0.25
-    elastic: float = 2.0
-    brightness: float = 0.2
-    contrast: float = 0.2
-    gamma: float = 0.2
-    noise: float = 0.1
+from napari_temseg.engine.types.config import TrainConfig
 
 
 def sampling_grid(
-    shape: tuple[int, int], centre: tuple[float, float], size: int, how: Augmentation, rng: np.random.Generator, zoom: float = 1.0
+    shape: tuple[int, int], centre: tuple[float, float], size: int, how: TrainConfig, rng: np.random.Generator, zoom: float = 1.0
 ) -> torch.Tensor:
     """Where a crop of `size` px looks in a picture of `shape` (Y, X): (1, size, size, 2) in the coordinates of `grid_sample`.
 
@@ -60,7 +50,7 @@ def resample(grid: torch.Tensor, smooth: torch.Tensor, exact: torch.Tensor) -> t
     return soft, hard
 
 
-def vary_intensity(images: torch.Tensor, how: Augmentation, rng: np.random.Generator) -> torch.Tensor:
+def vary_intensity(images: torch.Tensor, how: TrainConfig, rng: np.random.Generator) -> torch.Tensor:
     """Gain, offset, gamma and noise, one draw a crop, on normalised images (B, 1, Y, X)."""
 
     def draw(amplitude: float) -> torch.Tensor:

@@ -1,87 +1,158 @@
-"""Annotated planes made ready: normalised image, targets, what the starting model said; and crops where labels are."""
+"""What a training looks at: planes that are labelled, planes that are held to the starting model, planes that are watched."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from scipy import ndimage
 
 from napari_temseg.engine.model.segmenter import Normalisation
-from napari_temseg.engine.training.augment import Augmentation, resample, sampling_grid, vary_intensity
-from napari_temseg.engine.types.annotations import Annotations, distance_map
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.types.annotations import Annotation, distance_map
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
-IMAGE, DISTANCE, START = 0, 1, 2  # channels of `smooth`; from START on: the starting model's K class probabilities, then its maps
-LABELS, KNOWN = 0, 1  # channels of `exact`
-HELD_EVERY = 4  # crops, of which one is drawn where nothing is labelled, if there are such planes
+SPARSE_SHARE = 0.25  # of the pixels of the labelled planes: where less is labelled, the starting model decides most of a picture
 _EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
-    """One labelled plane: `smooth` (C, Y, X) and `exact` (2, Y, X), float32, channels as above.
+class StartingAnswer:
+    """What the starting model says of a plane: `probability` (K, Y, X) of its classes and `maps` (A, Y, X), its auxiliary ones, float32."""
 
-    `scales` are those that suit it best, `pixel_size` is in nm, 0 where it is not known. One that is `watched` is not learnt from.
+    probability: npt.NDArray[np.float32]
+    maps: npt.NDArray[np.float32]
+
+    @property
+    def classes(self) -> npt.NDArray[np.uint8]:
+        """The class number of every pixel."""
+        classes: npt.NDArray[np.uint8] = (self.probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
+        return classes
+
+    def cut(self, y: slice, x: slice) -> StartingAnswer:
+        """A copy of a window."""
+        return StartingAnswer(self.probability[:, y, x].copy(), self.maps[:, y, x].copy())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingPlane:
+    """A plane: `image` (Y, X) float32, normalised; `name` of its micrograph, empty where it is simulated.
+
+    `pixel_size` is in nm, 0 where it is not known; `scales` are those that suit it best; `start` is None where nobody asked.
     """
 
-    smooth: npt.NDArray[np.float32]
-    exact: npt.NDArray[np.float32]
-    scales: tuple[float, ...] = ()
+    image: npt.NDArray[np.float32]
+    name: str = ""
     pixel_size: float = 0.0
-    watched: bool = False
+    scales: tuple[float, ...] = ()
+    start: StartingAnswer | None = None
 
     @property
-    def labels(self) -> npt.NDArray[np.float32]:
-        """Labels (Y, X)."""
-        labels: npt.NDArray[np.float32] = self.exact[LABELS]
-        return labels
-
-    @property
-    def labelled(self) -> bool:
-        """Whether any pixel is labelled; a plane without labels serves to hold on to what the starting model says of it."""
-        return bool((self.labels > 0).any())
-
-    @property
-    def bare(self) -> Plane:
+    def bare(self) -> Self:
         """The plane without what the starting model says."""
-        return replace(self, smooth=self.smooth[:START])
+        return replace(self, start=None)
+
+    def answered(self, said: Prediction) -> Self:
+        """The plane with what the starting model says, and the scales at which it does."""
+        maps = [depth.astype(np.float32) for depth in said.auxiliary.values()]
+        stacked = np.stack(maps) if maps else np.zeros((0, *self.image.shape), np.float32)
+        return replace(self, start=StartingAnswer(said.probability.astype(np.float32), stacked), scales=said.working_scale)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledPlane(TrainingPlane):
+    """A plane to learn from: `labels` (Y, X) uint8, 0 where nothing is said; `distance` (Y, X) float32, the depth, where it is `known`."""
+
+    labels: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.bool_]
+    distance: npt.NDArray[np.float32]
 
     @property
     def whole(self) -> bool:
         """Whether every pixel is labelled, so that there is nothing for a starting model to say."""
         return bool((self.labels > 0).all())
 
-    def cut(self, y: slice, x: slice) -> Plane:
+    def only(self, judged: npt.NDArray[np.bool_]) -> LabelledPlane:
+        """The plane with labels where they are `judged`, and without what the starting model says."""
+        return replace(self, labels=self.labels * judged, known=self.known & judged, start=None)
+
+    def cut(self, y: slice, x: slice) -> LabelledPlane:
         """A copy of a window, so that nothing outside it can be seen."""
-        return Plane(self.smooth[:, y, x].copy(), self.exact[:, y, x].copy(), self.scales, self.pixel_size)
+        parts: dict[str, Any] = {name: getattr(self, name)[y, x].copy() for name in ("image", "labels", "known", "distance")}
+        return replace(self, **parts, start=self.start and self.start.cut(y, x))
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Crops on the CPU: images (B, 1, S, S), labels (B, S, S), distance and known (B, 1, S, S), start (B, K' + A, S, S) or None."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    distance: torch.Tensor
-    known: torch.Tensor
-    start: torch.Tensor | None
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeldPlane(TrainingPlane):
+    """A plane without labels, on which the model learns to go on saying what the starting model says."""
 
 
-def planes_of(annotations: Annotations, normalisation: Normalisation) -> list[Plane]:
-    """Every labelled plane of every micrograph, in order, without the starting model's channels."""
-    result = []
-    for item in annotations.items:
-        for index, labels, instances in item.planes():
-            image = normalisation.apply(item.micrograph.plane(index), item.micrograph.valid, item.micrograph.name)
-            whole = complete_objects(labels) if instances is None else instances
-            known = (labels == BACKGROUND) | ((whole > 0) & (labels > 0))
-            smooth = np.stack([image, distance_map(whole)])
-            result.append(Plane(smooth, np.stack([labels, known]).astype(np.float32), (), item.micrograph.calibration.nanometres))
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WatchedPlane(TrainingPlane):
+    """A plane without labels that teaches nothing: in the end it is told where the model says something else than the starting one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Every plane of one training by its kind, in the order of the annotations; of those that are held, simulated ones come last."""
+
+    labelled: tuple[LabelledPlane, ...]
+    held: tuple[HeldPlane, ...] = ()
+    watched: tuple[WatchedPlane, ...] = ()
+
+    @classmethod
+    def of(cls, planes: Iterable[TrainingPlane]) -> Dataset:
+        """From planes of all kinds."""
+        every = tuple(planes)
+        return cls(
+            tuple(plane for plane in every if isinstance(plane, LabelledPlane)),
+            tuple(plane for plane in every if isinstance(plane, HeldPlane)),
+            tuple(plane for plane in every if isinstance(plane, WatchedPlane)),
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every labelled plane is labelled whole."""
+        return all(plane.whole for plane in self.labelled)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether most pixels of the labelled planes are open, as strokes leave them."""
+        labelled = sum(int((plane.labels > 0).sum()) for plane in self.labelled)
+        return labelled < SPARSE_SHARE * sum(plane.labels.size for plane in self.labelled)
+
+    def agreement(self) -> float:
+        """Foreground IoU of the starting model on all labelled pixels; NaN where it was not asked, or nothing is foreground.
+
+        It has seen none of these labels, so all of them can judge it.
+        """
+        both = either = 0
+        for plane in self.labelled:
+            if plane.start is None:
+                return math.nan
+            found, truth = plane.start.classes >= FIRST_CLASS, plane.labels >= FIRST_CLASS
+            both += int((found & truth).sum())
+            either += int(((found & (plane.labels > 0)) | truth).sum())
+        return both / either if either else math.nan
+
+
+def labelled_planes(item: Annotation, normalisation: Normalisation) -> list[LabelledPlane]:
+    """Every labelled plane of a micrograph, in order, bare."""
+    micrograph, result = item.micrograph, []
+    for index, labels, instances in item.planes():
+        whole = complete_objects(labels) if instances is None else instances
+        plane = LabelledPlane(
+            image=normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name),
+            labels=labels,
+            known=(labels == BACKGROUND) | ((whole > 0) & (labels > 0)),
+            distance=distance_map(whole),
+            name=micrograph.name,
+            pixel_size=micrograph.calibration.nanometres,
+        )
+        result.append(plane)
     return result
 
 
@@ -99,67 +170,3 @@ def complete_objects(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         result += renumber[objects]
         top += len(keep)
     return result
-
-
-class Crops:
-    """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it.
-
-    Each crop is seen at one of `scales`, those the model will be used at: what is learnt at one scale alone spoils the others. Where
-    there are planes without labels, every `HELD_EVERY`th crop comes from anywhere in one of them, at one of the scales that suit it.
-    """
-
-    def __init__(self, planes: list[Plane], size: int, how: Augmentation, seed: int, scales: tuple[float, ...] = (1.0,)) -> None:
-        self.size, self.how, self.turn = size, how, 0
-        self.rng = np.random.default_rng(seed)
-        self.scales = scales
-        self.levels = [scales if plane.labelled else plane.scales or scales for plane in planes]
-        self.smooth = [[_at_scale(plane.smooth, scale) for scale in levels] for plane, levels in zip(planes, self.levels, strict=True)]
-        self.exact = [torch.from_numpy(plane.exact) for plane in planes]
-        self.channels = max(len(plane.smooth) for plane in planes)
-        self.shapes = [plane.labels.shape for plane in planes]
-        self.unlabelled = [index for index, plane in enumerate(planes) if not plane.labelled]
-        numbers = sorted({int(n) for plane in planes for n in np.unique(plane.labels) if n > 0})
-        self.places = [[np.flatnonzero(plane.labels == number) for plane in planes] for number in numbers]
-
-    def draw(self, count: int) -> Batch:
-        """A batch of `count` crops."""
-        pairs = [self._one(index) for index in range(count)]
-        self.turn += count
-        smooth, exact = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
-        start = smooth[:, START:] if smooth.shape[1] > START else None
-        images = vary_intensity(smooth[:, IMAGE : IMAGE + 1], self.how, self.rng)
-        return Batch(images, exact[:, LABELS].long(), smooth[:, DISTANCE : DISTANCE + 1], exact[:, KNOWN : KNOWN + 1], start)
-
-    def _one(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        plane, place = self._place(self.turn + index)
-        y, x = divmod(place, self.shapes[plane][1])
-        spread = self.size / 4
-        centre = (y + float(self.rng.uniform(-spread, spread)), x + float(self.rng.uniform(-spread, spread)))
-        level = int(self.rng.integers(len(self.levels[plane])))
-        shape = (self.shapes[plane][0], self.shapes[plane][1])
-        grid = sampling_grid(shape, centre, self.size, self.how, self.rng, self.levels[plane][level])
-        smooth, exact = resample(grid, self.smooth[plane][level], self.exact[plane])
-        # Of a plane that is labelled whole the starting model was not asked, nor is it heard there.
-        return F.pad(smooth, (0, 0, 0, 0, 0, self.channels - len(smooth))), exact
-
-    def _place(self, turn: int) -> tuple[int, int]:
-        """A plane, and a pixel of it by its flat index."""
-        if self.unlabelled and turn % HELD_EVERY == 0:
-            plane = int(self.rng.choice(self.unlabelled))
-            return plane, int(self.rng.integers(math.prod(self.shapes[plane])))
-        # Not by the turn itself, which would meet the same classes at every round where some turns are for planes without labels.
-        turn -= turn // HELD_EVERY + 1 if self.unlabelled else 0
-        places = self.places[turn % len(self.places)]
-        # Planes count by how much of the class they hold, softened so that one dense mask does not drown ten strokes.
-        weight = np.sqrt([len(p) for p in places])
-        plane = int(self.rng.choice(len(places), p=weight / weight.sum()))
-        return plane, int(self.rng.choice(places[plane]))
-
-
-def _at_scale(maps: npt.NDArray[np.float32], scale: float) -> torch.Tensor:
-    """The maps as the predictor sees them at this scale: reduced with antialiasing, which sampling a crop alone would not do."""
-    whole = torch.from_numpy(maps)
-    if scale >= 1:
-        return whole
-    size = [max(1, round(n * scale)) for n in maps.shape[-2:]]
-    return F.interpolate(whole[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]

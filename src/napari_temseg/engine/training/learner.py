@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,39 +16,50 @@ from napari_temseg.engine.model.network import class_logits, forward, freeze_enc
 from napari_temseg.engine.model.prediction import fused
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import losses
-from napari_temseg.engine.training.dataset import Batch, Crops, Plane
-from napari_temseg.engine.training.metrics import Figures
+from napari_temseg.engine.training.crops import Batch, Crops
+from napari_temseg.engine.training.dataset import LabelledPlane
+from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.state import LearnerState, Tensors
+from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 
-RATE = 2e-3  # peak of the learning rate unless the settings say otherwise
-GENTLE = 0.15  # share of it for an encoder that already knows something …
-BOLD = 1.0  # … and where that was another task, as a new decoder shows
+PEAK_RATE = 2e-3  # of the learning rate unless the settings say otherwise
+GENTLE_SHARE = 0.15  # of it for an encoder that already knows something …
+BOLD_SHARE = 1.0  # … and where that was another task, as a new decoder shows
 
 
 class Learner:
-    """The network of one training, on its device, and what it learns from.
+    """The network of one training, on its device, its optimiser, and the crops it learns from.
 
-    `model` describes the network, which is moved and changed in place; `start_classes` is the number of classes of the model it
-    started from, 0 for a new network.
+    `model` describes the network, which is moved and changed in place.
     """
 
-    def __init__(self, model: Segmenter, crops: Crops, config: TrainConfig, start_classes: int) -> None:
-        self.model, self.crops, self.config, self.start_classes = model, crops, config, start_classes
-        self.device: Device = choose_device(config.device, config.precision)
+    def __init__(self, model: Segmenter, crops: Crops, task: TrainingTask) -> None:
+        self.model, self.crops, self.config, self.start_classes = model, crops, task.config, task.start_classes
+        self.device: Device = choose_device(task.config.device, task.config.precision)
+        self.first_scales = model.scales
         self.network = model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.new_decoder = start_classes == 0
+        self.new_decoder = task.base is None
         # A random encoder holds nothing worth freezing.
-        self.pretrained = not self.new_decoder or config.encoder_weights is not None
-        self.frozen = self.pretrained
-        self.draws = config.unfreeze or not self.frozen  # drop-path of a trained encoder draws from torch's own generator
-        self.batch = config.batch
+        self.pretrained = task.base is not None or task.config.encoder_weights is not None
+        self.draws = task.config.unfreeze or not self.pretrained  # drop-path of a trained encoder draws from torch's own generator
+        self.batch = task.config.batch
+        self.optimiser: torch.optim.AdamW | None = None  # made with the first step
+        self.freeze(self.pretrained)
+        # What it started from, which a checkpoint need not hold; nothing where that is random.
+        self.start: Tensors = {} if task.base is None else self.tensors()
 
     @property
     def loss(self) -> str:
         """The loss on labelled pixels, see `losses.supervised`."""
         automatic = "cross-entropy+dice" if self.new_decoder else "cross-entropy"
         return automatic if self.config.loss == "auto" else self.config.loss
+
+    @property
+    def peak(self) -> float:
+        """The highest learning rate."""
+        return self.config.learning_rate or PEAK_RATE
 
     def renew(self, crops: Crops) -> None:
         """Begin with a new decoder on the encoder there is, at the scale of `crops`."""
@@ -56,37 +68,34 @@ class Learner:
         self.new_decoder = True
 
     def variant(self, config: TrainConfig) -> Learner:
-        """One like this as it stands, with a network and settings of its own; its crops are drawn from the beginning."""
+        """One like this before its first step, with a network and settings of its own; its crops are drawn from the beginning."""
         twin, network = copy.copy(self), copy.deepcopy(self.network)
         twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, network=network)
-        twin.crops = copy.copy(self.crops)
+        twin.optimiser, twin.crops = None, copy.copy(self.crops)
         twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
         return twin
 
     def freeze(self, frozen: bool) -> None:
-        """Hold the encoder as it is, or let it learn too."""
-        self.frozen = frozen
+        """Hold the encoder as it is, or let it learn too; the optimiser begins afresh with the next step."""
+        self.frozen, self.optimiser = frozen, None
         freeze_encoder(self.network, frozen)
 
-    def peak(self) -> float:
-        """The highest learning rate."""
-        return self.config.learning_rate or RATE
-
-    def optimiser(self) -> torch.optim.AdamW:
+    def new_optimiser(self) -> torch.optim.AdamW:
         """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
         encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
         others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
         groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
         if encoder:
-            groups.append({"params": encoder, "share": (BOLD if self.new_decoder else GENTLE) if self.pretrained else 1.0})
-        return torch.optim.AdamW(groups, lr=self.peak(), weight_decay=self.config.weight_decay)
+            groups.append({"params": encoder, "share": (BOLD_SHARE if self.new_decoder else GENTLE_SHARE) if self.pretrained else 1.0})
+        return torch.optim.AdamW(groups, lr=self.peak, weight_decay=self.config.weight_decay)
 
     def _part(self, name: str) -> nn.Module:
         part: nn.Module = getattr(self.network, name)
         return part
 
-    def step(self, optimiser: torch.optim.Optimizer, rate: float, figures: Figures) -> None:
-        """One step of the optimiser at the learning rate `rate`; its figures are added to `figures`."""
+    def step(self, rate: float, metrics: TrainingMetrics) -> None:
+        """One step of the optimiser at the learning rate `rate`; how it did is added to `metrics`."""
+        optimiser = self.optimiser = self.optimiser or self.new_optimiser()
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = self.crops.draw(self.batch)
@@ -100,36 +109,25 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         optimiser.step()
-        figures.add(float(loss.detach()), class_logits(raw.detach(), self.model.spec.n_classes), batch.labels.to(raw.device))
+        metrics.add(float(loss.detach()), class_logits(raw.detach(), self.model.spec.n_classes), batch.labels.to(raw.device))
 
     def _loss(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:
-        spec = self.model.spec
-        logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(raw.device)
+        spec, on = self.model.spec, raw.device
+        logits, labels = class_logits(raw, spec.n_classes), batch.labels.to(on)
         loss = losses.supervised(logits, labels, self.loss)
-        start = None if batch.start is None else batch.start.to(raw.device)
-        if start is not None:
-            loss = loss + self.config.hold * losses.held(logits, start[:, : self.start_classes], labels)
+        said = None if batch.start is None else batch.start.probability.to(on)
+        if said is not None:
+            loss = loss + self.config.hold * losses.held(logits, said, labels)
         if spec.auxiliary:
-            known, distance = batch.known.to(raw.device), batch.distance.to(raw.device)
+            known, distance = batch.known.to(on), batch.distance.to(on)
             depth = asked = None
-            if start is not None:  # where the starting model was not asked (see `Crops`), its probabilities are all 0
-                depth = losses.drawn_depth(start[:, self.start_classes :], labels)
-                asked = (start[:, : self.start_classes].sum(1, keepdim=True) > 0.5).to(known.dtype)
+            if batch.start is not None and said is not None:  # where it was not asked (see `Crops`), its probabilities are all 0
+                depth = losses.drawn_depth(batch.start.maps.to(on), labels)
+                asked = (said.sum(1, keepdim=True) > 0.5).to(known.dtype)
             loss = loss + losses.maps(raw[:, spec.n_classes - 1 :], distance, known, depth, asked)
         return loss
 
-    @torch.no_grad()
-    def judge(self, window: Plane, figures: Figures) -> None:
-        """Add loss, accuracy and IoU on a window (see `Parts`), seen as the model will be used: at its working scales."""
-        set_mode(self.network, train_decoder=False, train_encoder=False)
-        image = torch.from_numpy(window.smooth[:1])[None]
-        labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
-        with self.device.autocast():
-            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, self.model.scales)
-        logits = class_logits(raw, self.model.spec.n_classes)
-        figures.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
-
-    def halve(self, error: RuntimeError, optimiser: torch.optim.Optimizer) -> str:
+    def halve(self, error: RuntimeError) -> str:
         """After `error`, which came of a step: half the batch where memory did not suffice, and a sentence; any other goes on up."""
         if not out_of_memory(error):
             raise error
@@ -138,14 +136,79 @@ class Learner:
                 f"Memory on {self.device.kind} does not suffice for one crop of {self.config.crop} px; choose a smaller crop."
             ) from error
         self.batch //= 2
-        optimiser.zero_grad(set_to_none=True)
+        if self.optimiser is not None:
+            self.optimiser.zero_grad(set_to_none=True)
         release()
         return f"memory did not suffice: batch halved to {self.batch}"
 
-    def keep(self) -> dict[str, torch.Tensor]:
+    def evaluate(
+        self, windows: Iterable[LabelledPlane], part: str = "validation", scales: tuple[float, ...] = ()
+    ) -> Generator[str, None, dict[str, float]]:
+        """`PART_loss`, `PART_accuracy` and `PART_iou` on windows (see `ValidationSplit`), seen as the model will be used: at its working
+        scales, or others. Yields "" between windows.
+        """
+        metrics = TrainingMetrics()
+        for window in windows:
+            self._evaluate(window, metrics, scales or self.model.scales)
+            yield ""
+        return metrics.result(part)
+
+    @torch.no_grad()
+    def _evaluate(self, window: LabelledPlane, metrics: TrainingMetrics, scales: tuple[float, ...]) -> None:
+        set_mode(self.network, train_decoder=False, train_encoder=False)
+        image = torch.from_numpy(window.image)[None, None]
+        labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
+        with self.device.autocast():
+            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, scales)
+        logits = class_logits(raw, self.model.spec.n_classes)
+        metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
+
+    def tensors(self) -> Tensors:
         """The network's tensors, copied to the CPU."""
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
+
+    def load(self, tensors: Tensors) -> None:
+        """Put tensors into the network."""
+        self.network.load_state_dict(tensors)
+
+    def state(self) -> LearnerState:
+        """All that the next step depends on, copied."""
+        moments: Tensors = {}
+        if self.optimiser is not None:
+            for index, state in self.optimiser.state_dict()["state"].items():
+                moments |= {f"{index}/{name}": value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+        return LearnerState(
+            network=self.tensors(),
+            optimiser=moments,
+            random=torch.get_rng_state() if self.draws else None,
+            new_decoder=self.new_decoder,
+            frozen=self.frozen,
+            batch=self.batch,
+            settings={"learning_rate": self.config.learning_rate, "batch": self.config.batch},
+            crops={"rng": self.crops.rng.bit_generator.state, "turn": self.crops.turn},
+        )
+
+    def restore(self, state: LearnerState) -> None:
+        """Take up where `state` was taken; a new decoder must be there already (see `renew`). What does not fit raises as torch does."""
+        self.config, self.batch = replace(self.config, **state.settings), state.batch
+        self.load(state.network)
+        self.crops.rng.bit_generator.state, self.crops.turn = state.crops["rng"], int(state.crops["turn"])
+        self.freeze(state.frozen)
+        optimiser = self.optimiser = self.new_optimiser()
+        _fill(optimiser, state.optimiser)
+        if state.random is not None:
+            torch.set_rng_state(state.random)
 
 
 def _to(images: torch.Tensor, device: Device) -> torch.Tensor:
     return images.to(device.torch, memory_format=torch.channels_last)
+
+
+def _fill(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Moments and step counts by the parameter's number; laid out in memory as the parameter is, so that sums come out the same."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for name, tensor in tensors.items():
+        index, _, what = name.partition("/")
+        parameter = parameters[int(index)]
+        same = tensor.shape == parameter.shape and tensor.ndim > 0
+        optimiser.state[parameter][what] = torch.empty_like(parameter).copy_(tensor).detach() if same else tensor.clone()

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
-GAMMA = 2.0
-DRAWN = 0.6  # depth that a stroke on a particle stands for at least
+FOCAL_GAMMA = 2.0
+DRAWN_DEPTH = 0.6  # depth that a stroke on a particle stands for at least
 
 
 def supervised(logits: torch.Tensor, labels: torch.Tensor, kind: str) -> torch.Tensor:
@@ -39,7 +39,7 @@ def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def _focal(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     weight = _weights(target, logits.shape[1])
     surprise = F.cross_entropy(logits, target, reduction="none")
-    return (weight * (1 - torch.exp(-surprise)) ** GAMMA * surprise).sum() / weight.sum()
+    return (weight * (1 - torch.exp(-surprise)) ** FOCAL_GAMMA * surprise).sum() / weight.sum()
 
 
 def _dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -67,13 +67,13 @@ def held(logits: torch.Tensor, start: torch.Tensor, labels: torch.Tensor) -> tor
 
 
 def drawn_depth(start: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Depth (B, A, Y, X) of the starting model, corrected by strokes: none on background, at least `DRAWN` where a particle was drawn on.
+    """Depth (B, A, Y, X) of the starting model, corrected by strokes: 0 on background, at least `DRAWN_DEPTH` where a particle was drawn.
 
     Strokes do not tell how deep they lie; but people draw through the middle, and a particle held at the depth of a model that did
     not see it would be dropped as uncertain. `labels` (B, Y, X): 0 where nothing was drawn.
     """
     drawn = labels[:, None]
-    least = torch.where(drawn >= FIRST_CLASS, start.clamp_min(DRAWN), start)
+    least = torch.where(drawn >= FIRST_CLASS, start.clamp_min(DRAWN_DEPTH), start)
     return torch.where(drawn == BACKGROUND, torch.zeros_like(start), least)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a training: loss, pixel accuracy and foreground IoU."""
+"""How well a network does on labels: loss, pixel accuracy and foreground IoU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_temseg.engine.types.results import FIRST_CLASS
 
 
 @dataclass
-class Figures:
+class TrainingMetrics:
     """Loss, pixel accuracy and foreground IoU over labelled pixels, pooled over batches."""
 
     loss: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Figures:
     def result(self, part: str) -> dict[str, float]:
         """`PART_loss`, `PART_accuracy`, `PART_iou`; NaN where there was nothing to judge."""
         labelled, correct, both, either = self.counts
-        figures = {"loss": float(np.mean(self.loss)) if self.loss else math.nan}
-        figures["accuracy"] = correct / labelled if labelled else math.nan
-        figures["iou"] = both / either if either else math.nan
-        return {f"{part}_{name}": value for name, value in figures.items()}
+        values = {"loss": float(np.mean(self.loss)) if self.loss else math.nan}
+        values["accuracy"] = correct / labelled if labelled else math.nan
+        values["iou"] = both / either if either else math.nan
+        return {f"{part}_{name}": value for name, value in values.items()}

@@ -6,22 +6,21 @@ from collections.abc import Callable, Generator
 
 from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.types.config import PredictConfig, TrainConfig
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control
 from napari_temseg.engine.types.results import Prediction
 
 Look = Callable[[], Micrograph | None]  # the plane (axes "YX") to show now, or None; called in the thread that trains
-REST = 4.0  # × the cost of a preview: how long training goes on before the next, so that they take a fifth of the time at most
+PREVIEW_REST = 4.0  # × the cost of a preview: how long training goes on before the next, so that they take a fifth of the time at most
 
 
 class Previews:
     """Makes previews when they are due. Each works on a copy of the network and draws nothing random: training takes no notice."""
 
-    def __init__(self, look: Look | None, config: TrainConfig, control: Control) -> None:
-        self.look, self.control = look, control
-        self.config = PredictConfig(device=config.device, precision=config.precision)
+    def __init__(self, look: Look | None, config: PredictConfig, control: Control) -> None:
+        self.look, self.config, self.control = look, config, control
         self.due = 0.0  # s on the clock of the job
         self.cost = 0.0  # s that the newest one took
 
@@ -41,7 +40,7 @@ class Previews:
             return None
         finally:
             self.cost = self.control.elapsed - began
-            self.due = self.control.elapsed + REST * self.cost
+            self.due = self.control.elapsed + PREVIEW_REST * self.cost
 
     def _predict(self, model: Segmenter, micrograph: Micrograph) -> Generator[str, None, Prediction | None]:
         if micrograph.axes != "YX":

@@ -9,14 +9,13 @@ simulated pictures took of the steps was missing on the paper's other micrograph
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from napari_temseg.engine.model.segmenter import Normalisation
 from napari_temseg.engine.simulate.micrographs import randomised, simulate
-from napari_temseg.engine.training.dataset import Plane
-from napari_temseg.engine.types.annotations import Annotations
+from napari_temseg.engine.training.dataset import Dataset, HeldPlane, WatchedPlane
+from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.micrograph import Micrograph
 
 SIMULATED = 6  # pictures
@@ -24,18 +23,18 @@ SIDE = 384  # px of a simulated picture
 MIDDLE = 768  # px of a picture that are looked at, at most
 
 
-def rehearsal(annotations: Annotations, normalisation: Normalisation, seed: int, *, simulated: bool) -> list[Plane]:
-    """Planes without labels: of each unlabelled micrograph the middle, of each that is watched, and if asked for of simulated ones."""
-    rng = np.random.default_rng(seed)
+def rehearsal(task: TrainingTask, *, simulated: bool) -> Dataset:
+    """Planes without labels, the middle of each micrograph: those that are held, simulated ones if asked for, those that are watched."""
+    rng = np.random.default_rng(task.config.seed)
     drawn = [simulate(randomised(rng, SIDE, SIDE)).micrograph for _ in range(SIMULATED * simulated)]
-    watched = [replace(_plane(picture, normalisation), watched=True) for picture in annotations.watched]
-    unlabelled, simulations = ([_plane(picture, normalisation) for picture in pictures] for pictures in (annotations.unlabelled, drawn))
-    return [*unlabelled, *watched, *simulations]
+    held = [HeldPlane(name=picture.name, **_middle(picture, task)) for picture in task.annotations.unlabelled]
+    simulations = [HeldPlane(**_middle(picture, task)) for picture in drawn]
+    watched = [WatchedPlane(name=picture.name, **_middle(picture, task)) for picture in task.annotations.watched]
+    return Dataset((), (*held, *simulations), tuple(watched))
 
 
-def _plane(picture: Micrograph, normalisation: Normalisation) -> Plane:
-    """The middle of the middle plane."""
-    image = normalisation.apply(picture.plane(picture.n_planes // 2), picture.valid, picture.name)
+def _middle(picture: Micrograph, task: TrainingTask) -> dict[str, Any]:
+    """Of a plane: the middle of the middle one."""
+    image = task.normalisation.apply(picture.plane(picture.n_planes // 2), picture.valid, picture.name)
     image = image[tuple(slice(max(0, (n - MIDDLE) // 2), max(0, (n - MIDDLE) // 2) + MIDDLE) for n in image.shape)]
-    smooth = np.stack([image, np.zeros_like(image)])
-    return Plane(smooth, np.zeros((2, *image.shape), np.float32), (), picture.calibration.nanometres)
+    return {"image": image, "pixel_size": picture.calibration.nanometres}

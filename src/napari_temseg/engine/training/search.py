@@ -14,16 +14,16 @@ from itertools import product
 from typing import Any
 
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.training.checkpoint import Saving, Store
-from napari_temseg.engine.training.loop import Session
+from napari_temseg.engine.training.checkpoint import CheckpointStore
+from napari_temseg.engine.training.loop import TrainingRun, begun
 from napari_temseg.engine.training.preview import Look
-from napari_temseg.engine.training.starting_model import prepared
-from napari_temseg.engine.types.annotations import Annotations
+from napari_temseg.engine.training.schedule import step_limit
+from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 
-SHARE = 0.4  # of the budget, for the whole search
-LEAST = 5  # steps of a trial on strokes, whose whole training is short
+SEARCH_SHARE = 0.4  # of the budget, for the whole search
+LEAST_STROKE_STEPS = 5  # of a trial on strokes, whose whole training is short
 ROUNDS = (6, 3)  # candidates that take part in each round; the rounds share the time equally
 RATES, BATCHES = (0.25, 1.0, 2.5), (1, 2)  # × the learning rate and the batch of the settings
 HIGHEST_RATE, LARGEST_BATCH = 1.0, 256
@@ -34,51 +34,46 @@ class _Trial:
     """Settings, the training with them (before and after its part in the search: the one that all start from), and how far it got."""
 
     settings: TrainConfig
-    session: Session
+    run: TrainingRun
     rounds: int = 0
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
     def score(self) -> tuple[int, float, float]:
         """Further is better, then the IoU, and the loss between equals."""
-        return self.rounds, round(self.figures.get("validation_iou", 0.0), 4), -self.figures.get("validation_loss", math.inf)
+        return self.rounds, round(self.metrics.get("validation_iou", 0.0), 4), -self.metrics.get("validation_loss", math.inf)
 
     def record(self) -> dict[str, Any]:
         """For the history."""
-        return {"learning_rate": self.settings.learning_rate, "batch": self.settings.batch, "rounds": self.rounds, **self.figures}
+        return {"learning_rate": self.settings.learning_rate, "batch": self.settings.batch, "rounds": self.rounds, **self.metrics}
 
 
-def iter_tune(
-    annotations: Annotations, base: Segmenter | None, config: TrainConfig, look: Look | None = None, store: Store | None = None
-) -> Job[Segmenter]:
+def iter_tune(task: TrainingTask, look: Look | None = None, store: CheckpointStore | None = None) -> Job[Segmenter]:
     """Like `iter_train`, with a search of learning rate and batch in the first two fifths of the budget.
 
-    Judged on the validation part; where the labels do not suffice for one, it says so and trains as `config` says. `tuned` in the
+    Judged on the validation part; where the labels do not suffice for one, it says so and trains as the settings say. `tuned` in the
     model's last record lists what was tried, the best first: learning rate, batch, rounds, steps, validation IoU and loss.
     Trials show no previews and leave no checkpoint, and the curves begin when the winner is known.
     """
-    annotations.check()
+    task = replace(task, tune=True)
+    task.annotations.check()
 
     def steps(control: Control) -> Generator[Progress, None, Segmenter]:
-        saving = Saving(store, annotations, base, config, tune=True)
-        found = saving.found()
-        planes = yield from prepared(annotations, base, config, control)
-        session = Session(annotations, base, config, planes)
-        yield Progress("prepare", 0.0, f"{session.parts.sentence}; {session.learner.device.plain()}", control.elapsed, session.facts())
-        if not session.parts.validation:
-            session.tuned = "no tuning: it needs a validation part, and the labels do not suffice for one"
+        winner, found = yield from begun(task, store, control)
+        if not winner.data.split.validation:
+            winner.course.tuned = "no tuning: it needs a validation part, and the labels do not suffice for one"
             if found is not None:
-                yield from session.go_on(found, saving, control)
-            return (yield from session.run(control, look, saving))
+                yield from winner.go_on(found)
+            return (yield from winner.run(look))
         if found is None:
-            yield from mapped(session.judged(control), partial(_untold, fraction=0.0, prefix="the starting model"))
-            winner, tried = yield from _search(session, config, control)
-            winner.tuned = tried
+            yield from mapped(winner.first_point(), partial(_untold, fraction=0.0, prefix="the starting model"))
+            winner, tried = yield from _search(winner)
+            winner.course.tuned = tried
             yield from mapped(winner.points(), _after_search)
         else:
-            winner = session
-            yield from mapped(winner.go_on(found, saving, control), _after_search)
-        winner.config = replace(winner.config, max_seconds=max(0.1, (1 - SHARE) * config.max_seconds))
-        return (yield from mapped(winner.run(control, look, saving), _after_search))
+            yield from mapped(winner.go_on(found), _after_search)
+        seconds = max(0.1, (1 - SEARCH_SHARE) * task.config.max_seconds)
+        winner.learner.config = replace(winner.config, max_seconds=seconds)
+        return (yield from mapped(winner.run(look), _after_search))
 
     return Job(steps)
 
@@ -91,28 +86,29 @@ def candidates(config: TrainConfig) -> list[TrainConfig]:
     return [replace(config, learning_rate=rate, batch=batch) for rate, batch in pairs]
 
 
-def _search(start: Session, config: TrainConfig, control: Control) -> Generator[Progress, None, tuple[Session, list[dict[str, Any]]]]:
+def _search(start: TrainingRun) -> Generator[Progress, None, tuple[TrainingRun, list[dict[str, Any]]]]:
     """The best candidate as it stands, and what was tried, the best first; it ends early when its time is up or it is asked to finish."""
-    trials, share = [_Trial(settings, start) for settings in candidates(config)], SHARE / len(ROUNDS)
-    longest, least = start.limit(validated=True), LEAST if start.sparse else 1
-    until = control.elapsed + SHARE * config.max_seconds
+    config, control, share = start.config, start.control, SEARCH_SHARE / len(ROUNDS)
+    trials = [_Trial(settings, start) for settings in candidates(config)]
+    longest, least = step_limit(start.data, config), LEAST_STROKE_STEPS if start.data.strokes else 1
+    until = control.elapsed + SEARCH_SHARE * config.max_seconds
     for number, size in enumerate(ROUNDS, start=1):
         entrants, kept = trials[:size], (*ROUNDS, 1)[number]
         seconds, steps = (limit * share / size for limit in (config.max_seconds, longest))
         for index, trial in enumerate(entrants):
             if (control.finishing or control.elapsed > until) and trials[0].rounds:
                 break
-            if trial.session is start:
-                trial.session = start.variant(trial.settings)
+            if trial.run is start:
+                trial.run = start.variant(trial.settings)
             told = partial(_untold, fraction=share * (number - 1 + index / len(entrants)), prefix=named(trial.record()))
-            yield from mapped(trial.session.trial(control, seconds, max(least, round(steps)), least), told)
+            yield from mapped(trial.run.trial(seconds, max(least, round(steps)), least), told)
             trial.rounds = number
-            trial.figures = {name: trial.session.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
+            trial.metrics = {name: trial.run.course.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
             done = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)
             for loser in done[kept:]:
-                loser.session = start  # its own network is not needed any more
+                loser.run = start  # its own network is not needed any more
         trials.sort(key=_Trial.score, reverse=True)
-    return trials[0].session, [trial.record() for trial in trials if trial.rounds]
+    return trials[0].run, [trial.record() for trial in trials if trial.rounds]
 
 
 def named(trial: dict[str, Any]) -> str:
@@ -121,7 +117,7 @@ def named(trial: dict[str, Any]) -> str:
 
 
 def _after_search(progress: Progress) -> Progress:
-    return replace(progress, fraction=SHARE + (1 - SHARE) * progress.fraction)
+    return replace(progress, fraction=SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.fraction)
 
 
 def _untold(progress: Progress, fraction: float, prefix: str) -> Progress:

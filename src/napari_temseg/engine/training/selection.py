@@ -1,120 +1,201 @@
-"""The end of a training: what of it is kept, at which working scales, and which micrographs it does not serve."""
+"""What of a training is kept: the best step, the working scales, how far back to the starting model; and whom it does not serve."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from napari_temseg.engine.training.dataset import KNOWN, START, Plane
-from napari_temseg.engine.training.metrics import Figures
-from napari_temseg.engine.training.validation import BUDGET, windows
-from napari_temseg.engine.types.progress import Progress
-from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.engine.model.network import freeze_encoder
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.training.dataset import HeldPlane, LabelledPlane, WatchedPlane
+from napari_temseg.engine.training.learner import Learner
+from napari_temseg.engine.training.state import Tensors, TrainingCourse
+from napari_temseg.engine.training.task import TrainingData, recorded
+from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows
 
-if TYPE_CHECKING:
-    from napari_temseg.engine.training.loop import Session
-
-MATERIAL = 0.005  # validation IoU: by less than this no step is better than the model it started from
-TOLERATED = 0.02  # validation IoU given up at most for going half way back to that model
-LOOKS = (
+MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
+TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
+STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
+CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
+NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
+THOROUGH = 8  # × the pixels of the validation windows, to compare the best with the last
+DECODER_SCALES = (
     (1.0,),
     (1.0, 0.7),
     (1.0, 0.7, 0.5),
     (1.4, 1.0),
     (1.4, 1.0, 0.7),
 )  # working scales that a new decoder is tried with, the cheapest first
-CONTRADICTED = 0.5  # IoU on the labels of a micrograph, below which it is named
-MANY = 8  # micrographs at most whose labels are looked at again
 
 
-def reconsider(session: Session) -> Generator[Progress, None, None]:
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The decision: the network's tensors, the step they are of, its score (IoU, −loss), the working scales, and what is to be told."""
+
+    tensors: Tensors
+    step: int
+    score: tuple[float, float]
+    scales: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+
+def scored(course: TrainingCourse, judged: dict[str, float]) -> tuple[float, float]:
+    """IoU first; the loss decides between equals, as thin strokes soon all are. With nothing to judge by, later is better."""
+    return (round(judged["validation_iou"], 4), -judged["validation_loss"]) if judged else (0.0, float(course.steps))
+
+
+def is_better(score: tuple[float, float], course: TrainingCourse, data: TrainingData) -> bool:
+    """Whether the newest point of the curve, of this score, is the best so far."""
+    if data.task.base is None:
+        return score > course.best_score and course.steps > 0
+    if not data.split.validation or course.steps == 0:
+        return score > course.best_score
+    if course.best_step == 0:
+        return score[0] >= course.best_score[0] + (-TOLERATED_IOU if data.mistaken else MATERIAL_IOU)
+    if data.strokes:  # the rate falls, so later steps are calmer; a few strokes hardly tell one from another
+        return score[0] >= max(point["validation_iou"] for point in course.curve[1:]) - STROKE_NOISE_IOU
+    return score > course.best_score
+
+
+def evaluations(learner: Learner) -> float:
+    """What judging at the end costs, as a multiple of the first time: with a new decoder several working scales are tried."""
+    first = learner.first_scales
+    tried = DECODER_SCALES if learner.new_decoder else [first]
+    return sum(scale**2 for scales in tried for scale in scales) / sum(scale**2 for scale in first)
+
+
+def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
+    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
+    kept = Kept(course.best, course.best_step, course.best_score, learner.model.scales)
+    if kept.step == 0:
+        return kept
+    if learner.new_decoder:
+        kept = yield from _best_or_last(kept, learner, course, data)
+        return (yield from _at_best_scales(kept, learner, data))
+    grown = learner.start_classes < learner.model.spec.n_classes
+    unasked = learner.config.validation == 0 and not data.split.validation
+    return kept if grown or unasked else (yield from _half_way_back(kept, learner, course, data))
+
+
+def _best_or_last(kept: Kept, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
     """A new decoder as it was at its best or as it is at last, by more of what is held out than the curves can afford to look at."""
-    if not session.learner.new_decoder or session.best_step in (0, session.steps):
-        return
-    last, thorough = session.learner.keep(), windows(session.parts.held, set(session.counts), 8 * BUDGET)
-    if len(thorough) <= len(session.parts.validation):
-        return
+    if kept.step == course.steps:
+        return kept
+    last, thorough = learner.tensors(), windows(data.split.held_out, set(data.counts), THOROUGH * VALIDATION_PIXELS)
+    if len(thorough) <= len(data.split.validation):
+        return kept
     found = []
-    for tensors in (session.best, last):
-        session.learner.network.load_state_dict(tensors)
-        found.append((yield from session.judge(thorough))["validation_iou"])
-    if found[1] >= found[0]:
-        point = session.curve[-1]
-        session.best, session.best_step, session.best_score = last, session.steps, (point["validation_iou"], -point["validation_loss"])
+    for tensors in (kept.tensors, last):
+        learner.load(tensors)
+        found.append((yield from learner.evaluate(thorough))["validation_iou"])
+    if found[1] < found[0]:
+        return kept
+    point = course.curve[-1]
+    return replace(kept, tensors=last, step=course.steps, score=(point["validation_iou"], -point["validation_loss"]))
 
 
-def choose_scales(session: Session) -> Generator[Progress, None, None]:
+def _at_best_scales(kept: Kept, learner: Learner, data: TrainingData) -> Generator[str, None, Kept]:
     """Working scales for the best of a new decoder, by the validation part."""
-    if not (session.learner.new_decoder and session.parts.validation and session.best_step):
-        return
-    session.learner.network.load_state_dict(session.best)
-    found = [session.best_score[0]]  # as it learnt, at the first of them
-    start = session.learner.model
-    for scales in LOOKS[1:]:
-        session.learner.model = replace(start, scales=scales)
-        judged = yield from session.judge()
+    if not data.split.validation:
+        return kept
+    learner.load(kept.tensors)
+    found = [kept.score[0]]  # as it learnt, at the first of them
+    for scales in DECODER_SCALES[1:]:
+        judged = yield from learner.evaluate(data.split.validation, scales=scales)
         found.append(judged["validation_iou"])
-    chosen = next(index for index, iou in enumerate(found) if iou >= max(found) - MATERIAL)
-    session.learner.model = replace(start, scales=LOOKS[chosen])
+    chosen = next(index for index, iou in enumerate(found) if iou >= max(found) - MATERIAL_IOU)
+    return replace(kept, scales=DECODER_SCALES[chosen])
 
 
-def restrain(session: Session) -> Generator[Progress, None, None]:
-    """Go half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
+def _half_way_back(kept: Kept, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
+    """Half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
 
     Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
     """
-    grown = session.learner.start_classes < session.learner.model.spec.n_classes
-    unasked = session.config.validation == 0 and not session.parts.validation
-    if session.learner.new_decoder or grown or session.best_step == 0 or unasked:
-        return
     half = {
-        name: torch.lerp(session.untouched[name], tensor, 0.5) if tensor.is_floating_point() else tensor
-        for name, tensor in session.best.items()
+        name: torch.lerp(learner.start[name], tensor, 0.5) if tensor.is_floating_point() else tensor
+        for name, tensor in kept.tensors.items()
     }
-    if session.parts.validation:
-        session.learner.network.load_state_dict(half)
-        judged = yield from session.judge()
-        untouched = session.curve[0]["validation_iou"] - (TOLERATED if session.mistaken else 0.0)
-        if judged["validation_iou"] < (untouched if session.sparse else max(session.best_score[0] - TOLERATED, untouched)):
-            return
-    session.best = half
-    as_well = "" if session.sparse else ", which serves these labels as well"
-    session.notes.append(f"half way back to the starting model{as_well}: other pictures gain by it")
+    if data.split.validation:
+        learner.load(half)
+        judged = yield from learner.evaluate(data.split.validation)
+        untouched = course.curve[0]["validation_iou"] - (TOLERATED_IOU if data.mistaken else 0.0)
+        if judged["validation_iou"] < (untouched if data.strokes else max(kept.score[0] - TOLERATED_IOU, untouched)):
+            return kept
+    as_well = "" if data.strokes else ", which serves these labels as well"
+    note = f"half way back to the starting model{as_well}: other pictures gain by it"
+    return replace(kept, tensors=half, notes=(note,))
 
 
-def look_back(session: Session) -> Generator[Progress, None, None]:
-    """Name the micrographs that the model that is kept does not serve: one that does well may hide one that does not.
+def contradictions(learner: Learner, data: TrainingData) -> Generator[str, None, list[str]]:
+    """Name the micrographs that the network as it is does not serve: one that does well may hide one that does not.
 
     Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model.
     """
-    for name, plane in session.labelled[:MANY]:
-        iou = yield from _agreement(session, plane)
-        if iou < CONTRADICTED:
-            session.notes.append(
-                f"{name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
+    notes = []
+    for plane in data.planes.labelled[:NAMED_MICROGRAPHS] if data.strokes else ():
+        iou = yield from _agreement(learner, plane.bare)
+        if iou < CONTRADICTED_IOU:
+            notes.append(
+                f"{plane.name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
             )
-    if session.learner.new_decoder:
-        return
-    kept = session.learner.model
-    for name, plane in session.beside[:MANY]:
-        session.learner.model = replace(kept, scales=plane.scales or kept.scales)
-        said = plane.smooth[START : START + session.learner.start_classes].argmax(axis=0)
-        iou = yield from _agreement(session, replace(plane, exact=np.stack([said + BACKGROUND, plane.exact[KNOWN]]).astype(np.float32)))
-        if iou < CONTRADICTED:
-            session.notes.append(
-                f"{name}: the new model finds other things there than the starting one (IoU {iou:.2f}); compare before you use it there"
+    # With a new decoder it is another task; and nobody looks at what is simulated.
+    others: list[HeldPlane | WatchedPlane] = [*data.planes.held, *data.planes.watched]
+    named = [] if learner.new_decoder else [(plane, plane.start) for plane in others if plane.name and plane.start is not None]
+    for other, said in named[:NAMED_MICROGRAPHS]:
+        nothing = np.zeros_like(other.image)
+        labels = LabelledPlane(image=other.image, labels=said.classes, known=nothing > 0, distance=nothing)
+        iou = yield from _agreement(learner, labels, other.scales)
+        if iou < CONTRADICTED_IOU:
+            notes.append(
+                f"{other.name}: the new model finds other things there than the starting one (IoU {iou:.2f}); "
+                "compare before you use it there"
             )
-    session.learner.model = kept
+    return notes
 
 
-def _agreement(session: Session, plane: Plane) -> Generator[Progress, None, float]:
-    """Foreground IoU of the network as it is with the labels of a plane."""
-    figures = Figures()
-    for window in windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}):
-        session.learner.judge(window, figures)
-        yield session.progress()
-    return figures.result("labels")["labels_iou"]
+def _agreement(learner: Learner, plane: LabelledPlane, scales: tuple[float, ...] = ()) -> Generator[str, None, float]:
+    """Foreground IoU of the network as it is with the labels of a plane; NaN where neither has any."""
+    parts = windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0})
+    metrics = yield from learner.evaluate(parts, "labels", scales)
+    return metrics["labels_iou"]
+
+
+def released(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float) -> Segmenter:
+    """The model of the network as it is, which is the best, with how it came about in `seconds`; the learner is done with it."""
+    freeze_encoder(learner.network, False)
+    network = learner.network.to("cpu", memory_format=torch.contiguous_format)
+    record = {
+        "kind": "trained",
+        "base": data.task.base.content_hash() if data.task.base else "",
+        "config": recorded(learner.config),
+        "labels": {count.name: {"pixels": count.pixels, "objects": count.objects} for count in data.counts.values()},
+        "device": learner.device.describe(),
+        "validation": data.split.sentence,
+        "notes": course.notes,
+        "depth_taught": data.depth_taught,
+        "steps": course.steps,
+        "best_step": course.best_step,
+        "seconds": round(seconds, 2),
+        "curve": course.curve,
+    }
+    if course.tuned is not None:
+        record["tuned"] = course.tuned
+    model = _at_its_scales(learner.model, course.best_step, learner.new_decoder, data.task.base)
+    name = model.name if course.best_step == 0 and data.task.base else f"{model.name or 'model'}+"
+    return replace(model, network=network, history=[*model.history, record], name=name)
+
+
+def _at_its_scales(model: Segmenter, best_step: int, new_decoder: bool, base: Segmenter | None) -> Segmenter:
+    """The model as it will be used: it was moved, no more, so which scales suit a picture it tells by itself as before.
+
+    Unless it goes by the pixel size, or has a new decoder, which learnt at the scales that it has.
+    """
+    if base and best_step == 0:  # as it was
+        return replace(model, scales=base.scales, fixed_scale=base.fixed_scale, pixel_size=base.pixel_size, familiar=base.familiar)
+    if base is None or new_decoder or model.pixel_size:
+        return model
+    return replace(model, scales=base.scales, fixed_scale=base.fixed_scale)

@@ -12,36 +12,34 @@ import torch
 
 from napari_temseg.engine.model.network import NetworkSpec, extend_head
 from napari_temseg.engine.model.prediction import Runner, iter_predict
-from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Normalisation, Segmenter
-from napari_temseg.engine.training.dataset import IMAGE, Plane, planes_of
+from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
+from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal
-from napari_temseg.engine.training.sparse_labels import is_sparse
-from napari_temseg.engine.types.annotations import Annotations, default_name
-from napari_temseg.engine.types.config import PredictConfig, TrainConfig
+from napari_temseg.engine.training.task import TrainingTask
+from napari_temseg.engine.types.annotations import default_name
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Progress
-from napari_temseg.engine.types.results import Prediction
-
-AT_SCALE = ("scales", "fixed_scale", "pixel_size", "familiar")  # what training on somebody's pictures changes beside the weights
 
 
-def starting_model(annotations: Annotations, base: Segmenter | None, config: TrainConfig) -> Segmenter:
-    """A copy of `base` with room for every class that is labelled, or a new model as `config` says."""
-    wanted = max(annotations.class_names)
-    if base is None:
+def starting_model(task: TrainingTask) -> Segmenter:
+    """A copy of the base with room for every class that is labelled, or a new model as the settings say."""
+    class_names, config = task.annotations.class_names, task.config
+    wanted = max(class_names)
+    if task.base is None:
         spec = NetworkSpec(config.encoder, n_classes=wanted, auxiliary=("distance",))
-        return Segmenter.new(spec, annotations.class_names, config.encoder_weights, config.seed)
-    model = base.copy()
+        return Segmenter.new(spec, class_names, config.encoder_weights, config.seed)
+    model = task.base.copy()
     spec = model.spec
     if wanted > spec.n_classes:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             spec = extend_head(model.network, spec, wanted)
-    names = {n: name for n, name in annotations.class_names.items() if n not in model.classes or name != default_name(n)}
+    names = {n: name for n, name in class_names.items() if n not in model.classes or name != default_name(n)}
     return replace(model, spec=spec, classes={**model.classes, **names})
 
 
-def at_one_scale(model: Segmenter, planes: Sequence[Plane]) -> Segmenter:
+def at_one_scale(model: Segmenter, planes: Sequence[LabelledPlane]) -> Segmenter:
     """The model with its working scales fixed to those that suit most of the planes, and the pixel size they belong to.
 
     It is used as it was trained: where the planes have one pixel size, pictures of another are looked at larger or smaller by the ratio.
@@ -60,65 +58,55 @@ def _common(sizes: Sequence[float]) -> float:
     return float(np.median(sizes))
 
 
-def prepared(
-    annotations: Annotations, base: Segmenter | None, config: TrainConfig, control: Control
-) -> Generator[Progress, None, list[Plane]]:
-    """Every labelled plane, then those without labels, with what the starting model says where that is to be held; yields between tiles.
+def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, Dataset]:
+    """Every plane, with what the starting model says where that is to be held; yields between tiles.
 
     Where every labelled plane is labelled whole there is nothing to hold on it: only the working scale is looked for, once a
     micrograph. When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
     """
-    normalisation = Normalisation() if base is None else base.normalisation
-    by_item: list[list[Plane]] = []
-    for item in annotations.items:
+    by_item: list[list[LabelledPlane]] = []
+    for item in task.annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
-        by_item.append(planes_of(replace(annotations, items=(item,)), normalisation))
-    planes = list(chain.from_iterable(by_item))
-    if base is None or config.hold == 0:
-        return planes
+        by_item.append(labelled_planes(item, task.normalisation))
+    labelled = Dataset(tuple(chain.from_iterable(by_item)))
+    if task.base is None or task.config.hold == 0:
+        return labelled
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
-    reader = replace(base, normalisation=AsItIs())
-    runs_on = PredictConfig(device=config.device, precision=config.precision)
-    rehearsed = rehearsal(annotations, normalisation, config.seed, simulated=not is_sparse(planes))
-    started: list[Plane] = []
-    if all(plane.whole for plane in planes):
-        started = yield from _at_own_scale(by_item, reader, runs_on, control)
+    reader = replace(task.base, normalisation=AsItIs())
+    others = rehearsal(task, simulated=not labelled.sparse)
+    done: list[TrainingPlane] = []
+    asked: list[TrainingPlane] = [*others.held, *others.watched]
+    if labelled.whole:
+        done += yield from _at_own_scale(by_item, reader, task.predicting, control)
         if control.finishing:
-            return started
-        planes = rehearsed
+            return Dataset.of(done)
     else:
-        planes = [*planes, *rehearsed]
-    for number, plane in enumerate(planes, start=1):
+        asked = [*labelled.labelled, *asked]
+    for number, plane in enumerate(asked, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
-        job = iter_predict(reader, Micrograph(plane.smooth[IMAGE], calibration=known), runs_on)
+        job = iter_predict(reader, Micrograph(plane.image, calibration=known), task.predicting)
         for _ in job:
             if control.finishing:
-                return [plane.bare for plane in (*started, *planes[number - 1 :])]
-            message = f"what the starting model says, plane {number} of {len(planes)}"
+                return Dataset.of(each.bare for each in (*done, *asked[number - 1 :]))
+            message = f"what the starting model says, plane {number} of {len(asked)}"
             yield Progress("prepare", 0.0, message, control.elapsed)
-        started.append(_with_start(plane, job.result))
-    return started
+        done.append(plane.answered(job.result))
+    return Dataset.of(done)
 
 
 def _at_own_scale(
-    by_item: Sequence[Sequence[Plane]], reader: Segmenter, config: PredictConfig, control: Control
-) -> Generator[Progress, None, list[Plane]]:
+    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, control: Control
+) -> Generator[Progress, None, list[LabelledPlane]]:
     """The planes with the scales that suit the middle one of each micrograph."""
-    scaled: list[Plane] = []
+    scaled: list[LabelledPlane] = []
     for number, group in enumerate(by_item, start=1):
         middle = group[len(group) // 2]
         runner = Runner(reader, config, middle.pixel_size)
         message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
         if runner.adaptive:
-            for _ in runner.settle(middle.smooth[IMAGE], None):
+            for _ in runner.settle(middle.image, None):
                 if control.finishing:
                     return list(chain.from_iterable(by_item))
                 yield Progress("prepare", 0.0, message, control.elapsed)
         scaled += [replace(plane, scales=runner.scales) for plane in group]
     return scaled
-
-
-def _with_start(plane: Plane, said: Prediction) -> Plane:
-    """The plane with K class probabilities of the starting model, then its auxiliary maps."""
-    maps = [said.probability, *(depth[None] for depth in said.auxiliary.values())]
-    return replace(plane, smooth=np.concatenate([plane.smooth, *maps]).astype(np.float32), scales=said.working_scale)

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_temseg.engine.training.dataset import Plane
+from napari_temseg.engine.training.dataset import LabelledPlane
 
-MANY = 5  # labelled planes from which whole planes are held out
+MANY_PLANES = 5  # labelled planes, from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
-WINDOW = 512  # px, side of the windows in which the validation part is judged
-BUDGET = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
+VALIDATION_WINDOW = 512  # px, side of the windows in which the validation part is judged
+VALIDATION_PIXELS = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
 _STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
 _LEAST = 16  # px of each class in either part
 _NARROWEST = 32  # px across either part
@@ -25,45 +25,45 @@ _EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Training planes, validation windows (empty: none held out), a sentence that says what was done, and all planes that are held out."""
+class ValidationSplit:
+    """Training planes, validation windows (empty: none held out), a sentence that says what was done, and all that is held out."""
 
-    training: list[Plane]
-    validation: list[Plane]
+    training: list[LabelledPlane]
+    validation: list[LabelledPlane]
     sentence: str
-    held: tuple[Plane, ...] = ()
+    held_out: tuple[LabelledPlane, ...] = ()
 
 
-def hold_out(planes: list[Plane], share: float, seed: int) -> Parts:
+def hold_out(planes: list[LabelledPlane], share: float, seed: int) -> ValidationSplit:
     """Split labelled planes; whole planes where there are many, else a strip along one side of each. Training planes are cut before use."""
     if share <= 0:
-        return Parts(planes, [], "no validation part, as asked: trained on all labels")
+        return ValidationSplit(planes, [], "no validation part, as asked: trained on all labels")
     classes = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
-    parts = _whole_planes(planes, share, classes, seed) if len(planes) >= MANY else None
+    parts = _whole_planes(planes, share, classes, seed) if len(planes) >= MANY_PLANES else None
     parts = parts or _strips(planes, share, classes)
     if parts is None:
         few = "fewer than two separate labelled regions of a class"
-        return Parts(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
-    return Parts(parts.training, windows(parts.validation, classes), parts.sentence, tuple(parts.validation))
+        return ValidationSplit(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
+    return ValidationSplit(parts.training, windows(parts.validation, classes), parts.sentence, tuple(parts.validation))
 
 
-def _pixels(planes: list[Plane], number: int) -> int:
+def _pixels(planes: list[LabelledPlane], number: int) -> int:
     return sum(int((plane.labels == number).sum()) for plane in planes)
 
 
-def _whole_planes(planes: list[Plane], share: float, classes: set[int], seed: int) -> Parts | None:
+def _whole_planes(planes: list[LabelledPlane], share: float, classes: set[int], seed: int) -> ValidationSplit | None:
     rng = np.random.default_rng(seed)
     count = max(1, round(share * len(planes)))
     for _ in range(50):
         chosen = set(rng.permutation(len(planes))[:count].tolist())
-        held = [plane for index, plane in enumerate(planes) if index in chosen]
+        held = [plane.bare for index, plane in enumerate(planes) if index in chosen]
         kept = [plane for index, plane in enumerate(planes) if index not in chosen]
         if all(min(_pixels(held, number), _pixels(kept, number)) >= _LEAST for number in classes):
-            return Parts(kept, held, f"{count} of {len(planes)} labelled planes held out for validation")
+            return ValidationSplit(kept, held, f"{count} of {len(planes)} labelled planes held out for validation")
     return None
 
 
-def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | None:
+def _strips(planes: list[LabelledPlane], share: float, classes: set[int]) -> ValidationSplit | None:
     training, validation = [], []
     for plane in planes:
         regions, numbers = _regions(plane.labels)
@@ -78,12 +78,12 @@ def _strips(planes: list[Plane], share: float, classes: set[int]) -> Parts | Non
         judged = np.zeros(regions.shape, bool)
         judged[strip.judged] = ~_cut(np.bincount(regions[strip.judged].ravel(), minlength=len(numbers)), size)[regions[strip.judged]]
         training.append(plane.cut(*strip.kept))
-        validation.append(Plane(plane.smooth, plane.exact * judged).cut(*strip.seen))
+        validation.append(plane.only(judged).cut(*strip.seen))
     if not validation or any(_pixels(validation, number) < _LEAST for number in classes):
         return None
     held = sum(_pixels(validation, number) for number in classes)
     part = held / (held + sum(_pixels(training, number) for number in classes))
-    return Parts(
+    return ValidationSplit(
         training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
     )
 
@@ -118,7 +118,7 @@ def _strip(shape: tuple[int, ...], side: int, width: float) -> _Strip | None:
     return _Strip(window(judged), window(kept), window(seen))
 
 
-def _regions(labels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+def _regions(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
     """Connected labelled regions (int32, 0: unlabelled) and the class of each by its number."""
     regions, numbers = np.zeros(labels.shape, np.int32), [0]
     for number in np.unique(labels[labels > 0]).astype(int).tolist():
@@ -149,8 +149,8 @@ def _distance(
     return distance
 
 
-def windows(planes: Iterable[Plane], classes: set[int], budget: int = BUDGET) -> list[Plane]:
-    """Windows of at most WINDOW² with labels in them, evenly thinned to about `budget` px, with every class in at least one."""
+def windows(planes: Iterable[LabelledPlane], classes: set[int], budget: int = VALIDATION_PIXELS) -> list[LabelledPlane]:
+    """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one."""
     cut = []
     for plane in planes:
         rows, columns = (_even(length) for length in plane.labels.shape)
@@ -165,6 +165,6 @@ def windows(planes: Iterable[Plane], classes: set[int], budget: int = BUDGET) ->
 
 
 def _even(length: int) -> list[slice]:
-    """Equal parts of at most WINDOW: a narrow remainder would be judged without its surroundings."""
-    edges = np.linspace(0, length, -(-length // WINDOW) + 1).round().astype(int).tolist()
+    """Equal parts of at most `VALIDATION_WINDOW`: a narrow remainder would be judged without its surroundings."""
+    edges = np.linspace(0, length, -(-length // VALIDATION_WINDOW) + 1).round().astype(int).tolist()
     return [slice(start, stop) for start, stop in pairwise(edges)]

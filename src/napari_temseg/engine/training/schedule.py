@@ -1,0 +1,82 @@
+"""How long a training goes on and at which rate: steps, time, the end of patience, when the encoder is unfrozen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from napari_temseg.engine.training.learner import Learner
+from napari_temseg.engine.training.state import TrainingCourse
+from napari_temseg.engine.training.task import TrainingData
+from napari_temseg.engine.types.config import TrainConfig
+
+FIXED_STEPS = 40  # where much is labelled, but in too few places for a validation part
+# Of strokes, chosen on EMPS *tune*, for strokes at random and strokes where the starting model is wrong, and on simulated micrographs.
+STROKE_STEPS = 40  # that a dozen are worth: more of them move what nobody labelled, whatever the machine could do in the time
+STEPS_A_REGION = 3.0  # of further strokes
+ENOUGH_STEPS = 0.6  # of those that strokes are worth: with fewer it is said that more time would help
+RISE_STEPS = 5  # in which the rate rises at the beginning
+CALM_SHARE, LEAST_CALM = 0.25, 10  # of the steps so far, and steps, in which the rate falls to 0 once patience is at its end
+THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: another task
+EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
+
+
+@dataclass(frozen=True)
+class TrainingBudget:
+    """Steps at most, and seconds from `started` on the clock of the job."""
+
+    steps: int
+    started: float
+    seconds: float
+
+    def share(self, steps: int, elapsed: float) -> float:
+        """How much of it is spent, from 0; 1 and more: all."""
+        return max(steps / self.steps, (elapsed - self.started) / self.seconds)
+
+
+def step_limit(data: TrainingData, config: TrainConfig) -> int:
+    """Steps at most: as configured, in steps or epochs; few where nothing tells when to stop and there is something to spoil."""
+    limit = config.max_steps
+    if config.epochs is not None:
+        pixels = sum(plane.labels.size for plane in data.split.training)
+        limit = min(limit, config.epochs * max(1, math.ceil(pixels / (config.batch * config.crop**2))))
+    if data.task.base is None or config.validation == 0:
+        return limit
+    if data.strokes:
+        return min(limit, steps_for(sum(count.objects for count in data.counts.values())))
+    return limit if data.split.validation else min(limit, FIXED_STEPS)
+
+
+def steps_for(regions: int) -> int:
+    """Steps that `regions` strokes or areas are worth."""
+    return max(STROKE_STEPS, math.ceil(STEPS_A_REGION * regions))
+
+
+def learning_rate(peak: float, course: TrainingCourse) -> float:
+    """Of the next step: a short rise, then a cosine to 0 at the end of the budget."""
+    return peak * min(1.0, (course.steps + 1) / RISE_STEPS) * 0.5 * (1 + math.cos(math.pi * course.share))
+
+
+def wound_down(course: TrainingCourse, patience: int) -> float:
+    """The least share of the budget that counts as spent: where patience is at its end, the rate falls to 0 in the next few steps.
+
+    At a high rate the steps jump about, and the best of them is best by luck; the calm that follows is what training is for.
+    """
+    if course.wind_down is None and course.waited >= patience:
+        course.wind_down = (course.steps, course.share)
+        course.notes.append(f"nothing better for {patience} evaluations: brought to an end from step {course.steps} on")
+    if course.wind_down is None:
+        return 0.0
+    since, share = course.wind_down
+    return share + (1 - share) * (course.steps - since) / max(LEAST_CALM, CALM_SHARE * since)
+
+
+def thaw_when_due(course: TrainingCourse, learner: Learner) -> None:
+    """Unfreeze the encoder when that is asked for and it is time; patience begins anew."""
+    config = learner.config
+    due = course.share >= (EARLY_THAW_SHARE if learner.new_decoder else THAW_SHARE) or course.waited >= config.patience
+    if not (config.unfreeze and learner.frozen and due):
+        return
+    learner.freeze(False)
+    course.waited = 0
+    course.notes.append(f"encoder unfrozen at step {course.steps}")

@@ -1,0 +1,126 @@
+"""What a training is asked for, and what it is made of before its first step: both stay as they are while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
+from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
+from napari_temseg.engine.training.validation import ValidationSplit, hold_out
+from napari_temseg.engine.types.annotations import Annotations, ClassCount
+from napari_temseg.engine.types.config import PredictConfig, TrainConfig
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+
+MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
+BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTask:
+    """Labels, the model to start from (None: a new U-Net as `config` says), settings, and whether to search for better ones first."""
+
+    annotations: Annotations
+    base: Segmenter | None
+    config: TrainConfig
+    tune: bool = False
+
+    @property
+    def start_classes(self) -> int:
+        """Classes of the model it starts from, 0 for a new network."""
+        return self.base.spec.n_classes if self.base else 0
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """That of the model it starts from."""
+        return self.base.normalisation if self.base else Normalisation()
+
+    @property
+    def predicting(self) -> PredictConfig:
+        """How its networks predict: where it trains, as exactly."""
+        return PredictConfig(device=self.config.device, precision=self.config.precision)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a training the same: labelled pixels and their images (SHA-256), starting model, settings except the budget.
+
+        Micrographs without labels may be others when it goes on, as those that are open in the window are.
+        """
+        images, labels = hashlib.sha256(), hashlib.sha256(repr(sorted(self.annotations.class_names.items())).encode())
+        for item in self.annotations.items:
+            image = item.micrograph
+            images.update(f"{tuple(image.data.shape)}{image.data.dtype}{image.calibration.nanometres}".encode())
+            for index, numbers, instances in item.planes():
+                images.update(np.ascontiguousarray(image.plane(index)).view(np.uint8).data)
+                images.update(b"" if image.valid is None else image.valid.tobytes())
+                labels.update(str(index).encode())
+                labels.update(numbers.tobytes())
+                labels.update(b"" if instances is None else instances.tobytes())
+        settings = {name: value for name, value in recorded(self.config).items() if name not in BUDGET_SETTINGS}
+        start = self.base.content_hash() if self.base else "none"
+        return {"images": images.hexdigest(), "labels": labels.hexdigest(), "starting model": start, "tune": self.tune, **settings}
+
+
+def recorded(config: TrainConfig) -> dict[str, Any]:
+    """Settings for a record; encoder weights by their name: where they lay on this machine is nobody's business."""
+    return {**config.to_dict(), "encoder_weights": config.encoder_weights and Path(config.encoder_weights).name}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The planes of one training, split, and what their labels say."""
+
+    task: TrainingTask
+    planes: Dataset
+    split: ValidationSplit
+
+    @classmethod
+    def of(cls, task: TrainingTask, planes: Dataset) -> TrainingData:
+        """A part of the labels is held out, as the settings say."""
+        return cls(task, planes, hold_out(list(planes.labelled), task.config.validation, task.config.seed))
+
+    @property
+    def learnt_from(self) -> list[LabelledPlane | HeldPlane]:
+        """What crops are cut from."""
+        return [*self.split.training, *self.planes.held]
+
+    @cached_property
+    def counts(self) -> dict[int, ClassCount]:
+        """Labelled pixels and objects by class."""
+        return self.task.annotations.counts()
+
+    @cached_property
+    def strokes(self) -> bool:
+        """Whether a starting model knows most of the planes, and labels are no more than corrections."""
+        return self.task.base is not None and self.planes.sparse
+
+    @cached_property
+    def mistaken(self) -> bool:
+        """Whether strokes say that the starting model is wrong."""
+        return self.strokes and self.planes.agreement() < MISTAKEN
+
+    @cached_property
+    def depth_taught(self) -> bool:
+        """Whether the trained model knows how deep particles are: by these labels, or before."""
+        shown = any(bool((plane.known & (plane.labels >= FIRST_CLASS)).any()) for plane in self.planes.labelled)
+        return shown or (self.task.base is not None and self.task.base.depth_taught)
+
+    def facts(self) -> dict[str, float]:
+        """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
+        `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
+        """
+        pixels = {number: count.pixels for number, count in self.counts.items()}
+        judged, eight = self.split.validation, np.ones((3, 3))
+        regions = {number: sum(int(ndimage.label(window.labels == number, eight)[1]) for window in judged) for number in pixels}
+        facts: dict[str, float] = {
+            "background_share": pixels[BACKGROUND] / sum(pixels.values()),
+            "validation_regions": sum(regions.values()),
+        }
+        for number, count in self.counts.items():
+            facts |= {f"pixels_{number}": count.pixels, f"objects_{number}": count.objects, f"validation_regions_{number}": regions[number]}
+        return facts
