@@ -32,7 +32,7 @@ import numpy as np
 import tifffile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "files"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 from mangled import copies
 
 from emps import data_folder
@@ -60,7 +60,41 @@ def written(folder: Path) -> list[Path]:
         group.create_dataset("Data", data=np.moveaxis(stack, 0, -1), chunks=(160, 160, 1), compression="gzip", shuffle=True)
         text = np.frombuffer(json.dumps({"BinaryResult": {"Detector": "HAADF"}}).encode().ljust(500, b"\0"), np.uint8)
         group.create_dataset("Metadata", data=np.repeat(text[:, None], 3, axis=1))
-    return sorted(folder.iterdir())
+    _write_arrays(folder, grey, stack)
+    _write_declared(folder, grey)
+    return sorted(path for path in folder.iterdir() if path.suffix != ".txt")
+
+
+def _write_arrays(folder: Path, grey: np.ndarray, stack: np.ndarray) -> None:
+    """HDF5 of HyperSpy, with texts in a heap, of NeXus and of Swift."""
+    with h5py.File(folder / "hyperspy.hspy", "w") as file:
+        group = file.create_group("Experiments/grid")
+        group.create_dataset("data", data=stack, chunks=(1, 80, 80), compression="gzip")
+        for k in range(3):
+            group.create_group(f"axis-{k}").attrs.update({"scale": 0.5, "units": "nm", "navigate": k == 0})
+    with h5py.File(folder / "nexus.nxs", "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["y", "x"]})
+        group["counts"] = grey
+        for name in "yx":
+            group[name] = np.arange(160) * 2e-9
+            group[name].attrs["units"] = "m"
+    with h5py.File(folder / "swift.h5", "w") as file:
+        file["data"] = grey
+        file["data"].attrs["properties"] = json.dumps({"dimensional_calibrations": [{"scale": 0.25, "units": "nm"}] * 2})
+
+
+def _write_declared(folder: Path, grey: np.ndarray) -> None:
+    """TIFF that declares more than its pixels: channels, colour maps, several images with a size each; and a side-car."""
+    tifffile.imwrite(folder / "channels.tif", np.stack([grey, grey.T]), imagej=True, metadata={"axes": "CYX", "unit": "nm"})
+    ramp = np.repeat(np.arange(256, dtype=np.uint16)[None] * 257, 3, axis=0)
+    tifffile.imwrite(folder / "palette.tif", grey, photometric="palette", colormap=ramp)
+    tifffile.imwrite(folder / "white_is_zero.tif", np.stack([grey, grey.T]), photometric="miniswhite", compression="zlib")
+    with tifffile.TiffWriter(folder / "two.ome.tif", ome=True) as tif:
+        for size, picture in ((50, grey[::2, ::2]), (2, grey)):
+            tif.write(picture, metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeXUnit": "nm"})
+    tifffile.imwrite(folder / "beside.tif", grey)
+    (folder / "beside.txt").write_text("[SemImageFile]\nImageName=beside.tif\nDataSize=320x320\nPixelSize=5\n")
 
 
 # -- the child: reads copies until it dies
@@ -139,7 +173,7 @@ def counted(original: Path, options: argparse.Namespace) -> Counter[str]:
     total, index = options.cuts + options.flips, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for companion in original.parent.glob(f"{original.stem}_*.ser"):
+        for companion in (*original.parent.glob(f"{original.stem}_*.ser"), *original.parent.glob(f"{original.stem}.txt")):
             shutil.copy(companion, folder)
         while index < total:
             for kind, words in _lines(original, folder, index, options):

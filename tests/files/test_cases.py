@@ -16,6 +16,7 @@ from scipy.ndimage import label
 
 import napari_temseg as temseg
 from napari_temseg.files.readers import Reading, other_pictures, read_noted, series_of
+from napari_temseg.files.tables import read_labels
 
 GREY = np.random.default_rng(0).normal(120, 20, (48, 60)).clip(1, 250).astype(np.uint8)
 
@@ -116,6 +117,14 @@ def test_colour_maps(cases: Path) -> None:
 
 def test_zeiss_with_the_pixel_of_the_display(cases: Path) -> None:
     assert sized(cases / "zeiss_only_pixel_size" / "zeiss_only_AP_PIXEL_SIZE.tif") == pytest.approx(11.65, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["clean.tif", "stray.tif", "restart_each_plane.tif"])
+def test_label_images_keep_their_numbers(cases: Path, name: str) -> None:
+    """Their reading; what a stray pixel and numbers that start again mean is a question of measuring."""
+    labels = read_labels(cases / "labels" / name)
+    assert labels.ndim == (3 if name.startswith("restart") else 2)
+    assert set(np.unique(labels)) >= {0, 1}
 
 
 # -- 1: a calibration belongs to a picture
@@ -291,3 +300,13 @@ def test_a_file_still_being_written_is_told_from_a_dark_one(tmp_path: Path) -> N
     tifffile.imwrite(tmp_path / "c.tif", banded)
     for name in ("b.png", "b.tif", "c.tif"):
         temseg.read(tmp_path / name)
+
+
+def test_colours_of_a_label_image_are_no_grey(tmp_path: Path) -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:8, 3:9], labels[10:18, 12:20] = 1, 2
+    colours = np.random.default_rng(0).integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="palette", colormap=colours)
+    tifffile.imwrite(tmp_path / "b.tif", labels, photometric="miniswhite")
+    for name in ("a.tif", "b.tif"):
+        np.testing.assert_array_equal(read_labels(tmp_path / name), labels)

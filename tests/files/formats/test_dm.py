@@ -216,6 +216,22 @@ def test_damaged_copies(tmp_path: Path, how: dict[str, Any]) -> None:
     survives(read_dm, path, tmp_path / "copy.dm4", flips=200)
 
 
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"Format": "Spectrum image", "Signal": "CL"}, "spectrum image of cathodoluminescence"),
+        ({"Format": "Spectrum"}, "a spectrum"),
+        ({"Format": "Diffraction pattern"}, "a diffraction pattern"),
+        ({"Format": "Image", "Signal": "HAADF"}, ""),
+    ],
+)
+def test_what_the_file_declares_counts(tmp_path: Path, declared: dict[str, str], words: str) -> None:
+    image = an_image(GREY.astype("f4"), ImageTags={"Meta Data": declared})
+    (series,) = read_dm(write(tmp_path / "a.dm3", image, version=3))
+    assert words in series.obstacle
+    assert bool(series.obstacle) is bool(words)
+
+
 REAL = {
     "jeol_haadf.dm4": ((112, 112), 1.2490136, ""),
     "08_carbon.dm3": ((1, 2048), None, "eV"),

@@ -46,6 +46,18 @@ def test_one_picture_is_calibrated(tmp_path: Path, dtype: str, how: dict[str, An
     assert image.calibration.origin == "Velox metadata"
 
 
+@pytest.mark.parametrize("difference", ["DF4 A-C", "DF4 B - D", "DPCx", "iDPC", "dDPC"])
+def test_a_difference_of_signals_is_never_the_default(tmp_path: Path, difference: str) -> None:
+    with h5py.File(tmp_path / "a.emd", "w") as file:
+        add_image(file, "f00", np.tile(GREY, (2, 2)), difference)
+        add_image(file, "f01", GREY, "BF")
+        add_image(file, "f02", GREY, "DF4-A")
+    assert temseg.read(tmp_path / "a.emd").source.series == "DF4-A"
+    asked = temseg.read(tmp_path / "a.emd", series=difference)
+    assert any("difference of signals" in note for note in asked.notes)
+    assert temseg.read(tmp_path / "a.emd", series="BF").notes == ()
+
+
 @pytest.mark.parametrize("how", [{}, {"chunks": (12, 10, 1)}, {"chunks": True, "compression": "gzip"}], ids=["plain", "chunks", "gzip"])
 def test_frames_are_lazy_planes_in_time(tmp_path: Path, how: dict[str, Any]) -> None:
     movie = np.stack([GREY, GREY + 1, GREY + 2], axis=-1).astype(">i2")
