@@ -64,9 +64,9 @@ def test_one_click_finds_particles_without_the_dock(viewer: Any, wait_jobs: Any,
     session = session_of(viewer)
     (dialog,) = viewer.window._qt_window.findChildren(PlanesDialog)
     assert not session.jobs.running
-    assert not dialog.find.isEnabled()
+    assert not dialog.find_particles.isEnabled()
     dialog.choices[0].setCurrentText("fields")
-    dialog.find.click()
+    dialog.find_particles.click()
     wait_jobs(session)
     grid, series = session.items
     assert series.axes == "NYX"

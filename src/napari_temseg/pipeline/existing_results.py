@@ -150,9 +150,12 @@ def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Map
 def _settings(result: Result) -> dict[str, dict[str, Any]]:
     """Settings that are known of a result; tiles and machine leave no trace in it."""
     particles = result.particles
-    if particles.prediction is None and particles.origin is None:
+    if particles.prediction is not None:
+        scales = particles.prediction.working_scale
+    elif particles.origin is not None:
+        scales = particles.origin.scales
+    else:
         return {"predict": {}, "split": {}}
-    scales = particles.prediction.working_scale if particles.prediction is not None else particles.origin.scales  # type: ignore[union-attr]
     try:
         split = SplitConfig.from_dict(particles.settings)
     except (TemsegError, TypeError):

@@ -160,13 +160,13 @@ class PlanesDialog(QDialog):
             box.currentIndexChanged.connect(self._refresh)
             form.addRow(f"{item.name} ({item.n_planes} planes)", box)
         layout.addLayout(form)
-        self.find = button("Find particles", "Say it, and find particles in all open images.", self._go, primary=True)
-        layout.addWidget(self.find)
+        self.find_particles = button("Find particles", "Say it, and find particles in all open images.", self._go, primary=True)
+        layout.addWidget(self.find_particles)
         self._refresh()
         session.items_changed.connect(self._items_changed)
 
     def _refresh(self) -> None:
-        self.find.setEnabled(all(box.currentData() for box in self.choices))
+        self.find_particles.setEnabled(all(box.currentData() for box in self.choices))
 
     def _go(self) -> None:
         said = [(item, box.currentData()) for item, box in zip(self.items, self.choices, strict=True)]

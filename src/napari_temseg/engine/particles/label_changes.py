@@ -6,7 +6,7 @@ Labels are (Y, X) or (P, Y, X) and unique over the stack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ Labels = npt.NDArray[np.integer[Any]]
 Ints = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Window = tuple[slice, slice]
+Number = TypeVar("Number", bound=np.integer[Any])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Patch:
         return ids[ids > 0]
 
 
-def page_of(labels: Labels, plane: int) -> Labels:
+def page_of(labels: npt.NDArray[Number], plane: int) -> npt.NDArray[Number]:
     """One plane (Y, X) of labels, as a view; `TemsegError` for a plane that is not there."""
     n = 1 if labels.ndim == 2 else len(labels)
     if not 0 <= plane < n:

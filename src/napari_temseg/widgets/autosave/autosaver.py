@@ -297,9 +297,10 @@ class Autosaver(QObject):
         for trouble in found:
             if isinstance(trouble, str):
                 self.session.say(trouble)
-        strokes, work = (None if isinstance(each, str) else each for each in found)
-        if item in self.session.items and (strokes is not None or work is not None):
-            self._earlier[item] = EarlierWork(strokes, work)  # type: ignore[arg-type]
+        strokes, work = found
+        earlier = EarlierWork(None if isinstance(strokes, str) else strokes, None if isinstance(work, str) else work)
+        if item in self.session.items and (earlier.strokes is not None or earlier.work is not None):
+            self._earlier[item] = earlier
             self.earlier_changed.emit()
 
 

@@ -94,12 +94,18 @@ class AutosaveFile:
         now = datetime.now()
         path = self.path or self.folder() / f"{self.picture.key}-{now:%Y%m%d%H%M%S%f}.npz"
         told = json_text({**about, "time": now.isoformat(timespec="seconds"), "format": AUTOSAVE_FORMAT})
-        with replacing(path) as temporary:
-            np.savez_compressed(temporary, about=np.array(told), **dict(arrays))  # type: ignore[arg-type]
+        write_arrays(path, told, arrays)
         self.path, self.written = path, checksum
         for old in self.files()[FILES_A_PICTURE:]:
             old.unlink(missing_ok=True)
         make_room(self.folder(), path)
+
+
+def write_arrays(path: Path, about: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays, and what is to be said of them, as one packed file; whole or not at all."""
+    named: dict[str, Any] = {"about": np.array(about), **arrays}  # Any: numpy has a keyword of its own beside them, a bool
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **named)
 
 
 def make_room(folder: Path, newest: Path) -> None:

@@ -13,19 +13,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
+import numpy.typing as npt
 import psutil
 
 from napari_temseg.engine.types.annotations import Annotation, Annotations
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.files.atomic import json_text, replacing, write_text
+from napari_temseg.files.atomic import json_text, write_text
 from napari_temseg.widgets.autosave import store
 from napari_temseg.widgets.session.data_folder import data_folder
 
 if TYPE_CHECKING:
     from napari_temseg.engine.training.checkpoint import Checkpoint
+    from napari_temseg.files.checkpoints import CheckpointFile
 
 T = TypeVar("T")
 logger = logging.getLogger("napari_temseg")
@@ -98,7 +99,7 @@ class TrainingStore:
         remove(self.path)
 
     @cached_property
-    def _file(self) -> Any:
+    def _file(self) -> CheckpointFile:
         from napari_temseg.files.checkpoints import CheckpointFile  # torch with it, which the job has loaded
 
         return CheckpointFile(self.path / CHECKPOINT)
@@ -106,7 +107,8 @@ class TrainingStore:
     def _describe(self) -> None:
         if self.annotations is None:
             raise TemsegError(f"{self.name}: nothing is known yet of its labels.")
-        pictures, arrays = [], {}
+        pictures: list[dict[str, Any]] = []
+        arrays: dict[str, npt.NDArray[Any]] = {}
         for number, (item, picture) in enumerate(zip(self.annotations.items, self._pictures, strict=True)):
             image = item.micrograph
             parts = {"labels": item.labels, "instances": item.instances, "valid": image.valid}
@@ -117,8 +119,7 @@ class TrainingStore:
         plan = {**asdict(self.plan), "config": self.plan.config.to_dict()}
         classes = self.annotations.class_names
         told = json_text({"format": store.AUTOSAVE_FORMAT, "plan": plan, "classes": classes, "pictures": pictures})
-        with replacing(self.path / INPUT) as temporary:
-            np.savez_compressed(temporary, about=np.array(told), **arrays)
+        store.write_arrays(self.path / INPUT, told, arrays)
 
 
 @dataclass(frozen=True, eq=False)

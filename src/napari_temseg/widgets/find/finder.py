@@ -85,8 +85,8 @@ class Finder(QObject):
         strange = [item for item in self._searched[: len(found)] if item.unlike]
         warning = strange[0].unlike if len(strange) == 1 else ""
         if len(strange) > 1:
-            names = f"{', '.join(item.name for item in strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
-            warning = f"{names} are unlike the micrographs the model was trained on: check their particles."
+            some = f"{', '.join(item.name for item in strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
+            warning = f"{some} are unlike the micrographs the model was trained on: check their particles."
         self.session.say(" ".join(filter(None, (f"{text}.", warning, scale))))
         self._searched = []
 

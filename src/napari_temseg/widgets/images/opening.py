@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtGui import QDropEvent
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -230,13 +231,13 @@ class _DropTarget(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
         """Accept what is a local file, leave everything else to the widget."""
-        if event.type() not in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+        if not isinstance(event, QDropEvent) or event.type() not in (QEvent.Type.DragEnter, QEvent.Type.Drop):
             return False
-        urls = event.mimeData().urls()  # type: ignore[attr-defined]
+        urls = event.mimeData().urls()
         paths = [url.toLocalFile() for url in urls if url.isLocalFile()]
         if not paths:
             return False
-        event.acceptProposedAction()  # type: ignore[attr-defined]
+        event.acceptProposedAction()
         if event.type() == QEvent.Type.Drop:
             guarded(lambda: self.session.part(Opener).open(paths))
         return True

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY
@@ -81,9 +82,9 @@ class Curve(Plot):
         if start is not None:
             self.untouched.setValue(start[key])
 
-    def wheelEvent(self, event: object) -> None:  # noqa: N802  Qt's name
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's name
         """The wheel scrolls the dock."""
-        event.ignore()  # type: ignore[attr-defined]
+        event.ignore()
 
 
 class CurvePlots(QWidget):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,19 +88,10 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        for widget in (
-            self.restore_bar,
-            self.stopped,
-            self.labelling,
-            separator(),
-            self.live,
-            separator(),
-            hint("Training", "heading"),
-            self.set,
-        ):
-            layout.addWidget(widget)
-        layout.addWidget(row([QLabel("start from"), self.start], (0, 1)))
-        for widget in (self.form, self.train, self.note, self.advice, self.curves, self.model, self.compare):
+        above: Sequence[QWidget] = (self.restore_bar, self.stopped, self.labelling, separator(), self.live, separator())
+        training: Sequence[QWidget] = (hint("Training", "heading"), self.set, row([QLabel("start from"), self.start], (0, 1)), self.form)
+        below: Sequence[QWidget] = (self.train, self.note, self.advice, self.curves, self.model, self.compare)
+        for widget in (*above, *training, *below):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -131,7 +123,8 @@ class ImprovePanel(QWidget):
 
     def _scroll(self) -> None:
         """Bring the curves into view, once they have their place, and above all the sentence that reads them."""
-        area = self.parentWidget() and self.parentWidget().parentWidget()
+        viewport = self.parentWidget()
+        area = viewport.parentWidget() if viewport is not None else None
         if isinstance(area, QScrollArea) and not self.curves.isHidden():
             area.ensureWidgetVisible(self.curves)
             area.ensureWidgetVisible(self.note if self.advice.isHidden() else self.advice)

@@ -89,9 +89,9 @@ class Colouring(QObject):
         return Legend(low, high, definitions(measurement.length_unit)[name][1])
 
     def _by_class(self, item: Item) -> Legend:
-        table = item.particles.table  # type: ignore[union-attr]
+        table = item.found_particles().table
         names = dict(sorted(zip(table["class_id"].astype(int), table["class"].astype(str), strict=True)))
         layer = item.particles_layer
         if layer is not None:
-            layers.recolour(layer, {int(label): class_colour(int(number)) for label, number in table["class_id"].items()})
+            layers.recolour(layer, dict(zip(table.index.astype(int), map(class_colour, table["class_id"].astype(int)), strict=True)))
         return Legend(classes=tuple((name, class_colour(number)) for number, name in names.items()))

@@ -38,11 +38,13 @@ class Facts:
     @classmethod
     def of(cls, item: Item, ids: Collection[int]) -> Facts:
         """As they are now, of those of `ids` that exist."""
-        own, table = item.particles.table, item.measurement.table  # type: ignore[union-attr]
+        if item.measurement is None:
+            raise TemsegError(f"{item.name}: its particles are not measured yet; find them again (step 2).")
+        own, table = item.found_particles().table, item.measurement.table
         known = own[own.index.isin(ids)]
         rows = table[table["particle"].isin(ids)]
         return cls(
-            {int(label): int(number) for label, number in known["class_id"].items()},
+            dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
             dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
             rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
         )
@@ -195,15 +197,16 @@ class Corrector(QObject):
     def _all(self, item: Item) -> frozenset[int]:
         return frozenset(item.particles.table.index.astype(int).tolist()) if item.particles is not None else frozenset()
 
-    def _labels(self, item: Item) -> Any:
+    def _labels(self, item: Item) -> npt.NDArray[np.int32]:
         """The labels, with the last strokes in the table; the layer shows this very array."""
         self.session.settle(item)
-        if item.particles_layer is not None and item.particles_layer.data is not item.particles.labels:  # type: ignore[union-attr]
+        labels = item.found_particles().labels
+        if item.particles_layer is not None and item.particles_layer.data is not labels:
             raise TemsegError(f"{item.name}: its particles are being found or split just now; wait until that is done.")
-        return item.particles.labels  # type: ignore[union-attr]
+        return labels
 
     def _planes_of(self, item: Item, ids: Collection[int]) -> list[int]:
-        planes = item.particles.table["plane"]  # type: ignore[union-attr]
+        planes = item.found_particles().table["plane"]
         return sorted({int(planes[number]) for number in ids})
 
     def _plane_of(self, item: Item, ids: Collection[int]) -> int:
@@ -255,7 +258,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.edits import tidy
         from napari_temseg.engine.particles.label_changes import difference, page_of
 
-        labels, newest = item.particles.labels, item.history.newest  # type: ignore[union-attr]
+        labels, newest = item.found_particles().labels, item.history.newest
         page = page_of(labels, raw.plane)
         if isinstance(newest, Stroke) and newest.raw is not None and _takes_back(page, raw, newest.raw):
             item.history.undo()
@@ -301,7 +304,8 @@ def _own_numbers(item: Item, raw: Patch) -> Patch | None:
     """New numbers for pixels painted with that of a particle on another plane: labels are unique over a stack."""
     from napari_temseg.engine.particles.label_changes import new_id, page_of
 
-    labels, planes = item.particles.labels, item.particles.table["plane"]  # type: ignore[union-attr]
+    particles = item.found_particles()
+    labels, planes = particles.labels, particles.table["plane"]
     strange = [number for number in raw.ids() if number in planes.index and planes[number] != raw.plane]
     if not strange:
         return None

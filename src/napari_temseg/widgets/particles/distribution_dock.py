@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,10 +79,11 @@ class Distribution(QWidget):
 
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
-        for half, top, body in (
+        halves: Sequence[tuple[QWidget, QWidget, Sequence[QWidget]]] = (
             (left, row([self.scope, self.filter, self.everything, self.count], (0, 1)), [self.table]),
             (right, row([self.column, self.weighting, self.log], (2, 1)), [self.note, self.histogram]),
-        ):
+        )
+        for half, top, body in halves:
             layout = QVBoxLayout(half)
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)

@@ -40,9 +40,9 @@ class Marks(QObject):
     def refresh(self) -> None:
         """Draw the marks of the micrograph in hand anew."""
         session = self.session
-        for item in session.items:
-            if item is not session.current and Role.MARKS in item.made:
-                layers.set_visible(item.made[Role.MARKS], False)
+        for other in session.items:
+            if other is not session.current and Role.MARKS in other.made:
+                layers.set_visible(other.made[Role.MARKS], False)
         item = session.current
         if item is None or item not in session.items:
             return
@@ -67,7 +67,7 @@ class Marks(QObject):
         return table[marked] if marked.any() else None
 
     def _draw(self, item: Item, rows: pd.DataFrame) -> None:
-        page = item.particles.planes()[self.session.shown_plane(item)]  # type: ignore[union-attr]
+        page = item.found_particles().planes()[self.session.shown_plane(item)]
         if Role.MARKS not in item.made:
             self.session.adopt(item, Role.MARKS, overlays.add_marks(self.session.viewer, item.layer, f"{item.name} marks"))
         layer = item.made[Role.MARKS]

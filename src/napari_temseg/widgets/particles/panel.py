@@ -84,7 +84,7 @@ class ParticlesPanel(QWidget):
         self.progress = hint()
         self.colours = ColourBox(self.session)
         self.scope = ScopeBox(self.session)
-        self.counts, self.size, self.cautions = hint(), hint(), hint(role="warning")
+        self.counts, self.sizes, self.cautions = hint(), hint(), hint(role="warning")
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )
@@ -132,7 +132,7 @@ class ParticlesPanel(QWidget):
             separator(),
             row([hint("Result", "heading"), self.scope], (1, 1)),
             self.counts,
-            self.size,
+            self.sizes,
             row([self.export, self.report], (1, 1)),
             self.page,
             row([self.tiff, self.below], (1, 1)),
@@ -335,10 +335,10 @@ class ParticlesPanel(QWidget):
     def _show_distribution(self) -> None:
         pool = self.pool
         self.counts.setText(counted(pool.table, len(pool.items)))
-        self.size.setText(sized(pool.distribution))
-        self.size.setToolTip(explained(pool.distribution))
+        self.sizes.setText(sized(pool.distribution))
+        self.sizes.setToolTip(explained(pool.distribution))
         self.cautions.setText("\n".join(cautions(pool.distribution)))
-        for label in (self.counts, self.size, self.cautions):
+        for label in (self.counts, self.sizes, self.cautions):
             label.setVisible(bool(label.text()))
 
 

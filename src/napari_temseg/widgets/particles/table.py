@@ -249,7 +249,7 @@ class ParticleTable(QTableView):
     def selected_rows(self) -> Rows:
         """Rows of the model's table that are selected, from top to bottom."""
         ranges = self.selectionModel().selection()
-        spans = [np.arange(each.top(), each.bottom() + 1) for each in ranges]
+        spans = [np.arange(each.top(), each.bottom() + 1) for each in map(ranges.at, range(ranges.count()))]
         places = np.unique(np.concatenate(spans)) if spans else np.zeros(0, np.intp)
         return self.particles.rows[places.astype(np.intp)]
 

@@ -91,6 +91,12 @@ class Item:
         source = known.source if known else micrograph_layer.source_of(self.layer)
         return Micrograph(data, self.axes, self.calibration, None if mask is None else ~mask, source, self.sample)
 
+    def found_particles(self) -> Particles:
+        """Its particles; `TemsegError` when it has none."""
+        if self.particles is None:
+            raise TemsegError(f"{self.name}: there are no particles yet; find them first (step 2).")
+        return self.particles
+
     @property
     def corrections(self) -> int:
         """Number of corrections by hand since the last search or split: what another one would replace."""

@@ -120,10 +120,10 @@ class Session(QObject):
         """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
         self.annotating = annotating
         self.improving.emit(annotating)
-        for item in self.items:
+        for each in self.items:
             for role in (Role.ANNOTATION, Role.LEFT_OUT, Role.PARTICLES):
-                if role in item.made:
-                    layers.rest(item.made[role])
+                if role in each.made:
+                    layers.rest(each.made[role])
         item = self.current
         if item is not None and item.annotation is not None:
             layers.set_visible(item.annotation, annotating)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_config_path
 
+from napari_temseg.engine.types.config import Config
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, write_text
 
 logger = logging.getLogger("napari_temseg")
+C = TypeVar("C", bound=Config)
 
 
 def settings_path() -> Path:
@@ -56,7 +58,7 @@ class Settings:
             logger.warning("settings not kept: %s", error)
 
 
-def remembered(kind: Any, values: Any) -> Any:
+def remembered(kind: type[C], values: Any) -> C:
     """Settings of the last start; those that no longer fit are forgotten."""
     try:
         return kind.from_dict(values) if isinstance(values, dict) else kind()
