@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from platformdirs import user_config_path
 
-from napari_temseg.engine.types.config import Config
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.setting import Config
 from napari_temseg.files.atomic import json_text, write_text
 
 logger = logging.getLogger("napari_temseg")
