@@ -320,7 +320,8 @@ def test_the_unexpected_goes_to_the_log(tmp_path: Path, monkeypatch: pytest.Monk
     assert "a mistake of ours" in log
 
 
-def test_ctrl_c_keeps_what_is_done(picture: Path, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_keeps_what_is_done(sent: str, picture: Path, model: Path, tmp_path: Path) -> None:
     for index in range(200):
         (tmp_path / "many").mkdir(exist_ok=True)
         (tmp_path / "many" / f"{index:03}.tif").write_bytes(picture.read_bytes())
@@ -330,20 +331,42 @@ def test_ctrl_c_keeps_what_is_done(picture: Path, model: Path, tmp_path: Path) -
         f"p = subprocess.Popen({command!r}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)\n"
         f"out = pathlib.Path({str(tmp_path / 'out' / '002_particles.tif')!r})\n"
         "while not out.exists() and p.poll() is None: time.sleep(0.05)\n"
-        "p.send_signal(signal.SIGINT); err = p.communicate()[1]; print(p.returncode, err)"
+        f"p.send_signal(signal.{sent}); err = p.communicate()[1]; print(p.returncode, err)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     code, _, err = done.partition(" ")
     assert code == "1", err
     assert "Traceback" not in err
-    assert "finished" in err
+    assert "temseg: stopped. " in err
+    assert "are missing; the same command goes on." in err
     finished = (
         set(pd.read_csv(tmp_path / "out" / "particles.csv")["image"])
         if (tmp_path / "out" / "particles.csv").stat().st_size > 100
         else set()
     )
     assert len(finished) < 200
-    assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["images"]) >= 3
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert len(summary["images"]) >= 3
+    assert not summary["complete"]
+    assert len(summary["images"]) + len(summary["missing"]) == 200
+
+
+def test_a_full_disk_is_one_line_and_exit_1(picture: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resource = pytest.importorskip("resource")
+    write_tiff(tmp_path / "larger.tif", np.tile(tifffile.imread(picture), (8, 7)), temseg.Calibration((0.5, 0.5), "typed"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size, named in ((2**14, "out: cannot be written"), (2**19, "larger_classes.tif: cannot be written")):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            code = main(["run", str(picture), str(tmp_path / "larger.tif"), "-o", str(tmp_path / "out"), "-m", str(model)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        err = capsys.readouterr().err
+        assert code == 1
+        assert named in err
+        assert err.count("\n") == 1
+    assert "1 of 2 inputs is finished; larger.tif is missing; the same command goes on." in err
+    assert set(json.loads((tmp_path / "out" / "summary.json").read_text())["missing"]) == {str(tmp_path / "larger.tif")}
 
 
 def test_a_series_is_chosen_by_name_and_kept_in_the_recipe(

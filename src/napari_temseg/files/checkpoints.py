@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
 from napari_temseg.engine.training.checkpoint import Checkpoint
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
+from napari_temseg.files.models import write_tensors
 
 FORMAT = 1
 _KEY, _SUM = "temseg-checkpoint", "sha256"
@@ -46,7 +47,7 @@ class CheckpointFile:
         told = json.dumps({"format": FORMAT, "identity": checkpoint.identity, "facts": checkpoint.facts})
         try:
             with replacing(self.path) as temporary:
-                save_file(checkpoint.tensors, temporary, metadata={_KEY: told, _SUM: _digest(told, checkpoint.tensors)})
+                write_tensors(temporary, checkpoint.tensors, {_KEY: told, _SUM: _digest(told, checkpoint.tensors)})
         except SafetensorError as error:
             raise TemsegError(
                 f"{self.path}: cannot be written ({_line(error)}); choose a folder you may write to, with space left."

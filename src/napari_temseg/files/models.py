@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
 
 from napari_temseg.engine.model import segmenter as _segmenter
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.atomic import json_text, replacing
+from napari_temseg.files.atomic import json_text, printable, replacing
 
 FORMAT = 1
 _LARGEST = 1 << 30
@@ -52,7 +55,7 @@ def load(model: str | Path) -> Segmenter:
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with _named(path) as name, safe_open(name, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
@@ -65,6 +68,24 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return metadata, tensors
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[str]:
+    """A name of the file that safetensors takes, also where the path is no UTF-8 (which only systems with /dev/fd have)."""
+    if printable(str(path)) == str(path):
+        yield str(path)
+        return
+    with path.open("rb") as stream:
+        yield f"/dev/fd/{stream.fileno()}"
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, whatever bytes its path holds."""
+    if printable(str(path)) == str(path):
+        save_file(tensors, path, metadata=metadata)
+    else:
+        path.write_bytes(to_bytes(tensors, metadata=metadata))
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
@@ -75,7 +96,7 @@ def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
     header = {"temseg": json_text({**model.metadata(), "format": FORMAT})}
     try:
         with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata=header)
+            write_tensors(temporary, tensors, header)
     except SafetensorError as error:
         raise TemsegError(f"{path}: cannot be written ({_line(error)}); choose a folder you may write to, with space left.") from error
 

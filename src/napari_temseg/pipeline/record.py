@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -114,8 +116,10 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
 def read_record(path: Path) -> Record | None:
     """What a record says; None for one that is damaged, of another format, or gone."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            facts = _facts(content)
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as content:
+            if content.testzip() is not None:
+                return None
+            facts = json.loads(np.lib.format.read_array(io.BytesIO(content.read("facts.npy"))).tobytes())
         said = facts["record"]
         files = {str(name): (int(size), int(time), str(digest)) for name, (size, time, digest) in said["files"].items()}
         return Record(said["stem"], said["key"], said["settings"], files) if facts["format"] == FORMAT else None
@@ -126,7 +130,7 @@ def read_record(path: Path) -> Record | None:
 def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     """The item of a record whose label images lie in `output`; `source` is where its picture lies now, when that is known."""
     with np.load(path, allow_pickle=False) as content:
-        facts = _facts(content)
+        facts: dict[str, Any] = json.loads(content["facts"].tobytes())
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         valid = None if facts["valid"] is None else _unpacked(content["valid"], facts["valid"])
         picture = content["picture"].tobytes()
@@ -136,11 +140,6 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
     files = tuple(output / name for name in facts["record"]["files"])
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, **of_item)
-
-
-def _facts(content: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(content["facts"].tobytes())
-    return facts
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
