@@ -167,6 +167,22 @@ def test_planes_that_an_ome_document_promises_are_not_made_of_zeros(tmp_path: Pa
     assert any("2 more planes" in note for note in reading.notes)
 
 
+def test_a_document_in_a_file_of_its_own(tmp_path: Path) -> None:
+    ome(tmp_path / "set.ome.tif", ("7", partner("a.ome.tif")), ("2", partner("b.ome.tif")))
+    with tifffile.TiffFile(tmp_path / "set.ome.tif") as tif:
+        (tmp_path / "set.companion.ome").write_text(tif.pages.first.description)
+    pointing = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><BinaryOnly MetadataFile="set.companion.ome" UUID="u"/></OME>'
+    )
+    tifffile.imwrite(tmp_path / "b.ome.tif", GREY, description=pointing, metadata=None)
+    reading = read_noted(tmp_path / "b.ome.tif")
+    assert reading.image.calibration.pixel_size == pytest.approx((2, 2))
+    (tmp_path / "set.companion.ome").unlink()
+    reading = read_noted(tmp_path / "b.ome.tif")
+    assert reading.image.calibration.pixel_size is None
+    assert "set.companion.ome" in reading.notes[0]
+
+
 def zeiss(size: str, *more: str) -> tuple[int, int, int, str, bool]:
     text = "\r\n".join(["0\r\n0", "AP_IMAGE_PIXEL_SIZE", f"Image Pixel Size = {size}", *more]) + "\r\n"
     return (34118, 2, len(text) + 1, text, True)
@@ -216,6 +232,23 @@ def test_the_width_of_the_field_is_held_against_the_pixel(tmp_path: Path) -> Non
     tifffile.imwrite(tmp_path / "b.tif", GREY, extratags=[zeiss("5.0 nm", field)])
     assert said(tmp_path / "b.tif").image.calibration.pixel_size == pytest.approx((10, 10))
     assert "5 nm" in said(tmp_path / "b.tif").notes[0]
+
+
+def test_the_field_of_fei_is_held_against_the_pixel(tmp_path: Path) -> None:
+    for width, size in ((1.2e-7, (2, 2)), (3.6e-7, None)):
+        text = f"[Scan]\r\nPixelWidth=2e-9\r\nPixelHeight=2e-9\r\nHorFieldsize={width}\r\n[Image]\r\nResolutionX=60\r\nResolutionY=48\r\n"
+        tifffile.imwrite(tmp_path / "a.tif", GREY, extratags=[(34682, 2, len(text) + 1, text, True)])
+        reading = said(tmp_path / "a.tif")
+        assert reading.image.calibration.pixel_size == (None if size is None else pytest.approx(size))
+        assert bool(reading.notes) is (size is None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_pixel", "nanometres"), [("cm", 2e-7, 2), ("cm", 1 / 118, None), ("inch", 1 / 300, None), ("mm", 5e-6, 5)]
+)
+def test_imagej_in_any_unit_but_dpi(tmp_path: Path, unit: str, per_pixel: float, nanometres: float | None) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(1 / per_pixel, 1 / per_pixel), metadata={"unit": unit})
+    assert sized(tmp_path / "a.tif") == (None if nanometres is None else pytest.approx(nanometres, rel=1e-3))
 
 
 @pytest.mark.parametrize("kind", ["ome", "imagej"])

@@ -14,6 +14,7 @@ _UNITS: dict[str, tuple[float, tuple[str, ...]]] = {
     "µm": (1e3, ("um", "µ", "u", "micron", "micrometer", "micrometre", "?m", "\ufffdm", "µmeter")),
     "mm": (1e6, ("millimeter", "millimetre")),
     "cm": (1e7, ("centimeter", "centimetre")),
+    "inch": (2.54e7, ("inches", "in")),
     "m": (1e9, ("meter", "metre")),
 }
 _TYPED = ("pm", "Å", "A", "nm", "µm", "um", "mm", "m")  # what an error offers

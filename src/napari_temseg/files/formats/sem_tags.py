@@ -11,6 +11,7 @@ import tifffile
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.files.formats.raw import TYPE_IT
 from napari_temseg.files.formats.sizes import Size, number, pixels, tilt_note
 
 TESCAN_TAG = 50431
@@ -32,7 +33,10 @@ def fei(tags: tifffile.TiffTags) -> Size | None:
             scan = _part(metadata, name)
             if "PixelWidth" in scan:
                 x = number(scan["PixelWidth"])
-                return Size(number(scan.get("PixelHeight", x)), x, "m", _fei_notes(metadata, scan, x, frame), frame)
+                doubt = _fei_doubt(scan, x, frame)
+                if doubt:
+                    return Size(math.nan, math.nan, "m", doubt)
+                return Size(number(scan.get("PixelHeight", x)), x, "m", _fei_tilt(metadata), frame)
         beam = _part(metadata, "IRBeam")
         if "HFW" in beam and frame[1]:
             x = number(beam["HFW"]) / frame[1]
@@ -40,15 +44,19 @@ def fei(tags: tifffile.TiffTags) -> Size | None:
     return None
 
 
-def _fei_notes(metadata: Mapping[str, Any], scan: Mapping[str, Any], x: float, frame: tuple[int, int]) -> str:
-    """What a width of the field says against the pixel size, and a tilted stage."""
+def _fei_tilt(metadata: Mapping[str, Any]) -> str:
     stage, beam = _part(metadata, "Stage"), _part(metadata, "EBeam") or _part(metadata, "Beam")
     corrected = str(beam.get("TiltCorrectionIsOn", "no")).lower() in ("yes", "true", "1", "on")
-    notes = [tilt_note(math.degrees(number(stage.get("StageT"))), corrected, "FEI tag")]
+    return tilt_note(math.degrees(number(stage.get("StageT"))), corrected, "FEI tag")
+
+
+def _fei_doubt(scan: Mapping[str, Any], x: float, frame: tuple[int, int]) -> str:
+    """What the width of the field says against the pixel size, "" where they agree."""
     field = number(scan.get("HorFieldsize"))
-    if field > 0 and x > 0 and frame[1] and not math.isclose(field / frame[1], x, rel_tol=0.01):
-        notes.append(f"The FEI tag gives a pixel of {x * 1e9:.4g} nm, but a field of {field * 1e9:.4g} nm over {frame[1]} px: check it.")
-    return " ".join(filter(None, notes))
+    if not (field > 0 and x > 0 and frame[1]) or math.isclose(field / frame[1], x, rel_tol=0.01):
+        return ""
+    given = f"The FEI tag gives a pixel of {x * 1e9:.4g} nm, but a field of {field * 1e9:.4g} nm over {frame[1]} px"
+    return f"{given}: they disagree, and neither was taken: {TYPE_IT}."
 
 
 def _part(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -72,14 +80,15 @@ def zeiss(tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
         return Size(stored, stored, "nm", note, width)
     shown = _zeiss_length(metadata.get("ap_pixel_size"))
     if not field > 0 or not columns:
-        return Size(math.nan, math.nan, "nm", "The Zeiss tag gives only the pixel of the display.") if shown > 0 else None
+        return Size(math.nan, math.nan, "nm", f"The Zeiss tag gives only the pixel of the display: {TYPE_IT}.") if shown > 0 else None
     x = field / columns
     if (
         shown > 0
         and not any(math.isclose(x, shown * 1024 / (columns * k), rel_tol=0.02) for k in (1, 2))
         and not math.isclose(x, shown, rel_tol=0.02)
     ):
-        text = f"The Zeiss tag gives a field of {field:.4g} nm and a pixel of the display of {shown:.4g} nm, which do not belong together."
+        given = f"The Zeiss tag gives a field of {field:.4g} nm and a pixel of the display of {shown:.4g} nm"
+        text = f"{given}, which disagree, and neither was taken: {TYPE_IT}."
         return Size(math.nan, math.nan, "nm", text)
     return Size(x, x, "nm", note, store)
 

@@ -20,7 +20,7 @@ _UNSURE = ("OME tag", "ImageJ tag")  # programs of light microscopy, which write
 
 
 class Size(NamedTuple):
-    """Length of a pixel along y and x in `unit`, as a file tells it; `note` is what to tell people about it.
+    """Length of a pixel along y and x in `unit`, as a file tells it; `note` is what to tell people about it, or why there is none (NaN).
 
     `frame` (rows, columns) in px is the picture that the file speaks of, 0 where it does not say.
     """
@@ -77,7 +77,7 @@ def tagged(size: Size | None, origin: str, frame: tuple[int, int] = (0, 0)) -> T
     if is_reciprocal(unit):
         return Tagged(obstacle=DIFFRACTION.format(unit=unit))
     if not all(math.isfinite(s) and s > 0 for s in (y, x)):
-        return Tagged(notes=(*notes, f"The {origin} holds no usable pixel size ({y:g} × {x:g}): {TYPE_IT}."))
+        return Tagged(notes=notes or (f"The {origin} holds no usable pixel size ({y:g} × {x:g}): {TYPE_IT}.",))
     try:
         nanometres = (to_nanometres(y, unit), to_nanometres(x, unit))
         calibration = Calibration(nanometres, origin)

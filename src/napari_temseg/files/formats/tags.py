@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tifffile
 
-from napari_temseg.engine.types.units import spelt
+from napari_temseg.engine.types.units import spelt, to_nanometres
 from napari_temseg.files.formats.raw import TYPE_IT
 from napari_temseg.files.formats.sem_tags import fei, section, tescan, zeiss
 from napari_temseg.files.formats.sizes import Size, Tagged, number, of_units, pixels, reconciled, tagged
-from napari_temseg.files.formats.xml_sizes import fei_xml, ome_images
+from napari_temseg.files.formats.xml_sizes import fei_xml, ome_document, ome_images
 
+_FINER_THAN_DPI = 1000.0  # nm
 _JEOL = (
     "JEOL's programs keep the pixel size outside the tags of a TIFF that are known (in a text file beside it, or in the data bar): "
     f"{TYPE_IT}."
@@ -46,8 +48,8 @@ def _names_jeol(tags: tifffile.TiffTags) -> bool:
 
 def _ome(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Size | None:
     """The size of the image that the page belongs to; of a document with one image that does not list its pages, of that."""
-    images = ome_images(tif.pages.first.description) if _is_ome(tif) else []
     name = tif.filehandle.name
+    images = ome_images(ome_document(Path(tif.filehandle.path), tif.pages.first.description)) if _is_ome(tif) else []
     for image in images:
         pages = image.pages.get("", image.pages.get(name, set()))
         if pages is None or page.index in pages:
@@ -63,9 +65,10 @@ def _is_ome(tif: tifffile.TiffFile) -> bool:
 def _imagej(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
     metadata = (tif.imagej_metadata or {}) if tif.is_imagej else {}
     unit = spelt(str(metadata.get("unit", "")))
-    if unit.lower() in ("", "pixel", "pixels", "inch", "inches", "cm"):  # what ImageJ says of a picture that nobody has calibrated
-        return None
     y, x = (_per_pixel(tags.valueof(code)) for code in (283, 282))
+    # What ImageJ says of a picture that nobody has calibrated; dpi are far coarser than a microscope's pixels.
+    if unit.lower() in ("", "pixel", "pixels") or (unit in ("inch", "cm") and not to_nanometres(x, unit) < _FINER_THAN_DPI):
+        return None
     return of_units(y, str(metadata.get("yunit", unit)), x, unit)
 
 
@@ -98,7 +101,8 @@ def _tvips(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, in
     """EM-Menu: nanometres; 0 where the camera was not calibrated."""
     header = section(tags, 37706)
     x = number(header.get("PixelSizeX"))
-    return Size(number(header.get("PixelSizeY", x)), x, "nm") if x > 0 else None
+    side = (pixels(header.get("ImageSizeY")), pixels(header.get("ImageSizeX")))
+    return Size(number(header.get("PixelSizeY", x)), x, "nm", frame=side) if x > 0 else None
 
 
 def _olympus(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:

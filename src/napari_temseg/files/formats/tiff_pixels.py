@@ -17,7 +17,7 @@ from dask import delayed
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import grey
-from napari_temseg.files.formats.xml_sizes import ome_images
+from napari_temseg.files.formats.xml_sizes import companion, ome_document, ome_images
 
 # What tifffile raises for files that are damaged in one way or another.
 DAMAGED = (
@@ -68,7 +68,10 @@ def ome_set(path: Path) -> OmeSet:
     with tifffile.TiffFile(path) as tif:
         if not tif.is_ome:
             return OmeSet(False)
-        text = tif.pages.first.description
+        text = ome_document(path, tif.pages.first.description)
+        if not text:
+            name = companion(tif.pages.first.description)
+            return OmeSet(True, f"The pixel size and the meaning of the pages are in “{name}”, which is not beside the file.")
         others = sorted({name for image in ome_images(text) for name in image.pages if name not in ("", path.name)})
         if others:
             missing = [name for name in others if not (path.parent / Path(name).name).exists()]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari_temseg.files.formats.sizes import Size, number, of_units, pixels
+
+MAX_BYTES = 2**24  # of a document that lies in a file of its own
 
 
 class OmeImage(NamedTuple):
@@ -72,6 +76,25 @@ def _length(node: ElementTree.Element) -> tuple[float, str]:
         ) else unit.strip()
     except OverflowError:
         return math.nan, unit
+
+
+def companion(text: Any) -> str:
+    """The name of the file that holds the OME document, where this one only points there; else ""."""
+    root = parsed(text)
+    node = None if root is None else next((node for node in root if local(node) == "binaryonly"), None)
+    return "" if node is None else re.split(r"[\\/]", node.attrib.get("MetadataFile", ""))[-1]
+
+
+def ome_document(path: Path, description: str) -> str:
+    """The OME document of a file: its description, or that of the file beside it that this points to; "" where that is not there."""
+    name = companion(description)
+    if not name:
+        return description
+    try:
+        with path.with_name(name).open("rb") as stream:
+            return stream.read(MAX_BYTES).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return ""
 
 
 def ome_images(text: Any) -> list[OmeImage]:
