@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 TOLD = 300  # characters of a difference
-OTHERS = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")  # variables that pytest and torch set
+OTHERS = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_", "KMP_")  # variables that pytest, torch and OpenMP set
 LOGGERS = ("", "napari_temseg", "py.warnings", "torch", "torch.onnx", "matplotlib", "dask", "distributed")
 
 
@@ -79,7 +79,7 @@ def loaded(module: str, question: Callable[[Any], Any]) -> Callable[[], Any]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in OTHERS}
+    return {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
 
 
 def _put_environment(value: dict[str, str]) -> None:

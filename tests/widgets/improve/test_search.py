@@ -19,7 +19,7 @@ def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, pic
     item.annotation.data[...] = np.where(picture.instances[:192, :192] > 0, 2, 1)
     session.item_changed.emit(item, Change.ANNOTATION)
     qtbot.waitUntil(lambda: panel.train.isEnabled(), timeout=10_000)
-    for name, value in {"max_seconds": 3600, "max_steps": 15, "evaluate_every": 5, "crop": 64, "batch": 1}.items():
+    for name, value in {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 3, "crop": 64, "batch": 1}.items():
         panel.form.fields[name].value = value
     panel.tune.setChecked(True)
     said: list[str] = []
