@@ -1,6 +1,6 @@
 """How fast a training step and a 512² tile are, as ratios to the tutorial way in the same run.
 
-    python benchmarks/speed.py [--rounds N] [--strokes]
+    python benchmarks/speed.py [--rounds N] [--warm-up N] [--strokes]
 
 The tutorial way: `segmentation_models_pytorch.Unet("mobilenet_v2")` as it comes, eager, float32, channels first, everything trained.
 Ours, at the same crops: the step of `napari_temseg.train` as it ships, drawing and augmenting the crops and holding on to the
@@ -162,6 +162,7 @@ def main() -> None:
     """Measure both and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--warm-up", type=int, default=2, help="rounds before those that count")
     parser.add_argument("--strokes", action="store_true", help="a whole training on strokes instead, three times")
     args = parser.parse_args()
     if args.strokes:
@@ -176,13 +177,13 @@ def main() -> None:
         "ours, whole step without holding": our_step(0.0),
         "ours, whole step as it ships": our_step(temseg.TrainConfig().hold),
     }
-    report(f"training step, {CROPS} crops of {SIZE}²", compare(steps, args.rounds))
+    report(f"training step, {CROPS} crops of {SIZE}²", compare(steps, args.rounds, args.warm_up))
     tiles = {
         "tutorial: default U-Net, eager float32": tutorial_tile(tutorial(default)),
         "tutorial, our decoder width": tutorial_tile(tutorial(ours)),
         "ours": our_tile(),
     }
-    report(f"prediction, one tile of {TILE}²", compare(tiles, args.rounds))
+    report(f"prediction, one tile of {TILE}²", compare(tiles, args.rounds, args.warm_up))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from qtpy.QtCore import QEvent, Qt, QThreadPool, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
+from superqt.utils import GeneratorWorker
 
 ENDING = 60_000  # ms that a thread of Qt's pool gets to end
 SOON = 500  # ms
@@ -33,6 +35,17 @@ def watch_timers() -> None:
             _timers[self] = f"{module}:{caller.f_lineno}"
 
     QTimer.__init__ = made
+
+
+def trace_workers() -> None:
+    """Before Python 3.12 only threads that Python started are seen by those who measure coverage; Qt starts ours."""
+    run = GeneratorWorker.run
+
+    def traced(self: GeneratorWorker) -> None:
+        sys.settrace(threading.gettrace())
+        run(self)
+
+    GeneratorWorker.run = traced
 
 
 def drain() -> None:

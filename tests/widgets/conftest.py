@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _known_timers() -> None:
-    from leftovers_of_windows import watch_timers
+    from leftovers_of_windows import trace_workers, watch_timers
 
     watch_timers()
+    if threading.gettrace() is not None:
+        trace_workers()
 
 
 @pytest.fixture(autouse=True)
