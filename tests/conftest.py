@@ -46,11 +46,12 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _a_clean_process(_one_thread: None, request: pytest.FixtureRequest) -> Iterator[None]:
+def _a_clean_process(_one_thread: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test leaves the process as it found it; only napari draws from generators that are everybody's, which are put back."""
     traces, allowed = (PROCESS, RANDOM) if WINDOW in request.path.parents else (PROCESS + RANDOM, ())
     with nothing_left(*traces, allowed=allowed):
         yield
+        monkeypatch.undo()  # a fixture of napari's holds it longer than this one lasts
 
 
 @pytest.fixture(scope="session")
