@@ -185,3 +185,30 @@ def bench(viewer: Any, open_bench: Any, picture: Any) -> Any:
     made = open_bench(viewer)
     made.go(2)
     return made
+
+
+@pytest.fixture
+def grid(viewer: Any, picture: Any, tmp_path: Path) -> Any:
+    """A picture that came from a file."""
+    path = tmp_path / "pictures" / "a_grid_with_a_name_that_nobody_would_type_twice.png"
+    path.parent.mkdir()
+    layer = viewer.add_image(picture.micrograph.data, name=path.stem)
+    layer._source = layer.source.model_copy(update={"path": str(path)})
+    return layer
+
+
+@pytest.fixture
+def adopt() -> Callable[[Any, Any, Any], None]:
+    """Give a picture particles that no model found: `adopt(session, item, labels)`."""
+    from napari_temseg.engine.measure.measurement import measure
+    from napari_temseg.engine.types.results import Particles
+    from napari_temseg.widgets.session.history import FOUND_STEP
+    from napari_temseg.widgets.session.results.state import ResultState, commit
+
+    def adopted(session: Any, item: Any, labels: Any) -> None:
+        bare = measure(labels.astype(np.int32)).table.set_index("particle")
+        table = bare[["class", "plane", "aggregate", "frame", "cut"]].assign(class_id=2)
+        particles = Particles(labels.astype(np.int32), table, item.micrograph())
+        commit(session, item, ResultState(None, particles, measure(particles)), FOUND_STEP)
+
+    return adopted

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pytest
+
+import napari_temseg as temseg
 from napari_temseg.engine.model.novelty import NAMES, Familiarity
 from napari_temseg.widgets.session.change import Change
 
@@ -30,3 +34,50 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     item.reviewed = True  # somebody looked at it
     session.item_changed.emit(item, Change.PARTICLES)
     assert "unlike its training" not in bench.panel(0).table.images._rows[0].lines[0][1]
+
+
+@pytest.mark.parametrize("moment", [0, 1, 3])
+def test_layers_may_change_while_a_search_runs(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, stack: Any, moment: int) -> None:
+    viewer.add_image(np.concatenate([stack, stack]), name="series")
+    viewer.add_image(stack[0], name="single")
+    bench = open_bench(viewer)
+    session = bench.session
+    series, single = session.items
+    session.set_axes(series, "NYX")
+    seen: list[Any] = []
+    session.jobs.progressed.connect(seen.extend)
+    bench.panel(1).all.click()
+    qtbot.waitUntil(lambda: sum(step.preview is not None for step in seen) >= moment, timeout=120_000)
+    series.layer.name = "renamed"
+    viewer.layers.reverse()
+    viewer.add_image(stack[1], name="late")
+    for role in ("particles", "probability"):
+        if role in series.made:
+            viewer.layers.remove(series.made[role])
+    viewer.layers.remove(series.layer)
+    wait_jobs(session)
+    assert [item.name for item in session.items] == ["single", "late"]
+    assert single.particles is not None
+    assert single.made["particles"] in viewer.layers
+
+
+def test_an_error_of_torch_is_one_sentence(viewer: Any, open_bench: Any, wait_jobs: Any, monkeypatch: Any, picture: Any) -> None:
+    """A real failure inside the network: its weights do not fit its layers any more."""
+    from napari.utils.notifications import notification_manager
+
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    broken = temseg.load("particles")
+    broken.network.encoder.features[0][0].weight.data = broken.network.encoder.features[0][0].weight.data[:, :0]
+    bench.session.add_model("broken", broken)
+    notification_manager.records.clear()
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    said = [str(record.message) for record in notification_manager.records]
+    assert len(said) == 1
+    assert said[0].startswith("Finding particles: grid failed")
+    assert "Traceback" not in said[0]
+    bench.session.use_model("particles")
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    assert bench.session.current.particles is not None

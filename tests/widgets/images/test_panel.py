@@ -12,7 +12,7 @@ import tifffile
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
 
@@ -20,8 +20,6 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
-from napari_temseg.widgets.session.change import Change
-from napari_temseg.widgets.session.regions import Regions
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
 FOLDER_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getExistingDirectory"
@@ -288,79 +286,6 @@ def test_the_dialog_survives_the_loss_of_its_line_and_goes_with_its_image(viewer
     assert not dialog.isVisible()
     assert [layer.name for layer in viewer.layers if layer.visible] == []
     assert not bench.panel(0).calibrate.isEnabled()
-
-
-def region(item: Any, panel: Any, corners: Any) -> None:
-    panel.region.click()
-    item.left_out.add(np.asarray(corners), shape_type="polygon")
-
-
-def test_a_region_leaves_what_was_found_and_comes_back_with_its_removal(
-    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
-) -> None:
-    viewer.add_image(picture.micrograph.data, name="grid")
-    bench = open_bench(viewer)
-    session, panel = bench.session, bench.panel(0)
-    find(bench, wait_jobs)
-    item, all_of_them = session.current, len(session.current.particles)
-    region(item, panel, [[0, 0], [0, 256], [128, 256], [128, 0]])
-    assert viewer.layers.selection.active is item.left_out
-    assert item.left_out.mode == "add_polygon"
-    qtbot.waitUntil(lambda: item.particles.micrograph.valid is not None, timeout=10_000)
-    wait_jobs(session)
-    assert 0 < len(item.particles) < all_of_them
-    assert not item.particles.labels[:126].any()
-    assert item.measurement.valid_area == pytest.approx(256 * 128, rel=0.02)
-    assert panel.note.text().startswith("1 region left out, 50")
-    viewer.layers.remove(item.left_out)
-    qtbot.waitUntil(lambda: item.particles.micrograph.valid is None, timeout=10_000)
-    wait_jobs(session)
-    assert len(item.particles) == all_of_them
-    assert panel.note.text() == ""
-
-
-def test_a_region_counts_when_it_is_closed(viewer: Any, open_bench: Any, qtbot: Any) -> None:
-    viewer.add_image(np.zeros((100, 100)), name="grid")
-    bench = open_bench(viewer)
-    panel, item = bench.panel(0), bench.session.current
-    heard: list[Change] = []
-    bench.session.item_changed.connect(lambda _, what: heard.append(what))
-    panel.region.click()
-    layer = item.left_out
-    for corner in ((10.0, 10.0), (10.0, 60.0), (60.0, 60.0), (60.0, 10.0)):
-        where = {"button": 1, "position": corner, "pos": np.array(corner)}
-        mouse_press_callbacks(layer, read_only_mouse_event("mouse_press", **where))
-        mouse_release_callbacks(layer, read_only_mouse_event("mouse_release", **where))
-        mouse_move_callbacks(layer, read_only_mouse_event("mouse_move", position=(corner[0] + 1, corner[1]), pos=np.array(corner)))
-    for _ in range(2):  # it looks again and again whether the region is closed
-        (timer,) = [each for each in bench.session.part(Regions).findChildren(QTimer) if each.isActive()]
-        with qtbot.waitSignal(timer.timeout):
-            pass
-    assert heard == []
-    layer._finish_drawing()  # what the double click and Enter do
-    qtbot.waitUntil(lambda: heard == [Change.LEFT_OUT])
-    assert panel.note.text().startswith("1 region left out, 1")
-
-
-def test_corrections_by_hand_survive_a_region(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any) -> None:
-    from napari_temseg.widgets.menu_commands import adopt
-
-    viewer.add_image(picture.micrograph.data, name="grid")
-    labels = viewer.add_labels(picture.instances, name="truth")
-    bench = open_bench(viewer)
-    session = bench.session
-    adopt(session, [labels])
-    wait_jobs(session)
-    item = session.current
-    before = item.particles.labels.copy()
-    assert len(item.particles) == picture.instances.max()
-    region(item, bench.panel(0), [[0, 0], [0, 256], [128, 256], [128, 0]])
-    qtbot.waitUntil(lambda: item.particles.micrograph.valid is not None, timeout=10_000)
-    valid = item.particles.micrograph.valid
-    np.testing.assert_array_equal(item.particles.labels, np.where(valid, before, 0))
-    assert set(item.measurement.table["particle"]) == set(np.unique(before[valid])) - {0}
-    item.history.undo()
-    np.testing.assert_array_equal(item.made["particles"].data, before)
 
 
 def test_an_image_left_out_is_not_searched_with_the_others(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:

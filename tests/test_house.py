@@ -1,0 +1,86 @@
+"""The rules of the house, as far as a machine can see them; CONTRIBUTING gives their reasons."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, TESTS = ROOT / "src" / "napari_temseg", ROOT / "tests"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Files of tests that follow one matter through several modules of their room.
+MATTERS = frozenset(
+    {"cli/test_commands.py", "cli/test_series.py", "engine/model/test_pixel_size.py", "pipeline/test_novelty.py", "files/test_cases.py"}
+)
+
+
+def in_package(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Names that a module gives a value, and the value as it is written."""
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        value = getattr(node, "value", None)
+        for target in targets:
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = value.elts if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) else [value] * len(names)
+            yield from ((each.id, ast.unparse(one)) for each, one in zip(names, values, strict=True) if isinstance(each, ast.Name) and one)
+
+
+def test_a_folder_holds_at_most_18_files() -> None:
+    counts = {folder.name: len(list(folder.glob("*.py"))) for folder in {path.parent for path in FILES}}
+    assert {name: count for name, count in counts.items() if count > 18} == {}
+
+
+def test_a_file_has_at_most_400_lines() -> None:
+    lines = {in_package(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+
+
+@pytest.mark.xfail(reason="engine/training/loop.py and widgets/session/session.py both have a Session", strict=False)
+def test_a_public_class_name_exists_once() -> None:
+    homes = defaultdict(list)
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(in_package(path))
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+@pytest.mark.xfail(reason="being mended: AXES, COLUMNS, COMMANDS, LARGE, MANY, MOST, SHARE, SMALL and two dozen others", strict=False)
+def test_a_constant_of_one_name_means_one_thing() -> None:
+    values: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in FILES:
+        for name, value in assigned(ast.parse(path.read_text(encoding="utf-8")).body):
+            if re.fullmatch(r"[A-Z][A-Z0-9_]+", name):
+                values[name][in_package(path)] = value
+    differing = {name: where for name, where in values.items() if len(set(where.values())) > 1}
+    assert differing == {}
+
+
+def test_tests_lie_where_what_they_test_lies() -> None:
+    astray = []
+    for path in TESTS.rglob("test_*.py"):
+        room, name = path.parent.relative_to(TESTS), path.stem.removeprefix("test_")
+        found = (PACKAGE / room / f"{name}.py").exists() or (PACKAGE / room / name).is_dir()
+        if room.parts and not found and path.relative_to(TESTS).as_posix() not in MATTERS:
+            astray.append(path.relative_to(TESTS).as_posix())
+    assert sorted(astray) == []
+
+
+@pytest.mark.parametrize("what", [r"qtbot\.wait\(", r"QTest\.qWait\("])
+def test_no_test_waits_for_a_time(what: str) -> None:
+    found = [f"{path.name}:{n}" for path in TESTS.rglob("*.py") if path != Path(__file__).resolve() for n in _lines(path, what)]
+    assert found == []
+
+
+def _lines(path: Path, pattern: str) -> list[int]:
+    return [n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if re.search(pattern, line)]

@@ -1,0 +1,173 @@
+"""The dock as a whole: narrow, every control with a name and a tooltip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QScrollBar,
+    QTableView,
+    QWidget,
+)
+from scipy import ndimage
+
+from napari_temseg.widgets.particles.distribution_dock import open_distribution
+
+NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
+
+KINDS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QTableView)
+
+
+def unfold(bench: Any) -> None:
+    for form in (bench.panel(1).split, bench.panel(1).predict, bench.panel(2).form):
+        form.fold.expand(animate=False)
+
+
+def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
+    bench = open_bench(viewer)
+    unfold(bench)
+    for index in range(4):
+        bench.go(index)
+        idle()
+        assert bench.panel(index).minimumSizeHint().width() <= NARROWEST, type(bench.panel(index)).__name__
+    assert bench.minimumSizeHint().width() <= 300
+
+
+def test_every_control_says_what_it_is_and_does(
+    viewer: Any, grid: Any, open_bench: Any, picture: Any, qtbot: Any, idle: Any, adopt: Any
+) -> None:
+    bench = open_bench(viewer)
+    unfold(bench)
+    adopt(bench.session, bench.session.current, picture.instances)
+    bench.panel(2).labelling.new.click()
+    roots: list[QWidget] = [bench, open_distribution(bench.session)]
+    seen = 0
+    for index in range(4):
+        bench.go(index)
+        idle()
+        for control in _controls(roots):
+            seen += 1
+            where = f"{type(control).__name__} “{_words(control)}” of {type(control.parent()).__name__}"
+            assert control.toolTip(), f"{where} has no tooltip"
+            assert _words(control), f"{where} has no name"
+    assert seen > 60
+
+
+def _controls(roots: list[QWidget]) -> list[Any]:
+    """Those that can be seen; parts that Qt makes of a control are named by it."""
+    found = [child for root in roots for kind in KINDS for child in root.findChildren(kind) if child.isVisibleTo(root)]
+    return [
+        each
+        for each in found
+        if not isinstance(each, QScrollBar) and not each.objectName().startswith("qt_") and not isinstance(each.parent(), QLineEdit)
+    ]
+
+
+def _words(control: Any) -> str:
+    return str(control.accessibleName() or (control.text() if isinstance(control, QAbstractButton) else ""))
+
+
+def click(qtbot: Any, button: Any) -> None:
+    """The left mouse button on a button of a dock that is on the screen."""
+    assert button.isEnabled(), f"“{button.text()}” cannot be clicked"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def paint(layer: Any, truth: np.ndarray) -> None:
+    """A dot in every other particle, a grid of dots on the background."""
+    layer.brush_size = 5
+    objects, count = ndimage.label(truth == 2)
+    for y, x in ndimage.center_of_mass(truth == 2, objects, range(1, count + 1, 2)):
+        if truth[round(y), round(x)] == 2:
+            layer.paint((round(y), round(x)), 2)
+    away = ndimage.distance_transform_edt(truth == 1)
+    for y, x in np.ndindex(8, 8):
+        if away[16 + 32 * y, 16 + 32 * x] > 5:
+            layer.paint((16 + 32 * y, 16 + 32 * x), 1)
+
+
+def test_from_a_file_to_a_table(
+    make_napari_viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Find, stroke, train, finish, cancel, split, correct, measure, export, undo."""
+    from napari_temseg.files.formats.tiff import write_tiff
+    from napari_temseg.widgets.images.opening import Opener
+
+    write_tiff(tmp_path / "grid.tif", picture.micrograph.data, picture.micrograph.calibration, "YX")
+    viewer = make_napari_viewer(show=True)
+    bench = open_bench(viewer)
+    session = bench.session
+    session.part(Opener).open([tmp_path / "grid.tif"])
+    wait_jobs(session)
+    qtbot.waitUntil(lambda: session.current is not None)
+    item = session.current
+    assert item.calibration.pixel_size == pytest.approx((0.5, 0.5))
+
+    click(qtbot, bench.steps.button(1))
+    find = bench.panel(1)
+    click(qtbot, find.one)
+    wait_jobs(session)
+    found = len(item.particles)
+    assert found > 3
+    find.split.fields["strength"].value = 0.9
+    wait_jobs(session)
+    assert item.particles.settings["strength"] == pytest.approx(0.9)
+    find.split.fields["strength"].value = 0.5
+    wait_jobs(session)
+    assert len(item.particles) == found
+
+    click(qtbot, bench.steps.button(2))
+    improve = bench.panel(2)
+    click(qtbot, improve.labelling.new)
+    paint(item.annotation, picture.classes)
+    strokes = item.annotation.data.copy()
+    qtbot.waitUntil(lambda: not improve.annotator.counting and improve.train.isEnabled(), timeout=20_000)
+    for name, value in {"max_seconds": 3600, "crop": 64, "evaluate_every": 2}.items():
+        improve.form.fields[name].value = value
+    improve.train.click()
+    qtbot.waitUntil(lambda: len(improve.trainer.points) >= 2, timeout=120_000)
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert session.model == "particles"
+    improve.train.click()
+    qtbot.waitUntil(lambda: len(improve.trainer.points) >= 2, timeout=120_000)
+    session.jobs.finish()
+    wait_jobs(session)
+    wait_jobs(session)
+    assert improve.trainer.ended
+    np.testing.assert_array_equal(item.annotation.data, strokes)
+
+    click(qtbot, bench.steps.button(3))
+    panel = bench.panel(3)
+    qtbot.waitUntil(panel.export.isEnabled, timeout=20_000)
+    before, table = item.particles.labels.copy(), item.measurement.table
+    free = table[~table["frame"] & ~table["cut"]]
+    session.select([int(free["particle"].iloc[0])])
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    assert len(item.measurement) == len(table) - 1
+    session.select([int(item.measurement.table["particle"].iloc[0])])
+    panel.corrector.exclude("out of focus")
+    target = tmp_path / "particles.csv"
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(target), ""))
+    panel.export.click()
+    qtbot.waitUntil(target.exists, timeout=20_000)
+    written = pd.read_csv(target)
+    assert len(written) == len(table) - 1
+    assert list(written["excluded"].dropna()) == ["out of focus"]
+    np.testing.assert_allclose(written["ecd_nm"], item.measurement.table["ecd_nm"], rtol=1e-6)
+    panel.undo.click()
+    panel.undo.click()
+    np.testing.assert_array_equal(item.particles_layer.data, before)
+    assert len(item.measurement) == len(table)
+    session.close()
