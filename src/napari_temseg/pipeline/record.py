@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_temseg.engine.measure.measurement import Measurement, definitions
+from napari_temseg.engine.measure.descriptors import versions
+from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.files.atomic import replacing
 from napari_temseg.pipeline.recipe import Recipe
@@ -47,7 +48,7 @@ def settings_digest(recipe: Recipe, **further: Any) -> str:
     content = [
         FORMAT,
         __version__,
-        {unit: definitions(unit) for unit in ("nm", "px")},
+        versions(),
         recipe.model_hash,
         None if recipe.calibration is None else asdict(recipe.calibration),
         recipe.axes,

@@ -66,6 +66,7 @@ def write_report(
         images=[_image(item, image) for item, image in zip(items, summary["images"], strict=True)],
         methods=_methods(summary),
         columns=summary["columns"],
+        statistics=summary["statistics"],
         version=summary["temseg"],
         recipe=recipe,
     )

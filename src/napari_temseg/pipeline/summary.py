@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
-from napari_temseg.engine.measure.measurement import definitions
+from napari_temseg.engine.measure.descriptors import STATISTICS, definitions
 from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.files.formats.series import LOSSY
@@ -62,10 +62,11 @@ def summarise(
         "distributions": summaries,
         "cautions": _cautions(items, failures, summaries, WINDOW if window else COMMANDS),
         "columns": {
-            column: {"definition": formula, "unit": unit}
+            column: {"definition": each.formula, "unit": each.kind, "version": each.version}
             for key in sorted({item.measurement.length_unit for item in items})
-            for column, (formula, unit) in definitions(key).items()
+            for column, each in definitions(key).items()
         },
+        "statistics": {name: {"definition": each.formula, "version": each.version} for name, each in STATISTICS.items()},
     }
     values: dict[str, Any] = plain(summary)
     return values

@@ -246,7 +246,7 @@ def test_bounds_that_hold_for_every_particle(seed):
 def test_lengths_follow_the_pixel_size(seed, size):
     labels = blobs(seed, (30, 30))
     bare, nm = measure(labels), measure(labels, pixel_size=size)
-    for name, (_, unit) in definitions("nm").items():
+    for name, (_, unit, _) in definitions("nm").items():
         power = {"nm": 1, "nm²": 2}.get(unit)
         if power:
             assert np.allclose(nm.table[name], bare.table[bare.column(name.rsplit("_nm", 1)[0])] * size**power), name
@@ -279,7 +279,7 @@ def test_units_of_the_pixel_size():
 def test_every_column_is_defined_in_order():
     for measurement in (measure(disc(20)), measure(disc(20), pixel_size=2.0)):
         assert list(measurement.table.columns) == list(definitions(measurement.length_unit))
-    assert definitions("nm")["ecd_nm"] == ("equivalent circular diameter √(4A/π)", "nm")
+    assert definitions("nm")["ecd_nm"] == ("equivalent circular diameter √(4A/π)", "nm", 1)
     assert definitions("px")["area_px2"][1] == "px²"
 
 

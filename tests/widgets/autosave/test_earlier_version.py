@@ -13,6 +13,7 @@ import numpy as np
 import platformdirs
 import pytest
 
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.widgets.autosave import training_store
 from napari_temseg.widgets.autosave.store import Picture
@@ -63,6 +64,23 @@ def test_work_and_strokes_of_an_earlier_version_come_back(
     assert item.particles.origin.model == "particles"
     assert len(item.left_out.data) == 1
     assert np.unique(item.annotation.data, return_counts=True)[1].tolist() == [48 * 64 - 28, 16, 12]
+
+
+def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DESCRIPTORS, "perimeter", DESCRIPTORS["perimeter"]._replace(version=2))
+    viewer.add_image(pixels, name="grid")
+    bench = open_bench(viewer)
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    bar = bench.panel(0).restore_bar
+    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
+    bar.restore.click()
+    qtbot.waitUntil(lambda: any("restored" in sentence for sentence in said), timeout=10_000)
+    wait_jobs(bench.session)
+    told = next(sentence for sentence in said if "restored" in sentence)
+    assert told.endswith("Measured anew, as the definition has changed (version then → now): perimeter (1 → 2).")
 
 
 def test_a_training_that_an_earlier_version_left_is_offered(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any) -> None:

@@ -1,36 +1,50 @@
-"""Every column of a measurement, declared once: its name, formula and unit."""
+"""Every column of a measurement and every statistic of a distribution, declared once: name, formula, unit, version of the definition.
+
+Whoever changes what a number means raises its version: tables, summaries and kept work tell by it which definition they follow.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 SMALL_DIAMETER = 20.0
 
-# Name → (formula, kind); "length" and "area" take the unit of the calibration, in the column's name too.
-DESCRIPTORS: dict[str, tuple[str, str]] = {
-    "area": ("A: pixels of the particle × pixel area; holes left out", "area"),
-    "ecd": ("equivalent circular diameter √(4A/π)", "length"),
-    "feret_max": ("largest distance of parallel tangents", "length"),
-    "feret_min": ("smallest distance of parallel tangents", "length"),
-    "feret_mean": ("distance of parallel tangents, mean over all directions", "length"),
-    "aspect_ratio": ("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)", ""),
-    "perimeter": ("P: Crofton, 4 directions; holes included", "length"),
-    "circularity": ("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1", ""),
-    "form_factor": ("4πA/P² (ImageJ: circularity)", ""),
-    "solidity": ("A / area of the convex hull", ""),
-    "compactness": ("ecd / feret_max", ""),
-    "roundness": ("4A / (π feret_max²)", ""),
-    "extent": ("A / (feret_max · feret_min)", ""),
-    "ellipse_major": ("major axis of the ellipse of equal second moments", "length"),
-    "ellipse_minor": ("minor axis of the ellipse of equal second moments", "length"),
-    "orientation": ("angle of that major axis from the x axis, anticlockwise as seen, 0 to 180", "°"),
-    "centroid_y_px": ("mean row of the pixels, 0 at the centre of the first", "px"),
-    "centroid_x_px": ("mean column of the pixels, 0 at the centre of the first", "px"),
-    "bbox_top_px": ("first row", "px"),
-    "bbox_left_px": ("first column", "px"),
-    "bbox_bottom_px": ("row after the last", "px"),
-    "bbox_right_px": ("column after the last", "px"),
-    "intensity_mean": ("mean of the pixel values; pixels that are not finite left out", "grey level"),
-    "intensity_sd": ("standard deviation of the pixel values", "grey level"),
-    "probability_mean": ("mean foreground probability of the model", ""),
+
+class Definition(NamedTuple):
+    """How a number is defined; `kind` is its unit, where "length" and "area" take that of the calibration, in the column's name too."""
+
+    formula: str
+    kind: str = ""
+    version: int = 1
+
+
+DESCRIPTORS: dict[str, Definition] = {
+    "area": Definition("A: pixels of the particle × pixel area; holes left out", "area"),
+    "ecd": Definition("equivalent circular diameter √(4A/π)", "length"),
+    "feret_max": Definition("largest distance of parallel tangents", "length"),
+    "feret_min": Definition("smallest distance of parallel tangents", "length"),
+    "feret_mean": Definition("distance of parallel tangents, mean over all directions", "length"),
+    "aspect_ratio": Definition("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)"),
+    "perimeter": Definition("P: Crofton, 4 directions; holes included", "length"),
+    "circularity": Definition("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1"),
+    "form_factor": Definition("4πA/P² (ImageJ: circularity)"),
+    "solidity": Definition("A / area of the convex hull"),
+    "compactness": Definition("ecd / feret_max"),
+    "roundness": Definition("4A / (π feret_max²)"),
+    "extent": Definition("A / (feret_max · feret_min)"),
+    "ellipse_major": Definition("major axis of the ellipse of equal second moments", "length"),
+    "ellipse_minor": Definition("minor axis of the ellipse of equal second moments", "length"),
+    "orientation": Definition("angle of that major axis from the x axis, anticlockwise as seen, 0 to 180", "°"),
+    "centroid_y_px": Definition("mean row of the pixels, 0 at the centre of the first", "px"),
+    "centroid_x_px": Definition("mean column of the pixels, 0 at the centre of the first", "px"),
+    "bbox_top_px": Definition("first row", "px"),
+    "bbox_left_px": Definition("first column", "px"),
+    "bbox_bottom_px": Definition("row after the last", "px"),
+    "bbox_right_px": Definition("column after the last", "px"),
+    "intensity_mean": Definition("mean of the pixel values; pixels that are not finite left out", "grey level"),
+    "intensity_sd": Definition("standard deviation of the pixel values", "grey level"),
+    "probability_mean": Definition("mean foreground probability of the model"),
 }
 _READABLE = {
     "ecd": "equivalent circular diameter",
@@ -44,19 +58,46 @@ _READABLE = {
     "probability_mean": "mean probability",
 }
 IDENTITY = {
-    "image": "name of the micrograph",
-    "plane": "index of the plane in its stack",
-    "particle": "value in the label image",
-    "class": "class of the particle",
+    "image": Definition("name of the micrograph"),
+    "plane": Definition("index of the plane in its stack"),
+    "particle": Definition("value in the label image"),
+    "class": Definition("class of the particle"),
 }
 FLAGS = {
-    "frame": "at the edge of the picture or of an area that is left out",
-    "cut": "bounded by another particle",
-    "small": f"ecd below {SMALL_DIAMETER:g} px",
-    "aggregate": "shared by particles that touch",
-    "lossy": "the picture was stored as JPEG, whose blocks blur and shift edges",
-    "excluded": "why a person left it out of the distribution; empty where it counts",
-    "reviewed": "a person has looked at it",
+    "frame": Definition("at the edge of the picture or of an area that is left out"),
+    "cut": Definition("bounded by another particle"),
+    "small": Definition(f"ecd below {SMALL_DIAMETER:g} px"),
+    "aggregate": Definition("shared by particles that touch"),
+    "lossy": Definition("the picture was stored as JPEG, whose blocks blur and shift edges"),
+    "excluded": Definition("why a person left it out of the distribution; empty where it counts"),
+    "reviewed": Definition("a person has looked at it"),
+}
+
+# Of a distribution of sizes x with weights w (frame correction); lengths in the unit of the sizes.
+STATISTICS: dict[str, Definition] = {
+    "n": Definition("particles that count"),
+    "n_images": Definition("independent pictures"),
+    "n_left_out": Definition("particles that do not count, by reason"),
+    "mean": Definition("Σwx / Σw", "length"),
+    "sd": Definition("weighted standard deviation, n − 1", "length"),
+    "geometric_mean": Definition("exp of the weighted mean of ln x", "length"),
+    "gsd": Definition("exp of the weighted standard deviation of ln x"),
+    "d32": Definition("Σwx³ / Σwx², spheres assumed (Sauter)", "length"),
+    "d43": Definition("Σwx⁴ / Σwx³, spheres assumed", "length"),
+    "n_eff": Definition("(Σw)² / Σw²"),
+    "n_eff_volume": Definition("the same with weights wx³"),
+    "share_below_100nm": Definition("share of the number below 100 nm"),
+    "median": Definition("d50", "length"),
+    **{f"d{share}": Definition(f"size below which lie {share} % of the number", "length") for share in (10, 50, 90)},
+    **{f"dv{share}": Definition(f"size below which lie {share} % of the volume, spheres assumed", "length") for share in (10, 50, 90)},
+    "span": Definition("(d90 − d10) / d50"),
+    "dv_span": Definition("(dv90 − dv10) / dv50"),
+    **{
+        f"{name}_interval{also}": Definition(f"95 % interval of the {name} from counting{text}", "length")
+        for name in ("mean", "d50")
+        for also, text in (("", ", see interval_basis"), ("_with_calibration", " and calibration"))
+    },
+    "calibration_relative_uncertainty": Definition("relative standard uncertainty that all sizes share"),
 }
 
 
@@ -67,12 +108,25 @@ def readable(name: str) -> str:
 
 def column_name(name: str, unit: str) -> str:
     """The name of a descriptor's column when lengths are in `unit`: "area" → "area_nm2"."""
-    kind = DESCRIPTORS.get(name, ("", ""))[1]
+    kind = DESCRIPTORS[name].kind if name in DESCRIPTORS else ""
     return name + {"length": f"_{unit}", "area": f"_{unit}2"}.get(kind, "")
 
 
-def definitions(unit: str) -> dict[str, tuple[str, str]]:
-    """Formula and unit of every column of a table whose lengths are in `unit`, in the order of the columns."""
+def definitions(unit: str) -> dict[str, Definition]:
+    """Formula, unit and version of every column of a table whose lengths are in `unit`, in the order of the columns."""
     units = {"length": unit, "area": f"{unit}²"}
-    described = {column_name(name, unit): (formula, units.get(kind, kind)) for name, (formula, kind) in DESCRIPTORS.items()}
-    return {name: (text, "") for name, text in IDENTITY.items()} | described | {name: (text, "") for name, text in FLAGS.items()}
+    described = {column_name(name, unit): each._replace(kind=units.get(each.kind, each.kind)) for name, each in DESCRIPTORS.items()}
+    return IDENTITY | described | FLAGS
+
+
+def versions() -> dict[str, int]:
+    """Version of the definition of every descriptor and flag, by its name without a unit."""
+    return {name: each.version for name, each in (DESCRIPTORS | FLAGS).items()}
+
+
+def redefined(before: Mapping[str, int]) -> list[str]:
+    """Descriptors and flags, for people, that were defined otherwise when their versions were `before`: name, version then and now.
+
+    What `before` does not name counts as version 1: kept work did not tell at first.
+    """
+    return [f"{readable(name)} ({before.get(name, 1)} → {now})" for name, now in versions().items() if before.get(name, 1) != now]

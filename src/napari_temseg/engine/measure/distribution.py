@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
-LENGTHS = tuple(name for name, (_, kind) in DESCRIPTORS.items() if kind == "length")
+LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length")
 FEW_IMAGES = 10
 _REPLICATES = 400
 _SCATTER = "none: the particles of the image differ too much for one"

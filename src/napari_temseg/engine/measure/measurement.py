@@ -32,7 +32,7 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions, versions
 from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -46,8 +46,9 @@ __all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "
 class Measurement:
     """A row a particle, and what a distribution needs beside it.
 
-    `table` has the columns of `definitions(length_unit)`; `frame` is (height, width) of a plane in px; `valid` bool (Y, X) or None as in
-    the micrograph, `valid_area` its size in px² a plane; `edge` declares where the outline of a particle lies.
+    `table` has the columns of `definitions(length_unit)`, and in `attrs["definitions"]` the version of the definition of each; `frame` is
+    (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
+    declares where the outline of a particle lies.
     """
 
     table: pd.DataFrame
@@ -119,9 +120,9 @@ def recalibrated(measurement: Measurement, calibration: Calibration) -> Measurem
     ratio = {"length": x / old_x, "area": (x / old_x) ** 2}
     old, new = measurement.length_unit, calibration.unit
     table = measurement.table.copy()
-    for name, (_, kind) in DESCRIPTORS.items():
-        if kind in ratio:
-            table[column_name(name, old)] *= ratio[kind]
+    for name, each in DESCRIPTORS.items():
+        if each.kind in ratio:
+            table[column_name(name, old)] *= ratio[each.kind]
     table = table.rename(columns={column_name(name, old): column_name(name, new) for name in DESCRIPTORS})
     return replace(measurement, table=table, calibration=calibration)
 
@@ -224,7 +225,9 @@ def tabulate(columns: dict[str, npt.NDArray[Any]], particles: Any, image: str, u
     columns |= {"excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
     table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
     # Said outright, or tables without particles would have other types than those with.
-    return table.astype(dict.fromkeys(("image", "class", "excluded"), "str"))
+    table = table.astype(dict.fromkeys(("image", "class", "excluded"), "str"))
+    table.attrs["definitions"] = versions()
+    return table
 
 
 def _size(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:

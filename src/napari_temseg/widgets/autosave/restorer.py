@@ -115,6 +115,8 @@ class Restorer(QObject):
         # The picture may have been calibrated, or renamed, while its particles were measured.
         state = ResultState(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
         commit(self.session, item, state, RESTORED_STEP, corrections=work.corrections)
+        if work.redefined:
+            told = [*told, f"Measured anew, as the definition has changed (version then → now): {', '.join(work.redefined)}."]
         self._whole(item, work, told)
 
     def _whole(self, item: Item, work: work_store.SavedWork, told: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.measure.descriptors import redefined, versions
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -139,6 +140,7 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     table = particles.table
     flags, arrays = _flags(work.measurement), {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
     about["particles"] = flags | {
+        "definitions": versions(),
         "count": len(table),
         "shape": particles.labels.shape,
         "settings": particles.settings,
@@ -187,6 +189,15 @@ class SavedWork:
     def corrections(self) -> int:
         """Number of corrections by hand."""
         return int(self.particles["corrections"]) if self.particles else 0
+
+    @property
+    def redefined(self) -> list[str]:
+        """What is measured by another definition today than when this was kept; see `descriptors.redefined`."""
+        if self.particles is None:
+            return []
+        # Taken over as it was kept, as what the model said is not: it cannot come out otherwise.
+        then = {str(name): int(version) for name, version in self.particles.get("definitions", {}).items()}
+        return redefined(then | {"probability_mean": versions()["probability_mean"]})
 
     @property
     def parts(self) -> list[str]:
@@ -243,6 +254,7 @@ def _saved(path: Path, about: dict[str, Any]) -> SavedWork:
         opened, known, particles = _facts_of(about["opened"]), _facts_of(about["known"]), about.get("particles")
         if particles is not None:
             int(particles["count"]), int(particles["corrections"]), tuple(particles["shape"]), dict(particles["excluded"])
+            _ = [int(version) for version in particles.get("definitions", {}).values()]
         return SavedWork(
             path,
             datetime.fromisoformat(about["time"]),

@@ -86,7 +86,7 @@ class Colouring(QObject):
             return Legend(float("nan"), float("nan"))
         low, high = float(finite.min()), float(finite.max())
         overlays.colour_by(layer, ids, overlays.gradient((values - low) / ((high - low) or 1.0)))
-        return Legend(low, high, definitions(measurement.length_unit)[name][1])
+        return Legend(low, high, definitions(measurement.length_unit)[name].kind)
 
     def _by_class(self, item: Item) -> Legend:
         table = item.found_particles().table

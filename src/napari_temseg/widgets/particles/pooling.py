@@ -180,7 +180,8 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str) -> Poo
 def _unit(column: str, unit: str) -> str:
     from napari_temseg.engine.measure.descriptors import definitions
 
-    return definitions(unit).get(column, ("", ""))[1]
+    known = definitions(unit)
+    return known[column].kind if column in known else ""
 
 
 def _tried(measurements: Sequence[Measurement], column: str) -> PooledDistribution | Exception:

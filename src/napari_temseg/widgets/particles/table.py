@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel
 from qtpy.QtGui import QColor, QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from napari_temseg.engine.measure.descriptors import FLAGS, column_name, definitions
+from napari_temseg.engine.measure.descriptors import FLAGS, Definition, column_name, definitions
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import four
 from napari_temseg.widgets.particles.row_filter import matching
@@ -53,7 +53,7 @@ class ParticleModel(QAbstractTableModel):
         self.columns: list[str] = []
         self.grey = QColor("#808080")
         self._values: dict[str, Any] = {}
-        self._described: dict[str, tuple[str, str]] = {}
+        self._described: dict[str, Definition] = {}
         self._sorted: tuple[str, Qt.SortOrder] | None = None
         self._filter = ""
         self.everything = False
@@ -64,7 +64,7 @@ class ParticleModel(QAbstractTableModel):
         self.table = pd.DataFrame() if table is None else table
         self._values = {}
         self._described = {key: value for unit in ("px", "nm") for key, value in definitions(unit).items()}
-        self._described["flags"] = (_FLAGS_TIP, "")
+        self._described["flags"] = Definition(_FLAGS_TIP)
         self.columns = self._chosen()
         self._arrange()
         self.endResetModel()
@@ -155,11 +155,12 @@ class ParticleModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal or section >= len(self.columns):
             return None
         name = self.columns[section]
-        meaning, unit = self._described.get(name, ("", ""))
+        meaning, unit, version = self._described.get(name, Definition(""))
         if role == Qt.ItemDataRole.DisplayRole:
             return title(name, unit)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{meaning}{f' ({unit})' if unit else ''}. In the filter: {name}" if name != "flags" else meaning
+            told = f"{meaning}{f' ({unit})' if unit else ''}{f'; definition {version}' if version > 1 else ''}"
+            return f"{told}. In the filter: {name}" if name != "flags" else meaning
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
