@@ -33,6 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _known_timers() -> None:
     from leftovers_of_windows import trace_workers, watch_timers
 
+    from napari_temseg.widgets.jobs.preload import load_compiler
+
+    load_compiler()  # tests of the engine may come after those of the window, in whose process OpenGL is
     watch_timers()
     if threading.gettrace() is not None:
         trace_workers()
