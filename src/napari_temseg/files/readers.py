@@ -29,7 +29,7 @@ _READERS = {
     **dict.fromkeys((".ser", ".emi"), "ser:read_ser"),
     **dict.fromkeys((".mrc", ".map", ".st", ".rec"), "mrc:read_mrc"),
     **dict.fromkeys((".h5", ".hdf5", ".hspy", ".nxs"), "hdf5:read_hdf5"),
-    ".zarr": "zarr_store:read_zarr",
+    ".zarr": "extras.zarr_store:read_zarr",
 }
 EXTENSIONS = tuple(_READERS)
 FOLDERS = (".zarr",)  # a picture that is a folder
@@ -109,7 +109,7 @@ def checked_path(path: str | Path) -> Path:
 def series_of(path: str | Path) -> list[Series]:
     """What a file holds, the first sensible picture first; `TemsegError` names the file, the trouble and the remedy."""
     path = checked_path(path)
-    module, name = _READERS.get(path.suffix.lower(), "rosetta:read_rosetta").split(":")
+    module, name = _READERS.get(path.suffix.lower(), "extras.rosetta:read_rosetta").split(":")
     reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.formats.{module}"), name)
     try:
         found = reader(path)

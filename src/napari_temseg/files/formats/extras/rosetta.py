@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.arrays import pictures
+from napari_temseg.files.formats.extras.arrays import pictures
 from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number

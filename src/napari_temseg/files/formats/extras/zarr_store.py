@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.arrays import pictures
+from napari_temseg.files.formats.extras.arrays import pictures
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number
 

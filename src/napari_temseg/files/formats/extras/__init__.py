@@ -1,0 +1,1 @@
+"""Formats whose libraries are extras: Zarr, and what rosettasciio reads."""
