@@ -41,7 +41,6 @@ def test_a_file_has_at_most_400_lines() -> None:
     assert {name: count for name, count in lines.items() if count > 400} == {}
 
 
-@pytest.mark.xfail(reason="engine/training/loop.py and widgets/session/session.py both have a Session", strict=False)
 def test_a_public_class_name_exists_once() -> None:
     homes = defaultdict(list)
     for path in FILES:
@@ -51,7 +50,6 @@ def test_a_public_class_name_exists_once() -> None:
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
-@pytest.mark.xfail(reason="being mended: AXES, COLUMNS, COMMANDS, LARGE, MANY, MOST, SHARE, SMALL and two dozen others", strict=False)
 def test_a_constant_of_one_name_means_one_thing() -> None:
     values: dict[str, dict[str, str]] = defaultdict(dict)
     for path in FILES:

@@ -20,7 +20,7 @@ except ImportError:  # Windows
 
 from napari_temseg import PredictConfig, Segmenter, TemsegError, load, predict
 from napari_temseg.engine.model.network import NetworkSpec
-from napari_temseg.files.models import FORMAT, save, shipped
+from napari_temseg.files.models import MODEL_FORMAT, save, shipped
 
 EXACT = PredictConfig(device="cpu", precision="float32")
 
@@ -101,7 +101,7 @@ def test_no_pickle_in_it(saved):
     (length,) = struct.unpack("<Q", content[:8])
     description = json.loads(content[8 : 8 + length])
     assert {entry["dtype"] for name, entry in description.items() if name != "__metadata__"} <= {"F32", "I64"}
-    assert json.loads(description["__metadata__"]["temseg"])["format"] == FORMAT
+    assert json.loads(description["__metadata__"]["temseg"])["format"] == MODEL_FORMAT
 
 
 @pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="rights do not bind this user")
@@ -202,8 +202,8 @@ def test_numbers_that_are_not_finite(tiny, saved, value, tmp_path):
 
 
 def test_a_newer_format(saved, tmp_path):
-    path = rewritten(saved, tmp_path / "newer.temseg", format=FORMAT + 1)
-    refused(path, f"written by a newer version .format {FORMAT + 1}, this one reads {FORMAT}.; update napari-temseg")
+    path = rewritten(saved, tmp_path / "newer.temseg", format=MODEL_FORMAT + 1)
+    refused(path, f"written by a newer version .format {MODEL_FORMAT + 1}, this one reads {MODEL_FORMAT}.; update napari-temseg")
 
 
 @pytest.mark.parametrize(

@@ -317,4 +317,4 @@ def _each(args: argparse.Namespace, inputs: Sequence[str], one: Callable[[Path, 
     return 1 if failures else 0
 
 
-COMMANDS = (add_run, add_predict, add_split, add_measure, add_evaluate)
+ANALYSIS_COMMANDS = (add_run, add_predict, add_split, add_measure, add_evaluate)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.cli.console import complain, drive, report
-from napari_temseg.cli.options import AXES, add_config_options, add_series_option, config_from, file
+from napari_temseg.cli.options import AXES_NAMES, add_config_options, add_series_option, config_from, file
 from napari_temseg.engine.types.config import DraftConfig, TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -46,7 +46,7 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--class-name", action="append", default=[], metavar="NUMBER=NAME", help="name of a class, such as 3=rod; may be repeated"
     )
-    parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
+    parser.add_argument("--axes", choices=AXES_NAMES, default="", help="what the pages of a stack are")
     add_series_option(parser)
     parser.add_argument(
         "--checkpoint",
@@ -150,7 +150,7 @@ def add_draft(commands: Any) -> argparse.ArgumentParser:
         "-l", "--labels", required=True, metavar="STROKES", help="label image: 0 unlabelled, 1 background, 2 and more classes"
     )
     parser.add_argument("-o", "--output", required=True, type=file, metavar="DRAFT.tif", help="the annotation to write")
-    parser.add_argument("--axes", choices=AXES, default="", help="what the pages of a stack are")
+    parser.add_argument("--axes", choices=AXES_NAMES, default="", help="what the pages of a stack are")
     add_series_option(parser)
     add_config_options(parser, DraftConfig)
     parser.set_defaults(function=draft)
@@ -175,4 +175,4 @@ def draft(args: argparse.Namespace) -> int:
     return 1 if interrupted else 0
 
 
-COMMANDS = (add_train, add_draft)
+LEARNING_COMMANDS = (add_train, add_draft)

@@ -21,7 +21,7 @@ def parser() -> Parser:
     top = Parser(prog="temseg", description="From an electron micrograph to a particle-size distribution, offline.", epilog=_EPILOG)
     top.add_argument("--version", action="version", version=f"napari-temseg {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (*analyse.COMMANDS, *learn.COMMANDS, *tools.COMMANDS):
+    for add in (*analyse.ANALYSIS_COMMANDS, *learn.LEARNING_COMMANDS, *tools.TOOL_COMMANDS):
         add(commands).add_argument("--json", action="store_true", help="print the result on standard output as JSON")
     return top
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration
 
 C = TypeVar("C", bound=Config)
-AXES = ("fields", "time", "depth")
+AXES_NAMES = ("fields", "time", "depth")
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +82,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
     )
     parser.add_argument(
-        "--axes", choices=AXES, default="", help="what the pages of a stack are: fields of one sample, time, or depth of one specimen"
+        "--axes", choices=AXES_NAMES, default="", help="what the pages of a stack are: fields of one sample, time, or depth of one specimen"
     )
 
 

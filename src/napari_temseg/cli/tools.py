@@ -209,4 +209,4 @@ def gui(args: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = (add_demo, add_simulate, add_models, add_export, add_info, add_gui)
+TOOL_COMMANDS = (add_demo, add_simulate, add_models, add_export, add_info, add_gui)

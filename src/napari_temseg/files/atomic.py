@@ -22,6 +22,8 @@ LONGEST = 255  # bytes that a file system takes as the name of a file
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LONE = re.compile("[\ud800-\udfff]")
 
+STEM_BYTES = 200  # bytes of a name, which leaves room for what is added to it
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:

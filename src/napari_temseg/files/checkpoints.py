@@ -16,7 +16,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 from napari_temseg.files.models import write_tensors
 
-FORMAT = 1
+CHECKPOINT_FORMAT = 1
 _KEY, _SUM = "temseg-checkpoint", "sha256"
 
 
@@ -37,14 +37,14 @@ class CheckpointFile:
         if header.get(_SUM) != _digest(header[_KEY], tensors):
             raise TemsegError(f"{self.path}: this checkpoint is damaged; delete it, or name another file, to start anew.")
         told = json.loads(header[_KEY])
-        if told["format"] > FORMAT:
+        if told["format"] > CHECKPOINT_FORMAT:
             raise TemsegError(f"{self.path}: written by a newer version of napari-temseg; update it, or name another file to start anew.")
         return Checkpoint(told["identity"], told["facts"], tensors)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint over the one before."""
         # Scores may be infinite, figures NaN: Python writes and reads both, and nobody else reads this file.
-        told = json.dumps({"format": FORMAT, "identity": checkpoint.identity, "facts": checkpoint.facts})
+        told = json.dumps({"format": CHECKPOINT_FORMAT, "identity": checkpoint.identity, "facts": checkpoint.facts})
         try:
             with replacing(self.path) as temporary:
                 write_tensors(temporary, checkpoint.tensors, {_KEY: told, _SUM: _digest(told, checkpoint.tensors)})

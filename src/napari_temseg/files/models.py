@@ -20,7 +20,7 @@ from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, printable, replacing
 
-FORMAT = 1
+MODEL_FORMAT = 1
 _LARGEST = 1 << 30
 
 
@@ -39,9 +39,9 @@ def load(model: str | Path) -> Segmenter:
     if path.stat().st_size > _LARGEST:
         raise TemsegError(f"{path}: larger than 1 GiB, so it is no model of ours; choose a .temseg file.")
     metadata, tensors = _open(path)
-    if metadata["format"] > FORMAT:
+    if metadata["format"] > MODEL_FORMAT:
         raise TemsegError(
-            f"{path}: written by a newer version (format {metadata['format']}, this one reads {FORMAT}); update napari-temseg."
+            f"{path}: written by a newer version (format {metadata['format']}, this one reads {MODEL_FORMAT}); update napari-temseg."
         )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -93,7 +93,7 @@ def _line(error: Exception) -> str:
 def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
     """Write a model, whole or not at all; `half` stores float16, half the size, where the numbers fit."""
     tensors = {name: _halved(tensor) if half else tensor for name, tensor in model.tensors().items()}
-    header = {"temseg": json_text({**model.metadata(), "format": FORMAT})}
+    header = {"temseg": json_text({**model.metadata(), "format": MODEL_FORMAT})}
     try:
         with replacing(path) as temporary:
             write_tensors(temporary, tensors, header)

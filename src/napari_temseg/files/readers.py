@@ -55,7 +55,7 @@ ROSETTA = {
 }
 MICROSCOPE = tuple(extension for extension in EXTENSIONS if extension not in (*TIFF, *PICTURES))
 AXES_BY_NAME = {"fields": "NYX", "time": "TYX", "depth": "ZYX"}
-NAMED = 8  # series that an error or a note names one by one
+SERIES_NAMED = 8  # series that an error or a note names one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +204,8 @@ def _refusal(path: Path, series: Series) -> TemsegError:
 
 
 def _listed(found: Sequence[str]) -> str:
-    names = [f"“{name}”" for name in found[:NAMED]]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    names = [f"“{name}”" for name in found[:SERIES_NAMED]]
+    more = f" and {len(found) - SERIES_NAMED} more" if len(found) > SERIES_NAMED else ""
     return f"{', '.join(names)}{more}"
 
 

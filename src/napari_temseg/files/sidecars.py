@@ -16,7 +16,7 @@ from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, Tagged, number, pixels, reconciled, tagged
 from napari_temseg.files.formats.xml_sizes import fei_xml
 
-MAX_BYTES = 2**20  # of a side-car; they have a few thousand
+MOST_SIDECAR_BYTES = 2**20  # of a side-car; they have a few thousand
 _SUFFIXES = (".txt", ".hdr", ".xml")
 _ENTRY = re.compile(r"^[ \t]*\$*([\w ]+?)[ \t]*[=\t ][ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _BAR_READ = 0.29  # px, standard uncertainty of a bar's length that is given as a whole number
@@ -54,10 +54,10 @@ def _text(path: Path) -> str:
     """The text in whichever of the encodings of Windows it is; "" where it cannot be read or is far too long."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+            content = stream.read(MOST_SIDECAR_BYTES + 1)
     except OSError:
         return ""
-    if len(content) > MAX_BYTES:
+    if len(content) > MOST_SIDECAR_BYTES:
         return ""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("napari_temseg")
 
 
-class Batch:
+class PictureBatch:
     """A run in its folder: `pictures` by the stem of their results, those that are `done`, and why others give nothing."""
 
     def __init__(self, folder: RunFolder, found: Inputs, settings: Recipe, expected: Mapping[Path, str]) -> None:

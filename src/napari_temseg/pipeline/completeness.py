@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_temseg.files.atomic import printable
 
-NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
+INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 
 
 def said_complete(summary: dict[str, Any], missing: Sequence[Path], skipped: Mapping[str, int]) -> dict[str, Any]:
@@ -29,5 +29,5 @@ def stopped_sentence(done: int, total: int, missing: Sequence[Path]) -> str:
 
 def _listed(missing: Sequence[Path]) -> str:
     names = [printable(path.name) for path in missing]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more} {'is' if len(names) == 1 else 'are'}"
+    more = f" and {len(names) - INPUTS_NAMED} more" if len(names) > INPUTS_NAMED else ""
+    return f"{', '.join(names[:INPUTS_NAMED])}{more} {'is' if len(names) == 1 else 'are'}"

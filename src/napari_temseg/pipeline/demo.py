@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.particles.evaluation import Score
 
-SPLIT = SplitConfig(certainty=0.0)  # the scene has neither letters nor bars, so that nothing need be dropped as uncertain
+DEMO_SPLIT = SplitConfig(certainty=0.0)  # the scene has neither letters nor bars, so that nothing need be dropped as uncertain
 SMALLEST = 128  # px; below it there is nothing to hold out and little to find
 
 
@@ -167,7 +167,7 @@ def iter_demo(
         prediction = api.predict(trained, image)
         clock.lap("predict again")
         after = _scored(prediction, truth.instances, clock)
-        finished = iter_run([picture], output, model=output / "demo.temseg", split=SPLIT).drain()
+        finished = iter_run([picture], output, model=output / "demo.temseg", split=DEMO_SPLIT).drain()
         clock.lap("report")
         counts = {c.name: c.objects for c in Annotations.collect([image], [labels]).counts().values()}
         return DemoResult(before, after, counts, clock.seconds, finished, trained.history[-1])
@@ -189,7 +189,7 @@ class _Clock:
 
 
 def _scored(prediction: Any, truth: npt.NDArray[np.int32], clock: _Clock) -> Score:
-    particles = api.split(prediction, SPLIT)
+    particles = api.split(prediction, DEMO_SPLIT)
     clock.lap("split")
     api.measure(particles)
     clock.lap("measure")

@@ -18,7 +18,7 @@ from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles
-from napari_temseg.files.atomic import short
+from napari_temseg.files.atomic import STEM_BYTES, short
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_folder import RunFolder
     from napari_temseg.pipeline.run_result import RunItem
 
-STEM = 200  # bytes of a name, which leaves room for what is added to it
-WINDOW = "window"  # the settings of records whose results are at hand, and no run's
+IN_THE_WINDOW = "window"  # the settings of records whose results are at hand, and no run's
 NO_MODEL = "none (drawn, read or labelled otherwise)"
 
 
@@ -102,7 +101,7 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
         if stem not in kept:
             path = Path(result.particles.micrograph.source.path or result.measurement.image)
             item, labels = finished(path, stem, result.particles, result.measurement)
-            folder.commit(item, stem, key, WINDOW, labels)
+            folder.commit(item, stem, key, IN_THE_WINDOW, labels)
     return [folder.item(stem) for stem in stems]
 
 
@@ -117,14 +116,14 @@ def _key(result: Result, stem: str) -> str:
     digest.update(measured.table.to_csv(index=False).encode(errors="backslashreplace"))
     picture = particles.micrograph
     about = [stem, measured.image, measured.content_hash, measured.edge, asdict(measured.calibration), picture.axes, picture.source.path]
-    return digest_of([WINDOW, digest.hexdigest(), about, particles.uncertain, particles.unlike, picture.source.lossy])
+    return digest_of([IN_THE_WINDOW, digest.hexdigest(), about, particles.uncertain, particles.unlike, picture.source.lossy])
 
 
 def file_stems(names: Sequence[str]) -> list[str]:
     """Names as they may stand in file names, each once."""
     stems: list[str] = []
     for name in names:
-        safe = short(re.sub(r"[^\w.+() -]", "_", name).strip(" .") or "image", STEM)
+        safe = short(re.sub(r"[^\w.+() -]", "_", name).strip(" .") or "image", STEM_BYTES)
         stem, number = safe, 2
         while stem.casefold() in {each.casefold() for each in stems}:
             stem, number = f"{safe}_{number}", number + 1

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.atomic import printable, short
+from napari_temseg.files.atomic import STEM_BYTES, printable, short
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
-from napari_temseg.pipeline.older_results import FOLDER
+from napari_temseg.pipeline.older_results import OLDER
 from napari_temseg.pipeline.run_folder import SET, STATE
 
 LABELS = ("_classes.tif", "_particles.tif")  # what the label images of a picture end in
-STEM = 200  # bytes of a name, which leaves room for what is added to it
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list
 def _entered(place: Path, folders: Sequence[str], recursive: bool, skipped: Counter[str]) -> list[str]:
     """The sub-folders that are searched; results of runs are neither searched nor counted where nobody asked for sub-folders."""
     own = (place / STATE).is_dir()
-    inner = [name for name in folders if not name.startswith(".") and not (own and name == FOLDER) and _is_searched(place / name)]
+    inner = [name for name in folders if not name.startswith(".") and not (own and name == OLDER) and _is_searched(place / name)]
     links = [name for name in inner if (place / name).is_symlink()]
     others = [name for name in inner if name not in links and not (place / name / STATE).is_dir()]
     if links:
@@ -168,4 +167,4 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _clean(name: str) -> str:
-    return short(printable(name), STEM)
+    return short(printable(name), STEM_BYTES)

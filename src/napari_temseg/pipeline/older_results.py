@@ -14,7 +14,7 @@ from napari_temseg.files.atomic import reason, write_text
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.pipeline.record import SUFFIX
 
-FOLDER = "older"
+OLDER = "older"
 
 
 class OlderResults:
@@ -58,10 +58,10 @@ class OlderResults:
         """A folder that is not there yet, relative to the output."""
         name = base = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
         number = 1
-        while (self._output / FOLDER / name).exists():
+        while (self._output / OLDER / name).exists():
             number += 1
             name = f"{base}_{number}"
-        return Path(FOLDER, name)
+        return Path(OLDER, name)
 
     def of_summary(self, names: Collection[str]) -> list[Path]:
         """The label images of the pictures that a summary.json without records names: those of versions that wrote none."""

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
 from napari_temseg.version import __version__
 
-FORMAT = 1
+RECIPE_FORMAT = 1
 _KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
 
 
@@ -41,7 +41,7 @@ class Recipe:
         """Plain values for JSON; paths relative to `folder`, where the recipe is to lie."""
         model = self.model if not self.model or not Path(self.model).exists() else _relative(Path(self.model), folder)
         return {
-            "recipe": FORMAT,
+            "recipe": RECIPE_FORMAT,
             "temseg": __version__,
             "model": {"name": model, "hash": self.model_hash},
             "calibration": None if self.calibration is None else asdict(self.calibration),
@@ -78,8 +78,8 @@ def read_recipe(path: str | Path) -> Recipe:
         raise TemsegError(f"{path}: is not JSON ({error}); name the recipe.json of an earlier run.") from error
     if not isinstance(values, dict) or not isinstance(values.get("recipe"), int):
         raise TemsegError(f"{path}: is not a recipe (no format number “recipe”); name the recipe.json of an earlier run.")
-    if values["recipe"] > FORMAT:
-        raise TemsegError(f"{path}: is of a newer format ({values['recipe']}, this version reads {FORMAT}); update napari-temseg.")
+    if values["recipe"] > RECIPE_FORMAT:
+        raise TemsegError(f"{path}: is of a newer format ({values['recipe']}, this version reads {RECIPE_FORMAT}); update napari-temseg.")
     unknown = sorted(set(values) - _KEYS)
     if unknown:
         raise TemsegError(f"{path}: has an unknown entry “{unknown[0]}”; a recipe holds {', '.join(sorted(_KEYS))}.")

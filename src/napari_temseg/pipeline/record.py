@@ -23,7 +23,7 @@ from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_result import RunItem
 from napari_temseg.version import __version__
 
-FORMAT = 1
+RECORD_FORMAT = 1
 SUFFIX = ".npz"
 _APART = ("table", "valid", "calibration")  # of a measurement
 _NAMED = ("name", "path", "measurement", "files", "picture")  # of an item
@@ -46,7 +46,7 @@ class Record:
 def settings_digest(recipe: Recipe, **further: Any) -> str:
     """A hash of everything but the picture that a result hangs on: the model and every setting, the program and its definitions."""
     content = [
-        FORMAT,
+        RECORD_FORMAT,
         __version__,
         versions(),
         recipe.model_hash,
@@ -95,7 +95,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
     """Write the record of `item`, whose label images are those that `record` names."""
     m = item.measurement
     facts = {
-        "format": FORMAT,
+        "format": RECORD_FORMAT,
         "record": asdict(record),
         "name": item.name,
         "path": str(item.path),
@@ -123,7 +123,7 @@ def read_record(path: Path) -> Record | None:
             facts = json.loads(np.lib.format.read_array(io.BytesIO(content.read("facts.npy"))).tobytes())
         said = facts["record"]
         files = {str(name): (int(size), int(time), str(digest)) for name, (size, time, digest) in said["files"].items()}
-        return Record(said["stem"], said["key"], said["settings"], files) if facts["format"] == FORMAT else None
+        return Record(said["stem"], said["key"], said["settings"], files) if facts["format"] == RECORD_FORMAT else None
     except Exception:  # noqa: BLE001  whatever is wrong with it, there is no record
         return None
 

@@ -14,7 +14,7 @@ from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
 from napari_temseg.files.readers import AXES_BY_NAME
-from napari_temseg.pipeline.batch import Batch, nothing_done
+from napari_temseg.pipeline.batch import PictureBatch, nothing_done
 from napari_temseg.pipeline.inputs import gather
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_folder import Unwritable, opened
@@ -72,7 +72,7 @@ def iter_run(
             segmenter = load(model) if isinstance(model, (str, Path)) else model
             settings = replace(recipe, model_hash=segmenter.content_hash())
             _check_model(settings, expected)
-            batch = Batch(folder, found, settings, {} if expected is None else expected.inputs)
+            batch = PictureBatch(folder, found, settings, {} if expected is None else expected.inputs)
             try:
                 yield from batch.recognise(control)
                 yield from _search(batch, segmenter, control)
@@ -91,7 +91,7 @@ def run(*inputs: Any, **settings: Any) -> RunResult:
     return iter_run(*inputs, **settings).drain()
 
 
-def _search(batch: Batch, segmenter: Segmenter, control: Control) -> Generator[Progress, None, None]:
+def _search(batch: PictureBatch, segmenter: Segmenter, control: Control) -> Generator[Progress, None, None]:
     """What is not done yet, picture by picture."""
     n = len(batch.pictures)
     for index, (stem, path) in enumerate(batch.pictures.items()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
-from napari_temseg.engine.measure.descriptors import STATISTICS, definitions
+from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
 from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.files.formats.series import LOSSY
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_result import RunItem
 
 
-COMMANDS = {
+ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
 }
-WINDOW = {
+ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
@@ -60,13 +60,13 @@ def summarise(
         "images": [_image(item) for item in items],
         "failures": failures,
         "distributions": summaries,
-        "cautions": _cautions(items, failures, summaries, WINDOW if window else COMMANDS),
+        "cautions": _cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),
         "columns": {
             column: {"definition": each.formula, "unit": each.kind, "version": each.version}
             for key in sorted({item.measurement.length_unit for item in items})
             for column, each in definitions(key).items()
         },
-        "statistics": {name: {"definition": each.formula, "version": each.version} for name, each in STATISTICS.items()},
+        "statistics": {name: {"definition": each.formula, "version": each.version} for name, each in DISTRIBUTION_STATISTICS.items()},
     }
     values: dict[str, Any] = plain(summary)
     return values

@@ -9,7 +9,7 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.measure import descriptors
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS, STATISTICS, redefined, versions
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, DISTRIBUTION_STATISTICS, redefined, versions
 
 DISC = np.hypot(*np.mgrid[-12:13, -12:13]) < 9
 
@@ -17,7 +17,7 @@ DISC = np.hypot(*np.mgrid[-12:13, -12:13]) < 9
 def test_every_statistic_of_a_summary_is_defined() -> None:
     summary = temseg.size_distribution([temseg.measure(DISC.astype(np.int32))]).summary()
     words = {"column", "unit", "caution", "interval_basis"}
-    assert set(summary) - words == set(STATISTICS)
+    assert set(summary) - words == set(DISTRIBUTION_STATISTICS)
 
 
 def test_a_table_tells_the_versions_it_was_measured_by(monkeypatch: pytest.MonkeyPatch) -> None:

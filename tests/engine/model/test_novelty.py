@@ -88,10 +88,10 @@ def test_rings_are_symmetric_wherever_they_lie_and_in_either_contrast(height, as
 @given(st.lists(st.floats(-1e3, 1e3), min_size=N, max_size=N), st.integers(0, N - 1), st.floats(0, 1e3))
 def test_a_statistic_can_only_speak_against_a_picture(values, index, more):
     found = np.array(values)
-    from napari_temseg.engine.model.novelty import STATISTICS
+    from napari_temseg.engine.model.novelty import NOVELTY_STATISTICS
 
     worse = found.copy()
-    worse[index] += STATISTICS[index][2] * more
+    worse[index] += NOVELTY_STATISTICS[index][2] * more
     assert ANYTHING.score(worse) >= ANYTHING.score(found) >= 1.0
     assert ANYTHING.score(found) <= 1 + N * FAR
 

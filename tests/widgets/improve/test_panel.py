@@ -11,7 +11,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QMenu
 from scipy import ndimage
 
-from napari_temseg.engine.types.annotations import MEANINGS
+from napari_temseg.engine.types.annotations import LABEL_MEANINGS
 from napari_temseg.widgets.autosave import stroke_store
 from napari_temseg.widgets.improve.training_labels import open_beside
 from napari_temseg.widgets.session.change import Change
@@ -48,7 +48,7 @@ def pick(labelling: Any, text: str) -> None:
     """Choose from the menu that is open; `text` begins the entry, or is a meaning of labels."""
     menu = next(menu for menu in labelling.findChildren(QMenu) if menu.isVisible())
     actions = [action for each in menu.actions() for action in (each.menu().actions() if each.menu() else [each])]
-    next(action for action in actions if action.text().startswith((text, MEANINGS.get(text, text)))).trigger()
+    next(action for action in actions if action.text().startswith((text, LABEL_MEANINGS.get(text, text)))).trigger()
     menu.close()
 
 

@@ -17,8 +17,8 @@ Floats = npt.NDArray[np.float32]
 LEAST_SIGMA, MOST_SIGMA = 4.0, 32.0  # px: neighbourhood of a stroke, chosen on EMPS tune
 APART = 6.0  # neighbourhoods between two places
 WORTH = 0.25  # of the best place's gain: what is less is not worth going to
-FLOOR = 0.02  # gain under which everything is as sure as it will be
-MOST = 8  # places of a plane
+LEAST_GAIN = 0.02  # gain under which everything is as sure as it will be
+MOST_PLACES = 8  # places of a plane
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def places(
     strokes: npt.NDArray[np.uint8] | None = None,
     *,
     plane: int = 0,
-    most: int = MOST,
+    most: int = MOST_PLACES,
     avoid: Iterable[Place] = (),
 ) -> list[Place]:
     """Up to `most` places of one plane, the best first, none of them near another, near a stroke or near those to `avoid`.
@@ -79,7 +79,7 @@ def places(
         gain *= 1 - np.exp(-0.5 * (away / (2 * sigma)) ** 2)
     if prediction.micrograph.valid is not None:
         gain[_pooled(prediction.micrograph.valid, side) < 1] = 0
-    least = max(FLOOR, WORTH * float(gain.max(initial=0)))
+    least = max(LEAST_GAIN, WORTH * float(gain.max(initial=0)))
     rows, columns = (values * side + side // 2 for values in np.ogrid[: gain.shape[0], : gain.shape[1]])
 
     def clear(place: Place) -> None:

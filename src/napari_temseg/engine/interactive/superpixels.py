@@ -12,7 +12,7 @@ from scipy import sparse
 Floats = npt.NDArray[np.float32]
 
 CELL = 4  # px: finer gained nothing on micrographs of emps tune, superpixels neither
-MOST = 60_000  # cells of a plane; a larger picture gets larger cells
+MOST_SUPERPIXELS = 60_000  # cells of a plane; a larger picture gets larger cells
 ALIKE = 8.0  # how fast neighbours that look different stop listening to each other
 TRUST = 0.03  # how strongly a cell of one CELL² stays with what the model said, against a neighbour that looks the same
 DRAWN = 3.0  # how strongly a cell crossed by a stroke goes with it
@@ -20,7 +20,7 @@ DRAWN = 3.0  # how strongly a cell crossed by a stroke goes with it
 
 def cell_side(frame: tuple[int, int]) -> int:
     """Side in px of the cells for a picture (Y, X)."""
-    return max(CELL, int(np.ceil(np.sqrt(frame[0] * frame[1] / MOST))))
+    return max(CELL, int(np.ceil(np.sqrt(frame[0] * frame[1] / MOST_SUPERPIXELS))))
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,7 @@ FLAGS = {
 }
 
 # Of a distribution of sizes x with weights w (frame correction); lengths in the unit of the sizes.
-STATISTICS: dict[str, Definition] = {
+DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "n": Definition("particles that count"),
     "n_images": Definition("independent pictures"),
     "n_left_out": Definition("particles that do not count, by reason"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-MOST = 60
+MOST_BINS = 60
 
 
 def bins(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -15,7 +15,7 @@ def bins(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         margin = 0.05 * abs(low) or 0.5
         return np.asarray([low - margin, high + margin])
     first, third = np.percentile(values, [25, 75])
-    width = max(2 * (third - first) / len(values) ** (1 / 3), (high - low) / MOST)
+    width = max(2 * (third - first) / len(values) ** (1 / 3), (high - low) / MOST_BINS)
     return np.linspace(low, high, max(int(np.ceil((high - low) / width)), 5) + 1)
 
 
@@ -30,7 +30,7 @@ def kept_bins(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -
     width = float(edges[1] - edges[0])
     below, above = (max(0, int(np.ceil(beyond / width))) for beyond in (edges[0] - low, high - edges[-1]))
     n = len(edges) - 1 + below + above
-    if n > MOST:
+    if n > MOST_BINS:
         return bins(values)
     more = edges[0] + width * np.arange(-below, n - below + 1)
     more[below : below + len(edges)] = edges

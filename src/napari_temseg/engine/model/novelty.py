@@ -25,26 +25,26 @@ FAR = 6.0  # standard deviations at which a statistic counts no further
 TELLS = 0.3  # share of what speaks against a picture from which a group of statistics is named
 NEAR = 7  # px: what lies within half of it of the foreground is near it
 LARGEST = 4096  # px: of a larger plane the middle is looked at, for the sake of memory
-SMALL = 128  # px: longer side of the copy whose symmetry is looked at
-TEXTURE, SHAPES, SYMMETRY = "unknown texture", "unknown shapes", "symmetric like a diffraction pattern"
+THUMBNAIL_SIDE = 128  # px: longer side of the copy whose symmetry is looked at
+TEXTURE, UNKNOWN_SHAPES, SYMMETRY = "unknown texture", "unknown shapes", "symmetric like a diffraction pattern"
 # Name, group, and whether more (1) or less (-1) of it is suspicious.
-STATISTICS: tuple[tuple[str, str, int], ...] = (
+NOVELTY_STATISTICS: tuple[tuple[str, str, int], ...] = (
     ("unsure near foreground", TEXTURE, 1),
     ("unsure anywhere", TEXTURE, 1),
     ("probability in foreground", TEXTURE, -1),
-    ("foreground", SHAPES, 1),
-    ("outline", SHAPES, 1),
-    ("depth", SHAPES, -1),
-    ("cores", SHAPES, -1),
-    ("depth at outlines", SHAPES, 1),
-    ("greatest depth", SHAPES, -1),
+    ("foreground", UNKNOWN_SHAPES, 1),
+    ("outline", UNKNOWN_SHAPES, 1),
+    ("depth", UNKNOWN_SHAPES, -1),
+    ("cores", UNKNOWN_SHAPES, -1),
+    ("depth at outlines", UNKNOWN_SHAPES, 1),
+    ("greatest depth", UNKNOWN_SHAPES, -1),
     ("turned by half", SYMMETRY, 1),
     ("same at one distance", SYMMETRY, 1),
     ("falls with distance", SYMMETRY, 1),
     ("middle", SYMMETRY, 1),
 )
-NAMES = tuple(name for name, _, _ in STATISTICS)
-_SIGN = np.array([sign for _, _, sign in STATISTICS], float)
+NAMES = tuple(name for name, _, _ in NOVELTY_STATISTICS)
+_SIGN = np.array([sign for _, _, sign in NOVELTY_STATISTICS], float)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Familiarity:
             return ""
         groups: Counter[str] = Counter()
         parts = self._against(statistics)
-        for (_, group, _), part in zip(STATISTICS, parts.tolist(), strict=True):
+        for (_, group, _), part in zip(NOVELTY_STATISTICS, parts.tolist(), strict=True):
             groups[group] += part
         return ", ".join(group for group, part in groups.most_common() if part >= TELLS * parts.sum())
 
@@ -151,7 +151,7 @@ def _of_prediction(probability: torch.Tensor, classes: torch.Tensor, depth: torc
 
 def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
     """Statistics of a small copy: what diffraction has, a middle round which it is symmetric, and from which brightness falls."""
-    factor = min(1.0, SMALL / max(image.shape))
+    factor = min(1.0, THUMBNAIL_SIDE / max(image.shape))
     size = [max(8, round(n * factor)) for n in image.shape]
     copy = F.interpolate(torch.from_numpy(image)[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)
     bright = copy[0, 0].numpy().astype(float)
@@ -164,7 +164,7 @@ def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
     profile = np.bincount(ring, clipped.ravel()) / np.maximum(np.bincount(ring), 1)
     explained = profile[ring].var() / max(float(clipped.var()), 1e-9)
     falls = -float(np.mean(_standard(np.log(distance + 3)) * _standard(clipped)))
-    middle = abs(float(bright[distance < SMALL / 16].mean())) if bool((distance < SMALL / 16).any()) else 0.0
+    middle = abs(float(bright[distance < THUMBNAIL_SIDE / 16].mean())) if bool((distance < THUMBNAIL_SIDE / 16).any()) else 0.0
     return [_spread_out(turned), _spread_out(explained), _spread_out(falls), math.log1p(middle)]
 
 

@@ -16,8 +16,8 @@ from torch import nn
 from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.model.network import class_logits, for_inference
 from napari_temseg.engine.model.novelty import statistics_of
-from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL, busiest, typical_diameter, working_scales
-from napari_temseg.engine.model.segmenter import MOST, Segmenter
+from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
+from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -93,7 +93,7 @@ class Runner:
         suited = model if told else model.suited(pixel_size)
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
-        self.strange_size = not 1 / MOST <= self.pixel_ratio <= MOST
+        self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
         self.device: Device = choose_device(config.device, config.precision)
         self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
         self.n_classes = model.spec.n_classes
@@ -146,7 +146,7 @@ class Runner:
             seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
             diameter, count = typical_diameter(seen, self.n_classes, valid)
             many = count >= MANY
-            if not many and self.scales == own and (diameter is None or diameter < SMALL):
+            if not many and self.scales == own and (diameter is None or diameter < SMALL_PARTICLES):
                 diameter, many = yield from self._closer(whole, seen, diameter, valid)
             better = working_scales(own, diameter, image.size, many=many)
             if max(better) <= max(self.scales):  # only upwards does a closer look see more
@@ -167,7 +167,7 @@ class Runner:
             larger.append((yield from self._at_scale(whole[window], min(2 * scale, 8.0))))
             yield 0.0
         found, after = typical_diameter(torch.stack(larger).mean(dim=0), self.n_classes, allowed)
-        if found is not None and found < SMALL and after >= max(CROWD, MORE * before):
+        if found is not None and found < SMALL_PARTICLES and after >= max(CROWD, MORE * before):
             return found, True
         return diameter, False
 

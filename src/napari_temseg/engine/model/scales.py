@@ -13,10 +13,10 @@ from scipy import ndimage
 from napari_temseg.engine.model.network import class_logits
 
 # Typical diameters (px) between which a picture is looked at as it is; chosen on emps tune.
-SMALL, LARGE = 55.0, 150.0
+SMALL_PARTICLES, LARGE_PARTICLES = 55.0, 150.0
 MANY = 40  # cores: a crowd of small particles is seen better the larger it is shown; a few small ones gain by half an octave at most
 HIGHEST = 5  # half octaves up: 5.7 ×
-MOST = 60e6  # px of a plane at its largest scale, for the sake of time and memory; half an octave up is always had
+MOST_PIXELS = 60e6  # px of a plane at its largest scale, for the sake of time and memory; half an octave up is always had
 DOWN = -2
 PART = 320  # px: side of the part that is shown twice as large where few small particles, or none, are seen
 CROWD, MORE = 8, 1.3  # cores that the closer look must show at least, and as a multiple of those seen there before
@@ -47,12 +47,12 @@ def working_scales(scales: tuple[float, ...], diameter: float | None, pixels: fl
 
     `pixels` is the size of a plane, `many` whether there is a crowd of particles in it.
     """
-    if diameter is None or SMALL <= diameter <= LARGE:
+    if diameter is None or SMALL_PARTICLES <= diameter <= LARGE_PARTICLES:
         return scales
     steps = DOWN
-    if diameter < SMALL:
-        steps = min(HIGHEST if many else 1, math.ceil(2 * math.log2(SMALL / diameter)))
-        while steps > 1 and pixels * (max(scales) * 2 ** (steps / 2)) ** 2 > MOST:
+    if diameter < SMALL_PARTICLES:
+        steps = min(HIGHEST if many else 1, math.ceil(2 * math.log2(SMALL_PARTICLES / diameter)))
+        while steps > 1 and pixels * (max(scales) * 2 ** (steps / 2)) ** 2 > MOST_PIXELS:
             steps -= 1
     factor = 2 ** (steps / 2)
     # 0.7 × √2 is 0.99: the same as 1, and what was computed at 1 is used again.

@@ -22,7 +22,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 
 SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
-MOST = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
+MOST_MAGNIFICATION = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
 
 # The engine knows no file formats: files.models puts its writer here when it is imported.
 writer: Callable[[Segmenter, Path], None] | None = None
@@ -130,7 +130,7 @@ class Segmenter:
         ratio = pixel_size / self.pixel_size if self.fixed_scale and self.pixel_size > 0 and pixel_size > 0 else 1.0
         if math.isclose(ratio, 1.0, rel_tol=SAME_SIZE):
             return self
-        factor = min(MOST, max(1 / MOST, ratio))
+        factor = min(MOST_MAGNIFICATION, max(1 / MOST_MAGNIFICATION, ratio))
         return replace(self, scales=tuple(min(8.0, max(0.05, scale * factor)) for scale in self.scales), pixel_size=pixel_size)
 
     def tensors(self) -> dict[str, torch.Tensor]:

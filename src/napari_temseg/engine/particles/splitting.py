@@ -28,8 +28,8 @@ from napari_temseg.engine.types.wording import at_plane
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
-FLOOR = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
-SMALL, LARGE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
+LEAST_DENT = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
+SHALLOW_BELOW, DEEP_ABOVE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
 WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
@@ -165,7 +165,7 @@ class _Dent:
         """How far a summit of this height must rise above a pass."""
         if self.share == np.inf:
             return self.height
-        return min(self.height, max(self.share * summit, FLOOR * self.height))
+        return min(self.height, max(self.share * summit, LEAST_DENT * self.height))
 
 
 def _pieces(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: _Dent, min_area: float) -> tuple[Labels, int]:
@@ -313,7 +313,7 @@ def _large_and_sure(
         weight = np.full(count, WHOLE_CERTAINTY)
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             weight[edge] = CUT_CERTAINTY
-        sure = np.maximum(deepest * (1 + np.clip((diameter - SMALL) / (LARGE - SMALL), 0, 1)), weight * sure)
+        sure = np.maximum(deepest * (1 + np.clip((diameter - SHALLOW_BELOW) / (DEEP_ABOVE - SHALLOW_BELOW), 0, 1)), weight * sure)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
     keep[0] = False
     large = int(keep.sum())

@@ -18,7 +18,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph, as_micrograph
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, PARTICLE_CLASSES, UNLABELLED
 
-MEANINGS = {
+LABEL_MEANINGS = {
     "classes": "0 unlabelled, 1 background, 2 and more: classes",
     "mask": "0 background, anything else: particle",
     "instances": "0 background, each other number: one particle",
@@ -41,12 +41,12 @@ class Annotation:
 
     @classmethod
     def imported(cls, image: Any, array: Any, meaning: str = "classes") -> Annotation:
-        """From an integer or bool array of the image's shape and a `meaning` (see `MEANINGS`)."""
+        """From an integer or bool array of the image's shape and a `meaning` (see `LABEL_MEANINGS`)."""
         micrograph = as_micrograph(image)
         values = np.asarray(array)
         name = micrograph.name
-        if meaning not in MEANINGS:
-            raise TemsegError(f"{name}: labels cannot mean “{meaning}”; use one of {', '.join(MEANINGS)}.")
+        if meaning not in LABEL_MEANINGS:
+            raise TemsegError(f"{name}: labels cannot mean “{meaning}”; use one of {', '.join(LABEL_MEANINGS)}.")
         if values.shape != tuple(micrograph.data.shape):
             raise TemsegError(
                 f"{name}: labels of shape {values.shape} do not fit the image {tuple(micrograph.data.shape)}; draw them on this image."

@@ -22,7 +22,7 @@ from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Tagged
 
 # What h5py raises for files that are damaged in one way or another.
-DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError, EOFError)
+DAMAGED_HDF5 = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError, EOFError)
 _HEAP = b"GCOL\1\0\0\0"
 MAX_ENTRIES = 1000  # pictures, or groups looked at: a file that has more is damaged
 
@@ -113,7 +113,7 @@ def _plane(path: Path, name: str, index: int, frames_last: bool) -> npt.NDArray[
         with h5py.File(path, "r", locking=False) as file:
             pixels = file[name]
             plane = pixels[...] if pixels.ndim == 2 else pixels[..., index] if frames_last else pixels[index]
-    except DAMAGED as error:
+    except DAMAGED_HDF5 as error:
         raise TemsegError(f"{path}: frame {index} is damaged; copy or export the file again.") from error
     return np.asarray(plane).astype(plane.dtype.newbyteorder("="), copy=False)
 

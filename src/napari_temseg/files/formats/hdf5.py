@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.h5_datasets import DAMAGED, check_heaps, dataset_series, groups, numbered, refused
+from napari_temseg.files.formats.h5_datasets import DAMAGED_HDF5, check_heaps, dataset_series, groups, numbered, refused
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number, of_units, tagged
 
@@ -31,7 +31,7 @@ def read_hdf5(path: Path) -> list[Series]:
             found = [_series(path, dataset) for dataset in _datasets(file)]
     except TemsegError:
         raise
-    except DAMAGED as error:
+    except DAMAGED_HDF5 as error:
         raise TemsegError(f"{path}: is damaged or not an HDF5 file; copy or export it again.") from error
     if not found:
         raise TemsegError(f"{path}: the HDF5 file holds no picture; export the image as TIFF.")

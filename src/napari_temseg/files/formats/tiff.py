@@ -18,7 +18,7 @@ from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import LOSSY, Series
 from napari_temseg.files.formats.sizes import Tagged
 from napari_temseg.files.formats.tags import tiff_tags
-from napari_temseg.files.formats.tiff_pixels import DAMAGED, explained, ome_set, opened, parts, row_bytes
+from napari_temseg.files.formats.tiff_pixels import DAMAGED_TIFF, explained, ome_set, opened, parts, row_bytes
 
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
 JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
@@ -48,7 +48,7 @@ def read_tiff(path: Path, *, expansion: int = 4, raw: bool = False) -> list[Seri
             return [replace(one, notes=(note, *one.notes)) for one in found] if note else found
     except TemsegError:
         raise
-    except DAMAGED as error:
+    except DAMAGED_TIFF as error:
         raise explained(path, error) from error
 
 
@@ -114,7 +114,7 @@ def _other(how: _How, index: int, series: Any) -> list[Series]:
     """A picture beside the largest, which may be a thumbnail in colour or damaged without harm to the largest."""
     try:
         return _series(how, index, series, 1)
-    except (TemsegError, *DAMAGED) as error:
+    except (TemsegError, *DAMAGED_TIFF) as error:
         sentence = error if isinstance(error, TemsegError) else explained(how.path, error)
         obstacle = str(sentence).removeprefix(f"{how.path}: ")
         return [Series(f"series {index}", unusable(1, 1), obstacle=obstacle)]
@@ -199,5 +199,5 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with tifffile.TiffFile(path) as tif:
             return dict(tif.imagej_metadata or {})
-    except (*DAMAGED, OSError):
+    except (*DAMAGED_TIFF, OSError):
         return {}

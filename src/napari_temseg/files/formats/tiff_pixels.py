@@ -20,7 +20,7 @@ from napari_temseg.engine.types.micrograph import grey
 from napari_temseg.files.formats.xml_sizes import companion, ome_document, ome_images
 
 # What tifffile raises for files that are damaged in one way or another.
-DAMAGED = (
+DAMAGED_TIFF = (
     tifffile.TiffFileError,
     ValueError,
     IndexError,
@@ -150,7 +150,7 @@ def _plane(path: Path, index: int, number: int, alone: bool) -> npt.NDArray[Any]
             axes, shape = series.keyframe.axes, series.keyframe.shape
             if array.shape != shape:
                 raise ValueError(f"page {number} has shape {array.shape}, not {shape}")
-    except DAMAGED as error:
+    except DAMAGED_TIFF as error:
         raise explained(path, error) from error
     return _grey(array, axes, path).astype(array.dtype.newbyteorder("="), copy=False)
 

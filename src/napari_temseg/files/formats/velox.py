@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.h5_datasets import DAMAGED, check_heaps, dataset_series, entries, groups, numbered, refused
+from napari_temseg.files.formats.h5_datasets import DAMAGED_HDF5, check_heaps, dataset_series, entries, groups, numbered, refused
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number, tagged
 
@@ -36,7 +36,7 @@ def read_emd(path: Path) -> list[Series]:
             found = list(_velox(path, file)) if "Data" in file else list(_berkeley(path, file))
     except TemsegError:
         raise
-    except DAMAGED as error:
+    except DAMAGED_HDF5 as error:
         raise TemsegError(f"{path}: is damaged or not an EMD file; copy or export it again.") from error
     if not found:
         raise TemsegError(f"{path}: the EMD file holds no picture; export the image from Velox as EMD or TIFF.")
@@ -88,7 +88,7 @@ def _metadata(dataset: Any) -> Mapping[str, Any]:
     try:
         column = dataset[:, 0] if dataset.ndim == 2 else dataset[:]
         value = json.loads(bytes(column).partition(b"\0")[0].decode("utf-8", "replace"))
-    except (*DAMAGED, RecursionError):
+    except (*DAMAGED_HDF5, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

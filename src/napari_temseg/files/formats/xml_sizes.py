@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from napari_temseg.files.formats.sizes import Size, number, of_units, pixels
 
-MAX_BYTES = 2**24  # of a document that lies in a file of its own
+MOST_XML_BYTES = 2**24  # of a document that lies in a file of its own
 
 
 class OmeImage(NamedTuple):
@@ -92,7 +92,7 @@ def ome_document(path: Path, description: str) -> str:
         return description
     try:
         with path.with_name(name).open("rb") as stream:
-            return stream.read(MAX_BYTES).decode("utf-8", "replace")
+            return stream.read(MOST_XML_BYTES).decode("utf-8", "replace")
     except (OSError, ValueError):
         return ""
 

@@ -9,7 +9,7 @@ from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, tagged
 
-MEANINGS = {"T": "TYX", "Z": "ZYX"}
+AXES_OF_LETTERS = {"T": "TYX", "Z": "ZYX"}
 
 
 def pictures(name: str, data: Any, axes: str, size: Size | None, origin: str, channels: Sequence[str] = ()) -> list[Series]:
@@ -36,7 +36,7 @@ def pictures(name: str, data: Any, axes: str, size: Size | None, origin: str, ch
             obstacle = f"it has {part.ndim} axes {tuple(part.shape)} and is no image or stack; save single images."
             found.append(Series(called, unusable(1, 1), obstacle=obstacle))
         else:
-            meaning = "YX" if part.ndim == 2 else MEANINGS.get(axes[0], "")
+            meaning = "YX" if part.ndim == 2 else AXES_OF_LETTERS.get(axes[0], "")
             found.append(Series(called, part, said.calibration, meaning, said.obstacle, said.notes))
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from napari_temseg.engine.types.annotations import MEANINGS, Annotation
+from napari_temseg.engine.types.annotations import LABEL_MEANINGS, Annotation
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -129,7 +129,7 @@ class AnnotationBox(QWidget):
         menu = self._menu()
         for layer in found:
             part = menu.addMenu(layer.name)
-            for meaning, text in MEANINGS.items():
+            for meaning, text in LABEL_MEANINGS.items():
                 part.addAction(text, partial(guarded, partial(self.use_layer, item, layer, meaning)))
         menu.popup(self.use.mapToGlobal(QPoint(0, self.use.height())))
 
