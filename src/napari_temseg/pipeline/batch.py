@@ -24,6 +24,7 @@ from napari_temseg.pipeline.run_result import RunItem, RunResult
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.micrograph import Micrograph
@@ -64,7 +65,9 @@ class PictureBatch:
             self._notes.insert(0, f"{len(self.done)} of {len(self.pictures)} were done before.")
             yield Progress("run", 0.0, self._notes[0], control.elapsed)
         if 0 < len(self.done) < len(self.pictures):
-            self._write_set(self._items())
+            items = self._items()
+            sizes = distributions([item.measurement for item in items])
+            self._write_set(items, sizes, self._summary(items, sizes))
 
     def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
         """Find, measure and commit one picture."""
@@ -99,11 +102,12 @@ class PictureBatch:
     def result(self) -> RunResult:
         """Write the files of the set; what is committed and what is missing."""
         items = self._items()
-        summary = self._summary(items)
+        sizes = distributions([item.measurement for item in items])
+        summary = self._summary(items, sizes)
         files: tuple[Path, ...] = ()
         try:
             self._tidy()
-            files = self._write_set(items)
+            files = self._write_set(items, sizes, summary)
         except Unwritable as error:
             self.trouble = self.trouble or str(error)
         missing = tuple(self._missing())
@@ -142,14 +146,11 @@ class PictureBatch:
     def _recipe(self, items: list[RunItem]) -> Recipe:
         return replace(self._settings, inputs={item.path: item.measurement.content_hash for item in items})
 
-    def _summary(self, items: list[RunItem]) -> dict[str, object]:
-        sizes = distributions([item.measurement for item in items])
+    def _summary(self, items: list[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, object]:
         summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output)
         return said_complete(summary, self._missing(), self._found.skipped)
 
-    def _write_set(self, items: list[RunItem]) -> tuple[Path, ...]:
-        sizes = distributions([item.measurement for item in items])
-        summary = self._summary(items)
+    def _write_set(self, items: list[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, object]) -> tuple[Path, ...]:
         recipe = self._recipe(items)
         return self._folder.write_set(
             {
