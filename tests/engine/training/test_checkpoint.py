@@ -84,9 +84,12 @@ def test_stopped_and_gone_on_is_the_same_as_never_stopped(way: str, tiny: Segmen
     whole = iter_train(TrainingTask(dense, base, config), store=store).drain()
     assert [kept.facts["steps"] for kept in store.kept] == list(range(1, config.max_steps + 1))
     for stop in (2, 3, config.max_steps - 1):  # just after a point of the curves, between two, and with an unfrozen encoder
-        torch.rand(3)  # whoever draws from torch's generator meanwhile
         again = Memory(store.kept[stop])
-        went_on = iter_train(TrainingTask(dense, base, config), store=again).drain()
+        job = iter_train(TrainingTask(dense, base, config), store=again)
+        with torch.random.fork_rng(devices=[]):
+            for _ in job:
+                torch.rand(3)  # whoever draws from torch's generator meanwhile
+        went_on = job.result
         assert same(whole, went_on)
         assert [kept.facts["steps"] for kept in again.kept[1:]] == list(range(stop + 2, config.max_steps + 1))
         np.testing.assert_equal(went_on.history[-1]["curve"], whole.history[-1]["curve"])

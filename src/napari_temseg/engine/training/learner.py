@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,8 @@ class Learner:
         # A random encoder holds nothing worth freezing.
         self.pretrained = task.base is not None or task.config.encoder_weights is not None
         self.draws = task.config.unfreeze or not self.pretrained  # drop-path of a trained encoder draws from torch's own generator
+        self.random: torch.Tensor | None = None  # state of the generator it draws from, if it does
+        self.seed()
         self.batch = task.config.batch
         self.optimiser: torch.optim.AdamW | None = None  # made with the first step
         self.freeze(self.pretrained)
@@ -89,6 +92,25 @@ class Learner:
             groups.append({"params": encoder, "share": (BOLD_SHARE if self.new_decoder else GENTLE_SHARE) if self.pretrained else 1.0})
         return torch.optim.AdamW(groups, lr=self.peak, weight_decay=self.config.weight_decay)
 
+    def seed(self) -> None:
+        """Begin the random draws anew."""
+        if not self.draws:
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)  # of an accelerator too, on which it draws there
+            self.random = torch.get_rng_state()
+
+    @contextmanager
+    def _own_draws(self) -> Iterator[None]:
+        """What is drawn from torch's generator is drawn from the learner's own: torch's is everybody's, and left as it was."""
+        if self.random is None:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.random)
+            yield
+            self.random = torch.get_rng_state()
+
     def _part(self, name: str) -> nn.Module:
         part: nn.Module = getattr(self.network, name)
         return part
@@ -101,7 +123,7 @@ class Learner:
         batch = self.crops.draw(self.batch)
         # Another tissue has other statistics; for a task that the encoder knows, a few crops of one picture would only disturb them.
         set_mode(self.network, train_decoder=self.new_decoder, train_encoder=not self.frozen and (self.new_decoder or not self.pretrained))
-        with self.device.autocast():
+        with self._own_draws(), self.device.autocast():
             raw = forward(self.network, _to(batch.images, self.device), frozen=self.frozen)
         raw = raw.float()
         loss = self._loss(raw, batch)
@@ -180,7 +202,7 @@ class Learner:
         return LearnerState(
             network=self.tensors(),
             optimiser=moments,
-            random=torch.get_rng_state() if self.draws else None,
+            random=self.random,
             new_decoder=self.new_decoder,
             frozen=self.frozen,
             batch=self.batch,
@@ -196,8 +218,7 @@ class Learner:
         self.freeze(state.frozen)
         optimiser = self.optimiser = self.new_optimiser()
         _fill(optimiser, state.optimiser)
-        if state.random is not None:
-            torch.set_rng_state(state.random)
+        self.random = state.random
 
 
 def _to(images: torch.Tensor, device: Device) -> torch.Tensor:

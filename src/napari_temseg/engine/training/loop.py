@@ -6,8 +6,6 @@ import copy
 from collections.abc import Generator
 from dataclasses import replace
 
-import torch
-
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import schedule, selection
 from napari_temseg.engine.training.checkpoint import Checkpoint, CheckpointStore, CheckpointWriter
@@ -156,8 +154,8 @@ class TrainingRun:
         """What comes before the first step, and the budget that it leaves."""
         course, control, most = self.course, self.control, self.config.max_seconds
         self.begun = control.elapsed - course.spent
-        if self.learner.draws and not course.spent:
-            torch.manual_seed(self.config.seed)
+        if not course.spent:
+            self.learner.seed()
         if self.data.split.validation and not course.curve:
             yield from self.first_point()
         yield from self._show(previews, course.steps)

@@ -24,7 +24,7 @@ class LearnerState:
     """Of the network: its tensors and those of its optimiser (by "PARAMETER/NAME"), on the CPU, and where its random draws are.
 
     `settings` are the learning rate and batch that a search may have found, `batch` is the size that memory sufficed for, `crops` holds
-    the generator's state (`rng`) and the `turn`; `random` is torch's own generator, where it is drawn from.
+    the generator's state (`rng`) and the `turn`; `random` is the state of torch's generator, where it is drawn from.
     """
 
     network: Tensors
