@@ -46,10 +46,9 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _a_clean_process(_one_thread: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test leaves the process as it found it; only napari draws from generators that are everybody's, which are put back."""
-    traces, allowed = (PROCESS, RANDOM) if WINDOW in request.path.parents else (PROCESS + RANDOM, ())
-    with nothing_left(*traces, allowed=allowed):
+def _a_clean_process(_one_thread: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test leaves the process as it found it. Libraries draw from the generators that are everybody's: those are put back."""
+    with nothing_left(*PROCESS, allowed=RANDOM):
         yield
         monkeypatch.undo()  # a fixture of napari's holds it longer than this one lasts
 
