@@ -1,0 +1,214 @@
+"""Train the network of one band of sizes, on from earlier weights of ours or from random initialisation.
+
+    python pretraining/train_band.py --minutes 60 --start weights.safetensors --folder runs/band
+
+Data: the train parts of EMPS and of the sets for the finder, and scenes simulated anew all the time. Seeded; checkpoints every two
+minutes; the same command resumes, and one with more minutes goes on. The schedule follows the training time already spent. `--export`
+writes the averaged weights of a checkpoint, of a running training too, and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+import band_samples
+from band_crops import Crop, crop
+from band_samples import Sample
+from napari_temseg.engine.model.band import BandNetwork, start_from
+from napari_temseg.engine.model.device import choose_device
+
+SHARES = {"emps": 6, "simulated": 6, "catalysts": 2, "other": 2}  # crops of each kind in a batch of sixteen
+DECAY = 0.999
+
+
+@dataclass(eq=False)
+class State:
+    """All that a checkpoint holds."""
+
+    network: BandNetwork
+    optimiser: torch.optim.Optimizer
+    averaged: dict[str, torch.Tensor]
+    step: int = 0
+    spent: float = 0.0
+    curve: list[list[float]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Whole or not at all."""
+        temporary = path.with_suffix(".part")
+        parts = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        torch.save({**parts, "averaged": self.averaged, "step": self.step, "spent": self.spent, "curve": self.curve}, temporary)
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        self.network.load_state_dict(stored["network"])
+        self.optimiser.load_state_dict(stored["optimiser"])
+        self.averaged, self.step, self.spent, self.curve = (stored[name] for name in ("averaged", "step", "spent", "curve"))
+
+    def average(self) -> None:
+        """Move the averaged weights towards those of now."""
+        decay = min(DECAY, (self.step + 1) / (self.step + 10))
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point():
+                self.averaged[name].lerp_(tensor, 1 - decay)
+            else:
+                self.averaged[name].copy_(tensor)
+
+
+def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+    """Loss and its four parts: foreground (BCE + Dice), distance and border (BCE), offsets (Huber, inside particles only)."""
+    raw = raw.float()
+    foreground, distance, border = target[:, 0], target[:, 1], target[:, 2]
+    bce = (seen * F.binary_cross_entropy_with_logits(raw[:, 0], foreground, reduction="none")).sum() / seen.sum().clamp_min(1)
+    p, truth = torch.sigmoid(raw[:, 0]) * seen, foreground * seen
+    dice = 1 - (2 * (p * truth).sum((1, 2)) + 20) / (p.sum((1, 2)) + truth.sum((1, 2)) + 20)
+    # Rims count more: seams are where rims meet, and small particles are nothing but rim.
+    weight = inner * (1 + 2 * ((foreground > 0.5) & (distance < 0.25)).float())
+    depth = (weight * F.binary_cross_entropy_with_logits(raw[:, 1], distance, reduction="none")).sum() / weight.sum().clamp_min(1)
+    weight = inner * (1 + 3 * border)
+    seams = (weight * F.binary_cross_entropy_with_logits(raw[:, 2], border, reduction="none")).sum() / weight.sum().clamp_min(1)
+    weight = inner * foreground
+    way = F.smooth_l1_loss(raw[:, 3:5], target[:, 3:5], reduction="none", beta=0.1).sum(1)
+    offsets = (weight * way).sum() / weight.sum().clamp_min(1)
+    parts = [bce + dice.mean(), depth, seams, offsets]
+    return parts[0] + parts[1] + parts[2] + 2 * parts[3], [float(part.detach()) for part in parts]
+
+
+class Source:
+    """Crops from all the sets, in fixed shares."""
+
+    def __init__(self, pool: int, rng: np.random.Generator) -> None:
+        other = (band_samples.superalloy(), band_samples.powder(), band_samples.sintering())
+        self.sets: dict[str, list[list[Sample]]] = {
+            "emps": [band_samples.emps()],
+            "simulated": [[band_samples.simulated(rng) for _ in range(pool)]],
+            "catalysts": [band_samples.catalysts()],
+            "other": list(other),
+        }
+
+    def renew(self, rng: np.random.Generator) -> None:
+        """Draw one simulated scene anew."""
+        pool = self.sets["simulated"][0]
+        pool[int(rng.integers(len(pool)))] = band_samples.simulated(rng)
+
+    def batch(self, crops: int, side: int, marked: float, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+        """Input (B, 3, S, S), target (B, 5, S, S), the two weights (B, S, S)."""
+        total, made = sum(SHARES.values()), []
+        for index in range(crops):
+            place = (index + 0.5) / crops * total
+            kind = next(name for name in SHARES if (place := place - SHARES[name]) < 0)
+            groups = self.sets[kind]
+            group = groups[int(rng.integers(len(groups)))]
+            made.append(crop(group[int(rng.integers(len(group)))], side, marked if kind != "simulated" else marked / 2, rng))
+        return tuple(torch.from_numpy(np.stack([getattr(one, name) for one in made])) for name in Crop.__dataclass_fields__)
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--start", type=Path, help="weights to go on from (.temseg, .safetensors): what fits is taken")
+    parser.add_argument("--folder", type=Path, default=Path("runs/band"))
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--crops", type=int, default=16)
+    parser.add_argument("--side", type=int, default=160, help="px of a crop, a multiple of 32")
+    parser.add_argument("--pool", type=int, default=160, help="simulated scenes held at a time")
+    parser.add_argument("--marked", type=float, default=0.3, help="share of crops with letters, bars, arrows, grid bars burnt in")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--export", type=Path, help="write the averaged weights of the folder's checkpoint here (.safetensors) and end")
+    return parser.parse_args()
+
+
+def export(checkpoint: Path, path: Path) -> None:
+    """Averaged weights in half precision, with how far the training was."""
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    tensors = {name: (t.half() if t.is_floating_point() else t).contiguous() for name, t in stored["averaged"].items()}
+    save_file(tensors, path, {"step": str(stored["step"]), "minutes": f"{stored['spent'] / 60:.1f}"})
+
+
+def begin(args: argparse.Namespace) -> State:
+    """A new network, or one that goes on."""
+    torch.manual_seed(args.seed)
+    network = BandNetwork()
+    if args.start:
+        tensors = load_file(args.start)
+        copied = start_from(network, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+        print(f"{copied} of {len(network.state_dict())} tensors from {args.start.name}", flush=True)
+    network = network.to(choose_device().torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=3e-2)
+    state = State(network, optimiser, {name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
+    if (args.folder / "checkpoint.pt").exists():
+        state.load(args.folder / "checkpoint.pt")
+    return state
+
+
+def train(state: State, source: Source, args: argparse.Namespace, rng: np.random.Generator) -> None:
+    """Until the minutes are spent."""
+    device, running = choose_device(), []
+    saved = last = time.monotonic()
+    state.network.train()
+    while (share := state.spent / (args.minutes * 60)) < 1:
+        for group in state.optimiser.param_groups:
+            group["lr"] = args.rate * min(1.0, (state.step + 1) / 200) * max(0.01, 0.5 * (1 + math.cos(math.pi * share)))
+        if state.step % 2 == 0:
+            source.renew(rng)
+        images, target, seen, inner = (part.to(device.torch) for part in source.batch(args.crops, args.side, args.marked, rng))
+        with device.autocast():
+            raw = state.network(images.contiguous(memory_format=torch.channels_last))
+        loss, parts = loss_of(raw, target, seen, inner)
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
+        state.optimiser.step()
+        state.average()
+        running.append(parts)
+        now = time.monotonic()
+        state.step, state.spent, last = state.step + 1, state.spent + now - last, now
+        if state.step % 50 == 0:
+            means = np.mean(running, 0).round(4).tolist()
+            state.curve.append([state.step, round(state.spent, 1), *means])
+            print(f"step {state.step}  {state.spent / 60:.1f} min  foreground, distance, border, offset {means}", flush=True)
+            running.clear()
+        if now - saved > 120:
+            state.save(args.folder / "checkpoint.pt")
+            saved = now
+    state.save(args.folder / "checkpoint.pt")
+
+
+def main() -> None:
+    """Run until the budget is spent; then write the averaged weights."""
+    args = options()
+    torch.set_num_threads(args.threads)
+    checkpoint = args.folder / "checkpoint.pt"
+    if args.export:
+        export(checkpoint, args.export)
+        return
+    args.folder.mkdir(parents=True, exist_ok=True)
+    state = begin(args)
+    rng = np.random.default_rng([args.seed, state.step])
+    source = Source(args.pool, rng)
+    counts = {name: [len(group) for group in groups] for name, groups in source.sets.items()}
+    print(f"{counts}; {choose_device().describe()}; at step {state.step}, {state.spent / 60:.1f} min", flush=True)
+    train(state, source, args, rng)
+    export(checkpoint, args.folder / "band.safetensors")
+    kept: dict[str, Any] = {name: str(value) for name, value in vars(args).items()}
+    (args.folder / "record.json").write_text(json.dumps({**kept, "shares": SHARES, "steps": state.step, "curve": state.curve}, indent=1))
+    print(f"wrote {args.folder / 'band.safetensors'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

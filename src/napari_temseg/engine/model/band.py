@@ -1,0 +1,72 @@
+"""A network for one band of sizes: every picture is shown to it at the scale at which the particles that are meant are 22 px wide.
+
+Three input planes: the picture normalised as everywhere; the same flattened at the size, or zeros where that is unknown; and one
+number everywhere, 1 where the particles are known to be brighter than what is round them (the picture is inverted when they are
+known to be darker), 0 where that is unknown. Five output planes: logits of foreground, of the normalised distance to the edge and of the
+border between particles that touch, and the way to the middle of the particle, along y and x, in working sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_temseg.engine.model.flattening import flatten
+
+WORKING = 22.0  # px: the size that is told, in the eyes of the network
+BAND = 3.0  # sizes from WORKING / BAND to WORKING × BAND are answered for
+OUTPUTS = ("foreground", "distance", "border", "offset_y", "offset_x")
+INPUTS = 3
+DECODER = (64, 48, 32, 16, 16)
+_CHANNELS = [INPUTS, 16, 24, 32, 96, 320]
+_LAST = 18  # features of the encoder, without the convolution to 1280 channels, which served to tell a thousand kinds of things apart
+
+
+class BandNetwork(nn.Module):
+    """MobileNetV2 without its last convolution, and the decoder of a U-Net; (B, 3, Y, X) → (B, 5, Y, X), sides multiples of 32."""
+
+    def __init__(self, decoder_channels: tuple[int, ...] = DECODER) -> None:
+        super().__init__()
+        import segmentation_models_pytorch as smp
+        from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+
+        encoder = cast(Any, smp.encoders.get_encoder("mobilenet_v2", in_channels=INPUTS, depth=5, weights=None))
+        encoder.features = encoder.features[:_LAST]
+        encoder._out_indexes = [1, 3, 6, 13, _LAST - 1]
+        self.encoder: nn.Module = encoder
+        self.decoder: nn.Module = UnetDecoder(_CHANNELS, decoder_channels, n_blocks=5)
+        self.segmentation_head: nn.Module = nn.Sequential(nn.Conv2d(decoder_channels[-1], len(OUTPUTS), 3, padding=1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Raw output."""
+        return cast(torch.Tensor, self.segmentation_head(self.decoder(self.encoder(x))))
+
+
+def start_from(network: BandNetwork, tensors: dict[str, torch.Tensor]) -> int:
+    """Copy what fits from another U-Net of MobileNetV2 with one input plane or three; how many tensors that were.
+
+    The planes that it did not have start at nothing, so that at first the network sees what the other one saw.
+    """
+    own = network.state_dict()
+    copied = 0
+    for name, tensor in tensors.items():
+        if name not in own:
+            continue
+        if name == "encoder.features.0.0.weight" and tensor.shape[1] == 1:
+            tensor = torch.cat([tensor, torch.zeros_like(tensor).expand(-1, INPUTS - 1, -1, -1)], 1)
+        if own[name].shape == tensor.shape:
+            own[name].copy_(tensor)
+            copied += 1
+    return copied
+
+
+def band_inputs(plane: npt.NDArray[np.float32], flattened: bool = True, polarity: int = 0, size: float = WORKING) -> torch.Tensor:
+    """Input (1, 3, Y, X) of a normalised plane (Y, X) that is at its working scale; `polarity` 1 bright, −1 dark, 0 unknown."""
+    image = -plane if polarity < 0 else plane
+    flat = flatten(image, size) if flattened else np.zeros_like(image)
+    told = np.full_like(image, float(polarity != 0))
+    return torch.from_numpy(np.stack([image, flat, told]).astype(np.float32))[None]
