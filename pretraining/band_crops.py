@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One crop: input (3, S, S); targets (5, S, S): foreground, distance, border, offset y, offset x; weight of the first and of the rest."""
+    """One crop: input (3, S, S); targets (5, S, S) in the order of the outputs; weights (S, S) of the foreground and of the rest."""
 
     image: Floats
     target: Floats

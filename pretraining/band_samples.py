@@ -90,7 +90,7 @@ def sample(
     if not sizes:
         areas = np.bincount(labels.ravel())[1:]
         sizes = (float(np.median(np.sqrt(4 * areas[areas > 0] / math.pi))),) if (areas > 0).any() else (50.0,)
-    sign = np.full(len(width), signs, np.int8) if np.isscalar(signs) else np.asarray(signs, np.int8)
+    sign = np.full(len(width), signs, np.int8) if np.isscalar(signs) else np.asarray(signs, np.int8)[: len(width)]
     ignored = np.zeros(labels.shape, bool) if ignore is None else ignore
     return Sample(Normalisation().apply(image), labels, ignored, width, depth, centre, sign, sizes, teaches, background)
 

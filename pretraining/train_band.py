@@ -1,10 +1,10 @@
 """Train the network of one band of sizes, on from earlier weights of ours or from random initialisation.
 
-    python pretraining/train_band.py --minutes 60 --start weights.safetensors --folder runs/band
+    python pretraining/train_band.py --steps 8000 --start weights.safetensors --folder runs/band
 
 Data: the train parts of EMPS and of the sets for the finder, and scenes simulated anew all the time. Seeded; checkpoints every two
-minutes; the same command resumes, and one with more minutes goes on. The schedule follows the training time already spent. `--export`
-writes the averaged weights of a checkpoint, of a running training too, and ends.
+minutes; the same command resumes, and one with more steps goes on. The schedule follows the steps, not the clock: a machine that is
+shared gives what it has. `--export` writes the averaged weights of a checkpoint, of a running training too, and ends.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ class Source:
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes of this run, to be resumed")
     parser.add_argument("--start", type=Path, help="weights to go on from (.temseg, .safetensors): what fits is taken")
     parser.add_argument("--folder", type=Path, default=Path("runs/band"))
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -157,11 +158,11 @@ def begin(args: argparse.Namespace) -> State:
 
 
 def train(state: State, source: Source, args: argparse.Namespace, rng: np.random.Generator) -> None:
-    """Until the minutes are spent."""
+    """Until the steps are done, or the minutes of this run spent."""
     device, running = choose_device(), []
-    saved = last = time.monotonic()
+    start = saved = last = time.monotonic()
     state.network.train()
-    while (share := state.spent / (args.minutes * 60)) < 1:
+    while (share := state.step / args.steps) < 1 and last - start < 60 * args.minutes:
         for group in state.optimiser.param_groups:
             group["lr"] = args.rate * min(1.0, (state.step + 1) / 200) * max(0.01, 0.5 * (1 + math.cos(math.pi * share)))
         if state.step % 2 == 0:
