@@ -31,16 +31,16 @@ def counted(signal: Floats, dose: float, rng: np.random.Generator) -> Floats:
     mean = np.maximum(signal, 0) * np.float32(dose)
     if dose < 50:
         return (rng.poisson(mean) / np.float32(dose)).astype(np.float32)
-    noisy: Floats = (mean + np.sqrt(mean) * rng.standard_normal(mean.shape, np.float32)) / np.float32(dose)
-    return noisy
+    noisy = (mean + np.sqrt(mean) * rng.standard_normal(mean.shape, np.float32)) / np.float32(dose)
+    return noisy.astype(np.float32)
 
 
 def with_lines(signal: Floats, amplitude: float, rng: np.random.Generator) -> Floats:
     """Lines that jump (noise of the current, charging): each row offset, a few by much more, of rms `amplitude`."""
-    offsets = amplitude * rng.standard_normal(signal.shape[0])
+    offsets = np.float32(amplitude) * rng.standard_normal(signal.shape[0], np.float32)
     jumps = rng.random(signal.shape[0]) < 0.02
-    offsets[jumps] += amplitude * 3 * rng.standard_normal(int(jumps.sum()))
-    lined: Floats = signal + offsets.astype(np.float32)[:, None]
+    offsets[jumps] += np.float32(3 * amplitude) * rng.standard_normal(int(jumps.sum()), np.float32)
+    lined: Floats = signal + offsets[:, None]
     return lined
 
 

@@ -83,7 +83,8 @@ def carbon_black(shape: tuple[int, int], grain: float, rng: np.random.Generator)
     y, x = (np.arange(n, dtype=np.float32) for n in shape)
     push = [power_noise(shape, 6, grain, 1.0, rng) * np.float32(0.05 * grain) for _ in range(2)]
     bent = ndimage.map_coordinates(balls, [y[:, None] + push[0], x[None] + push[1]], order=1, mode="nearest").astype(np.float32)
-    return bent * np.maximum(1 + np.float32(0.15) * power_noise(shape, 3, 12, 0.5, rng), 0)
+    rough: Floats = bent * np.maximum(1 + np.float32(0.15) * power_noise(shape, 3, 12, 0.5, rng), 0)
+    return rough
 
 
 def porous(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Floats:
@@ -93,7 +94,8 @@ def porous(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Fl
     )
     pores = power_noise(shape, 0.1 * grain, 0.5 * grain, 0.5, rng) > rng.uniform(0.9, 2.0)
     thick *= 1 - np.float32(rng.uniform(0.2, 0.8)) * ndimage.gaussian_filter(pores.astype(np.float32), 0.04 * grain)
-    return (thick * _edge(shape, grain, rng)).astype(np.float32)
+    grain_: Floats = (thick * _edge(shape, grain, rng)).astype(np.float32)
+    return grain_
 
 
 def film(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Floats:
@@ -109,14 +111,9 @@ def film(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Floa
         turn, offset, width = rng.uniform(0, math.pi), rng.uniform(-0.4, 0.4) * shape[0], rng.uniform(0.05, 0.4) * grain
         y, x = np.ogrid[: shape[0], : shape[1]]
         across = np.cos(turn) * (x - shape[1] / 2) + np.sin(turn) * (y - shape[0] / 2) - offset
-        total += np.float32(rng.uniform(0.3, 2.0)) * (np.abs(across + 4 * np.sin(along_of(y, x, turn) / grain)) < width)
+        along = np.cos(turn) * y - np.sin(turn) * x
+        total += np.float32(rng.uniform(0.3, 2.0)) * (np.abs(across + 4 * np.sin(along / grain)) < width)
     return ndimage.gaussian_filter(total, rng.uniform(0.5, 2.0)).astype(np.float32)
-
-
-def along_of(y: npt.NDArray[np.int64], x: npt.NDArray[np.int64], turn: float) -> npt.NDArray[np.float64]:
-    """Distance along a line turned by `turn` from y towards x."""
-    along: npt.NDArray[np.float64] = np.cos(turn) * y - np.sin(turn) * x
-    return along
 
 
 def lacey(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Floats:
@@ -129,7 +126,8 @@ def lacey(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Flo
     between = np.repeat(np.repeat((near[..., 1] - near[..., 0]).astype(np.float32), 2, 0), 2, 1)[: shape[0], : shape[1]]
     width = np.float32(grain * rng.uniform(0.1, 0.4))
     bars = np.sqrt(np.maximum(1 - (ndimage.gaussian_filter(between, 2.0) / width) ** 2, 0))
-    return (bars * (1 + np.float32(0.1) * power_noise(shape, 4, grain, 1.0, rng))).astype(np.float32)
+    lace: Floats = (bars * (1 + np.float32(0.1) * power_noise(shape, 4, grain, 1.0, rng))).astype(np.float32)
+    return lace
 
 
 def _edge(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Floats:
@@ -141,7 +139,8 @@ def _edge(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> Flo
     rough = np.float32(rng.uniform(0.02, 0.12)) * power_noise(shape, 8, 4 * grain, 1.2, rng)
     inside = np.float32(offset) - np.cos(turn) * x[None] - np.sin(turn) * y[:, None] + rough
     wedge = rng.uniform(0.005, 0.3)  # from a cut to a wedge that thins slowly
-    return np.clip(inside / wedge, 0, 1).astype(np.float32)
+    there: Floats = np.clip(inside / wedge, 0, 1).astype(np.float32)
+    return there
 
 
 SUPPORTS: dict[str, Callable[[tuple[int, int], float, np.random.Generator], Floats]] = {
