@@ -37,9 +37,9 @@ def counted(signal: Floats, dose: float, rng: np.random.Generator) -> Floats:
 
 def with_lines(signal: Floats, amplitude: float, rng: np.random.Generator) -> Floats:
     """Lines that jump (noise of the current, charging): each row offset, a few by much more, of rms `amplitude`."""
-    offsets = np.float32(amplitude) * rng.standard_normal(signal.shape[0], np.float32)
-    jumps = rng.random(signal.shape[0]) < 0.02
-    offsets[jumps] += np.float32(3 * amplitude) * rng.standard_normal(int(jumps.sum()), np.float32)
+    offsets: Floats = np.float32(amplitude) * rng.standard_normal((signal.shape[0],), np.float32)
+    jumps = np.flatnonzero(rng.random(signal.shape[0]) < 0.02)
+    offsets[jumps] += np.float32(3 * amplitude) * rng.standard_normal((jumps.size,), np.float32)
     lined: Floats = signal + offsets[:, None]
     return lined
 
