@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,6 @@ def test_parts_cover_a_length_evenly(steps: int, longest: int) -> None:
     lengths = [last - first for first, last in parts]
     assert parts[0][0] == 0
     assert parts[-1][1] == steps * STRIDE
-    assert all(a[1] == b[0] for a, b in zip(parts[:-1], parts[1:], strict=True))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
     assert max(lengths) <= longest
     assert max(lengths) - min(lengths) <= STRIDE
