@@ -62,6 +62,7 @@ def catalysts() -> list[Case]:
             image = iio.imread(path, mode="L")
             shares = np.loadtxt(folder / "labels" / f"{path.stem}.txt", ndmin=2)[:, [2, 1, 4, 3]]
             boxes = shares * np.tile(image.shape, 2)
+            boxes = boxes[boxes[:, 2:].min(1) > 0]
             found.append(Case("catalysts", path.stem, image, boxes, float(np.median(np.sqrt(boxes[:, 2] * boxes[:, 3]))), 1))
     return found
 

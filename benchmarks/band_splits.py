@@ -69,7 +69,7 @@ def by_depth(raw: Maps, probability: Maps, size: float, how: Splitting) -> Label
     names = {1: "background", 2: "particle"}
     classes = (p.argmax(0) + 1).astype(np.uint8)
     prediction = temseg.Prediction(p, (1, 2), names, classes, temseg.Micrograph(image), auxiliary)
-    smoothing = how.smoothing * max(1.0, size / WORKING)
+    smoothing = min(how.smoothing * max(1.0, size / WORKING), 20.0)
     settings: dict[str, Any] = {"certainty": 0.0, "threshold": how.threshold, "strength": how.strength, "smoothing": smoothing}
     return temseg.split(prediction, temseg.SplitConfig(**settings, min_diameter=size / BAND / 1.15)).labels
 

@@ -125,6 +125,7 @@ def catalysts() -> list[Sample]:
 
 def of_boxes(image: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float64]) -> Sample:
     """A picture with boxes (n, 4): centre x, y, width, height as shares of the picture."""
+    boxes = boxes[boxes[:, 2:].min(1) > 0]  # some are a point
     rows, columns = image.shape
     labels, ignore = np.zeros(image.shape, np.int32), np.zeros(image.shape, bool)
     width, centre = np.zeros(len(boxes) + 1), np.zeros((len(boxes) + 1, 2))
