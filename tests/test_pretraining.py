@@ -1,0 +1,82 @@
+"""Crops and targets of the network of one band: they point where they say, and a training goes on where it stopped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
+from band_crops import _meant, crop
+from band_samples import described, inner_distance, of_boxes, sample
+from napari_temseg.engine.model.band import WORKING
+from train_band import loss_of
+
+
+def discs() -> tuple[np.ndarray, np.ndarray]:
+    """Two bright discs of 20 px that touch, one of 200 px and one of 4 px."""
+    y, x = np.mgrid[:300, :400]
+    labels = np.zeros(y.shape, np.int32)
+    for number, (cy, cx, d) in enumerate([(60, 60, 20), (60, 80, 20), (180, 280, 200), (30, 150, 4)], 1):
+        labels[np.hypot(y - cy, x - cx) <= d / 2] = number
+    return (60 + 120 * (labels > 0) + np.random.default_rng(0).normal(0, 5, y.shape)).astype(np.uint8), labels
+
+
+def test_widths_depths_and_middles_are_measured() -> None:
+    _, labels = discs()
+    width, depth, centre = described(labels)
+    assert width[[2, 3]] == pytest.approx([20, 200], rel=0.05)
+    assert depth[[2, 3]] == pytest.approx([10, 100], abs=1.5)
+    np.testing.assert_allclose(centre[3], [180, 280], atol=0.1)
+    seam = inner_distance(labels)
+    assert seam[60, 69] == pytest.approx(0.5)
+    assert seam[60, 60] > 8
+
+
+def test_only_the_band_is_meant() -> None:
+    entry = sample(*discs(), signs=1)
+    inside, unsure = _meant(entry, 20, 0)
+    assert inside.tolist() == [False, True, True, False, False]
+    assert not unsure.any()
+    inside, unsure = _meant(entry, 20 / 2.9, 0)
+    assert unsure[1:3].all()
+    assert not _meant(entry, 20, -1)[0].any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_offsets_point_to_the_middle_however_a_crop_is_turned(seed: int) -> None:
+    image, labels = discs()
+    entry, rng = sample(image, np.where(labels == 1, 1, 0).astype(np.int32), signs=1, sizes=(20.0,)), np.random.default_rng(seed)
+    made = next(made for _ in range(50) if (made := crop(entry, 96, 0.0, rng)).target[0].any())
+    y, x = np.nonzero(made.target[0])
+    ends = np.stack([y + made.target[3][y, x] * WORKING, x + made.target[4][y, x] * WORKING])
+    assert ends.std(axis=1).max() < 0.01
+    whole = y.min() > 0 and x.min() > 0 and y.max() < 95 and x.max() < 95
+    if whole:
+        np.testing.assert_allclose(ends.mean(axis=1), [y.mean(), x.mean()], atol=0.6)
+        assert made.image[0][made.target[0] > 0].std() < 2
+    assert made.image.shape == (3, 96, 96)
+    assert made.seen.shape == made.inner.shape == (96, 96)
+
+
+def test_boxes_teach_their_middle_and_nothing_round_it() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (200, 200)).astype(np.uint8)
+    entry = of_boxes(image, np.array([[0.5, 0.5, 0.14, 0.14], [0.2, 0.2, 0.0, 0.1]]))
+    assert entry.sizes[0] == pytest.approx(20)
+    assert entry.labels[100, 100] == 1
+    assert entry.ignore[100, 111]
+    assert not entry.ignore[100, 130]
+    assert entry.labels.max() == 1
+
+
+def test_what_is_not_seen_costs_nothing() -> None:
+    raw, target = torch.randn(2, 5, 32, 32, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 5, 32, 32)
+    target[:, 0, 8:16, 8:16] = 1
+    seen = torch.ones(2, 32, 32)
+    seen[:, :, 16:] = 0
+    other = raw.clone()
+    other[:, :, :, 16:] += 5
+    assert loss_of(raw, target, seen, seen)[0] == pytest.approx(float(loss_of(other, target, seen, seen)[0]))
