@@ -25,7 +25,7 @@ from scipy import ndimage
 from band import network
 from band_sets import SETS
 from band_splits import sigmoid
-from napari_temseg.engine.model.band import WORKING
+from napari_temseg.engine.model.band import WORKING_SIZE
 from napari_temseg.engine.model.band_prediction import BandRunner
 from napari_temseg.engine.model.segmenter import Normalisation
 
@@ -57,7 +57,7 @@ def candidates(shape: tuple[int, ...]) -> list[float]:
 
 def windows(plane: npt.NDArray[np.float32], size: float) -> list[npt.NDArray[np.float32]]:
     """The whole plane, or four parts of it that together cost as much as may be."""
-    zoom = min(WORKING / size, 8.0)
+    zoom = min(WORKING_SIZE / size, 8.0)
     if plane.size * zoom**2 <= MOST:
         return [plane]
     side = int(math.sqrt(MOST / 4) / zoom)

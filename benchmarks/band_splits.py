@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.band import BAND, WORKING
+from napari_temseg.engine.model.band import BAND, WORKING_SIZE
 from napari_temseg.engine.model.band_prediction import BandAnswer
 
 Labels = npt.NDArray[np.int32]
@@ -39,7 +39,7 @@ def particles(answer: BandAnswer, how: Splitting) -> Labels:
     fine = answer.zoom > 1
     shape = (answer.raw.shape[1], answer.raw.shape[2]) if fine else answer.shape
     raw = answer.raw if fine else answer.at(shape)
-    size = WORKING if fine else WORKING / answer.zoom
+    size = WORKING_SIZE if fine else WORKING_SIZE / answer.zoom
     probability = sigmoid(raw[0])
     labels = WAYS[how.way](raw, probability, size, how)
     labels = within_band(labels, probability, size, how)
@@ -69,14 +69,14 @@ def by_depth(raw: Maps, probability: Maps, size: float, how: Splitting) -> Label
     names = {1: "background", 2: "particle"}
     classes = (p.argmax(0) + 1).astype(np.uint8)
     prediction = temseg.Prediction(p, (1, 2), names, classes, temseg.Micrograph(image), auxiliary)
-    smoothing = min(how.smoothing * max(1.0, size / WORKING), 20.0)
+    smoothing = min(how.smoothing * max(1.0, size / WORKING_SIZE), 20.0)
     settings: dict[str, Any] = {"certainty": 0.0, "threshold": how.threshold, "strength": how.strength, "smoothing": smoothing}
     return temseg.split(prediction, temseg.SplitConfig(**settings, min_diameter=size / BAND / 1.15)).labels
 
 
 def by_border(raw: Maps, probability: Maps, size: float, how: Splitting) -> Labels:
     """Seeds are what is particle and no border; the rest goes to the nearest of them uphill."""
-    border = ndimage.gaussian_filter(sigmoid(raw[2]), 0.3 * how.smoothing * max(1.0, size / WORKING))
+    border = ndimage.gaussian_filter(sigmoid(raw[2]), 0.3 * how.smoothing * max(1.0, size / WORKING_SIZE))
     mask = ndimage.binary_fill_holes(probability >= how.threshold)
     core = (probability - border * 2 * how.strength > how.threshold - 0.15) & mask & (border < 1 - how.strength)
     seeds, n = ndimage.label(core)

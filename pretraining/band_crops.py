@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from band_samples import Labels, Sample, inner_distance
 from marks import burn_marks
-from napari_temseg.engine.model.band import BAND, WORKING
+from napari_temseg.engine.model.band import BAND, WORKING_SIZE
 from napari_temseg.engine.model.flattening import flatten
 
 MARGIN = 32  # px round a crop that the flattening sees
@@ -88,7 +88,7 @@ def _polarity(entry: Sample, rng: np.random.Generator) -> int:
 def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> Crop:
     """A crop of `side` px at a told size, two times in three on a particle that is meant."""
     size, polarity = told_size(entry, rng), _polarity(entry, rng)
-    zoom, window = WORKING / size, side + 2 * MARGIN
+    zoom, window = WORKING_SIZE / size, side + 2 * MARGIN
     inside, unsure = _meant(entry, size, polarity)
     centre = rng.uniform(0, 1, 2) * entry.plane.shape
     if inside.any() and rng.random() < 0.67:
@@ -103,7 +103,7 @@ def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> C
     image, target[0], target[1] = burnt[0].numpy(), exact[0].numpy(), distance[0].numpy()
     target[2] *= target[0]
     seen = np.where(target[0] > 0, 1.0, entry.background) * there * teaches[0].numpy() * ~(ignore | unsure[labels])
-    flat = flatten(image, WORKING) if rng.random() >= EMPTY else np.zeros_like(image)
+    flat = flatten(image, WORKING_SIZE) if rng.random() >= EMPTY else np.zeros_like(image)
     planes = np.stack([image, flat, np.full_like(image, float(polarity != 0))])
     inner = inner * seen * (target[0] > 0) if entry.teaches != "instances" else inner * seen
     cut = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
@@ -136,10 +136,10 @@ def _targets(entry: Sample, labels: Labels, inside: npt.NDArray[np.bool_], where
     for axis in (0, 1):
         scale = where.scaled[axis] / where.length[axis]
         middle = ((entry.centre[:, axis] - where.first[axis] + 0.5) * scale - 0.5 + where.at[axis]).astype(np.float32)
-        way[axis] = np.where(foreground, (middle[kept] - grid[axis]) / np.float32(WORKING), 0)
+        way[axis] = np.where(foreground, (middle[kept] - grid[axis]) / np.float32(WORKING_SIZE), 0)
     depth = (np.maximum(entry.depth, 1e-3) * zoom).astype(np.float32)
     if entry.teaches == "boxes":
-        distance = 1 - np.hypot(way[0], way[1]) * np.float32(WORKING) / depth[kept]
+        distance = 1 - np.hypot(way[0], way[1]) * np.float32(WORKING_SIZE) / depth[kept]
     else:
         distance = inner_distance(kept) / depth[kept]
     distance = np.where(foreground, np.clip(distance, 0, 1), 0).astype(np.float32)

@@ -12,7 +12,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 from band_crops import _meant, crop
 from band_samples import described, inner_distance, of_boxes, sample
-from napari_temseg.engine.model.band import WORKING
+from napari_temseg.engine.model.band import WORKING_SIZE
 from train_band import loss_of
 
 
@@ -52,7 +52,7 @@ def test_offsets_point_to_the_middle_however_a_crop_is_turned(seed: int) -> None
     entry, rng = sample(image, np.where(labels == 1, 1, 0).astype(np.int32), signs=1, sizes=(20.0,)), np.random.default_rng(seed)
     made = next(made for _ in range(50) if (made := crop(entry, 96, 0.0, rng)).target[0].any())
     y, x = np.nonzero(made.target[0])
-    ends = np.stack([y + made.target[3][y, x] * WORKING, x + made.target[4][y, x] * WORKING])
+    ends = np.stack([y + made.target[3][y, x] * WORKING_SIZE, x + made.target[4][y, x] * WORKING_SIZE])
     assert ends.std(axis=1).max() < 0.01
     whole = y.min() > 0 and x.min() > 0 and y.max() < 95 and x.max() < 95
     if whole:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING, BandNetwork, band_inputs, start_from
+from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING_SIZE, BandNetwork, band_inputs, start_from
 from napari_temseg.engine.model.band_prediction import BandRunner, even_parts
 from napari_temseg.engine.model.device import Device
 from napari_temseg.engine.model.prediction import STRIDE
@@ -54,15 +54,15 @@ def test_inputs_invert_dark_particles_and_leave_the_unknown_empty() -> None:
 def test_tiles_are_even_and_change_next_to_nothing(network: BandNetwork) -> None:
     exact = Device("cpu", torch.float32, "test")
     plane = np.random.default_rng(0).normal(size=(300, 410)).astype(np.float32)
-    whole = BandRunner(network, exact, tile=1024).answer(plane, WORKING)
-    tiled = BandRunner(network, exact, tile=256).answer(plane, WORKING)
+    whole = BandRunner(network, exact, tile=1024).answer(plane, WORKING_SIZE)
+    tiled = BandRunner(network, exact, tile=256).answer(plane, WORKING_SIZE)
     assert whole.raw.shape == tiled.raw.shape == (5, 300, 410)
     assert np.median(np.abs(whole.raw - tiled.raw)) < 0.05 * whole.raw.std()
 
 
 def test_a_size_sets_the_scale(network: BandNetwork) -> None:
     plane = np.random.default_rng(0).normal(size=(64, 80)).astype(np.float32)
-    answer = BandRunner(network).answer(plane, 2 * WORKING)
+    answer = BandRunner(network).answer(plane, 2 * WORKING_SIZE)
     assert answer.zoom == 0.5
     assert answer.raw.shape == (5, 32, 40)
     assert answer.at((64, 80)).shape == (5, 64, 80)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.model.flattening import LIMIT, flatten
+from napari_temseg.engine.model.flattening import STRONGEST, flatten
 from napari_temseg.engine.types.errors import TemsegError
 
 D = 22.0
@@ -46,7 +46,7 @@ def test_polarity_is_symmetric_and_gain_and_offset_do_not_matter(seed: int, size
     assert flat.dtype == np.float32
     assert flat.shape == shape
     assert np.isfinite(flat).all()
-    assert np.abs(flat).max() <= LIMIT
+    assert np.abs(flat).max() <= STRONGEST
     np.testing.assert_allclose(flatten(-image, size), -flat, atol=1e-4)
     np.testing.assert_allclose(flatten(3 * image + 500, size), flat, atol=2e-2)
 

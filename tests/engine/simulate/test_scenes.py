@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from napari_temseg.engine.simulate.detector import counted, jpeg, scan_distorted, with_lines
 from napari_temseg.engine.simulate.piles import Powder, pile
-from napari_temseg.engine.simulate.scene import Body, Canvas, Scene, drop_invisible, outline_of
-from napari_temseg.engine.simulate.specimens import Recipe, specimen
+from napari_temseg.engine.simulate.scene import Body, Scene, SceneCanvas, drop_invisible, outline_of
+from napari_temseg.engine.simulate.specimens import SpecimenRecipe, specimen
 from napari_temseg.engine.simulate.supports import SUPPORTS, power_noise, support
 
 SHAPE = (160, 192)
 Draw = Callable[[float, tuple[int, int], np.random.Generator], Scene]
-PLAIN = Recipe(
+PLAIN = SpecimenRecipe(
     size=20, spread=1.0, count=12, kinds=("sphere",), haadf=True, supported=False, grain=100, contrast=1.0, scatter=1.0, clumped=0.0,
     overlap=0.0, crystalline=0.0, shells=0.0, voids=0.0, others=0.0, blur=0.3, dose=500.0,
 )  # fmt: skip
@@ -105,7 +105,7 @@ def test_piles_hide_what_lies_beneath() -> None:
 
 
 def test_shares_and_visibility_of_a_canvas() -> None:
-    canvas = Canvas(np.zeros((20, 20), np.int32))
+    canvas = SceneCanvas(np.zeros((20, 20), np.int32))
     for where in (slice(0, 10), slice(2, 12)):
         window = (where, slice(0, 10))
         mask = np.ones((10, 10), bool)

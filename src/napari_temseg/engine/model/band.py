@@ -17,8 +17,8 @@ from torch import nn
 
 from napari_temseg.engine.model.flattening import flatten
 
-WORKING = 22.0  # px: the size that is told, in the eyes of the network
-BAND = 3.0  # sizes from WORKING / BAND to WORKING × BAND are answered for
+WORKING_SIZE = 22.0  # px: the size that is told, in the eyes of the network
+BAND = 3.0  # sizes from WORKING_SIZE / BAND to WORKING_SIZE × BAND are answered for
 OUTPUTS = ("foreground", "distance", "border", "offset_y", "offset_x")
 INPUTS = 3
 DECODER = (64, 48, 32, 16, 16)
@@ -64,7 +64,7 @@ def start_from(network: BandNetwork, tensors: dict[str, torch.Tensor]) -> int:
     return copied
 
 
-def band_inputs(plane: npt.NDArray[np.float32], flattened: bool = True, polarity: int = 0, size: float = WORKING) -> torch.Tensor:
+def band_inputs(plane: npt.NDArray[np.float32], flattened: bool = True, polarity: int = 0, size: float = WORKING_SIZE) -> torch.Tensor:
     """Input (1, 3, Y, X) of a normalised plane (Y, X) that is at its working scale; `polarity` 1 bright, −1 dark, 0 unknown."""
     image = -plane if polarity < 0 else plane
     flat = flatten(image, size) if flattened else np.zeros_like(image)

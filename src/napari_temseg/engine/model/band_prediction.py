@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_temseg.engine.model.band import OUTPUTS, WORKING, band_inputs
+from napari_temseg.engine.model.band import OUTPUTS, WORKING_SIZE, band_inputs
 from napari_temseg.engine.model.device import Device, choose_device
 from napari_temseg.engine.model.network import for_inference
 from napari_temseg.engine.model.prediction import STRIDE, resize
@@ -19,7 +19,7 @@ from napari_temseg.engine.types.errors import TemsegError
 
 TILE = 768  # px: the largest side of a tile
 HALO = 64  # px that a tile sees beyond what it answers for: the largest particle meant
-FINEST = 8.0  # × by which a picture is enlarged at most
+MOST_ENLARGED = 8.0  # × by which a picture is enlarged at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class BandRunner:
         """
         if not 0 < size < math.inf:
             raise TemsegError(f"A size of {size} px is no length: give a positive number.")
-        zoom = min(WORKING / size, FINEST)
+        zoom = min(WORKING_SIZE / size, MOST_ENLARGED)
         scaled = tuple(max(1, round(n * zoom)) for n in plane.shape)
         image = resize(torch.from_numpy(plane)[None, None], (scaled[0], scaled[1]))[0, 0].numpy()
         inputs = band_inputs(image, flattened, polarity, size * zoom)

@@ -17,16 +17,20 @@ from napari_temseg.engine.types.errors import TemsegError
 
 Floats = npt.NDArray[np.float32]
 
-REACH = 1.5  # standard deviation of the window, in diameters
-ROUNDS = 2  # the second without what stood out in the first
-OUTSTANDING = 1.5  # local deviations from the local mean from which a pixel counts little as background
-FLOOR = 0.15  # of the deviation of the whole picture: the least by which is divided, or flat parts would be noise blown up
-LIMIT = 8.0  # answers are clipped to ± this
+WINDOW_REACH = 1.5  # standard deviation of the window, in diameters
+LEVEL_ROUNDS = 2  # the second without what stood out in the first
+STANDS_OUT = 1.5  # local deviations from the local mean from which a pixel counts little as background
+LEAST_DEVIATION = 0.15  # of the deviation of the whole picture: the least by which is divided, or flat parts would be noise blown up
+STRONGEST = 8.0  # answers are clipped to ± this
 _FINE = 6.0  # px of a diameter that suffice for the background, which is smooth
 
 
 def flatten(
-    plane: npt.NDArray[Any], diameter: float, valid: npt.NDArray[np.bool_] | None = None, reach: float = REACH, rounds: int = ROUNDS
+    plane: npt.NDArray[Any],
+    diameter: float,
+    valid: npt.NDArray[np.bool_] | None = None,
+    reach: float = WINDOW_REACH,
+    rounds: int = LEVEL_ROUNDS,
 ) -> Floats:
     """Local contrast (Y, X) float32, about 1 local deviation a unit, of a plane (Y, X) of any real type at `diameter` px.
 
@@ -49,7 +53,7 @@ def flatten(
     values = np.where(seen, (image - np.float32(mean)) / np.float32(spread), 0).astype(np.float32)
     step = max(1, int(diameter / _FINE))
     level, deviation = _background(values, seen.astype(np.float32), reach * diameter, step, rounds)
-    flat: Floats = np.clip((values - level) / deviation, -LIMIT, LIMIT)
+    flat: Floats = np.clip((values - level) / deviation, -STRONGEST, STRONGEST)
     flat[~seen] = 0
     return flat
 
@@ -65,12 +69,12 @@ def _background(values: Floats, seen: Floats, sigma: float, step: int, rounds: i
         variance = _smooth(trust * second, smooth) / total - level * level
         deviation = np.sqrt(np.maximum(variance, 0)) + np.float32(1e-6)
         block = first / np.maximum(weight, 1e-6)
-        apart = (block - level) / (np.float32(OUTSTANDING) * np.maximum(deviation, np.float32(FLOOR)))
+        apart = (block - level) / (np.float32(STANDS_OUT) * np.maximum(deviation, np.float32(LEAST_DEVIATION)))
         trust = (1 / (1 + apart**4)).astype(np.float32)
     # The deviation counts everything, particles too: by it particles are as strong on a rough support as on a smooth one.
     total = _smooth(weight, smooth) + np.float32(1e-6)
     variance = (_smooth(second, smooth) - 2 * level * _smooth(first, smooth)) / total + level * level
-    deviation = np.sqrt(np.maximum(variance, np.float32(FLOOR**2)))
+    deviation = np.sqrt(np.maximum(variance, np.float32(LEAST_DEVIATION**2)))
     return _spread(level, step, values.shape), _spread(deviation, step, values.shape)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.simulate.detector import recorded, scan_distorted
-from napari_temseg.engine.simulate.scene import Body, Canvas, Floats, Scene, drop_invisible, lognormal, outline_of
+from napari_temseg.engine.simulate.scene import Body, Floats, Scene, SceneCanvas, drop_invisible, lognormal, outline_of
 from napari_temseg.engine.simulate.shapes import Outline
 from napari_temseg.engine.simulate.supports import power_noise
 
@@ -65,7 +65,7 @@ def pile(size: float, shape: tuple[int, int], rng: np.random.Generator, powder: 
     how = powder or Powder.drawn(size, rng)
     shape_noise = power_noise(shape, 2.5, 3 * size, rng.uniform(0.2, 1.2), rng)
     picture = np.maximum(how.ground * (1 + np.float32(0.15) * shape_noise), 0).astype(np.float32)
-    canvas = Canvas(np.zeros(shape, np.int32))
+    canvas = SceneCanvas(np.zeros(shape, np.int32))
     count = int(np.clip(how.layers * shape[0] * shape[1] / (0.785 * size**2), 2, _MOST))
     heights = np.sort(rng.random(count))
     grounds = [how.ground]
@@ -96,7 +96,7 @@ def pile(size: float, shape: tuple[int, int], rng: np.random.Generator, powder: 
 
 def _laid(
     picture: Floats,
-    canvas: Canvas,
+    canvas: SceneCanvas,
     outline: Outline,
     centre: tuple[float, float],
     width: float,

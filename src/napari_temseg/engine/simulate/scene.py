@@ -43,7 +43,7 @@ class Body:
 
 
 @dataclass(eq=False)
-class Canvas:
+class SceneCanvas:
     """Bodies placed so far: their labels (uppermost wins) and how many pixels each had and still shows."""
 
     labels: npt.NDArray[np.int32]
@@ -95,7 +95,7 @@ def outline_of(width: float, kinds: tuple[str, ...], rng: np.random.Generator) -
 
 
 def drop_invisible(
-    canvas: Canvas, seen: npt.NDArray[np.bool_], least_share: float = 0.25
+    canvas: SceneCanvas, seen: npt.NDArray[np.bool_], least_share: float = 0.25
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
     """Labels without the bodies that cannot be `seen` (n + 1,) or show less than a share, and True where those lie, a px round them too."""
     keep = seen & (canvas.visible() >= least_share)

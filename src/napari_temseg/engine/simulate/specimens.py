@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.simulate.detector import recorded, scan_distorted
-from napari_temseg.engine.simulate.scene import Body, Canvas, Floats, Scene, drop_invisible, lognormal, outline_of
+from napari_temseg.engine.simulate.scene import Body, Floats, Scene, SceneCanvas, drop_invisible, lognormal, outline_of
 from napari_temseg.engine.simulate.supports import power_noise, support
 
 VISIBLE = 1.8  # contrast over noise and texture from which a person sees a particle
@@ -18,7 +18,7 @@ _ROUND = ("sphere", "ellipsoid")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SpecimenRecipe:
     """What a scene of particles is like. `size` px; `contrast` of a particle in units of the support's; `dose` electrons a pixel."""
 
     size: float
@@ -40,7 +40,7 @@ class Recipe:
     dose: float
 
     @classmethod
-    def drawn(cls, size: float, shape: tuple[int, int], rng: np.random.Generator) -> Recipe:
+    def drawn(cls, size: float, shape: tuple[int, int], rng: np.random.Generator) -> SpecimenRecipe:
         """A random recipe for particles of a typical width in a picture (Y, X)."""
         supported = rng.random() < 0.75
         contrast = math.exp(rng.uniform(math.log(0.1), math.log(10))) if supported else 1.0
@@ -68,11 +68,11 @@ class Recipe:
         )
 
 
-def specimen(size: float, shape: tuple[int, int], rng: np.random.Generator, recipe: Recipe | None = None) -> Scene:
+def specimen(size: float, shape: tuple[int, int], rng: np.random.Generator, recipe: SpecimenRecipe | None = None) -> Scene:
     """Draw a scene of particles of typical width `size` (px) in a picture of `shape` (Y, X)."""
-    how = recipe or Recipe.drawn(size, shape, rng)
+    how = recipe or SpecimenRecipe.drawn(size, shape, rng)
     thick = support(shape, how.grain, rng) if how.supported else np.zeros(shape, np.float32)
-    canvas = Canvas(np.zeros(shape, np.int32))
+    canvas = SceneCanvas(np.zeros(shape, np.int32))
     signs = _placed(canvas, thick, how, rng)
     particles = np.zeros(shape, np.float32)
     for body in canvas.bodies:
@@ -87,7 +87,7 @@ def specimen(size: float, shape: tuple[int, int], rng: np.random.Generator, reci
     return Scene(recorded(full, how.dose, rng), labels, ignore, brighter, size, kind)
 
 
-def _placed(canvas: Canvas, thick: Floats, how: Recipe, rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def _placed(canvas: SceneCanvas, thick: Floats, how: SpecimenRecipe, rng: np.random.Generator) -> npt.NDArray[np.int8]:
     """Put the bodies on the canvas, mostly where the support is; returns their signs (n,): −1 for those that take away."""
     weight = np.cumsum((np.minimum(thick[::4, ::4], 1.5) + 0.02).ravel().astype(np.float64))
     columns = -(-thick.shape[1] // 4)
@@ -121,7 +121,7 @@ def _placed(canvas: Canvas, thick: Floats, how: Recipe, rng: np.random.Generator
 
 
 def _texture(
-    added: Floats, depth: npt.NDArray[np.floating], y: Floats, x: Floats, width: float, how: Recipe, rng: np.random.Generator
+    added: Floats, depth: npt.NDArray[np.floating], y: Floats, x: Floats, width: float, how: SpecimenRecipe, rng: np.random.Generator
 ) -> Floats:
     """What a body adds: with lattice fringes, twins or another orientation if crystalline, a core, a focus of its own."""
     strength = rng.normal(1, 0.08)
@@ -143,7 +143,7 @@ def _texture(
     return added
 
 
-def _signals(thick: Floats, particles: Floats, how: Recipe, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _signals(thick: Floats, particles: Floats, how: SpecimenRecipe, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Signal of the support alone and of everything, 1 where the support (or nothing) has its usual brightness."""
     level = float(np.percentile(thick[thick > 0.02], 60)) if (thick > 0.02).any() else 1.0
     relative = thick / np.float32(max(level, 1e-3))
@@ -162,7 +162,7 @@ def _signals(thick: Floats, particles: Floats, how: Recipe, rng: np.random.Gener
     return out[0], out[1]
 
 
-def _contrasts(canvas: Canvas, bare: Floats, full: Floats, how: Recipe) -> npt.NDArray[np.float64]:
+def _contrasts(canvas: SceneCanvas, bare: Floats, full: Floats, how: SpecimenRecipe) -> npt.NDArray[np.float64]:
     """Each body's contrast over the noise and the texture that a person's eye, which smooths over an eighth of its width, leaves; (n,)."""
     smooth = ndimage.gaussian_filter(bare, max(how.size / 8, 0.6))
     texture = smooth - ndimage.gaussian_filter(bare, how.size)
