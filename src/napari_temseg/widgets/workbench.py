@@ -20,9 +20,10 @@ from qtpy.QtWidgets import (
 
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.find.panel import FindPanel
-from napari_temseg.widgets.images.current_image import AxesQuestion, CurrentImage
+from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.images.opening import accept_drops
 from napari_temseg.widgets.images.panel import ImagesPanel
+from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel

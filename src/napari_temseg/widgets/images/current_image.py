@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -11,17 +10,12 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.kit.style import NameBox, button, hint, row
+from napari_temseg.widgets.kit.style import NameBox, row
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration
     from napari_temseg.widgets.session.session import Session
 
-_AXES = (
-    ("NYX", "fields", "Different places of one sample: every plane counts as a picture of its own."),
-    ("TYX", "time", "The same place again and again: planes show the same particles."),
-    ("ZYX", "depth", "Sections or slices through one specimen."),
-)
 MARGINS = 14  # px of a button beside its text
 
 
@@ -95,30 +89,3 @@ class CurrentImage(QWidget):
 
     def _calibrate(self) -> None:
         ask_calibration(self.session, self)
-
-
-class AxesQuestion(QWidget):
-    """Asks once what the planes of a stack are; hidden when there is nothing to ask."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.text = hint(role="warning")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text)
-        layout.addWidget(row([button(name, tip, partial(self._said, axes)) for axes, name, tip in _AXES], (1, 1, 1)))
-        for signal in (session.items_changed, session.current_changed, session.item_changed):
-            signal.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self, *_: Any) -> None:
-        """Follow the session."""
-        item = self.session.current
-        self.setVisible(item is not None and item.asks_axes)
-        if item is not None:
-            self.text.setText(f"What are the {item.n_planes} planes of {item.name}?")
-
-    def _said(self, axes: str) -> None:
-        if self.session.current is not None:
-            self.session.set_axes(self.session.current, axes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,14 +116,3 @@ def centre(session: Session, item: Item, number: int) -> None:
         row = rows.iloc[0]
         extent = float(max(row["bbox_bottom_px"] - row["bbox_top_px"], row["bbox_right_px"] - row["bbox_left_px"]))
         layers.centre_on(session.viewer, item.layer, int(row["plane"]), float(row["centroid_y_px"]), float(row["centroid_x_px"]), extent)
-
-
-def next_unreviewed(item: Item, after: Collection[int] | Sequence[int] = ()) -> int | None:
-    """The particle to look at next: plane by plane, on each the one the model is least sure of; None when all were looked at."""
-    if item.measurement is None:
-        return None
-    table = item.measurement.table
-    waiting = table[~table["reviewed"] & ~table["particle"].isin(list(after))]
-    if not len(waiting):
-        return None
-    return int(waiting.sort_values(["plane", "probability_mean", "particle"])["particle"].iloc[0])

@@ -17,9 +17,11 @@ from napari_temseg.widgets.kit.style import button, highlight, hint, later, row,
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
-from napari_temseg.widgets.particles.marks import Marks, centre, next_unreviewed
+from napari_temseg.widgets.particles.exclusion import REASONS
+from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pointer import Pointer
 from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.keys import Keys, bind_in
@@ -27,8 +29,6 @@ from napari_temseg.widgets.session.keys import Keys, bind_in
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
-
-REASONS = ("&overlapping", "out of &focus", "&cut off", "&not a particle", "&damaged")
 
 
 class ParticlesPanel(QWidget):

@@ -19,7 +19,8 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, iter_ground
-from napari_temseg.widgets.improve.live.live_view import LiveView, use_answer
+from napari_temseg.widgets.improve.live.live_view import LiveView
+from napari_temseg.widgets.improve.live.use_result import use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
 

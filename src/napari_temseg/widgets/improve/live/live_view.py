@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, Task, iter_use
-from napari_temseg.widgets.session.history import LIVE_STEP
-from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import ResultState, commit
+from napari_temseg.widgets.improve.live.answers import LiveAnswer
 
 if TYPE_CHECKING:
-    from napari_temseg.pipeline.find import Found
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -96,23 +88,3 @@ class LiveView(QObject):
 
     def _forget(self) -> None:
         self._shown = None
-
-
-def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[int, Any]) -> None:
-    """Make the answer the result of a micrograph, as a job."""
-    item = aim.item
-    strokes = np.array(layers.snapshot(item.annotation), np.uint8)
-    split = session.part(Splitter).config
-    task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane)
-    name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
-
-    def done(found: Found) -> None:
-        if item not in session.items:
-            return
-        session.model_names[found.prediction.model_hash] = name
-        commit(session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), LIVE_STEP)
-        n = len(found.particles)
-        session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")
-
-    stopped = partial(session.say, "Stopped; the particles are as they were.")
-    session.jobs.start(f"Using the live answer: {item.name}", partial(iter_use, task), done, failed=stopped)
