@@ -72,3 +72,9 @@ def test_no_test_waits_for_a_time(what: str) -> None:
 
 def _lines(path: Path, pattern: str) -> list[int]:
     return [n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if re.search(pattern, line)]
+
+
+def test_contributing_names_every_file() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
+    named = set(re.findall(r"\w+", tree))
+    assert {in_package(path) for path in FILES if path.stem not in named and not path.stem.startswith("__")} == set()
