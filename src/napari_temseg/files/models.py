@@ -1,7 +1,11 @@
-"""`.temseg`: one file a model, safetensors tensors with the metadata as JSON in their header; no pickle anywhere."""
+"""`.temseg`: one file a model, safetensors tensors with the metadata as JSON in their header; no pickle anywhere.
+
+The header also holds the SHA-256 of the whole file, taken with 64 zeros in its own place. Files of earlier versions have none.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from napari_temseg.files.atomic import json_text, printable, replacing
 
 MODEL_FORMAT = 1
 _LARGEST = 1 << 30
+_DESCRIPTION, _SUM, _UNSEALED = "temseg", "sha256", "0" * 64
 
 
 def shipped() -> dict[str, Path]:
@@ -60,8 +65,11 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise TemsegError(f"{path}: not a .temseg file, or cut short ({_line(error)}); use another copy of the file.") from error
+    # Files of earlier versions hold the description alone: whatever else there is was the checksum once.
+    if _DESCRIPTION in header and set(header) != {_DESCRIPTION} and header.get(_SUM) != _checksum(path, header.get(_SUM, "")):
+        raise TemsegError(f"{path}: is damaged, its content does not agree with its checksum; use another copy of the file.")
     try:
-        metadata = json.loads(header["temseg"])
+        metadata = json.loads(header[_DESCRIPTION])
         metadata["format"] = int(metadata["format"])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TemsegError(f"{path}: a safetensors file without a model description; choose a .temseg file.") from error
@@ -86,6 +94,36 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
         path.write_bytes(to_bytes(tensors, metadata=metadata))
 
 
+def _place(start: bytes, value: str) -> int:
+    """Where in the beginning of a file the checksum stands; −1 where it does not."""
+    entry = f'"{_SUM}":"'.encode()
+    found = start.find(entry + value.encode())
+    return found if found < 0 else found + len(entry)
+
+
+def _checksum(path: Path, value: str) -> str:
+    """The SHA-256 of a file as it was before `value` took the place of zeros in its header; "" where it is not there."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        start += stream.read(int.from_bytes(start, "little"))
+        place = _place(start, value) if len(value) == len(_UNSEALED) else -1
+        if place < 0:
+            return ""
+        digest = hashlib.sha256(start[:place] + _UNSEALED.encode() + start[place + len(_UNSEALED) :])
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum of a file in the place of the zeros in its header."""
+    value = _checksum(path, _UNSEALED)
+    with path.open("r+b") as stream:
+        start = stream.read(8)
+        stream.seek(_place(start + stream.read(int.from_bytes(start, "little")), _UNSEALED))
+        stream.write(value.encode())
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
@@ -93,10 +131,11 @@ def _line(error: Exception) -> str:
 def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
     """Write a model, whole or not at all; `half` stores float16, half the size, where the numbers fit."""
     tensors = {name: _halved(tensor) if half else tensor for name, tensor in model.tensors().items()}
-    header = {"temseg": json_text({**model.metadata(), "format": MODEL_FORMAT})}
+    header = {_DESCRIPTION: json_text({**model.metadata(), "format": MODEL_FORMAT}), _SUM: _UNSEALED}
     try:
         with replacing(path) as temporary:
             write_tensors(temporary, tensors, header)
+            _seal(temporary)
     except SafetensorError as error:
         raise TemsegError(f"{path}: cannot be written ({_line(error)}); choose a folder you may write to, with space left.") from error
 
