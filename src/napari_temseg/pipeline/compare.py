@@ -15,6 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import UNLABELLED, Particles, Prediction
+from napari_temseg.pipeline.find import of_one
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,10 +90,14 @@ class Comparison:
 
 
 def iter_compare(
-    cases: Sequence[Case], models: Mapping[str, Any], predict: PredictConfig | None = None, split: SplitConfig | None = None
+    cases: Sequence[Case],
+    models: Mapping[str, Any],
+    predict: PredictConfig | Sequence[PredictConfig] | None = None,
+    split: SplitConfig | Sequence[SplitConfig] | None = None,
 ) -> Job[Comparison]:
     """Predict, split and score; `models` by title are `Segmenter`s, shipped names or files. *Finish* leaves out what is not done yet.
 
+    Settings are those of all cases, or one for each.
     In a stack the planes without truth are left out. What lies in left-out areas counts on neither side.
     """
 
@@ -102,7 +107,7 @@ def iter_compare(
         comparison, total = Comparison(), sum(len(loaded) + 2 for _ in cases)
         for index, case in enumerate(cases):
             part, planes = _with_truth(case, comparison)
-            ways = _ways(part, loaded, predict or PredictConfig(), split or SplitConfig())
+            ways = _ways(part, loaded, of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig())
             for number, (title, way) in enumerate(ways.items()):
                 if control.finishing:
                     return comparison

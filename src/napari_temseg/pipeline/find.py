@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_temseg.engine.measure.measurement import Measurement
+
+C = TypeVar("C", PredictConfig, SplitConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +52,13 @@ def outward(n: int, first: int) -> list[int]:
 def iter_find(
     model: Any,
     images: Sequence[Micrograph],
-    predict: PredictConfig | None = None,
-    split: SplitConfig | None = None,
+    predict: PredictConfig | Sequence[PredictConfig] | None = None,
+    split: SplitConfig | Sequence[SplitConfig] | None = None,
     first: Sequence[int] | None = None,
 ) -> Job[list[Found]]:
     """Predict, split and measure pictures one after another; `model` is a `Segmenter`, a shipped name or a file.
 
+    Settings are those of all pictures, or one for each.
     `first` gives for each picture the plane to begin with. A `Progress` has a `PlaneFound` or a `Found` as its preview whenever one is
     done. `finish()` stops after the picture in work, `cancel()` at the next tile; what was handed over before stays good.
     """
@@ -72,7 +75,9 @@ def iter_find(
                 break
             start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
             begin = first[index] if first else 0
-            one = _find_one(segmenter, image, index, predict or PredictConfig(), split or SplitConfig(), begin)
+            one = _find_one(
+                segmenter, image, index, of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig(), begin
+            )
             overall = partial(_overall, start=float(start), share=float(share), control=control)
             result = yield from mapped(one, overall)
             found.append(result)
@@ -82,6 +87,11 @@ def iter_find(
         return found
 
     return Job(steps)
+
+
+def of_one(settings: C | Sequence[C] | None, index: int) -> C | None:
+    """The settings of one picture, of those that all share or that each has."""
+    return settings[index] if isinstance(settings, Sequence) else settings
 
 
 def _overall(progress: Progress, start: float, share: float, control: Control) -> Progress:
@@ -122,6 +132,22 @@ def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) ->
             yield Progress("split", done / n, at_plane(done - 1, n), control.elapsed, preview=PlaneFound(0, plane, planes[plane]))
         particles = stacked([planes[plane] for plane in range(n)], prediction.micrograph, prediction)
         return Found(0, prediction, particles, measured(particles))
+
+    return Job(steps)
+
+
+def iter_resplit_all(predictions: Sequence[Prediction], config: SplitConfig) -> Job[list[Found]]:
+    """Split many predictions anew, one after another."""
+
+    def steps(control: Control) -> Generator[Progress, None, list[Found]]:
+        found: list[Found] = []
+        for index, prediction in enumerate(predictions):
+            overall = partial(_overall, start=index / len(predictions), share=1 / len(predictions), control=control)
+            job = iter_resplit(prediction, config)
+            for step in job:
+                yield replace(overall(step), preview=None)
+            found.append(replace(job.result, image=index))
+        return found
 
     return Job(steps)
 

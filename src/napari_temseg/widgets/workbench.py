@@ -24,6 +24,7 @@ from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.images.opening import accept_drops
 from napari_temseg.widgets.images.panel import ImagesPanel
 from napari_temseg.widgets.images.planes import AxesQuestion
+from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
@@ -59,6 +60,7 @@ class Workbench(QWidget):
         layout.addWidget(self._make_steps())
         layout.addWidget(CurrentImage(self.session))
         layout.addWidget(AxesQuestion(self.session))
+        layout.addWidget(QuestionBar(self.session))
         layout.addWidget(self.panels, 1)
         layout.addWidget(JobBar(self.session))
         for _, _, panel in DOCK_STEPS:
@@ -66,6 +68,7 @@ class Workbench(QWidget):
         self.go(0)
         accept_drops(self, self.session)
         self.session.theme_changed.connect(self._restyle)
+        self.session.step_wanted.connect(self.go)
         self._restyle()
 
     def _make_steps(self) -> QWidget:

@@ -18,8 +18,6 @@ WARY = Familiarity((0.0,) * len(NAMES), (1.0,) * len(NAMES), (1.0,) * len(NAMES)
 def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: Any, wait_jobs: Any, monkeypatch: Any) -> None:
     session = bench.session
     monkeypatch.setattr(session, "segmenter", lambda: replace(particles, familiar=WARY))
-    said: list[str] = []
-    session.said.connect(said.append)
     find = bench.panel(1)
     find.one.click()
     wait_jobs(session)
@@ -27,7 +25,6 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     told = "grid is unlike the micrographs its model was trained on"
     assert told in item.unlike
     assert told in find.note.text()
-    assert any(told in sentence for sentence in said)
     row = bench.panel(0).table.images._rows[0]
     assert "unlike its training" in row.lines[0][1]
     assert told in row.story

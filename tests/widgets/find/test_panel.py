@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
 
 import napari_temseg as temseg
+from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
 
 
@@ -151,3 +153,84 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
     item.particles.settings["certainty"] = 0.3
     session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty == 0.3
+
+
+def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_asked_for(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any
+) -> None:
+    for name in "ab":
+        viewer.add_image(picture.micrograph.data, name=name)
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    a, b = session.items
+    size, strength = panel.predict.fields["typical_size"], panel.split.fields["strength"]
+    viewer.layers.selection.active = a.layer
+    size.value = "56"
+    viewer.layers.selection.active = b.layer
+    assert size.value == ""
+    panel.all.click()
+    wait_jobs(session)
+    assert a.prediction.working_scale != b.prediction.working_scale
+    viewer.layers.selection.active = a.layer
+    assert size.value == "56.0"
+    strength.value = 0.9
+    wait_jobs(session)
+    assert (a.particles.settings["strength"], b.particles.settings["strength"]) == (0.9, 0.5)
+    panel.everywhere.click()
+    wait_jobs(session)
+    assert b.particles.settings["strength"] == 0.9
+    viewer.layers.selection.active = b.layer
+    assert (size.value, strength.value) == ("56.0", 0.9)
+    panel.one.click()
+    wait_jobs(session)
+    assert a.prediction.working_scale == b.prediction.working_scale
+
+
+def test_a_new_search_keeps_what_was_corrected_and_asks_about_what_does_not_match(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    panel, session, corrector = bench.panel(1), bench.session, bench.panel(3).corrector
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    table = item.measurement.table.sort_values("area_px2", ascending=False)
+    split, deleted, excluded = (int(table["particle"].iloc[index]) for index in (0, 1, 2))
+    places = {n: table.loc[table["particle"] == n, ["centroid_y_px", "centroid_x_px"]].to_numpy()[0] for n in (split, deleted, excluded)}
+    y, x = places[split]
+    corrector.cut(np.array([[y - 60, x + 0.3], [y + 60, x + 0.3]]))
+    session.select([deleted])
+    corrector.delete()
+    session.select([excluded])
+    corrector.exclude("damaged")
+    halves = {int(item.particles.labels[int(y), int(x) + dx]) for dx in (-4, 4)}
+    assert len(halves) == 2
+    panel.predict.fields["typical_size"].value = "40"  # another scale: outlines move a little
+    panel.one.click()
+    wait_jobs(session)
+    labels, rows = item.particles.labels, item.measurement.table.set_index("particle")
+    assert len({int(labels[int(y), int(x) + dx]) for dx in (-4, 4)} - {0}) == 2
+    assert labels[tuple(places[deleted].astype(int))] == 0
+    assert rows.loc[labels[tuple(places[excluded].astype(int))], "excluded"] == "damaged"
+    assert item.corrections > 0
+    bar = bench.findChild(QuestionBar)
+    assert bar.isHidden()
+    item.prediction.probability[..., 0, :, :] = 0  # all is one particle now
+    item.prediction.probability[..., 1, :, :] = 1
+    panel.split.fields["strength"].value = 0.0
+    wait_jobs(session)
+    assert len(item.particles) == 1
+    bench.go(1)
+    assert not bar.isHidden()
+    assert "does not match" in bar.text.text() or "do not match" in bar.text.text()
+    button(bar, "Keep mine").click()
+    labels = item.particles.labels
+    assert len({int(labels[int(y), int(x) + dx]) for dx in (-4, 4)} - {0}) == 2
+    assert bar.isHidden()
+    assert item.history.undo() == "keeping corrections"
+    assert len(item.particles) == 1
+
+
+def button(bar: Any, text: str) -> Any:
+    return next(each for each in bar.findChildren(QPushButton) if each.text() == text)

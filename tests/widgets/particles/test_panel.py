@@ -325,9 +325,7 @@ def test_the_particles_layer_may_go_at_any_time(bench: Any, viewer: Any, qtbot: 
     assert session.current is None
 
 
-def test_the_split_sliders_ask_before_they_replace_corrections(
-    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
-) -> None:
+def test_the_split_sliders_leave_corrections_as_they_are(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any) -> None:
     viewer.add_image(picture.micrograph.data, name="grid")
     made = open_bench(viewer)
     find, session = made.panel(1), made.session
@@ -337,15 +335,12 @@ def test_the_split_sliders_ask_before_they_replace_corrections(
     first = int(item.measurement.table["particle"].iloc[0])
     session.select([first])
     made.panel(3).corrector.delete()
-    corrected = item.particles.labels.copy()
-    find.split.fields["min_diameter"].value = 60.0
-    qtbot.waitUntil(lambda: not find.replaces.isHidden())
-    assert not session.jobs.looking
-    np.testing.assert_array_equal(item.particles.labels, corrected)
-    find.anyway.click()
-    wait_jobs(session)
-    assert len(item.particles) == 0
-    assert find.replaces.isHidden()
+    corrected, there = item.particles.labels.copy(), item.prediction.classes > 1
+    for strength in (0.9, 0.0):  # as while the slider is dragged
+        find.split.fields["strength"].value = strength
+        wait_jobs(session)
+        assert not item.particles.labels[there & (corrected == 0)].any()
+    assert item.corrections == 1
     made.panel(3).corrector.undo()
     np.testing.assert_array_equal(item.particles.labels, corrected)
     assert first not in item.measurement.table["particle"].tolist()

@@ -60,12 +60,14 @@ class PredictConfig(Config):
         minimum=2.0,
         maximum=10000.0,
         unit="px",
+        of_picture=True,
     )
     scales: tuple[float, ...] | None = setting(
         None,
         "Working scales",
         "Scales at which the picture is looked at and averaged; empty: chosen by the typical size",
         advanced=True,
+        of_picture=True,
     )
     tile: int = setting(
         1024,

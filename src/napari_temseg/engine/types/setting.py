@@ -23,8 +23,12 @@ def setting(
     choices: tuple[Any, ...] | None = None,
     unit: str = "",
     advanced: bool = False,
+    of_picture: bool = False,
 ) -> Any:
-    """A dataclass field with what a form and a command line need to show it; bounds are inclusive."""
+    """A dataclass field with what a form and a command line need to show it; bounds are inclusive.
+
+    `of_picture` marks what is said of one picture, and means nothing for the next.
+    """
     metadata = {
         "title": title,
         "help": help,
@@ -33,6 +37,7 @@ def setting(
         "choices": choices,
         "unit": unit,
         "advanced": advanced,
+        "of_picture": of_picture,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

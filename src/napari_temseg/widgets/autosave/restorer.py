@@ -113,7 +113,9 @@ class Restorer(QObject):
         else:  # another object, so that a split which the regions set off just now does not take the place of what comes back
             prediction = replace(prediction)
         # The picture may have been calibrated, or renamed, while its particles were measured.
-        state = ResultState(prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed)
+        state = ResultState(
+            prediction, replace(particles, prediction=prediction), named(measurement, item), work.reviewed, restored=work.corrections > 0
+        )
         commit(self.session, item, state, RESTORED_STEP, corrections=work.corrections)
         if work.redefined:
             told = [*told, f"Measured anew, as the definition has changed (version then → now): {', '.join(work.redefined)}."]

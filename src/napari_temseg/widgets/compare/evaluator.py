@@ -106,7 +106,8 @@ class Evaluator(QObject):
         cases = [self._case(item, truth, titles, mask) for item, truth in pairs.items()]
         models = {choice.title: session.segmenter(choice.model) for choice in choices if choice.model}
         finder = session.part(Finder)
-        make = partial(iter_compare, cases, models, finder.predict, finder.splitter.config)
+        predict, split = [finder.config_of(item) for item in pairs], [finder.splitter.config_of(item) for item in pairs]
+        make = partial(iter_compare, cases, models, predict, split)
         title = f"Comparing with truth: {cases[0].name}" if len(cases) == 1 else f"Comparing with truth: {len(cases)} images"
         session.jobs.start(title, make, partial(self._done, list(pairs)), can_finish=True, failed=self._failed)
 

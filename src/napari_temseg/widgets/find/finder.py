@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.session.history import FOUND_STEP
-from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import ResultState, commit
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
-from napari_temseg.widgets.session.results.wording import scale_sentence
 from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
@@ -25,17 +25,53 @@ if TYPE_CHECKING:
 
 
 class Finder(QObject):
-    """Runs searches for a session. `predict` holds the settings in force, those that the user sees; panels replace them."""
+    """Runs searches for a session. What is said of one picture, such as the size that is meant, holds for that picture alone."""
+
+    settings_changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.splitter = session, session.part(Splitter)
-        self.predict = remembered(PredictConfig, session.settings.get("predict"))
+        self._usual = _general(remembered(PredictConfig, session.settings.get("predict")))
+        self._own: WeakKeyDictionary[Item, PredictConfig] = WeakKeyDictionary()
         self._searched: list[Item] = []
+        self._pixels: list[int] = []  # which of its pixels each of them had
         self._model = ""  # name of the model that searches
         self._shown: dict[int, UncommittedPlanes] = {}
+        self._carried: list[str] = []  # what became of corrections by hand
         session.jobs.progressed.connect(self._show)
+        session.items_changed.connect(self._stop_if_gone)
         self.splitter.begun.connect(self._remember)
+
+    # -- settings
+
+    @property
+    def predict(self) -> PredictConfig:
+        """The settings in force for the picture in hand, those that the user sees."""
+        return self.config_of(self.session.current)
+
+    def config_of(self, item: Item | None) -> PredictConfig:
+        """The settings that a picture is searched with."""
+        own = self._own.get(item) if item is not None else None
+        return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in _OF_PICTURE})
+
+    def edit(self, config: PredictConfig, item: Item | None) -> None:
+        """Put settings in force that the user chose with this picture in hand; how the machine works is for all pictures."""
+        self._usual = replace(config, **{name: getattr(self._usual, name) for name in _OF_PICTURE})
+        if item is not None:
+            self._own[item] = config
+
+    def use_for_all(self) -> None:
+        """What is in force for the picture in hand is for all; those that were searched are split so, but not searched again."""
+        self._usual = self.predict
+        self._own.clear()
+        self.splitter.use_for_all()
+        self.settings_changed.emit()
+
+    def _remember(self) -> None:
+        self.session.settings.set("predict", _general(self._usual).to_dict())
+
+    # -- a search
 
     def find(self, items: Sequence[Item]) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched."""
@@ -44,56 +80,84 @@ class Finder(QObject):
         session = self.session
         images = [item.micrograph() for item in items]
         first = [session.shown_plane(item) for item in items]
-        model, predict, split = session.segmenter(), self.predict, self.splitter.config
-        if len(items) > 1:  # what all were searched with is what is usual from now on
-            self.splitter.make_usual()
+        model, predict, split = session.segmenter(), [self.config_of(item) for item in items], [self._split_of(item) for item in items]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         session.jobs.start(
             title, lambda: iter_find(model, images, predict, split, first), self._done, can_finish=len(items) > 1, failed=self._give_up
         )
-        self._searched, self._model = list(items), session.model
+        self._searched, self._model, self._carried = list(items), session.model, []
+        self._pixels = [item.pixels for item in items]
         self.splitter.remember()
         self._remember()
 
-    def _remember(self) -> None:
-        self.session.settings.set("predict", self.predict.to_dict())
+    def _split_of(self, item: Item) -> SplitConfig:
+        return self.splitter.config if item is self.session.current else self.splitter.config_of(item)
+
+    def _awaits(self, index: int) -> Item | None:
+        """The picture of this number, if it is still open and has the pixels that are searched."""
+        item = self._searched[index] if index < len(self._searched) else None
+        return item if item in self.session.items and item is not None and item.pixels == self._pixels[index] else None
 
     def _show(self, steps: list[Progress]) -> None:
         for step in steps:
             ready = step.preview
-            if isinstance(ready, PlaneFound) and self._searched:
-                item = self._searched[ready.image]
-                if item in self.session.items:
-                    self._shown.setdefault(ready.image, UncommittedPlanes(self.session, item)).plane(ready)
+            if isinstance(ready, PlaneFound) and (item := self._awaits(ready.image)) is not None:
+                self._shown.setdefault(ready.image, UncommittedPlanes(self.session, item)).plane(ready)
             elif isinstance(ready, Found) and self._searched:
                 self._shown.pop(ready.image, None)
-                self._commit(self._searched[ready.image], ready)
+                if (item := self._awaits(ready.image)) is not None:
+                    self.session.model_names[ready.prediction.model_hash] = self._model
+                    if told := commit_found(self.session, item, ready, FOUND_STEP):
+                        self._carried.append(f"{item.name}: {told}")
 
-    def _commit(self, item: Item, found: Found) -> None:
-        if item in self.session.items:
-            self.session.model_names[found.prediction.model_hash] = self._model
-            commit(self.session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), FOUND_STEP)
+    def _stop_if_gone(self) -> None:
+        """Nobody waits for a search of pictures that were closed."""
+        if self._searched and not any(item in self.session.items for item in self._searched):
+            self.session.jobs.cancel()
 
     def _done(self, found: list[Found]) -> None:
-        names = [item.name for item in self._searched[: len(found)]]
-        total, unsure = sum(len(each.particles) for each in found), sum(each.particles.uncertain for each in found)
-        where = names[0] if len(names) == 1 else f"{len(names)} images"
-        text = f"{total} particle{'s' if total != 1 else ''} found in {where}"
-        if unsure:
-            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out (Find ▸ Certainty)"
-        scale = scale_sentence(found[0].prediction) if len(found) == 1 else ""
-        strange = [item for item in self._searched[: len(found)] if item.unlike]
-        warning = strange[0].unlike if len(strange) == 1 else ""
-        if len(strange) > 1:
-            some = f"{', '.join(item.name for item in strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
-            warning = f"{some} are unlike the micrographs the model was trained on: check their particles."
-        self.session.say(" ".join(filter(None, (f"{text}.", warning, scale))))
+        there = [item for index in range(len(found)) if (item := self._awaits(index)) is not None]
         self._searched = []
+        if not there:
+            return
+        self.session.say(" ".join(filter(None, (self._sentence(there), _strange(there), *self._carried))))
+
+    def _sentence(self, items: list[Item]) -> str:
+        """What was found, where the step that shows it is not the one in view, or where it is more than that shows."""
+        if len(items) == 1 and not self.session.annotating:
+            return ""
+        parts = [item.particles for item in items if item.particles is not None]
+        total, unsure = sum(map(len, parts)), sum(part.uncertain for part in parts)
+        where = items[0].name if len(items) == 1 else f"{len(items)} images"
+        text = f"{total} particle{'s' if total != 1 else ''} found in {where}"
+        return f"{text}; {unsure} unsure region{'s' if unsure != 1 else ''} left out." if unsure else f"{text}."
 
     def _give_up(self) -> None:
         """Cancelled or failed: what was shown for a picture half done goes back to what it was."""
         for showing in self._shown.values():
             showing.revert()
         self._shown.clear()
-        self._searched = []
-        self.session.say("Cancelled; what was finished before is kept.")
+        gone = not any(item in self.session.items for item in self._searched)
+        several, self._searched = len(self._searched) > 1, []
+        if gone:
+            self.session.say("The search was stopped, as its image was closed.")
+        elif self.session.jobs.cancelled:
+            self.session.say("Cancelled; what was finished before is kept." if several else "Cancelled; nothing was changed.")
+
+
+_OF_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))
+
+
+def _general(config: PredictConfig) -> PredictConfig:
+    """Without what is said of one picture."""
+    fresh = PredictConfig()
+    return replace(config, **{name: getattr(fresh, name) for name in _OF_PICTURE})
+
+
+def _strange(items: list[Item]) -> str:
+    """Which of many pictures are unlike those that the model was trained on; of one, the panel tells it."""
+    strange = [item.name for item in items if item.unlike]
+    if not strange or len(items) == 1:
+        return ""
+    some = f"{', '.join(strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
+    return f"{some}: unlike the micrographs the model was trained on, so check the particles."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -12,19 +12,21 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
-from napari_temseg.widgets.kit.forms import ConfigForm
+from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
-from napari_temseg.widgets.session.results.wording import found_by_another, scale_sentence
+from napari_temseg.widgets.session.results.wording import details, found_by_another
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 FIND_KEY = "F8"
+SENTENCE_LINES = 3  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
+_IMPROVE = 2
 
 
 class FindPanel(QWidget):
@@ -37,15 +39,17 @@ class FindPanel(QWidget):
         self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
-        self.split = ConfigForm(self.splitter.config, fold="threshold and distance map")
+        self.split = ConfigForm(self.splitter.config, fold="more on splitting", first=("strength", "min_diameter"))
         self.predict = ConfigForm(self.finder.predict, fold="tiles and device")
-        self.note = hint()
-        self.warning = hint(role="warning")
-        self.anyway = button(
-            "Split anyway", "Replace the corrections by the new split; Undo (step 4) brings them back.", self._resplit_anyway
+        self.note, self.details = hint(), hint()
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.note.setMinimumHeight(SENTENCE_LINES * self.note.fontMetrics().lineSpacing())
+        self.ways = self._make_ways()
+        self.everywhere = button(
+            "Use for all images",
+            "The settings of this image are for all: searched ones are split so now, the others are searched with the same typical size.",
+            self.finder.use_for_all,
         )
-        self.replaces = row([self.warning, self.anyway], (1, 0))
-        self.replaces.hide()
         self.shown = {role: QCheckBox(text) for role, text in _SHOWN}
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
@@ -58,21 +62,44 @@ class FindPanel(QWidget):
         bind_in(self, {FIND_KEY: self.one.click})
         self.refresh()
 
+    def _make_ways(self) -> QWidget:
+        """The ways out where a picture is unlike the training of its model; they keep their room while there is no need of them."""
+        size = button(
+            "Say the size", "Type the diameter of a typical particle, then find again: the picture is looked at accordingly.", self._size
+        )
+        paint = button(
+            "Paint", "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them.", self._paint
+        )
+        other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
+        ways = row([size, paint, other], (1, 1, 1))
+        policy = ways.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        ways.setSizePolicy(policy)
+        return ways
+
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self.models)
-        layout.addWidget(row([self.one, self.all], (1, 1)))
-        layout.addWidget(row(list(self.shown.values()), (1, 1, 1)))
-        layout.addWidget(self.note)
-        layout.addWidget(separator())
-        layout.addWidget(hint("Separating touching particles", "heading"))
-        layout.addWidget(self.replaces)
-        layout.addWidget(self.split)
-        layout.addWidget(separator())
-        layout.addWidget(hint("How the model looks", "heading"))
-        layout.addWidget(self.predict)
+        self.more = folded("details of this result", "How the result shown came about.")
+        self.more.addWidget(self.details)
+        self.more.collapse(animate=False)
+        for widget in (
+            self.models,
+            self.predict,
+            row([self.one, self.all], (1, 1)),
+            self.note,
+            self.ways,
+            separator(),
+            self.split,
+            row(list(self.shown.values()), (1, 1, 1)),
+            self.everywhere,
+            separator(),
+            self.split.fold,
+            self.predict.fold,
+            self.more,
+        ):
+            layout.addWidget(widget)
         layout.addStretch(1)
 
     def _wire(self) -> None:
@@ -81,6 +108,7 @@ class FindPanel(QWidget):
             signal.connect(self.refresh)
         session.item_changed.connect(self._item_changed)
         session.current_changed.connect(self._show_settings)
+        self.finder.settings_changed.connect(self._show_settings)
         self.split.changed.connect(self._split_edited)
         self.predict.changed.connect(self._predict_edited)
         for form in (self.split, self.predict):
@@ -88,6 +116,17 @@ class FindPanel(QWidget):
         for role, box in self.shown.items():
             box.setToolTip(f"Show or hide the {box.text()} of this image.")
             box.clicked.connect(lambda on, role=role: self._show(role, on))
+
+    def _size(self) -> None:
+        field = self.predict.fields["typical_size"].native
+        field.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.session.say("Type the diameter of a typical particle in px, then press Find particles.")
+
+    def _paint(self) -> None:
+        self.session.step_wanted.emit(_IMPROVE)
+
+    def _other(self) -> None:
+        self.model.showPopup()
 
     def _find_one(self) -> None:
         item = self.session.current
@@ -107,22 +146,12 @@ class FindPanel(QWidget):
         self._delay.start()
 
     def _predict_edited(self, config: Any) -> None:
-        self.finder.predict = config
+        self.finder.edit(config, self.session.current)
 
     def _resplit(self) -> None:
         item = self._edited
-        if item is None or item not in self.session.items or item.prediction is None:
-            return
-        self.session.settle(item)
-        lost = item.corrections
-        self.warning.setText(f"{lost} correction{'s' if lost != 1 else ''} by hand would be replaced.")
-        self.replaces.setVisible(lost > 0)
-        if not lost:
-            self.splitter.resplit(item)
-
-    def _resplit_anyway(self) -> None:
-        self.replaces.hide()
-        if (item := self.session.current) is not None:
+        if item is not None and item in self.session.items and item.prediction is not None:
+            self.session.settle(item)
             self.splitter.resplit(item)
 
     def _show(self, role: Role, on: bool) -> None:
@@ -134,15 +163,12 @@ class FindPanel(QWidget):
         if item is not self.session.current:
             return
         self.refresh()
-        # What the user changes now is about to be split; corrections by hand wait for a word whether it may be.
-        if what in (Change.PARTICLES, Change.PREDICTION) and not self._delay.isActive() and self.replaces.isHidden():
+        if what in (Change.PARTICLES, Change.PREDICTION) and not self._delay.isActive():  # else what the user changes is about to be split
             self._show_settings()
 
     def refresh(self) -> None:
         """Follow the session."""
         session, item = self.session, self.session.current
-        if item is None or not item.corrections:
-            self.replaces.hide()
         idle, ready = not session.jobs.running, item is not None and not item.asks_axes
         self.one.setEnabled(idle and ready)
         many = len(self._searchable())
@@ -154,6 +180,11 @@ class FindPanel(QWidget):
             box.setEnabled(layer is not None)
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
+        self.ways.setVisible(item is not None and bool(item.unlike))
+        told = details(item) if item is not None else ""
+        self.details.setText(told or "Nothing was searched in this image yet.")
+        self.note.setToolTip(told)
+        self.everywhere.setEnabled(idle and len(session.items) > 1 and item is not None)
 
     def _show_settings(self) -> None:
         """The split controls tell how the image in hand was split, or how it will be."""
@@ -164,6 +195,8 @@ class FindPanel(QWidget):
         config = self.splitter.follow(item)
         if config != self.split.value():  # else a number that is being typed would be rewritten
             self.split.set_value(config)
+        if (predict := self.finder.config_of(item)) != self.predict.value():
+            self.predict.set_value(predict)
         self.split.say_automatic("certainty", automatic_certainty(item))
 
     def _sentence(self, item: Item | None) -> str:
@@ -176,9 +209,7 @@ class FindPanel(QWidget):
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}"
         if unsure:
-            least = item.particles.settings.get("certainty")
-            limit = f" at certainty {least:.2g}" if least else ""
-            text += f"; {unsure} unsure region{'s' if unsure != 1 else ''} left out{limit} (lower it to see them)"
+            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        return " ".join(filter(None, (f"{text}.", item.unlike, scale_sentence(item.prediction))))
+        return " ".join(filter(None, (f"{text}.", item.unlike)))

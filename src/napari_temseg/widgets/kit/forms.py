@@ -25,10 +25,12 @@ class ConfigForm(QWidget):
     changed = Signal(object)
     complained = Signal(str)
 
-    def __init__(self, config: Config, names: Sequence[str] = (), without: Sequence[str] = (), fold: str = "more") -> None:
+    def __init__(
+        self, config: Config, names: Sequence[str] = (), without: Sequence[str] = (), fold: str = "more", first: Sequence[str] = ()
+    ) -> None:
         """`names` picks fields and their order (default: all), `without` leaves some out.
 
-        Fields marked advanced lie in a fold, whose title `fold` says what is in it.
+        Fields marked advanced, or all but `first` where that is given, lie in a fold, whose title `fold` says what is in it.
         """
         super().__init__()
         self._config = config
@@ -40,8 +42,8 @@ class ConfigForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        plain = [entry for entry in chosen if not entry.metadata.get("advanced")]
-        advanced = [entry for entry in chosen if entry.metadata.get("advanced")]
+        plain = [entry for entry in chosen if (entry.name in first if first else not entry.metadata.get("advanced"))]
+        advanced = [entry for entry in chosen if entry not in plain]
         layout.addWidget(self._group(plain))
         if advanced:
             self.fold = folded(fold, f"Settings that seldom need a change: {', '.join(entry.metadata['title'] for entry in advanced)}.")

@@ -219,6 +219,7 @@ class Corrector(QObject):
         """Make a change and remember it. Whoever corrects a particle has looked at it; excluded ones stay so if only painted on."""
         ids = {int(number) for patch in patches for number in patch.ids()}
         before = Facts.of(item, ids)
+        self._keep_found(item, patches, painted=raw is not None)
         kept = {} if raw is None else {n: reason for n, reason in before.excluded.items() if reason}
         self._replay(item, patches, Facts({}, kept, ids))
         back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
@@ -227,6 +228,16 @@ class Corrector(QObject):
         self.session.say(f"{item.name}: {name}. U takes it back.")
         if raw is None and item.particles_layer is not None:
             brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
+
+    def _keep_found(self, item: Item, patches: Sequence[Patch], *, painted: bool) -> None:
+        """Remember the planes as they were before their first correction: a new search knows the corrections by that."""
+        pages = item.found_particles().planes()
+        for patch in patches:
+            if patch.plane not in item.found:
+                page = pages[patch.plane].copy()
+                if painted:  # the brush was quicker
+                    page[patch.rows, patch.columns] = patch.before
+                item.found = {**item.found, patch.plane: page}
 
     def _replay(self, item: Item, patches: Sequence[Patch], facts: Facts) -> None:
         from napari_temseg.engine.measure.measurement import with_flags

@@ -17,7 +17,7 @@ class Step:
     undo: Callable[[], None]
     redo: Callable[[], None]
     before: Any = None  # the state that `undo` brings back, where a later step may replace this one
-    corrections: int = 0  # made by hand at an earlier start, in what this step brought back
+    corrections: int = 0  # made by hand at an earlier start or on an earlier result, in what this step brought
 
 
 # Names of steps that no hand has made; strokes made the last, as they would by a training.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from napari_temseg.engine.measure.measurement import Measurement
 
 
@@ -35,6 +39,9 @@ class Item:
     prediction: Prediction | None = None
     particles: Particles | None = None
     measurement: Measurement | None = None
+    found: Mapping[int, npt.NDArray[np.int32]] = field(default_factory=dict)  # planes that were corrected, as they were before
+    restored: bool = False  # corrected at an earlier start: what was found is not known any more
+    pixels: int = 0  # how often its pixels were replaced
     history: History = field(default_factory=History)
     reviewed: bool = False
     trains: bool = True  # whether its annotation takes part in training

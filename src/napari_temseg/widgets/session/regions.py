@@ -148,7 +148,12 @@ class Regions(QObject):
             self._changed(item)
             return
         particles, measurement = result
-        state = ResultState(item.prediction, particles, with_flags_of(named(measurement, item), item.measurement), item.reviewed)
+        valid, found = particles.micrograph.valid, item.found
+        if valid is not None:  # what lies in the areas was not deleted by hand
+            found = {plane: np.where(valid, page, 0) for plane, page in found.items()}
+        state = replace(
+            ResultState.of(item), particles=particles, measurement=with_flags_of(named(measurement, item), item.measurement), found=found
+        )
         commit(self.session, item, state, "leaving out a region")
 
 

@@ -45,6 +45,7 @@ class Session(QObject):
     plane_changed = Signal()
     theme_changed = Signal()
     said = Signal(str)
+    step_wanted = Signal(int)  # 0 to 3: a way out that another step offers
     settling = Signal(object)
     improving = Signal(bool)  # whether strokes are painted now: step 3 is shown
     closing = Signal()

@@ -11,9 +11,8 @@ import numpy as np
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Task, iter_use
 from napari_temseg.widgets.session.history import LIVE_STEP
-from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import ResultState, commit
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
@@ -32,9 +31,9 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
         if item not in session.items:
             return
         session.model_names[found.prediction.model_hash] = name
-        commit(session, item, ResultState(found.prediction, found.particles, named(found.measurement, item)), LIVE_STEP)
-        n = len(found.particles)
-        session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back.")
+        told = commit_found(session, item, found, LIVE_STEP)
+        n = len(item.found_particles())
+        session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back. {told}")
 
     stopped = partial(session.say, "Stopped; the particles are as they were.")
     session.jobs.start(f"Using the live answer: {item.name}", partial(iter_use, task), done, failed=stopped)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit
+from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit, iter_resplit_all
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import SPLIT_STEP
-from napari_temseg.widgets.session.item_measurement import named
-from napari_temseg.widgets.session.results.state import ResultState, commit
+from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
 from napari_temseg.widgets.session.settings import remembered
 
@@ -36,6 +37,8 @@ class Splitter(QObject):
         super().__init__(session)
         self.session = session
         self.config = self._usual = remembered(SplitConfig, session.settings.get("split"))
+        self._overruled: WeakSet[Item] = WeakSet()  # what they were split with does not hold for their next search
+        session.item_changed.connect(self._item_changed)
 
     def resplit(self, item: Item) -> None:
         """Split again with the settings in force: the shown plane at once, the others behind it; an earlier request is dropped."""
@@ -61,33 +64,56 @@ class Splitter(QObject):
 
     def follow(self, item: Item | None) -> SplitConfig:
         """Put in force, and return, the settings that the particles of an image were split with, or the usual ones."""
-        found = item.particles if item is not None else None
-        settings = found.settings if found is not None else {}
-        try:
-            made = SplitConfig.from_dict(settings) if settings else self._usual
-        except TemsegError:  # split by something else
-            made = self._usual
+        made = self._made(item)
         if self.config != made:  # a number that was typed stays one, though it be the automatic one
-            self.config = replace(made, certainty=None) if settings and _automatic(made.certainty, item) else made
+            self.config = self.config_of(item)
         return self.config
 
-    def make_usual(self) -> None:
-        """What is in force is for images that were not searched yet, too."""
-        self._usual = self.config
+    def config_of(self, item: Item | None) -> SplitConfig:
+        """The settings that the particles of an image were split with, or the usual ones."""
+        made = self._made(item)
+        searched = item is not None and item not in self._overruled and item.particles is not None and bool(item.particles.settings)
+        return replace(made, certainty=None) if searched and _automatic(made.certainty, item) else made
+
+    def _made(self, item: Item | None) -> SplitConfig:
+        found = item.particles if item is not None and item not in self._overruled else None
+        try:
+            return SplitConfig.from_dict(found.settings) if found is not None and found.settings else self._usual
+        except TemsegError:  # split by something else
+            return self._usual
+
+    def use_for_all(self) -> None:
+        """What is in force is for all images: those that were searched are split so now, as a job, the others when they are searched."""
+        self._usual, current = self.config, self.session.current
+        self._overruled = WeakSet(item for item in self.session.items if item.particles is not None and item is not current)
+        again = [(item, item.prediction) for item in self._overruled if item.prediction is not None]
+        if again:
+            predictions, config = [prediction for _, prediction in again], self.config
+            title = f"Splitting {len(again)} image{'s' if len(again) > 1 else ''}"
+            self.session.jobs.start(title, lambda: iter_resplit_all(predictions, config), partial(self._all_done, again))
+
+    def _all_done(self, again: list[tuple[Item, Prediction]], found: list[Found]) -> None:
+        for (item, prediction), each in zip(again, found, strict=True):
+            self._resplit_done(item, prediction, each)
+        self.session.say(f"These settings are in force for {len(found) + 1} images.")
 
     def remember(self) -> None:
         """Have the usual settings in force at the next start."""
         self.session.settings.set("split", self._usual.to_dict())
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PARTICLES:
+            self._overruled.discard(item)
 
     def _resplit_seen(self, item: Item, prediction: Prediction, showing: UncommittedPlanes, step: Progress) -> None:
         if isinstance(step.preview, PlaneFound) and item in self.session.items and item.prediction is prediction:
             showing.plane(step.preview)
 
     def _resplit_done(self, item: Item, prediction: Prediction, found: Found) -> None:
-        if item in self.session.items and item.prediction is prediction:
-            # A slider that is dragged makes many states; only the newest is worth an undo of its own.
-            replaces = item.history.undoable == SPLIT_STEP
-            commit(self.session, item, ResultState(prediction, found.particles, named(found.measurement, item)), SPLIT_STEP, merge=replaces)
+        if item not in self.session.items or item.prediction is not prediction:
+            return
+        if told := commit_found(self.session, item, replace(found, prediction=prediction), SPLIT_STEP):
+            self.session.say(f"{item.name}: {told}")
 
 
 def _automatic(certainty: float | None, item: Item | None) -> bool:

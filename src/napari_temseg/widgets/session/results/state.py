@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,19 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP, Step
 from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
+from napari_temseg.widgets.session.questions import Questions
 from napari_temseg.widgets.session.results.result_layers import foreground, show_classes, show_labels, show_probability
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
+
+CLASHES = "corrections"  # what the question is about that a new result may raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +35,19 @@ class ResultState:
     particles: Particles | None
     measurement: Measurement | None
     reviewed: bool = False
+    found: Mapping[int, npt.NDArray[np.int32]] = field(default_factory=dict)  # planes that were corrected, as they were before
+    restored: bool = False  # corrected at an earlier start: what was found is not known any more
 
     @classmethod
     def of(cls, item: Item) -> ResultState:
         """As it is now."""
-        return cls(item.prediction, item.particles, item.measurement, item.reviewed)
+        return cls(item.prediction, item.particles, item.measurement, item.reviewed, item.found, item.restored)
 
 
 def commit(session: Session, item: Item, state: ResultState, name: str, *, merge: bool = False, corrections: int = 0) -> None:
     """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name.
 
-    `corrections` were made by hand at an earlier start.
+    `corrections` were made by hand at an earlier start, or on an earlier result.
     """
     session.settle(item)
     before = ResultState.of(item)
@@ -56,7 +65,8 @@ def commit(session: Session, item: Item, state: ResultState, name: str, *, merge
 def put(session: Session, item: Item, state: ResultState) -> None:
     """Put a state on the screen and into the item, without a word to the history."""
     item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
-    item.reviewed = state.reviewed
+    item.reviewed, item.found, item.restored = state.reviewed, state.found, state.restored
+    session.part(Questions).drop(item, CLASHES)
     if state.particles is None:
         for role in (Role.PARTICLES, Role.PROBABILITY, Role.CLASSES):
             layers.remove(session.viewer, item.made.pop(role, None))

@@ -17,15 +17,24 @@ def found_by_another(session: Session, item: Item) -> str:
     return name if name != session.model else ""
 
 
-def scale_sentence(prediction: Prediction | None) -> str:
-    """At which scale a picture was looked at, and why, when it is not its own; "" otherwise."""
+def details(item: Item) -> str:
+    """How a result came about, for whoever wants to know: certainty that was asked for, scales, lines of their own."""
+    particles = item.particles
+    if particles is None:
+        return ""
+    least = particles.settings.get("certainty")
+    unsure = f"Regions left out: those less certain than {least:.2g}." if least and particles.uncertain else ""
+    return "\n".join(filter(None, (unsure, _scale_sentence(item.prediction))))
+
+
+def _scale_sentence(prediction: Prediction | None) -> str:
+    """At which scales a picture was looked at, and why."""
     if prediction is None:
         return ""
     largest = max(prediction.working_scale)
-    if 0.8 < largest < 1.05 and prediction.pixel_ratio == 1:
-        return ""
     *others, last = (f"{scale:.2g}×" for scale in sorted(prediction.working_scale))
     scales = " and ".join(filter(None, [", ".join(others), last]))
     if prediction.pixel_ratio != 1:
         return f"Looked at {scales}: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
-    return f"{'Small' if largest > 1 else 'Large'} particles: looked at {scales}."
+    why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "
+    return f"{why}{'looked' if why else 'Looked'} at {scales}."

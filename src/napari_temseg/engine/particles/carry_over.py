@@ -1,0 +1,201 @@
+"""Corrections by hand go over to the particles of a new search or split, where these still match.
+
+Old and new particles that overlap form groups. A group in which somebody corrected something is taken over as it was left, when both
+sides cover the same pixels well enough; else it clashes, and the new particles stay until somebody decides. Labels are (Y, X) or
+(P, Y, X) and unique over the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_temseg.engine.particles.label_changes import Ints, Mask, Patch, difference, new_id
+from napari_temseg.engine.types.errors import TemsegError
+
+SAME_PLACE = 0.5  # intersection over union from which on two outlines are of the same thing, as AP50 counts it
+SHARED = 0.25  # of the smaller one: two particles that share more have to do with each other
+Table = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Corrections:
+    """What was done by hand: `labels` as they were left, and in `found` those planes (Y, X) that were corrected as the search left them.
+
+    `reviewed` and `excluded` (with reasons) are labels; `classes` gives class numbers. Where `found` is None, nobody knows it any more:
+    what was deleted is not known either, and reviewed ones that match no single new one count as corrected.
+    """
+
+    labels: Ints
+    found: Mapping[int, Ints] | None
+    excluded: Mapping[int, str] = field(default_factory=dict)
+    reviewed: Collection[int] = ()
+    classes: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class CarriedOver:
+    """`patches` make the new labels what they are with the corrections; the flags are those of labels after that.
+
+    `taken` is the number of corrected particles that were taken over, `clashing` are the old labels of those that do not match what is new.
+    """
+
+    patches: list[Patch] = field(default_factory=list)
+    excluded: dict[int, str] = field(default_factory=dict)
+    reviewed: list[int] = field(default_factory=list)
+    classes: dict[int, int] = field(default_factory=dict)
+    taken: int = 0
+    clashing: set[int] = field(default_factory=set)
+
+
+def carry_over(hand: Corrections, fresh: Ints, *, same: float = SAME_PLACE, only: Collection[int] | None = None) -> CarriedOver:
+    """What of the corrections holds for the labels of a new search; `fresh` is not changed.
+
+    `same` is the intersection over union that is asked of each group; `only` takes no more than the groups of these old labels.
+    `TemsegError` when the labels are of another shape.
+    """
+    if hand.labels.shape != fresh.shape:
+        raise TemsegError(f"The corrections are of a picture of {hand.labels.shape}, not of {fresh.shape}; they cannot be carried over.")
+    carried, next_id = CarriedOver(), new_id(fresh)
+    frame = fresh.shape[-2:]
+    pages = hand.labels.reshape(-1, *frame), fresh.reshape(-1, *frame)
+    for plane, (old, new) in enumerate(zip(*pages, strict=True)):
+        page = _Page.of(old, new, None if hand.found is None else hand.found.get(plane), hand)
+        next_id = page.carry(carried, plane, next_id, same, only)
+    return carried
+
+
+@dataclass(eq=False)
+class _Page:
+    """One plane: `old` labels, with deleted particles under numbers of their own from `first_deleted` on, and `new` ones."""
+
+    hand: Corrections
+    old: Ints
+    new: Ints
+    corrected: Mask  # by old label: pixels were changed, so that nothing but what was left will do
+    first_deleted: int
+    deleted_as: dict[int, int]  # number above → the label it had
+
+    @classmethod
+    def of(cls, old: Ints, new: Ints, base: Ints | None, hand: Corrections) -> _Page:
+        top = int(old.max(initial=0)) + 1
+        if base is None:
+            return cls(hand, old, new, np.zeros(top, bool), top, {})
+        changed = base != old
+        gone = np.setdiff1d(base[changed], old)
+        pixels = np.bincount(base.ravel(), minlength=int(base.max(initial=0)) + 1)
+        empty = np.bincount(base[changed & (old == 0)], minlength=len(pixels))
+        deleted = [int(number) for number in gone if number > 0 and empty[number] >= pixels[number] / 2]
+        corrected = np.zeros(top + len(deleted), bool)
+        touched = np.union1d(old[changed], np.setdiff1d(base[changed], gone))  # also what only lost pixels
+        corrected[touched] = True
+        corrected[top:] = True
+        corrected[0] = False
+        names = dict(enumerate(deleted, top))
+        if deleted:
+            number_of = np.zeros(len(pixels), old.dtype)
+            number_of[deleted] = np.arange(top, top + len(deleted))
+            old = np.where((old == 0) & (number_of[base] > 0), number_of[base], old)
+        return cls(hand, old, new, corrected, top, names)
+
+    def carry(self, carried: CarriedOver, plane: int, next_id: int, same: float, only: Collection[int] | None) -> int:
+        """Add this plane to what is carried over; returns the next free label."""
+        one, other, shared = _overlaps(self.old, self.new)
+        area, fresh_area = np.bincount(self.old.ravel(), minlength=len(self.corrected)), np.bincount(self.new.ravel())
+        alike = shared >= SAME_PLACE * (area[one] + fresh_area[other] - shared)
+        near = shared >= SHARED * np.minimum(area[one], fresh_area[other])
+        group, fresh_group = _groups(one[near], other[near], len(area), len(fresh_area))
+        n = int(max(group.max(), fresh_group.max())) + 1
+        both = np.bincount(group[one], shared * (group[one] == fresh_group[other]), n)
+        old_area, new_area = np.bincount(group[1:], area[1:], n), np.bincount(fresh_group[1:], fresh_area[1:], n)
+        said = self._said(one[alike]) & (area > 0)
+        # A particle that was only left out, and is not found any more, needs no word.
+        met = (new_area > 0)[group] | self.corrected | np.isin(np.arange(len(area)), list(self.hand.reviewed if self._unknown else ()))
+        said &= met
+        concerned = np.zeros(n, bool)
+        concerned[group[said if only is None else said & self._among(only)]] = True
+        fits = (new_area == 0) | (both >= same * (old_area + new_area - both))
+        take, clash = concerned & fits, concerned & ~fits
+        carried.clashing.update(self._label(number) for number in np.flatnonzero(said & clash[group]))
+        carried.taken += int((said & take[group]).sum())
+        next_id = self._take(carried, plane, next_id, take[group] & (area > 0), take[fresh_group])
+        if only is None:
+            self._pass_flags(carried, one[alike], other[alike], ~(take | clash)[group])
+        return next_id
+
+    @property
+    def _unknown(self) -> bool:
+        """Whether nobody knows any more what was found."""
+        return self.hand.found is None
+
+    def _said(self, matched: Table) -> Mask:
+        """Labels of which somebody said something that the new particles do not know by themselves."""
+        said = self.corrected.copy()
+        soft = {*self.hand.excluded, *(self.hand.reviewed if self._unknown else ())} - set(matched.tolist())
+        said[[number for number in soft if number < self.first_deleted]] = True
+        return said
+
+    def _among(self, only: Collection[int]) -> Mask:
+        return np.asarray([self._label(number) in only for number in range(len(self.corrected))], bool)
+
+    def _label(self, number: Any) -> int:
+        return self.deleted_as.get(int(number), int(number))
+
+    def _take(self, carried: CarriedOver, plane: int, next_id: int, old_taken: Mask, new_taken: Mask) -> int:
+        """Make the plane within the groups that are taken what it was; other particles keep their pixels."""
+        alive = np.flatnonzero(old_taken[: self.first_deleted])
+        alive = alive[alive > 0]
+        number_of = np.zeros(len(self.corrected), self.new.dtype)
+        number_of[alive] = np.arange(next_id, next_id + len(alive))
+        new_taken[0] = False
+        old_taken[0] = False
+        here = new_taken[self.new] | (old_taken[self.old] & (self.new == 0))
+        after = np.where(here, number_of[self.old], self.new)
+        patch = difference(self.new, after, plane)
+        if patch is not None:
+            carried.patches.append(patch)
+        for label, number in zip(alive.tolist(), number_of[alive].tolist(), strict=True):
+            self._flag(carried, label, number, whole=True)
+        return next_id + len(alive)
+
+    def _pass_flags(self, carried: CarriedOver, one: Table, other: Table, free: Mask) -> None:
+        """Exclusions and reviews of particles that nobody corrected go to those of the same place."""
+        for label, number in zip(one[free[one]].tolist(), other[free[one]].tolist(), strict=True):
+            if label < self.first_deleted:
+                self._flag(carried, label, number)
+
+    def _flag(self, carried: CarriedOver, label: int, number: int, *, whole: bool = False) -> None:
+        hand = self.hand
+        if reason := hand.excluded.get(label, ""):
+            carried.excluded[number] = reason
+        if label in hand.reviewed:
+            carried.reviewed.append(number)
+        if whole and label in hand.classes:
+            carried.classes[number] = hand.classes[label]
+
+
+def _overlaps(old: Ints, new: Ints) -> tuple[Table, Table, Floats]:
+    """Pairs of labels that share pixels, and how many; counted by runs along the rows, of which there are few."""
+    width = int(new.max(initial=0)) + 1
+    code = np.where((old > 0) & (new > 0), old.astype(np.int64) * width + new, 0).ravel()
+    start = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
+    length = np.diff(np.concatenate([start, [code.size]]))
+    pairs: Table
+    pairs, index = np.unique(code[start], return_inverse=True)
+    count = np.bincount(index, length)
+    there = pairs > 0
+    return pairs[there] // width, pairs[there] % width, count[there].astype(np.float64)
+
+
+def _groups(one: Table, other: Table, n: int, m: int) -> tuple[Table, Table]:
+    """The group of each old and of each new label."""
+    graph = coo_array((np.ones(len(one), bool), (one, other + n)), shape=(n + m, n + m))
+    group = connected_components(graph, directed=False)[1].astype(np.int64)
+    return group[:n], group[n:]
