@@ -54,7 +54,7 @@ def iter_train(
     *,
     base: Segmenter | str | Path | None = "particles",
     config: TrainConfig | None = None,
-    meaning: str = "classes",
+    meaning: str = "",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
     unlabelled: Sequence[Any] = (),
@@ -99,7 +99,7 @@ def train(
     *,
     base: Segmenter | str | Path | None = "particles",
     config: TrainConfig | None = None,
-    meaning: str = "classes",
+    meaning: str = "",
     class_names: dict[int, str] | None = None,
     tune: bool = False,
     unlabelled: Sequence[Any] = (),
@@ -108,8 +108,9 @@ def train(
     """Train a model from annotations, starting from `base` ("particles", a file, a `Segmenter`, or "none" for a new network).
 
     `labels` are arrays of the images' shapes. `meaning` says what their numbers are: "classes" (0 unlabelled, 1 background,
-    2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle). `tune` searches
-    learning rate and batch first, within the same time budget. On micrographs that are `unlabelled` the model shall go on saying what
+    2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle); without it they are
+    classes, unless they look like instances: then it is asked for. `tune` searches learning rate and batch first, within the same time
+    budget. On micrographs that are `unlabelled` the model shall go on saying what
     `base` says.
 
     `checkpoint` names a file that is written every half minute: after a kill the same call goes on from it, with the time and the steps
@@ -169,12 +170,23 @@ def split(prediction: Prediction, config: SplitConfig | None = None) -> Particle
 
 
 def measure(
-    particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
+    particles: Particles | npt.NDArray[np.integer[Any]],
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    unit: str = "nm",
+    labels_per_plane: bool = False,
 ) -> Measurement:
-    """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px."""
+    """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px.
+
+    `labels_per_plane` says that the numbers of a stack start anew in each plane: they are numbered through then.
+    """
     misplaced.check_particles(particles, "measure")
     from napari_temseg.engine.measure.measurement import measure as _measure
 
+    if labels_per_plane and not isinstance(particles, Particles) and getattr(particles, "ndim", 0) == 3:
+        from napari_temseg.engine.types.label_images import numbered_through
+
+        particles = numbered_through(particles)
     return _measure(particles, pixel_size=pixel_size, unit=unit)
 
 

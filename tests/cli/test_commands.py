@@ -131,6 +131,8 @@ def test_train_writes_a_model_that_predicts(picture: Path, model: Path, tmp_path
     assert alone != holding  # some of the crops came from there
     assert main(["train", "-i", str(picture), "-l", str(tmp_path / "truth.png"), "-o", "x.temseg", "--unlabelled", "gone.tif"]) == 2
     assert "gone.tif" in capsys.readouterr().err
+    assert main(["train", "-i", str(picture), "-l", str(tmp_path / "truth.png"), "-o", "x.temseg"]) == 2
+    assert "hold 5 numbers, each in one piece" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill with SIGINT ends the process there")

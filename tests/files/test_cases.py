@@ -127,6 +127,14 @@ def test_label_images_keep_their_numbers(cases: Path, name: str) -> None:
     assert set(np.unique(labels)) >= {0, 1}
 
 
+def test_a_stack_whose_numbers_start_anew(cases: Path) -> None:
+    labels = read_labels(cases / "labels" / "restart_each_plane.tif")
+    with pytest.raises(temseg.TemsegError, match=r"label 1 is on more than one plane; .*--labels-per-plane"):
+        temseg.measure(labels)
+    measured = temseg.measure(labels, labels_per_plane=True)
+    assert len(measured) == sum(len(np.unique(plane)) - 1 for plane in labels)
+
+
 # -- 1: a calibration belongs to a picture
 
 

@@ -140,7 +140,13 @@ def test_prediction_from_classes_and_masks(tmp_path: Path) -> None:
     iio.imwrite(tmp_path / "m.png", np.where(classes > 1, 255, 0).astype(np.uint8))
     with pytest.raises(temseg.TemsegError, match="--labels-mean mask"):
         read_prediction(tmp_path / "m.png")
-    np.testing.assert_array_equal(read_prediction(tmp_path / "m.png", mask=True).classes, np.where(classes > 1, 2, 1))
+    apart = np.zeros((20, 30), np.uint8)
+    apart[2:6, 2:6], apart[2:6, 10:14], apart[10:15, 3:9] = 1, 2, 3
+    iio.imwrite(tmp_path / "p.png", apart)
+    with pytest.raises(temseg.TemsegError, match=r"3 numbers, each in one piece, .* measure them as they are"):
+        read_prediction(tmp_path / "p.png")
+    assert read_prediction(tmp_path / "p.png", meaning="classes").class_ids == (1, 2, 3)
+    np.testing.assert_array_equal(read_prediction(tmp_path / "m.png", meaning="mask").classes, np.where(classes > 1, 2, 1))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ def add_split(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--labels-mean",
         choices=("classes", "mask"),
-        default="classes",
-        help="classes: 1 background, 2 and more classes; mask: 0 background, anything else particle",
+        default="",
+        help="classes: 1 background, 2 and more classes; mask: 0 background, anything else particle (default classes, unless it looks like "
+        "particles that are told apart)",
     )
     add_reading_options(parser)
     add_config_options(parser, SplitConfig)
@@ -205,7 +206,7 @@ def split(args: argparse.Namespace) -> int:
     from napari_temseg.files.tables import read_prediction, write_labels_tiff
 
     def one(path: Path, name: str) -> tuple[str, list[Path]]:
-        prediction = read_prediction(path, axes=args.axes, mask=args.labels_mean == "mask")
+        prediction = read_prediction(path, axes=args.axes, meaning=args.labels_mean)
         particles = api.split(prediction, config)
         target = args.output / f"{name.removesuffix('_classes').removesuffix('_probability')}_particles.tif"
         image = prediction.micrograph
@@ -225,6 +226,7 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
     )
+    parser.add_argument("--labels-per-plane", action="store_true", help="the numbers of a stack start anew in each plane")
     parser.set_defaults(function=measure)
     return parser
 
@@ -239,7 +241,11 @@ def measure(args: argparse.Namespace) -> int:
     measured = []
     for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):
         calibration = args.pixel_size or read_calibration(path)
-        one = api.measure(read_labels(path), pixel_size=calibration.pixel_size)
+        labels = read_labels(path)
+        try:
+            one = api.measure(labels, pixel_size=calibration.pixel_size, labels_per_plane=args.labels_per_plane)
+        except TemsegError as error:  # of an array, which has no name
+            raise TemsegError(str(error).replace("labels:", f"{path}:", 1)) from error
         measured.append(replace(one, image=name, calibration=calibration, table=one.table.assign(image=name)))
     write_particles_csv(args.output, [one.table for one in measured])
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}

@@ -40,8 +40,9 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--labels-mean",
         choices=("classes", "mask", "instances"),
-        default="classes",
-        help="classes: 0 unlabelled, 1 background, 2… classes; mask: 0 background, else particle; instances: 0 background, else ids",
+        default="",
+        help="classes: 0 unlabelled, 1 background, 2… classes; mask: 0 background, else particle; instances: 0 background, else ids "
+        "(default classes, unless they look like instances)",
     )
     parser.add_argument(
         "--class-name", action="append", default=[], metavar="NUMBER=NAME", help="name of a class, such as 3=rod; may be repeated"
@@ -74,10 +75,10 @@ def train(args: argparse.Namespace) -> int:
     from napari_temseg.files.tables import read_labels
 
     images = [read(path, axes=args.axes, series=args.series) for path in args.image]
+    others = [read(path, axes=args.axes, series=args.series) for path in args.unlabelled]
     labels = [read_labels(path) for path in args.labels]
     annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
-    others = [read(path, axes=args.axes, series=args.series) for path in args.unlabelled]
     model, interrupted = drive(
         iter_train(labels=annotations, base=base, config=config, tune=args.tune, unlabelled=others, checkpoint=args.checkpoint)
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.label_images import one_a_particle
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.files.atomic import replacing
@@ -98,16 +99,23 @@ def write_probability_tiff(path: str | Path, prediction: Prediction) -> None:
     write_tiff(path, data, image.calibration, axes, content="probability", Labels=names * image.n_planes)
 
 
-def read_prediction(path: str | Path, *, axes: str = "", mask: bool = False) -> Prediction:
+def read_prediction(path: str | Path, *, axes: str = "", meaning: str = "") -> Prediction:
     """A `Prediction` from `write_probability_tiff`, or from a class image, whose probabilities are then 0 and 1.
 
-    `mask` says that 0 is background and anything else particle, instead of 0 and 1 background and 2… the classes.
+    `meaning` “mask” says that 0 is background and anything else particle, “classes” that 0 and 1 are background and 2… the classes, as is
+    taken without one unless every number is in one piece: that is a `TemsegError`, as are numbers that are no classes.
     """
     path = checked_path(path)
     if content_of(path) == "probability":
         return _read_probability(path, axes)
     classes = read_labels(path)
-    if mask:
+    numbers = 0 if meaning or content_of(path) == "classes" else one_a_particle([classes])
+    if numbers:
+        raise TemsegError(
+            f"{path}: holds {numbers} numbers, each in one piece, as where particles are told apart already: measure them as they are, "
+            "or say what they are with --labels-mean classes or --labels-mean mask."
+        )
+    if meaning == "mask":
         classes = np.where(classes > 0, FIRST_CLASS, BACKGROUND)
     present = np.unique(classes)
     if present[-1] > 254 or list(present) == [0, 1]:

@@ -448,6 +448,15 @@ def test_a_stack_is_measured_plane_by_plane():
     assert measure(planes).axes == "NYX"
 
 
+def test_numbers_that_start_anew_in_each_plane_are_measured_on_request():
+    planes = np.stack([blobs(1), blobs(2)])
+    together = measure(planes, labels_per_plane=True).table
+    apart = pd.concat([measure(plane).table for plane in planes])
+    assert np.allclose(together.ecd_px, apart.ecd_px)
+    assert together.particle.is_unique
+    assert together.plane.nunique() == 2
+
+
 def test_very_large_labels_cost_nothing():
     labels = np.zeros((20, 20), np.int64)
     labels[3:9, 3:9] = 2**40
@@ -463,7 +472,11 @@ def test_very_large_labels_cost_nothing():
         (np.ones(5, int), r"\(Y, X\)"),
         (np.ones((2, 2, 5, 5), int), r"\(Y, X\)"),
         (np.ones((0, 5), int), "not empty"),
-        (np.ones((2, 5, 5), int), "label 1 is on more than one plane"),
+        (np.ones((2, 5, 5), int), "label 1 goes on from plane 0 to plane 1, as for particles in 3-D .*--labels-per-plane"),
+        (
+            np.stack([np.eye(5, dtype=int), np.eye(5, dtype=int)[::-1] * (1 - np.eye(5, dtype=int))]),
+            "on more than one plane; .*--labels-per-plane",
+        ),
     ],
 )
 def test_what_is_no_label_image_is_refused(labels, message):

@@ -26,7 +26,7 @@ def strokes() -> Annotations:
     labels[40:43, 30:60] = 1
     labels[250:252, 150:170] = 2
     labels[120, 100] = 3
-    return Annotations.collect(np.random.default_rng(0).random((300, 200)), labels)
+    return Annotations.collect(np.random.default_rng(0).random((300, 200)), labels, "classes")
 
 
 def test_crops_lie_where_labels_are_and_the_classes_take_turns():

@@ -25,7 +25,7 @@ def drawn(**pixels: int) -> np.ndarray:
 def test_classes_are_taken_as_they_are():
     array = drawn(p11=1, p22=2, p33=5)
     for kind in (np.uint8, np.int16, np.uint64):
-        item = Annotation.imported(IMAGE, array.astype(kind))
+        item = Annotation.imported(IMAGE, array.astype(kind), "classes")
         assert item.labels.dtype == np.uint8
         assert (item.labels == array).all()
         assert item.instances is None
@@ -97,6 +97,23 @@ def test_numbers_that_are_no_classes_are_refused():
         Annotations.collect(image, labels)
     labels[:4], labels[8:12] = 1, 4  # a model may know the classes between
     assert Annotations.collect(image, labels).class_names[4] == "class 4"
+
+
+def test_one_number_a_particle_is_asked_about():
+    instances = drawn(p11=1, p13=2, p15=3, p40=4)
+    for call in (Annotation.imported, Annotations.collect):
+        with pytest.raises(TemsegError, match=r"4 numbers, each in one piece, .* --labels-mean instances, or --labels-mean classes"):
+            call(IMAGE, instances)
+        call(IMAGE, instances, "instances")
+        call(IMAGE, instances, "classes")
+    two_strokes = drawn(p11=1, p15=1, p31=2, p35=3)
+    assert Annotations.collect(IMAGE, two_strokes).counts()[1].objects == 2
+    # What one picture leaves open, another of the same set may tell.
+    assert len(Annotations.collect([IMAGE, IMAGE], [instances, two_strokes]).items) == 2
+    speck = np.zeros((40, 40), np.int32)
+    speck[2:12, 2:12], speck[2:12, 20:30], speck[20:30, 2:12], speck[35, 35] = 1, 2, 3, 3
+    with pytest.raises(TemsegError, match="3 numbers"):
+        Annotations.collect(np.zeros((40, 40)), speck)
 
 
 def test_objects_are_strokes_or_instances():

@@ -44,9 +44,13 @@ def make_small(panel: Any) -> None:
         panel.form.fields[name].value = value
 
 
+def menus(labelling: Any) -> list[QMenu]:
+    return [menu for menu in labelling.findChildren(QMenu) if menu.isVisible()]
+
+
 def pick(labelling: Any, text: str) -> None:
     """Choose from the menu that is open; `text` begins the entry, or is a meaning of labels."""
-    menu = next(menu for menu in labelling.findChildren(QMenu) if menu.isVisible())
+    menu = menus(labelling)[0]
     actions = [action for each in menu.actions() for action in (each.menu().actions() if each.menu() else [each])]
     next(action for action in actions if action.text().startswith((text, LABEL_MEANINGS.get(text, text)))).trigger()
     menu.close()
@@ -307,6 +311,22 @@ def test_a_layer_of_ones_own_is_learnt_from(bench: Any, viewer: Any, picture: An
     settle(panel)
     assert panel.set.boxes[item].isChecked()
     assert panel.annotator.counts()[2].pixels == int((item.annotation.data == 2).sum())
+
+
+def test_instances_that_are_called_classes_are_asked_about(bench: Any, viewer: Any, picture: Any, qtbot: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    viewer.add_labels(picture.instances[:192, :192].astype(np.int32), name="truth")
+    for answer, becomes in (("Particles", "layer of instances"), ("Classes", "strokes")):
+        panel.labelling.use.click()
+        pick(panel.labelling, "classes")
+        qtbot.waitUntil(lambda: any("what are they" in each.text() for m in menus(panel.labelling) for each in m.actions()), timeout=10_000)
+        pick(panel.labelling, answer)
+        if answer == "Classes":
+            qtbot.waitUntil(lambda: item.annotation is not None and int(item.annotation.data.max()) > 2, timeout=10_000)
+            item.teaches = "strokes"
+            bench.session.item_changed.emit(item, Change.TRUTH)
+        settle(panel)
+        assert panel.set.choices[item].currentText() == becomes
 
 
 def test_reviewed_particles_teach_with_their_outlines(bench: Any, wait_jobs: Any, qtbot: Any, settle: Any) -> None:

@@ -35,6 +35,7 @@ from scipy.sparse.csgraph import connected_components
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions, versions
 from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
@@ -147,7 +148,7 @@ def measure(
     planes = labels.reshape((-1, *labels.shape[-2:]))
     parts = [describe(Foreground.of(plane), index, particles, calibration.scale, plane.shape) for index, plane in enumerate(planes)]
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    _check_unique(columns["particle"], name)
+    check_planes(planes, columns["particle"], name)
     valid = source.valid if source else None
     return Measurement(
         table=tabulate(columns, particles, name, calibration.unit),
@@ -187,15 +188,6 @@ def _check(labels: npt.NDArray[Any], name: str) -> None:
     if labels.dtype.kind == "i" and labels.min() < 0:
         raise TemsegError(
             f"{name}: the labels hold the negative number {labels.min()}; use 0 for background and positive numbers for particles."
-        )
-
-
-def _check_unique(particle: npt.NDArray[np.int64], name: str) -> None:
-    ids, count = np.unique(particle, return_counts=True)
-    if (count > 1).any():
-        raise TemsegError(
-            f"{name}: label {ids[count > 1][0]} is on more than one plane; number the particles through the whole stack, "
-            "or measure the planes one by one."
         )
 
 

@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.segmentation import relabel_sequential
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.label_images import one_a_particle
 from napari_temseg.engine.types.micrograph import Micrograph, as_micrograph
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, PARTICLE_CLASSES, UNLABELLED
 
@@ -40,9 +41,15 @@ class Annotation:
         return f"<Annotation of {self.micrograph.name}: {self.micrograph.extent}, {share:.1%} labelled>"
 
     @classmethod
-    def imported(cls, image: Any, array: Any, meaning: str = "classes") -> Annotation:
-        """From an integer or bool array of the image's shape and a `meaning` (see `LABEL_MEANINGS`)."""
+    def imported(cls, image: Any, array: Any, meaning: str = "") -> Annotation:
+        """From an integer or bool array of the image's shape and a `meaning` (see `LABEL_MEANINGS`).
+
+        Without one the numbers are classes, and those that look like one a particle a `TemsegError` that asks.
+        """
         micrograph = as_micrograph(image)
+        if not meaning:
+            check_said(array, micrograph.name)
+            meaning = "classes"
         values = np.asarray(array)
         name = micrograph.name
         if meaning not in LABEL_MEANINGS:
@@ -75,6 +82,17 @@ class Annotation:
             seen = plane if valid is None else np.where(valid, plane, UNLABELLED).astype(np.uint8)
             if seen.any():
                 yield index, seen, None if instances is None else instances[index]
+
+
+def check_said(arrays: Any, name: str = "The labels") -> None:
+    """`TemsegError` where nobody said what labels mean (an array, or a list of them) and they look like one number a particle."""
+    found = [np.asarray(array) for array in (arrays if isinstance(arrays, (list, tuple)) else [arrays])]
+    numbers = one_a_particle(found) if all(array.dtype.kind in "ui" and array.ndim > 1 for array in found) else 0
+    if numbers:
+        raise TemsegError(
+            f"{name}: hold {numbers} numbers, each in one piece, as where every particle has its own; say which they are: "
+            "--labels-mean instances, or --labels-mean classes (in Python meaning=…)."
+        )
 
 
 def _class_labels(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
@@ -123,15 +141,20 @@ class Annotations:
         return f"<Annotations of {n} micrograph{'' if n == 1 else 's'}: classes {', '.join(self.class_names.values())}>"
 
     @classmethod
-    def collect(cls, images: Any, labels: Any, meaning: str = "classes", class_names: dict[int, str] | None = None) -> Annotations:
-        """From images and label arrays, one each; a single image and array may be given bare. Classes without a name get one."""
+    def collect(cls, images: Any, labels: Any, meaning: str = "", class_names: dict[int, str] | None = None) -> Annotations:
+        """From images and label arrays, one each; a single image and array may be given bare. Classes without a name get one.
+
+        `meaning` as for `Annotation.imported`; what nobody said is judged by all arrays together.
+        """
         if not isinstance(images, (list, tuple)):
             images = [images]
         if not isinstance(labels, (list, tuple)):
             labels = [labels]
         if len(images) != len(labels) or not images:
             raise TemsegError(f"{len(images)} images and {len(labels)} label arrays do not pair up; give one label array for each image.")
-        items = tuple(Annotation.imported(image, array, meaning) for image, array in zip(images, labels, strict=True))
+        if not meaning:
+            check_said(list(labels))
+        items = tuple(Annotation.imported(image, array, meaning or "classes") for image, array in zip(images, labels, strict=True))
         top = max(int(item.labels.max(initial=0)) for item in items)
         names = {**PARTICLE_CLASSES, **(class_names or {})}
         used = {*names, *(number for item in items for number in np.unique(item.labels).tolist())}

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.annotations import LABEL_MEANINGS, Annotation
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.label_images import one_a_particle
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
@@ -133,8 +134,11 @@ class AnnotationBox(QWidget):
                 part.addAction(text, partial(guarded, partial(self.use_layer, item, layer, meaning)))
         menu.popup(self.use.mapToGlobal(QPoint(0, self.use.height())))
 
-    def use_layer(self, item: Item, layer: Any, meaning: str) -> None:
-        """Learn from somebody's labels layer: instances stay as they are, all else fills the annotation, to be corrected."""
+    def use_layer(self, item: Item, layer: Any, meaning: str, *, sure: bool = False) -> None:
+        """Learn from somebody's labels layer: instances stay as they are, all else fills the annotation, to be corrected.
+
+        Classes that look like instances are asked about unless somebody is `sure`.
+        """
         if layer not in self.session.viewer.layers:
             raise TemsegError(f"{item.name}: that layer is no longer there; choose another one.")
         if meaning == "instances":
@@ -143,12 +147,26 @@ class AnnotationBox(QWidget):
             self.session.item_changed.emit(item, Change.TRUTH)
             return
         labels, image = layers.snapshot(layer), item.micrograph()
+        if meaning == "classes" and not sure:
+            self.session.jobs.later(partial(one_a_particle, [labels]), partial(self._ask_meaning, item, layer))
+            return
         self.session.jobs.later(partial(_imported, image, labels, meaning), partial(self._imported, item, layer.name))
 
     def _imported(self, item: Item, name: str, planes: dict[int, Any] | TemsegError) -> None:
         if isinstance(planes, TemsegError):
             raise planes
         self._filled(item, f"using {name}", planes)
+
+    def _ask_meaning(self, item: Item, layer: Any, numbers: int) -> None:
+        """Ask once more before particles that are told apart become classes of that many kinds."""
+        if not numbers:
+            self.use_layer(item, layer, "classes", sure=True)
+            return
+        menu = self._menu()
+        menu.addSection(f"“{layer.name}” holds {numbers} numbers, each in one piece: what are they?")
+        menu.addAction("Particles, each with its own number", partial(guarded, partial(self.use_layer, item, layer, "instances")))
+        menu.addAction("Classes, as I said", partial(guarded, partial(self.use_layer, item, layer, "classes", sure=True)))
+        menu.popup(self.use.mapToGlobal(QPoint(0, self.use.height())))
 
     def _menu(self) -> QMenu:
         for old in self.findChildren(QMenu):
