@@ -1,6 +1,6 @@
 """How fast a training step and a 512² tile are, as ratios to the tutorial way in the same run.
 
-    python benchmarks/speed.py [--rounds N] [--warm-up N] [--strokes]
+    python benchmarks/speed.py [--rounds N] [--warm-up N] [--crops N] [--size PX] [--tile PX] [--strokes]
 
 The tutorial way: `segmentation_models_pytorch.Unet("mobilenet_v2")` as it comes, eager, float32, channels first, everything trained.
 Ours, at the same crops: the step of `napari_temseg.train` as it ships, drawing and augmenting the crops and holding on to the
@@ -39,10 +39,10 @@ def tutorial(width: tuple[int, ...]) -> torch.nn.Module:
     return smp.Unet("mobilenet_v2", encoder_weights=None, in_channels=1, classes=1, decoder_channels=width)
 
 
-def tutorial_step(network: torch.nn.Module, crops: int = CROPS) -> Callable[[], None]:
+def tutorial_step(network: torch.nn.Module, crops: int = CROPS, size: int = SIZE) -> Callable[[], None]:
     """One step of a plain loop on ready-made crops."""
     optimiser = torch.optim.Adam([each for each in network.parameters() if each.requires_grad], lr=1e-4)
-    images, masks = torch.randn(crops, 1, SIZE, SIZE), (torch.rand(crops, 1, SIZE, SIZE) > 0.5).float()
+    images, masks = torch.randn(crops, 1, size, size), (torch.rand(crops, 1, size, size) > 0.5).float()
 
     def step() -> None:
         network.train()
@@ -54,12 +54,12 @@ def tutorial_step(network: torch.nn.Module, crops: int = CROPS) -> Callable[[], 
     return step
 
 
-def our_step(hold: float) -> Callable[[], None]:
+def our_step(hold: float, crops: int, size: int) -> Callable[[], None]:
     """One step of ours on a simulated micrograph with a few strokes."""
     drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
     labels = np.zeros_like(drawn.classes)
     labels[::16] = drawn.classes[::16]
-    config = temseg.TrainConfig(batch=CROPS, crop=SIZE, hold=hold)
+    config = temseg.TrainConfig(batch=crops, crop=size, hold=hold)
     learner = training(TrainingTask(Annotations.collect(drawn.micrograph, labels), temseg.load("particles"), config)).learner
     return lambda: learner.step(1e-4, TrainingMetrics())
 
@@ -69,14 +69,14 @@ def training(task: TrainingTask) -> TrainingRun:
     return Job(lambda control: begun(task, None, control)).drain()[0]
 
 
-def network_only() -> Callable[[], None]:
+def network_only(crops: int, size: int) -> Callable[[], None]:
     """Forward, backward and update of ours on ready-made crops: what the published figure of 5.7 × counts."""
     drawn = temseg.simulate(temseg.SimulateConfig(seed=1))
     labels = Annotations.collect(drawn.micrograph, drawn.classes)
     learner = training(TrainingTask(labels, temseg.load("particles"), temseg.TrainConfig(hold=0.0))).learner
     optimiser = learner.new_optimiser()
-    images = torch.randn(CROPS, 1, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
-    masks = (torch.rand(CROPS, 1, SIZE, SIZE) > 0.5).float()
+    images = torch.randn(crops, 1, size, size).contiguous(memory_format=torch.channels_last)
+    masks = (torch.rand(crops, 1, size, size) > 0.5).float()
 
     def step() -> None:
         with learner.device.autocast():
@@ -115,10 +115,10 @@ def published() -> Callable[[], None]:
     return run
 
 
-def tutorial_tile(network: torch.nn.Module) -> Callable[[], None]:
+def tutorial_tile(network: torch.nn.Module, tile: int) -> Callable[[], None]:
     """A tile as the tutorial predicts it."""
     network.eval()
-    image = torch.randn(1, 1, TILE, TILE)
+    image = torch.randn(1, 1, tile, tile)
 
     def run() -> None:
         with torch.no_grad():
@@ -127,10 +127,10 @@ def tutorial_tile(network: torch.nn.Module) -> Callable[[], None]:
     return run
 
 
-def our_tile() -> Callable[[], None]:
+def our_tile(tile: int) -> Callable[[], None]:
     """A tile as the predictor runs it, conversion to and from its precision included."""
     runner = Runner(temseg.load("particles"), PredictConfig(scales=(1.0,)))
-    image = torch.randn(1, 1, TILE, TILE)
+    image = torch.randn(1, 1, tile, tile)
     return lambda: void(runner.run(image))
 
 
@@ -163,6 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--warm-up", type=int, default=2, help="rounds before those that count")
+    parser.add_argument("--crops", type=int, default=CROPS, help="in a training step")
+    parser.add_argument("--size", type=int, default=SIZE, help="px of a crop (smaller ones for a quick look)")
+    parser.add_argument("--tile", type=int, default=TILE, help="px of a tile that is predicted")
     parser.add_argument("--strokes", action="store_true", help="a whole training on strokes instead, three times")
     args = parser.parse_args()
     if args.strokes:
@@ -171,19 +174,19 @@ def main() -> None:
         return
     default, ours = (256, 128, 64, 32, 16), (128, 64, 32, 16, 16)
     steps = {
-        "tutorial: default U-Net, eager float32, all trained": tutorial_step(tutorial(default)),
-        "tutorial, our decoder width": tutorial_step(tutorial(ours)),
-        "ours, network alone": network_only(),
-        "ours, whole step without holding": our_step(0.0),
-        "ours, whole step as it ships": our_step(temseg.TrainConfig().hold),
+        "tutorial: default U-Net, eager float32, all trained": tutorial_step(tutorial(default), args.crops, args.size),
+        "tutorial, our decoder width": tutorial_step(tutorial(ours), args.crops, args.size),
+        "ours, network alone": network_only(args.crops, args.size),
+        "ours, whole step without holding": our_step(0.0, args.crops, args.size),
+        "ours, whole step as it ships": our_step(temseg.TrainConfig().hold, args.crops, args.size),
     }
-    report(f"training step, {CROPS} crops of {SIZE}²", compare(steps, args.rounds, args.warm_up))
+    report(f"training step, {args.crops} crops of {args.size}²", compare(steps, args.rounds, args.warm_up))
     tiles = {
-        "tutorial: default U-Net, eager float32": tutorial_tile(tutorial(default)),
-        "tutorial, our decoder width": tutorial_tile(tutorial(ours)),
-        "ours": our_tile(),
+        "tutorial: default U-Net, eager float32": tutorial_tile(tutorial(default), args.tile),
+        "tutorial, our decoder width": tutorial_tile(tutorial(ours), args.tile),
+        "ours": our_tile(args.tile),
     }
-    report(f"prediction, one tile of {TILE}²", compare(tiles, args.rounds, args.warm_up))
+    report(f"prediction, one tile of {args.tile}²", compare(tiles, args.rounds, args.warm_up))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--crops", type=int, default=8)
     parser.add_argument("--simulated", type=int, default=2, help="simulated crops in each batch")
+    parser.add_argument("--limit", type=int, help="only the first N micrographs of EMPS (for a quick look)")
     parser.add_argument("--pool", type=int, default=150, help="simulated micrographs held at a time")
     parser.add_argument("--marked", type=float, default=0.35, help="share of crops with letters, bars, arrows, grid bars burnt in")
     parser.add_argument("--scaling", type=float, default=HOW.scaling, help="random scale of the crops, as a share (1.1: ÷2.1 to ×2.1)")
@@ -162,7 +163,7 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         averaged, step, spent, curve = state["averaged"], state["step"], state["spent"], state["curve"]
     rng = np.random.default_rng([args.seed, step])
-    real = [sample(entry.image, entry.instances) for entry in entries("train")]
+    real = [sample(entry.image, entry.instances) for entry in entries("train", limit=args.limit)]
     pool = [simulated(rng) for _ in range(args.pool)]
     print(f"{len(real)} micrographs, {len(pool)} simulated; {device.describe()}; at step {step}, {spent / 60:.1f} min", flush=True)
     set_mode(network, train_decoder=True, train_encoder=not args.freeze)
