@@ -15,6 +15,7 @@ from leftovers import PROCESS, RANDOM, nothing_left
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.training import rehearsal
 
 os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs the tests are not read, and not written
 SHUFFLE = os.environ.get("TEMSEG_SHUFFLE", "")
@@ -31,18 +32,26 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shuffle files, and tests in files, where asked to; the tests of the window share a screen, so one process runs them all."""
+    """Shuffle files, and tests in files, where asked to. Tests of one group run in one process where a screen is shared (tests/run)."""
     if SHUFFLE:
         draw = random.Random(SHUFFLE)
         places = {path: draw.random() for path in sorted({item.path for item in items})}
         items.sort(key=lambda item: (places[item.path], draw.random()))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("window" if WINDOW in item.path.parents else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group("window" if WINDOW in item.path.parents else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_rehearsal() -> Iterator[None]:
+    """Training from the shipped model simulates small pictures to hold on to: large ones took nine tenths of the time of most trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rehearsal, "SIDE", 96)
+        yield
 
 
 @pytest.fixture(autouse=True)
