@@ -62,6 +62,13 @@ def _a_clean_process(_one_thread: None, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.undo()  # a fixture of napari's holds it longer than this one lasts
 
 
+@pytest.fixture(autouse=True)
+def _no_own_calibrations(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> None:
+    """The table of whoever runs the tests corrects nothing here, and none is written."""
+    folder = tmp_path_factory.getbasetemp() / f"config{abs(hash(request.node.nodeid))}"
+    monkeypatch.setattr("napari_temseg.files.laboratory.user_config_path", lambda *_, **__: folder)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real micrographs; tests that need it are skipped where it is not."""

@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from napari_temseg.engine.simulate.micrographs import Simulation
     from napari_temseg.engine.training.checkpoint import CheckpointStore
     from napari_temseg.engine.types.annotations import Annotations
+    from napari_temseg.files.laboratory import Calibrations
 
 
-def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
+def read(path: str | Path, *, axes: str = "", series: str | int = "", calibrations: Calibrations = None) -> Micrograph:
     """Read a file of a microscope (DM3, DM4, EMD, SER, EMI, MRC), a TIFF, PNG or JPEG as a `Micrograph`.
 
     A stack needs `axes` ("NYX" fields, "TYX" time, "ZYX" depth) where the file does not say it. `series` is the name, or the place
-    from 0, of one of several pictures in the file; without it the first that can be measured is read.
+    from 0, of one of several pictures in the file; without it the first that can be measured is read. `calibrations` is a table of
+    the laboratory as a CSV file, "none", or without it the user's own: the row that fits what the file says corrects the pixel size.
     """
     misplaced.check_path(path)
     from napari_temseg.files.readers import read as _read
 
-    return _read(path, axes=axes, series=series)
+    return _read(path, axes=axes, series=series, calibrations=calibrations)
 
 
 def load(model: Segmenter | str | Path) -> Segmenter:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.cli.console import complain, drive, report
 from napari_temseg.cli.options import (
+    add_calibrations_option,
     add_config_options,
     add_model_option,
     add_reading_options,
@@ -41,6 +42,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("-m", "--model", help="a model that ships (see “temseg models”) or a .temseg file (default particles)")
     parser.add_argument("--recipe", metavar="R.json", help="replay the recipe of an earlier run; other options change it")
     add_reading_options(parser)
+    add_calibrations_option(parser)
     add_series_option(parser)
     parser.add_argument("--recursive", action="store_true", help="search the sub-folders of folders too")
     parser.add_argument(
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         model=recipe.model,
         calibration=recipe.calibration,
+        calibrations=recipe.calibrations,
         axes=recipe.axes,
         series=recipe.series,
         mask_overlays=recipe.mask_overlays,
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
+    from napari_temseg.files.laboratory import rows_from
     from napari_temseg.pipeline.recipe import Recipe, read_recipe
 
     recipe = read_recipe(args.recipe) if args.recipe else Recipe()
@@ -101,6 +105,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     return replace(
         recipe,
         calibration=args.pixel_size or recipe.calibration,
+        calibrations=tuple(rows_from(args.calibrations)) if args.calibrations else recipe.calibrations,
         axes=args.axes or recipe.axes,
         series=args.series or recipe.series,
         mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,

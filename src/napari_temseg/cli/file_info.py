@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +14,22 @@ from napari_temseg.engine.types.micrograph import AXES
 
 if TYPE_CHECKING:
     from napari_temseg.files.formats.series import Series
+    from napari_temseg.files.laboratory import CalibrationRow
 
 _PAGES = "pages (say what they are with --axes)"
 
 
 def file_info(args: argparse.Namespace) -> int:
     """Tell each file; 1 when some could not be read, 2 when none could."""
+    from napari_temseg.files.laboratory import rows_from
     from napari_temseg.pipeline.inputs import collect
 
+    rows = rows_from(args.calibrations)
     paths, failures = collect(args.files)
     entries: list[dict[str, Any]] = []
     for path in paths:
         try:
-            entries.append(_entry(path))
+            entries.append(_entry(path, rows))
         except TemsegError as error:
             failures[str(path)] = str(error)
     for sentence in failures.values():
@@ -34,16 +39,19 @@ def file_info(args: argparse.Namespace) -> int:
     return 0 if not failures else 1 if entries else 2
 
 
-def _entry(path: Path) -> dict[str, Any]:
+def _entry(path: Path, rows: Sequence[CalibrationRow]) -> dict[str, Any]:
     from napari_temseg.files.readers import series_of
 
     found = series_of(path)
     first = next((index for index, one in enumerate(found) if not one.obstacle), -1)
-    return {"file": str(path), "series": [_described(one, read=index == first) for index, one in enumerate(found)]}
+    return {"file": str(path), "series": [_described(one, rows, read=index == first) for index, one in enumerate(found)]}
 
 
-def _described(one: Series, *, read: bool) -> dict[str, Any]:
-    size = one.calibration.pixel_size
+def _described(one: Series, rows: Sequence[CalibrationRow], *, read: bool) -> dict[str, Any]:
+    from napari_temseg.files.laboratory import corrected
+
+    one = corrected(one, rows)
+    size = one.calibration.scale if one.calibration.pixel_size is not None else None
     return {
         "name": one.name,
         "read": read,
@@ -53,6 +61,8 @@ def _described(one: Series, *, read: bool) -> dict[str, Any]:
         "pixel_size_nm": None if size is None else list(size),
         "origin": one.calibration.origin,
         "calibration": one.calibration.describe(),
+        "acquisition": asdict(one.acquisition),
+        "taken": one.acquisition.describe(),
         "obstacle": one.obstacle,
         "notes": list(one.notes),
     }
@@ -70,7 +80,7 @@ def _lines(entry: dict[str, Any]) -> list[str]:
         planes = f", {one['shape'][0]} planes: {meaning}" if len(one["shape"]) > 2 else ""
         lines.append(f"  {name}: {width} × {height} px, {one['type']}{planes}")
         lines.append(f"    {one['calibration']}{_field(one['pixel_size_nm'], height, width)}")
-        lines += [f"    {note}" for note in one["notes"]]
+        lines += [f"    {text}" for text in filter(None, (one["taken"], *one["notes"]))]
     return lines
 
 

@@ -86,6 +86,15 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_calibrations_option(parser: argparse.ArgumentParser) -> None:
+    """`--calibrations`: the laboratory's table."""
+    parser.add_argument(
+        "--calibrations",
+        metavar="FILE.csv",
+        help="the laboratory's table of calibrations to correct pixel sizes by (default your own, see “temseg calibrations”; none: none)",
+    )
+
+
 def add_series_option(parser: argparse.ArgumentParser) -> None:
     """`--series`: which of several pictures in a file."""
     parser.add_argument(

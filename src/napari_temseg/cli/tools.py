@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.cli.console import complain, drive, log_path, report
-from napari_temseg.cli.options import add_config_options, add_reading_options, add_series_option, config_from, file, folder
+from napari_temseg.cli.options import (
+    add_calibrations_option,
+    add_config_options,
+    add_reading_options,
+    add_series_option,
+    config_from,
+    file,
+    folder,
+)
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.version import __version__
@@ -149,6 +157,7 @@ def add_info(commands: Any) -> argparse.ArgumentParser:
         "info", help="versions, devices, paths, where the log lies; or what image files hold, without searching anything"
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="tell series, sizes, calibration and warnings of these files")
+    add_calibrations_option(parser)
     parser.set_defaults(function=info)
     return parser
 

@@ -15,6 +15,7 @@ import numpy as np
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Micrograph, Source
 from napari_temseg.files.formats.series import Series
+from napari_temseg.files.laboratory import Calibrations, corrected, rows_from
 
 logger = logging.getLogger("napari_temseg")
 
@@ -124,24 +125,25 @@ def series_of(path: str | Path) -> list[Series]:
     return described(path, found)
 
 
-def read(path: str | Path, *, axes: str = "", series: str | int = "") -> Micrograph:
+def read(path: str | Path, *, axes: str = "", series: str | int = "", calibrations: Calibrations = None) -> Micrograph:
     """Read a micrograph from TIFF, PNG, JPEG, DM3, DM4, EMD, SER, EMI, MRC, HDF5, Zarr, and what rosettasciio reads where it is installed.
 
     `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
     does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists
     them); without it the first that can be measured is read. Stacks are read lazily, plane by plane. The pixel size comes from what
-    microscopes and their programs wrote, never from dpi. What people should know of the file is in the `notes` of the micrograph, and
-    goes to the log.
+    microscopes and their programs wrote, never from dpi; where a row of the laboratory's table of `calibrations` (rows, or a CSV file;
+    without, the user's own) fits what the file says of instrument and magnification, it is corrected by that. What people should know of
+    the file is in the `notes` of the micrograph, and goes to the log.
     `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
     """
-    reading = read_noted(path, axes=axes, series=series)
+    reading = read_noted(path, axes=axes, series=series, calibrations=calibrations)
     notes = (*reading.notes, *filter(None, ["" if series != "" else other_pictures(reading)]))
     for note in notes:
         logger.warning("%s: %s", path, note)
     return replace(reading.image, notes=notes)
 
 
-def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsaid: str = "") -> Reading:
+def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsaid: str = "", calibrations: Calibrations = None) -> Reading:
     """As `read`, with what people should know of the file; `unsaid` is the meaning of a stack for which nobody gave one."""
     path = Path(path)
     found = series_of(path)
@@ -153,11 +155,11 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
         check_finished(path, np.asarray(chosen.data if len(chosen.data.shape) == 2 else chosen.data[-1]))
     known = axes or (chosen.axes if len(chosen.data.shape) == 3 else "")
     meaning = checked_axes(path, chosen.data.shape, known or unsaid)
-    image = Micrograph(
-        chosen.data, meaning, chosen.calibration, source=Source(str(path), chosen.name, digest, chosen.lossy), notes=chosen.notes
-    )
+    source = Source(str(path), chosen.name, digest, chosen.lossy)
+    image = Micrograph(chosen.data, meaning, chosen.calibration, source=source, notes=chosen.notes, acquisition=chosen.acquisition)
+    image = corrected(image, rows_from(calibrations))
     others = tuple(one.name for one in found if one is not chosen and not one.obstacle)
-    return Reading(image, chosen.notes, bool(known) or meaning == "YX", others)
+    return Reading(image, image.notes, bool(known) or meaning == "YX", others)
 
 
 def _digest(path: Path) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.files.formats.acquisitions import acquisition, of_xml
 from napari_temseg.files.formats.sem_tags import tescan_text
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, Tagged, number, pixels, reconciled, tagged
-from napari_temseg.files.formats.xml_sizes import fei_xml
+from napari_temseg.files.formats.xml_sizes import fei_xml, parsed
 
 MOST_SIDECAR_BYTES = 2**20  # of a side-car; they have a few thousand
 _SUFFIXES = (".txt", ".hdr", ".xml")
@@ -36,7 +38,9 @@ def described(path: Path, found: list[Series]) -> list[Series]:
             warning = _of_another(path, text)
             if warning is None:
                 continue
-            return [_with_size(one, size, f"{maker} file {candidate.name}", warning, alone=len(found) == 1) for one in found]
+            taken = _taken(text)
+            sized = [_with_size(one, size, f"{maker} file {candidate.name}", warning, alone=len(found) == 1) for one in found]
+            return [replace(one, acquisition=taken) if one.acquisition == Acquisition() else one for one in sized]
     return found
 
 
@@ -99,6 +103,17 @@ def _with_size(one: Series, size: Size, origin: str, warning: str, *, alone: boo
             said = replace(said, calibration=calibration, notes=tuple(note for note in said.notes if note != size.note))
     both = reconciled([Tagged(one.calibration, notes), said])
     return replace(one, calibration=both.calibration, notes=both.notes)
+
+
+def _taken(text: str) -> Acquisition:
+    """How the picture was taken, as the text tells it."""
+    if text.lstrip().startswith("<"):
+        return acquisition(of_xml(parsed(text)))
+    entries = {name.lower(): value for name, value in _entries(text).items()}
+    position = entries.get("cm_stage_pos", "").split()  # JEOL: x, y, z … in mm
+    if len(position) > 1:
+        entries |= {"stagex": f"{number(position[0]) * 1e-3:g}", "stagey": f"{number(position[1]) * 1e-3:g}"}
+    return acquisition(entries, "SEM")
 
 
 def _entries(text: str) -> dict[str, str]:

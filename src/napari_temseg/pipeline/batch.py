@@ -124,7 +124,7 @@ class PictureBatch:
         )
 
     def _read(self, path: Path) -> Micrograph:
-        image = read(path, axes=self._settings.axes, series=self._settings.series)
+        image = read(path, axes=self._settings.axes, series=self._settings.series, calibrations=self._settings.calibrations)
         digest = self._expected.get(path.resolve(), "")
         if digest and digest != image.source.content_hash:
             raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
@@ -174,7 +174,17 @@ def finished(path: Path, stem: str, particles: Particles, measured: Measurement)
     picture = thumbnail(image.plane(0), particles.planes()[0])
     files = tuple(map(Path, labels))
     return RunItem(
-        measured.image, path, measured, counts, files, picture, particles.uncertain, image.source.lossy, particles.unlike, image.notes
+        measured.image,
+        path,
+        measured,
+        counts,
+        files,
+        picture,
+        particles.uncertain,
+        image.source.lossy,
+        particles.unlike,
+        image.notes,
+        image.acquisition,
     ), labels
 
 

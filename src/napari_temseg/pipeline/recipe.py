@@ -13,23 +13,26 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
+from napari_temseg.files.laboratory import CalibrationRow, plain_rows, rows_of
 from napari_temseg.version import __version__
 
 RECIPE_FORMAT = 1
-_KEYS = {"recipe", "temseg", "model", "calibration", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
+_KEYS = {"recipe", "temseg", "model", "calibration", "calibrations", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a run does.
 
-    `calibration` overrides the files' own; `series` names one of several pictures in each; `mask_overlays` leaves out what is burnt
-    in; `inputs` maps absolute paths to SHA-256 of the content ("" unchecked).
+    `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
+    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `inputs` maps absolute paths to SHA-256 of the
+    content ("" unchecked).
     """
 
     model: str = "particles"
     model_hash: str = ""
     calibration: Calibration | None = None
+    calibrations: tuple[CalibrationRow, ...] | None = None
     axes: str = ""
     series: str = ""
     mask_overlays: bool = False
@@ -45,6 +48,7 @@ class Recipe:
             "temseg": __version__,
             "model": {"name": model, "hash": self.model_hash},
             "calibration": None if self.calibration is None else asdict(self.calibration),
+            "calibrations": None if self.calibrations is None else plain_rows(self.calibrations),
             "axes": self.axes,
             "series": self.series,
             "mask_overlays": self.mask_overlays,
@@ -101,6 +105,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         model=str(local) if model and local.is_file() else model,
         model_hash=_text(named["hash"]),
         calibration=calibration,
+        calibrations=None if values.get("calibrations") is None else rows_of(values["calibrations"]),
         axes=_text(values.get("axes", "")),
         series=_text(values.get("series", "")),
         mask_overlays=bool(values.get("mask_overlays", False)),

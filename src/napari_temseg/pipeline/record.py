@@ -17,6 +17,7 @@ import pandas as pd
 
 from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.files.atomic import replacing
 from napari_temseg.pipeline.recipe import Recipe
@@ -26,7 +27,7 @@ from napari_temseg.version import __version__
 RECORD_FORMAT = 1
 SUFFIX = ".npz"
 _APART = ("table", "valid", "calibration")  # of a measurement
-_NAMED = ("name", "path", "measurement", "files", "picture")  # of an item
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition")  # of an item
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "name": item.name,
         "path": str(item.path),
         "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _NAMED},
+        "acquisition": asdict(item.acquisition),
         "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
@@ -139,6 +141,8 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     measurement = Measurement(table=pd.DataFrame(columns), calibration=Calibration(**facts["calibration"]), valid=valid, **said)
     of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
+    taken: dict[str, Any] = facts.get("acquisition", {})
+    of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     files = tuple(output / name for name in facts["record"]["files"])
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, **of_item)
 

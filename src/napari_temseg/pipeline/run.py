@@ -13,6 +13,7 @@ from napari_temseg.engine.types.errors import Cancelled, TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
+from napari_temseg.files.laboratory import Calibrations, rows_from
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.batch import PictureBatch, nothing_done
 from napari_temseg.pipeline.inputs import gather
@@ -30,6 +31,7 @@ def iter_run(
     *,
     model: Segmenter | str | Path = "particles",
     calibration: Calibration | None = None,
+    calibrations: Calibrations = None,
     axes: str = "",
     series: str = "",
     mask_overlays: bool = False,
@@ -41,9 +43,10 @@ def iter_run(
     """Run a model over files and folders, with `recursive` their sub-folders too, and write everything to the folder `output`.
 
     Writes STEM_classes.tif and STEM_particles.tif an input, and particles.csv, summary.json, report.html and recipe.json for the
-    set. `calibration` overrides the files' own; `axes` says what the pages of stacks are, `series` which of several pictures
-    in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of finding and of the frame. A file that
-    cannot be used does not stop the others: it is named in `failures`.
+    set. `calibration` overrides the files' own; `calibrations` is the laboratory's table (a CSV file, "none", or without it the
+    user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
+    are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
+    finding and of the frame. A file that cannot be used does not stop the others: it is named in `failures`.
 
     Each picture is committed by itself. However a run ends, the same call goes on where it was: `finish()` makes the files of the set of
     the pictures done so far, `cancel()` and a kill leave those of the start. Results in the folder that are of other settings or other
@@ -56,7 +59,9 @@ def iter_run(
     check_config(split, SplitConfig, "run(split=…)")
     named = str(model) if isinstance(model, (str, Path)) else ""
     predict, split = predict or PredictConfig(), split or SplitConfig()
-    recipe = Recipe(named, "", calibration, AXES_BY_NAME.get(axes, axes), series, mask_overlays, predict, split)
+    recipe = Recipe(
+        named, "", calibration, tuple(rows_from(calibrations)), AXES_BY_NAME.get(axes, axes), series, mask_overlays, predict, split
+    )
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
     found = gather(as_inputs(inputs), recursive=recursive)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.types.acquisition import Acquisition
+
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 class RunItem:
     """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines.
 
-    `notes` are the sentences of its reader.
+    `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken.
     """
 
     name: str
@@ -27,6 +29,7 @@ class RunItem:
     lossy: bool = False
     unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
     notes: tuple[str, ...] = ()
+    acquisition: Acquisition = field(default_factory=Acquisition)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.units import to_nanometres
 
@@ -22,7 +23,8 @@ class Calibration:
     """Pixel size (y, x) in nm, or None when only pixels are known, with its origin and uncertainty.
 
     `reading_uncertainty` and `factor_uncertainty` are relative standard uncertainties; `factor` multiplies the pixel
-    size and comes from measuring `standard` on `date`.
+    size and comes from measuring `standard` on `date`; along y it is `stretch` times what it is along x. Calibrations of one `row` of the
+    laboratory's table share the error of their factor.
     """
 
     pixel_size: tuple[float, float] | None = None
@@ -32,6 +34,8 @@ class Calibration:
     factor_uncertainty: float = 0.0
     standard: str = ""
     date: str = ""
+    stretch: float = 1.0
+    row: str = ""
 
     def __post_init__(self) -> None:
         if self.pixel_size is not None:
@@ -41,6 +45,8 @@ class Calibration:
             object.__setattr__(self, "pixel_size", (sizes[0], sizes[1]))
         if not (math.isfinite(self.factor) and self.factor > 0):
             raise TemsegError(f"A calibration factor must be a positive number, not {self.factor}.")
+        if not (math.isfinite(self.stretch) and self.stretch > 0):
+            raise TemsegError(f"The ratio of two calibration factors must be a positive number, not {self.stretch}.")
 
     @property
     def unit(self) -> str:
@@ -52,7 +58,13 @@ class Calibration:
         """Length of a pixel (y, x) in `unit`, with the factor applied; (1, 1) when uncalibrated."""
         if self.pixel_size is None:
             return (1.0, 1.0)
-        return (self.pixel_size[0] * self.factor, self.pixel_size[1] * self.factor)
+        along_y, along_x = self.factors
+        return (self.pixel_size[0] * along_y, self.pixel_size[1] * along_x)
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """What the pixel size is multiplied by along y and x; their geometric mean is `factor`."""
+        return (self.factor * math.sqrt(self.stretch), self.factor / math.sqrt(self.stretch))
 
     @property
     def nanometres(self) -> float:
@@ -70,7 +82,17 @@ class Calibration:
             return "not calibrated (px)"
         y, x = self.scale
         size = f"{x:.4g}" if math.isclose(x, y, rel_tol=1e-3) else f"{y:.4g} × {x:.4g}"
-        return f"{size} nm/px · {self.origin}"
+        return f"{size} nm/px · {self.origin}{self._of_row()}"
+
+    def _of_row(self) -> str:
+        """The factors of the laboratory's table and where they come from, for people; "" where none was applied."""
+        if not self.row:
+            return ""
+        y, x = self.factors
+        factor = f"{x:.6g}" if math.isclose(x, y, rel_tol=1e-6) else f"{x:.6g} (x), {y:.6g} (y)"
+        spread = f" ± {100 * self.factor_uncertainty:.2g} %" if self.factor_uncertainty else ""
+        by = ", ".join(filter(None, (self.standard, self.date)))
+        return f" × {factor}{spread}, calibration of {self.row}{f' ({by})' if by else ''}"
 
     @classmethod
     def typed(cls, text: str) -> Calibration:
@@ -105,7 +127,7 @@ class Micrograph:
     `data` is a numpy or dask array of any real type, shape (Y, X) or (N, Y, X); `axes` one of "YX", "NYX" (fields of one
     sample), "TYX" (time), "ZYX" (depth); the meaning of a leading axis is said, never guessed. `valid` is bool (Y, X), False
     where nobody should look (data bars, labels), or None. `notes` are the sentences of whoever read it that people should know before they
-    believe a number.
+    believe a number; `acquisition` is what the file tells of how it was taken.
     """
 
     data: Any
@@ -115,6 +137,7 @@ class Micrograph:
     source: Source = field(default_factory=Source)
     sample: str = ""
     notes: tuple[str, ...] = ()
+    acquisition: Acquisition = field(default_factory=Acquisition)
 
     def __post_init__(self) -> None:
         data = (

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, grey
 from napari_temseg.engine.types.units import is_reciprocal, to_nanometres
+from napari_temseg.files.formats.acquisitions import acquisition, flattened
 from napari_temseg.files.formats.raw import DIFFRACTION, TYPE_IT, calibrated, damaged, file_size, mapped, planes, truncated, unusable
 from napari_temseg.files.formats.series import Series
 
@@ -181,7 +182,13 @@ def _series(tree: _Tree, image: dict[str, Any], name: str) -> Series:
     calibration, notes = (Calibration(), ()) if obstacle else _calibration(described, units)
     third = units[2] if len(lengths) == 3 and len(units) > 2 else ""
     axes = "YX" if len(shape) == 2 else "TYX" if third.replace("μ", "µ") in _TIMES else ""
-    return Series(name, data, calibration, axes, obstacle, notes)
+    taken = acquisition(flattened(_plain(tree, _at(image, "ImageTags"))), "")
+    return Series(name, data, calibration, axes, obstacle, notes, acquisition=taken)
+
+
+def _plain(tree: _Tree, tags: Any) -> Any:
+    """Tags with their texts as such."""
+    return {name: _plain(tree, tag) for name, tag in tags.items()} if isinstance(tags, dict) else tree.text(tags) or tags
 
 
 def _pixels(path: Path, block: _Block, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:

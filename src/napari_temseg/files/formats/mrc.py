@@ -15,6 +15,7 @@ from mrcfile.dtypes import HEADER_DTYPE, get_ext_header_dtype
 from mrcfile.utils import byte_order_from_machine_stamp
 
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.files.formats.acquisitions import acquisition
 from napari_temseg.files.formats.raw import (
     DIFFRACTION,
     TYPE_IT,
@@ -68,7 +69,8 @@ def read_mrc(path: Path) -> list[Series]:
     data = planes(mapped(path, np.dtype(order + code), shape, offset))
     calibration, notes, reciprocal = _calibration(path, header, extended)
     obstacle = _OBSTACLES.get(mode, "") or (DIFFRACTION.format(unit="1/m") if reciprocal else "")
-    return [Series(path.stem, data, calibration, axes, obstacle, notes)]
+    taken = acquisition(_fei_fields(path, header, extended))
+    return [Series(path.stem, data, calibration, axes, obstacle, notes, acquisition=taken)]
 
 
 def _header(path: Path, size: int) -> np.void:
@@ -138,17 +140,27 @@ def _cell_sizes(header: np.void) -> tuple[float, float]:
 
 def _fei_sizes(path: Path, header: np.void, extended: int) -> tuple[float, float]:
     """Metres per pixel (y, x) of the first image in the extended header of FEI's programs; 0 where there is none."""
+    fields = _fei_fields(path, header, extended)
+    if fields:
+        return _positive(fields["pixel size y"]), _positive(fields["pixel size x"])
+    if bytes(header["label"][0]).lower().startswith(b"fei") and extended >= 128:
+        # Before 2014: 32 numbers an image, the twelfth the pixel size.
+        with path.open("rb") as stream:
+            stream.seek(HEADER_DTYPE.itemsize)
+            size = _positive(np.frombuffer(stream.read(128), header.dtype["dmin"])[11])
+        return size, size
+    return 0.0, 0.0
+
+
+def _fei_fields(path: Path, header: np.void, extended: int) -> dict[str, Any]:
+    """What the extended header of FEI's programs tells of the first image, under lower-case names; nothing where there is none."""
     layout = get_ext_header_dtype(bytes(header["exttyp"]), header.dtype["nx"].byteorder)
+    if layout is None or extended < layout.itemsize:
+        return {}
     with path.open("rb") as stream:
         stream.seek(HEADER_DTYPE.itemsize)
-        if layout is not None and extended >= layout.itemsize:
-            fields = np.frombuffer(stream.read(layout.itemsize), layout)[0]
-            return _positive(fields["Pixel size Y"]), _positive(fields["Pixel size X"])
-        if bytes(header["label"][0]).lower().startswith(b"fei") and extended >= 128:
-            # Before 2014: 32 numbers an image, the twelfth the pixel size.
-            size = _positive(np.frombuffer(stream.read(128), header.dtype["dmin"])[11])
-            return size, size
-    return 0.0, 0.0
+        fields = np.frombuffer(stream.read(layout.itemsize), layout)[0]
+    return {name.lower(): fields[name] for name in layout.names or ()}
 
 
 def _positive(number: Any) -> float:

@@ -15,6 +15,7 @@ from napari_temseg.files.formats.raw import TYPE_IT
 from napari_temseg.files.formats.sizes import Size, number, pixels, tilt_note
 
 TESCAN_TAG = 50431
+_TESCAN = re.compile(r"(\w+)[ \t]*=[ \t]*([^\r\n\0]*)")
 
 
 def section(tags: tifffile.TiffTags, code: int) -> Mapping[str, Any]:
@@ -117,15 +118,24 @@ def _in_nm(unit: str) -> float:
 
 def tescan(tags: tifffile.TiffTags) -> Size | None:
     """TESCAN: lines of NAME=VALUE in a tag of its own, after a thumbnail; metres."""
+    return tescan_text(_tescan_tag(tags))
+
+
+def tescan_entries(tags: tifffile.TiffTags) -> dict[str, str]:
+    """All that TESCAN's tag tells, under lower-case names."""
+    return {name.lower(): value.strip() for name, value in _TESCAN.findall(_tescan_tag(tags))}
+
+
+def _tescan_tag(tags: tifffile.TiffTags) -> str:
     value = tags.valueof(TESCAN_TAG)
     if isinstance(value, str):
         value = value.encode("latin-1", "replace")
-    return tescan_text(bytes(value).decode("latin-1")) if isinstance(value, (bytes, bytearray)) else None
+    return bytes(value).decode("latin-1") if isinstance(value, (bytes, bytearray)) else ""
 
 
 def tescan_text(text: str) -> Size | None:
     """The pixel size of what TESCAN's programs write into a tag, or into a .hdr beside the picture."""
-    found = dict(re.findall(r"(\w+)[ \t]*=[ \t]*([^\r\n\0]*)", text))
+    found = dict(_TESCAN.findall(text))
     if "PixelSizeX" not in found:
         return None
     x = number(found["PixelSizeX"])

@@ -11,6 +11,7 @@ import mmap
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.files.formats.acquisitions import acquisition, of_xml
 from napari_temseg.files.formats.raw import DIFFRACTION, TYPE_IT, calibrated, damaged, file_size, is_reciprocal, mapped, planes, truncated
 from napari_temseg.files.formats.series import Series
+from napari_temseg.files.formats.xml_sizes import parsed
 
 _NAME = "TIA series (.ser)"
 _START = struct.Struct("<HHHIIII")
@@ -34,6 +37,7 @@ _HEADERS = {
     _SPECTRA: np.dtype([("x", _AXIS), ("type", "<u2"), ("width", "<u4")]),
     _IMAGES: np.dtype([("x", _AXIS), ("y", _AXIS), ("type", "<u2"), ("width", "<u4"), ("height", "<u4")]),
 }
+_MOST_EMI = 1 << 24  # bytes of an .emi that are looked at
 MAX_ELEMENTS, MAX_SIZES = 1 << 18, 100
 
 
@@ -45,7 +49,8 @@ def read_ser(path: Path) -> list[Series]:
     .emi without a .ser.
     """
     if path.suffix.lower() != ".emi":
-        return sorted(_read(path, path.stem), key=lambda one: bool(one.obstacle))
+        described = path.with_name(f"{path.stem.rpartition('_')[0]}.emi")
+        return sorted(_taken(described, _read(path, path.stem)), key=lambda one: bool(one.obstacle))
     file_size(path)
     numbered = re.compile(re.escape(path.stem) + r"_(\d+)\.ser", re.IGNORECASE)
     try:
@@ -55,7 +60,21 @@ def read_ser(path: Path) -> list[Series]:
     if not found:
         raise TemsegError(f"{path}: its pixels are in files called {path.stem}_1.ser and so on, which are not beside it; copy them there.")
     series = [one for number in sorted(found) for one in _read(found[number], found[number].stem)]
-    return sorted(series, key=lambda one: bool(one.obstacle))
+    return sorted(_taken(path, series), key=lambda one: bool(one.obstacle))
+
+
+def _taken(described: Path, series: list[Series]) -> list[Series]:
+    """The same with how they were taken, from the XML within an .emi where that is there."""
+    try:
+        with described.open("rb") as stream:
+            content = stream.read(_MOST_EMI)
+    except OSError:
+        return series
+    start, end = content.find(b"<ObjectInfo>"), content.find(b"</ObjectInfo>")
+    if not 0 <= start < end:
+        return series
+    taken = acquisition(of_xml(parsed(content[start : end + len(b"</ObjectInfo>")])))
+    return [replace(one, acquisition=taken) for one in series]
 
 
 def _read(path: Path, name: str) -> list[Series]:

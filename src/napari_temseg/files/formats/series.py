@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration
 
 LOSSY = "JPEG is lossy: its blocks blur edges and shift small sizes; measure the original where there is one."
@@ -17,7 +18,8 @@ class Series:
     `data` is (Y, X) or (planes, Y, X), numpy, memory-mapped or dask, in native byte order. `axes` is "YX", or the meaning of the
     leading axis where the file says it ("TYX" for a movie), else "". `obstacle` is empty, or a sentence on why this cannot be
     measured (a spectrum, a diffraction pattern in 1/nm, complex numbers), which names the remedy. `notes` are warnings for people
-    (x and y differ, a size that is missing or implausible). `lossy` when the pixels were kept as JPEG.
+    (x and y differ, a size that is missing or implausible). `lossy` when the pixels were kept as JPEG; `acquisition` what the
+    file tells of how it was taken.
     """
 
     name: str
@@ -27,3 +29,4 @@ class Series:
     obstacle: str = ""
     notes: tuple[str, ...] = ()
     lossy: bool = False
+    acquisition: Acquisition = field(default_factory=Acquisition)

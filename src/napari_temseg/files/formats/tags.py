@@ -10,11 +10,13 @@ from typing import Any
 
 import tifffile
 
+from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.units import spelt, to_nanometres
+from napari_temseg.files.formats.acquisitions import acquisition, flattened, of_xml
 from napari_temseg.files.formats.raw import TYPE_IT
-from napari_temseg.files.formats.sem_tags import fei, section, tescan, zeiss
+from napari_temseg.files.formats.sem_tags import fei, section, tescan, tescan_entries, zeiss
 from napari_temseg.files.formats.sizes import Size, Tagged, number, of_units, pixels, reconciled, tagged
-from napari_temseg.files.formats.xml_sizes import fei_xml, ome_document, ome_images
+from napari_temseg.files.formats.xml_sizes import fei_xml, ome_document, ome_images, parsed
 
 _FINER_THAN_DPI = 1000.0  # nm
 _JEOL = (
@@ -39,6 +41,25 @@ def tiff_tags(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Tagged:
         found.append(next((one for one in each if one != Tagged()), Tagged()))
     said = reconciled(found)
     return Tagged(notes=(_JEOL,)) if said == Tagged() and any(_names_jeol(tags) for tags in both) else said
+
+
+def tiff_acquisition(page: tifffile.TiffPage, first: tifffile.TiffPage) -> Acquisition:
+    """How a picture was taken, from the tags of its page, or of the first where it has none."""
+    for tags in (page.tags, first.tags):
+        entries = {"instrumentmodel": " ".join(filter(None, (str(tags.valueof(code) or "").strip() for code in (271, 272))))}
+        mode = ""
+        for code in (34682, 34680, 34118):
+            entries |= flattened(section(tags, code))
+            mode = mode or ("SEM" if section(tags, code) else "")
+        entries |= flattened(section(tags, 37706)) | of_xml(parsed(tags.valueof(34683)))
+        stage = entries.get("temstageposition")
+        if isinstance(stage, (list, tuple)) and len(stage) > 1:
+            entries |= {"position.x": stage[0], "position.y": stage[1]}
+        text = tescan_entries(tags)
+        found = acquisition(entries | text, mode or ("SEM" if text else ""))
+        if found != Acquisition():
+            return found
+    return Acquisition()
 
 
 def _names_jeol(tags: tifffile.TiffTags) -> bool:
@@ -125,9 +146,7 @@ def _digital_micrograph(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: 
 def _amt(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
     """AMT cameras: pixels a unit of length in the description, XpixCal and YpixCal."""
     text = str(tags.valueof(270) or "")
-    found = dict(
-        re.findall(r"(XpixCal|YpixCal|Unit|ImageWidth|ImageHeight)[ \t]*=[ \t]*([^\s#;=]*?)(?=XpixCal|YpixCal|Unit|[\s#;]|$)", text)
-    )
+    found = dict(_AMT.findall(text))
     x = number(found.get("XpixCal"))
     if not x > 0:
         return None

@@ -17,7 +17,7 @@ from napari_temseg.files.atomic import replacing
 from napari_temseg.files.formats.raw import unusable
 from napari_temseg.files.formats.series import LOSSY, Series
 from napari_temseg.files.formats.sizes import Tagged
-from napari_temseg.files.formats.tags import tiff_tags
+from napari_temseg.files.formats.tags import tiff_acquisition, tiff_tags
 from napari_temseg.files.formats.tiff_pixels import DAMAGED_TIFF, explained, ome_set, opened, parts, row_bytes
 
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
@@ -98,7 +98,8 @@ def _series(how: _How, index: int, series: Any, declared: int) -> list[Series]:
         said = pages[number] if pages else tiff_tags(how.tif, series.keyframe)
         notes = (*said.notes, LOSSY) if lossy else said.notes
         called = " ".join(filter(None, (name, part.name)))
-        found.append(Series(called, part.data, said.calibration, part.axes, said.obstacle, notes, lossy))
+        taken = tiff_acquisition(series.keyframe, how.tif.pages.first)
+        found.append(Series(called, part.data, said.calibration, part.axes, said.obstacle, notes, lossy, taken))
     return found
 
 

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.formats.acquisitions import acquisition, flattened
 from napari_temseg.files.formats.h5_datasets import DAMAGED_HDF5, check_heaps, dataset_series, entries, groups, numbered, refused
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number, tagged
@@ -71,7 +72,9 @@ def _picture(path: Path, key: str, group: h5py.Group) -> Series:
         said = replace(
             said, notes=(*said.notes, f"“{name}” is a difference of signals, no picture of the specimen: choose another series.")
         )
-    return dataset_series(path, name, pixels, said, frames_last=True, axes="TYX")
+    mode = "STEM" if "StemMagnification" in (_part(metadata, "CustomProperties") or {}) else ""
+    found = dataset_series(path, name, pixels, said, frames_last=True, axes="TYX")
+    return replace(found, acquisition=acquisition({**flattened(metadata), "binaryresult.detector": _detector(metadata)}, mode))
 
 
 def _metadata(dataset: Any) -> Mapping[str, Any]:
