@@ -78,3 +78,37 @@ def test_an_error_of_torch_is_one_sentence(viewer: Any, open_bench: Any, wait_jo
     bench.panel(1).one.click()
     wait_jobs(bench.session)
     assert bench.session.current.particles is not None
+
+
+def test_a_picture_closed_during_its_search_leaves_nothing_and_no_success_is_told(
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, stack: Any
+) -> None:
+    viewer.add_image(np.concatenate([stack] * 3), name="series")
+    bench = open_bench(viewer)
+    session = bench.session
+    session.set_axes(session.current, "NYX")
+    said: list[str] = []
+    session.said.connect(said.append)
+    bench.panel(1).one.click()
+    qtbot.waitUntil(lambda: "particles" in session.current.made, timeout=120_000)
+    viewer.layers.remove("series")
+    wait_jobs(session)
+    assert len(viewer.layers) == 0
+    assert said[-1] == "The search was stopped, as its image was closed."
+    assert not any("found" in sentence for sentence in said)
+
+
+def test_a_picture_without_numbers_is_one_sentence(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    from napari.utils.notifications import notification_manager
+
+    viewer.add_image(np.full((64, 64), np.nan, np.float32), name="empty", contrast_limits=(0, 1))
+    bench = open_bench(viewer)
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    notification_manager.records.clear()
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    told = [str(record.message) for record in notification_manager.records]
+    assert len(told) == 1
+    assert "empty" in told[0]
+    assert not any("Cancelled" in sentence for sentence in said)

@@ -207,6 +207,46 @@ def test_strokes_of_napari_are_noticed_and_its_undo_too(bench: Any, qtbot: Any) 
     agrees(item)
 
 
+def test_a_redraw_is_one_step_and_leaves_no_splinters(bench: Any, qtbot: Any, wait_jobs: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item, layer, said = session.current, session.current.particles_layer, []
+    session.said.connect(said.append)
+    before = item.particles.labels.copy()
+    session.select([5])
+    qtbot.waitUntil(panel.redraw.isEnabled)
+    panel.redraw.click()
+    stroke(layer, [(80, 134), (80, 139), (80, 144)], 5, 9)
+    session.settle(item)
+    layer.mode = "erase"
+    stroke(layer, [(y, 146) for y in range(70, 92)], 0, 3)  # leaves a sliver at the far side
+    session.settle(item)
+    stroke(layer, [(60, 100)], 5, 1)
+    session.settle(item)
+    assert len(item.particles) == 6
+    assert any("under the smallest size" in sentence for sentence in said)
+    assert item.history.names == ["painting"]
+    agrees(item)
+    layer.mode = "paint"
+    panel.redraw.click()  # done
+    panel.corrector.undo()
+    np.testing.assert_array_equal(item.particles.labels, before)
+    agrees(item)
+    panel.corrector.redo()
+    assert item.history.names == ["painting"]
+    agrees(item)
+
+
+def test_the_status_line_speaks_of_what_was_done_last(bench: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    said: list[str] = []
+    session.said.connect(said.append)
+    session.select([4])
+    panel.corrector.exclude("damaged")
+    assert said[-1] == "grid: excluding 1 particle (damaged). U takes it back."
+    panel.reviewed.click()
+    assert said[-1].startswith("grid: marking all as reviewed")
+
+
 def test_a_stroke_is_taken_in_before_the_next_correction(bench: Any, qtbot: Any) -> None:
     panel, session = bench.panel(3), bench.session
     item = session.current

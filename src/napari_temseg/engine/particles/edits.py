@@ -111,10 +111,10 @@ def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> P
     return patch
 
 
-def tidy(labels: Labels, plane: int, ids: Collection[int]) -> Patch | None:
+def tidy(labels: Labels, plane: int, ids: Collection[int], least: float = CRUMB) -> Patch | None:
     """Put in order what a brush may leave: of a label in several pieces the largest keeps it, others get new ones, crumbs vanish.
 
-    Labels of `ids` that are not on the plane are passed over. None when all is in order.
+    Crumbs have fewer px than `least`, 4 at the fewest. Labels of `ids` that are not on the plane are passed over. None when all is well.
     """
     page = page_of(labels, plane)
     numbers = np.unique(np.asarray(list(ids), np.int64))
@@ -127,7 +127,7 @@ def tidy(labels: Labels, plane: int, ids: Collection[int]) -> Patch | None:
         pieces, count = ndimage.label(before[box] == number, _EIGHT)
         if count > 1:
             sizes = np.bincount(pieces.ravel())
-            crumb = sizes < CRUMB
+            crumb = sizes < max(least, CRUMB)
             crumb[1 + sizes[1:].argmax()] = False
             after[box][crumb[pieces]] = 0
             fresh = _renumber(after[box], np.where(crumb[pieces], 0, pieces), number, fresh)

@@ -176,6 +176,8 @@ class Autosaver(QObject):
             complain(TemsegError(trouble), "autosave")
 
     def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PIXELS and item in self.session.items:
+            self._other_pixels(item)
         if what not in WATCHED or item not in self.session.items:
             return
         if what == Change.LEFT_OUT and item.left_out is None:
@@ -187,6 +189,15 @@ class Autosaver(QObject):
             self._newest[item] = replace(self._newest[item], gone=True)
             self._write([item])
             self._ask(item)
+
+    def _other_pixels(self, item: Item) -> None:
+        """It is another picture now, with files of its own; what was done on the one before stays in those of that."""
+        self.flush()
+        self._flush_large()
+        for known in (self._files, self._earlier, self._newest):
+            known.pop(item, None)
+        self._ask(item)
+        self.earlier_changed.emit()
 
     def _items_changed(self) -> None:
         if any(item not in self.session.items for item in (*self._unsaved, *self._undone)):

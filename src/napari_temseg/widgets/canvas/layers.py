@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARK = "napari_temseg"  # key in a layer's metadata: the role of what we made, or the Micrograph a layer shows
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 CONTOUR = 2  # px: outlines, so that the particle stays visible
 
 
@@ -116,6 +117,35 @@ def placed(source: Layer) -> dict[str, Any]:
     placed = {key: getattr(source, key) for key in ("scale", "translate", "rotate", "shear", "units", "axis_labels", "affine")}
     placed["units"] = [str(unit) for unit in source.units]
     return placed
+
+
+def place_events(layer: Layer) -> list[Any]:
+    """What tells that a layer was given another place, scale or unit."""
+    return [getattr(layer.events, name) for name in _PLACE]
+
+
+def put_on(layer: Layer, source: Layer) -> None:
+    """Let a layer lie on `source` again, after that was given another place or scale; which plane of a stack it shows stays."""
+    for name in _PLACE:
+        value = getattr(source, name)
+        if layer.ndim < source.ndim and name != "shear":
+            value = value.affine_matrix[-3:, -3:] if name == "affine" else np.asarray(value)[-2:, -2:] if name == "rotate" else value[-2:]
+        elif layer.ndim < source.ndim:
+            value = np.asarray(value)[-1:]
+        if name == "translate" and layer.ndim == source.ndim > 2:
+            value = (layer.translate[0], *value[1:])
+        if name == "units":
+            value = [str(unit) for unit in value]
+            if [str(unit) for unit in layer.units] == value:
+                continue
+        elif name != "affine" and np.array_equal(getattr(layer, name), value):
+            continue
+        setattr(layer, name, value)
+
+
+def shape_of(layer: Layer) -> tuple[int, ...] | None:
+    """Shape of the pixels of a layer, None where it has none."""
+    return shape(layer) if isinstance(layer, Image | Labels) else None
 
 
 def insert(viewer: Any, layer: Layer, *, select: bool) -> None:
@@ -287,6 +317,15 @@ def fit(viewer: Any, layer: Layer) -> None:
     centre, size = (low + high) / 2, np.maximum(high - low, 1e-12)
     viewer.scene.camera.center = (0.0, float(centre[0]), float(centre[1]))
     viewer.scene.camera.zoom = 0.95 * float(np.min(np.asarray(viewer.canvas.size) / size))
+
+
+def fits(viewer: Any, layer: Layer, canvas: Sequence[float]) -> bool:
+    """Whether the view shows just the whole of a layer, as it would on a canvas of that size (height, width)."""
+    low, high = layer.extent.world[:, -2:]
+    size = np.maximum(high - low, 1e-12)
+    zoom = 0.95 * float(np.min(np.asarray(canvas) / size))
+    off = np.abs(np.asarray(viewer.scene.camera.center[-2:]) - (low + high) / 2) / size
+    return abs(viewer.scene.camera.zoom / zoom - 1) < 0.03 and bool((off < 0.01).all())
 
 
 def in_view(viewer: Any, layer: Layer, share: float = 0.1) -> bool:

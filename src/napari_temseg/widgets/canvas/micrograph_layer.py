@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,14 @@ def known_micrograph(layer: Image) -> Micrograph | None:
     """The micrograph that a layer was opened from by us, if it was."""
     mark = layer.metadata.get(layers.MARK)
     return mark if isinstance(mark, Micrograph) else None
+
+
+def forget_content(layer: Image) -> None:
+    """The layer was given other pixels than those of its file."""
+    known = known_micrograph(layer)
+    if known is not None:
+        data = layer.data[0] if layer.multiscale else layer.data
+        layer.metadata = {**layer.metadata, layers.MARK: replace(known, data=data, source=replace(known.source, content_hash=""))}
 
 
 def said_axes(layer: Image) -> str:

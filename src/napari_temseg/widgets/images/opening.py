@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
+RECENT_FILES = 12
 FAILURES_NAMED = 8  # failures named in a notification; the log holds all
 
 
@@ -165,6 +166,7 @@ class Opener(QObject):
             layer = micrograph_layer.add_micrograph(
                 self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
             )
+            remember_opened(self.session, opened.image.source.path)
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]
             if opened.others:
                 source = opened.image.source
@@ -204,6 +206,19 @@ class Opener(QObject):
             show_series_dialog(self.session, more, self.open)
         if outcome.failures:
             complain(TemsegError(_failures(outcome.failures)), "opening files")
+
+
+def remember_opened(session: Session, path: str) -> None:
+    """Offer a file again at later starts, and begin beside it when the next is opened."""
+    if path:
+        whole = str(Path(path).resolve())
+        session.settings.set("recent", [whole, *(each for each in recently_opened(session) if each != whole)][:RECENT_FILES])
+
+
+def recently_opened(session: Session) -> list[str]:
+    """The files that were opened last, the newest first."""
+    known = session.settings.get("recent", [])
+    return [each for each in known if isinstance(each, str)] if isinstance(known, list) else []
 
 
 def _failures(sentences: Sequence[str]) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
 from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, short_size
-from napari_temseg.widgets.images.opening import Opener
+from napari_temseg.widgets.images.opening import Opener, recently_opened
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
-from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.mixed_units import MixedUnits
 from napari_temseg.widgets.session.regions import Regions, left_out_share
@@ -40,6 +40,7 @@ class ImagesPanel(QWidget):
             self._open,
         )
         self.folder = button("Open folder…", "Open all micrographs of a folder (not of the folders in it).", self._open_folder)
+        self.recent = button("Recent ▾", "Open again one of the files that were opened last.", self._offer_recent)
         self.table = ImageTable(session, self._edited)
         self.calibrate = button(
             "Calibrate…", "Say the pixel size of the selected images, or measure their scale bar: sizes are then in nm.", self._calibrate
@@ -56,6 +57,8 @@ class ImagesPanel(QWidget):
             self._leave_out_burnt_in,
         )
         self.image = button("", "", self._toggle_image)
+        self._recent_menu = QMenu(self)
+        self._recent_menu.setToolTipsVisible(True)
         self.note = hint()
         self.calibration_note = hint()
         self.restore_bar = RestoreBar(session, self, paint=False)
@@ -67,7 +70,7 @@ class ImagesPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(row([self.open, self.folder], (1, 1)))
+        layout.addWidget(row([self.open, self.folder, self.recent], (2, 3, 2)))
         layout.addWidget(self.restore_bar)
         layout.addWidget(self.table, 1)
         layout.addWidget(row([self.calibrate, self.copy], (1, 1)))
@@ -115,18 +118,39 @@ class ImagesPanel(QWidget):
             self._refresh_buttons()
 
     def _open(self) -> None:
-        folder = str(self.session.settings.get("folder", ""))
-        paths, _ = QFileDialog.getOpenFileNames(self, "Open micrographs", folder, _FILTER)
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open micrographs", self._beside_last(), _FILTER)
         self._opened(paths, str(Path(paths[0]).parent) if paths else "")
 
     def _open_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Open a folder of micrographs", str(self.session.settings.get("folder", "")))
+        folder = QFileDialog.getExistingDirectory(self, "Open a folder of micrographs", self._beside_last())
         self._opened([folder] if folder else [], folder)
+
+    def _beside_last(self) -> str:
+        """The folder of the file that was opened last, however that was done."""
+        folders = (str(Path(path).parent) for path in recently_opened(self.session))
+        return next((folder for folder in folders if Path(folder).is_dir()), str(self.session.settings.get("folder", "")))
 
     def _opened(self, paths: list[str], folder: str) -> None:
         if paths:
             self.session.settings.set("folder", folder)
             self.opener.open(paths)
+
+    def _offer_recent(self) -> None:
+        self.recent_menu().popup(self.recent.mapToGlobal(self.recent.rect().bottomLeft()))
+
+    def recent_menu(self) -> QMenu:
+        """The files that were opened last and are still there; files of one name are told apart by their folders."""
+        self._recent_menu.clear()
+        there = [path for path in map(Path, recently_opened(self.session)) if path.is_file()]
+        names = [path.name for path in there]
+        for path in there:
+            text = path.name if names.count(path.name) == 1 else f"{path.name}  –  {path.parent.name}"
+            action = self._recent_menu.addAction(text.replace("&", "&&"))
+            action.setToolTip(str(path))
+            action.triggered.connect(later(self.opener.open, [path]))
+        if not there:
+            self._recent_menu.addAction("nothing was opened yet").setEnabled(False)
+        return self._recent_menu
 
     def _edited(self, item: Item, column: int, value: str) -> None:
         """A cell was edited; with several rows selected, all of them get it."""

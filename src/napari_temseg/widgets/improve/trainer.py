@@ -174,7 +174,7 @@ class Trainer(QObject):
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PREVIEW:
             self._unwanted = True
-        elif what in (Change.AXES, Change.LEFT_OUT):
+        elif what in (Change.AXES, Change.LEFT_OUT, Change.PIXELS):
             self._micrographs.pop(item, None)
             self._aim()
 
@@ -224,9 +224,6 @@ class Trainer(QObject):
     def _search_again(self) -> None:
         item = self.session.current
         if item is None or item.asks_axes:
-            return
-        if item.particles is not None and (item.reviewed or item.corrections):
-            self.session.say(f"{item.name} was corrected by hand, so it was not searched again; Find ▸ Find particles does it.")
             return
         self.session.part(Finder).find([item])
 

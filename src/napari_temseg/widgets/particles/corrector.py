@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
+from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, takes_back
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
@@ -27,36 +28,6 @@ if TYPE_CHECKING:
 PAINTING = "painting"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, and who was looked at."""
-
-    classes: Mapping[int, int]
-    excluded: Mapping[int, str]
-    reviewed: Collection[int]
-
-    @classmethod
-    def of(cls, item: Item, ids: Collection[int]) -> Facts:
-        """As they are now, of those of `ids` that exist."""
-        if item.measurement is None:
-            raise TemsegError(f"{item.name}: its particles are not measured yet; find them again (step 2).")
-        own, table = item.found_particles().table, item.measurement.table
-        known = own[own.index.isin(ids)]
-        rows = table[table["particle"].isin(ids)]
-        return cls(
-            dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
-            dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
-            rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
-        )
-
-
-@dataclass(frozen=True)
-class Stroke(Step):
-    """A step of painting; `raw` is what the brush did, before it was tidied."""
-
-    raw: Patch | None = None
-
-
 class Corrector(QObject):
     """Corrects the particles selected in the picture in hand. All of it raises `TemsegError` for what cannot be done."""
 
@@ -65,6 +36,7 @@ class Corrector(QObject):
         self.session = session
         self.painted_edits = PaintedEdits(session, self._painted)
         self._warm = False
+        self._sitting: tuple[Item, int] | None = None  # the redraw that goes on: whose particle, its number
         session.item_changed.connect(self._warm_up)
 
     # -- what a person asks for
@@ -103,7 +75,7 @@ class Corrector(QObject):
         """Take the brush in hand for the selected particle, or put it down."""
         item, layer = self._with_layer()
         if brush.painted_number(layer) is not None:
-            layers.rest(layer)
+            self._put_down(layer)
             return
         item, ids = self.picked("redraw")
         if len(ids) > 1:
@@ -111,6 +83,7 @@ class Corrector(QObject):
         layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
         brush.size_brush(layer, item.frame)
         overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
+        self._sitting = item, next(iter(ids))
 
     def draw_new(self) -> None:
         """Take the polygon in hand for a particle that was not found, or put it down."""
@@ -118,9 +91,13 @@ class Corrector(QObject):
 
         item, layer = self._with_layer()
         if brush.painted_number(layer) is not None:
-            layers.rest(layer)
+            self._put_down(layer)
             return
         overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
+
+    def _put_down(self, layer: Any) -> None:
+        self._sitting = None
+        layers.rest(layer)
 
     def exclude(self, reason: str) -> None:
         """Leave the selected particles out of the distribution; "" counts them again."""
@@ -150,8 +127,10 @@ class Corrector(QObject):
         before = Facts.of(item, self._all(item)).reviewed
         undo = partial(self._set_reviewed, item, before, item.reviewed)
         redo = partial(self._set_reviewed, item, self._all(item) if on else before, on)
-        item.history.add(Step("marking all as reviewed" if on else "taking the review back", undo, redo))
+        name = "marking all as reviewed" if on else "taking the review back"
+        item.history.add(Step(name, undo, redo))
         redo()
+        self.session.say(f"{item.name}: {name}. U takes it back.")
 
     def mark_reviewed(self, item: Item, ids: Collection[int]) -> None:
         """Mark particles as looked at; the picture is when all of them are."""
@@ -215,7 +194,7 @@ class Corrector(QObject):
             raise TemsegError(f"{item.name}: the selected particles lie on planes {planes}; select those of one plane.")
         return planes[0]
 
-    def _correct(self, item: Item, patches: Sequence[Patch], name: str, *, raw: Patch | None = None) -> None:
+    def _correct(self, item: Item, patches: Sequence[Patch], name: str, *, raw: Patch | None = None, told: str = "") -> None:
         """Make a change and remember it. Whoever corrects a particle has looked at it; excluded ones stay so if only painted on."""
         ids = {int(number) for patch in patches for number in patch.ids()}
         before = Facts.of(item, ids)
@@ -224,10 +203,35 @@ class Corrector(QObject):
         self._replay(item, patches, Facts({}, kept, ids))
         back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
         undo, redo = partial(self._replay, item, back, before), partial(self._replay, item, patches, again)
-        item.history.add(Step(name, undo, redo) if raw is None else Stroke(name, undo, redo, raw=raw))
-        self.session.say(f"{item.name}: {name}. U takes it back.")
+        if raw is None:
+            item.history.add(Step(name, undo, redo))
+        else:
+            self._add_stroke(item, name, StrokePart(patches, before, again, raw))
+        self.session.say(f"{item.name}: {name}.{told} U takes it back.")
         if raw is None and item.particles_layer is not None:
             brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
+
+    def _add_stroke(self, item: Item, name: str, part: StrokePart) -> None:
+        """Remember a stroke: the strokes of one redraw are one step."""
+        layer, newest = item.particles_layer, item.history.newest
+        number = brush.painted_number(layer) if layer is not None else None
+        sitting = self._sitting if self._sitting is not None and self._sitting[0] is item and number in (0, self._sitting[1]) else None
+        earlier: tuple[StrokePart, ...] = ()
+        if sitting is not None and isinstance(newest, Painting) and newest.sitting is sitting:
+            earlier = newest.parts
+            item.history.drop()
+        self._add_painting(item, name, (*earlier, part), sitting)
+
+    def _add_painting(self, item: Item, name: str, parts: tuple[StrokePart, ...], sitting: object) -> None:
+        def undo() -> None:
+            for part in reversed(parts):
+                self._replay(item, [patch.inverse() for patch in reversed(part.patches)], part.before)
+
+        def redo() -> None:
+            for part in parts:
+                self._replay(item, part.patches, part.after)
+
+        item.history.add(Painting(name, undo, redo, parts=parts, sitting=sitting))
 
     def _keep_found(self, item: Item, patches: Sequence[Patch], *, painted: bool) -> None:
         """Remember the planes as they were before their first correction: a new search knows the corrections by that."""
@@ -271,23 +275,37 @@ class Corrector(QObject):
 
         labels, newest = item.found_particles().labels, item.history.newest
         page = page_of(labels, raw.plane)
-        if isinstance(newest, Stroke) and newest.raw is not None and _takes_back(page, raw, newest.raw):
-            item.history.undo()
+        if isinstance(newest, Painting) and newest.parts and takes_back(page, raw, newest.parts[-1].raw):
+            self._unpaint(item, newest)
             return
-        own = _own_numbers(item, raw)
+        own = own_numbers(item, raw)
         if own is not None:
             self._write(item, own)
-        order = tidy(labels, raw.plane, np.union1d(raw.ids(), [] if own is None else own.ids()).astype(int))
+        least = np.pi / 4 * float(item.found_particles().settings.get("min_diameter", SplitConfig().min_diameter)) ** 2
+        order = tidy(labels, raw.plane, np.union1d(raw.ids(), [] if own is None else own.ids()).astype(int), least)
         if order is not None:
             self._write(item, order)
         total = difference(before, page, raw.plane)
         if total is not None:
-            self._correct(item, [total], PAINTING, raw=raw)
+            self._correct(item, [total], PAINTING, raw=raw, told=dropped(order))
+        elif told := dropped(order):
+            self.session.say(f"{item.name}:{told}")
+
+    def _unpaint(self, item: Item, newest: Painting) -> None:
+        """napari's own undo took the last stroke back."""
+        if len(newest.parts) == 1:
+            item.history.undo()
+            return
+        last = newest.parts[-1]
+        item.history.drop()
+        self._replay(item, [patch.inverse() for patch in reversed(last.patches)], last.before)
+        self._add_painting(item, newest.name, newest.parts[:-1], newest.sitting)
 
     def _flag(self, item: Item, name: str, before: Mapping[int, str], after: Mapping[int, str]) -> None:
         step = partial(self._set_flags, item)
         item.history.add(Step(name, partial(step, before), partial(step, after)))
         step(after)
+        self.session.say(f"{item.name}: {name}. U takes it back.")
 
     def _set_flags(self, item: Item, excluded: Mapping[int, str], reviewed: Collection[int] = (), unreviewed: Collection[int] = ()) -> None:
         from napari_temseg.engine.measure.measurement import with_flags
@@ -309,30 +327,3 @@ class Corrector(QObject):
 def _count(ids: Collection[Any]) -> str:
     n = len(ids)
     return f"{n} particle{'s' if n != 1 else ''}"
-
-
-def _own_numbers(item: Item, raw: Patch) -> Patch | None:
-    """New numbers for pixels painted with that of a particle on another plane: labels are unique over a stack."""
-    from napari_temseg.engine.particles.label_changes import new_id, page_of
-
-    particles = item.found_particles()
-    labels, planes = particles.labels, particles.table["plane"]
-    strange = [number for number in raw.ids() if number in planes.index and planes[number] != raw.plane]
-    if not strange:
-        return None
-    before = page_of(labels, raw.plane)[raw.rows, raw.columns].copy()
-    after = before.copy()
-    for fresh, number in enumerate(strange, new_id(labels)):
-        after[before == number] = fresh
-    return replace(raw, before=before, after=after)
-
-
-def _takes_back(page: npt.NDArray[np.integer[Any]], change: Patch, stroke: Patch) -> bool:
-    """Whether a change put all pixels of an earlier stroke back, and touched no others."""
-    if change.plane != stroke.plane:
-        return False
-    was = stroke.before != stroke.after
-    touched = np.zeros(page.shape, bool)
-    touched[change.rows, change.columns] = change.before != change.after
-    touched[stroke.rows, stroke.columns] &= ~was
-    return not touched.any() and bool((page[stroke.rows, stroke.columns] == stroke.before)[was].all())

@@ -325,9 +325,9 @@ class ParticlesPanel(QWidget):
         if self.pointer.armed:
             return "Draw across it (Shift: several); Esc ends."
         if self.redraw.isChecked():
-            return "The brush adds, the eraser (E) removes; W ends."
+            return "The brush adds, the eraser (E) removes; press Redraw again when done."
         if self.new.isChecked():
-            return "Click round it, double click closes; Q ends."
+            return "Click round it; a double click closes the outline."
         if not picked:
             return "Click a particle or a row; Shift adds."
         return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."

@@ -14,6 +14,7 @@ class Change(Enum):
     CALIBRATION = auto()
     SAMPLE = auto()
     NAME = auto()
+    PIXELS = auto()  # they were replaced
     IGNORED = auto()  # left out of “all images”, or taken in again
     SHOWN = auto()  # it was brought into view, or what is said of it may be another
     ANNOTATION = auto()  # the layer of strokes came or went

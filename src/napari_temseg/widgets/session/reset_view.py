@@ -1,4 +1,4 @@
-"""Home shows the whole of what is visible, without a change to what `viewer.reset_view` does for scripts."""
+"""Home shows the whole of what is visible, and a picture that fits the canvas still does when that changes its size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class ResetView(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.viewer = session.viewer
+        self.session = session
         self._keys: list[Any] = []
+        self._size = tuple(self.viewer.canvas.size)
+        self.viewer.canvas.events.size.connect(self._resized)
         self._button = layers.home_button(self.viewer)
         if self._button is not None:
             self._button.clicked.connect(self._pressed)
@@ -35,6 +38,13 @@ class ResetView(QObject):
 
     def _pressed(self, *_: Any) -> None:
         layers.fit_shown(self.viewer)
+
+    def _resized(self, event: Any = None) -> None:
+        """The window was maximised, or a dock came or went."""
+        before, self._size = self._size, tuple(self.viewer.canvas.size)
+        item = self.session.current
+        if item is not None and before != self._size and layers.fits(self.viewer, item.layer, before):
+            layers.fit(self.viewer, item.layer)
 
     def _bind(self, event: Any = None) -> None:
         self._unbind()
@@ -51,6 +61,7 @@ class ResetView(QObject):
 
     def _let_go(self) -> None:
         self._unbind()
+        self.viewer.canvas.events.size.disconnect(self._resized)
         self._shortcuts.events.shortcuts.disconnect(self._bind)
         if self._button is not None:
             self._button.clicked.disconnect(self._pressed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from napari_temseg.widgets.session.settings import Settings
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
 
+_OWN = frozenset({Role.ANNOTATION, Role.LEFT_OUT, Role.TRUTH, Role.RULER})
 Part = TypeVar("Part", bound=QObject)
 
 
@@ -269,6 +271,7 @@ class Session(QObject):
             return
         layer.events.name.disconnect(self._on_renamed)
         self.items.remove(item)
+        QTimer.singleShot(0, self, partial(self._clear_up, item))  # not while napari may be at removing them all
         if self.current is item:
             self.set_current(self.items[0] if self.items else None)
         self.items_changed.emit()
@@ -290,7 +293,15 @@ class Session(QObject):
             self.item_changed.emit(item, Change.NAME)
             self.items_changed.emit()
 
+    def _clear_up(self, item: Item) -> None:
+        """What was found on a picture goes with it; strokes, areas and truths are the user's own, and stay."""
+        for role, layer in list(item.made.items()):
+            if role not in _OWN and not self.closed:
+                layers.remove(self.viewer, layer)
+
     def _on_reordered(self, event: Any) -> None:
+        place = {id(layer): index for index, layer in enumerate(self.viewer.layers)}
+        self.items.sort(key=lambda item: place.get(id(item.layer), len(place)))
         self.items_changed.emit()
 
     def _on_active(self, event: Any = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_temseg.widgets.session.mixed_units import MixedUnits
+from napari_temseg.widgets.session.outside_changes import OutsideChanges
 from napari_temseg.widgets.session.reset_view import ResetView
 from napari_temseg.widgets.session.session import Session
 
@@ -19,5 +20,6 @@ def session_of(viewer: Any) -> Session:
         found = Session(viewer, window)
         found.part(MixedUnits)
         found.part(ResetView)
+        found.part(OutsideChanges)
         window.installEventFilter(found)
     return found

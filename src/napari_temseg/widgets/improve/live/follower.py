@@ -296,7 +296,7 @@ class LiveFollower(QObject):
         self._advance()
 
     def _item_changed(self, item: Item, what: Change) -> None:
-        if what in (Change.LEFT_OUT, Change.AXES):
+        if what in (Change.LEFT_OUT, Change.AXES, Change.PIXELS):
             for aim in [aim for aim in self._grounds if aim.item is item]:
                 del self._grounds[aim]
             if self.aim is not None and self.aim.item is item:

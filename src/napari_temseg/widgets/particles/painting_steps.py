@@ -1,0 +1,93 @@
+"""What a brush did to particles, as steps that can be taken back: one for all strokes of a redraw."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.session.history import Step
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.particles.label_changes import Patch
+    from napari_temseg.widgets.session.item import Item
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, and who was looked at."""
+
+    classes: Mapping[int, int]
+    excluded: Mapping[int, str]
+    reviewed: Collection[int]
+
+    @classmethod
+    def of(cls, item: Item, ids: Collection[int]) -> Facts:
+        """As they are now, of those of `ids` that exist."""
+        if item.measurement is None:
+            raise TemsegError(f"{item.name}: its particles are not measured yet; find them again (step 2).")
+        own, table = item.found_particles().table, item.measurement.table
+        known = own[own.index.isin(ids)]
+        rows = table[table["particle"].isin(ids)]
+        return cls(
+            dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
+            dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
+            rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StrokePart:
+    """One stroke: `raw` is what the brush did, `patches` with what was put in order after it."""
+
+    patches: Sequence[Patch]
+    before: Facts
+    after: Facts
+    raw: Patch
+
+
+@dataclass(frozen=True)
+class Painting(Step):
+    """A step of painting: all strokes of one redraw, or one stroke of a brush that was taken in napari."""
+
+    parts: tuple[StrokePart, ...] = ()
+    sitting: object = None  # the redraw it belongs to
+
+
+def dropped(order: Patch | None) -> str:
+    """What went when a stroke was put in order, for people."""
+    from scipy import ndimage
+
+    gone = 0 if order is None else int(ndimage.label((order.before > 0) & (order.after == 0), np.ones((3, 3)))[1])
+    return f" {gone} piece{'s' if gone != 1 else ''} under the smallest size {'were' if gone != 1 else 'was'} dropped." if gone else ""
+
+
+def own_numbers(item: Item, raw: Patch) -> Patch | None:
+    """New numbers for pixels painted with that of a particle on another plane: labels are unique over a stack."""
+    from napari_temseg.engine.particles.label_changes import new_id, page_of
+
+    particles = item.found_particles()
+    labels, planes = particles.labels, particles.table["plane"]
+    strange = [number for number in raw.ids() if number in planes.index and planes[number] != raw.plane]
+    if not strange:
+        return None
+    before = page_of(labels, raw.plane)[raw.rows, raw.columns].copy()
+    after = before.copy()
+    for fresh, number in enumerate(strange, new_id(labels)):
+        after[before == number] = fresh
+    return replace(raw, before=before, after=after)
+
+
+def takes_back(page: npt.NDArray[np.integer[Any]], change: Patch, stroke: Patch) -> bool:
+    """Whether a change put all pixels of an earlier stroke back, and touched no others."""
+    if change.plane != stroke.plane:
+        return False
+    was = stroke.before != stroke.after
+    touched = np.zeros(page.shape, bool)
+    touched[change.rows, change.columns] = change.before != change.after
+    touched[stroke.rows, stroke.columns] &= ~was
+    return not touched.any() and bool((page[stroke.rows, stroke.columns] == stroke.before)[was].all())

@@ -1,0 +1,139 @@
+"""What is changed in napari itself is followed, and never taken in silence for a new pixel size or the same picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_temseg.widgets.images.question_bar import QuestionBar
+
+
+@pytest.fixture
+def found(viewer: Any, open_bench: Any, adopt: Any) -> Any:
+    """A calibrated picture with two particles."""
+    labels = np.zeros((60, 80), np.int32)
+    labels[10:20, 10:20], labels[30:40, 50:60] = 1, 2
+    viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name="grid", scale=(0.5, 0.5), units=("nm", "nm"))
+    made = open_bench(viewer)
+    adopt(made.session, made.session.current, labels)
+    return made
+
+
+def press(bench: Any, text: str) -> None:
+    bar = bench.findChild(QuestionBar)
+    next(each for each in bar.findChildren(QPushButton) if each.text() == text).click()
+
+
+def diameter(item: Any) -> float:
+    return float(item.measurement.table["ecd_nm"].iloc[0])
+
+
+def test_a_changed_scale_is_asked_about_and_taken(found: Any, idle: Any) -> None:
+    item = found.session.current
+    before = diameter(item)
+    item.layer.scale = (1.0, 1.0)
+    idle()
+    assert diameter(item) == before
+    np.testing.assert_allclose(item.particles_layer.scale, (1, 1))  # it stays on its picture
+    bar = found.findChild(QuestionBar)
+    assert "1 nm a pixel" in bar.text.text()
+    press(found, "Yes, use it")
+    assert item.calibration.pixel_size == (1.0, 1.0)
+    assert diameter(item) == pytest.approx(2 * before)
+    idle()
+    assert bar.question is None
+
+
+def test_a_changed_scale_is_put_back(found: Any, idle: Any) -> None:
+    item = found.session.current
+    item.layer.scale = (0.7, 0.7)
+    item.layer.units = ("um", "um")
+    idle()
+    assert "700 nm a pixel" in found.findChild(QuestionBar).text.text()
+    press(found, "No, put it back")
+    idle()
+    for layer in (item.layer, item.particles_layer):
+        np.testing.assert_allclose(layer.scale, (0.5, 0.5))
+        assert str(layer.units[-1]) == "nanometer"
+    assert found.findChild(QuestionBar).question is None
+
+
+def test_our_own_calibration_is_not_asked_about(found: Any, idle: Any) -> None:
+    from napari_temseg.engine.types.micrograph import Calibration
+
+    item = found.session.current
+    found.session.set_calibration([item], Calibration((2.0, 2.0), "typed", factor=1.01))
+    idle()
+    assert found.findChild(QuestionBar).question is None
+
+
+def test_a_moved_picture_takes_what_lies_on_it_along(found: Any, idle: Any) -> None:
+    item = found.session.current
+    item.layer.translate = (100, 50)
+    idle()
+    np.testing.assert_allclose(item.particles_layer.translate, (100, 50))
+
+
+def test_replaced_pixels_have_no_particles_until_somebody_says_so(found: Any, idle: Any) -> None:
+    item = found.session.current
+    item.layer.data = item.layer.data[::-1].copy()
+    idle()
+    assert item.particles is None
+    assert item.particles_layer is None
+    press(found, "Put them back")
+    assert len(item.particles) == 2
+    assert item.particles_layer is not None
+
+
+def test_pixels_of_another_shape_leave_nothing_behind(found: Any, viewer: Any, idle: Any) -> None:
+    item = found.session.current
+    item.layer.data = np.zeros((30, 40), np.uint8)
+    idle()
+    assert item.particles is None
+    assert not item.history.undoable
+    assert [layer.name for layer in viewer.layers] == ["grid"]
+    assert item.frame == (30, 40)
+
+
+def test_strokes_of_the_picture_before_are_not_taken_for_this_one(found: Any, idle: Any, wait_chores: Any) -> None:
+    found.go(2)
+    found.panel(2).labelling.new.click()
+    item = found.session.current
+    item.annotation.data[10:14, 10:20] = 2
+    item.layer.data = np.zeros((30, 40), np.uint8)
+    wait_chores(found.session)
+    assert item.annotation is None
+
+
+def test_a_removed_picture_takes_what_was_found_along(found: Any, viewer: Any, idle: Any) -> None:
+    viewer.layers.remove("grid")
+    idle()
+    assert [layer.name for layer in viewer.layers] == []
+
+
+def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:
+    viewer.add_image(np.zeros((8, 8)), name="late")
+    viewer.layers.move(viewer.layers.index("late"), 0)
+    assert [item.name for item in found.session.items] == ["late", "grid"]
+
+
+def test_the_picture_fits_the_window_when_that_grows(found: Any, viewer: Any, qtbot: Any) -> None:
+    window, item = viewer.window._qt_window, found.session.current
+    window.resize(900, 600)
+    window.show()
+    found.session.reveal()
+    from napari_temseg.widgets.canvas import layers
+
+    layers.fit(viewer, item.layer)
+    before = viewer.scene.camera.zoom
+    window.resize(1300, 850)
+    qtbot.waitUntil(lambda: viewer.scene.camera.zoom > 1.1 * before)
+    assert layers.fits(viewer, item.layer, viewer.canvas.size)
+    viewer.scene.camera.zoom *= 3  # somebody looks at a detail: that stays
+    zoom = viewer.scene.camera.zoom
+    window.resize(900, 600)
+    qtbot.waitUntil(lambda: viewer.canvas.size[1] < 700)
+    assert viewer.scene.camera.zoom == pytest.approx(zoom)
