@@ -1,6 +1,6 @@
-"""The network of one band, told the size, beside the model that ships: tune parts only, for choosing.
+"""A model for one band of sizes beside the model that ships, on tune parts only, for choosing.
 
-    python benchmarks/band.py band.safetensors [--sets catalysts emps tio2 powder superalloy] [--ways depth border votes] [--ledger FILE]
+    python benchmarks/band.py band.safetensors|band.temseg [--sets catalysts emps tio2 powder superalloy] [--untold] [--ledger FILE]
 
 The size told is the median of the truth (of the sides of the boxes where there are but boxes). The model that ships runs as it comes
 (`ships`) and with `typical_size` told (`ships, told`); its figures are kept in the ledger.
@@ -11,27 +11,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 import napari_temseg as temseg
 from accuracy_common import Ledger
+from band_model import of_weights
 from band_sets import SETS, Case, score, summary
-from band_splits import Splitting, particles
-from napari_temseg.engine.model.band import BandNetwork
-from napari_temseg.engine.model.band_prediction import BandRunner
-from napari_temseg.engine.model.segmenter import Normalisation
 
-
-def network(path: Path) -> BandNetwork:
-    """A trained network, in single precision."""
-    made = BandNetwork()
-    made.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()})
-    return made.eval()
+POLARITY = {1: "bright", -1: "dark", 0: "auto"}
 
 
 def shipped(case: Case, told: bool) -> dict[str, float]:
@@ -42,17 +35,17 @@ def shipped(case: Case, told: bool) -> dict[str, float]:
     return {**score(case, labels), "seconds": time.process_time() - start}
 
 
-def banded(runner: BandRunner, case: Case, ways: list[Splitting], polarity: bool, flattened: bool, factor: float) -> list[dict[str, float]]:
-    """The network on one picture, parted in each of the ways."""
+def banded(model: temseg.Segmenter, case: Case, config: temseg.PredictConfig, ways: list[temseg.SplitConfig]) -> list[dict[str, float]]:
+    """The model on one picture, split in each of the ways; `size` is that which it answered for, as a ratio to the true one."""
     start = time.process_time()
-    plane = Normalisation().apply(case.image)
-    answer = runner.answer(plane, case.size * factor, case.polarity if polarity else 0, flattened=flattened)
-    network_seconds, out = time.process_time() - start, []
+    prediction = temseg.predict(model, case.image, config)
+    predicting, out = time.process_time() - start, []
     for way in ways:
         start = time.process_time()
-        labels = particles(answer, way)
-        spent = time.process_time() - start + network_seconds
-        out.append({**score(case, labels), "seconds": spent})
+        labels = temseg.split(prediction, way).labels
+        spent = time.process_time() - start + predicting
+        facts = {"size": prediction.size / case.size, "asked": float(len(prediction.candidates))}
+        out.append({**score(case, labels), **facts, "seconds": spent})
     return out
 
 
@@ -71,12 +64,12 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--ways", nargs="+", default=["depth"])
+    parser.add_argument("--edge", type=float, default=0.5, help="foreground probability of .safetensors weights at which outlines lie")
     parser.add_argument("--strengths", nargs="+", type=float, default=[0.5])
     parser.add_argument("--thresholds", nargs="+", type=float, default=[0.5])
-    parser.add_argument("--sure", nargs="+", type=float, default=[0.3])
+    parser.add_argument("--sure", nargs="+", type=float, default=[None])
     parser.add_argument("--polarity", action="store_true", help="tell the polarity too")
-    parser.add_argument("--unflattened", action="store_true", help="leave the second plane empty")
+    parser.add_argument("--untold", action="store_true", help="do not tell the size")
     parser.add_argument("--factor", type=float, default=1.0, help="by which the size that is told is off")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--without-shipped", action="store_true")
@@ -89,8 +82,9 @@ def main() -> None:
     """Print a table for each group."""
     args = options()
     torch.set_num_threads(1)
-    runner = BandRunner(network(args.weights))
-    ways = [Splitting(w, t, s, c) for w in args.ways for t in args.thresholds for s in args.strengths for c in args.sure]
+    model = temseg.load(args.weights) if args.weights.suffix == ".temseg" else of_weights(args.weights, args.edge)
+    choices = product(args.thresholds, args.strengths, args.sure)
+    ways = [temseg.SplitConfig(threshold=t, strength=s, certainty=c, min_diameter=0.0) for t, s, c in choices]
     ledger = Ledger(args.ledger, temseg.load("particles").content_hash())
     everything: dict[str, Any] = {}
     for name in args.sets:
@@ -101,8 +95,11 @@ def main() -> None:
                 for told, word in ((False, "ships"), (True, "ships, told")):
                     found = ledger.get(lambda case=case, told=told: shipped(case, told), word, case.group, case.name)
                     rows.setdefault(word, []).append(found)
-            for way, found in zip(ways, banded(runner, case, ways, args.polarity, not args.unflattened, args.factor), strict=True):
-                label = f"{way.way} t{way.threshold:g} s{way.strength:g} c{way.sure:g}"
+            config = temseg.PredictConfig(typical_size=None if args.untold else max(2.0, case.size * args.factor))
+            if args.polarity:
+                config = replace(config, polarity=POLARITY[case.polarity])
+            for way, found in zip(ways, banded(model, case, config, ways), strict=True):
+                label = f"t{way.threshold:g} s{way.strength:g} c{way.certainty}"
                 rows.setdefault(label, []).append({**found, "name": case.name})  # type: ignore[dict-item]
         for group, rows in groups.items():
             tables = {word: {**summary(found), "s": float(np.median([row["seconds"] for row in found]))} for word, found in rows.items()}

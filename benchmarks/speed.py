@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.network import forward
-from napari_temseg.engine.model.prediction import Runner
+from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.training.loop import TrainingRun, begun
 from napari_temseg.engine.training.metrics import TrainingMetrics
 from napari_temseg.engine.training.task import TrainingTask

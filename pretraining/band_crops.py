@@ -13,8 +13,9 @@ from scipy import ndimage
 
 from band_samples import Labels, Sample, inner_distance
 from marks import burn_marks
-from napari_temseg.engine.model.band import BAND, WORKING_SIZE
+from napari_temseg.engine.model.band import WORKING_SIZE
 from napari_temseg.engine.model.flattening import flatten
+from napari_temseg.engine.types.results import BAND
 
 MARGIN = 32  # px round a crop that the flattening sees
 UNSURE = 1.15  # as a ratio to an edge of the band: whether these are meant is anybody's guess

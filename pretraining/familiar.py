@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 
 from emps import data_folder, entries
 from napari_temseg.engine.model.novelty import NAMES, Familiarity, statistics_of, suspicion
-from napari_temseg.engine.model.prediction import Runner
+from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.simulate.micrographs import randomised, simulate
 from napari_temseg.engine.types.config import PredictConfig

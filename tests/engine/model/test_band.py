@@ -10,7 +10,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING_SIZE, BandNetwork, band_inputs, start_from
 from napari_temseg.engine.model.band_prediction import BandRunner, even_parts
 from napari_temseg.engine.model.device import Device
-from napari_temseg.engine.model.prediction import STRIDE
+from napari_temseg.engine.model.tiles import STRIDE
 from napari_temseg.engine.types.errors import TemsegError
 
 

@@ -29,7 +29,7 @@ from napari_temseg import (
 )
 from napari_temseg.engine.model import prediction
 from napari_temseg.engine.model.network import NetworkSpec
-from napari_temseg.engine.model.prediction import STRIDE, starts
+from napari_temseg.engine.model.tiles import STRIDE, tiles
 from napari_temseg.engine.types import results
 
 EXACT = PredictConfig(device="cpu", precision="float32")
@@ -89,7 +89,10 @@ def test_blending_changes_nothing_that_tiles_agree_on(pointwise, height, width, 
 def test_tiles_start_on_the_stride_and_cover_with_their_overlap(strides, tile, data):
     length, side = strides * STRIDE, tile * STRIDE
     overlap = data.draw(st.integers(0, tile // 2)) * STRIDE
-    places = starts(length, side, overlap)
+    longest = side
+    places, side = tiles(length, longest, overlap)
+    assert side <= longest
+    assert side % STRIDE == 0
     assert all(place % STRIDE == 0 for place in places)
     covered = np.zeros(length, bool)
     for place in places:
@@ -98,7 +101,8 @@ def test_tiles_start_on_the_stride_and_cover_with_their_overlap(strides, tile, d
     if length > side:
         assert places[-1] + side == length
         assert all(before + side - after >= overlap for before, after in pairwise(places))
-        assert len(places) <= -(-(length - overlap) // (side - overlap))
+        assert len(places) == -(-(length - overlap) // (longest - overlap))
+        assert len(places) * side < length + (len(places) - 1) * overlap + len(places) * STRIDE
 
 
 def test_no_tile_is_larger_than_asked_for(pointwise):

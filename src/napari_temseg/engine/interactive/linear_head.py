@@ -20,8 +20,10 @@ from torch.nn import functional as F
 
 from napari_temseg.engine.interactive.superpixels import Cells, Floats, cell_side
 from napari_temseg.engine.model.network import class_logits
-from napari_temseg.engine.model.prediction import Runner, fill, resize
+from napari_temseg.engine.model.prediction import fill
+from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.model.tiles import resize
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -78,8 +80,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             yield from mapped(scout.settle(image[0, 0].numpy(), plane.valid), progress)
             watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):
-            scaled = resize(image, (max(1, round(plane.frame[0] * scale)), max(1, round(plane.frame[1] * scale))))
-            both = yield from mapped(watcher.tiled(scaled), partial(progress, done=done))
+            both = yield from mapped(watcher.tiled(watcher.shown(image, scale)), partial(progress, done=done))
             raw += resize(both[:, :outputs], plane.frame) / len(watcher.scales)
             features.append(resize(both[:, outputs:], grid)[0].numpy())
             yield progress(1.0, done)

@@ -2,8 +2,9 @@
 
 Three input planes: the picture normalised as everywhere; the same flattened at the size, or zeros where that is unknown; and one
 number everywhere, 1 where the particles are known to be brighter than what is round them (the picture is inverted when they are
-known to be darker), 0 where that is unknown. Five output planes: logits of foreground, of the normalised distance to the edge and of the
-border between particles that touch, and the way to the middle of the particle, along y and x, in working sizes.
+known to be darker), 0 where that is unknown. Given one plane, it makes the other two itself. In training it has five output planes: logits
+of foreground, of the normalised distance to the edge and of the border between particles that touch, and the way to the middle of the
+particle, along y and x, in working sizes; a model keeps those that its splitting uses.
 """
 
 from __future__ import annotations
@@ -15,31 +16,54 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_temseg.engine.model.flattening import flatten
+from napari_temseg.engine.model.flattening import flatten, flatten_planes
 
 WORKING_SIZE = 22.0  # px: the size that is told, in the eyes of the network
-BAND = 3.0  # sizes from WORKING_SIZE / BAND to WORKING_SIZE × BAND are answered for
+MOST_ENLARGED = 8.0  # × by which a picture is enlarged at most
 OUTPUTS = ("foreground", "distance", "border", "offset_y", "offset_x")
 INPUTS = 3
 DECODER = (64, 48, 32, 16, 16)
 _CHANNELS = [INPUTS, 16, 24, 32, 96, 320]
 _LAST = 18  # features of the encoder, without the convolution to 1280 channels, which served to tell a thousand kinds of things apart
+_TAKEN = (1, 3, 6, 13, _LAST - 1)  # after which the decoder is given what there is
+
+
+class BandEncoder(nn.Module):
+    """MobileNetV2 without its last convolution; one plane (B, 1, Y, X) is flattened at `working_size`, three are taken as they are."""
+
+    def __init__(self, working_size: float = WORKING_SIZE) -> None:
+        super().__init__()
+        import segmentation_models_pytorch as smp
+
+        whole = cast(Any, smp.encoders.get_encoder("mobilenet_v2", in_channels=INPUTS, depth=5, weights=None))
+        self.features: nn.Sequential = whole.features[:_LAST]
+        self.working_size = working_size
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The input and five levels of features, each half as fine as the one before."""
+        if x.shape[1] == 1:
+            flat = flatten_planes(x.float(), self.working_size)
+            x = torch.cat([x, flat.to(x.dtype), torch.zeros_like(x)], 1)
+        found = [x]
+        for index, module in enumerate(self.features):
+            x = module(x)
+            if index in _TAKEN:
+                found.append(x)
+        return found
 
 
 class BandNetwork(nn.Module):
-    """MobileNetV2 without its last convolution, and the decoder of a U-Net; (B, 3, Y, X) → (B, 5, Y, X), sides multiples of 32."""
+    """Encoder and the decoder of a U-Net; (B, 1 or 3, Y, X) → (B, outputs, Y, X), sides multiples of 32."""
 
-    def __init__(self, decoder_channels: tuple[int, ...] = DECODER) -> None:
+    def __init__(
+        self, decoder_channels: tuple[int, ...] = DECODER, outputs: int = len(OUTPUTS), working_size: float = WORKING_SIZE
+    ) -> None:
         super().__init__()
-        import segmentation_models_pytorch as smp
         from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 
-        encoder = cast(Any, smp.encoders.get_encoder("mobilenet_v2", in_channels=INPUTS, depth=5, weights=None))
-        encoder.features = encoder.features[:_LAST]
-        encoder._out_indexes = [1, 3, 6, 13, _LAST - 1]
-        self.encoder: nn.Module = encoder
+        self.encoder: nn.Module = BandEncoder(working_size)
         self.decoder: nn.Module = UnetDecoder(_CHANNELS, decoder_channels, n_blocks=5)
-        self.segmentation_head: nn.Module = nn.Sequential(nn.Conv2d(decoder_channels[-1], len(OUTPUTS), 3, padding=1))
+        self.segmentation_head: nn.Module = nn.Sequential(nn.Conv2d(decoder_channels[-1], outputs, 3, padding=1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Raw output."""

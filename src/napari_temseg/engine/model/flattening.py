@@ -7,11 +7,13 @@ would not either, takes particles of two to three times the size away with it (`
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+import torch
+import torch.nn.functional as F
 
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -23,6 +25,7 @@ STANDS_OUT = 1.5  # local deviations from the local mean from which a pixel coun
 LEAST_DEVIATION = 0.15  # of the deviation of the whole picture: the least by which is divided, or flat parts would be noise blown up
 STRONGEST = 8.0  # answers are clipped to ± this
 _FINE = 6.0  # px of a diameter that suffice for the background, which is smooth
+_KERNEL_REACH = 3.0  # standard deviations of a Gaussian that are summed
 
 
 def flatten(
@@ -37,71 +40,79 @@ def flatten(
     Pixels that are not finite or not `valid` are 0 and count for no other. A level plane gives zeros. `TemsegError` when the
     diameter is no positive number.
     """
-    if not 0 < diameter < np.inf:
-        raise TemsegError(f"A size of {diameter} px is no length: give a positive number.")
     image = np.asarray(plane, np.float32)
     seen = np.isfinite(image)
     if valid is not None:
         seen &= valid
-    if not seen.any():
-        return np.zeros(image.shape, np.float32)
-    # About the mean and in units of the deviation, squares lose no digits.
-    mean = float(image[seen].mean(dtype=np.float64))
-    spread = float((image[seen] - np.float32(mean)).std(dtype=np.float64))
-    if spread <= 1e-6 * max(1.0, abs(mean)):
-        return np.zeros(image.shape, np.float32)
-    values = np.where(seen, (image - np.float32(mean)) / np.float32(spread), 0).astype(np.float32)
-    step = max(1, int(diameter / _FINE))
-    level, deviation = _background(values, seen.astype(np.float32), reach * diameter, step, rounds)
-    flat: Floats = np.clip((values - level) / deviation, -STRONGEST, STRONGEST)
-    flat[~seen] = 0
-    return flat
+    values = torch.from_numpy(np.where(seen, image, 0).astype(np.float32))[None, None]
+    return flatten_planes(values, diameter, torch.from_numpy(seen.astype(np.float32))[None, None], reach, rounds)[0, 0].numpy()
 
 
-def _background(values: Floats, seen: Floats, sigma: float, step: int, rounds: int) -> tuple[Floats, Floats]:
-    """Local mean and deviation (Y, X), found on a grid `step` times as coarse: sums of values, squares and weights of each block."""
+def flatten_planes(
+    planes: torch.Tensor, diameter: float, seen: torch.Tensor | None = None, reach: float = WINDOW_REACH, rounds: int = LEVEL_ROUNDS
+) -> torch.Tensor:
+    """The same of finite planes (B, 1, Y, X) float32, each by itself, on their device; `seen` (B, 1, Y, X) is 1 or 0 float32.
+
+    In single precision under autocast too, as squares are taken. `TemsegError` when the diameter is no positive number.
+    """
+    if not 0 < diameter < math.inf:
+        raise TemsegError(f"A size of {diameter} px is no length: give a positive number.")
+    with torch.autocast(planes.device.type, enabled=False):
+        seen = torch.ones_like(planes) if seen is None else seen
+        # About the mean and in units of the deviation, squares lose no digits.
+        count = seen.sum((2, 3), keepdim=True).clamp_min(1)
+        mean = (planes * seen).sum((2, 3), keepdim=True) / count
+        values = (planes - mean) * seen
+        further = values.sum((2, 3), keepdim=True) / count  # what rounding left of a mean that is large beside the deviation
+        values = (values - further) * seen
+        spread = ((values * values).sum((2, 3), keepdim=True) / count).sqrt()
+        values = values / spread.clamp_min(1e-30)
+        step = max(1, int(diameter / _FINE))
+        level, deviation = _background(values, seen, reach * diameter, step, rounds)
+        flat = ((values - level) / deviation).clamp(-STRONGEST, STRONGEST) * seen
+        return flat * (spread > 1e-6 * mean.abs().clamp_min(1.0))
+
+
+def _background(values: torch.Tensor, seen: torch.Tensor, sigma: float, step: int, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Local mean and deviation (B, 1, Y, X), found on a grid `step` times as coarse: sums of values, squares and weights of each block."""
     weight, first, second = (_binned(plane, step) for plane in (seen, values, values * values))
     smooth = sigma / step
-    trust = np.ones_like(weight)
+    trust = torch.ones_like(weight)
     for _ in range(rounds):
-        total = _smooth(trust * weight, smooth) + np.float32(1e-6)
+        total = _smooth(trust * weight, smooth) + 1e-6
         level = _smooth(trust * first, smooth) / total
         variance = _smooth(trust * second, smooth) / total - level * level
-        deviation = np.sqrt(np.maximum(variance, 0)) + np.float32(1e-6)
-        block = first / np.maximum(weight, 1e-6)
-        apart = (block - level) / (np.float32(STANDS_OUT) * np.maximum(deviation, np.float32(LEAST_DEVIATION)))
-        trust = (1 / (1 + apart**4)).astype(np.float32)
+        deviation = variance.clamp_min(0).sqrt() + 1e-6
+        block = first / weight.clamp_min(1e-6)
+        apart = (block - level) / (STANDS_OUT * deviation.clamp_min(LEAST_DEVIATION))
+        trust = 1 / (1 + apart**4)
     # The deviation counts everything, particles too: by it particles are as strong on a rough support as on a smooth one.
-    total = _smooth(weight, smooth) + np.float32(1e-6)
+    total = _smooth(weight, smooth) + 1e-6
     variance = (_smooth(second, smooth) - 2 * level * _smooth(first, smooth)) / total + level * level
-    deviation = np.sqrt(np.maximum(variance, np.float32(LEAST_DEVIATION**2)))
-    return _spread(level, step, values.shape), _spread(deviation, step, values.shape)
+    deviation = variance.clamp_min(LEAST_DEVIATION**2).sqrt()
+    return _spread(level, step, values), _spread(deviation, step, values)
 
 
-def _smooth(plane: Floats, sigma: float) -> Floats:
-    smooth: Floats = ndimage.gaussian_filter(plane, sigma, mode="constant", truncate=3.0)  # weighted means: nothing beyond the edge
-    return smooth
+def _smooth(planes: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian along both axes, nothing beyond the edge: these are weighted means."""
+    radius = int(_KERNEL_REACH * sigma + 0.5)
+    place = torch.arange(-radius, radius + 1, dtype=torch.float32, device=planes.device)
+    kernel = torch.exp(-0.5 * (place / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    down = F.conv2d(planes, kernel[None, None, :, None], padding=(radius, 0))
+    return F.conv2d(down, kernel[None, None, None, :], padding=(0, radius))
 
 
-def _binned(plane: Floats, step: int) -> Floats:
+def _binned(planes: torch.Tensor, step: int) -> torch.Tensor:
     """Sums over blocks of step × step px; the last ones may be incomplete."""
     if step == 1:
-        return plane
-    pad = [(0, -n % step) for n in plane.shape]
-    padded = np.pad(plane, pad)
-    blocks = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step)
-    sums: Floats = blocks.sum((1, 3), dtype=np.float32)
-    return sums
+        return planes
+    return F.avg_pool2d(F.pad(planes, (0, -planes.shape[-1] % step, 0, -planes.shape[-2] % step)), step, divisor_override=1)
 
 
-def _spread(coarse: Floats, step: int, shape: tuple[int, ...]) -> Floats:
+def _spread(coarse: torch.Tensor, step: int, like: torch.Tensor) -> torch.Tensor:
     """Back to full size, linear between the middles of the blocks."""
     if step == 1:
         return coarse
-    for axis in (0, 1):
-        place = np.clip((np.arange(shape[axis], dtype=np.float32) + 0.5) / step - 0.5, 0, coarse.shape[axis] - 1)
-        low = np.minimum(place.astype(np.intp), max(coarse.shape[axis] - 2, 0))
-        high = np.minimum(low + 1, coarse.shape[axis] - 1)
-        share = (place - low)[:, None] if axis == 0 else (place - low)[None]
-        coarse = np.take(coarse, low, axis) * (1 - share) + np.take(coarse, high, axis) * share
-    return coarse.astype(np.float32, copy=False)
+    fine = F.interpolate(coarse, scale_factor=step, mode="bilinear", align_corners=False)
+    return fine[..., : like.shape[-2], : like.shape[-1]]

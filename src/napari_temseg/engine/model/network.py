@@ -7,7 +7,7 @@ channels. With two classes softmax is the sigmoid of the one foreground logit, a
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_temseg.engine.model.band import BandNetwork
 from napari_temseg.engine.types.errors import TemsegError
 
 MOMENTUM = 0.1  # of running statistics; the 0.01 of EfficientNets lags hundreds of steps behind, which is all that a training here has
@@ -28,6 +29,7 @@ ALIASES = {
     "efficientnet_b0": "efficientnet-b0",
 }
 DEFAULT_DECODER = (128, 64, 32, 16, 16)
+BAND_ENCODER = "mobilenet_v2"  # of a network with a working size
 # What the library raises for a network it cannot build or weights it cannot fetch; the hub client's base is its HTTP library's error.
 _BUILD_ERRORS = cast(
     tuple[type[Exception], ...], (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError, *HfHubHTTPError.__bases__)
@@ -42,6 +44,7 @@ class NetworkSpec:
     decoder_channels: tuple[int, ...] = DEFAULT_DECODER
     n_classes: int = 2
     auxiliary: tuple[str, ...] = ()
+    working_size: float = 0.0  # px that particles of the size that is meant are wide in its eyes (see `band`); 0: any size, no flattening
 
     @property
     def n_outputs(self) -> int:
@@ -49,8 +52,11 @@ class NetworkSpec:
         return self.n_classes - 1 + len(self.auxiliary)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; without a working size as before there was any, so that hashes of older models stand."""
+        values = asdict(self)
+        if not self.working_size:
+            del values["working_size"]
+        return values
 
 
 def encoder_names() -> list[str]:
@@ -64,8 +70,13 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
     """A U-Net of one input channel; `encoder_weights`: None (random), "imagenet" (the library's download) or a .safetensors file.
 
     A file holds the encoder's tensors in the library's layout, for one or three input channels (those for three are summed, as the
-    library does), or those of a whole U-Net, of which the encoder's are taken; a `.temseg` file is one.
+    library does), or those of a whole U-Net, of which the encoder's are taken; a `.temseg` file is one. A network with a working size
+    has an encoder of its own and takes none. `TemsegError` for an encoder or weights that cannot be had.
     """
+    if spec.working_size:
+        if spec.encoder != BAND_ENCODER or encoder_weights is not None:
+            raise TemsegError(f"A network with a working size is built on {BAND_ENCODER} and from a model; start from the shipped one.")
+        return _statistics_follow(BandNetwork(spec.decoder_channels, spec.n_outputs, spec.working_size))
     import segmentation_models_pytorch as smp
 
     name = ALIASES.get(spec.encoder, spec.encoder)
@@ -81,10 +92,14 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
         raise TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.") from error
     if encoder_weights is not None and encoder_weights != "imagenet":
         _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
+    return _statistics_follow(cast(nn.Module, network))
+
+
+def _statistics_follow(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = MOMENTUM
-    return cast(nn.Module, network)
+    return network
 
 
 def _load_encoder(encoder: nn.Module, path: Path, name: str) -> None:
@@ -173,7 +188,7 @@ def extend_head(network: nn.Module, spec: NetworkSpec, n_classes: int) -> Networ
                 first -= 2.0  # an e-fold or two below the class it was copied from, so that nothing changes hands before training
             target.copy_(torch.cat([source[:split], first, source[split:]]))
     head[0] = new
-    return NetworkSpec(spec.encoder, spec.decoder_channels, n_classes, spec.auxiliary)
+    return replace(spec, n_classes=n_classes)
 
 
 def renew_decoder(network: nn.Module, spec: NetworkSpec, seed: int) -> None:

@@ -120,7 +120,8 @@ class Segmenter:
     @property
     def finds_scale(self) -> bool:
         """Whether its scales are moved to suit the particles of a picture: needs a learnt depth, by which particles are told apart."""
-        return "distance" in self.spec.auxiliary[:1] and len(self.scales) > 1 and not self.fixed_scale
+        moves = bool(self.spec.working_size) or len(self.scales) > 1
+        return "distance" in self.spec.auxiliary[:1] and moves and not self.fixed_scale
 
     def suited(self, pixel_size: float) -> Segmenter:
         """The model with its fixed scales moved to a picture whose pixels are `pixel_size` nm (0: unknown), by the ratio at most 4 or 1/4.
@@ -158,8 +159,10 @@ class Segmenter:
         network = metadata["network"]
         channels = tuple(int(c) for c in network["decoder_channels"])
         auxiliary = tuple(str(a) for a in network["auxiliary"])
-        spec = NetworkSpec(str(network["encoder"]), channels, int(network["n_classes"]), auxiliary)
-        if len(channels) != 5 or not all(1 <= c <= 2048 for c in channels) or not 2 <= spec.n_classes <= 255 or len(auxiliary) > 16:
+        working_size = float(network.get("working_size", 0.0))
+        spec = NetworkSpec(str(network["encoder"]), channels, int(network["n_classes"]), auxiliary, working_size)
+        sensible = len(channels) == 5 and all(1 <= c <= 2048 for c in channels) and 2 <= spec.n_classes <= 255 and len(auxiliary) <= 16
+        if not sensible or not 0 <= working_size <= 1000:
             raise ValueError("the network it describes has no sensible size")
         scales = tuple(float(s) for s in metadata["scales"])
         if not scales or not all(0.05 <= s <= 8 for s in scales):

@@ -21,11 +21,16 @@ from scipy.sparse.csgraph import connected_components
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
+BAND_CERTAINTY = 0.45  # the same of a model that answers for one band of sizes, whose certainty is that of the probability alone
+BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
+MOST_SMOOTHING = 20.0  # px
+LONGEST = 3.6  # ECD of a rod ten times as long as wide, in widths
+FINE_SIZE = 22.0  # px of the size that is meant up to which the smoothing is what it says; of larger particles it grows with them
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
 LEAST_DENT = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
@@ -76,7 +81,9 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
 
 def default_certainty(prediction: Prediction) -> float:
     """The least certainty that is asked where none is set: none of a model that never learnt how deep particles are."""
-    return CERTAINTY if prediction.depth_taught else 0.0
+    if not prediction.depth_taught:
+        return 0.0
+    return BAND_CERTAINTY if prediction.size else CERTAINTY
 
 
 def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
@@ -107,7 +114,7 @@ def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, p
     min_area = _area(config.min_diameter)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
         classes = _filled(classes, valid, max_area=min_area)
-    learnt = None if depth is None else _smooth(depth, config.smoothing)
+    learnt = None if depth is None else _smooth(depth, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
     labels = np.zeros(classes.shape, np.int32)
     class_of = [0]
     for number in prediction.class_ids[1:]:
@@ -119,7 +126,7 @@ def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, p
             class_of += [number] * count
     if config.fill_holes:
         labels = _filled(labels, valid)
-    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, max(prediction.working_scale), config)
+    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, prediction, config)
     labels, class_ids = _kept(labels, keep, np.array(class_of))
     return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
 
@@ -291,30 +298,33 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
 
 
 def _large_and_sure(
-    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, scale: float, config: SplitConfig
+    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, prediction: Prediction, config: SplitConfig
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Which labels stay, and how many large enough ones do not.
 
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
     it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
     and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
-    double, by the diameter as the model saw it, at the working `scale`; and a particle cut by the frame has its middle outside, so
-    that its probability counts.
+    double, by the diameter as the model saw it, at the working scale; and a particle cut by the frame has its middle outside, so
+    that its probability counts. A model for one band of sizes is asked for its probability alone, and only what lies in the band stays.
     """
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
     area = np.bincount(here, minlength=count)
     mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
     sure = (mean - config.threshold) / (1 - config.threshold)
-    if depth is not None:
+    diameter = np.sqrt(4 / np.pi * area)
+    keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
+    if prediction.size:
+        keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST * BAND * prediction.size)
+    elif depth is not None:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
-        diameter = scale * np.sqrt(4 / np.pi * area)
+        diameter *= max(prediction.working_scale)
         weight = np.full(count, WHOLE_CERTAINTY)
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             weight[edge] = CUT_CERTAINTY
         sure = np.maximum(deepest * (1 + np.clip((diameter - SHALLOW_BELOW) / (DEEP_ABOVE - SHALLOW_BELOW), 0, 1)), weight * sure)
-    keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
     keep[0] = False
     large = int(keep.sum())
     if config.certainty:

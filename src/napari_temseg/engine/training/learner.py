@@ -14,7 +14,7 @@ from torch import nn
 
 from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.model.network import class_logits, forward, freeze_encoder, renew_decoder, set_mode
-from napari_temseg.engine.model.prediction import fused
+from napari_temseg.engine.model.runner import fused
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import losses
 from napari_temseg.engine.training.crops import Batch, Crops

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from napari_temseg.engine.model.network import NetworkSpec, extend_head
-from napari_temseg.engine.model.prediction import Runner, iter_predict
+from napari_temseg.engine.model.prediction import iter_predict
+from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal

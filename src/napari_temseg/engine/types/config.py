@@ -62,6 +62,12 @@ class PredictConfig(Config):
         unit="px",
         of_picture=True,
     )
+    polarity: str = setting(
+        "auto",
+        "Polarity",
+        "Whether particles are brighter or darker than what is round them; auto: found from the picture; both: some are, some are not",
+        choices=("auto", "bright", "dark", "both"),
+    )
     scales: tuple[float, ...] | None = setting(
         None,
         "Working scales",

@@ -19,7 +19,16 @@ from napari_temseg.engine.types.micrograph import Micrograph
 T = TypeVar("T", bound=np.generic)
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
+BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
 IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
+
+
+@dataclass(frozen=True)
+class SizeCandidate:
+    """A size (median width in px) that particles of a picture may be meant to have, and about how many of it there are."""
+
+    size: float
+    count: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +40,8 @@ class Prediction:
     1 at its middle); `depth_taught` is False for a model that never learnt it, as strokes alone do not show it: it is not used then.
     `classes` uint8 (…, Y, X): the most probable class of each pixel. Leading axes are the micrograph's.
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
+    `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
+    `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
     """
 
@@ -45,6 +56,8 @@ class Prediction:
     depth_taught: bool = True
     pixel_ratio: float = 1.0
     unlike: tuple[str, ...] = ()
+    size: float = 0.0
+    candidates: tuple[SizeCandidate, ...] = ()
 
     def __repr__(self) -> str:
         classes = ", ".join(self.class_names[number] for number in self.class_ids)
@@ -110,7 +123,9 @@ class Prediction:
         first = planes[0]
         if any(plane._made_by != first._made_by for plane in planes):
             raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
-        facts = {name: getattr(first, name) for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio")}
+        facts = {
+            name: getattr(first, name) for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates")
+        }
         unlike = tuple(reason for plane in planes for reason in plane.unlike)
         whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike)
         for index, plane in enumerate(planes):
@@ -122,7 +137,7 @@ class Prediction:
 
     @property
     def _made_by(self) -> tuple[Any, ...]:
-        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught, self.pixel_ratio
+        return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught, self.pixel_ratio, self.size
 
 
 def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray[T]:

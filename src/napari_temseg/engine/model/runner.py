@@ -1,0 +1,231 @@
+"""A network over a whole plane: its working scales, found or told; tiles blended with overlap; memory bounded by one plane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_temseg.engine.model import size_search
+from napari_temseg.engine.model.band import MOST_ENLARGED, band_inputs
+from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.model.network import for_inference
+from napari_temseg.engine.model.novelty import statistics_of
+from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
+from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
+from napari_temseg.engine.model.tiles import STRIDE, padded, ramp, resize, scaled, tiles
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import mapped
+from napari_temseg.engine.types.results import Prediction, SizeCandidate
+
+Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
+LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
+BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
+SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
+
+
+class Runner:
+    """A network made ready once for many planes; halves its tile when memory does not suffice."""
+
+    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0) -> None:
+        told = bool(config.scales or config.typical_size)
+        suited = model if told else model.suited(pixel_size)
+        self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
+        self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
+        self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
+        self.device: Device = choose_device(config.device, config.precision)
+        self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
+        self.n_classes = model.spec.n_classes
+        self.scales = tuple(config.scales) if config.scales else suited.scales
+        self.adaptive = model.finds_scale and not config.scales
+        self.typical = config.typical_size
+        self.working_size = model.spec.working_size
+        self.sign = SIGNS[config.polarity]
+        self.candidates: tuple[SizeCandidate, ...] = ()
+        if not all(0.05 <= scale <= 8 for scale in self.scales):
+            raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
+        self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
+        overlap = min(config.overlap, BAND_OVERLAP) if self.working_size else config.overlap
+        self.overlap = min(overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work
+
+    def blank(self, model: Segmenter, micrograph: Micrograph) -> Prediction:
+        """What `model` will say of `micrograph` at the scales that were settled on, nothing yet."""
+        facts = {
+            "model_hash": model.content_hash(),
+            "working_scale": self.scales,
+            "depth_taught": model.depth_taught,
+            "pixel_ratio": self.pixel_ratio,
+            "size": self.working_size / self.scales[0] if self.working_size else 0.0,
+            "candidates": self.candidates,
+        }
+        return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it can say that a picture is unlike the model's training."""
+        return self.familiar is not None or self.strange_size
+
+    def unlike(self, image: npt.NDArray[np.float32], raw: torch.Tensor, valid: npt.NDArray[np.bool_] | None) -> str:
+        """In what a normalised plane, of which the model says `raw`, is unlike its training; "" where it is not, or nothing is found."""
+        if self.strange_size:
+            return "pixel size"
+        if self.familiar is None:
+            return ""
+        # In the middle of its scales, by ratio.
+        found = statistics_of(image, raw, self.n_classes, math.exp(float(np.mean(np.log(self.scales)))), valid)
+        return "" if found is None else self.familiar.reason(found)
+
+    def settle(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
+        """Choose the working scales by the typical size, told or seen in a normalised plane; returns what is known of the plane already."""
+        known: Known = {}
+        own, self.adaptive = self.scales, False
+        if self.working_size:
+            size = self.typical or (yield from self._search(image, valid))
+            self.scales = (min(self.working_size / size, MOST_ENLARGED),)
+            return known
+        if self.typical is not None:
+            self.scales = working_scales(own, self.typical, image.size)
+            return known
+        whole = torch.from_numpy(image)[None, None]
+        for _ in range(LOOKS):
+            for scale in self.scales:
+                if scale not in known:
+                    known[scale] = yield from self._at_scale(whole, scale)
+                    yield 0.0
+            seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
+            diameter, count = typical_diameter(seen, self.n_classes, valid)
+            many = count >= MANY
+            if not many and self.scales == own and (diameter is None or diameter < SMALL_PARTICLES):
+                diameter, many = yield from self._closer(whole, seen, diameter, valid)
+            better = working_scales(own, diameter, image.size, many=many)
+            if max(better) <= max(self.scales):  # only upwards does a closer look see more
+                self.scales = better if self.scales == own else self.scales
+                break
+            self.scales = better
+        return known
+
+    def _search(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
+        """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
+        found = []
+        for size in size_search.sizes(image.shape):
+            scale, parts = self.working_size / size, []
+            for window in size_search.windows(image.shape, scale):
+                raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))
+                parts.append((raw, None if valid is None else valid[window]))
+                yield 0.0
+            found.append(size_search.evidence(size, scale, parts, image.size))
+        size, self.candidates = size_search.chosen(found, self.working_size)
+        return size
+
+    def _closer(
+        self, whole: torch.Tensor, seen: torch.Tensor, diameter: float | None, valid: npt.NDArray[np.bool_] | None
+    ) -> Generator[float, None, tuple[float | None, bool]]:
+        """Whether a part of the plane, shown twice as large, holds many more small particles; with their diameter, else the given one."""
+        window = busiest(seen, self.n_classes, PART)
+        allowed = None if valid is None else valid[window[-2:]]
+        before = typical_diameter(seen[window], self.n_classes, allowed)[1]
+        larger = []
+        for scale in self.scales:
+            larger.append((yield from self._at_scale(whole[window], min(2 * scale, 8.0))))
+            yield 0.0
+        found, after = typical_diameter(torch.stack(larger).mean(dim=0), self.n_classes, allowed)
+        if found is not None and found < SMALL_PARTICLES and after >= max(CROWD, MORE * before):
+            return found, True
+        return diameter, False
+
+    def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
+        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles.
+
+        `known` holds outputs by scale that were computed before; those that are used are taken out of it.
+        """
+        whole = torch.from_numpy(image)[None, None]
+        total: torch.Tensor | None = None
+        cost = [scale**2 for scale in self.scales]
+        for index, scale in enumerate(self.scales):
+            overall = partial(_overall, cost, index)
+            if index:
+                yield overall(0.0)
+            raw = None if known is None else known.pop(scale, None)
+            if raw is None:
+                raw = yield from mapped(self._at_scale(whole, scale), overall)
+            total = raw if total is None else total.add_(raw)
+        if total is None:  # no scales cannot happen: a model has one at least
+            raise TemsegError("The model has no working scale; load it again.")
+        return total / len(self.scales)
+
+    def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:
+        raw = yield from self.tiled(self.shown(whole, scale))
+        return resize(raw, (whole.shape[-2], whole.shape[-1]))
+
+    def shown(self, whole: torch.Tensor, scale: float) -> torch.Tensor:
+        """What the network is shown of a normalised plane (1, 1, Y, X) at `scale`: (1, 1, y, x), or (1, 3, y, x) of one that has a size."""
+        image = scaled(whole, scale)
+        return band_inputs(image[0, 0].numpy(), polarity=self.sign, size=self.working_size) if self.working_size else image
+
+    def tiled(self, image: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+        """What `run` gives for a whole image (1, ·, Y, X) as it is `shown`, tiles blended; yields the share done between tiles."""
+        height, width = image.shape[-2:]
+        whole = padded(image)
+        while True:
+            try:
+                blended = yield from self._blend(whole)
+                return blended[..., :height, :width]
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if self.tile <= 256:
+                    raise TemsegError(
+                        f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu."
+                    ) from error
+            # Here the error no longer holds on to what did not fit.
+            self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
+            self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
+            release()
+
+    def _blend(self, whole: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+        (rows, height), (columns, width) = (tiles(n, self.tile, self.overlap) for n in whole.shape[-2:])
+        if len(rows) == len(columns) == 1:
+            return self.run(whole)
+        total = weight = None
+        for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
+            if done:
+                yield done / (len(rows) * len(columns))
+            here = (..., slice(y, y + height), slice(x, x + width))
+            raw = self.run(whole[here])
+            share = ramp(height, self.overlap)[:, None] * ramp(width, self.overlap)[None]
+            if total is None or weight is None:
+                total = torch.zeros(1, raw.shape[1], *whole.shape[-2:])
+                weight = torch.zeros(whole.shape[-2:])
+            total[here] += raw * share
+            weight[here[1:]] += share
+        if total is None or weight is None:
+            raise TemsegError("The image has no pixels.")
+        return total / weight
+
+    @torch.no_grad()
+    def run(self, tile: torch.Tensor) -> torch.Tensor:
+        """Raw output (1, C, Y, X) float32 on the CPU of one tile (1, ·, Y, X) of what is `shown`, sides multiples of the stride."""
+        ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
+        raw: torch.Tensor = self.network(ready).float().cpu()
+        return raw
+
+
+def _overall(cost: list[float], index: int, share: float) -> float:
+    """Share done of all scales when `share` of scale `index` is."""
+    return (sum(cost[:index]) + share * cost[index]) / sum(cost)
+
+
+def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...]) -> torch.Tensor:
+    """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, averaged over the scales; `run` is the network."""
+    size, found = (image.shape[-2], image.shape[-1]), []
+    for scale in scales:
+        shown = scaled(image, scale)
+        found.append(resize(run(padded(shown))[..., : shown.shape[-2], : shown.shape[-1]], size))
+    return torch.stack(found).mean(dim=0)

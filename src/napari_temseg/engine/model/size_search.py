@@ -1,0 +1,100 @@
+"""The size that is meant, where nobody told it: sizes a factor apart are tried, and what is found near each speaks for it.
+
+The evidence of a size is what lies near it: how many particles, how sure, how much of the picture. Two sizes far apart that both have
+evidence are particles on something that looks like particles too, and which are meant only a person can say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from napari_temseg.engine.model.tiles import scaled
+from napari_temseg.engine.types.results import SizeCandidate
+
+STEP = 1.6  # between the sizes that are tried
+SMALLEST = 5.0  # px
+LARGEST = 0.7  # of the shorter side of the picture
+PIXELS = 500_000  # px at the working scale that one size may cost
+NEAR = 1.5  # widths within this factor of a size speak for it
+FAR = 3.0  # sizes further apart than this are different things
+RIVAL = 0.5  # of the best evidence: a size far from it that has as much is a rival
+CORE = 0.5  # learnt depth from which a pixel belongs to the core of its particle: half as wide as the particle
+_PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a `size` (px), and how much: `weight`. Near it lie `count` particles of the picture, `found` their median width."""
+
+    size: float
+    count: float = 0.0
+    found: float = 0.0
+    weight: float = 0.0
+
+
+def sizes(shape: tuple[int, ...]) -> list[float]:
+    """Sizes (px) to try in a picture (Y, X), coarse first."""
+    count = max(1, math.floor(math.log(max(1.0, LARGEST * min(shape) / SMALLEST), STEP)) + 1)
+    return [SMALLEST * STEP**index for index in range(count)][::-1]
+
+
+def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
+    """The whole picture (Y, X), or four parts of it that together cost as much as may be at `scale`."""
+    if math.prod(shape) * scale**2 <= PIXELS:
+        return [(slice(0, shape[0]), slice(0, shape[1]))]
+    side = [min(n, int(math.sqrt(PIXELS / 4) / scale)) for n in shape]
+    first = [[int((n - part) * place) for place in _PLACES] for n, part in zip(shape, side, strict=True)]
+    return [(slice(y, y + side[0]), slice(x, x + side[1])) for y in first[0] for x in first[1]]
+
+
+def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
+    """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture.
+
+    Cores near the size count: how sure they are, how many of all cores they are, their number damped, the share of the picture they cover.
+    """
+    widths, sure, others, seen = [], [], 0, 0.0
+    for raw, valid in parts:
+        depth, probability = (torch.sigmoid(raw[0, channel]).numpy() for channel in (1, 0))
+        core = (depth > CORE) & (probability > 0.5)
+        if valid is not None:
+            core &= scaled(torch.from_numpy(valid.astype(np.float32))[None, None], scale)[0, 0].numpy() > 0.5
+        labels, n = ndimage.label(core)
+        area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+        width = 4 * np.sqrt(area / math.pi) / scale
+        deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, n + 1)), float).reshape(n) if n else np.zeros(0)
+        near = (width >= size / NEAR) & (width <= size * NEAR)
+        widths.append(width[near])
+        sure.append(deepest[near])
+        others += int((~near & (area >= 4)).sum())
+        seen += core.size / scale**2
+    width = np.concatenate(widths)
+    if not len(width):
+        return Evidence(size)
+    count = len(width) * pixels / seen
+    cover = float((math.pi / 4 * width**2).sum() / seen)
+    purity = len(width) / (len(width) + others)
+    weight = max(float(np.concatenate(sure).mean()) - 0.4, 0.0) * purity * math.log1p(count) * (cover + 0.002) ** 0.35
+    return Evidence(size, count, float(np.median(width)), weight)
+
+
+def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[SizeCandidate, ...]]:
+    """The size (px) with most evidence, and, where one far from it has nearly as much, both as candidates, the smaller first.
+
+    `otherwise` is the answer where there is no evidence at all.
+    """
+    best = max(found, key=lambda each: each.weight)
+    if not best.weight:
+        return otherwise, ()
+    rivals = [each for each in found if each.weight >= RIVAL * best.weight and max(each.size / best.size, best.size / each.size) >= FAR]
+    if not rivals:
+        return best.found, ()
+    both = sorted((best, max(rivals, key=lambda each: each.weight)), key=lambda each: each.found)
+    return best.found, tuple(SizeCandidate(each.found, round(each.count)) for each in both)
