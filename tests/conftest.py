@@ -92,6 +92,21 @@ def tiny() -> temseg.Segmenter:
 
 
 @pytest.fixture(scope="session")
+def banded() -> temseg.Segmenter:
+    """An untrained model for one band of sizes. Nobody may change it."""
+    spec = NetworkSpec(decoder_channels=SMALL_DECODER, auxiliary=("distance",), working_size=22.0)
+    model = temseg.Segmenter.new(spec, {1: "background", 2: "particle"}, seed=1)
+    # Batch norm that has seen something: else all layers together say next to the same of every pixel.
+    for module in model.network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.network.train()(torch.randn(2, 1, 128, 128, generator=torch.Generator().manual_seed(1)))
+    model.network.eval()
+    return model
+
+
+@pytest.fixture(scope="session")
 def discs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """Makes (image float32, instances int32) of dark discs on a grid over a noisy bright ground."""
 

@@ -96,12 +96,23 @@ def test_the_shipped_model_loads_by_name_and_is_small():
     assert "distance" in model.spec.auxiliary
 
 
+def test_what_older_versions_would_predict_wrongly_with_has_a_number_that_they_refuse(banded, tmp_path):
+    banded.save(tmp_path / "band.temseg")
+    description = header(tmp_path / "band.temseg")
+    assert description["format"] == MODEL_FORMAT > 1
+    back = load(tmp_path / "band.temseg")
+    assert back.spec == banded.spec
+    assert back.content_hash() == banded.content_hash()
+    smaller = rewritten(tmp_path / "band.temseg", tmp_path / "other.temseg", network={**description["network"], "working_size": 30.0})
+    assert load(smaller).content_hash() != banded.content_hash()
+
+
 def test_no_pickle_in_it(saved):
     content = saved.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     description = json.loads(content[8 : 8 + length])
     assert {entry["dtype"] for name, entry in description.items() if name != "__metadata__"} <= {"F32", "I64"}
-    assert json.loads(description["__metadata__"]["temseg"])["format"] == MODEL_FORMAT
+    assert json.loads(description["__metadata__"]["temseg"])["format"] == 1  # which older versions read
 
 
 @pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="rights do not bind this user")

@@ -24,7 +24,8 @@ from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, printable, replacing
 
-MODEL_FORMAT = 1
+MODEL_FORMAT = 2  # the highest that this version reads …
+_PLAIN_FORMAT = 1  # … and what it writes of models that older versions predict with rightly: those without a size of their own
 _LARGEST = 1 << 30
 _DESCRIPTION, _SUM, _UNSEALED = "temseg", "sha256", "0" * 64
 
@@ -131,7 +132,8 @@ def _line(error: Exception) -> str:
 def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
     """Write a model, whole or not at all; `half` stores float16, half the size, where the numbers fit."""
     tensors = {name: _halved(tensor) if half else tensor for name, tensor in model.tensors().items()}
-    header = {_DESCRIPTION: json_text({**model.metadata(), "format": MODEL_FORMAT}), _SUM: _UNSEALED}
+    number = MODEL_FORMAT if model.spec.working_size else _PLAIN_FORMAT
+    header = {_DESCRIPTION: json_text({**model.metadata(), "format": number}), _SUM: _UNSEALED}
     try:
         with replacing(path) as temporary:
             write_tensors(temporary, tensors, header)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +8,9 @@ import torch
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING_SIZE, BandNetwork, band_inputs, start_from
-from napari_temseg.engine.model.band_prediction import BandRunner, even_parts
-from napari_temseg.engine.model.device import Device
-from napari_temseg.engine.model.tiles import STRIDE
 from napari_temseg.engine.types.errors import TemsegError
+
+EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=WORKING_SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +18,11 @@ def network() -> BandNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return BandNetwork().eval()
+
+
+@pytest.fixture(scope="module")
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(300, 410)).astype(np.float32)
 
 
 def test_it_is_small_and_answers_for_every_pixel(network: BandNetwork) -> None:
@@ -40,6 +44,13 @@ def test_started_from_the_shipped_weights_it_sees_what_they_see(particles: temse
         torch.testing.assert_close(mine[level], theirs[level])
 
 
+def test_given_one_plane_it_flattens_it_itself(network: BandNetwork, noise: np.ndarray) -> None:
+    plane = noise[:96, :128]
+    with torch.no_grad():
+        alone = network(torch.from_numpy(plane)[None, None])
+        torch.testing.assert_close(alone, network(band_inputs(plane)), atol=1e-4, rtol=1e-4)
+
+
 def test_inputs_invert_dark_particles_and_leave_the_unknown_empty() -> None:
     plane = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
     bright, dark, unknown = (band_inputs(plane, True, polarity) for polarity in (1, -1, 0))
@@ -51,31 +62,43 @@ def test_inputs_invert_dark_particles_and_leave_the_unknown_empty() -> None:
     assert not band_inputs(plane, False)[:, 1].any()
 
 
-def test_tiles_are_even_and_change_next_to_nothing(network: BandNetwork) -> None:
-    exact = Device("cpu", torch.float32, "test")
-    plane = np.random.default_rng(0).normal(size=(300, 410)).astype(np.float32)
-    whole = BandRunner(network, exact, tile=1024).answer(plane, WORKING_SIZE)
-    tiled = BandRunner(network, exact, tile=256).answer(plane, WORKING_SIZE)
-    assert whole.raw.shape == tiled.raw.shape == (5, 300, 410)
-    assert np.median(np.abs(whole.raw - tiled.raw)) < 0.05 * whole.raw.std()
+def test_tiles_change_next_to_nothing(banded: temseg.Segmenter, noise: np.ndarray) -> None:
+    whole = temseg.predict(banded, noise, EXACT).probability.astype(np.float32)
+    tiled = temseg.predict(banded, noise, replace(EXACT, tile=256)).probability.astype(np.float32)
+    assert whole.std() > 0.02
+    assert np.median(np.abs(whole - tiled)) < 0.2 * whole.std()  # random weights see far more of what is round a pixel than trained ones
 
 
-def test_a_size_sets_the_scale(network: BandNetwork) -> None:
-    plane = np.random.default_rng(0).normal(size=(64, 80)).astype(np.float32)
-    answer = BandRunner(network).answer(plane, 2 * WORKING_SIZE)
-    assert answer.zoom == 0.5
-    assert answer.raw.shape == (5, 32, 40)
-    assert answer.at((64, 80)).shape == (5, 64, 80)
-    with pytest.raises(TemsegError, match="positive"):
-        BandRunner(network).answer(plane, 0)
+def test_the_size_that_is_told_sets_the_scale(banded: temseg.Segmenter, noise: np.ndarray) -> None:
+    told = temseg.predict(banded, noise, replace(EXACT, typical_size=2 * WORKING_SIZE))
+    assert told.working_scale == (0.5,)
+    assert told.size == 2 * WORKING_SIZE
+    assert told.probability.shape == (2, *noise.shape)
+    assert not told.candidates
 
 
-@pytest.mark.parametrize(("steps", "longest"), [(1, 640), (20, 640), (21, 640), (40, 640), (41, 640), (64, 256)])
-def test_parts_cover_a_length_evenly(steps: int, longest: int) -> None:
-    parts = even_parts(steps * STRIDE, longest)
-    lengths = [last - first for first, last in parts]
-    assert parts[0][0] == 0
-    assert parts[-1][1] == steps * STRIDE
-    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
-    assert max(lengths) <= longest
-    assert max(lengths) - min(lengths) <= STRIDE
+def test_told_dark_particles_it_sees_the_picture_inverted(banded: temseg.Segmenter, noise: np.ndarray) -> None:
+    told = ((noise, "dark"), (-noise, "bright"))
+    dark, bright = (temseg.predict(banded, picture, replace(EXACT, polarity=word)) for picture, word in told)
+    np.testing.assert_allclose(dark.probability.astype(float), bright.probability.astype(float), atol=2e-2)
+    unknown = temseg.predict(banded, noise, EXACT)
+    assert np.abs(unknown.probability.astype(float) - dark.probability.astype(float)).max() > 1e-3
+
+
+def test_what_lies_outside_the_band_is_left_out(banded: temseg.Segmenter) -> None:
+    """Discs of 4, 20 and 160 px, told 20: a third to three times that."""
+    y, x = np.mgrid[:320, :400]
+    discs = [np.hypot(y - row, x - column) < size / 2 for row, column, size in ((30, 30, 4), (30, 120, 20), (30, 200, 50), (200, 250, 240))]
+    classes = np.where(np.any(discs, axis=0), 2, 1).astype(np.uint8)
+    certain = temseg.Prediction.of_classes(classes, temseg.Micrograph(classes))
+    told = temseg.Prediction(certain.probability, certain.class_ids, certain.class_names, classes, certain.micrograph, size=20.0)
+    kept = temseg.split(told, temseg.SplitConfig(min_diameter=0.0)).labels
+    assert [bool(kept[disc].any()) for disc in discs] == [False, True, True, False]
+    assert temseg.split(certain, temseg.SplitConfig(min_diameter=0.0)).labels.max() == len(discs)
+
+
+def test_no_other_encoder_has_a_working_size() -> None:
+    from napari_temseg.engine.model.network import NetworkSpec
+
+    with pytest.raises(TemsegError, match="working size"):
+        temseg.Segmenter.new(NetworkSpec("resnet18", working_size=22.0), {1: "background", 2: "particle"})

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_temseg.engine.model.size_search import FAR, PIXELS, STEP, Evidence, chosen, evidence, sizes, windows
+
+WORKING = 22.0
+
+
+def answer(diameters: list[float], side: int = 400, scale: float = 1.0) -> torch.Tensor:
+    """Raw output of a network that sees discs of these diameters (picture px) in a picture of `side` px, at `scale`."""
+    n = round(side * scale)
+    y, x = (np.mgrid[:n, :n] + 0.5) / scale
+    depth = np.zeros((n, n))
+    pitch = side / math.ceil(math.sqrt(len(diameters)))
+    for index, diameter in enumerate(diameters):
+        row, column = divmod(index, math.ceil(math.sqrt(len(diameters))))
+        distance = np.hypot(y - (row + 0.5) * pitch, x - (column + 0.5) * pitch)
+        depth = np.maximum(depth, 1 - distance / (diameter / 2))
+    raw = np.stack([np.where(depth > 0, 6.0, -6.0), np.log(np.clip(depth, 1e-3, 0.999) / (1 - np.clip(depth, 1e-3, 0.999)))])
+    return torch.from_numpy(raw[None].astype(np.float32))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(8, 5000), st.integers(8, 5000))
+def test_sizes_cover_the_picture_coarse_first(height: int, width: int) -> None:
+    tried = sizes((height, width))
+    assert tried
+    assert all(math.isclose(a / b, STEP) for a, b in itertools.pairwise(tried))
+    assert tried[-1] == 5.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(8, 6000), st.integers(8, 6000), st.floats(0.03, 4.4))
+def test_windows_lie_in_the_picture_and_cost_what_they_may(height: int, width: int, scale: float) -> None:
+    places = windows((height, width), scale)
+    assert all(0 <= y.start < y.stop <= height and 0 <= x.start < x.stop <= width for y, x in places)
+    assert sum((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scale**2 <= 1.001 * PIXELS or len(places) == 1
+
+
+def test_a_size_that_is_there_has_evidence_and_others_have_none() -> None:
+    raw = answer([20.0] * 25)
+    near, far = evidence(20.0, 1.0, [(raw, None)], 400**2), evidence(100.0, 1.0, [(raw, None)], 400**2)
+    assert near.count == 25
+    assert near.found == pytest.approx(20.0, rel=0.1)
+    assert near.weight > 0
+    assert far == Evidence(100.0)
+
+
+def test_what_is_not_valid_does_not_count() -> None:
+    raw, valid = answer([20.0] * 25), np.ones((400, 400), bool)
+    valid[160:] = False
+    assert evidence(20.0, 1.0, [(raw, valid)], 400**2).count == 10
+
+
+def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
+    small, large, near = Evidence(10, 280, 12.0, 1.0), Evidence(10 * FAR, 3, 35.0, 0.8), Evidence(16, 90, 15.0, 0.9)
+    assert chosen([small, near], WORKING) == (12.0, ())
+    size, candidates = chosen([large, small, near], WORKING)
+    assert size == 12.0
+    assert [(each.size, each.count) for each in candidates] == [(12.0, 280), (35.0, 3)]
+    assert chosen([Evidence(10), Evidence(16)], WORKING) == (WORKING, ())
