@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.model.size_search import FAR, PIXELS, STEP, Evidence, chosen, evidence, sizes, windows
+from napari_temseg.engine.model.size_search import FAR_SIZE, SEARCH_PIXELS, SIZE_STEP, Evidence, chosen, evidence, sizes, windows
 
 WORKING = 22.0
 
@@ -33,7 +33,7 @@ def answer(diameters: list[float], side: int = 400, scale: float = 1.0) -> torch
 def test_sizes_cover_the_picture_coarse_first(height: int, width: int) -> None:
     tried = sizes((height, width))
     assert tried
-    assert all(math.isclose(a / b, STEP) for a, b in itertools.pairwise(tried))
+    assert all(math.isclose(a / b, SIZE_STEP) for a, b in itertools.pairwise(tried))
     assert tried[-1] == 5.0
 
 
@@ -42,7 +42,7 @@ def test_sizes_cover_the_picture_coarse_first(height: int, width: int) -> None:
 def test_windows_lie_in_the_picture_and_cost_what_they_may(height: int, width: int, scale: float) -> None:
     places = windows((height, width), scale)
     assert all(0 <= y.start < y.stop <= height and 0 <= x.start < x.stop <= width for y, x in places)
-    assert sum((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scale**2 <= 1.001 * PIXELS or len(places) == 1
+    assert sum((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scale**2 <= 1.001 * SEARCH_PIXELS or len(places) == 1
 
 
 def test_a_size_that_is_there_has_evidence_and_others_have_none() -> None:
@@ -61,7 +61,7 @@ def test_what_is_not_valid_does_not_count() -> None:
 
 
 def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
-    small, large, near = Evidence(10, 280, 12.0, 1.0), Evidence(10 * FAR, 3, 35.0, 0.8), Evidence(16, 90, 15.0, 0.9)
+    small, large, near = Evidence(10, 280, 12.0, 1.0), Evidence(10 * FAR_SIZE, 3, 35.0, 0.8), Evidence(16, 90, 15.0, 0.9)
     assert chosen([small, near], WORKING) == (12.0, ())
     size, candidates = chosen([large, small, near], WORKING)
     assert size == 12.0

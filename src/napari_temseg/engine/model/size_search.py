@@ -15,17 +15,17 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.tiles import scaled
 from napari_temseg.engine.types.results import SizeCandidate
 
-STEP = 1.6  # between the sizes that are tried
-SMALLEST = 5.0  # px
-LARGEST = 0.7  # of the shorter side of the picture
-PIXELS = 500_000  # px at the working scale that one size may cost
-NEAR = 1.5  # widths within this factor of a size speak for it
-FAR = 3.0  # sizes further apart than this are different things
-RIVAL = 0.5  # of the best evidence: a size far from it that has as much is a rival
-CORE = 0.5  # learnt depth from which a pixel belongs to the core of its particle: half as wide as the particle
+SIZE_STEP = 1.6  # between the sizes that are tried
+SMALLEST_SIZE = 5.0  # px
+LARGEST_SIZE = 0.7  # of the shorter side of the picture
+SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
+NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
+FAR_SIZE = 3.0  # sizes further apart than this are different things
+RIVAL_SHARE = 0.5  # of the best evidence: a size far from it that has as much is a rival
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -42,15 +42,15 @@ class Evidence:
 
 def sizes(shape: tuple[int, ...]) -> list[float]:
     """Sizes (px) to try in a picture (Y, X), coarse first."""
-    count = max(1, math.floor(math.log(max(1.0, LARGEST * min(shape) / SMALLEST), STEP)) + 1)
-    return [SMALLEST * STEP**index for index in range(count)][::-1]
+    count = max(1, math.floor(math.log(max(1.0, LARGEST_SIZE * min(shape) / SMALLEST_SIZE), SIZE_STEP)) + 1)
+    return [SMALLEST_SIZE * SIZE_STEP**index for index in range(count)][::-1]
 
 
 def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
     """The whole picture (Y, X), or four parts of it that together cost as much as may be at `scale`."""
-    if math.prod(shape) * scale**2 <= PIXELS:
+    if math.prod(shape) * scale**2 <= SEARCH_PIXELS:
         return [(slice(0, shape[0]), slice(0, shape[1]))]
-    side = [min(n, int(math.sqrt(PIXELS / 4) / scale)) for n in shape]
+    side = [min(n, int(math.sqrt(SEARCH_PIXELS / 4) / scale)) for n in shape]
     first = [[int((n - part) * place) for place in _PLACES] for n, part in zip(shape, side, strict=True)]
     return [(slice(y, y + side[0]), slice(x, x + side[1])) for y in first[0] for x in first[1]]
 
@@ -70,7 +70,7 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
         width = 4 * np.sqrt(area / math.pi) / scale
         deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, n + 1)), float).reshape(n) if n else np.zeros(0)
-        near = (width >= size / NEAR) & (width <= size * NEAR)
+        near = (width >= size / NEAR_SIZE) & (width <= size * NEAR_SIZE)
         widths.append(width[near])
         sure.append(deepest[near])
         others += int((~near & (area >= 4)).sum())
@@ -93,7 +93,9 @@ def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[Si
     best = max(found, key=lambda each: each.weight)
     if not best.weight:
         return otherwise, ()
-    rivals = [each for each in found if each.weight >= RIVAL * best.weight and max(each.size / best.size, best.size / each.size) >= FAR]
+    rivals = [
+        each for each in found if each.weight >= RIVAL_SHARE * best.weight and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
+    ]
     if not rivals:
         return best.found, ()
     both = sorted((best, max(rivals, key=lambda each: each.weight)), key=lambda each: each.found)

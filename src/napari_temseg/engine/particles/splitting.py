@@ -29,7 +29,7 @@ CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it
 BAND_CERTAINTY = 0.45  # the same of a model that answers for one band of sizes, whose certainty is that of the probability alone
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MOST_SMOOTHING = 20.0  # px
-LONGEST = 3.6  # ECD of a rod ten times as long as wide, in widths
+LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
 FINE_SIZE = 22.0  # px of the size that is meant up to which the smoothing is what it says; of larger particles it grows with them
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
 LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
@@ -316,7 +316,7 @@ def _large_and_sure(
     diameter = np.sqrt(4 / np.pi * area)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
     if prediction.size:
-        keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST * BAND * prediction.size)
+        keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size)
     elif depth is not None:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
