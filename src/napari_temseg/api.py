@@ -177,10 +177,12 @@ def measure(
     pixel_size: float | tuple[float, float] | None = None,
     unit: str = "nm",
     labels_per_plane: bool = False,
+    other_splits: bool = False,
 ) -> Measurement:
     """A row a particle. Bare label arrays may be given `pixel_size` (number, or (y, x)) in `unit`; without it, lengths are px.
 
-    `labels_per_plane` says that the numbers of a stack start anew in each plane: they are numbered through then.
+    `labels_per_plane` says that the numbers of a stack start anew in each plane: they are numbered through then. `other_splits` splits the
+    prediction again with other settings, some ten times, to know how far sizes hang on them.
     """
     misplaced.check_particles(particles, "measure")
     from napari_temseg.engine.measure.measurement import measure as _measure
@@ -189,14 +191,26 @@ def measure(
         from napari_temseg.engine.types.label_images import numbered_through
 
         particles = numbered_through(particles)
-    return _measure(particles, pixel_size=pixel_size, unit=unit)
+    measured = _measure(particles, pixel_size=pixel_size, unit=unit)
+    if not other_splits or not isinstance(particles, Particles):
+        return measured
+    from napari_temseg.engine.particles.other_splits import with_other_splits
+
+    return with_other_splits(measured, particles)
 
 
 def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd") -> SizeDistribution:
-    """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …)."""
-    from napari_temseg.engine.measure.distribution import size_distribution as _size_distribution
+    """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …).
 
-    return _size_distribution(misplaced.as_measurements(measurements), column)
+    Where all were found by one model that ships, and have other splittings (`measure(…, other_splits=True)`), intervals hold what outlines
+    drawn by hand said of it.
+    """
+    from napari_temseg.engine.measure.pooling import size_distribution as _size_distribution
+    from napari_temseg.files.segmentation import segmentation_of
+
+    pool = misplaced.as_measurements(measurements)
+    models = {measurement.model_hash for measurement in pool if measurement.other_splits}
+    return _size_distribution(pool, column, segmentation_of(models.pop()) if len(models) == 1 else None)
 
 
 def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:

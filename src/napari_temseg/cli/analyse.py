@@ -22,7 +22,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import four, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Micrograph
@@ -127,16 +127,16 @@ def run_text(result: RunResult) -> str:
 
 
 def size_line(summary: dict[str, Any]) -> str:
-    """Mean and D50 of a distribution with their unit, and the interval of counting where there is one."""
+    """Mean and D50 of a distribution with their unit, and what the interval that is given is about; no D50 of a few particles."""
     if summary["mean"] is None:
         return "No particle to take a size from."
-
-    def part(name: str, title: str) -> str:
-        interval = summary.get(f"{name}_interval")
-        within = f" (95 %: {four(interval[0])} to {four(interval[1])})" if interval else ""
-        return f"{title} {four(summary[name])} {summary['unit']}{within}"
-
-    return f"Equivalent circular diameter, N = {summary['n']}: {part('mean', 'mean')}, {part('d50', 'D50')}"
+    head = f"Equivalent circular diameter, N = {summary['n']}"
+    if summary["n"] < FEWEST:
+        return f"{head}: too few for a D50 ({FEWEST} at least); mean {four(summary['mean'])} {summary['unit']}"
+    within = interval_words(summary)
+    d50 = f"D50 {four(summary['d50'])} {summary['unit']}{within}"
+    verdict = "" if summary["usable"] else "; not usable as it is (see the notes)"
+    return f"{head}: mean {four(summary['mean'])} {summary['unit']}, {d50}{verdict}"
 
 
 def add_predict(commands: Any) -> argparse.ArgumentParser:

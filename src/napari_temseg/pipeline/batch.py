@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_temseg.api import iter_predict, measure, read
 from napari_temseg.api import split as split_particles
+from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
@@ -79,10 +80,12 @@ class PictureBatch:
         for progress in job:
             if control.finishing:
                 job.cancel()  # half a prediction is none
-            yield progress
+            yield replace(progress, fraction=0.8 * progress.fraction)
         particles = split_particles(job.result, self._settings.split)
-        measured = measure(particles)
-        measured = replace(measured, image=stem, table=measured.table.assign(image=stem))
+        others = iter_other_splits(measure(particles), particles)
+        for progress in others:
+            yield replace(progress, fraction=0.8 + 0.2 * progress.fraction)
+        measured = replace(others.result, image=stem, table=others.result.table.assign(image=stem))
         self._tidy()
         item, labels = finished(path, stem, particles, measured)
         self._folder.commit(item, stem, key, self._digest, labels)

@@ -87,6 +87,7 @@ def iter_report(
 
 def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -> Generator[Progress, None, list[RunItem]]:
     """Commit every result that is not in the folder as it is; what else was there is put aside."""
+    from napari_temseg.engine.particles.other_splits import with_other_splits
     from napari_temseg.pipeline.batch import finished
     from napari_temseg.pipeline.inputs import LABELS
 
@@ -100,7 +101,8 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
         yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
         if stem not in kept:
             path = Path(result.particles.micrograph.source.path or result.measurement.image)
-            item, labels = finished(path, stem, result.particles, result.measurement)
+            measured = with_other_splits(result.measurement, result.particles)
+            item, labels = finished(path, stem, result.particles, measured)
             folder.commit(item, stem, key, IN_THE_WINDOW, labels)
     return [folder.item(stem) for stem in stems]
 

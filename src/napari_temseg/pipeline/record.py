@@ -17,6 +17,7 @@ import pandas as pd
 
 from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.files.atomic import replacing
@@ -24,9 +25,9 @@ from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_result import RunItem
 from napari_temseg.version import __version__
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 SUFFIX = ".npz"
-_APART = ("table", "valid", "calibration")  # of a measurement
+_APART = ("table", "valid", "calibration", "other_splits")  # of a measurement
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition")  # of an item
 
 
@@ -106,8 +107,10 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
         "valid": None if m.valid is None else m.valid.shape,
+        "splits": [(other.step, other.setting, other.value) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
+    arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
     if m.valid is not None:
         arrays["valid"] = np.packbits(m.valid)
     arrays["picture"] = np.frombuffer(item.picture, np.uint8)
@@ -137,14 +140,22 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         valid = None if facts["valid"] is None else _unpacked(content["valid"], facts["valid"])
         picture = content["picture"].tobytes()
+        splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
-    measurement = Measurement(table=pd.DataFrame(columns), calibration=Calibration(**facts["calibration"]), valid=valid, **said)
+    calibration = Calibration(**facts["calibration"])
+    measurement = Measurement(table=pd.DataFrame(columns), calibration=calibration, valid=valid, other_splits=splits, **said)
     of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     files = tuple(output / name for name in facts["record"]["files"])
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, **of_item)
+
+
+def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
+    step, setting, value = said
+    exact = sizes.astype(np.float64)
+    return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:])
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:

@@ -78,16 +78,43 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -
     reasons = [f"{reason}: {count}" for reason, count in (summary.get("n_left_out") or {}).items() if count]
     notes = [f"Left out of the distribution: {', '.join(reasons)}."] if reasons else []
     if summary.get("interval_basis"):
-        notes.append(f"Intervals of counting: {summary['interval_basis']}.")
+        notes.append(f"Counting alone: {summary['interval_basis']}.")
     uncertainty = summary.get("calibration_relative_uncertainty")
-    if uncertainty is not None:
-        notes.append(f"Calibration, not in these intervals: {100 * uncertainty:.2g} % of every length (one standard deviation).")
+    stated = "not stated by anybody" if uncertainty is None else f"{100 * uncertainty:.2g} % of every length (one standard deviation)"
+    notes.append(f"Calibration: {stated}." if unit == "nm" else "Calibration: none, lengths are in px.")
     rows = [
         (label, f"{summary[key]:.1%}" if kind == "%" else _number(summary[key], unit if kind else ""), _interval(summary, key))
         for key, label, kind in _ROWS
         if summary.get(key) is not None
     ]
-    return {"unit": unit, "plot": base64.b64encode(sizes.to_svg()).decode(), "rows": rows, "notes": notes}
+    return {
+        "unit": unit,
+        "plot": base64.b64encode(sizes.to_svg()).decode(),
+        "rows": rows,
+        "notes": notes,
+        "verdict": sizes.verdict,
+        "named": [_named(name, each, unit) for name, each in summary["intervals"].items()],
+        "pieces": [(each["what"], each["n"], "–" if each["d50"] is None else _number(each["d50"], unit)) for each in summary["pieces"]],
+        "splits": _splits(summary["segmentation"], unit),
+    }
+
+
+def _named(name: str, interval: dict[str, Any], unit: str) -> tuple[str, str, str]:
+    """The name of an interval of D50, the interval or why there is none, and what it holds and lacks."""
+    if not interval["d50"]:
+        return name, "none", interval["why_none"]
+    low, high = interval["d50"]
+    return name, f"{four(low)} – {four(high)} {unit}", f"holds {', '.join(interval['holds'])}; lacks {', '.join(interval['lacks'])}"
+
+
+def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, int, str]]:
+    """Each other splitting: its setting, the number of particles and their D50."""
+    found = []
+    for key, figures in (segmentation or {"splits": {}})["splits"].items():
+        value = "" if figures["value"] is None else f" {figures['value']:.2g}"
+        title = key if key == "as found" else f"{key.split(' ')[0]}{value or ' ' + key.partition(' ')[2]}"
+        found.append((title, int(figures["n"]), "–" if figures["d50"] is None else _number(figures["d50"], unit)))
+    return found
 
 
 def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:

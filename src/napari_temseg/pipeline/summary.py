@@ -101,6 +101,11 @@ def _cautions(
 ) -> list[str]:
     missing = "1 input could not be used and is" if len(failures) == 1 else f"{len(failures)} inputs could not be used and are"
     cautions = [f"{missing} missing here."] if failures else []
+    cautions += [
+        f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}."
+        for each in summaries.values()
+        if not each["usable"]
+    ]
     uncalibrated = [item.name for item in items if item.measurement.length_unit == "px"]
     if uncalibrated:
         cautions.append(

@@ -93,10 +93,24 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "span": Definition("(d90 − d10) / d50"),
     "dv_span": Definition("(dv90 − dv10) / dv50"),
     **{
-        f"{name}_interval{also}": Definition(f"95 % interval of the {name} from counting{text}", "length")
-        for name in ("mean", "d50")
-        for also, text in (("", ", see interval_basis"), ("_with_calibration", " and calibration"))
+        f"{name}_interval": Definition(
+            f"95 % interval of the {name} from counting, bootstrap on the logarithm; over images from three on, see interval_basis",
+            "" if name == "gsd" else "length",
+            version=2 if name in ("mean", "d50") else 1,
+        )
+        for name in ("mean", "gsd", "d10", "d50", "d90", "dv50", "d32", "d43")
     },
+    **{
+        f"{name}_interval_with_calibration": Definition(f"the interval of the {name} from counting and calibration", "length", version=2)
+        for name in ("mean", "d50")
+    },
+    "intervals": Definition("95 % intervals of D50 by what they are about, with what each holds and lacks", "length"),
+    "usable": Definition("whether the distribution can be used as it is: 20 particles, and no wide drift with the splitting"),
+    "why_not": Definition("why it cannot"),
+    "next_steps": Definition("what to do then"),
+    "pieces": Definition("number and D50 of all particles and of parts of them", "length"),
+    "segmentation": Definition("sizes under other settings of the splitting, their drift, and what outlines drawn by hand said"),
+    "budget": Definition("relative standard uncertainty of D50 by where it comes from"),
     "calibration_relative_uncertainty": Definition("relative standard uncertainty that all sizes share"),
 }
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS
-from napari_temseg.engine.measure.edge_correction import frame_weights
-from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
+from napari_temseg.engine.measure.named_intervals import PARTICLES, SPECIMEN, named_intervals
+from napari_temseg.engine.measure.segmentation import Segmentation
+from napari_temseg.engine.measure.verdict import Verdict, judge
+from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
+from napari_temseg.engine.types.wording import FEWEST, four
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
-LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length")
-FEW_IMAGES = 10
-_REPLICATES = 400
-_SCATTER = "none: the particles of the image differ too much for one"
-_DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +32,9 @@ class SizeDistribution:
 
     `values` (n,) in `unit`, ascending; `weights` (n,) the frame correction, summing to n; `group` (n,) which of the `n_images`
     independent pictures each particle is from; `left_out` reason → number; `calibration_uncertainty` the relative standard uncertainty
-    that all sizes share, None where none is stated; `cautions` what a reader has to know.
+    that all sizes share, None where none is stated; `cautions` what a reader has to know. `parts` are names of parts of the particles with
+    a bool (n,) each; `segmentation` how sizes hang on the splitting, None where nobody tried; `dependent` where particles may be
+    seen several times (planes over time or depth).
     """
 
     column: str
@@ -51,6 +48,9 @@ class SizeDistribution:
     left_out: dict[str, int]
     calibration_uncertainty: float | None
     cautions: tuple[str, ...] = ()
+    parts: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    segmentation: Segmentation | None = None
+    dependent: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -68,7 +68,7 @@ class SizeDistribution:
 
     def quantile(self, share: float, *, power: int = 0) -> float | None:
         """The size below which `share` of the particles lie; with `power` 3, of their volume. None without particles."""
-        return _quantile(self.values, self.weights * self.values**power, share) if len(self) else None
+        return quantile(self.values, self.weights * self.values**power, share) if len(self) else None
 
     def summary(self) -> dict[str, Any]:
         """Numbers, lengths in `unit`, None for what does not exist.
@@ -86,6 +86,13 @@ class SizeDistribution:
             **self._moments(),
             **self._quantiles(),
             **self._intervals,
+            "intervals": self.named_intervals,
+            "usable": self.verdict.usable,
+            "why_not": list(self.verdict.why),
+            "next_steps": list(self.verdict.steps),
+            "pieces": self.pieces,
+            "segmentation": None if self.segmentation is None else self.segmentation.plain(),
+            "budget": self.budget,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
             "caution": " ".join([*self.cautions, *self._differing]) or None,
         }
@@ -97,8 +104,8 @@ class SizeDistribution:
             return figures
         x, w = self.values, self.weights
         volume = w * x**3
-        mean, sd = _mean_sd(x, w)
-        log_mean, log_sd = _mean_sd(np.log(x), w)
+        mean, sd = mean_sd(x, w)
+        log_mean, log_sd = mean_sd(np.log(x), w)
         figures |= {
             "mean": mean,
             "sd": sd,
@@ -106,7 +113,7 @@ class SizeDistribution:
             "gsd": None if log_sd is None else float(np.exp(log_sd)),
         }
         figures |= {"d32": float(volume.sum() / (w * x**2).sum()), "d43": float((volume * x).sum() / volume.sum())}
-        figures |= {"n_eff": _effective(w), "n_eff_volume": _effective(volume)}
+        figures |= {"n_eff": effective(w), "n_eff_volume": effective(volume)}
         if self.unit == "nm":
             figures["share_below_100nm"] = float(w[x < 100].sum() / w.sum())
         return figures
@@ -121,32 +128,64 @@ class SizeDistribution:
         return figures
 
     @cached_property
+    def _counting(self) -> Counting:
+        return counting(self.values, self.weights, self.group, dependent=self.dependent)
+
+    @cached_property
     def _intervals(self) -> dict[str, Any]:
-        names = ("mean_interval", "d50_interval", "mean_interval_with_calibration", "d50_interval_with_calibration")
-        found: dict[str, Any] = dict.fromkeys(names)
-        if len(self) < 2:
-            return found | {"interval_basis": "none: an interval needs at least two particles"}
-        pictures, group = np.unique(self.group, return_inverse=True)
-        basis = f"bootstrap over {len(pictures)} images, t quantiles"
-        if len(pictures) == 1:
-            group = np.arange(len(self))
-            basis = f"bootstrap over the {len(self)} particles of one image; how images differ is not in it"
-        estimates = {"mean": _mean_sd(self.values, self.weights)[0], "d50": _quantile(self.values, self.weights, 0.5)}
-        halves = _half_widths(self.values, self.weights, group)
-        for (name, estimate), half in zip(estimates.items(), halves, strict=True):
-            if half > estimate:  # an interval from nearly nothing to many times the size tells nobody anything
-                basis = f"none: the {len(pictures)} images differ too much for one" if len(pictures) > 1 else _SCATTER
-                continue
-            found[f"{name}_interval"] = _around(estimate, half)
-            if self.calibration_uncertainty is not None:
-                both = float(np.hypot(half, stats.norm.ppf(0.975) * self.calibration_uncertainty * estimate))
-                found[f"{name}_interval_with_calibration"] = _around(estimate, both)
-        return found | {"interval_basis": basis}
+        estimates = self._moments() | self._quantiles()
+        calibration = NORMAL * (self.calibration_uncertainty or 0.0)
+        found: dict[str, Any] = {}
+        for name in STATISTICS:
+            found[f"{name}_interval"] = self._counting.around(name, estimates[name])
+            if name in ("mean", "d50"):
+                stated = self.calibration_uncertainty is not None
+                both = self._counting.around(name, estimates[name], calibration) if stated else None
+                found[f"{name}_interval_with_calibration"] = both
+        return found | {"interval_basis": self._counting.basis}
+
+    @property
+    def named_intervals(self) -> dict[str, dict[str, Any]]:
+        """The 95 % intervals of D50 by what they are about; see `named_intervals.named_intervals`."""
+        return named_intervals(
+            self.quantile(0.5), self.unit, self.n_images, self._counting, self.segmentation, self.calibration_uncertainty
+        )
+
+    @property
+    def budget(self) -> dict[str, float | None]:
+        """Relative standard uncertainty of D50 by where it comes from, None where nobody knows it."""
+        half = None if self.segmentation is None else self.segmentation.half
+        counted = self._counting.half.get("d50")
+        return {
+            "counting": None if counted is None else counted / NORMAL,
+            "segmentation": None if half is None or not np.isfinite(half) else half / NORMAL,
+            "calibration": self.calibration_uncertainty,
+        }
+
+    @property
+    def pieces(self) -> list[dict[str, Any]]:
+        """D50 and number of all particles and of parts of them, side by side: leaving particles out selects by size, and here one sees it.
+
+        "standing alone" are those that touch no other: neither cut from a neighbour nor in an aggregate.
+        """
+        found = [{"what": "all", "n": len(self), "d50": self.quantile(0.5)}]
+        for what, kept in self.parts.items():
+            x, w = self.values[kept], self.weights[kept]
+            found.append({"what": what, "n": len(x), "d50": quantile(x, w, 0.5) if len(x) else None})
+        dropped = None if self.segmentation is None else self.segmentation.splits.get("certainty none")
+        if dropped is not None:
+            found.append({"what": "with those the model is unsure of", "n": int(dropped["n"] or 0), "d50": dropped["d50"]})
+        return found
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether it can be used as it is, why not, and the next steps."""
+        return judge(len(self), self.unit, self.segmentation, self.pieces)
 
     @property
     def _differing(self) -> list[str]:
         """A caution where no interval exists because the pictures differ."""
-        if self.n_images < 2 or len(self) < 2 or None not in (self._intervals["mean_interval"], self._intervals["d50_interval"]):
+        if self.n_images < 2 or len(self) < 2 or not self._counting.basis.startswith("none for some"):
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 
@@ -181,18 +220,13 @@ class SizeDistribution:
         """Histogram with the lognormal fit and D50 with its interval, on `ax` or a figure of its own; returns the figure."""
         from napari_temseg.engine.measure.plots import draw
 
-        summary = self.summary()
-        return draw(
-            self.values,
-            self.weights,
-            self.column,
-            self.unit,
-            self.n_images,
-            self.fits.get("lognormal"),
-            summary["d50"],
-            summary["d50_interval"],
-            ax,
-        )
+        few = len(self) < FEWEST
+        named = self.named_intervals
+        name = next((each for each in (SPECIMEN, PARTICLES) if named[each]["d50"]), None)
+        shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
+        d50 = None if few else self.quantile(0.5)
+        fit = self.fits.get("lognormal")
+        return draw(self.values, self.weights, self.column, self.unit, self.n_images, fit, d50, shown, ax)
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""
@@ -204,116 +238,3 @@ class SizeDistribution:
         """Summary, fits and what they were made of, as JSON without NaN."""
         content = {"summary": self.summary(), "fits": self.fits, "images": list(self.images), "samples": list(self.samples)}
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd") -> SizeDistribution:
-    """Pool measurements into one distribution of `column`, any length without its unit: "ecd", "feret_min" …
-
-    Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
-    these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
-    own; a stack over time or depth is one. `TemsegError` for measurements in px beside others in nm, and for columns that are no length.
-    """
-    pool = [measurements] if isinstance(measurements, Measurement) else list(measurements)
-    if not pool:
-        raise TemsegError("There is nothing to pool: measure at least one image first.")
-    unit = _common_unit(pool)
-    name = column.removesuffix(f"_{unit}")
-    if name not in LENGTHS:
-        raise TemsegError(f"A size distribution is made of a length, not of “{column}”; use one of {', '.join(LENGTHS)}.")
-    values, boxes, groups = [], [], []
-    left_out: Counter[str] = Counter()
-    n_images = 0
-    for measurement in pool:
-        fields = measurement.n_planes if measurement.axes == "NYX" else 1
-        table = measurement.table
-        whole = table[~table["frame"]]
-        left_out["at the edge"] += len(table) - len(whole)
-        left_out.update(f"excluded: {reason}" for reason in whole["excluded"] if reason)
-        whole = whole[whole["excluded"] == ""]
-        values.append(whole[measurement.column(name)].to_numpy(np.float64))
-        groups.append(n_images + (whole["plane"].to_numpy(np.intp) if fields > 1 else np.zeros(len(whole), np.intp)))
-        corners = whole[["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]].to_numpy(np.float64)
-        boxes.append((corners[:, 2:] - corners[:, :2]) * np.asarray(measurement.calibration.scale))
-        n_images += fields
-    x = np.concatenate(values)
-    order = np.argsort(x, kind="stable")
-    return SizeDistribution(
-        column=name,
-        unit=unit,
-        values=x[order],
-        weights=frame_weights(pool, np.concatenate(boxes)[order]) if len(x) else np.zeros(0),
-        group=np.concatenate(groups)[order],
-        n_images=n_images,
-        images=tuple(measurement.image for measurement in pool),
-        samples=tuple(sorted({measurement.sample for measurement in pool} - {""})),
-        left_out={reason: count for reason, count in left_out.items() if count},
-        calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
-        cautions=_cautions(pool, n_images),
-    )
-
-
-def _common_unit(pool: list[Measurement]) -> str:
-    by_unit = {measurement.length_unit: measurement.image for measurement in pool}
-    if len(by_unit) > 1:
-        bare, calibrated = by_unit["px"], by_unit["nm"]
-        raise TemsegError(f"{bare} is measured in px, {calibrated} in nm: they cannot be pooled; give {bare} a pixel size or leave it out.")
-    return next(iter(by_unit))
-
-
-def _shared_uncertainty(pool: list[Measurement], counts: list[int]) -> float | None:
-    """Calibration errors are the same for all particles of an image, and taken as the same for all images: they add up linearly."""
-    uncertainty = [measurement.calibration.uncertainty for measurement in pool]
-    if not any(uncertainty):
-        return None
-    return float(np.average(uncertainty, weights=counts if any(counts) else None))
-
-
-def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
-    found = []
-    for axes, meaning in _DEPENDENT.items():
-        if any(measurement.axes == axes for measurement in pool):
-            found.append(
-                f"Planes of a stack over {meaning} show the same particles again: n counts them each time, and they are no new evidence."
-            )
-    if n_images < FEW_IMAGES:
-        found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: the intervals say little of how images differ.")
-    return tuple(found)
-
-
-def _effective(weights: Floats) -> float:
-    return float(weights.sum() ** 2 / (weights**2).sum())
-
-
-def _mean_sd(x: Floats, w: Floats) -> tuple[float, float | None]:
-    """Weighted mean and standard deviation, unbiased for weights that say how much, not how often; no deviation of one value."""
-    total = w.sum()
-    mean = (w * x).sum() / total
-    rest = total - (w**2).sum() / total
-    return float(mean), float(np.sqrt((w * (x - mean) ** 2).sum() / rest)) if len(x) > 1 else None
-
-
-def _quantile(x: Floats, w: Floats, share: float) -> float:
-    """Weighted quantile of ascending values, each standing at the middle of its weight, linear in between."""
-    cumulated = np.cumsum(w)
-    return float(np.interp(share * cumulated[-1], cumulated - w / 2, x))
-
-
-def _around(estimate: float, half: float) -> list[float]:
-    """An interval of a positive length from its half width, laid out on the logarithm so that it never reaches below zero."""
-    factor = float(np.exp(half / estimate))
-    return [estimate / factor, estimate * factor]
-
-
-def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp]) -> tuple[float, float]:
-    """Half widths of the 95 % intervals of mean and median: bootstrap error over groups times Student's t for their number.
-
-    Percentiles of the bootstrap itself would cover far less than 95 % for a few groups.
-    """
-    rng = np.random.default_rng(0)
-    n = int(group.max()) + 1
-    draws = np.empty((_REPLICATES, 2))
-    for draw in draws:
-        drawn = w * np.bincount(rng.integers(n, size=n), minlength=n)[group]
-        draw[:] = (drawn * x).sum() / drawn.sum(), _quantile(x, drawn, 0.5)
-    half = stats.t.ppf(0.975, n - 1) * draws.std(axis=0) * np.sqrt(n / (n - 1))
-    return float(half[0]), float(half[1])

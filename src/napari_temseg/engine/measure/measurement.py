@@ -34,6 +34,7 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions, versions
 from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
+from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -49,7 +50,8 @@ class Measurement:
 
     `table` has the columns of `definitions(length_unit)`, and in `attrs["definitions"]` the version of the definition of each; `frame` is
     (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
-    declares where the outline of a particle lies.
+    declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
+    settings of the splitting give, where somebody asked for them (`iter_other_splits`).
     """
 
     table: pd.DataFrame
@@ -63,6 +65,8 @@ class Measurement:
     edge: str
     valid: npt.NDArray[np.bool_] | None = None
     content_hash: str = ""
+    model_hash: str = ""
+    other_splits: tuple[OtherSplit, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -162,7 +166,13 @@ def measure(
         edge=_edge(particles),
         valid=valid,
         content_hash=source.source.content_hash if source else "",
+        model_hash=_model_hash(particles),
     )
+
+
+def _model_hash(particles: Any) -> str:
+    by = (particles.prediction or particles.origin) if isinstance(particles, Particles) else None
+    return by.model_hash if by is not None else ""
 
 
 def _calibration(pixel_size: float | tuple[float, float], unit: str) -> Calibration:

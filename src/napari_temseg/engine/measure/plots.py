@@ -32,10 +32,10 @@ def draw(
     n_images: int,
     lognormal: Mapping[str, float] | None = None,
     d50: float | None = None,
-    interval: Sequence[float] | None = None,
+    interval: tuple[Sequence[float], str] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Histogram in % of the particles a bin, lognormal curve, D50 with its 95 % `interval`; on `ax` or a figure of its own.
+    """Histogram in % of the particles a bin, lognormal curve, D50 with an `interval` and its name; on `ax` or a figure of its own.
 
     `values` (n,) in `unit`, ascending, with their `weights` (n,); `lognormal` has "median" in `unit` and "gsd".
     """
@@ -52,7 +52,8 @@ def draw(
             _curve(lognormal, edges, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
-        axes.legend(frameon=False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
     return cast(Figure, axes.get_figure(root=True))
 
 
@@ -70,9 +71,10 @@ def _curve(lognormal: Mapping[str, float], edges: Floats, axes: Axes) -> None:
     axes.plot(x, share, color=_CURVE, label=f"lognormal, GSD {four(lognormal['gsd'])}")
 
 
-def _median(d50: float, interval: Sequence[float] | None, unit: str, axes: Axes) -> None:
+def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes) -> None:
     axes.axvline(d50, color=_MEDIAN, linestyle="--", label=f"D50 = {four(d50)} {unit}")
     if interval:
         seen = axes.get_xlim()  # an interval wider than the particles must not squeeze them
-        axes.axvspan(interval[0], interval[1], color=_MEDIAN, alpha=0.2, linewidth=0, label="95 % interval")
+        (low, high), name = interval
+        axes.axvspan(low, high, color=_MEDIAN, alpha=0.2, linewidth=0, label=name)
         axes.set_xlim(seen)

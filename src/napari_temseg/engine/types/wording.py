@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
+
+FEWEST = 20  # particles below which no D50 is stated
 
 
 def four(value: float) -> str:
@@ -11,6 +14,17 @@ def four(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
+
+
+def interval_words(summary: Mapping[str, Any]) -> str:
+    """Which interval of D50 a distribution has, with its name: " (this specimen, 95 %: 21.10 to 23.40)", or ""."""
+    named = summary["intervals"]
+    for name, told in (("this specimen", "this specimen, 95 %"), ("these particles", "these particles, 95 %")):
+        if named[name]["d50"]:
+            low, high = named[name]["d50"]
+            return f" ({told}: {four(low)} to {four(high)})"
+    counted = summary["d50_interval"]
+    return f" (counting alone: {four(counted[0])} to {four(counted[1])})" if counted else ""
 
 
 def at_plane(index: int, n: int) -> str:

@@ -146,7 +146,7 @@ class Pool(QObject):
 
 def pooled_distribution(measurements: Sequence[Measurement], column: str) -> PooledDistribution:
     """Everything that takes more than a moment to work out."""
-    from napari_temseg.engine.measure.distribution import LENGTHS, size_distribution
+    from napari_temseg.engine.measure.pooling import LENGTHS, size_distribution
 
     try:
         sizes = size_distribution(measurements)

@@ -42,7 +42,8 @@ def explained(distribution: PooledDistribution) -> str:
     lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
-    lines.append(f"[ ]: 95 % interval of the D50, {summary['interval_basis']}")
+    about = "95 % interval of the D50" if summary["intervals"]["this specimen"]["d50"] else "what counting leaves open of the D50"
+    lines.append(f"[ ]: {about}, {summary['interval_basis']}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,176 @@
+"""The segmentation interval: does it hold the D50 of outlines drawn by hand, how wide is it, and how often is a result refused?
+
+    python benchmarks/segmentation_interval.py [--model particles] [--ledger FILE] [--write CALIBRATION.json]
+
+On the tune parts: EMPS, tio2_sem with its data bar left out, powder_sem with the typical size told. Each picture is judged by a calibration
+that has seen none of its specimen (EMPS: paper; each other set is one specimen). Simulated micrographs are judged too, never learnt from.
+Only pictures in which 20 particles or more are found are judged, those from 10 on are learnt from. `--write` keeps the calibration of all
+of them, tied to the model's hash; that of a model that ships lies beside it as MODEL.segmentation.json. Peer: the interval of counting
+alone, which is what was printed before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import napari_temseg as temseg
+from accuracy_common import Ledger
+from band_sets import BAR, emps, powder, tio2
+from emps import entries
+from napari_temseg.engine.measure.segmentation import SegmentationCalibration, drifts, segmentation
+from napari_temseg.engine.types.wording import FEWEST
+from napari_temseg.files.segmentation import write_segmentation
+
+LEARNT_FROM = 10  # particles found in a picture
+LEVEL = 0.95
+SIMULATED = "simulated"
+FLOOR = 0.02  # of the scale: what no splitting spans
+REFUSED = 0.1  # the largest scale of which an interval is given: beyond it errors of 20 % and more are common
+Row = dict[str, Any]
+
+
+def pictures() -> Iterator[tuple[str, str, temseg.Micrograph, temseg.PredictConfig, np.ndarray]]:
+    """Specimen, name, picture, settings and outlines."""
+    papers = {entry.name: entry.paper for entry in entries("tune")}
+    for case in (*emps(), *tio2(), *(each for each in powder() if each.group == "powder particle")):
+        told = case.group.startswith("powder")
+        valid = None if case.until is None else np.arange(case.image.shape[0])[:, None] + np.zeros(case.image.shape[1], int) < BAR
+        image = temseg.Micrograph(case.image, valid=valid)
+        config = temseg.PredictConfig(typical_size=case.size) if told else temseg.PredictConfig()
+        yield papers.get(case.name, case.group.replace(" ", "-")), case.name, image, config, case.truth
+
+
+def simulated() -> Iterator[tuple[str, str, temseg.Micrograph, temseg.PredictConfig, np.ndarray]]:
+    """The same of the project's own simulator: both contrasts, three shares of touching particles, two doses, two sizes."""
+    for mode, touching, dose, diameter in product(("bright field", "HAADF"), (0.0, 0.3, 0.6), (20.0, 200.0), (16.0, 40.0)):
+        count = int(0.25 * 512**2 / diameter**2)
+        settings = {"mode": mode, "touching": touching, "dose": dose, "diameter": diameter, "count": min(count, 120), "seed": 11}
+        drawn = temseg.simulate(temseg.SimulateConfig(**settings))
+        image = temseg.Micrograph(drawn.micrograph.data)
+        yield SIMULATED, f"{mode} {touching} {dose} {diameter}", image, temseg.PredictConfig(), drawn.instances
+
+
+def judged(prediction: temseg.Prediction, truth: np.ndarray) -> Row:
+    """Of a picture: numbers of particles, D50 of the outlines and of every splitting, the interval of counting."""
+    image = prediction.micrograph.with_calibration(temseg.Calibration())
+    particles = temseg.split(replace(prediction, micrograph=image))
+    measured = temseg.measure(particles, other_splits=True)
+    outlined = replace(temseg.measure(truth), valid=image.valid)
+    found = temseg.size_distribution(measured)
+    pooled = segmentation([measured])
+    truly = temseg.size_distribution(outlined)
+    return {
+        "n": len(found),
+        "outlined": len(truly),
+        "truth": truly.quantile(0.5),
+        "counting": found.summary()["d50_interval"],
+        "splits": {} if pooled is None else pooled.splits,
+    }
+
+
+def usable(row: Row, fewest: int) -> bool:
+    """Whether there is a D50 on both sides."""
+    return row["n"] >= fewest and row["truth"] is not None
+
+
+def error(row: Row) -> float:
+    """ln(D50 of the outlines / D50 found)."""
+    return math.log(row["truth"] / row["splits"]["as found"]["d50"])
+
+
+def calm(row: Row) -> bool:
+    """Whether its scale is one of which intervals are given."""
+    return FLOOR + sum(drifts(row["splits"]).values()) <= REFUSED
+
+
+def learnt(rows: Sequence[tuple[str, Row]], model: str = "") -> SegmentationCalibration:
+    """The calibration that pictures (specimen, row) give: conformal, each specimen with the same weight."""
+    used = [(specimen, row) for specimen, row in rows if usable(row, LEARNT_FROM) and calm(row)]
+    shares: dict[str, int] = defaultdict(int)
+    for specimen, _ in used:
+        shares[specimen] += 1
+    scale = np.array([FLOOR + sum(drifts(row["splits"]).values()) for _, row in used])
+    errors = np.array([error(row) for _, row in used])
+    bias, uncertain = float(np.median(errors)), 1.25 * float(np.std(errors)) / math.sqrt(len(errors))
+    bias = bias if abs(bias) > 2 * uncertain else 0.0
+    scores, weights = np.abs(errors - bias) / scale, np.array([1 / shares[specimen] for specimen, _ in used])
+    order = np.argsort(scores)
+    # Conformal: a further specimen, of unknown score, counts as the worst.
+    reached = np.cumsum(weights[order]) / (weights.sum() + 1)
+    place = min(int(np.searchsorted(reached, LEVEL)), len(order) - 1)
+    facts = {"pictures": len(used), "specimens": len(shares), "level": LEVEL}
+    return SegmentationCalibration(model, bias, FLOOR, float(scores[order][place]), REFUSED, facts)
+
+
+def held(row: Row, calibration: SegmentationCalibration) -> tuple[bool, float, bool]:
+    """Whether the interval holds the truth, its half width as a share, and whether the result is refused."""
+    scale = calibration.scale(drifts(row["splits"]))
+    half = calibration.factor * scale
+    return abs(error(row) - calibration.bias) <= half, math.exp(half) - 1, scale > calibration.refused
+
+
+def report(title: str, rows: Sequence[tuple[str, Row]], everything: Sequence[tuple[str, Row]]) -> dict[str, float]:
+    """A line of the table: leave one specimen out."""
+    found = []
+    for specimen, row in rows:
+        if usable(row, FEWEST):
+            found.append((row, *held(row, learnt([each for each in everything if each[0] != specimen]))))
+    given = [each for each in found if not each[3]]
+    counted = [row for row, *_ in found if row["counting"] and row["counting"][0] <= row["truth"] <= row["counting"][1]]
+    worst = max((abs(math.exp(error(row)) - 1) for row, *_ in given), default=math.nan)
+    figures = {
+        "pictures": len(found),
+        "refused": (len(found) - len(given)) / max(len(found), 1),
+        "held": float(np.mean([each[1] for each in given])) if given else math.nan,
+        "median half width": float(np.median([each[2] for each in given])) if given else math.nan,
+        "largest error given": worst,
+        "held by counting alone": len(counted) / max(len(found), 1),
+    }
+    print(f"| {title} | {figures['pictures']} | " + " | ".join(f"{value:.0%}" for value in list(figures.values())[1:]) + " |")
+    return figures
+
+
+def main() -> None:
+    """Predict, judge, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="particles")
+    parser.add_argument("--ledger", type=Path, help="JSON lines of the pictures that are done")
+    parser.add_argument("--write", type=Path, help="write the calibration of all pictures, with how it did")
+    args = parser.parse_args()
+    model = temseg.load(args.model)
+    ledger = Ledger(args.ledger, model.content_hash())
+    rows: list[tuple[str, Row]] = []
+    for specimen, name, image, config, truth in (*pictures(), *simulated()):
+
+        def make(image: Any = image, config: Any = config, truth: Any = truth) -> Row:
+            return judged(temseg.predict(model, image, config), truth)
+
+        rows.append((specimen, ledger.get(make, "segmentation", specimen, name)))
+    print("| pictures with 20 particles or more | n | refused | held of the others | median half width | largest error | counting alone |")
+    print("|---" * 7 + "|")
+    outlined = [each for each in rows if each[0] != SIMULATED]
+    groups = {"outlines of tune": outlined, "– tio2_sem": [each for each in rows if each[0] == "tio2"]}
+    groups |= {"– powder_sem": [each for each in rows if each[0].startswith("powder")]}
+    groups |= {"– EMPS": [each for each in outlined if each[0] != "tio2" and not each[0].startswith("powder")]}
+    groups |= {SIMULATED: [each for each in rows if each[0] == SIMULATED]}
+    figures = {title: report(title, each, outlined) for title, each in groups.items()}
+    final = learnt(outlined, model.content_hash())
+    print(
+        f"\nbias {final.bias:+.3f}, factor {final.factor:.2f}, {final.facts['pictures']} pictures of {final.facts['specimens']} specimens"
+    )
+    if args.write:
+        facts = {**final.facts, "left one specimen out": figures["outlines of tune"], "made by": "benchmarks/segmentation_interval.py"}
+        write_segmentation(args.write, replace(final, facts=facts))
+
+
+if __name__ == "__main__":
+    main()

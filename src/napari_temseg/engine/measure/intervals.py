@@ -1,0 +1,90 @@
+"""What counting leaves open: 95 % intervals of a distribution's statistics by the bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from napari_temseg.engine.measure.weighted import STATISTICS, statistics_of
+
+Floats = npt.NDArray[np.float64]
+ENOUGH_IMAGES = 3  # from so many on, how images differ can be told
+NORMAL = float(stats.norm.ppf(0.975))  # half width of a 95 % interval in standard deviations
+_REPLICATES = 400
+_AT_ONCE = 4_000_000  # weights of a batch of replicates
+_WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobody anything
+
+
+class Counting(NamedTuple):
+    """Half widths of 95 % intervals on the logarithm (of the GSD: on that of ln GSD), by statistic; only where one makes sense.
+
+    `basis` says in words what was resampled; `of_specimen` whether it was pictures, so that the intervals tell of the specimen.
+    """
+
+    half: dict[str, float]
+    basis: str
+    of_specimen: bool
+
+    def around(self, name: str, estimate: float | None, also: float = 0.0) -> list[float] | None:
+        """The interval of a statistic, None where there is none; `also` is a further half width that adds in quadrature."""
+        half = self.half.get(name)
+        return None if half is None or estimate is None else interval(name, estimate, float(np.hypot(half, also)))
+
+
+def interval(name: str, estimate: float, half: float) -> list[float]:
+    """An interval from its half width on the logarithm, so that a length never reaches below zero and a GSD never below 1."""
+    factor = float(np.exp(half))
+    if name == "gsd":
+        return [float(estimate ** (1 / factor)), float(estimate**factor)]
+    return [estimate / factor, estimate * factor]
+
+
+def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bool = False) -> Counting:
+    """Resample pictures, the `group` of each particle, from three of them on, else particles.
+
+    Bootstrap error times Student's t for the number of what is resampled: percentiles of the bootstrap itself would cover far less
+    than 95 % for a few pictures. `dependent` says that particles are seen again and again (planes over time or depth): of fewer
+    than three such stacks there is no interval at all.
+    """
+    if len(x) < 2:
+        return Counting({}, "none: an interval needs at least two particles", False)
+    pictures, group = np.unique(group, return_inverse=True)
+    n = len(pictures)
+    if n < ENOUGH_IMAGES and dependent:
+        return Counting({}, "none: planes over time or depth show the same particles again, which are no new evidence", False)
+    if n < ENOUGH_IMAGES:
+        which = "one image" if n == 1 else "two images"
+        basis = f"bootstrap over the {len(x)} particles of {which}; how images differ is not in it"
+        return _judged(_half_widths(x, w, np.arange(len(x))), basis, f"the particles of {which}")
+    basis = f"bootstrap over {n} images, t quantiles"
+    return _judged(_half_widths(x, w, group), basis, f"the {n} images")._replace(of_specimen=True)
+
+
+def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:
+    kept = {name: value for name, value in half.items() if value <= _WIDEST}
+    return Counting(kept, basis if "mean" in kept and "d50" in kept else f"none for some: {who} differ too much for one", False)
+
+
+def _half_widths(x: Floats, w: Floats, unit: npt.NDArray[np.intp]) -> dict[str, float]:
+    """Half widths on the logarithm from resampled units 0…n−1, `unit` (particles,) being that of each particle."""
+    rng = np.random.default_rng(0)
+    n = int(unit.max()) + 1
+    batch = max(1, min(_REPLICATES, _AT_ONCE // len(x)))
+    found: list[dict[str, Floats]] = []
+    for start in range(0, _REPLICATES, batch):
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=min(batch, _REPLICATES - start))
+        found.append(statistics_of(x, w * counts[:, unit]))
+    factor = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1))
+    return {name: float(factor * _spread(name, np.concatenate([draws[name] for draws in found]))) for name in STATISTICS}
+
+
+def _spread(name: str, values: Floats) -> float:
+    """Standard deviation of the logarithm; of a GSD that of ln GSD."""
+    if name == "gsd":
+        values = np.log(values)
+        values = values[values > 0]
+    return float(np.log(values).std()) if len(values) > 1 else np.inf

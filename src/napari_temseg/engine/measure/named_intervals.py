@@ -1,0 +1,54 @@
+"""Intervals of D50 under the names of what they are about: the particles that were seen, and the specimen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from napari_temseg.engine.measure.intervals import NORMAL, Counting, interval
+from napari_temseg.engine.measure.segmentation import Segmentation
+
+PARTICLES, SPECIMEN = "these particles", "this specimen"
+
+
+def named_intervals(
+    d50: float | None, unit: str, n_images: int, counted: Counting, segmentation: Segmentation | None, calibration: float | None
+) -> dict[str, dict[str, Any]]:
+    """95 % intervals of D50 by name: "d50" (two lengths or None), what it "holds", what it "lacks", and "why_none".
+
+    "these particles" is what segmentation and calibration leave open of what is in the pictures. "this specimen" adds how pictures
+    differ, and exists from three pictures on.
+    """
+    parts: list[tuple[str, float]] = []
+    lacks: list[str] = []
+    bias = 0.0
+    if segmentation is not None and segmentation.half is not None and not segmentation.refused:
+        parts.append(("segmentation", segmentation.half))
+        bias = segmentation.bias
+    else:
+        lacks.append(f"segmentation ({_no_segmentation(segmentation)})")
+    if calibration is not None:
+        parts.append(("calibration", NORMAL * calibration))
+    else:
+        lacks.append("calibration (not stated)" if unit == "nm" else "calibration (lengths are in px)")
+    lacks.append("where the edge of a particle is drawn (a convention)")
+    theirs = _interval(d50, parts, lacks, bias, "" if parts else "nothing of it is known")
+    if not counted.of_specimen:
+        cannot = f"{n_images} picture{'' if n_images == 1 else 's'} cannot tell how pictures of the specimen differ: it takes three"
+        return {PARTICLES: theirs, SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
+    half = counted.half.get("d50")
+    more = [] if half is None else [("counting", half)]
+    return {PARTICLES: theirs, SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, "" if more else counted.basis)}
+
+
+def _no_segmentation(segmentation: Segmentation | None) -> str:
+    if segmentation is None:
+        return "no other splittings were tried"
+    return "too wide to be given" if segmentation.refused else "not calibrated: nobody has compared this model with outlines drawn by hand"
+
+
+def _interval(d50: float | None, parts: Sequence[tuple[str, float]], lacks: Sequence[str], bias: float, why: str) -> dict[str, Any]:
+    half = math.hypot(*(each for _, each in parts))
+    found = None if d50 is None or why else interval("d50", d50 * math.exp(bias), half)
+    return {"d50": found, "holds": [name for name, _ in parts], "lacks": list(lacks), "why_none": why}

@@ -1,0 +1,46 @@
+"""The sizes that other settings of the splitting give, kept beside a measurement: what a segmentation interval is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.types.results import Particles
+
+Floats = npt.NDArray[np.float64]
+AS_FOUND = "as found"  # the `step` of the splitting that the table was measured of
+
+
+@dataclass(frozen=True, eq=False)
+class OtherSplit:
+    """Whole particles of one splitting, in px of square pixels of the same area.
+
+    `setting` is the field of `SplitConfig` that differs, `value` what it was set to, `step` the same step for every picture ("less",
+    "more", …), whatever the settings it started from; `diameter` (n,) equivalent circular diameters, `box` (n, 2) height and width of the
+    bounding boxes, of the particles that do not touch the frame.
+    """
+
+    step: str
+    setting: str
+    value: float
+    diameter: Floats
+    box: Floats
+
+    @property
+    def key(self) -> str:
+        """Names the same step in every picture: "strength less"."""
+        return f"{self.setting} {self.step}".strip()
+
+
+def whole_sizes(particles: Particles) -> tuple[Floats, Floats]:
+    """Diameters and boxes, in px, of the particles that do not touch the frame."""
+    whole = particles.table.index[~particles.table["frame"].to_numpy(bool)].to_numpy(np.int64)
+    labels = particles.labels.reshape((-1, particles.labels.shape[-1]))  # planes below one another: a label lies in one
+    area = np.bincount(labels.ravel(), minlength=int(whole.max(initial=0)) + 1)[whole]
+    places = ndimage.find_objects(labels)
+    spans = [places[label - 1] for label in whole.tolist()]
+    box = np.array([(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in spans], np.float64).reshape(-1, 2)
+    return np.sqrt(4 * area / np.pi), box

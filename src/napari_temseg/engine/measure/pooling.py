@@ -1,0 +1,121 @@
+"""From measurements to one size distribution: what counts, with which weight, and what a reader has to know of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, SMALL_DIAMETER
+from napari_temseg.engine.measure.distribution import SizeDistribution
+from napari_temseg.engine.measure.edge_correction import frame_weights
+from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
+from napari_temseg.engine.types.errors import TemsegError
+
+LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length")
+FEW_IMAGES = 10
+PARTS = {"cut": "standing alone", "occluded": "without those that others cover", "small": f"without those below {SMALL_DIAMETER:g} px"}
+_DEPENDENT = {"TYX": "time", "ZYX": "depth"}
+
+
+def size_distribution(
+    measurements: Sequence[Measurement] | Measurement, column: str = "ecd", calibration: SegmentationCalibration | None = None
+) -> SizeDistribution:
+    """Pool measurements into one distribution of `column`, any length without its unit: "ecd", "feret_min" …
+
+    Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
+    these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
+    own; a stack over time or depth is one. `calibration` is what outlines drawn by hand said of the model; it counts where all
+    measurements are of that model and have other splittings. `TemsegError` for measurements in px beside others in nm, and for columns
+    that are no length.
+    """
+    pool = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+    if not pool:
+        raise TemsegError("There is nothing to pool: measure at least one image first.")
+    unit = _common_unit(pool)
+    name = column.removesuffix(f"_{unit}")
+    if name not in LENGTHS:
+        raise TemsegError(f"A size distribution is made of a length, not of “{column}”; use one of {', '.join(LENGTHS)}.")
+    values, boxes, groups, tables = [], [], [], []
+    left_out: Counter[str] = Counter()
+    n_images = 0
+    for measurement in pool:
+        fields = measurement.n_planes if measurement.axes == "NYX" else 1
+        table = measurement.table
+        whole = table[~table["frame"]]
+        left_out["at the edge"] += len(table) - len(whole)
+        left_out.update(f"excluded: {reason}" for reason in whole["excluded"] if reason)
+        whole = whole[whole["excluded"] == ""]
+        tables.append(whole)
+        values.append(whole[measurement.column(name)].to_numpy(np.float64))
+        groups.append(n_images + (whole["plane"].to_numpy(np.intp) if fields > 1 else np.zeros(len(whole), np.intp)))
+        corners = whole[["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]].to_numpy(np.float64)
+        boxes.append((corners[:, 2:] - corners[:, :2]) * np.asarray(measurement.calibration.scale))
+        n_images += fields
+    x = np.concatenate(values)
+    order = np.argsort(x, kind="stable")
+    return SizeDistribution(
+        column=name,
+        unit=unit,
+        values=x[order],
+        weights=frame_weights(pool, np.concatenate(boxes)[order]) if len(x) else np.zeros(0),
+        group=np.concatenate(groups)[order],
+        n_images=n_images,
+        images=tuple(measurement.image for measurement in pool),
+        samples=tuple(sorted({measurement.sample for measurement in pool} - {""})),
+        left_out={reason: count for reason, count in left_out.items() if count},
+        calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
+        cautions=_cautions(pool, n_images),
+        parts=_parts(tables, order),
+        segmentation=segmentation(pool, calibration if calibration and all(m.model_hash == calibration.model_hash for m in pool) else None),
+        dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
+    )
+
+
+def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Parts of the particles, in the order of the sizes, that say something: neither none of them nor all."""
+    found = {}
+    for flag, what in PARTS.items():
+        flagged = np.concatenate([table[flag].to_numpy(bool) if flag in table else np.zeros(len(table), bool) for table in tables])[order]
+        if flagged.any():
+            found[what] = ~flagged
+    return found
+
+
+def _common_unit(pool: list[Measurement]) -> str:
+    by_unit = {measurement.length_unit: measurement.image for measurement in pool}
+    if len(by_unit) > 1:
+        bare, calibrated = by_unit["px"], by_unit["nm"]
+        raise TemsegError(f"{bare} is measured in px, {calibrated} in nm: they cannot be pooled; give {bare} a pixel size or leave it out.")
+    return next(iter(by_unit))
+
+
+def _shared_uncertainty(pool: list[Measurement], counts: list[int]) -> float | None:
+    """Relative standard uncertainty of a pooled length, None where nobody stated that of some picture.
+
+    Errors of one magnification, told by the pixel size, are the same and add up linearly; those of several are independent.
+    """
+    shares = np.asarray(counts, float) / sum(counts) if any(counts) else np.full(len(pool), 1 / len(pool))
+    if not all(m.calibration.uncertainty for m, share in zip(pool, shares, strict=True) if share):
+        return None
+    by_size: dict[tuple[float, float], float] = {}
+    for measurement, share in zip(pool, shares, strict=True):
+        calibration = measurement.calibration
+        by_size[calibration.scale] = by_size.get(calibration.scale, 0.0) + float(share) * calibration.uncertainty
+    return float(np.sqrt(sum(each**2 for each in by_size.values())))
+
+
+def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
+    found = []
+    for axes, meaning in _DEPENDENT.items():
+        if any(measurement.axes == axes for measurement in pool):
+            found.append(
+                f"Planes of a stack over {meaning} show the same particles again: n counts them each time, and they are no new evidence."
+            )
+    if n_images < FEW_IMAGES:
+        found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: the intervals say little of how images differ.")
+    return tuple(found)

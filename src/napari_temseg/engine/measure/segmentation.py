@@ -1,0 +1,120 @@
+"""What the segmentation leaves open: how sizes drift with the splitting, and what outlines drawn by hand say beyond that.
+
+The error of a picture is e = ln(D50 of outlines drawn by hand / D50 found). Its scale is taken as s = floor + Σ drifts, a drift being the
+largest |ln(D50 otherwise / D50 as found)| of a setting one step to either side. Beyond the scale `refused` outlines show errors that no
+interval of use would hold: the result is refused. Below it q, the quantile of |e − bias| / s over outlined pictures (conformal, each
+specimen counting once), gives the half width q s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.measure.edge_correction import frame_weights
+from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.measure.other_splits import AS_FOUND
+from napari_temseg.engine.measure.weighted import quantile
+
+Floats = npt.NDArray[np.float64]
+NEAR = ("less", "more")  # the steps whose drift counts; the others are only shown
+WIDE_DRIFT = math.log(1.15)  # of the splitting: beyond it a result hangs on a setting nobody can know
+SHARES = {"d10": (0.1, 0), "d50": (0.5, 0), "d90": (0.9, 0), "dv50": (0.5, 3)}
+
+
+@dataclass(frozen=True)
+class SegmentationCalibration:
+    """What outlines drawn by hand said of one model, told by its hash; see the module for the formula.
+
+    `bias` is the median of e (0 where it is no larger than its own uncertainty), `factor` is q, `refused` the largest scale of which an
+    interval is given. `facts` say what it was learnt on and how it did on what it had not seen.
+    """
+
+    model_hash: str
+    bias: float
+    floor: float
+    factor: float
+    refused: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def scale(self, drift: Mapping[str, float]) -> float:
+        """Scale of the error on the logarithm, from the drift of each setting."""
+        return self.floor + sum(drift.values())
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """How sizes hang on the segmentation.
+
+    `splits` gives by key ("strength less"; "as found" first) the setting's value (None where pictures started from different ones), the
+    number of particles and `SHARES` in the unit of the sizes; `drift` the largest |ln| change of D50 by setting; `half` the half width of
+    the calibrated interval on the logarithm, None without a calibration; `bias` what is to be added to ln D50.
+    """
+
+    splits: dict[str, dict[str, float | None]]
+    drift: dict[str, float]
+    half: float | None = None
+    bias: float = 0.0
+    refused: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values for JSON; what is infinite (nothing is found any more) is None."""
+        finite = {name: value if math.isfinite(value) else None for name, value in self.drift.items()}
+        half = self.half if self.half is None or math.isfinite(self.half) else None
+        told = {"splits": self.splits, "drift": finite, "half_width": half, "bias": self.bias, "refused": self.refused}
+        return {**told, "calibrated": self.half is not None, "calibration": dict(self.facts)}
+
+    def interval(self, d50: float) -> list[float] | None:
+        """The interval of a D50 found, bias taken off; None without a calibration, and where the result is refused."""
+        if self.half is None or self.refused:
+            return None
+        return [d50 * math.exp(self.bias - self.half), d50 * math.exp(self.bias + self.half)]
+
+
+def segmentation(pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None) -> Segmentation | None:
+    """Pool the other splittings of measurements, step by step; None where one of them has none."""
+    keys = _common_keys(pool)
+    if AS_FOUND not in keys:
+        return None
+    splits = {key: _sizes_of(pool, key) for key in keys}
+    drift = drifts(splits)
+    if calibration is None:
+        return Segmentation(splits, drift, refused=drift.get("strength", 0.0) > WIDE_DRIFT)
+    scale = calibration.scale(drift)
+    return Segmentation(splits, drift, calibration.factor * scale, calibration.bias, scale > calibration.refused, calibration.facts)
+
+
+def _common_keys(pool: Sequence[Measurement]) -> list[str]:
+    named = [[other.key for other in measurement.other_splits] for measurement in pool]
+    return [key for key in named[0] if all(key in names for names in named)]
+
+
+def drifts(splits: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:
+    """The largest |ln(D50 / D50 as found)| of each setting one step away; infinite where nothing is found then."""
+    found = splits[AS_FOUND]["d50"]
+    largest: dict[str, float] = {}
+    for key, figures in splits.items():
+        setting, _, step = key.partition(" ")
+        if step not in NEAR or found is None:
+            continue
+        there = figures["d50"]
+        largest[setting] = max(largest.get(setting, 0.0), math.inf if there is None else abs(math.log(there / found)))
+    return largest
+
+
+def _sizes_of(pool: Sequence[Measurement], key: str) -> dict[str, float | None]:
+    others = [next(other for other in measurement.other_splits if other.key == key) for measurement in pool]
+    sides = [math.sqrt(math.prod(measurement.calibration.scale)) for measurement in pool]
+    x = np.concatenate([other.diameter * side for other, side in zip(others, sides, strict=True)])
+    box = np.concatenate([other.box * np.asarray(m.calibration.scale) for other, m in zip(others, pool, strict=True)])
+    values = {other.value for other in others}
+    found: dict[str, float | None] = {"value": values.pop() if len(values) == 1 and key != AS_FOUND else None, "n": float(len(x))}
+    order = np.argsort(x, kind="stable")
+    x, w = x[order], frame_weights(pool, box[order]) if len(x) else x
+    return found | {name: quantile(x, w * x**power, share) if len(x) else None for name, (share, power) in SHARES.items()}

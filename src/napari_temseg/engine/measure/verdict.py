@@ -1,0 +1,80 @@
+"""Whether a size distribution can be used as it is, why not, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from napari_temseg.engine.measure.segmentation import Segmentation
+from napari_temseg.engine.types.wording import FEWEST, four
+
+MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
+_REMEDY = {
+    "strength": "correct the splitting by eye, or teach the model with strokes along the borders of touching particles (step Improve)",
+    "threshold": "teach the model where particles end with a few strokes along their edges (step Improve)",
+    "certainty": "look at the particles that the model is unsure of: keep or exclude them by hand, or teach it with a few strokes",
+}
+
+
+class Verdict(NamedTuple):
+    """`why` is empty where a distribution can be used; each sentence of `steps` is something to do next."""
+
+    usable: bool
+    why: tuple[str, ...]
+    steps: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """In a few words."""
+        return "usable" if self.usable else "not usable as it is"
+
+
+def judge(n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The verdict on a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`."""
+    why, steps = [], []
+    if n < FEWEST:
+        why.append(f"only {n} particle{'' if n == 1 else 's'} count{'s' if n == 1 else ''}; a D50 needs {FEWEST} at least")
+        steps.append("measure more pictures of the sample")
+    if segmentation is not None and segmentation.refused:
+        setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
+        why.append(_moved(setting, segmentation, unit) + _cut(pieces))
+        steps += [_REMEDY[setting], *_alone(pieces, unit)]
+    return Verdict(not why, tuple(why), tuple(steps))
+
+
+def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:
+    """How far D50 goes with a setting: its value at each end."""
+    found = segmentation.splits["as found"]["d50"]
+    ends = [(figures["d50"], figures["value"], key) for key, figures in segmentation.splits.items() if key.split(" ")[0] == setting]
+    known = sorted((d50, value if value is not None else math.nan, key) for d50, value, key in ends if d50 is not None)
+    if not known or found is None:
+        return f"nothing is left at another {setting}"
+    low, high = known[0], known[-1]
+
+    def at(end: tuple[float, float, str]) -> str:
+        where = f"{setting} {end[1]:.2g}" if math.isfinite(end[1]) else end[2]
+        return f"{four(end[0])} {unit} ({where})"
+
+    what = {"strength": "on how touching particles are split", "threshold": "on where particles end"}
+    hangs = what.get(setting, "on which particles are kept")
+    return f"the result hangs {hangs}: D50 (equivalent diameter) is {four(found)} {unit}, but {at(low)} or {at(high)}"
+
+
+def _cut(pieces: Sequence[Mapping[str, Any]]) -> str:
+    everything, alone = _piece(pieces, "all"), _piece(pieces, "standing alone")
+    if everything is None or alone is None or not everything["n"]:
+        return ""
+    share = 1 - alone["n"] / everything["n"]
+    return f"; {share:.0%} of the particles are cut from a neighbour" if share >= MANY_CUT else ""
+
+
+def _alone(pieces: Sequence[Mapping[str, Any]], unit: str) -> list[str]:
+    alone = _piece(pieces, "standing alone")
+    if alone is None or alone["d50"] is None:
+        return []
+    return [f"compare with the {alone['n']} that stand alone: {four(alone['d50'])} {unit} (they may be others than those in contact)"]
+
+
+def _piece(pieces: Sequence[Mapping[str, Any]], what: str) -> Mapping[str, Any] | None:
+    return next((piece for piece in pieces if piece["what"] == what), None)

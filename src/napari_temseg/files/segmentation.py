@@ -1,0 +1,40 @@
+"""What outlines drawn by hand said of the models that ship: MODEL.segmentation.json beside each, told by the model's hash."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from napari_temseg.engine.measure.segmentation import SegmentationCalibration
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import write_text
+
+SUFFIX = ".segmentation.json"
+
+
+@cache
+def _shipped() -> dict[str, SegmentationCalibration]:
+    folder = Path(str(files("napari_temseg") / "models"))
+    found = [read_segmentation(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    return {each.model_hash: each for each in found}
+
+
+def segmentation_of(model_hash: str) -> SegmentationCalibration | None:
+    """What is known of the model with this hash; None for one that has not been compared with outlines: anybody's own."""
+    return _shipped().get(model_hash)
+
+
+def read_segmentation(path: Path) -> SegmentationCalibration:
+    """Read such a file; `TemsegError` for one that is damaged."""
+    try:
+        return SegmentationCalibration(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise TemsegError(f"{path}: is no calibration of a segmentation ({error}); install napari-temseg again.") from error
+
+
+def write_segmentation(path: Path, calibration: SegmentationCalibration) -> None:
+    """Write it, in an order that does not change."""
+    write_text(path, json.dumps(asdict(calibration), indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,112 @@
+"""What other splittings say of a size, and when a result is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import napari_temseg as temseg
+from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.pooling import size_distribution
+from napari_temseg.engine.measure.segmentation import SegmentationCalibration
+
+HASH = "abc"
+CALIBRATION = SegmentationCalibration(HASH, bias=-0.02, floor=0.02, factor=1.5, refused=0.1, facts={"pictures": 40})
+
+
+def discs(diameters, **facts):
+    """A measurement of discs apart in one wide picture."""
+    side = 2 + int(max(diameters))
+    labels = np.zeros((side + 8, side * len(diameters) + 8), np.int32)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    for index, diameter in enumerate(diameters):
+        labels[4 : 4 + side, 4 + index * side : 4 + (index + 1) * side] = np.where(np.hypot(y, x) <= diameter / 2, index + 1, 0)
+    return replace(temseg.measure(labels, pixel_size=2.0), model_hash=HASH, **facts)
+
+
+def split(step, setting, value, diameters):
+    sizes = np.asarray(diameters, float)
+    return OtherSplit(step, setting, value, sizes, np.column_stack([sizes, sizes]))
+
+
+def with_drift(share, diameters=None):
+    sizes = np.linspace(18, 22, 30) if diameters is None else diameters
+    found = discs(sizes)
+    steps = [split("as found", "", 0.0, sizes), split("less", "strength", 0.4, sizes * (1 + share)), split("more", "strength", 0.6, sizes)]
+    return replace(found, other_splits=(*steps, split("much less", "strength", 0.3, 3 * sizes), split("none", "certainty", 0.0, sizes / 2)))
+
+
+def test_a_calm_splitting_gives_an_interval_with_its_bias_taken_off():
+    sizes = size_distribution([with_drift(0.03)], calibration=CALIBRATION)
+    summary = sizes.summary()
+    low, high = summary["intervals"]["these particles"]["d50"]
+    half = 1.5 * (0.02 + math.log(1.03))
+    assert math.log(high / low) / 2 == pytest.approx(half, rel=0.03)
+    assert math.sqrt(low * high) == pytest.approx(summary["d50"] * math.exp(-0.02))
+    assert summary["usable"]
+    assert summary["budget"]["segmentation"] == pytest.approx(half / 1.96, rel=0.03)
+    assert summary["intervals"]["this specimen"]["d50"] is None  # one picture
+    assert "takes three" in summary["intervals"]["this specimen"]["why_none"]
+    json.loads(sizes.to_json())
+
+
+def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():
+    for calibration in (CALIBRATION, None):
+        summary = size_distribution([with_drift(0.5)], calibration=calibration).summary()
+        assert not summary["usable"]
+        assert "how touching particles are split" in summary["why_not"][0]
+        assert "strength 0.3" in summary["why_not"][0]
+        assert summary["next_steps"]
+        assert summary["intervals"]["these particles"]["d50"] is None
+
+
+def test_models_of_ones_own_are_not_calibrated():
+    summary = size_distribution([replace(with_drift(0.03), model_hash="own")], calibration=CALIBRATION).summary()
+    assert summary["usable"]
+    assert not summary["segmentation"]["calibrated"]
+    assert any("not calibrated" in each for each in summary["intervals"]["these particles"]["lacks"])
+
+
+def test_from_three_pictures_on_the_specimen_has_an_interval_that_holds_both():
+    pictures = [with_drift(0.03, np.linspace(18 + shift, 22 + shift, 20)) for shift in (-1, 0, 1.5)]
+    named = size_distribution(pictures, calibration=CALIBRATION).summary()["intervals"]
+    assert named["this specimen"]["holds"] == ["counting", "segmentation"]
+    widths = [math.log(named[name]["d50"][1] / named[name]["d50"][0]) for name in ("these particles", "this specimen")]
+    assert widths[1] > widths[0]
+
+
+def test_nothing_left_at_another_setting_is_no_number():
+    found = with_drift(0.03)
+    empty = split("more", "certainty", 0.7, [])
+    summary = size_distribution([replace(found, other_splits=(*found.other_splits, empty))]).summary()
+    assert summary["segmentation"]["drift"]["certainty"] is None
+    assert summary["segmentation"]["splits"]["certainty more"]["n"] == 0
+
+
+def test_parts_stand_side_by_side_and_few_particles_have_no_d50():
+    labels = np.zeros((60, 120), np.int32)
+    labels[10:20, 10:20], labels[10:20, 20:40], labels[40:44, 60:64] = 1, 2, 3
+    sizes = temseg.size_distribution(temseg.measure(labels))
+    pieces = {each["what"]: each for each in sizes.pieces}
+    assert pieces["all"]["n"] == 3
+    assert pieces["standing alone"]["n"] == 1
+    assert pieces["standing alone"]["d50"] == pytest.approx(math.sqrt(4 * 16 / math.pi))
+    assert not sizes.verdict.usable
+    assert "a D50 needs 20" in sizes.verdict.why[0]
+    assert not any("D50" in text.get_text() for text in sizes.plot().axes[0].texts)
+
+
+def test_magnifications_err_independently_and_one_magnification_together():
+    def picture(size, uncertainty):
+        calibration = temseg.Calibration((size, size), "typed", reading_uncertainty=uncertainty)
+        return replace(discs([20.0] * 5), calibration=calibration)
+
+    same = size_distribution([picture(2.0, 0.02), picture(2.0, 0.02)])
+    other = size_distribution([picture(2.0, 0.02), picture(2.5, 0.02)])
+    assert same.calibration_uncertainty == pytest.approx(0.02)
+    assert other.calibration_uncertainty == pytest.approx(0.02 / math.sqrt(2))
+    assert size_distribution([picture(2.0, 0.02), picture(2.0, 0.0)]).calibration_uncertainty is None
