@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from napari_temseg.engine.measure.resampling import resampled
 from napari_temseg.engine.measure.weighted import STATISTICS, statistics_of
 
 Floats = npt.NDArray[np.float64]
 ENOUGH_IMAGES = 3  # from so many on, how images differ can be told
 NORMAL = float(stats.norm.ppf(0.975))  # half width of a 95 % interval in standard deviations
 _REPLICATES = 400
-_AT_ONCE = 4_000_000  # weights of a batch of replicates
 _WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobody anything
 
 
@@ -59,7 +59,7 @@ def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bo
     if n < ENOUGH_IMAGES:
         which = "one image" if n == 1 else "two images"
         basis = f"bootstrap over the {len(x)} particles of {which}; how images differ is not in it"
-        return _judged(_half_widths(x, w, np.arange(len(x))), basis, f"the particles of {which}")
+        return _judged(_half_widths(x, w, None), basis, f"the particles of {which}")
     basis = f"bootstrap over {n} images, t quantiles"
     return _judged(_half_widths(x, w, group), basis, f"the {n} images")._replace(of_specimen=True)
 
@@ -69,17 +69,12 @@ def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:
     return Counting(kept, basis if "mean" in kept and "d50" in kept else f"none for some: {who} differ too much for one", False)
 
 
-def _half_widths(x: Floats, w: Floats, unit: npt.NDArray[np.intp]) -> dict[str, float]:
-    """Half widths on the logarithm from resampled units 0…n−1, `unit` (particles,) being that of each particle."""
-    rng = np.random.default_rng(0)
-    n = int(unit.max()) + 1
-    batch = max(1, min(_REPLICATES, _AT_ONCE // len(x)))
-    found: list[dict[str, Floats]] = []
-    for start in range(0, _REPLICATES, batch):
-        counts = rng.multinomial(n, np.full(n, 1 / n), size=min(batch, _REPLICATES - start))
-        found.append(statistics_of(x, w * counts[:, unit]))
-    factor = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1))
-    return {name: float(factor * _spread(name, np.concatenate([draws[name] for draws in found]))) for name in STATISTICS}
+def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None) -> dict[str, float]:
+    """Half widths on the logarithm from resampled pictures, or from particles without a `group`."""
+    drawn = resampled(x, w, group, _REPLICATES)
+    found = statistics_of(drawn.x, drawn.draws)
+    factor = stats.t.ppf(0.975, drawn.units - 1) * np.sqrt(drawn.units / (drawn.units - 1))
+    return {name: float(factor * _spread(name, found[name])) for name in STATISTICS}
 
 
 def _spread(name: str, values: Floats) -> float:
