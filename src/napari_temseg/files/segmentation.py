@@ -12,13 +12,13 @@ from napari_temseg.engine.measure.segmentation import SegmentationCalibration
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import write_text
 
-SUFFIX = ".segmentation.json"
+SEGMENTATION_SUFFIX = ".segmentation.json"
 
 
 @cache
 def _shipped() -> dict[str, SegmentationCalibration]:
     folder = Path(str(files("napari_temseg") / "models"))
-    found = [read_segmentation(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    found = [read_segmentation(path) for path in sorted(folder.glob(f"*{SEGMENTATION_SUFFIX}"))]
     return {each.model_hash: each for each in found}
 
 

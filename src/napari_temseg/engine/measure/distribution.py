@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
-from napari_temseg.engine.measure.named_intervals import PARTICLES, SPECIMEN, named_intervals
+from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.verdict import Verdict, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
@@ -222,7 +222,7 @@ class SizeDistribution:
 
         few = len(self) < FEWEST
         named = self.named_intervals
-        name = next((each for each in (SPECIMEN, PARTICLES) if named[each]["d50"]), None)
+        name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
         shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
         d50 = None if few else self.quantile(0.5)
         fit = self.fits.get("lognormal")

@@ -9,7 +9,7 @@ from typing import Any
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, interval
 from napari_temseg.engine.measure.segmentation import Segmentation
 
-PARTICLES, SPECIMEN = "these particles", "this specimen"
+THESE_PARTICLES, THIS_SPECIMEN = "these particles", "this specimen"
 
 
 def named_intervals(
@@ -36,10 +36,10 @@ def named_intervals(
     theirs = _interval(d50, parts, lacks, bias, "" if parts else "nothing of it is known")
     if not counted.of_specimen:
         cannot = f"{n_images} picture{'' if n_images == 1 else 's'} cannot tell how pictures of the specimen differ: it takes three"
-        return {PARTICLES: theirs, SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
+        return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
     half = counted.half.get("d50")
     more = [] if half is None else [("counting", half)]
-    return {PARTICLES: theirs, SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, "" if more else counted.basis)}
+    return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, "" if more else counted.basis)}
 
 
 def _no_segmentation(segmentation: Segmentation | None) -> str:

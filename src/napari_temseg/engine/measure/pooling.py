@@ -18,7 +18,11 @@ from napari_temseg.engine.types.errors import TemsegError
 
 LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length")
 FEW_IMAGES = 10
-PARTS = {"cut": "standing alone", "occluded": "without those that others cover", "small": f"without those below {SMALL_DIAMETER:g} px"}
+PARTS_BY_FLAG = {
+    "cut": "standing alone",
+    "occluded": "without those that others cover",
+    "small": f"without those below {SMALL_DIAMETER:g} px",
+}
 _DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
 
@@ -79,7 +83,7 @@ def size_distribution(
 def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.bool_]]:
     """Parts of the particles, in the order of the sizes, that say something: neither none of them nor all."""
     found = {}
-    for flag, what in PARTS.items():
+    for flag, what in PARTS_BY_FLAG.items():
         flagged = np.concatenate([table[flag].to_numpy(bool) if flag in table else np.zeros(len(table), bool) for table in tables])[order]
         if flagged.any():
             found[what] = ~flagged

@@ -22,7 +22,7 @@ from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.weighted import quantile
 
 Floats = npt.NDArray[np.float64]
-NEAR = ("less", "more")  # the steps whose drift counts; the others are only shown
+NEAR_STEPS = ("less", "more")  # the steps whose drift counts; the others are only shown
 WIDE_DRIFT = math.log(1.15)  # of the splitting: beyond it a result hangs on a setting nobody can know
 SHARES = {"d10": (0.1, 0), "d50": (0.5, 0), "d90": (0.9, 0), "dv50": (0.5, 3)}
 
@@ -101,7 +101,7 @@ def drifts(splits: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]
     largest: dict[str, float] = {}
     for key, figures in splits.items():
         setting, _, step = key.partition(" ")
-        if step not in NEAR or found is None:
+        if step not in NEAR_STEPS or found is None:
             continue
         there = figures["d50"]
         largest[setting] = max(largest.get(setting, 0.0), math.inf if there is None else abs(math.log(there / found)))
