@@ -367,7 +367,7 @@ def test_a_full_disk_is_one_line_and_exit_1(picture: Path, model: Path, tmp_path
         err = capsys.readouterr().err
         assert code == 1
         assert named in err
-        assert err.count("\n") == 1
+        assert len([line for line in err.splitlines() if line.startswith("temseg: ")]) == 1  # a slow machine says how far it is, too
     assert "1 of 2 inputs is finished; larger.tif is missing; the same command goes on." in err
     assert set(json.loads((tmp_path / "out" / "summary.json").read_text())["missing"]) == {str(tmp_path / "larger.tif")}
 
