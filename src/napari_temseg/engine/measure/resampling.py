@@ -28,7 +28,7 @@ def resampled(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None, replicat
     rng = np.random.default_rng(_SEED)
     place = _bins(x)
     k = int(place[-1]) + 1
-    total = np.bincount(place, w, k)
+    total = np.bincount(place, w, k).astype(np.float64)
     middle = np.bincount(place, w * x, k) / total
     if group is None:
         count = np.bincount(place, minlength=k)
