@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.cli.console import complain, drive, report
+from napari_temseg.cli.label_inputs import add_image_option, add_imagej_option, read_drawn, shape_from, write_for_imagej
 from napari_temseg.cli.options import (
     add_calibrations_option,
     add_config_options,
@@ -25,7 +26,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words, unlike_training
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.engine.types.micrograph import Calibration, Micrograph
     from napari_temseg.pipeline.recipe import Recipe
     from napari_temseg.pipeline.run_result import RunResult
 
@@ -51,6 +52,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         default=None,
         help="leave burnt-in scale bars, letters and data bars out of finding and of the frame (default off)",
     )
+    add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
     add_config_options(parser, PredictConfig)
     add_config_options(parser, SplitConfig)
     parser.set_defaults(function=run)
@@ -74,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         axes=recipe.axes,
         series=recipe.series,
         mask_overlays=recipe.mask_overlays,
+        imagej=recipe.imagej,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -109,6 +112,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         axes=args.axes or recipe.axes,
         series=args.series or recipe.series,
         mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,
+        imagej=args.imagej or recipe.imagej,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )
@@ -199,6 +203,7 @@ def add_split(commands: Any) -> argparse.ArgumentParser:
         "particles that are told apart)",
     )
     add_reading_options(parser)
+    add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set")
     add_config_options(parser, SplitConfig)
     parser.set_defaults(function=split)
     return parser
@@ -213,10 +218,12 @@ def split(args: argparse.Namespace) -> int:
     def one(path: Path, name: str) -> tuple[str, list[Path]]:
         prediction = read_prediction(path, axes=args.axes, meaning=args.labels_mean)
         particles = api.split(prediction, config)
-        target = args.output / f"{name.removesuffix('_classes').removesuffix('_probability')}_particles.tif"
+        stem = name.removesuffix("_classes").removesuffix("_probability")
+        target = args.output / f"{stem}_particles.tif"
         image = prediction.micrograph
         write_labels_tiff(target, particles.labels, args.pixel_size or image.calibration, image.axes, "particles")
-        return f"{target}: {len(particles)} particles", [target]
+        more = write_for_imagej(args.output, stem, particles.labels) if args.imagej else []
+        return f"{target}: {len(particles)} particles", [target, *more]
 
     return _each(args, args.inputs, one)
 
@@ -225,9 +232,11 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
     """`temseg measure`."""
     parser: argparse.ArgumentParser = commands.add_parser("measure", help="a table of the particles in label images")
     parser.add_argument(
-        "labels", nargs="+", metavar="PARTICLES", help="label images (TIFF, PNG): 0 background, each other number one particle"
+        "labels", nargs="+", metavar="PARTICLES", help="label images (TIFF, PNG): 0 background, each other number one particle; or ROI sets"
     )
     parser.add_argument("-o", "--output", required=True, type=file, metavar="TABLE.csv", help="the table to write")
+    add_image_option(parser)
+    add_imagej_option(parser, "beside the table NAME_rois.zip, the outlines as a ROI set, and NAME_results.csv, a measurement table")
     parser.add_argument(
         "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
     )
@@ -239,35 +248,54 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> int:
     """Measure label images into one table."""
     from napari_temseg import api
-    from napari_temseg.files.tables import read_calibration, read_labels, write_particles_csv
+    from napari_temseg.files.rois import is_roi_set
+    from napari_temseg.files.tables import read_calibration, write_particles_csv
     from napari_temseg.pipeline.inputs import unique_names
     from napari_temseg.pipeline.summary import distributions
 
-    measured = []
+    measured, files = [], [args.output]
+    image = api.read(args.image) if args.image else None
     for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):
-        calibration = args.pixel_size or read_calibration(path)
-        labels = read_labels(path)
+        drawn = is_roi_set(path)
+        labels = read_drawn(path, None if image is None else tuple(image.data.shape))
+        calibration = args.pixel_size or (_of(image) if drawn else read_calibration(path))
+        scale = None if calibration.pixel_size is None else calibration.scale
         try:
-            one = api.measure(labels, pixel_size=calibration.pixel_size, labels_per_plane=args.labels_per_plane)
+            one = api.measure(labels, pixel_size=scale, labels_per_plane=args.labels_per_plane)
         except TemsegError as error:  # of an array, which has no name
             raise TemsegError(str(error).replace("labels:", f"{path}:", 1)) from error
         measured.append(replace(one, image=name, calibration=calibration, table=one.table.assign(image=name)))
+        files += write_for_imagej(args.output.parent, name, labels, measured[-1]) if args.imagej else []
     write_particles_csv(args.output, [one.table for one in measured])
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
     text = [f"{one.image}: {len(one)} particles · {one.calibration.describe()}" for one in measured]
     report(
         args,
         "\n".join([*text, *map(size_line, summaries.values()), f"Table: {args.output}"]),
-        {"file": args.output, "distributions": summaries},
+        {"file": args.output, "files": files, "distributions": summaries},
     )
     return 0
+
+
+def _of(image: Micrograph | None) -> Calibration:
+    from napari_temseg.engine.types.micrograph import Calibration
+
+    return Calibration() if image is None else image.calibration
 
 
 def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     """`temseg evaluate`."""
     parser: argparse.ArgumentParser = commands.add_parser("evaluate", help="score particles against true ones")
-    parser.add_argument("results", nargs="+", metavar="RESULT", help="label images that were found, each scored against the same truth")
-    parser.add_argument("truth", metavar="TRUTH", help="label image that is right: 0 background, each other number one particle")
+    parser.add_argument(
+        "results", nargs="+", metavar="RESULT", help="label images or ROI sets that were found, each scored against the same truth"
+    )
+    parser.add_argument(
+        "truth",
+        metavar="TRUTH",
+        help="label image that is right (0 background, each other number one particle), ROI set of ImageJ, or its measurement table "
+        "(.csv), whose sizes are compared",
+    )
+    add_image_option(parser)
     parser.set_defaults(function=evaluate)
     return parser
 
@@ -275,11 +303,14 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
 def evaluate(args: argparse.Namespace) -> int:
     """Print the scores of one result, or of several side by side."""
     from napari_temseg import api
-    from napari_temseg.files.tables import read_labels
     from napari_temseg.pipeline.inputs import unique_names
 
-    truth = read_labels(args.truth)
-    scores = [api.evaluate(read_labels(path), truth).to_dict() for path in args.results]
+    shape = shape_from([*args.results, args.truth], args.image)
+    if args.truth.lower().endswith(".csv"):
+        scores = [_sizes_against(path, args.truth, shape) for path in args.results]
+    else:
+        truth = read_drawn(args.truth, shape)
+        scores = [api.evaluate(read_drawn(path, shape), truth).to_dict() for path in args.results]
     names = unique_names([Path(path) for path in args.results])
     widths = [max(12, len(name)) for name in names]
     lines = [
@@ -292,6 +323,27 @@ def evaluate(args: argparse.Namespace) -> int:
         lines = [f"{name:<24}{_figure(value)}" for name, value in scores[0].items()]
     report(args, "\n".join(lines), scores[0] if len(scores) == 1 else dict(zip(args.results, scores, strict=True)))
     return 0
+
+
+def _sizes_against(path: str, table: str, shape: tuple[int, ...] | None) -> dict[str, float | int | None]:
+    """Number and sizes of a result (labels, ROIs or a table) against those of a measurement table."""
+    from napari_temseg import api
+    from napari_temseg.engine.particles.evaluation import diameter_errors
+    from napari_temseg.files.imagej_tables import read_diameters
+    from napari_temseg.files.rois import is_roi_set
+    from napari_temseg.files.tables import read_calibration
+
+    true, unit = read_diameters(table)
+    if path.lower().endswith(".csv"):
+        found, found_unit = read_diameters(path)
+    else:
+        calibration = None if is_roi_set(path) else read_calibration(path)
+        sized = calibration is not None and calibration.pixel_size is not None
+        measured = api.measure(read_drawn(path, shape), pixel_size=calibration.scale if sized and calibration else None)
+        found, found_unit = measured.table[measured.column("ecd")].to_numpy(float), measured.length_unit
+    if unit and found_unit and unit != found_unit:
+        raise TemsegError(f"{path}: its sizes are in {found_unit}, those of {table} in {unit}; calibrate both, or neither.")
+    return diameter_errors(found, true)
 
 
 def _figure(value: float | int | None) -> str:

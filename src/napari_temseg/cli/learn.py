@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.cli.console import complain, drive, report
+from napari_temseg.cli.label_inputs import read_drawn
 from napari_temseg.cli.options import AXES_NAMES, add_config_options, add_series_option, config_from, file
 from napari_temseg.engine.types.config import DraftConfig, TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -22,7 +23,7 @@ def add_train(commands: Any) -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="LABELS",
-        help="a label image (TIFF, PNG) for each micrograph, in the same order",
+        help="a label image (TIFF, PNG) or ROI set of ImageJ (.zip, .roi) for each micrograph, in the same order",
     )
     parser.add_argument("-o", "--output", required=True, type=file, metavar="MODEL.temseg", help="the model to write")
     parser.add_argument(
@@ -72,12 +73,13 @@ def train(args: argparse.Namespace) -> int:
         )
     from napari_temseg.api import iter_train, load, read
     from napari_temseg.engine.types.annotations import Annotations
-    from napari_temseg.files.tables import read_labels
+    from napari_temseg.files.rois import is_roi_set
 
     images = [read(path, axes=args.axes, series=args.series) for path in args.image]
     others = [read(path, axes=args.axes, series=args.series) for path in args.unlabelled]
-    labels = [read_labels(path) for path in args.labels]
-    annotations = Annotations.collect(images, labels, meaning=args.labels_mean, class_names=names)
+    labels = [read_drawn(path, tuple(image.data.shape)) for path, image in zip(args.labels, images, strict=True)]
+    outlines = not args.labels_mean and all(map(is_roi_set, args.labels))
+    annotations = Annotations.collect(images, labels, meaning="instances" if outlines else args.labels_mean, class_names=names)
     base = None if args.base == "none" else load(args.base)
     model, interrupted = drive(
         iter_train(labels=annotations, base=base, config=config, tune=args.tune, unlabelled=others, checkpoint=args.checkpoint)

@@ -51,13 +51,21 @@ def coco(
     return {"images": images, "annotations": annotations, "categories": classes}
 
 
+def outlines_of(mask: npt.NDArray[np.bool_], top: int, left: int) -> list[npt.NDArray[np.float64]]:
+    """The outlines (n, 2) of a mask placed at `top`, `left`, and of its holes, as x and y from the outer corner of the first pixel.
+
+    They run half-way between the centres of pixels that belong to it and those that do not.
+    """
+    found = (contour[:-1] for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5))
+    return [np.column_stack([contour[:, 1] + left - 0.5, contour[:, 0] + top - 0.5]) for contour in found]
+
+
 def _annotation(mask: npt.NDArray[np.bool_], top: int, left: int) -> dict[str, Any]:
     polygons = []
-    for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-        y, x = contour[:-1].T
+    for x, y in (outline.T for outline in outlines_of(mask, top, left)):
         # Outer outlines and holes run in opposite senses: the shoelace sum tells them apart.
         if float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) > 0:
-            polygons.append(np.column_stack([x + left - 0.5, y + top - 0.5]).round(2).ravel().tolist())
+            polygons.append(np.column_stack([x, y]).round(2).ravel().tolist())
     height, width = mask.shape
     return {"segmentation": polygons, "bbox": [left, top, width, height], "area": int(mask.sum()), "iscrowd": 0}
 

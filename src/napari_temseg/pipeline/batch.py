@@ -14,6 +14,8 @@ from napari_temseg.api import split as split_particles
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.files.imagej_tables import write_results
+from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
 from napari_temseg.pipeline.burnt_in import without_burnt_in
 from napari_temseg.pipeline.completeness import said_complete, stopped_sentence
@@ -44,7 +46,7 @@ class PictureBatch:
         self.failures = dict(found.failures)
         self.trouble = ""
         self._folder, self._settings, self._found = folder, settings, found
-        self._digest = settings_digest(settings)
+        self._digest = settings_digest(settings, **({"imagej": True} if settings.imagej else {}))
         self._expected = {path.resolve(): digest for path, digest in expected.items()}
         self._notes: list[str] = []
         self._is_tidy = False
@@ -87,7 +89,7 @@ class PictureBatch:
             yield replace(progress, fraction=0.8 + 0.2 * progress.fraction)
         measured = replace(others.result, image=stem, table=others.result.table.assign(image=stem))
         self._tidy()
-        item, labels = finished(path, stem, particles, measured)
+        item, labels = finished(path, stem, particles, measured, imagej=self._settings.imagej)
         self._folder.commit(item, stem, key, self._digest, labels)
         self.done.add(stem)
 
@@ -165,14 +167,20 @@ class PictureBatch:
         )
 
 
-def finished(path: Path, stem: str, particles: Particles, measured: Measurement) -> tuple[RunItem, dict[str, Callable[[Path], None]]]:
-    """The item of a measured picture, and by name what writes its label images, STEM_….tif."""
+def finished(
+    path: Path, stem: str, particles: Particles, measured: Measurement, *, imagej: bool = False
+) -> tuple[RunItem, dict[str, Callable[[Path], object]]]:
+    """The item of a measured picture, and by name what writes its label images, STEM_….tif, and with `imagej` what ImageJ opens."""
     image, prediction = particles.micrograph, particles.prediction
     write = partial(write_labels_tiff, calibration=measured.calibration, axes=image.axes)
-    labels: dict[str, Callable[[Path], None]] = {}
+    labels: dict[str, Callable[[Path], object]] = {}
     if prediction is not None:
         labels[f"{stem}_classes.tif"] = partial(write, labels=prediction.classes, content="classes")
     labels[f"{stem}_particles.tif"] = partial(write, labels=particles.labels, content="particles")
+    if imagej:
+        labels[f"{stem}_rois.zip"] = partial(write_rois, labels=particles.labels)
+        sized = partial(write_results, table=measured.table, scale=measured.calibration.scale, unit=measured.length_unit)
+        labels[f"{stem}_results.csv"] = sized
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
     picture = thumbnail(image.plane(0), particles.planes()[0])
     files = tuple(map(Path, labels))

@@ -15,7 +15,7 @@ from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_mi
 from napari_temseg.pipeline.older_results import OLDER
 from napari_temseg.pipeline.run_folder import SET, STATE
 
-LABELS = ("_classes.tif", "_particles.tif")  # what the label images of a picture end in
+LABELS = ("_classes.tif", "_particles.tif", "_rois.zip", "_results.csv")  # what the files of a picture's result end in
 
 
 @dataclass(frozen=True)

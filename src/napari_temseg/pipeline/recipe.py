@@ -17,7 +17,20 @@ from napari_temseg.files.laboratory import CalibrationRow, plain_rows, rows_of
 from napari_temseg.version import __version__
 
 RECIPE_FORMAT = 1
-_KEYS = {"recipe", "temseg", "model", "calibration", "calibrations", "axes", "series", "mask_overlays", "predict", "split", "inputs"}
+_KEYS = {
+    "recipe",
+    "temseg",
+    "model",
+    "calibration",
+    "calibrations",
+    "axes",
+    "series",
+    "mask_overlays",
+    "imagej",
+    "predict",
+    "split",
+    "inputs",
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +38,8 @@ class Recipe:
     """What a run does.
 
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
-    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `inputs` maps absolute paths to SHA-256 of the
-    content ("" unchecked).
+    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `imagej` writes for ImageJ too; `inputs` maps
+    absolute paths to SHA-256 of the content ("" unchecked).
     """
 
     model: str = "particles"
@@ -36,6 +49,7 @@ class Recipe:
     axes: str = ""
     series: str = ""
     mask_overlays: bool = False
+    imagej: bool = False
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -52,6 +66,7 @@ class Recipe:
             "axes": self.axes,
             "series": self.series,
             "mask_overlays": self.mask_overlays,
+            "imagej": self.imagej,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -109,6 +124,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         axes=_text(values.get("axes", "")),
         series=_text(values.get("series", "")),
         mask_overlays=bool(values.get("mask_overlays", False)),
+        imagej=bool(values.get("imagej", False)),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

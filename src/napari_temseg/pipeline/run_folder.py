@@ -139,7 +139,7 @@ class RunFolder:
         record = self.records.get(path.stem)
         return list(record.files) if record is not None else [f"{path.stem}{end}" for end in names]
 
-    def commit(self, item: RunItem, stem: str, key: str, settings: str, labels: Mapping[str, Callable[[Path], None]]) -> None:
+    def commit(self, item: RunItem, stem: str, key: str, settings: str, labels: Mapping[str, Callable[[Path], object]]) -> None:
         """Write a picture's label images (by name, what writes each to a path) and then its record.
 
         `Unwritable` when the disk does not take it: nothing is to be seen of it then.

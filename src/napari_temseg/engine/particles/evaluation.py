@@ -105,6 +105,16 @@ def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Particles 
     )
 
 
+def diameter_errors(found: FloatArray, true: FloatArray) -> dict[str, float | int | None]:
+    """Number, mean and median of two sets of diameters in one unit, and the relative errors of the first; None where there are none."""
+    figures: dict[str, float | int | None] = {"n_found": len(found), "n_true": len(true), "count_error": _error(len(found), len(true))}
+    for name, middle in (("mean", np.mean), ("d50", np.median)):
+        sizes = [float(middle(values)) if len(values) else None for values in (found, true)]
+        error = None if sizes[0] is None or sizes[1] is None else _error(sizes[0], sizes[1])
+        figures |= {f"{name}_diameter_found": sizes[0], f"{name}_diameter_true": sizes[1], f"{name}_diameter_error": error}
+    return figures
+
+
 def mean_score(scores: Sequence[Score]) -> dict[str, float | int]:
     """Summary over pictures: means of the quality figures, sums of the counts, medians of the absolute errors.
 
