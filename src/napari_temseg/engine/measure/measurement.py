@@ -41,7 +41,7 @@ from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
 
-__all__ = ["Measurement", "column_name", "definitions", "describe", "measure", "recalibrated", "rows_of", "tabulate", "with_flags"]
+__all__ = ["Measurement", "column_name", "definitions", "describe", "flags_of", "measure", "recalibrated", "rows_of", "tabulate", "with_flags"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,14 @@ def with_flags(
         column[place] = values
     flagged = {"excluded": pd.Series(reasons, table.index, "str"), "reviewed": pd.Series(seen, table.index)}
     return replace(measurement, table=table.assign(**flagged))
+
+
+def flags_of(measurement: Measurement) -> tuple[dict[int, str], list[int]]:
+    """The particles that a person left out, with the reasons, and those that were looked at; `with_flags` takes both."""
+    table = measurement.table
+    out = table[table["excluded"] != ""]
+    excluded = dict(zip(out["particle"].astype(int).tolist(), out["excluded"].tolist(), strict=True))
+    return excluded, table.loc[table["reviewed"], "particle"].astype(int).tolist()
 
 
 def recalibrated(measurement: Measurement, calibration: Calibration) -> Measurement | None:

@@ -156,10 +156,9 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 def _flags(measurement: Measurement | None) -> dict[str, Any]:
     if measurement is None:
         return {"excluded": {}, "seen": []}
-    table = measurement.table
-    out = table[table["excluded"] != ""]
-    seen = table.loc[table["reviewed"], "particle"].astype(int).tolist()
-    return {"excluded": dict(zip(out["particle"].astype(int).tolist(), out["excluded"].tolist(), strict=True)), "seen": seen}
+    from napari_temseg.engine.measure.measurement import flags_of
+
+    return dict(zip(("excluded", "seen"), flags_of(measurement), strict=True))
 
 
 def _probability(particles: Particles, measurement: Measurement | None) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ def named(measurement: Measurement, item: Item) -> Measurement:
 
 def remeasured(item: Item) -> None:
     """Bring an item's measurement and its features under its calibration of today; flags stay."""
-    from napari_temseg.engine.measure.measurement import recalibrated, with_flags
+    from napari_temseg.engine.measure.measurement import flags_of, recalibrated, with_flags
     from napari_temseg.pipeline.find import measured
 
     if item.particles is None:
@@ -42,19 +42,11 @@ def bring_up_to_date(item: Item) -> None:
         item.measurement = named(measurement, item)
 
 
-def flags_of(measurement: Measurement) -> tuple[dict[int, str], list[int]]:
-    """Excluded particles with their reasons, and the reviewed ones."""
-    table = measurement.table
-    out = table[table["excluded"] != ""]
-    excluded = dict(zip(out["particle"].astype(int), out["excluded"], strict=True))
-    return excluded, table.loc[table["reviewed"], "particle"].astype(int).tolist()
-
-
 def with_flags_of(fresh: Measurement, old: Measurement | None) -> Measurement:
     """A new measurement with the exclusions and reviews of the old one, where their particles are still there."""
     if old is None:
         return fresh
-    from napari_temseg.engine.measure.measurement import with_flags
+    from napari_temseg.engine.measure.measurement import flags_of, with_flags
 
     there = set(fresh.table["particle"].astype(int))
     excluded, reviewed = flags_of(old)

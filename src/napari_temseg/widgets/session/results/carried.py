@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_temseg.widgets.session.history import SPLIT_STEP
-from napari_temseg.widgets.session.item_measurement import flags_of, named
+from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.questions import Answer, Questions
 from napari_temseg.widgets.session.results.state import CLASHES, ResultState, commit
 
@@ -52,6 +52,8 @@ def _corrections_of(state: ResultState) -> Corrections | None:
     particles, measurement = state.particles, state.measurement
     if particles is None or measurement is None:
         return None
+    from napari_temseg.engine.measure.measurement import flags_of
+
     excluded, reviewed = flags_of(measurement)
     if not state.found and not state.restored and not excluded and not reviewed:
         return None
