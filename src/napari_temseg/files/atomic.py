@@ -1,4 +1,4 @@
-"""Write a file whole or not at all; text and JSON that every reader takes, whatever bytes a file's name holds."""
+"""Write a file whole or not at all; arrays, and text and JSON that every reader takes, whatever bytes a file's name holds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -89,6 +90,13 @@ def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically, with the same line ends on every system."""
     with replacing(path) as temporary:
         temporary.write_text(printable(text), encoding="utf-8", newline="\n")
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays by name as one packed file (.npz), whole or not at all."""
+    named: dict[str, Any] = {**arrays}  # Any: numpy has a keyword of its own beside them, a bool
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **named)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -20,7 +20,7 @@ from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
-from napari_temseg.files.atomic import replacing
+from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_result import RunItem
 from napari_temseg.version import __version__
@@ -115,8 +115,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         arrays["valid"] = np.packbits(m.valid)
     arrays["picture"] = np.frombuffer(item.picture, np.uint8)
     arrays["facts"] = np.frombuffer(json.dumps(facts, default=_plain).encode(), np.uint8)
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+    write_arrays(path, arrays)
 
 
 def read_record(path: Path) -> Record | None:

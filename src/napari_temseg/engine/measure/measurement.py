@@ -41,7 +41,18 @@ from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
 
-__all__ = ["Measurement", "column_name", "definitions", "describe", "flags_of", "measure", "recalibrated", "rows_of", "tabulate", "with_flags"]
+__all__ = [
+    "Measurement",
+    "column_name",
+    "definitions",
+    "describe",
+    "flags_of",
+    "measure",
+    "recalibrated",
+    "rows_of",
+    "tabulate",
+    "with_flags",
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.atomic import json_text, replacing
+from napari_temseg.files.atomic import json_text, write_arrays
 
 logger = logging.getLogger("napari_temseg")
 FILES_A_PICTURE = 5  # files of one picture; older ones go
@@ -94,18 +94,11 @@ class AutosaveFile:
         now = datetime.now()
         path = self.path or self.folder() / f"{self.picture.key}-{now:%Y%m%d%H%M%S%f}.npz"
         told = json_text({**about, "time": now.isoformat(timespec="seconds"), "format": AUTOSAVE_FORMAT})
-        write_arrays(path, told, arrays)
+        write_arrays(path, {"about": np.array(told), **arrays})
         self.path, self.written = path, checksum
         for old in self.files()[FILES_A_PICTURE:]:
             old.unlink(missing_ok=True)
         make_room(self.folder(), path)
-
-
-def write_arrays(path: Path, about: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write arrays, and what is to be said of them, as one packed file; whole or not at all."""
-    named: dict[str, Any] = {"about": np.array(about), **arrays}  # Any: numpy has a keyword of its own beside them, a bool
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **named)
 
 
 def make_room(folder: Path, newest: Path) -> None:

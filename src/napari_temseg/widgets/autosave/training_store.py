@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import psutil
 
@@ -20,7 +21,7 @@ from napari_temseg.engine.types.annotations import Annotation, Annotations
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.files.atomic import json_text, write_text
+from napari_temseg.files.atomic import json_text, write_arrays, write_text
 from napari_temseg.widgets.autosave import store
 from napari_temseg.widgets.session.data_folder import data_folder
 
@@ -119,7 +120,7 @@ class TrainingStore:
         plan = {**asdict(self.plan), "config": self.plan.config.to_dict()}
         classes = self.annotations.class_names
         told = json_text({"format": store.AUTOSAVE_FORMAT, "plan": plan, "classes": classes, "pictures": pictures})
-        store.write_arrays(self.path / INPUT, told, arrays)
+        write_arrays(self.path / INPUT, {"about": np.array(told), **arrays})
 
 
 @dataclass(frozen=True, eq=False)
