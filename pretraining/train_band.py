@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +26,9 @@ from band_crops import Crop, crop
 from band_samples import Sample
 from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
+from optimisation import Optimisation
 
 SHARES = {"emps": 6, "simulated": 6, "catalysts": 2, "other": 2}  # crops of each kind in a batch of sixteen
-DECAY = 0.999
-
-
-@dataclass(eq=False)
-class State:
-    """All that a checkpoint holds."""
-
-    network: BandNetwork
-    optimiser: torch.optim.Optimizer
-    averaged: dict[str, torch.Tensor]
-    step: int = 0
-    spent: float = 0.0
-    curve: list[list[float]] = field(default_factory=list)
-
-    def save(self, path: Path) -> None:
-        """Whole or not at all."""
-        temporary = path.with_suffix(".part")
-        parts = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
-        torch.save({**parts, "averaged": self.averaged, "step": self.step, "spent": self.spent, "curve": self.curve}, temporary)
-        os.replace(temporary, path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(stored["network"])
-        self.optimiser.load_state_dict(stored["optimiser"])
-        self.averaged, self.step, self.spent, self.curve = (stored[name] for name in ("averaged", "step", "spent", "curve"))
-
-    def average(self) -> None:
-        """Move the averaged weights towards those of now."""
-        decay = min(DECAY, (self.step + 1) / (self.step + 10))
-        for name, tensor in self.network.state_dict().items():
-            if tensor.is_floating_point():
-                self.averaged[name].lerp_(tensor, 1 - decay)
-            else:
-                self.averaged[name].copy_(tensor)
 
 
 def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
@@ -141,7 +104,7 @@ def export(checkpoint: Path, path: Path) -> None:
     save_file(tensors, path, {"step": str(stored["step"]), "minutes": f"{stored['spent'] / 60:.1f}"})
 
 
-def begin(args: argparse.Namespace) -> State:
+def begin(args: argparse.Namespace) -> Optimisation:
     """A new network, or one that goes on."""
     torch.manual_seed(args.seed)
     network = BandNetwork()
@@ -150,32 +113,26 @@ def begin(args: argparse.Namespace) -> State:
         copied = start_from(network, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
         print(f"{copied} of {len(network.state_dict())} tensors from {args.start.name}", flush=True)
     network = network.to(choose_device().torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=3e-2)
-    state = State(network, optimiser, {name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
+    state = Optimisation.begun(network, args.rate)
     if (args.folder / "checkpoint.pt").exists():
         state.load(args.folder / "checkpoint.pt")
     return state
 
 
-def train(state: State, source: Source, args: argparse.Namespace, rng: np.random.Generator) -> None:
+def train(state: Optimisation, source: Source, args: argparse.Namespace, rng: np.random.Generator) -> None:
     """Until the steps are done, or the minutes of this run spent."""
     device, running = choose_device(), []
     start = saved = last = time.monotonic()
     state.network.train()
     while (share := state.step / args.steps) < 1 and last - start < 60 * args.minutes:
-        for group in state.optimiser.param_groups:
-            group["lr"] = args.rate * min(1.0, (state.step + 1) / 200) * max(0.01, 0.5 * (1 + math.cos(math.pi * share)))
+        state.set_rate(args.rate, share, least=0.01)
         if state.step % 2 == 0:
             source.renew(rng)
         images, target, seen, inner = (part.to(device.torch) for part in source.batch(args.crops, args.side, args.marked, rng))
         with device.autocast():
             raw = state.network(images.contiguous(memory_format=torch.channels_last))
         loss, parts = loss_of(raw, target, seen, inner)
-        state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
-        state.optimiser.step()
-        state.average()
+        state.descend(loss)
         running.append(parts)
         now = time.monotonic()
         state.step, state.spent, last = state.step + 1, state.spent + now - last, now

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from napari_temseg.engine.training.augment import resample, sampling_grid, vary_
 from napari_temseg.engine.types.annotations import distance_map
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.files.models import save
+from optimisation import Optimisation
 
 SPEC = NetworkSpec("mobilenet_v2", (128, 64, 32, 16, 16), 2, ("distance",))
 HOW = TrainConfig(flips=True, scaling=1.1, elastic=1.0, brightness=0.3, contrast=0.35, gamma=0.35, noise=0.25)
@@ -153,57 +152,43 @@ def main() -> None:
         network.load_state_dict(start_tensors(args.start))
     freeze_encoder(network, args.freeze)
     network = network.to(device.torch, memory_format=torch.channels_last)
-    averaged = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=args.rate, weight_decay=3e-2)
-    step, spent, curve = 0, 0.0, []
+    state = Optimisation.begun(network, args.rate)
     checkpoint = args.folder / "checkpoint.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device.torch, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        averaged, step, spent, curve = state["averaged"], state["step"], state["spent"], state["curve"]
-    rng = np.random.default_rng([args.seed, step])
+        state.load(checkpoint)
+    rng = np.random.default_rng([args.seed, state.step])
     real = [sample(entry.image, entry.instances) for entry in entries("train", limit=args.limit)]
     pool = [simulated(rng) for _ in range(args.pool)]
-    print(f"{len(real)} micrographs, {len(pool)} simulated; {device.describe()}; at step {step}, {spent / 60:.1f} min", flush=True)
+    reached = f"at step {state.step}, {state.spent / 60:.1f} min"
+    print(f"{len(real)} micrographs, {len(pool)} simulated; {device.describe()}; {reached}", flush=True)
     set_mode(network, train_decoder=True, train_encoder=not args.freeze)
     saved, running, last = time.monotonic(), [], time.monotonic()
-    while (share := step / args.steps if args.steps else spent / (args.minutes * 60)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * share))
-        if step % 3 == 0:
+    while (share := state.step / args.steps if args.steps else state.spent / (args.minutes * 60)) < 1:
+        state.set_rate(args.rate, share)
+        if state.step % 3 == 0:
             pool[int(rng.integers(len(pool)))] = simulated(rng)
         drawn = batch(real, pool, args.size, args.crops, args.simulated, args.marked, how, rng)
         images, foreground, distance, seen = (part.to(device.torch) for part in drawn)
         with device.autocast():
             raw = forward(network, images.contiguous(memory_format=torch.channels_last), frozen=args.freeze)
         loss = loss_of(raw, foreground, distance, seen)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        decay = min(0.999, (step + 1) / (step + 10))
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                averaged[name].lerp_(tensor, 1 - decay)
-            else:
-                averaged[name].copy_(tensor)
+        state.descend(loss)
         running.append(float(loss.detach()))
-        step, now = step + 1, time.monotonic()
-        spent, last = spent + now - last, now
-        if step % 100 == 0:
-            curve.append([step, round(spent, 1), round(float(np.mean(running)), 4)])
-            print(f"step {step}  {spent / 60:.1f} min  loss {np.mean(running):.4f}", flush=True)
+        now = time.monotonic()
+        state.step, state.spent, last = state.step + 1, state.spent + now - last, now
+        if state.step % 100 == 0:
+            state.curve.append([state.step, round(state.spent, 1), round(float(np.mean(running)), 4)])
+            print(f"step {state.step}  {state.spent / 60:.1f} min  loss {np.mean(running):.4f}", flush=True)
             running.clear()
         if now - saved > 120:
-            _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
+            state.save(checkpoint)
             saved = now
-    _checkpoint(checkpoint, network, optimiser, averaged, step, spent, curve)
-    network.load_state_dict(averaged)
+    state.save(checkpoint)
+    network.load_state_dict(state.averaged)
     record = {
         "kind": "pretrained",
-        "steps": step,
-        "minutes": round(spent / 60, 1),
+        "steps": state.step,
+        "minutes": round(state.spent / 60, 1),
         "seed": args.seed,
         "rate": args.rate,
         "crops": args.crops,
@@ -211,34 +196,12 @@ def main() -> None:
         "marked": args.marked,
         "size": args.size,
         "start": (args.start or args.encoder).name if args.start or args.encoder else "random initialisation",
-        "curve": curve,
+        "curve": state.curve,
     }
     finished = Segmenter(network.cpu(), spec, scales=(1.0, 0.7, 0.5), name="particles", history=[record])
     save(finished, args.folder / "particles.temseg", half=True)
     (args.folder / "record.json").write_text(json.dumps(record, indent=1))
     print(f"wrote {args.folder / 'particles.temseg'}", flush=True)
-
-
-def _checkpoint(
-    path: Path,
-    network: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    averaged: dict[str, torch.Tensor],
-    step: int,
-    spent: float,
-    curve: list[list[float]],
-) -> None:
-    temporary = path.with_suffix(".part")
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "averaged": averaged,
-        "step": step,
-        "spent": spent,
-        "curve": curve,
-    }
-    torch.save(state, temporary)
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

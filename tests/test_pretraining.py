@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 from band_crops import _meant, crop
 from band_samples import described, inner_distance, of_boxes, sample
 from napari_temseg.engine.model.band import WORKING_SIZE
+from optimisation import Optimisation
 from train_band import loss_of
 
 
@@ -80,3 +81,29 @@ def test_what_is_not_seen_costs_nothing() -> None:
     other = raw.clone()
     other[:, :, :, 16:] += 5
     assert loss_of(raw, target, seen, seen)[0] == pytest.approx(float(loss_of(other, target, seen, seen)[0]))
+
+
+def test_going_on_from_a_checkpoint_is_as_never_stopping(tmp_path: Path) -> None:
+    def begun() -> Optimisation:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return Optimisation.begun(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4)), 1e-2)
+
+    def take(state: Optimisation, until: int) -> None:
+        while state.step < until:
+            state.set_rate(1e-2, state.step / 8)
+            images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(state.step))
+            state.descend(state.network(images).square().mean(dim=(0, 2, 3))[0])
+            state.step += 1
+
+    whole, first, again = begun(), begun(), begun()
+    take(whole, 6)
+    take(first, 3)
+    first.save(tmp_path / "checkpoint.pt")
+    again.load(tmp_path / "checkpoint.pt")
+    assert again.step == 3
+    take(again, 6)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, again.network.state_dict()[name])
+        assert torch.equal(whole.averaged[name], again.averaged[name])
+    assert not torch.equal(whole.averaged["0.weight"], whole.network.state_dict()["0.weight"])
