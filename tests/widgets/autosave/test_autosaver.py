@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from in_the_window import find
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from scipy import ndimage
@@ -48,12 +49,6 @@ def start(make_napari_viewer: Any, open_bench: Any) -> Any:
 
 def files() -> list[Path]:
     return sorted(work_store.WorkFile.folder().glob("[!.]*.npz"))
-
-
-def find(bench: Any, wait_jobs: Any) -> Any:
-    bench.panel(1).one.click()
-    wait_jobs(bench.session)
-    return bench.session.current
 
 
 def offered(bench: Any, qtbot: Any, panel: int = 0) -> Any:

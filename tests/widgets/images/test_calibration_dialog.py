@@ -10,7 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 import pytest
-from napari.utils.notifications import notification_manager
+from in_the_window import told
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_temseg.engine.types.micrograph import Calibration
@@ -46,11 +46,6 @@ def dialog_of(viewer: Any) -> CalibrationDialog:
     """The open dialog."""
     (dialog,) = [each for each in viewer.window._qt_window.findChildren(CalibrationDialog) if not each.over]
     return dialog
-
-
-def told(word: str) -> list[str]:
-    """The notifications with this word."""
-    return [record.message for record in notification_manager.records if word in record.message]
 
 
 def test_uncertainty_and_provenance_are_said_in_words() -> None:

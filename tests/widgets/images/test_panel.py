@@ -9,9 +9,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from in_the_window import find, told
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
@@ -37,28 +37,12 @@ def folder(tmp_path: Path, picture: Any, stack: Any) -> Path:
     return made
 
 
-def told(word: str) -> list[str]:
-    """The notifications with this word."""
-    return [record.message for record in notification_manager.records if word in record.message]
-
-
 def drag(layer: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     """As the mouse does it on the canvas, from one place of the world to another."""
     mouse_press_callbacks(layer, read_only_mouse_event("mouse_press", button=1, position=start, pos=np.array([10.0, 10.0])))
     where = {"button": 1, "is_dragging": True, "position": end, "pos": np.array([90.0, 90.0])}
     mouse_move_callbacks(layer, read_only_mouse_event("mouse_move", **where))
     mouse_release_callbacks(layer, read_only_mouse_event("mouse_release", **where))
-
-
-def find(bench: Any, wait_jobs: Any) -> None:
-    """Find particles in the image in hand."""
-    heard: list[Any] = []
-    bench.session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
-    bench.session.said.connect(heard.append)
-    bench.panel(1).one.click()
-    heard.append(bench.session.jobs.running)
-    wait_jobs(bench.session)
-    assert bench.session.current.particles is not None, heard
 
 
 def names(session: Any) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_the_window import find
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import QTimer
@@ -37,17 +38,6 @@ def test_a_region_across_particles(viewer: Any, open_bench: Any, wait_jobs: Any,
     assert item.measurement.table.set_index("particle")["frame"].to_dict() == {1: True, 3: False}
     assert not (item.particles.labels == 2).any()
     assert any("16 labelled px of grid lie in a left-out region" in each for each in said)
-
-
-def find(bench: Any, wait_jobs: Any) -> None:
-    """Find particles in the image in hand."""
-    heard: list[Any] = []
-    bench.session.jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
-    bench.session.said.connect(heard.append)
-    bench.panel(1).one.click()
-    heard.append(bench.session.jobs.running)
-    wait_jobs(bench.session)
-    assert bench.session.current.particles is not None, heard
 
 
 def region(item: Any, panel: Any, corners: Any) -> None:
