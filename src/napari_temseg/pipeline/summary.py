@@ -12,6 +12,7 @@ from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, de
 from napari_temseg.engine.types.wording import unlike_training
 from napari_temseg.files.atomic import json_text, plain, write_text
 from napari_temseg.files.formats.series import LOSSY
+from napari_temseg.files.segmentation import segmentation_of
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.version import __version__
 
@@ -60,6 +61,8 @@ def summarise(
         "images": [_image(item) for item in items],
         "failures": failures,
         "distributions": summaries,
+        "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
+        "nanomaterial_indicator": _nanomaterial(items),
         "cautions": _cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),
         "columns": {
             column: {"definition": each.formula, "unit": each.kind, "version": each.version}
@@ -70,6 +73,14 @@ def summarise(
     }
     values: dict[str, Any] = plain(summary)
     return values
+
+
+def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:
+    """The indicator of the pictures in nm."""
+    from napari_temseg.engine.measure.nanomaterial import nanomaterial_indicator
+
+    calibrated = [item.measurement for item in items if item.measurement.length_unit == "nm"]
+    return nanomaterial_indicator(calibrated, segmentation_of(calibrated[0].model_hash)) if calibrated else None
 
 
 def _image(item: RunItem) -> dict[str, Any]:

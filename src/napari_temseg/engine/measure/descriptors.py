@@ -89,8 +89,10 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "share_below_100nm": Definition("share of the number below 100 nm"),
     "median": Definition("d50", "length"),
     **{f"d{share}": Definition(f"size below which lie {share} % of the number", "length") for share in (10, 50, 90)},
+    **{f"ds{share}": Definition(f"size below which lie {share} % of the surface, spheres assumed", "length") for share in (10, 50, 90)},
     **{f"dv{share}": Definition(f"size below which lie {share} % of the volume, spheres assumed", "length") for share in (10, 50, 90)},
     "span": Definition("(d90 − d10) / d50"),
+    "ds_span": Definition("(ds90 − ds10) / ds50"),
     "dv_span": Definition("(dv90 − dv10) / dv50"),
     **{
         f"{name}_interval": Definition(
@@ -110,6 +112,8 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "next_steps": Definition("what to do then"),
     "pieces": Definition("number and D50 of all particles and of parts of them", "length"),
     "segmentation": Definition("sizes under other settings of the splitting, their drift, and what outlines drawn by hand said"),
+    "more_for_5_percent": Definition("how many more images, or particles of one image, until counting leaves ±5 % of D50 open (95 %)"),
+    "per_area": Definition("particles per area of the pictures, those at the edge made up for, in 1/unit²"),
     "budget": Definition("relative standard uncertainty of D50 by where it comes from"),
     "calibration_relative_uncertainty": Definition("relative standard uncertainty that all sizes share"),
 }

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from napari_temseg.engine.measure.fits import Curve, best, fitted
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.verdict import Verdict, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, four
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class SizeDistribution:
     independent pictures each particle is from; `left_out` reason → number; `calibration_uncertainty` the relative standard uncertainty
     that all sizes share, None where none is stated; `cautions` what a reader has to know. `parts` are names of parts of the particles with
     a bool (n,) each; `segmentation` how sizes hang on the splitting, None where nobody tried; `dependent` where particles may be
-    seen several times (planes over time or depth).
+    seen several times (planes over time or depth); `lowest` the size below which particles were dropped, so that fits begin there.
+    `per_area` is the number of particles per area of the pictures, edge correction included, in 1/unit².
     """
 
     column: str
@@ -51,6 +53,8 @@ class SizeDistribution:
     parts: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     segmentation: Segmentation | None = None
     dependent: bool = False
+    lowest: float = 0.0
+    per_area: float | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -93,6 +97,8 @@ class SizeDistribution:
             "pieces": self.pieces,
             "segmentation": None if self.segmentation is None else self.segmentation.plain(),
             "budget": self.budget,
+            "more_for_5_percent": self.more_for(0.05),
+            "per_area": self.per_area,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
             "caution": " ".join([*self.cautions, *self._differing]) or None,
         }
@@ -120,11 +126,11 @@ class SizeDistribution:
 
     def _quantiles(self) -> dict[str, float | None]:
         figures: dict[str, float | None] = {"median": self.quantile(0.5)}
-        for name, power in (("d", 0), ("dv", 3)):
+        for name, power in (("d", 0), ("ds", 2), ("dv", 3)):
             low, middle, high = (self.quantile(share, power=power) for share in (0.1, 0.5, 0.9))
             figures |= {f"{name}10": low, f"{name}50": middle, f"{name}90": high}
             span = None if low is None or middle is None or high is None else (high - low) / middle
-            figures["span" if power == 0 else "dv_span"] = span
+            figures["span" if power == 0 else f"{name}_span"] = span
         return figures
 
     @cached_property
@@ -162,6 +168,18 @@ class SizeDistribution:
             "calibration": self.calibration_uncertainty,
         }
 
+    def more_for(self, share: float) -> dict[str, Any] | None:
+        """How many more pictures, or particles of this picture, bring what counting leaves open of D50 (95 %) down to ± `share` of it."""
+        more = self._counting.more_for("d50", share)
+        return None if more is None else {"more": more, "of": "images" if self._counting.of_specimen else "particles", "share": share}
+
+    def specific_surface(self, density: float) -> float | None:
+        """Surface per mass in m²/g of spheres of these sizes, from D[3,2] and a density in g/cm³; None where lengths are in px."""
+        if not (np.isfinite(density) and density > 0):
+            raise TemsegError(f"A density must be a positive number in g/cm³, not {density}.")
+        d32 = self._moments()["d32"]
+        return None if d32 is None or self.unit != "nm" else 6000 / (density * d32)
+
     @property
     def pieces(self) -> list[dict[str, Any]]:
         """D50 and number of all particles and of parts of them, side by side: leaving particles out selects by size, and here one sees it.
@@ -191,33 +209,20 @@ class SizeDistribution:
 
     @cached_property
     def fits(self) -> dict[str, dict[str, Any]]:
-        """Normal and lognormal by weighted maximum likelihood: name → parameters, log-likelihood and AICc.
+        """Normal, lognormal, Weibull and (from 50 particles on) two lognormals by weighted maximum likelihood above `lowest`.
 
-        The frame weights stand in the likelihood as if they were counts, for which AICc does not strictly hold: it ranks the two, no more.
-        Empty with fewer than two different sizes.
+        Name → parameters with 95 % intervals, log-likelihood, AICc, and whether the fit is adequate; see `fits`. The frame weights stand in
+        the likelihood as if they were counts, for which AICc does not strictly hold. Empty with fewer than two different sizes.
         """
-        if len(np.unique(self.values)) < 2:
-            return {}
-        x, w = self.values, self.weights
-        logs = np.log(x)
-        mean, sd = np.average(x, weights=w), np.sqrt(np.cov(x, aweights=w, ddof=0))
-        mu, sigma = np.average(logs, weights=w), np.sqrt(np.cov(logs, aweights=w, ddof=0))
-        if not (sd > 0 and sigma > 0):  # they differ by less than arithmetic can tell
-            return {}
-        normal = float((w * stats.norm.logpdf(x, mean, sd)).sum())
-        lognormal = float((w * (stats.norm.logpdf(logs, mu, sigma) - logs)).sum())
-        return {
-            "normal": {"mean": float(mean), "sd": float(sd), **self._likelihood(normal)},
-            "lognormal": {"median": float(np.exp(mu)), "gsd": float(np.exp(sigma)), **self._likelihood(lognormal)},
-        }
+        return fitted(self.values, self.weights, self.group, self.lowest)
 
-    def _likelihood(self, value: float) -> dict[str, float | None]:
-        n, k = len(self), 2
-        aicc = 2 * k - 2 * value + 2 * k * (k + 1) / (n - k - 1) if n > k + 1 else None
-        return {"log_likelihood": value, "aicc": aicc}
+    @property
+    def best_fit(self) -> str | None:
+        """The name of the fit that may be drawn; None where none is adequate, or the particles are too few to tell."""
+        return best(self.fits, effective(self.weights)) if len(self) >= FEWEST else None
 
     def plot(self, ax: Axes | None = None) -> Figure:
-        """Histogram with the lognormal fit and D50 with its interval, on `ax` or a figure of its own; returns the figure."""
+        """Histogram with the best adequate fit and D50 with its interval, on `ax` or a figure of its own; returns the figure."""
         from napari_temseg.engine.measure.plots import draw
 
         few = len(self) < FEWEST
@@ -225,8 +230,19 @@ class SizeDistribution:
         name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
         shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
         d50 = None if few else self.quantile(0.5)
-        fit = self.fits.get("lognormal")
-        return draw(self.values, self.weights, self.column, self.unit, self.n_images, fit, d50, shown, ax)
+        return draw(self.values, self.weights, self.column, self.unit, self.n_images, self._curve(), d50, shown, ax)
+
+    def plot_quantiles(self, ax: Axes | None = None) -> Figure:
+        """Sizes over the quantiles of the fit that is drawn, or of the likeliest where none is adequate: a straight line where it holds."""
+        from napari_temseg.engine.measure.plots import draw_quantiles
+
+        name = self.best_fit or max(self.fits, key=lambda each: float(self.fits[each]["log_likelihood"]), default=None)
+        curve = None if name is None else Curve(name, self.fits[name], self.lowest)
+        return draw_quantiles(self.values, self.weights, self.unit, curve, ax)
+
+    def _curve(self) -> Curve | None:
+        name = self.best_fit
+        return None if name is None else Curve(name, self.fits[name], self.lowest)
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""
@@ -236,5 +252,11 @@ class SizeDistribution:
 
     def to_json(self) -> str:
         """Summary, fits and what they were made of, as JSON without NaN."""
-        content = {"summary": self.summary(), "fits": self.fits, "images": list(self.images), "samples": list(self.samples)}
+        content = {
+            "summary": self.summary(),
+            "fits": self.fits,
+            "best_fit": self.best_fit,
+            "images": list(self.images),
+            "samples": list(self.samples),
+        }
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

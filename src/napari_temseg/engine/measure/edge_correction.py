@@ -20,6 +20,15 @@ def frame_weights(measurements: Sequence[Measurement], box: Floats) -> Floats:
     A particle is seen whole in proportion to the area its bounding box may be placed in, summed over all the pictures, also those
     without particles; its weight is the inverse. For one Z₁ × Z₂ frame that is Z₁Z₂ / ((Z₁ − x₁)(Z₂ − x₂)) but for a constant factor.
     """
+    weights = 1 / seen_areas(measurements, box)
+    return np.asarray(weights * (len(box) / weights.sum()))
+
+
+def seen_areas(measurements: Sequence[Measurement], box: Floats) -> Floats:
+    """The area, of all pictures together, in which a particle with each bounding box would be seen whole, at least a pixel.
+
+    The sum of its inverse is the number of particles per area, those at the edges made up for.
+    """
     area = np.zeros(len(box))
     floor = 0.0
     for measurement in measurements:
@@ -27,8 +36,7 @@ def frame_weights(measurements: Sequence[Measurement], box: Floats) -> Floats:
         height, width = (box / scale).T
         area += _placements(measurement, height, width) * (measurement.n_planes * scale.prod())
         floor = max(floor, scale.prod())
-    weights = 1 / np.maximum(area, floor)
-    return np.asarray(weights * (len(box) / weights.sum()))
+    return np.maximum(area, floor)
 
 
 def _placements(measurement: Measurement, height: Floats, width: Floats) -> Floats:

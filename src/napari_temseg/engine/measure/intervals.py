@@ -22,12 +22,19 @@ _WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobo
 class Counting(NamedTuple):
     """Half widths of 95 % intervals on the logarithm (of the GSD: on that of ln GSD), by statistic; only where one makes sense.
 
-    `basis` says in words what was resampled; `of_specimen` whether it was pictures, so that the intervals tell of the specimen.
+    `basis` says in words what was resampled, `units` how many; `of_specimen` whether it was pictures, so that the intervals tell of the
+    specimen.
     """
 
     half: dict[str, float]
     basis: str
     of_specimen: bool
+    units: int = 0
+
+    def more_for(self, name: str, share: float) -> int | None:
+        """How many more of what was resampled (pictures, or particles) bring the half width down to a share of the estimate."""
+        half = self.half.get(name)
+        return None if half is None else max(0, int(np.ceil(self.units * (half / share) ** 2)) - self.units)
 
     def around(self, name: str, estimate: float | None, also: float = 0.0) -> list[float] | None:
         """The interval of a statistic, None where there is none; `also` is a further half width that adds in quadrature."""
@@ -59,9 +66,9 @@ def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bo
     if n < ENOUGH_IMAGES:
         which = "one image" if n == 1 else "two images"
         basis = f"bootstrap over the {len(x)} particles of {which}; how images differ is not in it"
-        return _judged(_half_widths(x, w, None), basis, f"the particles of {which}")
+        return _judged(_half_widths(x, w, None), basis, f"the particles of {which}")._replace(units=len(x))
     basis = f"bootstrap over {n} images, t quantiles"
-    return _judged(_half_widths(x, w, group), basis, f"the {n} images")._replace(of_specimen=True)
+    return _judged(_half_widths(x, w, group), basis, f"the {n} images")._replace(of_specimen=True, units=n)
 
 
 def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:

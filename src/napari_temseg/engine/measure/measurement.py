@@ -62,7 +62,8 @@ class Measurement:
     `table` has the columns of `definitions(length_unit)`, and in `attrs["definitions"]` the version of the definition of each; `frame` is
     (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
-    settings of the splitting give, where somebody asked for them (`iter_other_splits`).
+    settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
+    particles were dropped.
     """
 
     table: pd.DataFrame
@@ -78,6 +79,7 @@ class Measurement:
     content_hash: str = ""
     model_hash: str = ""
     other_splits: tuple[OtherSplit, ...] = ()
+    smallest: float = 0.0
 
     def __len__(self) -> int:
         return len(self.table)
@@ -186,6 +188,7 @@ def measure(
         valid=valid,
         content_hash=source.source.content_hash if source else "",
         model_hash=_model_hash(particles),
+        smallest=float(particles.settings.get("min_diameter", 0.0)) if isinstance(particles, Particles) else 0.0,
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from scipy import stats
 
+from napari_temseg.engine.measure.fits import Curve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import four
 
@@ -30,14 +30,14 @@ def draw(
     column: str,
     unit: str,
     n_images: int,
-    lognormal: Mapping[str, float] | None = None,
+    curve: Curve | None = None,
     d50: float | None = None,
     interval: tuple[Sequence[float], str] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Histogram in % of the particles a bin, lognormal curve, D50 with an `interval` and its name; on `ax` or a figure of its own.
+    """Histogram in % of the particles a bin, the curve of a fit, D50 with an `interval` and its name; on `ax` or a figure of its own.
 
-    `values` (n,) in `unit`, ascending, with their `weights` (n,); `lognormal` has "median" in `unit` and "gsd".
+    `values` (n,) in `unit`, ascending, with their `weights` (n,).
     """
     axes = Figure(figsize=(5, 3.5), layout="constrained").subplots() if ax is None else ax
     label = _NAMES.get(column, column.replace("_", " ").capitalize())
@@ -48,8 +48,8 @@ def draw(
     if len(values):
         edges = bins(values)
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
-        if lognormal is not None:
-            _curve(lognormal, edges, axes)
+        if curve is not None:
+            _curve(curve, edges, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
         if axes.get_legend_handles_labels()[0]:
@@ -65,10 +65,24 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _curve(lognormal: Mapping[str, float], edges: Floats, axes: Axes) -> None:
+def _curve(curve: Curve, edges: Floats, axes: Axes) -> None:
     x = np.linspace(edges[0], edges[-1], 300)
-    share = 100 * (edges[1] - edges[0]) * stats.lognorm.pdf(x, np.log(lognormal["gsd"]), scale=lognormal["median"])
-    axes.plot(x, share, color=_CURVE, label=f"lognormal, GSD {four(lognormal['gsd'])}")
+    axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
+
+
+def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: Curve | None, ax: Axes | None = None) -> Figure:
+    """Sizes over the quantiles of a fit, with the line on which they lie where it holds; empty without a `curve`."""
+    axes = Figure(figsize=(3.5, 3.5), layout="constrained").subplots() if ax is None else ax
+    axes.set_ylabel(f"Size ({unit})")
+    if curve is None:
+        axes.set_title("no fit")
+        return cast(Figure, axes.get_figure(root=True))
+    axes.set_xlabel(f"Quantile of the {curve.name} fit ({unit})")
+    shares = (np.cumsum(weights) - weights / 2) / weights.sum()
+    axes.plot(curve.quantiles(shares), values, ".", color=_BARS, markersize=3)
+    ends = [values[0], values[-1]]
+    axes.plot(ends, ends, color=_CURVE, linewidth=1)
+    return cast(Figure, axes.get_figure(root=True))
 
 
 def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, SMALL_DIAMETER
 from napari_temseg.engine.measure.distribution import SizeDistribution
-from napari_temseg.engine.measure.edge_correction import frame_weights
+from napari_temseg.engine.measure.edge_correction import seen_areas
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
 from napari_temseg.engine.types.errors import TemsegError
@@ -23,6 +23,7 @@ PARTS_BY_FLAG = {
     "occluded": "without those that others cover",
     "small": f"without those below {SMALL_DIAMETER:g} px",
 }
+CLASS_PREFIX = "class "  # of the parts that are classes
 _DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
 
@@ -62,11 +63,12 @@ def size_distribution(
         n_images += fields
     x = np.concatenate(values)
     order = np.argsort(x, kind="stable")
+    seen = seen_areas(pool, np.concatenate(boxes)) if len(x) else np.zeros(0)
     return SizeDistribution(
         column=name,
         unit=unit,
         values=x[order],
-        weights=frame_weights(pool, np.concatenate(boxes)[order]) if len(x) else np.zeros(0),
+        weights=(len(x) / (1 / seen).sum() / seen)[order] if len(x) else np.zeros(0),
         group=np.concatenate(groups)[order],
         n_images=n_images,
         images=tuple(measurement.image for measurement in pool),
@@ -77,6 +79,8 @@ def size_distribution(
         parts=_parts(tables, order),
         segmentation=segmentation(pool, calibration if calibration and all(m.model_hash == calibration.model_hash for m in pool) else None),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
+        lowest=max(m.smallest * float(np.sqrt(np.prod(m.calibration.scale))) for m in pool) if name == "ecd" else 0.0,
+        per_area=float((1 / seen).sum()),
     )
 
 
@@ -87,7 +91,9 @@ def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[
         flagged = np.concatenate([table[flag].to_numpy(bool) if flag in table else np.zeros(len(table), bool) for table in tables])[order]
         if flagged.any():
             found[what] = ~flagged
-    return found
+    classes = np.concatenate([table["class"].to_numpy(str) if "class" in table else np.zeros(len(table), str) for table in tables])[order]
+    named = np.unique(classes)
+    return found | ({f"{CLASS_PREFIX}{name}": classes == name for name in named.tolist()} if len(named) > 1 else {})
 
 
 def _common_unit(pool: list[Measurement]) -> str:

@@ -23,10 +23,13 @@ class Resampled:
     units: int
 
 
-def resampled(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None, replicates: int) -> Resampled:
-    """Resample pictures, the `group` 0…n−1 of each of the ascending sizes `x` (n,) with weights `w`; or particles, without a group."""
+def resampled(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None, replicates: int, most: int = MOST_SIZES) -> Resampled:
+    """Resample pictures, the `group` 0…n−1 of each of the ascending sizes `x` (n,) with weights `w`; or particles, without a group.
+
+    More than `most` sizes are put into bins.
+    """
     rng = np.random.default_rng(_SEED)
-    place = _bins(x)
+    place = _bins(x, most)
     k = int(place[-1]) + 1
     total = np.bincount(place, w, k).astype(np.float64)
     middle = np.bincount(place, w * x, k) / total
@@ -40,10 +43,10 @@ def resampled(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None, replicat
     return Resampled(middle, total, np.asarray(by_picture.T.dot(drawn.T.astype(np.float64)).T), n)
 
 
-def _bins(x: Floats) -> npt.NDArray[np.intp]:
+def _bins(x: Floats, most: int) -> npt.NDArray[np.intp]:
     """The bin of each ascending size, numbered without gaps: each its own where there are few."""
-    if len(x) <= MOST_SIZES:
+    if len(x) <= most:
         return np.arange(len(x))
     logs = np.log(x)
-    fine = ((logs - logs[0]) / max(logs[-1] - logs[0], 1e-12) * (MOST_SIZES - 1)).astype(np.intp)
+    fine = ((logs - logs[0]) / max(logs[-1] - logs[0], 1e-12) * (most - 1)).astype(np.intp)
     return np.concatenate([[0], np.cumsum(np.diff(fine) > 0)])

@@ -10,6 +10,7 @@ from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.types.wording import FEWEST, four
 
 MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
+DIFFERING = 1.1  # ratio of the D50 of two classes from which on one number for both says little
 _REMEDY = {
     "strength": "correct the splitting by eye, or teach the model with strokes along the borders of touching particles (step Improve)",
     "threshold": "teach the model where particles end with a few strokes along their edges (step Improve)",
@@ -40,6 +41,12 @@ def judge(n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
         why.append(_moved(setting, segmentation, unit) + _cut(pieces))
         steps += [_REMEDY[setting], *_alone(pieces, unit)]
+    classes = [piece for piece in pieces if piece["what"].startswith("class ") and piece["n"] >= FEWEST]
+    sizes = [piece["d50"] for piece in classes]
+    if len(classes) > 1 and max(sizes) > DIFFERING * min(sizes):
+        told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
+        why.append(f"classes of different sizes are pooled (D50 of {told})")
+        steps.append("state each class by itself")
     return Verdict(not why, tuple(why), tuple(steps))
 
 

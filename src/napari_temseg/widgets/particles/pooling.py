@@ -173,7 +173,7 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str) -> Poo
         particle=table["particle"].to_numpy()[there],
         summary=sizes.summary(),
         of_column=length.summary() if length is not None else {},
-        fit=length.fits.get("lognormal") if length is not None else None,
+        fit=length.fits["lognormal"] if length is not None and length.best_fit == "lognormal" else None,
     )
 
 
