@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from napari_temseg.engine.measure.fits import SHAPES, best, fitted, parameters
+from napari_temseg.engine.measure.fits import FAMILIES, best, fitted, parameters
 from napari_temseg.engine.measure.intervals import counting
 from napari_temseg.engine.measure.resampling import resampled
 from napari_temseg.engine.measure.weighted import statistics_of
@@ -110,8 +110,8 @@ def fits(repeats: int) -> None:
                 for key, which in (("drawn", name), ("lognormal", "lognormal")):
                     if which is not None:
                         p = parameters(which, found[which])
-                        below = float(SHAPES[which].cdf(np.array([lowest]), p)[0, 0]) if lowest else 0.0
-                        off[key].append(float(np.abs((SHAPES[which].cdf(many, p)[0] - below) / (1 - below) - shares).max()))
+                        below = float(FAMILIES[which].cdf(np.array([lowest]), p)[0, 0]) if lowest else 0.0
+                        off[key].append(float(np.abs((FAMILIES[which].cdf(many, p)[0] - below) / (1 - below) - shares).max()))
             told = ", ".join(f"{name} {count / repeats:.0%}" for name, count in chosen.most_common())
             means = " | ".join(f"{np.mean(each):.3f}" if each else "–" for each in off.values())
             print(f"| {title} | {n} | {told} | {means} |", flush=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from napari_temseg.engine.measure.fits import MATTERS, Curve, best, fitted
+from napari_temseg.engine.measure.fits import MATTERS, FittedCurve, best, fitted
 
 RNG = np.random.default_rng(0)
 SHARES = np.array([0.1, 0.5, 0.9])
@@ -34,7 +34,7 @@ def two(n):
 def test_the_right_curve_is_chosen_and_runs_through_the_data(name, x):
     fits = fits_of(x)
     assert best(fits, len(x)) == name
-    curve = Curve(name, fits[name])
+    curve = FittedCurve(name, fits[name])
     assert curve.quantiles(SHARES) == pytest.approx(np.quantile(x, SHARES), rel=0.06)
     grid = np.linspace(0.1, 400, 4000)
     assert curve.density(grid).sum() * (grid[1] - grid[0]) == pytest.approx(1, abs=0.01)

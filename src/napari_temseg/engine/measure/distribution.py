@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.fits import Curve, best, fitted
+from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
 from napari_temseg.engine.measure.segmentation import Segmentation
@@ -237,12 +237,12 @@ class SizeDistribution:
         from napari_temseg.engine.measure.plots import draw_quantiles
 
         name = self.best_fit or max(self.fits, key=lambda each: float(self.fits[each]["log_likelihood"]), default=None)
-        curve = None if name is None else Curve(name, self.fits[name], self.lowest)
+        curve = None if name is None else FittedCurve(name, self.fits[name], self.lowest)
         return draw_quantiles(self.values, self.weights, self.unit, curve, ax)
 
-    def _curve(self) -> Curve | None:
+    def _curve(self) -> FittedCurve | None:
         name = self.best_fit
-        return None if name is None else Curve(name, self.fits[name], self.lowest)
+        return None if name is None else FittedCurve(name, self.fits[name], self.lowest)
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""

@@ -30,7 +30,7 @@ _BINS = 400
 
 
 @dataclass(frozen=True)
-class Shape:
+class Family:
     """A family of curves: names of its parameters, how rows of weights are fitted, its cumulative curve, density and quantiles.
 
     Parameters are (rows, p), weights (rows, k), sizes (k,); `fit` takes sizes, weights, `lowest` and starting values or None.
@@ -160,18 +160,18 @@ def _gauss_logpdf(z: Floats, p: Floats) -> Floats:
     return np.asarray(-(((z - p[:, :1]) / p[:, 1:]) ** 2) / 2 - np.log(p[:, 1:]) - np.log(2 * np.pi) / 2)
 
 
-SHAPES: dict[str, Shape] = {
-    "normal": Shape(("mean", "sd"), _normal_bounded, lambda x, p: np.asarray(special.ndtr((x - p[:, :1]) / p[:, 1:])), _gauss_logpdf),
-    "lognormal": Shape(
+FAMILIES: dict[str, Family] = {
+    "normal": Family(("mean", "sd"), _normal_bounded, lambda x, p: np.asarray(special.ndtr((x - p[:, :1]) / p[:, 1:])), _gauss_logpdf),
+    "lognormal": Family(
         ("median", "gsd"),
         _lognormal_fit,
         lambda x, p: np.asarray(special.ndtr((np.log(x) - p[:, :1]) / p[:, 1:])),
         lambda x, p: _gauss_logpdf(np.log(x), p) - np.log(x),
     ),
-    "Weibull": Shape(
+    "Weibull": Family(
         ("scale", "shape"), _weibull_fit, lambda x, p: -np.expm1(-np.exp(p[:, 1:] * (np.log(x) - np.log(p[:, :1])))), _weibull_logpdf
     ),
-    "two lognormals": Shape(("share", "median", "gsd", "median_2", "gsd_2"), _two_fit, _two_cdf, _two_logpdf),
+    "two lognormals": Family(("share", "median", "gsd", "median_2", "gsd_2"), _two_fit, _two_cdf, _two_logpdf),
 }
 
 
@@ -189,7 +189,7 @@ def fitted(x: Floats, w: Floats, group: npt.NDArray[np.intp], lowest: float = 0.
     empirical, there = _curve(drawn.weights[None]), _curve(drawn.draws)
     return {
         name: _fit(shape, drawn.x, drawn.weights, drawn.draws, (empirical, there), len(x), lowest)
-        for name, shape in SHAPES.items()
+        for name, shape in FAMILIES.items()
         if name != "two lognormals" or len(x) >= ENOUGH_FOR_TWO
     }
 
@@ -200,7 +200,7 @@ def _curve(w: Floats) -> Floats:
     return np.asarray((cumulated - w / 2) / cumulated[:, -1:])
 
 
-def _fit(shape: Shape, x: Floats, w: Floats, draws: Floats, curves: tuple[Floats, Floats], n: int, lowest: float) -> dict[str, Any]:
+def _fit(shape: Family, x: Floats, w: Floats, draws: Floats, curves: tuple[Floats, Floats], n: int, lowest: float) -> dict[str, Any]:
     found = shape.fit(x, w[None], lowest, None)
     again = shape.fit(x, draws, lowest, found)
 
@@ -235,8 +235,8 @@ def _readable(name: str, value: float) -> float:
 
 
 def parameters(name: str, fit: dict[str, Any]) -> Floats:
-    """The parameters (1, p) that the curves of `SHAPES` take, from a fit as it is written."""
-    values = [np.log(fit[each]) if each.startswith(("median", "gsd")) else fit[each] for each in SHAPES[name].names]
+    """The parameters (1, p) that the curves of `FAMILIES` take, from a fit as it is written."""
+    values = [np.log(fit[each]) if each.startswith(("median", "gsd")) else fit[each] for each in FAMILIES[name].names]
     return np.array([values], np.float64)
 
 
@@ -254,7 +254,7 @@ def best(fits: dict[str, dict[str, Any]], n: float) -> str | None:
 
 
 @dataclass(frozen=True)
-class Curve:
+class FittedCurve:
     """One fit as a curve above `lowest`."""
 
     name: str
@@ -265,7 +265,7 @@ class Curve:
         """Share of the particles per unit of length at sizes `x`, 0 below `lowest`."""
         inside = (x > 0) & (x >= self.lowest)
         found = np.zeros(len(x))
-        found[inside] = np.exp(SHAPES[self.name].logpdf(x[inside], parameters(self.name, self.fit))[0]) / (1 - self._below())
+        found[inside] = np.exp(FAMILIES[self.name].logpdf(x[inside], parameters(self.name, self.fit))[0]) / (1 - self._below())
         return found
 
     def quantiles(self, shares: Floats) -> Floats:
@@ -273,8 +273,8 @@ class Curve:
         high = 50 * max(self.fit.get(key, 0.0) for key in ("median", "median_2", "scale", "mean"))
         grid = np.exp(np.linspace(np.log(high / 1e5), np.log(high), 8000))
         below = self._below()
-        return np.interp(below + shares * (1 - below), SHAPES[self.name].cdf(grid, parameters(self.name, self.fit))[0], grid)
+        return np.interp(below + shares * (1 - below), FAMILIES[self.name].cdf(grid, parameters(self.name, self.fit))[0], grid)
 
     def _below(self) -> float:
         lowest = np.array([self.lowest])
-        return float(SHAPES[self.name].cdf(lowest, parameters(self.name, self.fit))[0, 0]) if self.lowest > 0 else 0.0
+        return float(FAMILIES[self.name].cdf(lowest, parameters(self.name, self.fit))[0, 0]) if self.lowest > 0 else 0.0

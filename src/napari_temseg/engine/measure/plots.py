@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from napari_temseg.engine.measure.fits import Curve
+from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import four
 
@@ -30,7 +30,7 @@ def draw(
     column: str,
     unit: str,
     n_images: int,
-    curve: Curve | None = None,
+    curve: FittedCurve | None = None,
     d50: float | None = None,
     interval: tuple[Sequence[float], str] | None = None,
     ax: Axes | None = None,
@@ -65,12 +65,12 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _curve(curve: Curve, edges: Floats, axes: Axes) -> None:
+def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
     x = np.linspace(edges[0], edges[-1], 300)
     axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
 
 
-def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: Curve | None, ax: Axes | None = None) -> Figure:
+def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurve | None, ax: Axes | None = None) -> Figure:
     """Sizes over the quantiles of a fit, with the line on which they lie where it holds; empty without a `curve`."""
     axes = Figure(figsize=(3.5, 3.5), layout="constrained").subplots() if ax is None else ax
     axes.set_ylabel(f"Size ({unit})")
