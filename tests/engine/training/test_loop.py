@@ -321,7 +321,8 @@ def test_a_new_class_joins_without_moving_the_old_ones(tiny, strokes):
     image, labels = strokes
     labels = labels.copy()
     labels[45:49, 20:60] = 3
-    model = train(image, labels, base=tiny, config=replace(QUICK, max_steps=1, learning_rate=1e-6), class_names={3: "rod"})
+    config = replace(QUICK, max_steps=1, learning_rate=1e-6)
+    model = train(image, labels, base=tiny, config=config, meaning="classes", class_names={3: "rod"})
     assert model.classes == {1: "background", 2: "particle", 3: "rod"}
     before, after = predict(tiny, image).probability, predict(model, image).probability
     assert after.shape[0] == 3
