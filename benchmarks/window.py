@@ -3,7 +3,9 @@
     xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/window.py [--planes 16] [--size 512] [--seconds 30]
 
 Prints p50, p99 and maximum in ms for: nothing running (the peer), the first search (torch is loaded in it), a search through a stack,
-a training with preview and curves, and a training while somebody paints. The last column is p99 over the idle window's p99.
+a training with preview and curves, and a training while somebody paints. Then p99 over the idle window's p99, and the worker's share:
+of all processor time that the process took meanwhile, the part of the job's own threads (Linux only, where these stand back by their nice
+value); the rest is painting.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,26 @@ from napari_temseg.engine.simulate.micrographs import simulate  # noqa: E402
 from napari_temseg.engine.types.config import SimulateConfig, TrainConfig  # noqa: E402
 
 BEAT = 20  # ms
+NICE_OF_WORKERS = 10
+
+
+def processor_time() -> dict[int, tuple[int, bool]]:
+    """Ticks that each thread took, and whether it is one of a job."""
+    found = {}
+    for stat in Path("/proc/self/task").glob("*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        found[int(stat.parent.name)] = int(fields[11]) + int(fields[12]), int(fields[16]) >= NICE_OF_WORKERS
+    return found
+
+
+def worker_share(before: dict[int, tuple[int, bool]]) -> float:
+    """Part of the processor time since `before` that the threads of jobs took; NaN where nobody can tell."""
+    spent = [(ticks - before.get(thread, (0, False))[0], working) for thread, (ticks, working) in processor_time().items()]
+    total = sum(ticks for ticks, _ in spent)
+    return sum(ticks for ticks, working in spent if working) / total if total else float("nan")
 
 
 class Pulse:
@@ -85,14 +108,16 @@ def main() -> None:
     bench = Workbench(viewer)
     viewer.window.add_dock_widget(bench, name="TEM particles", area="right")
     print(f"dock opened in {time.perf_counter() - opened:.2f} s (after napari itself)")
-    session, pulse, rows = bench.session, Pulse(), []
+    session, pulse, rows, shares = bench.session, Pulse(), [], {}
     item = session.current
     if item is None:
         raise SystemExit("no image in hand")
     session.set_axes(item, "NYX")
 
     def measure(name: str, each: Callable[[], None] | None = None) -> None:
+        before = processor_time()
         rows.append((name, pulse.during(lambda: session.jobs.running or session.jobs.looking, each)))
+        shares[name] = worker_share(before)
 
     settled, end = time.monotonic() + 3, time.monotonic() + 13
     pulse.during(lambda: time.monotonic() < settled)  # the window draws itself first
@@ -107,10 +132,11 @@ def main() -> None:
         session.part(Trainer).train("particles", TrainConfig(max_seconds=args.seconds))
         measure(name, each)
     reference = float(np.percentile(rows[0][1], 99))
-    print(f"{'':28}{'beats':>7}{'p50':>9}{'p99':>9}{'max':>9}{'> 50 ms':>9}{'p99/idle':>10}   (ms)")
+    print(f"{'':28}{'beats':>7}{'p50':>9}{'p99':>9}{'max':>9}{'> 50 ms':>9}{'p99/idle':>10}{'worker':>9}   (ms)")
     for name, late in rows:
         p50, p99 = np.percentile(late, [50, 99])
-        print(f"{name:28}{len(late):7}{p50:9.1f}{p99:9.1f}{late.max():9.1f}{int((late > 50).sum()):9}{p99 / reference:10.1f}")
+        share = shares.get(name, float("nan"))
+        print(f"{name:28}{len(late):7}{p50:9.1f}{p99:9.1f}{late.max():9.1f}{int((late > 50).sum()):9}{p99 / reference:10.1f}{share:9.2f}")
     viewer.close()
 
 

@@ -167,6 +167,7 @@ class JobBar(QWidget):
         self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
         self._tell(newest.stage, newest.elapsed, self._left(steps))
         self._tick()
+        self._ticking.start()  # anew: the next second is told with the next progress, not beside it
         if newest.message:
             self.sentence.setText(newest.message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_temseg.engine.measure.histogram_bins import bins, kept_bins
+from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import at_plane, four
 
 
@@ -21,13 +21,10 @@ def test_a_single_plane_is_not_counted():
     assert (at_plane(0, 1), at_plane(2, 12)) == ("", "plane 3 of 12")
 
 
-def test_bins_stay_widen_and_are_made_anew():
+def test_bins_depend_on_the_values_alone_or_are_counted_by_hand():
     sizes = np.random.default_rng(0).normal(50, 8, 200)
     edges = bins(sizes)
-    assert kept_bins(sizes[4:], edges) is not None
-    assert np.array_equal(kept_bins(np.sort(sizes)[2:-2], edges), edges)
-    wider = kept_bins(np.append(sizes, edges[-1] + 5), edges)
-    assert np.isclose(wider[1] - wider[0], edges[1] - edges[0])
-    assert wider[-1] >= edges[-1] + 5
-    few = sizes[np.abs(sizes - 50) < 3]
-    assert np.array_equal(kept_bins(few, edges), bins(few))
+    assert np.array_equal(edges, bins(np.random.default_rng(1).permutation(sizes)))
+    assert (edges[0], edges[-1]) == (sizes.min(), sizes.max())
+    assert len(bins(sizes, 7)) == 8
+    assert len(bins(np.full(5, 3.0), 7)) == 2

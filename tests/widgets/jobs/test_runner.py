@@ -157,22 +157,7 @@ def test_chores_are_done_in_order_and_before_the_end(qtbot: Any) -> None:
     assert order == list(range(5))
 
 
-def test_the_result_comes_last_though_the_progress_bar_lets_events_happen(jobs: Any, qtbot: Any, monkeypatch: Any) -> None:
-    class Bar:
-        """As napari's: setting it runs the event loop, in which the job may come to its end."""
-
-        n = 0
-
-        def __init__(self, **_: Any) -> None:
-            pass
-
-        def update(self, by: int) -> None:
-            settle()
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr("napari_temseg.widgets.jobs.runner.progress", Bar)
+def test_the_result_comes_last(jobs: Any, qtbot: Any) -> None:
     heard: list[str] = []
     jobs.progressed.connect(lambda steps: heard.extend(step.message for step in steps))
     jobs.start("count", lambda: counting(5, 0.03), heard.append)

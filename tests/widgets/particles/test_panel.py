@@ -11,11 +11,13 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_temseg.engine.measure.measurement import measure
+from napari_temseg.engine.measure.measurement import measure, with_flags
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.particles.pointer import Tool
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
@@ -146,21 +148,114 @@ def test_a_line_splits_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
     assert int(np.isin(item.particles.labels, [5, 7]).sum()) == area
     assert "line" not in item.made
     agrees(item)
-    assert not panel.split.isChecked(), "a click selects again"
-    assert viewer.scene.camera.mouse_pan
-
-
-def test_the_split_tool_stays_in_hand_with_shift_and_after_a_miss(bench: Any, viewer: Any, qtbot: Any) -> None:
-    panel, item = bench.panel(3), bench.session.current
-    panel.split.click()
+    assert panel.split.isChecked(), "the next line splits too"
+    mouse(viewer, [(15, 52), (15, 60), (15, 67)])
+    assert len(item.particles) == 8
     mouse(viewer, [(2, 2), (2, 6), (3, 9)])  # crosses nothing
     assert panel.split.isChecked()
-    mouse(viewer, [(40, 48), (40, 60), (40, 75)], ("Shift",))
-    assert len(item.particles) == 7
-    assert panel.split.isChecked()
-    qtbot.keyClick(viewer.window._qt_window, Qt.Key.Key_Escape)
-    panel.pointer.arm(False)
+    window = viewer.window._qt_window
+    window.show()
+    window.activateWindow()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    panel.pointer.take(Tool.SELECT)  # where the window has no focus
     assert not panel.split.isChecked()
+    assert viewer.scene.camera.mouse_pan
+    mouse(viewer, [(15, 15)])  # a click selects again
+    assert session.selected == {1}
+
+
+def test_a_click_on_two_centres_parts_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    qtbot.waitUntil(panel.split.isEnabled)
+    panel.split.click()
+    mouse(viewer, [(15, 15)])
+    assert len(item.particles) == 5
+    mouse(viewer, [(15, 28)])
+    assert len(item.particles) == 6
+    agrees(item)
+    assert item.particles.labels[30, 30] != item.particles.labels[30, 56]
+    mouse(viewer, [(15, 15)])
+    mouse(viewer, [(40, 60)])  # in another particle
+    assert len(item.particles) == 6
+    assert panel.split.isChecked()
+    panel.corrector.undo()
+    assert len(item.particles) == 5
+
+
+def test_split_these_cuts_each_selected_particle_where_it_is_narrow(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    session.select([1, 5])
+    qtbot.waitUntil(panel.these.isEnabled)
+    panel.these.click()
+    assert len(item.particles) == 6
+    assert item.particles.labels[30, 30] != item.particles.labels[30, 56]
+    agrees(item)
+    panel.corrector.undo()
+    assert len(item.particles) == 5
+
+
+def test_a_click_adds_a_particle_that_was_missed_and_a_drag_says_its_size(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    truth = item.particles.labels == 5
+    session.select([5])
+    panel.corrector.delete()
+    qtbot.waitUntil(panel.add.isEnabled)
+    panel.add.click()
+    mouse(viewer, [(41, 59)])  # a little off its middle
+    (number,) = session.selected
+    made = item.particles.labels == number
+    assert (made & truth).sum() / (made | truth).sum() > 0.85
+    agrees(item)
+    mouse(viewer, [(41, 59)])  # it is one already
+    assert len(item.particles) == 6
+    panel.corrector.undo()
+    assert len(item.particles) == 5
+    mouse(viewer, [(40, 60), (40, 62), (40, 63.5)])  # 7 px and no more, though there is no edge
+    (number,) = session.selected
+    assert 3 < np.sqrt((item.particles.labels == number).sum() / np.pi) < 15
+
+
+def test_lasso_and_box_select_many_which_are_deleted_at_once(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    qtbot.waitUntil(panel.box.isEnabled)
+    panel.box.click()
+    mouse(viewer, [(2, 2), (10, 20), (25, 40)])
+    assert session.selected == {1, 2}
+    panel.lasso.click()
+    assert not panel.box.isChecked()
+    mouse(viewer, [(30, 5), (30, 75), (50, 75), (50, 5)], ("Shift",))
+    assert session.selected == {1, 2, 4, 5}
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    assert len(item.particles) == 2
+    panel.corrector.undo()
+    assert len(item.particles) == 6
+
+
+def test_next_offers_first_what_looks_like_two(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    session.select([])
+    item.measurement = with_flags(item.measurement, {}, (), [1])
+    session.item_changed.emit(item, Change.PARTICLES)
+    qtbot.waitUntil(lambda: panel.doubtful.of(item) is not None)
+    assert set(panel.doubtful.of(item).two) == {1}
+    panel.next.click()
+    assert session.selected == {1}
+    qtbot.waitUntil(lambda: "looks like two" in panel.note.text())
+    panel.these.click()
+    qtbot.waitUntil(lambda: panel.doubtful.of(item) is not None)
+    assert not panel.doubtful.of(item).two
 
 
 def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:

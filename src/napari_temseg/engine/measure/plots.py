@@ -52,9 +52,19 @@ def draw(
             _curve(curve, edges, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False)
+        beside(axes, own=ax is None)
     return cast(Figure, axes.get_figure(root=True))
+
+
+def beside(axes: Axes, *, own: bool) -> None:
+    """The legend, where it hides no bar: below the axes of a figure of our `own`."""
+    figure = axes.get_figure(root=True)
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    if own and isinstance(figure, Figure):
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    else:
+        axes.legend(frameon=False)
 
 
 def svg(figure: Figure) -> bytes:

@@ -22,7 +22,7 @@ from skimage.segmentation import watershed
 from napari_temseg.engine.particles.label_changes import Ints, Labels, Mask, Patch, Window, bounds, difference, new_id, page_of, window_of
 from napari_temseg.engine.types.errors import TemsegError
 
-__all__ = ["Patch", "cut", "delete", "difference", "merge", "new_id", "redraw", "tidy"]
+__all__ = ["Patch", "cut", "delete", "difference", "merge", "new_id", "part_at", "redraw", "tidy"]
 
 CRUMB = 4  # px: pieces with less are no particles
 REACH = 3.0  # px between the nearest pixels of two particles that still count as parts of one: two pixels lie between
@@ -74,9 +74,36 @@ def cut(labels: Labels, plane: int, line: npt.ArrayLike, ids: Collection[int] | 
     for number, box in zip(numbers, _boxes(before, numbers), strict=True):
         origin = (window[0].start + box[0].start, window[1].start + box[1].start)
         pieces = _parted(before[box] == number, pixels - origin, beyond - origin)
-        fresh = _renumber(after[box], pieces, number, fresh)
+        fresh = renumber(after[box], pieces, number, fresh)
     if np.array_equal(before, after):
         raise TemsegError("The line does not cross a particle from side to side; begin and end it outside the particle.")
+    return _changed(plane, before, after, window)
+
+
+def part_at(labels: Labels, plane: int, centres: npt.ArrayLike) -> Patch:
+    """Part the particle that holds all `centres` (n, 2) into one piece for each: cut where it is narrowest between them.
+
+    `TemsegError` when they do not lie in one particle, or on one another.
+    """
+    page = page_of(labels, plane)
+    places = np.rint(_vertices(centres, 2, "split")).astype(np.intp)
+    inside = ((places >= 0) & (places < page.shape)).all(axis=1)
+    numbers = np.unique(page[tuple(places[inside].T)]) if inside.all() else np.zeros(2, int)
+    if len(numbers) != 1 or numbers[0] == 0:
+        raise TemsegError("The centres lie in different particles; click on two centres inside one particle, or draw a line across it.")
+    window = window_of(page, numbers, margin=1)
+    before = page[window]
+    mask = before == numbers[0]
+    seeds = np.zeros(mask.shape, np.int32)
+    for number, (y, x) in enumerate(places, 1):
+        seeds[y - window[0].start, x - window[1].start] = number
+    if len(np.unique(seeds)) <= len(places):
+        raise TemsegError("The centres lie on one another; click on two centres that are apart.")
+    depth = ndimage.distance_transform_edt(mask)
+    pieces: Ints = watershed(-depth, seeds, mask=mask, connectivity=2)
+    pieces[mask & (pieces == 0)] = 1
+    after = before.copy()
+    renumber(after, pieces, int(numbers[0]), new_id(labels))
     return _changed(plane, before, after, window)
 
 
@@ -130,7 +157,7 @@ def tidy(labels: Labels, plane: int, ids: Collection[int], least: float = CRUMB)
             crumb = sizes < max(least, CRUMB)
             crumb[1 + sizes[1:].argmax()] = False
             after[box][crumb[pieces]] = 0
-            fresh = _renumber(after[box], np.where(crumb[pieces], 0, pieces), number, fresh)
+            fresh = renumber(after[box], np.where(crumb[pieces], 0, pieces), number, fresh)
     return difference(before, after, plane, _start(window))
 
 
@@ -257,7 +284,7 @@ def _large(mask: Mask) -> Ints:
     return numbers[pieces]
 
 
-def _renumber(target: Labels, pieces: Ints, number: int, fresh: int) -> int:
+def renumber(target: Labels, pieces: Ints, number: int, fresh: int) -> int:
     """Write pieces 1…n into `target`: the largest as `number`, the others from `fresh` on; returns the next free label."""
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0

@@ -107,8 +107,7 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
 def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
     """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
     probability, valid = prediction.probability, prediction.micrograph.valid
-    distance = prediction.auxiliary.get("distance") if config.auxiliary and prediction.depth_taught else None
-    depth = None if distance is None else distance.astype(np.float32)
+    depth = _learnt_depth(prediction, config)
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     min_area = _area(config.min_diameter)
@@ -120,8 +119,8 @@ def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, p
     for number in prediction.class_ids[1:]:
         mask = classes == number
         if mask.any():
-            landscape = _smooth(ndimage.distance_transform_edt(mask).astype(np.float32), config.smoothing) if learnt is None else learnt
-            pieces, count = _pieces(mask, landscape, _Dent.at(config.strength, learnt is not None), min_area)
+            landscape = _shape(mask, config) if learnt is None else learnt
+            pieces, count = pieces_of(mask, landscape, Dent.at(config.strength, learnt is not None), min_area)
             labels[mask] = pieces[mask] + len(class_of) - 1
             class_of += [number] * count
     if config.fill_holes:
@@ -129,6 +128,22 @@ def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, p
     keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, prediction, config)
     labels, class_ids = _kept(labels, keep, np.array(class_of))
     return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
+
+
+def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
+    distance = prediction.auxiliary.get("distance") if config.auxiliary and prediction.depth_taught else None
+    return None if distance is None else distance.astype(np.float32)
+
+
+def _shape(mask: npt.NDArray[np.bool_], config: SplitConfig) -> FloatArray:
+    """What is cut where no depth was learnt."""
+    return _smooth(ndimage.distance_transform_edt(mask).astype(np.float32), config.smoothing)
+
+
+def landscape_of(mask: npt.NDArray[np.bool_], prediction: Prediction | None, config: SplitConfig) -> tuple[FloatArray, bool]:
+    """The landscape (Y, X) that splitting cuts, and whether it was learnt; of one plane, whose particles are `mask`."""
+    learnt = None if prediction is None else _learnt_depth(prediction, config)
+    return (_shape(mask, config), False) if learnt is None else (_smooth(learnt, config.smoothing), True)
 
 
 def _area(diameter: float) -> float:
@@ -154,14 +169,14 @@ def _smooth(landscape: FloatArray, sigma: float) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class _Dent:
+class Dent:
     """A dent splits when the lower summit rises `height`, or `share` of its own height, above the pass."""
 
     height: float
     share: float
 
     @classmethod
-    def at(cls, strength: float, learnt: bool) -> _Dent:
+    def at(cls, strength: float, learnt: bool) -> Dent:
         """Infinite at strength 0, as measured at 0.5, next to nothing at 1."""
         if strength == 0:
             return cls(np.inf, np.inf)
@@ -175,9 +190,9 @@ class _Dent:
         return min(self.height, max(self.share * summit, LEAST_DENT * self.height))
 
 
-def _pieces(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: _Dent, min_area: float) -> tuple[Labels, int]:
+def pieces_of(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: Dent, min_area: float) -> tuple[Labels, int]:
     """Labels 1…n of the pieces of `mask`, and n."""
-    basins = _basins(mask, landscape)
+    basins = basins_of(mask, landscape)
     group = _merged(basins, dent, min_area)
     pieces = np.zeros(mask.shape, np.int32)
     pieces[mask] = group[basins.of_pixel] + 1
@@ -185,7 +200,7 @@ def _pieces(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: _Dent, min
 
 
 @dataclass(frozen=True, eq=False)
-class _Basins:
+class Basins:
     """Basins 0…n−1 of a mask, and the highest pass between each two that touch (8 neighbours)."""
 
     of_pixel: IntArray  # basin of each pixel of the mask, in raster order
@@ -196,7 +211,7 @@ class _Basins:
     height: FloatArray  # of each pass
 
 
-def _basins(mask: npt.NDArray[np.bool_], landscape: FloatArray) -> _Basins:
+def basins_of(mask: npt.NDArray[np.bool_], landscape: FloatArray) -> Basins:
     """Every pixel points to the highest of itself and its 8 neighbours; following the pointers ends on a summit."""
     padded = np.pad(np.where(mask, landscape, -np.inf).astype(np.float32), 1, constant_values=-np.inf)
     width = padded.shape[1]
@@ -225,7 +240,7 @@ def _basins(mask: npt.NDArray[np.bool_], landscape: FloatArray) -> _Basins:
     number[summits] = np.arange(len(summits))
     of_pixel = number[up]
     first, second, height = _passes(of_pixel, heights, pixels, rank, (1, width - 1, width, width + 1), len(summits))
-    return _Basins(of_pixel, heights[pixels[summits]], np.bincount(of_pixel), first, second, height)
+    return Basins(of_pixel, heights[pixels[summits]], np.bincount(of_pixel), first, second, height)
 
 
 def _passes(
@@ -248,7 +263,7 @@ def _passes(
     return pairs // count, pairs % count, height
 
 
-def _merged(basins: _Basins, dent: _Dent, min_area: float) -> IntArray:
+def _merged(basins: Basins, dent: Dent, min_area: float) -> IntArray:
     """Group 0…m−1 of each basin: from the highest pass down, join unless both sides rise enough above it and are large enough.
 
     Both criteria only grow as basins join, so two sides once apart stay apart, and more strength never gives fewer groups.

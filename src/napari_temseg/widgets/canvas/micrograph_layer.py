@@ -162,6 +162,13 @@ def raw(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
+def window(layer: Image, index: int, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    """The grey values (Y, X) of a part of one plane."""
+    data, stack = raw(layer), len(layers.shape(layer)) == 3
+    part = np.asarray(data[index, rows, columns] if stack else data[rows, columns])
+    return grey(part, str(layer.name)) if layer.rgb else part
+
+
 def plane_reader(layer: Image, index: int) -> Callable[[], npt.NDArray[Any]]:
     """A function that reads one plane (Y, X) of a picture, for a job; `TemsegError` for what is no micrograph."""
     data, colours, name = raw(layer), bool(layer.rgb), str(layer.name)

@@ -16,8 +16,9 @@ from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS, class_colour
 from napari_temseg.widgets.canvas.roles import Role
 
-SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL = 1, 2, 3, 4
-_COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 1, 1, 0.35), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55)]  # of 0 and the numbers above
+SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL, HALO = 1, 2, 3, 4, 5
+# Of 0 and the numbers above: white within a black line is seen on bright and on dark pictures alike.
+_COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 0.85, 0.1, 0.3), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55), (0, 0, 0, 1)]
 
 
 def _flat(source: Layer) -> dict[str, Any]:
@@ -103,9 +104,9 @@ def add_colour_bar(layer: Image) -> None:
 
 
 def show_line(layer: Vectors, points: npt.NDArray[np.float64], width: float) -> None:
-    """Show a straight line (2, 2) of vertices (y, x) in px, `width` px wide."""
+    """Show a line through vertices (n, 2), (y, x) in px, `width` px wide."""
     layer.edge_width = width
-    layer.data = np.stack([points[0], points[1] - points[0]])[None]
+    layer.data = np.stack([points[:-1], np.diff(points, axis=0)], axis=1)
 
 
 def write(layer: Labels, plane: int, rows: slice, columns: slice, values: npt.NDArray[np.integer[Any]]) -> None:

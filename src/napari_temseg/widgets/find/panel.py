@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
@@ -16,6 +17,7 @@ from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.wording import details, found_by_another
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 FIND_KEY = "F8"
 SENTENCE_LINES = 3  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
-_IMPROVE = 2
+_IMPROVE, _PARTICLES = 2, 3
 
 
 class FindPanel(QWidget):
@@ -35,6 +37,7 @@ class FindPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.finder, self.splitter = session, session.part(Finder), session.part(Splitter)
+        self.doubtful = session.part(Doubtful)
         self.models = ModelRow(session)
         self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
@@ -45,6 +48,16 @@ class FindPanel(QWidget):
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.note.setMinimumHeight(SENTENCE_LINES * self.note.fontMetrics().lineSpacing())
         self.ways = self._make_ways()
+        self.doubt = hint()
+        self.doubt.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.doubt.setMinimumHeight(2 * self.doubt.fontMetrics().lineSpacing())
+        self.raises = button(
+            "Raise Splitting", "Split all particles just strongly enough that those that look like two come apart.", self._raise
+        )
+        self.lowers = button("Lower Splitting", "Split just weakly enough that pieces that look like one stay together.", self._lower)
+        self.through = button(
+            "Go through them", "Step 4, led from one that is in doubt to the next, the most doubtful first (N).", self._go_through
+        )
         self.everywhere = button(
             "Use for all images",
             "The settings of this image are for all: searched ones are split so now, the others are searched with the same typical size.",
@@ -92,6 +105,8 @@ class FindPanel(QWidget):
             self.ways,
             separator(),
             self.split,
+            self.doubt,
+            row([self.raises, self.lowers, self.through], (1, 1, 1)),
             row(list(self.shown.values()), (1, 1, 1)),
             self.everywhere,
             separator(),
@@ -109,6 +124,7 @@ class FindPanel(QWidget):
         session.item_changed.connect(self._item_changed)
         session.current_changed.connect(self._show_settings)
         self.finder.settings_changed.connect(self._show_settings)
+        self.doubtful.changed.connect(self._show_doubts)
         self.split.changed.connect(self._split_edited)
         self.predict.changed.connect(self._predict_edited)
         for form in (self.split, self.predict):
@@ -116,6 +132,35 @@ class FindPanel(QWidget):
         for role, box in self.shown.items():
             box.setToolTip(f"Show or hide the {box.text()} of this image.")
             box.clicked.connect(lambda on, role=role: self._show(role, on))
+
+    def _raise(self) -> None:
+        doubts = self.doubtful.of(self.session.current)
+        if doubts is not None:
+            self.split.fields["strength"].value = min(1.0, np.ceil(100 * doubts.strength()) / 100)
+
+    def _lower(self) -> None:
+        doubts = self.doubtful.of(self.session.current)
+        if doubts is not None and doubts.one:
+            self.split.fields["strength"].value = max(0.0, np.floor(100 * min(doubts.one.values())) / 100 - 0.01)
+
+    def _go_through(self) -> None:
+        self.session.step_wanted.emit(_PARTICLES)
+        self.doubtful.wanted.emit()
+
+    def _show_doubts(self) -> None:
+        item = self.session.current
+        doubts = self.doubtful.of(item)
+        two, one = (len(doubts.two), len(doubts.one)) if doubts is not None else (0, 0)
+        total = len(item.particles) if item is not None and item.particles is not None else 0
+        parts = [f"{two} of {total} look{'s' if two == 1 else ''} like two or more"] if two else []
+        if one:
+            parts.append(f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one")
+        nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
+        self.doubt.setText(f"{'; '.join(parts)}." if parts else nothing)
+        apart = doubts is not None and any(value < 1 for value in doubts.two.values())
+        searched = item is not None and item.prediction is not None
+        for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
+            made.setEnabled(ready)
 
     def _size(self) -> None:
         field = self.predict.fields["typical_size"].native
@@ -180,6 +225,7 @@ class FindPanel(QWidget):
             box.setEnabled(layer is not None)
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
+        self._show_doubts()
         self.ways.setVisible(item is not None and bool(item.unlike))
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")

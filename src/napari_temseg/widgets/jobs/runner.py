@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from napari.utils import progress
 from napari.utils.notifications import show_error
 from napari.utils.task_status import Status
 from qtpy.QtCore import QObject, QTimer, Signal, Slot
@@ -18,16 +17,16 @@ from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.jobs.worker import Make, Run, first_line
 
 logger = logging.getLogger("napari_temseg")
-FLUSH = 100  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
-BAR = 20  # steps of a thousand that napari's own bar waits for: it lets the window draw everything at each
+FLUSH = 500  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
 PROVIDER = "TEM particles"  # as napari names who runs a job
 
 
 class Jobs(QObject):
-    """Runs the jobs of one viewer.
+    """Runs the jobs of one viewer. The dock shows how far they are: napari's own bar has an animation, which would draw the whole window
+    anew many times a second.
 
     `changed` tells that the long job started or ended, `progressed` hands over what it yielded since the last time (a list of
-    `Progress`, at most every 100 ms). All signals and callbacks come in the main thread.
+    `Progress`, at most every 500 ms). All signals and callbacks come in the main thread.
     """
 
     changed = Signal()
@@ -42,7 +41,6 @@ class Jobs(QObject):
         self._long: Run | None = None
         self._look: Run | None = None
         self._next_look: Run | None = None
-        self._bar: Any = None
         self._status: Any = None
         self._closed = False
         self._chores: ThreadPoolExecutor | None = None
@@ -87,7 +85,6 @@ class Jobs(QObject):
             raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
         self.title, self.can_finish, self.lasting, self.cancelled = title, can_finish, lasting, False
         self._long = Run(make, done, failed)
-        self._bar = progress(total=1000, desc=title)
         if hasattr(self._window, "_register_task_status"):
             self._status = self._window._register_task_status(PROVIDER, Status.BUSY, title, self._cancelled_by_napari)
         self._timer.start()
@@ -156,7 +153,7 @@ class Jobs(QObject):
             if run is not None:
                 run.cancel()
         self._next_look = None
-        self._end_bar(Status.CANCELLED)
+        self._end_status(Status.CANCELLED)
         if self._chores is not None:
             self._chores.shutdown(wait=True)
 
@@ -176,11 +173,6 @@ class Jobs(QObject):
             return
         steps, run.arrived[:] = list(run.arrived), []
         self.progressed.emit(steps)
-        # napari's bar lets all waiting events happen, the end of this run among them: nothing may come after it.
-        if self._bar is not None and run is self._long:
-            ahead = round(1000 * min(1.0, steps[-1].fraction)) - self._bar.n
-            if ahead >= BAR:
-                self._bar.update(ahead)
 
     @Slot(object, object)
     def _long_ended(self, run: Run, result: Any) -> None:
@@ -211,16 +203,14 @@ class Jobs(QObject):
 
     def _free(self, status: Status) -> None:
         self._timer.stop()
-        self._end_bar(status)
+        self._end_status(status)
         self.cancelled = self._long is not None and self._long.cancelled
         self._long = None
 
-    def _end_bar(self, status: Status) -> None:
-        if self._bar is not None:
-            self._bar.close()
+    def _end_status(self, status: Status) -> None:
         if self._status is not None:
             self._window._update_task_status(self._status, status)
-        self._bar = self._status = None
+        self._status = None
 
     @Slot(object, object)
     def _look_ended(self, run: Run, result: Any) -> None:

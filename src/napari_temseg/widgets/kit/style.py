@@ -142,6 +142,30 @@ class NameBox(QComboBox):
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
+class ElidedButton(QPushButton):
+    """A button whose text may be longer than there is room."""
+
+    def __init__(self, text: str, action: Any) -> None:
+        super().__init__(text)
+        self._text = text
+        self.clicked.connect(lambda *_: guarded(action))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(60)
+
+    def set_text(self, text: str) -> None:
+        """Say something else."""
+        self._text = text
+        self._elide()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """As much of the text as there is room for."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self.width() - 16, 30)))
+
+
 def separator() -> QFrame:
     """A thin line between two groups."""
     line = QFrame()

@@ -19,6 +19,7 @@ from napari_temseg.widgets.particles.painting_steps import Facts, Painting, Stro
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
+from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Patch
@@ -60,6 +61,58 @@ class Corrector(QObject):
         parents = np.unique(patch.before[patch.after != patch.before])
         self._correct(item, [patch], f"splitting {_count(parents)}")
         self.session.select(set(map(int, [*pieces, *parents])) - {0})
+
+    def part_at(self, centres: npt.NDArray[np.float64]) -> None:
+        """Part the particle of the shown plane that holds two centres (n, 2) in px between them."""
+        from napari_temseg.engine.particles.edits import part_at
+
+        item = self.measured_item()
+        patch = part_at(self._labels(item), self.session.shown_plane(item), centres)
+        self._correct(item, [patch], "splitting 1 particle")
+        self.session.select(
+            np.unique(patch.after[patch.after != patch.before]).tolist() + np.unique(patch.before[patch.before > 0]).tolist()
+        )
+
+    def split_these(self) -> None:
+        """Split each selected particle where it is narrowest, by just the strength that it needs; one step."""
+        from napari_temseg.engine.particles.doubts import split_more
+
+        item, ids = self.picked("split")
+        self._labels(item)
+        found, config = item.found_particles(), self.session.part(Splitter).config_of(item)
+        by_plane = {plane: [n for n in ids if self._plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
+        done = [split_more(found, plane, part, config) for plane, part in by_plane.items()]
+        patches, whole = [patch for patch, _ in done if patch is not None], [number for _, left in done for number in left]
+        if not patches:
+            raise TemsegError("Nothing in the selected particles is narrow enough to split at; draw a line across, or click two centres.")
+        before = set(ids)
+        self._correct(item, patches, f"splitting {_count(before - set(whole))}")
+        if whole:
+            self.session.say(f"{item.name}: {_count(before - set(whole))} split; {_count(whole)} had no waist. U takes it back.")
+        pieces = {int(n) for patch in patches for n in np.unique(patch.after[patch.after != patch.before])} - {0}
+        self.session.select(before | pieces)
+
+    def add(self, outline: npt.NDArray[np.float64]) -> None:
+        """A new particle on the shown plane within an outline (n, 2) in px; others keep their pixels."""
+        from napari_temseg.engine.particles.edits import redraw
+        from napari_temseg.engine.particles.label_changes import new_id
+
+        item = self.measured_item()
+        labels = self._labels(item)
+        number = new_id(labels)
+        self._correct(item, [redraw(labels, self.session.shown_plane(item), number, outline)], "adding 1 particle")
+        self.session.select([number])
+
+    def enclosed(self, item: Item, path: npt.NDArray[np.float64]) -> frozenset[int]:
+        """The particles of the shown plane whose centres lie within a path (n, 2) in px."""
+        from skimage.measure import points_in_poly
+
+        if item.measurement is None or len(path) < 3:
+            return frozenset()
+        table = item.measurement.table
+        rows = table[table["plane"] == self.session.shown_plane(item)]
+        inside = points_in_poly(rows[["centroid_y_px", "centroid_x_px"]].to_numpy(float), path)
+        return frozenset(rows.loc[inside, "particle"].astype(int))
 
     def delete(self) -> None:
         """Turn the selected particles into background."""

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSizePolicy, QSpinBox, QSplitter, QVBoxLayout, QWidget
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
+from napari_temseg.engine.measure.histogram_bins import MOST_BINS
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.kit.style import hint, row, theme_colours
+from napari_temseg.widgets.kit.style import button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import SCOPES, Pool
 from napari_temseg.widgets.particles.table import ParticleTable
+from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.export import FIGURES
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -45,6 +48,10 @@ class Distribution(QWidget):
         self.column = QComboBox()
         self.weighting = QComboBox()
         self.log = QCheckBox("log")
+        self.bins = QSpinBox()
+        self.samples = QCheckBox("by sample")
+        self.save = button("Save plot…", "Write this histogram as a PNG of 300 dpi or as an SVG.", self._save_plot)
+        self.legend = QLabel()
         self.count = QLabel()
         self.note = hint(WAITS)
         self._columns: list[str] = []
@@ -73,6 +80,13 @@ class Distribution(QWidget):
         self.weighting.addItems(["by number", "by volume"])
         self.weighting.setToolTip("Count particles, or weigh each by the volume of a sphere of its diameter.")
         self.log.setToolTip("Logarithmic axis, with bins that are equally wide on it.")
+        self.bins.setRange(0, MOST_BINS)
+        self.bins.setSpecialValueText("bins: auto")
+        self.bins.setPrefix("bins: ")
+        self.bins.setToolTip("Number of bins; auto: by the rule of Freedman and Diaconis.")
+        self.bins.setAccessibleName("number of bins")
+        self.samples.setToolTip("Lay the samples over one another, each in shares of its own; look at “all images” for that.")
+        self.save.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         for box in (self.column, self.weighting):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(8)
@@ -81,13 +95,15 @@ class Distribution(QWidget):
         left, right = QWidget(), QWidget()
         halves: Sequence[tuple[QWidget, QWidget, Sequence[QWidget]]] = (
             (left, row([self.scope, self.filter, self.everything, self.count], (0, 1)), [self.table]),
-            (right, row([self.column, self.weighting, self.log], (2, 1)), [self.note, self.histogram]),
+            (right, row([self.column, self.weighting, self.bins, self.log, self.samples, self.save], (2, 1)), [self.note, self.histogram]),
         )
         for half, top, body in halves:
             layout = QVBoxLayout(half)
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)
             layout.addWidget(top)
+            if half is right:
+                layout.addWidget(self.legend)
             for widget in body:
                 layout.addWidget(widget, 1)
         splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -112,8 +128,9 @@ class Distribution(QWidget):
         self.filter.textChanged.connect(self._delay.start)
         self.everything.toggled.connect(self._set_everything)
         self.column.activated.connect(self._choose_column)
-        for signal in (self.weighting.activated, self.log.toggled):
+        for signal in (self.weighting.activated, self.log.toggled, self.bins.valueChanged):
             signal.connect(self._set_view)
+        self.samples.toggled.connect(self._show_samples)
         self.table.picked.connect(self._picked)
         self.table.particles.modelReset.connect(self._show_rows)
         self.histogram.ranged.connect(self._ranged)
@@ -138,7 +155,9 @@ class Distribution(QWidget):
             self.note.setText(distribution.obstacle or nothing)
         self.note.setVisible(bool(distribution.obstacle) or empty)
         self.histogram.setVisible(not (distribution.obstacle or empty))
+        self.histogram.samples = self._samples()
         self.histogram.show_distribution(distribution, self._selected(distribution.image, distribution.particle))
+        self.legend.setText(self.histogram.legend())
 
     def _show_selection(self, item: Item | None = None) -> None:
         self._show_rows()
@@ -207,7 +226,39 @@ class Distribution(QWidget):
         self.pool.set_column(str(self.column.currentData()))
 
     def _set_view(self, *_: Any) -> None:
-        self.histogram.set_view(by_volume=self.weighting.currentIndex() == 1, logarithmic=self.log.isChecked())
+        self.histogram.set_view(
+            by_volume=self.weighting.currentIndex() == 1, logarithmic=self.log.isChecked(), n_bins=self.bins.value() or None
+        )
+        self.legend.setText(self.histogram.legend())
+
+    def _samples(self) -> list[tuple[str, Any]]:
+        """The samples that are laid over one another; images without one stand for themselves. None unless that is asked for."""
+        images = np.asarray(self.pool.distribution.image)
+        if not self.samples.isChecked() or not len(images):
+            return []
+        sample_of = {item.name: item.sample or item.name for item in self.pool.items}
+        names = np.asarray([sample_of.get(str(image), str(image)) for image in images])
+        return [(name, names == name) for name in dict.fromkeys(names.tolist())]
+
+    def _show_samples(self, *_: Any) -> None:
+        self.histogram.set_samples(self._samples())
+        self.legend.setText(self.histogram.legend())
+
+    def _save_plot(self) -> None:
+        distribution = self.pool.distribution
+        if not len(distribution.values):
+            raise TemsegError("There is no distribution to save yet: find particles first (step 2).")
+        path = export.ask_file(self.session, self, "Save the plot", "distribution.png", FIGURES)
+        if path:
+            export.export_plot(
+                self.session,
+                path,
+                distribution,
+                by_volume=self.histogram.by_volume,
+                n_bins=self.histogram.n_bins,
+                samples=self._samples(),
+                logarithmic=self.histogram.logarithmic,
+            )
 
     def _picked(self, rows: list[int]) -> None:
         table = self.table.particles.table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_temseg.engine.measure.histogram_bins import bins, kept_bins
+from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import four
-from napari_temseg.widgets.canvas.colours import ORANGE, SKY, VERMILION
+from napari_temseg.widgets.canvas.colours import ORANGE, OUTLINES, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 from napari_temseg.widgets.session.session import Session
@@ -52,7 +53,8 @@ class Histogram(Plot):
     _range: Any = None
     _drawn: Any = None  # places, weights and edges of the bars
     _marked: Any = None
-    _binned: Any = None  # what the bins in use were made for, and their edges
+    n_bins: int | None = None  # by hand; None: by rule
+    samples: Any = ()  # name and mask of each that is drawn for itself, none for all together
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -76,20 +78,40 @@ class Histogram(Plot):
             self._range = None
         self.distribution, self.selected = distribution, selected
         self.redraw()
-        self.getPlotItem().enableAutoRange(axis="x")
+        self._fit_axis()
 
     def show_selected(self, selected: Mask | None) -> None:
         """Tell other particles by their bars."""
         self.selected = selected
         self._mark()
 
-    def set_view(self, *, by_volume: bool, logarithmic: bool) -> None:
-        """By number or by volume; linear or logarithmic axis."""
+    def set_view(self, *, by_volume: bool, logarithmic: bool, n_bins: int | None = None) -> None:
+        """By number or by volume; linear or logarithmic axis; a number of bins, or those of the rule."""
         if logarithmic != self.logarithmic:
             self._range = None  # it was dragged on the other axis
-        self.by_volume, self.logarithmic = by_volume, logarithmic
+        self.by_volume, self.logarithmic, self.n_bins = by_volume, logarithmic, n_bins
         self.redraw()
-        self.getPlotItem().enableAutoRange(axis="x")
+        self._fit_axis()
+
+    def set_samples(self, samples: Any) -> None:
+        """Lay samples over one another, each a name and a bool a value; none draws all together."""
+        self.samples = samples
+        self.redraw()
+
+    def _fit_axis(self) -> None:
+        """From the first bar to the last and a little more, but sizes have no side below zero."""
+        if self._drawn is None:
+            return
+        edges = self._drawn[2]
+        margin = 0.04 * (edges[-1] - edges[0])
+        floor = -np.inf if self.sizes is not None and self.sizes.logarithmic else 0.0 if edges[0] >= 0 else -np.inf
+        self.getViewBox().setLimits(xMin=None if np.isinf(floor) else floor)
+        self.setXRange(max(edges[0] - margin, floor), edges[-1] + margin, padding=0)
+
+    def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Show everything again."""
+        self._fit_axis()
+        event.accept()
 
     def redraw(self) -> None:
         """Draw everything anew."""
@@ -106,22 +128,50 @@ class Histogram(Plot):
             return
         x = np.log10(distribution.values) if log else distribution.values
         weights = 100 * distribution.volumes / distribution.volumes.sum() if self.by_volume else distribution.weights
-        edges = self._edges(x, log)
+        edges = bins(x, self.n_bins)
+        if self.samples:
+            self._drawn = x, weights, edges
+            self._overlay(x, distribution.volumes if self.by_volume else distribution.weights, edges)
+            return
         self._drawn = x, weights, edges
         height = self._bars(x, weights, edges, SKY).opts["height"]
-        self.setYRange(0, 1.2 * float(height.max()), padding=0)  # room for the figure of the median
+        self.setYRange(0, 1.05 * float(height.max()), padding=0)
         self._mark()
         self._curve(edges, float(weights.sum()), log)
-        self._median(edges, log)
+        self._median(log)
         if self._range is not None:
             self._region(*self._range)
 
-    def _edges(self, x: Any, log: bool) -> Any:
-        """Those of before while the same images are looked at, so that a correction changes bars and not bins."""
-        about = self.distribution.column, log, frozenset(self.distribution.image)
-        edges = kept_bins(x, self._binned[1]) if self._binned is not None and self._binned[0] == about else bins(x)
-        self._binned = about, edges
-        return edges
+    def legend(self) -> str:
+        """What is drawn, as rich text: it stands beside the plot, where it hides no bar."""
+        distribution, colour = self.distribution, self.colours
+        if not len(distribution.values):
+            return ""
+        if self.samples:
+            return " &nbsp; ".join(
+                f"<span style='color:{OUTLINES[n % len(OUTLINES)]}'>▬</span> {html.escape(name)} ({int(mask.sum())})"
+                for n, (name, mask) in enumerate(self.samples)
+            )
+        summary, parts = distribution.of_column, []
+        value = summary.get("dv50" if self.by_volume else "d50")
+        if value is not None:
+            interval = None if self.by_volume else summary.get("d50_interval")
+            between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
+            parts.append(f"<span style='color:{VERMILION}'>┆</span> D50 {four(value)} {distribution.unit}{between}")
+        if distribution.fit is not None and distribution.fit["gsd"] > 1:
+            parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
+        return " &nbsp; ".join(parts)
+
+    def _overlay(self, x: Any, weights: Any, edges: Any) -> None:
+        """Each sample as a line of steps, in shares of its own."""
+        self.label("left", "share of each sample (%)")
+        highest = 0.0
+        for n, (_, mask) in enumerate(self.samples):
+            total = weights[mask].sum()
+            height = 100 * np.histogram(x[mask], edges, weights=weights[mask])[0] / total if total > 0 else np.zeros(len(edges) - 1)
+            self.plot(edges, height, stepMode="center", pen=pg.mkPen(OUTLINES[n % len(OUTLINES)], width=2))
+            highest = max(highest, float(height.max(initial=0)))
+        self.setYRange(0, 1.05 * max(highest, 1e-9), padding=0)
 
     def _bars(self, x: Any, weights: Any, edges: Any, colour: str) -> Any:
         height = np.histogram(x, edges, weights=weights)[0]
@@ -155,7 +205,7 @@ class Histogram(Plot):
         curve = self.plot(x, total * (edges[1] - edges[0]) * density, pen=pg.mkPen(self.colours["text"], width=2))
         curve.setZValue(2)
 
-    def _median(self, edges: Any, log: bool) -> None:
+    def _median(self, log: bool) -> None:
         summary = self.distribution.of_column
         value = summary.get("dv50" if self.by_volume else "d50")
         if value is None:
@@ -166,20 +216,9 @@ class Histogram(Plot):
             shade = pg.mkColor(VERMILION)
             shade.setAlpha(60)
             region = pg.LinearRegionItem(ends, movable=False, brush=shade, pen=pg.mkPen(None))
+            region.setZValue(-1)  # behind the bars
             self.addItem(region, ignoreBounds=True)
-        place = float(np.log10(value) if log else value)
-        side = 0 if place < (edges[0] + edges[-1]) / 2 else 1  # the figure stands where there is room for it
-        line = pg.InfiniteLine(
-            place,
-            pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine),
-            label=f"D50 {four(value)} {self.distribution.unit}",
-            labelOpts={
-                "position": 0.93,
-                "color": self.colours["text"],
-                "fill": self.colours["background"] + "B0",
-                "anchors": [(side, 0.5), (side, 0.5)],
-            },
-        )
+        line = pg.InfiniteLine(float(np.log10(value) if log else value), pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine))
         line.setZValue(3)
         self.addItem(line, ignoreBounds=True)
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from qtpy.QtCore import QObject, QTimer
+from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
@@ -76,13 +77,15 @@ class Marks(QObject):
         out = (rows["excluded"] != "").to_numpy() & ~chosen
         thick = 1 + max(1, min(page.shape) // 700)
         draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
-        draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL)
+        draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO)
         layers.set_visible(layer, True)
         layers.redraw(layer)
 
 
-def draw(target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows: pd.DataFrame, thick: int, edge: int, fill: int) -> None:
-    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, and what is within."""
+def draw(
+    target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows: pd.DataFrame, thick: int, edge: int, fill: int, halo: int = 0
+) -> None:
+    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, what is within, and a `halo` round it."""
     if not len(rows):
         return
     numbers = rows["particle"].to_numpy()
@@ -105,6 +108,8 @@ def draw(target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows
         view = target[window]
         view[inside] = fill
         view[inside & border] = edge
+        if halo:
+            view[binary_dilation(inside, np.ones((3, 3), bool), thick) & ~inside] = halo
 
 
 def centre(session: Session, item: Item, number: int) -> None:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush
 from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, later, row, separator
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
 from napari_temseg.widgets.particles.exclusion import REASONS
 from napari_temseg.widgets.particles.marks import Marks, centre
-from napari_temseg.widgets.particles.pointer import Pointer
+from napari_temseg.widgets.particles.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
 from napari_temseg.widgets.session import export
-from napari_temseg.widgets.session.keys import Keys, bind_in
+from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -38,7 +40,8 @@ class ParticlesPanel(QWidget):
         super().__init__()
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
         self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
-        self.pointer = session.part(Pointer)
+        self.pointer, self.doubtful = session.part(Pointer), session.part(Doubtful)
+        self._tools: dict[Tool, QPushButton] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(0)
@@ -54,17 +57,24 @@ class ParticlesPanel(QWidget):
         self.note = hint()
         self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())  # the buttons stay in place when a longer one comes
         self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
-        self.split = button(
-            "Split",
-            "Draw a line across a particle to cut it in two (K). With Shift held the tool stays in hand; Esc puts it down.",
-            self._split,
+        self.split = self._tool(
+            "Split", "Every line drawn across a particle cuts it, and a click on two centres in one parts it (K); Esc ends.", Tool.SPLIT
         )
-        self.split.setCheckable(True)
+        self.these = button(
+            "Split these",
+            "Split each selected particle where it is narrowest, whatever strength that takes (Shift+K). One step for Undo.",
+            corrector.split_these,
+        )
+        self.add = self._tool(
+            "Add", "Click a particle that was missed: it is outlined by itself; drag to say its size (A). Esc ends.", Tool.ADD
+        )
+        self.lasso = self._tool("Lasso", "Draw round particles to select them all (L); Shift adds. Esc ends.", Tool.LASSO)
+        self.box = self._tool("Box", "Drag a box over particles to select them all (B); Shift adds. Esc ends.", Tool.BOX)
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
         self.redraw = button(
             "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", corrector.redraw
         )
-        self.new = button("New particle", "Draw the outline of a particle that was not found (Q).", corrector.draw_new)
+        self.new = button("Draw new", "Draw the outline of a particle that was not found, corner by corner (Q).", corrector.draw_new)
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
         self.undo = ElidedButton("Undo", corrector.undo)
@@ -76,7 +86,7 @@ class ParticlesPanel(QWidget):
         self.reasons = self._make_reasons()
         self.next = button(
             "Next unreviewed",
-            "Mark the one selected particle as reviewed and go to the next (N): plane by plane, the one the model is least sure of first.",
+            "Mark the one selected particle as reviewed and go to the next (N): those that look like two or like a piece first.",
             self._next,
         )
         self.reviewed = QCheckBox("image reviewed")
@@ -120,8 +130,9 @@ class ParticlesPanel(QWidget):
         layout.setSpacing(5)
         groups: Sequence[QWidget] = (
             self.note,
-            row([self.merge, self.split, self.delete], (1, 1, 1)),
-            row([self.redraw, self.new], (1, 1)),
+            row([self.split, self.these, self.merge], (1, 1, 1)),
+            row([self.add, self.redraw, self.new], (1, 1, 1)),
+            row([self.lasso, self.box, self.delete], (1, 1, 1)),
             row([self.exclude, self.include], (1, 1)),
             row([self.undo, self.redo], (1, 0)),
             separator(),
@@ -156,13 +167,19 @@ class ParticlesPanel(QWidget):
         session.current_changed.connect(self._forget_led)
         self.pool.distribution_changed.connect(self._soon)
         self.pool.table_changed.connect(self._soon)
-        self.pointer.armed_changed.connect(self.split.setChecked)
-        self.pointer.armed_changed.connect(self._soon)
+        self.pointer.tool_changed.connect(self._show_tool)
+        self.pointer.tool_changed.connect(self._soon)
+        self.doubtful.changed.connect(self._soon)
+        self.doubtful.wanted.connect(self._lead)
         self.reviewed.clicked.connect(self._review_all)
         self._tooled: Any = None
-        keys = {
+        keys: Actions = {
             "J": corrector.merge,
-            "K": self._toggle_split,
+            "K": partial(self.pointer.toggle, Tool.SPLIT),
+            "Shift-K": corrector.split_these,
+            "A": partial(self.pointer.toggle, Tool.ADD),
+            "L": partial(self.pointer.toggle, Tool.LASSO),
+            "B": partial(self.pointer.toggle, Tool.BOX),
             "Delete": corrector.delete,
             "W": corrector.redraw,
             "Q": corrector.draw_new,
@@ -176,14 +193,29 @@ class ParticlesPanel(QWidget):
 
     # -- what the user does
 
-    def _split(self) -> None:
-        try:
-            self.pointer.arm(self.split.isChecked())
-        finally:
-            self.split.setChecked(self.pointer.armed)
+    def _tool(self, text: str, tip: str, tool: Tool) -> QPushButton:
+        """A button that takes a tool in hand, or puts it down."""
 
-    def _toggle_split(self) -> None:
-        self.pointer.arm(not self.pointer.armed)
+        def taken() -> None:
+            try:
+                self.pointer.toggle(tool)
+            finally:
+                self._show_tool()
+
+        made = button(text, tip, taken)
+        made.setCheckable(True)
+        self._tools[tool] = made
+        return made
+
+    def _show_tool(self) -> None:
+        for tool, made in self._tools.items():
+            made.setChecked(tool is self.pointer.tool)
+
+    def _lead(self) -> None:
+        """Through those in doubt, from the first on."""
+        self.session.select([])
+        self._led = None
+        guarded(self._next)
 
     def _ask_reason(self) -> None:
         self.corrector.picked("exclude")
@@ -205,7 +237,8 @@ class ParticlesPanel(QWidget):
         looked_at = session.selected if len(session.selected) == 1 else frozenset() if led is None else {led}
         if looked_at:
             self.corrector.mark_reviewed(item, looked_at)
-        self._led = number = next_unreviewed(item)
+        doubts = self.doubtful.of(item)
+        self._led = number = next_unreviewed(item, (), doubts.order if doubts is not None else ())
         if number is None:
             session.say(f"{item.name}: every particle is reviewed.")
             session.select([])
@@ -268,6 +301,10 @@ class ParticlesPanel(QWidget):
         for widget, ready in (
             (self.merge, picked > 1),
             (self.split, measured),
+            (self.these, picked > 0),
+            (self.add, measured),
+            (self.lasso, measured),
+            (self.box, measured),
             (self.delete, picked > 0),
             (self.redraw, picked == 1 or self.redraw.isChecked()),
             (self.new, measured),
@@ -322,15 +359,26 @@ class ParticlesPanel(QWidget):
             return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
         if item.measurement is None:
             return "Waits for particles: find them first (step 2)."
-        if self.pointer.armed:
-            return "Draw across it (Shift: several); Esc ends."
+        if self.pointer.tool is not Tool.SELECT:
+            return str(self.pointer.tool.value)
         if self.redraw.isChecked():
             return "The brush adds, the eraser (E) removes; press Redraw again when done."
         if self.new.isChecked():
             return "Click round it; a double click closes the outline."
         if not picked:
-            return "Click a particle or a row; Shift adds."
-        return f"Particle {next(iter(self.session.selected))} selected." if picked == 1 else f"{picked} particles selected."
+            return str(Tool.SELECT.value)
+        return (
+            f"{picked} particles selected." if picked > 1 else f"Particle {next(iter(self.session.selected))} selected.{self._doubt(item)}"
+        )
+
+    def _doubt(self, item: Item) -> str:
+        """Why the selected particle should be looked at."""
+        doubts, number = self.doubtful.of(item), next(iter(self.session.selected))
+        if doubts is not None and number in doubts.two:
+            return " It looks like two or more: Split these, or draw a line."
+        pairs = doubts.one if doubts is not None else {}
+        other = next((sum(pair) - number for pair in pairs if number in pair), 0)
+        return f" It and {other} look like one: select both and Merge." if other else ""
 
     def _show_distribution(self) -> None:
         pool = self.pool
@@ -340,27 +388,3 @@ class ParticlesPanel(QWidget):
         self.cautions.setText("\n".join(cautions(pool.distribution)))
         for label in (self.counts, self.sizes, self.cautions):
             label.setVisible(bool(label.text()))
-
-
-class ElidedButton(QPushButton):
-    """A button whose text may be longer than there is room."""
-
-    def __init__(self, text: str, action: Any) -> None:
-        super().__init__(text)
-        self._text = text
-        self.clicked.connect(lambda *_: guarded(action))
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(60)
-
-    def set_text(self, text: str) -> None:
-        """Say something else."""
-        self._text = text
-        self._elide()
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
-        """As much of the text as there is room for."""
-        super().resizeEvent(event)
-        self._elide()
-
-    def _elide(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self.width() - 16, 30)))

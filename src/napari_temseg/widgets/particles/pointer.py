@@ -1,74 +1,94 @@
-"""The mouse on the picture: a click selects a particle, and the split tool draws a line across one."""
+"""The mouse on the picture: a click selects a particle; tools that stay in hand split, add and select many, until Esc."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.particles.adder import Adder
 from napari_temseg.widgets.particles.corrector import Corrector
 
 if TYPE_CHECKING:
+    from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 STILL = 4.0  # px of the screen: a hand that clicks moves the mouse a little
+Points = npt.NDArray[np.float64]
+
+
+class Tool(Enum):
+    """What the mouse does on the picture; the value says how, for people."""
+
+    SELECT = "Click a particle or a row; Shift adds."
+    SPLIT = "Draw lines across particles, or click two centres in one. Esc ends."
+    ADD = "Click a particle that was missed; drag to say its size. Esc ends."
+    LASSO = "Draw round particles to select them; Shift adds. Esc ends."
+    BOX = "Drag a box over particles to select them; Shift adds. Esc ends."
 
 
 class Pointer(QObject):
-    """Listens to the mouse of one viewer; `armed_changed` tells whether the split tool is in hand."""
+    """Listens to the mouse of one viewer; `tool` is in hand, `tool_changed` tells of another."""
 
-    armed_changed = Signal(bool)
+    tool_changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session, self.corrector = session, session.part(Corrector)
-        self.armed = False
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, partial(self.arm, False))
-        self._escape.setEnabled(False)  # napari's own while the tool is not in hand
+        self.session, self.corrector, self.adder = session, session.part(Corrector), session.part(Adder)
+        self.tool = Tool.SELECT
+        self._centre: tuple[Item, Points] | None = None  # the first of two that are to be parted
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, partial(self.take, Tool.SELECT))
+        self._escape.setEnabled(False)  # napari's own while no tool is in hand
         session.viewer.mouse_drag_callbacks.append(self._pressed)
-        session.current_changed.connect(partial(self.arm, False))
+        session.current_changed.connect(partial(self.take, Tool.SELECT))
         session.closing.connect(self._close)
 
-    def arm(self, on: bool) -> None:
-        """Take the split tool in hand, or put it down."""
-        if on == self.armed:
+    def take(self, tool: Tool) -> None:
+        """Take a tool in hand, which stays there; the one for selecting puts all others down."""
+        if tool is self.tool:
             return
-        if on:
+        if tool is not Tool.SELECT:
             item = self.corrector.measured_item()
             if item.particles_layer is not None:
                 layers.rest(item.particles_layer)
                 layers.activate(self.session.viewer, item.particles_layer)
-        self.armed = on
-        self._escape.setEnabled(on)
-        overlays.hold_still(self.session.viewer, on)
-        if not on:
-            self._drop_line()
-        self.armed_changed.emit(on)
+        self.tool, self._centre = tool, None
+        held = tool is not Tool.SELECT
+        self._escape.setEnabled(held)
+        overlays.hold_still(self.session.viewer, held)
+        self._drop_line()
+        self.tool_changed.emit()
+
+    def toggle(self, tool: Tool) -> None:
+        """Take a tool in hand, or put it down."""
+        self.take(Tool.SELECT if tool is self.tool else tool)
 
     def _pressed(self, viewer: Any, event: Any) -> Any:
         """napari calls it at every press of a mouse button; what it returns goes on while the mouse moves."""
         if self.session.closed or event.button != 1:
             return None
-        if self.armed:
-            overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
-            return self._draw(event)
-        return self._click(event) if overlays.resting(viewer.layers.selection.active) else None
+        if self.tool is Tool.SELECT:
+            return self._click(event) if overlays.resting(viewer.layers.selection.active) else None
+        overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
+        begun = {Tool.SPLIT: self._split, Tool.ADD: self._add, Tool.LASSO: self._lasso, Tool.BOX: self._box}[self.tool]
+        item = self.session.current
+        return begun(item, event) if item is not None else None
+
+    # -- the tools
 
     def _click(self, event: Any) -> Generator[None, None, None]:
-        start, moved = np.asarray(event.pos, float), False
-        adds = _shift(event)
-        world = tuple(event.position)
-        yield
-        while event.type == "mouse_move":
-            moved = moved or bool(np.abs(np.asarray(event.pos, float) - start).max() > STILL)
-            yield
+        adds, world = _shift(event), tuple(event.position)
+        moved = yield from _moves(event)
         if not moved:
             self._select(world, adds)
 
@@ -82,34 +102,98 @@ class Pointer(QObject):
         elif number:
             self.session.select(self.session.selected ^ {number})
 
-    def _draw(self, event: Any) -> Generator[None, None, None]:
-        item = self.session.current
-        if item is None:
-            return
+    def _split(self, item: Item, event: Any) -> Generator[None, None, None]:
         start = end = overlays.position(item.layer, event.position)
-        stays = _shift(event)
-        yield
-        while event.type == "mouse_move":
-            end = overlays.position(item.layer, event.position)
-            if item in self.session.items:
-                self._show(item, np.stack([start, end]))
-            yield
+
+        def shown(place: Points) -> None:
+            nonlocal end
+            end = place
+            self._show(item, np.stack([start, end]))
+
+        moved = yield from _moves(event, partial(self._at, item, shown))
+        if item not in self.session.items:
+            return
+        if moved:
+            self._centre = None
+            self._drop_line()
+            guarded(partial(self.corrector.cut, np.stack([start, end])))
+        elif self._centre is not None and self._centre[0] is item:
+            first, self._centre = self._centre[1], None
+            self._drop_line()
+            guarded(partial(self.corrector.part_at, np.stack([first, start])))
+        else:
+            self._centre = item, start
+            across = np.array([0.0, 5 * overlays.pixels_per_screen(self.session.viewer, item.layer)])
+            self._show(item, np.stack([start - across, start + across]))
+            self.session.say("Now click the other centre in that particle; Esc ends.")
+
+    def _add(self, item: Item, event: Any) -> Generator[None, None, None]:
+        place = overlays.position(item.layer, event.position)
+        if (outline := self._tried(partial(self.adder.outline, item, place))) is None:
+            return
+        self._show(item, np.concatenate([outline, outline[:1]]))
+
+        def shown(end: Points) -> None:
+            nonlocal outline
+            if (found := self._tried(partial(self.adder.outline, item, place, float(np.hypot(*(end - place)))))) is not None:
+                outline = found
+                self._show(item, np.concatenate([outline, outline[:1]]))
+
+        yield from _moves(event, partial(self._at, item, shown))
         self._drop_line()
-        if item in self.session.items and np.hypot(*(end - start)) >= 1:
-            guarded(partial(self._cut, np.stack([start, end]), stays))
+        if item in self.session.items:
+            guarded(partial(self.corrector.add, outline))
 
-    def _cut(self, line: Any, stays: bool) -> None:
-        """Cut, and put the tool down, so that a click selects again; a line that missed can be drawn anew."""
-        self.corrector.cut(line)
-        if not stays:
-            self.arm(False)
+    def _lasso(self, item: Item, event: Any) -> Generator[None, None, None]:
+        path = [overlays.position(item.layer, event.position)]
 
-    def _show(self, item: Any, line: Any) -> None:
+        def shown(place: Points) -> None:
+            path.append(place)
+            self._show(item, np.stack([*path, path[0]]))
+
+        return self._enclose(item, event, path, shown)
+
+    def _box(self, item: Item, event: Any) -> Generator[None, None, None]:
+        start = overlays.position(item.layer, event.position)
+        path = [start]
+
+        def shown(place: Points) -> None:
+            path[:] = [start, np.array([start[0], place[1]]), place, np.array([place[0], start[1]])]
+            self._show(item, np.stack([*path, start]))
+
+        return self._enclose(item, event, path, shown)
+
+    def _enclose(self, item: Item, event: Any, path: list[Points], shown: Callable[[Points], None]) -> Generator[None, None, None]:
+        adds, world = _shift(event), tuple(event.position)
+        moved = yield from _moves(event, partial(self._at, item, shown))
+        self._drop_line()
+        if item not in self.session.items:
+            return
+        if not moved:
+            self._select(world, adds)
+            return
+        inside = self.corrector.enclosed(item, np.stack(path))
+        self.session.select((self.session.selected if adds else frozenset()) | inside)
+
+    # -- what is drawn meanwhile
+
+    def _at(self, item: Item, shown: Callable[[Points], None], event: Any) -> None:
+        if item in self.session.items:
+            shown(overlays.position(item.layer, event.position))
+
+    def _tried(self, outline: Callable[[], Points]) -> Points | None:
+        try:
+            return outline()
+        except TemsegError as error:
+            self.session.say(str(error))
+            return None
+
+    def _show(self, item: Item, path: Points) -> None:
         viewer = self.session.viewer
         if Role.LINE not in item.made:
             self.session.adopt(item, Role.LINE, overlays.add_line(viewer, item.layer, f"{item.name} split line"))
             overlays.hold_still(viewer, True)
-        overlays.show_line(item.made[Role.LINE], line, 3 * overlays.pixels_per_screen(viewer, item.layer))
+        overlays.show_line(item.made[Role.LINE], path, 3 * overlays.pixels_per_screen(viewer, item.layer))
 
     def _drop_line(self) -> None:
         for item in self.session.items:
@@ -120,6 +204,18 @@ class Pointer(QObject):
         if self._pressed in callbacks:
             callbacks.remove(self._pressed)
         self._escape.setEnabled(False)
+
+
+def _moves(event: Any, shown: Callable[[Any], None] | None = None) -> Generator[None, None, bool]:
+    """Follow the mouse until its button is let go; whether it moved more than a hand does that clicks, which `shown` is then told."""
+    start, moved = np.asarray(event.pos, float), False
+    yield
+    while event.type == "mouse_move":
+        moved = moved or bool(np.abs(np.asarray(event.pos, float) - start).max() > STILL)
+        if moved and shown is not None:
+            shown(event)
+        yield
+    return moved
 
 
 def _shift(event: Any) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 MODELS = "Models (*.temseg)"
+FIGURES = "Picture, 300 dpi (*.png);;Drawing (*.svg)"
+DPI = 300
 
 
 def folder_of(session: Session) -> str:
@@ -63,6 +65,40 @@ def ask_folder(session: Session, parent: QWidget, title: str) -> str:
     if folder:
         session.settings.set("folder", folder)
     return folder
+
+
+def export_plot(session: Session, path: str, shown: Any, **view: Any) -> None:
+    """Write the histogram of a `PooledDistribution` as it is seen, as PNG or SVG by the file's ending; `view` is what `draw_seen` takes."""
+
+    def write() -> None:
+        from napari_temseg.widgets.kit.histogram_figure import draw_seen
+
+        n = len(set(map(str, shown.image)))
+        of_column, fit = shown.of_column, shown.fit
+        figure = draw_seen(
+            shown.values,
+            shown.volumes if view["by_volume"] else shown.weights,
+            f"{shown.title} ({shown.unit})" if shown.unit else shown.title,
+            n,
+            fit,
+            of_column,
+            **view,
+        )
+        save_figure(figure, path)
+
+    _write(session, path, write)
+
+
+def save_figure(figure: Any, path: str) -> None:
+    """Write a figure as PNG of 300 dpi or as SVG, by the file's ending."""
+    from napari_temseg.engine.measure.plots import svg
+    from napari_temseg.files.atomic import replacing
+
+    with replacing(Path(path)) as part:
+        if Path(path).suffix.lower() == ".svg":
+            Path(part).write_bytes(svg(figure))
+        else:
+            figure.savefig(part, format="png", dpi=DPI)
 
 
 def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:

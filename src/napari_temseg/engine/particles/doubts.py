@@ -1,0 +1,194 @@
+"""Which particles look like two, and which pieces look like one: where a person should look first.
+
+Two things tell: the landscape that splitting cuts (`splitting`), and the outline. A dent of the landscape has a strength from which on
+splitting would cut it; a particle whose deepest dent is cut by little more than the strength in force is in doubt, and so is one with a
+waist: a narrow place between two wide ones, with an outline that is far from convex. Two pieces that touch are in doubt when hardly less
+strength would leave them together and both make one convex outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls
+from napari_temseg.engine.particles.edits import renumber
+from napari_temseg.engine.particles.label_changes import Patch, difference, new_id, page_of, window_of
+from napari_temseg.engine.particles.splitting import Basins, Dent, FloatArray, IntArray, Labels, basins_of, landscape_of, pieces_of
+from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.results import Particles, Prediction
+
+WITHIN = 0.15  # strength above the one in force up to which a dent is in doubt
+AT_LEAST = 0.6  # however little is split, what usual splitting cuts is in doubt, and a little more
+BELOW = 0.08  # strength below the one in force from which on two pieces are in doubt
+WAIST, HOLLOW = 0.3, 0.92  # a waist narrower by this share of the lesser width, in an outline of less solidity, looks like two
+NO_DENT = 0.985  # a strength that needs more than this would cut at noise
+CONVEX = 0.94  # solidity from which on two pieces together look like one
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """`two` gives each particle that looks like several the strength at which it comes apart (1 where no strength is known to), the
+    most doubtful first; `one` are pairs of touching labels that look like one particle, with the strength below which they stay together.
+    """
+
+    two: dict[int, float] = field(default_factory=dict)
+    one: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    @property
+    def order(self) -> list[int]:
+        """All labels concerned, the most doubtful first."""
+        paired = [label for pair in self.one for label in pair]
+        return list(dict.fromkeys([*self.two, *paired]))
+
+    def strength(self, share: float = 0.9) -> float:
+        """The strength at which this share of those that look like two, and come apart at all, do."""
+        known = sorted(value for value in self.two.values() if value < 1)
+        return known[min(len(known) - 1, int(share * len(known)))] if known else 1.0
+
+
+def doubts(particles: Particles, config: SplitConfig) -> Doubts:
+    """The doubts about all planes of a result; without its `prediction` outlines alone tell."""
+    found = Doubts()
+    for plane, labels in enumerate(particles.planes()):
+        if labels.any():
+            prediction = None if particles.prediction is None else particles.prediction.at(plane)
+            two, one = _of_plane(labels, prediction, config)
+            found.two.update(two)
+            found.one.update(one)
+    return Doubts(dict(sorted(found.two.items(), key=lambda each: each[1])), dict(sorted(found.one.items(), key=lambda each: -each[1])))
+
+
+def apart_at(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> npt.NDArray[np.float64]:
+    """By label, the strength from which on splitting would cut it: 1 for one without a dent."""
+    landscape, learnt = landscape_of(labels > 0, prediction, config)
+    return _strengths(_dents(labels, landscape, Dent.at(0.5, learnt), config))
+
+
+def _of_plane(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> tuple[dict[int, float], dict[tuple[int, int], float]]:
+    landscape, learnt = landscape_of(labels > 0, prediction, config)
+    unit = Dent.at(0.5, learnt)
+    apart = _strengths(_dents(labels, landscape, unit, config))
+    hulls = convex_hulls(Foreground.of(labels))
+    numbers = np.unique(labels[labels > 0])
+    area = np.bincount(labels.ravel())[numbers]
+    hollow = np.zeros(len(apart), bool)
+    hollow[numbers] = area / hulls.pixels < HOLLOW
+    width = ndimage.distance_transform_edt(_separate(labels)).astype(np.float32)
+    waist = _dents(labels, width, Dent(np.inf, 1.0), config) >= WAIST
+    doubtful = (apart < np.clip(config.strength + WITHIN, AT_LEAST, NO_DENT)) | (hollow & waist)
+    two = {int(n): float(apart[n]) for n in numbers if doubtful[n]}
+    return two, _like_one(labels, landscape, unit, config)
+
+
+def _separate(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Pixels of particles that have no other particle beside them, so that no path leads from one into another."""
+    inside = labels > 0
+    for here, there in (
+        (np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]), (np.s_[1:, 1:], np.s_[:-1, :-1]), (np.s_[1:, :-1], np.s_[:-1, 1:]),
+    ):  # fmt: skip
+        border = (labels[here] != labels[there]) & (labels[here] > 0) & (labels[there] > 0)
+        inside[here] &= ~border
+        inside[there] &= ~border
+    return inside
+
+
+def _dents(labels: Labels, landscape: FloatArray, unit: Dent, config: SplitConfig) -> npt.NDArray[np.float64]:
+    """By label, its deepest dent as a multiple of what `unit` asks for, 0 where it has none with enough on both sides."""
+    mask = _separate(labels)
+    deepest = np.zeros(int(labels.max()) + 1)
+    if not mask.any():
+        return deepest
+    basins = basins_of(mask, landscape)
+    label_of = np.zeros(len(basins.summit), np.int64)
+    label_of[basins.of_pixel] = labels[mask]
+    _merge(basins, label_of, unit, np.pi / 4 * config.min_diameter**2, deepest)
+    return deepest
+
+
+def _merge(basins: Basins, label_of: IntArray, unit: Dent, least_area: float, deepest: npt.NDArray[np.float64]) -> None:
+    """Join basins from the highest pass down, and note for each label how deep the passes were."""
+    root, summit, area = list(range(len(basins.summit))), basins.summit.tolist(), basins.area.tolist()
+
+    def top(basin: int) -> int:
+        while root[basin] != basin:
+            root[basin] = root[root[basin]]
+            basin = root[basin]
+        return basin
+
+    order = np.argsort(-basins.height, kind="stable")
+    for a, b, level in zip(basins.first[order].tolist(), basins.second[order].tolist(), basins.height[order].tolist(), strict=True):
+        high, low = top(a), top(b)
+        if high == low:
+            continue
+        if summit[high] < summit[low]:
+            high, low = low, high
+        if min(area[high], area[low]) >= least_area:
+            label = label_of[high]
+            deepest[label] = max(deepest[label], (summit[low] - level) / max(unit.least(summit[low]), 1e-6))
+        root[low] = high
+        area[high] += area[low]
+
+
+def _strengths(depth: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The strength at which a dent of that multiple of the usual one is cut: the inverse of what `Dent.at` does to it."""
+    strengths: npt.NDArray[np.float64] = 1 / (1 + np.maximum(depth, 0))
+    return strengths
+
+
+def _like_one(labels: Labels, landscape: FloatArray, unit: Dent, config: SplitConfig) -> dict[tuple[int, int], float]:
+    top = np.zeros(int(labels.max()) + 1, np.float32)
+    np.maximum.at(top, labels.ravel(), landscape.ravel())
+    boxes = ndimage.find_objects(labels)
+    found: dict[tuple[int, int], float] = {}
+    for a, b in np.unique(np.sort(contacts(labels), axis=1), axis=0).tolist():
+        one, other = boxes[a - 1], boxes[b - 1]
+        window = tuple(slice(max(min(s.start, t.start) - 1, 0), max(s.stop, t.stop) + 1) for s, t in zip(one, other, strict=True))
+        page, ground = labels[window], landscape[window]
+        first, second = page == a, page == b
+        meet = ndimage.binary_dilation(first, np.ones((3, 3), bool)) & second
+        lower = float(min(top[a], top[b]))
+        depth = (lower - float(ground[meet].max(initial=0))) / max(unit.least(lower), 1e-6)
+        strength = float(_strengths(np.asarray(depth)))
+        if strength < config.strength - BELOW:
+            continue
+        both = first | second
+        hull = convex_hulls(Foreground.of(both.astype(np.int32)))
+        if np.count_nonzero(both) / float(hull.pixels[0]) >= CONVEX:
+            found[a, b] = strength
+    return found
+
+
+def split_more(particles: Particles, plane: int, ids: Collection[int], config: SplitConfig) -> tuple[Patch | None, list[int]]:
+    """Split some particles of a plane where their deepest dents are, each by just the strength that it needs; and those without a dent.
+
+    The patch is None when none comes apart. The largest piece keeps the label.
+    """
+    page = page_of(particles.labels, plane)
+    prediction = None if particles.prediction is None else particles.prediction.at(plane)
+    numbers = np.unique(np.asarray(list(ids), np.int64))
+    window = window_of(page, numbers, margin=2)
+    before = page[window]
+    mask = np.isin(before, numbers)
+    own = np.where(mask, before, 0).astype(np.int32)
+    landscape, learnt = landscape_of(page > 0, prediction, config)
+    landscape = landscape[window]
+    ways = [(landscape, learnt)]
+    if learnt:  # what the model does not see, the shape may tell
+        ways.append((landscape_of(mask, None, config)[0], False))
+    after, whole, fresh = before.copy(), numbers.tolist(), new_id(particles.labels)
+    for ground, taught in ways:
+        strength = _strengths(_dents(own, ground, Dent.at(0.5, taught), config))
+        for number in list(whole):
+            if strength[number] < NO_DENT:
+                dent = Dent.at(min(float(strength[number]) + 1e-3, 1.0), taught)
+                pieces, count = pieces_of(own == number, ground, dent, np.pi / 4 * config.min_diameter**2)
+                if count > 1:
+                    fresh = renumber(after, pieces, number, fresh)
+                    whole.remove(number)
+    return difference(before, after, plane, (window[0].start, window[1].start)), whole

@@ -1,0 +1,81 @@
+"""The histogram as the window shows it, as a figure for print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from napari_temseg.engine.measure.histogram_bins import bins
+from napari_temseg.engine.measure.plots import beside
+from napari_temseg.engine.types.wording import four
+
+Floats = npt.NDArray[np.float64]
+_SAMPLES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def draw_seen(
+    values: Floats,
+    weights: Floats,
+    label: str,
+    n_images: int,
+    fit: Mapping[str, float] | None = None,
+    summary: Mapping[str, Any] | None = None,
+    *,
+    by_volume: bool = False,
+    logarithmic: bool = False,
+    n_bins: int | None = None,
+    samples: Sequence[tuple[str, npt.NDArray[np.bool_]]] = (),
+) -> Figure:
+    """A column by number or volume, on either axis, or `samples` (name, bool a value) laid over one another in shares of their own.
+
+    `values` (n,) with their `weights` (n,); `label` names the axis with its unit; `fit` is the lognormal one, `summary` that of the column.
+    """
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    log = logarithmic and bool((values > 0).all())
+    edges = 10 ** bins(np.log10(values), n_bins) if log else bins(values, n_bins)
+    axes.set_xlabel(label)
+    axes.set_xscale("log" if log else "linear")
+    axes.set_ylabel("Volume (% per bin)" if by_volume else "Share of particles (% per bin)")
+    axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
+    for number, (name, mask) in enumerate(samples):
+        height = 100 * np.histogram(values[mask], edges, weights=weights[mask])[0] / max(float(weights[mask].sum()), 1e-12)
+        axes.stairs(height, edges, color=_SAMPLES[number % len(_SAMPLES)], linewidth=1.5, label=f"{name} ({int(mask.sum())})")
+    if not samples:
+        axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color="#56B4E9", edgecolor="white")
+        if fit is not None and fit["gsd"] > 1:
+            _lognormal(fit, edges, axes, by_volume=by_volume)
+        _middle(summary or {}, axes, by_volume=by_volume)
+    beside(axes, own=True)
+    return figure
+
+
+def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool) -> None:
+    """The median, and by number what is left open of it."""
+    value = summary.get("dv50" if by_volume else "d50")
+    if value is None:
+        return
+    axes.axvline(value, color="#D55E00", linestyle="--", label=f"D50 = {four(value)}")
+    interval = None if by_volume else summary.get("d50_interval")
+    if interval:
+        of_specimen = summary.get("intervals", {}).get("this specimen", {}).get("d50")
+        seen = axes.get_xlim()
+        name = "95 % interval" if of_specimen else "what counting leaves open"
+        axes.axvspan(interval[0], interval[1], color="#D55E00", alpha=0.2, linewidth=0, zorder=0, label=name)
+        axes.set_xlim(seen)
+
+
+def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, *, by_volume: bool) -> None:
+    """The fit in % a bin; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
+    sigma = np.log(fit["gsd"])
+    middle = fit["median"] * np.exp(3 * sigma**2 if by_volume else 0.0)
+    even = axes.get_xscale() == "linear"
+    x = np.linspace(edges[0], edges[-1], 300) if even else np.geomspace(edges[0], edges[-1], 300)
+    width = edges[1] - edges[0] if even else np.log(edges[1] / edges[0]) * x
+    axes.plot(x, 100 * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal, GSD {four(fit['gsd'])}")

@@ -1,0 +1,60 @@
+"""Click to add: the outline of a particle that was missed, from the picture and what the model said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.canvas import micrograph_layer
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+USUAL_RADIUS = 15.0  # px, where no other particle tells
+LEAST_RADIUS = 2.0  # px
+
+
+class Adder(QObject):
+    """Outlines what lies at a place, as large as its neighbours, or as somebody drew."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+
+    def outline(self, item: Item, place: npt.NDArray[np.float64], drawn: float | None = None) -> npt.NDArray[np.float64]:
+        """The outline (n, 2) in px at a place of the shown plane; `drawn` is a radius in px. `TemsegError` where a particle is already."""
+        from napari_temseg.engine.particles.outlining import OUTERMOST, outline_at
+
+        plane, particles = self.session.shown_plane(item), item.found_particles()
+        y, x = (round(float(each)) for each in place)
+        height, width = item.frame
+        if not (0 <= y < height and 0 <= x < width):
+            raise TemsegError("That place lies outside the picture; click inside it.")
+        if number := int(particles.planes()[plane][y, x]):
+            raise TemsegError(f"That is particle {number} already: click where one was missed, or use Redraw.")
+        radius = max(drawn or self._usual(item), LEAST_RADIUS)
+        reach = int(OUTERMOST * radius) + 8
+        rows, columns = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
+        image = micrograph_layer.window(item.layer, plane, rows, columns)
+        said: Any = None
+        if item.prediction is not None:
+            said = 1 - item.prediction.planes()[plane][0, rows, columns].astype(np.float32)
+        origin = np.array([rows.start, columns.start], float)
+        near = place - origin
+        outline: npt.NDArray[np.float64] = outline_at(image, (float(near[0]), float(near[1])), radius, said, drawn=drawn is not None)
+        return np.asarray(outline + origin)
+
+    def _usual(self, item: Item) -> float:
+        """The median radius of the particles of this picture, in px."""
+        labels = item.found_particles()
+        area = (
+            item.measurement.table["area_px2"].to_numpy() if item.measurement is not None and "area_px2" in item.measurement.table else ()
+        )
+        if not len(area):
+            area = np.bincount(labels.labels.ravel())[labels.table.index.to_numpy()] if len(labels) else ()
+        return float(np.sqrt(np.median(area) / np.pi)) if len(area) else USUAL_RADIUS

@@ -1,0 +1,109 @@
+"""Which particles look like two and which pieces like one, and how the former come apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import napari_temseg as temseg
+from napari_temseg import TemsegError
+from napari_temseg.engine.particles.doubts import apart_at, doubts, split_more
+from napari_temseg.engine.particles.edits import part_at
+from napari_temseg.engine.particles.outlining import outline_at
+from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.results import Particles, Prediction
+
+
+def blobs(*places: tuple[int, int, int]) -> np.ndarray:
+    y, x = np.indices((120, 160))
+    found = np.zeros(y.shape, bool)
+    for cy, cx, radius in places:
+        found |= np.hypot(y - cy, x - cx) <= radius
+    return found
+
+
+DUMBBELL, BALL = ((40, 30, 16), (40, 56, 16)), (90, 110, 18)
+
+
+def split_at(strength: float, mask: np.ndarray) -> tuple[Particles, SplitConfig]:
+    """As splitting by shape leaves it."""
+    config = SplitConfig(strength=strength)
+    prediction = Prediction.of_classes(mask.astype(np.uint8) + 1, Micrograph(np.zeros(mask.shape, np.uint8), "YX"))
+    return temseg.split(prediction, config), config
+
+
+def test_a_dumbbell_left_together_looks_like_two_and_a_ball_does_not() -> None:
+    particles, config = split_at(0.0, blobs(*DUMBBELL, BALL))
+    assert len(particles) == 2
+    found = doubts(particles, config)
+    assert set(found.two) == {int(particles.labels[40, 30])}
+    assert not found.one
+
+
+def test_splitting_cuts_from_the_strength_that_was_told_and_not_before() -> None:
+    mask = blobs(*DUMBBELL, BALL)
+    together, config = split_at(0.0, mask)
+    told = float(apart_at(together.labels, together.prediction, config)[together.labels[40, 30]])
+    assert 0 < told < 1
+    assert len(split_at(told - 0.02, mask)[0]) == 2
+    assert len(split_at(min(1.0, told + 0.02), mask)[0]) == 3
+
+
+def test_two_halves_of_a_ball_look_like_one() -> None:
+    particles, config = split_at(0.0, blobs(BALL))
+    labels = particles.labels
+    labels[:, 111:][labels[:, 111:] > 0] = 2
+    particles.table.loc[2] = particles.table.loc[1]
+    assert list(doubts(particles, config).one) == [(1, 2)]
+
+
+def test_split_more_cuts_just_what_is_asked_for_and_names_what_has_no_waist() -> None:
+    particles, config = split_at(0.0, blobs(*DUMBBELL, BALL))
+    labels = particles.labels
+    ball = int(labels[90, 110])
+    patch, whole = split_more(particles, 0, [1, 2], config)
+    assert whole == [ball]
+    after = labels.copy()
+    patch.apply(after)
+    assert after[40, 30] != after[40, 56]
+    np.testing.assert_array_equal(after > 0, labels > 0)
+    np.testing.assert_array_equal(after == ball, labels == ball)
+    assert all(ndimage.label(after == number)[1] == 1 for number in np.unique(after) if number)
+    assert split_more(particles, 0, [ball], config) == (None, [ball])
+
+
+def test_two_centres_part_a_particle_between_them() -> None:
+    labels = blobs(*DUMBBELL).astype(np.int32)
+    after = labels.copy()
+    part_at(labels, 0, [(40, 28), (41, 58)]).apply(after)
+    assert after[40, 30] != after[40, 56]
+    border = np.flatnonzero(after[40, 31:56] != after[40, 30:55]) + 31
+    assert abs(border.mean() - 43) <= 2
+    with pytest.raises(TemsegError, match="different particles"):
+        part_at(after, 0, [(40, 28), (41, 58)])
+    with pytest.raises(TemsegError, match="on one another"):
+        part_at(labels, 0, [(40, 28), (40, 28)])
+
+
+@pytest.mark.parametrize("bright", [True, False])
+@pytest.mark.parametrize("off", [0, 5])
+def test_a_click_finds_the_edge_though_the_usual_size_is_another(bright: bool, off: int) -> None:
+    truth = blobs(BALL)
+    rng = np.random.default_rng(0)
+    image = np.where(truth, 160.0 if bright else 40.0, 100.0)
+    image = ndimage.gaussian_filter(image, 1) + rng.normal(0, 12, image.shape)
+    outline = outline_at(image, (90 + off, 110 - off), 14.0)
+    from skimage.draw import polygon
+
+    made = np.zeros(truth.shape, bool)
+    made[polygon(outline[:, 0], outline[:, 1], truth.shape)] = True
+    assert (made & truth).sum() / (made | truth).sum() > 0.85
+
+
+def test_a_size_that_was_drawn_decides_where_no_edge_is() -> None:
+    outline = outline_at(np.zeros((100, 100)), (50, 50), 20.0, drawn=True)
+    np.testing.assert_allclose(np.hypot(*(outline - 50).T), 20, atol=2)
+    with pytest.raises(TemsegError, match="outside"):
+        outline_at(np.zeros((100, 100)), (150, 50), 20.0)
