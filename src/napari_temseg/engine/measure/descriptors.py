@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from napari_temseg.engine.measure.shape.shape_classes import RULES
+
 SMALL_DIAMETER = 20.0
+UNSURE = 0.75  # mean foreground probability below which a particle is flagged
 
 
 class Definition(NamedTuple):
@@ -26,10 +29,14 @@ DESCRIPTORS: dict[str, Definition] = {
     "feret_min": Definition("smallest distance of parallel tangents", "length"),
     "feret_mean": Definition("distance of parallel tangents, mean over all directions", "length"),
     "aspect_ratio": Definition("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)"),
-    "perimeter": Definition("P: Crofton, 4 directions; holes included", "length"),
-    "circularity": Definition("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1"),
-    "form_factor": Definition("4πA/P² (ImageJ: circularity)"),
+    "rect_length": Definition("longer side of the rectangle of least area round it", "length"),
+    "rect_width": Definition("shorter side of that rectangle", "length"),
+    "rect_ratio": Definition("rect_width / rect_length"),
+    "perimeter": Definition("P: Crofton, 8 directions from 16 px on, 4 below 8 px, between both; holes included", "length", version=2),
+    "circularity": Definition("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1", version=2),
+    "form_factor": Definition("4πA/P² (ImageJ: circularity)", version=2),
     "solidity": Definition("A / area of the convex hull"),
+    "convexity": Definition("P of the convex hull / P, at most 1"),
     "compactness": Definition("ecd / feret_max"),
     "roundness": Definition("4A / (π feret_max²)"),
     "extent": Definition("A / (feret_max · feret_min)"),
@@ -42,6 +49,9 @@ DESCRIPTORS: dict[str, Definition] = {
     "bbox_left_px": Definition("first column", "px"),
     "bbox_bottom_px": Definition("row after the last", "px"),
     "bbox_right_px": Definition("column after the last", "px"),
+    "neighbour_distance": Definition("distance of the centroid to that of the nearest particle of the plane", "length"),
+    "constituents": Definition("particles of its aggregate, itself included"),
+    "pieces": Definition("pieces of the label (8 neighbours hang together); the largest is measured"),
     "intensity_mean": Definition("mean of the pixel values; pixels that are not finite left out", "grey level"),
     "intensity_sd": Definition("standard deviation of the pixel values", "grey level"),
     "probability_mean": Definition("mean foreground probability of the model"),
@@ -62,12 +72,15 @@ IDENTITY = {
     "plane": Definition("index of the plane in its stack"),
     "particle": Definition("value in the label image"),
     "class": Definition("class of the particle"),
+    "morphology": Definition(RULES),
 }
 FLAGS = {
     "frame": Definition("at the edge of the picture or of an area that is left out"),
     "cut": Definition("bounded by another particle"),
     "small": Definition(f"ecd below {SMALL_DIAMETER:g} px"),
     "aggregate": Definition("shared by particles that touch"),
+    "unsure": Definition(f"mean probability below {UNSURE:g}"),
+    "neighbour_censored": Definition("the frame is nearer than the nearest particle, so that one beyond it could be nearer"),
     "lossy": Definition("the picture was stored as JPEG, whose blocks blur and shift edges"),
     "excluded": Definition("why a person left it out of the distribution; empty where it counts"),
     "reviewed": Definition("a person has looked at it"),

@@ -32,9 +32,20 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS, FLAGS, IDENTITY, SMALL_DIAMETER, column_name, definitions, versions
-from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls, crofton_perimeter, feret_diameters
+from napari_temseg.engine.measure.descriptors import (
+    DESCRIPTORS,
+    FLAGS,
+    IDENTITY,
+    UNSURE,
+    column_name,
+    definitions,
+    versions,
+)
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
+from napari_temseg.engine.measure.shape.neighbours import among_neighbours
+from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, sizes
+from napari_temseg.engine.measure.shape.shape_classes import morphology
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -171,12 +182,12 @@ def measure(
     _check(labels, name)
     calibration = typed or (source.calibration if source else Calibration())
     planes = labels.reshape((-1, *labels.shape[-2:]))
-    parts = [describe(Foreground.of(plane), index, particles, calibration.scale, plane.shape) for index, plane in enumerate(planes)]
+    parts = [describe(plane, index, particles, calibration.scale) for index, plane in enumerate(planes)]
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     check_planes(planes, columns["particle"], name)
     valid = source.valid if source else None
     return Measurement(
-        table=tabulate(columns, particles, name, calibration.unit),
+        table=tabulate(columns, particles, name, calibration, (int(labels.shape[-2]), int(labels.shape[-1]))),
         image=name,
         sample=source.sample if source else "",
         frame=(int(labels.shape[-2]), int(labels.shape[-1])),
@@ -224,92 +235,51 @@ def _check(labels: npt.NDArray[Any], name: str) -> None:
 
 
 def describe(
-    pixels: Foreground, index: int, particles: Any, scale: tuple[float, float], frame: tuple[int, ...]
+    plane: npt.NDArray[np.integer[Any]],
+    index: int,
+    particles: Any,
+    scale: tuple[float, float],
+    origin: tuple[int, int] = (0, 0),
+    frame: tuple[int, ...] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Identity, descriptors and what the flags start from, for particles of plane `index`; keys are names without units.
+    """Identity, descriptors and what the flags start from, for the particles of a plane (Y, X); keys are names without units.
 
-    `pixels` may be those of a window of the plane, if it holds its particles whole; `frame` is the shape of the plane.
+    `plane` may be a window, from `origin` on, of plane `index` of the shape `frame`, if it holds its particles whole.
+    Of a label in several pieces the largest is measured.
     """
-    columns: dict[str, npt.NDArray[Any]] = {"particle": pixels.ids, "plane": np.full(len(pixels), index)}
-    columns |= _size(pixels, scale) | _moments(pixels, scale) | _box(pixels)
+    pixels = Foreground.of(plane, origin)
+    largest, pieces = largest_pieces(plane, pixels)
+    if largest is not plane:
+        pixels = Foreground.of(largest, origin)
+    columns: dict[str, npt.NDArray[Any]] = {"particle": pixels.ids, "plane": np.full(len(pixels), index), "pieces": pieces}
+    columns |= sizes(pixels, scale) | moments(pixels, scale) | boxes(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
-    columns["frame"] = _touches_frame(columns, pixels, frame, source.valid if source else None)
+    columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
     if not isinstance(particles, Particles):
         columns |= _neighbours(pixels)
     return columns
 
 
-def tabulate(columns: dict[str, npt.NDArray[Any]], particles: Any, image: str, unit: str) -> pd.DataFrame:
-    """The table of a measurement from the columns of `describe`: flags from the particles' own table, nothing excluded or reviewed."""
-    n = len(columns["particle"])
+def tabulate(
+    columns: dict[str, npt.NDArray[Any]], particles: Any, image: str, calibration: Calibration, frame: tuple[int, int]
+) -> pd.DataFrame:
+    """The table of a measurement from the columns of `describe`: flags from the particles' own table, nothing excluded or reviewed.
+
+    What hangs on other particles (`among_neighbours`) is that among those of the table.
+    """
+    n, unit = len(columns["particle"]), calibration.unit
     columns = columns | _flags(particles, columns)
+    columns |= {"morphology": morphology(columns), "unsure": np.asarray(columns["probability_mean"] < UNSURE)}
+    columns |= {name: np.zeros(n) for name in ("neighbour_distance", "constituents")} | {"neighbour_censored": np.zeros(n, bool)}
     source = particles.micrograph.source if isinstance(particles, Particles) else None
     columns |= {"image": np.full(n, image), "lossy": np.full(n, source is not None and source.lossy)}
     columns |= {"excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
     table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
     # Said outright, or tables without particles would have other types than those with.
-    table = table.astype(dict.fromkeys(("image", "class", "excluded"), "str"))
+    table = table.astype(dict.fromkeys(("image", "class", "excluded", "morphology"), "str"))
     table.attrs["definitions"] = versions()
-    return table
-
-
-def _size(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
-    count = pixels.total()
-    area = count * (scale[0] * scale[1])
-    ecd = np.sqrt(4 * area / np.pi)
-    hulls = convex_hulls(pixels)
-    feret_max, feret_min, feret_mean = feret_diameters(hulls, scale)
-    perimeter = crofton_perimeter(pixels, scale)
-    form_factor = 4 * np.pi * area / perimeter**2
-    return {
-        "area": area,
-        "ecd": ecd,
-        "feret_max": feret_max,
-        "feret_min": feret_min,
-        "feret_mean": feret_mean,
-        "aspect_ratio": feret_min / feret_max,
-        "perimeter": perimeter,
-        "circularity": np.sqrt(form_factor),
-        "form_factor": form_factor,
-        "solidity": count / hulls.pixels,
-        "compactness": ecd / feret_max,
-        "roundness": (ecd / feret_max) ** 2,
-        "extent": area / (feret_max * feret_min),
-        "small": np.sqrt(4 * count / np.pi) < SMALL_DIAMETER,
-    }
-
-
-def _moments(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
-    """Centroid, and the ellipse of equal second moments: its axes are 4 times the root of the moments' eigenvalues."""
-    count = pixels.total()
-    y, x = pixels.total(pixels.y) / count, pixels.total(pixels.x) / count
-    dy, dx = (pixels.y - y[pixels.code]) * scale[0], (pixels.x - x[pixels.code]) * scale[1]
-    yy, xx, xy = pixels.total(dy * dy) / count, pixels.total(dx * dx) / count, pixels.total(dy * dx) / count
-    middle, spread = (yy + xx) / 2, np.hypot((xx - yy) / 2, xy)
-    return {
-        "centroid_y_px": y,
-        "centroid_x_px": x,
-        "ellipse_major": 4 * np.sqrt(middle + spread),
-        "ellipse_minor": 4 * np.sqrt(np.maximum(middle - spread, 0)),
-        # Rows count downward, so the mixed moment changes its sign for an angle that is seen anticlockwise.
-        "orientation": np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180 % 180,
-    }
-
-
-def _box(pixels: Foreground) -> dict[str, npt.NDArray[Any]]:
-    """First row and column and those after the last, found on the pixels at the label's own edge."""
-    limits: dict[str, npt.NDArray[Any]] = {}
-    for key, position, step, extreme in (
-        ("bbox_top_px", pixels.y, (-1, 0), np.minimum),
-        ("bbox_left_px", pixels.x, (0, -1), np.minimum),
-        ("bbox_bottom_px", pixels.y + 1, (1, 0), np.maximum),
-        ("bbox_right_px", pixels.x + 1, (0, 1), np.maximum),
-    ):
-        edge = pixels.leaves(*step)
-        limits[key] = np.full(len(pixels), np.iinfo(np.intp).max if extreme is np.minimum else 0)
-        extreme.at(limits[key], pixels.code[edge], position[edge])
-    return limits
+    return among_neighbours(table, calibration, frame)
 
 
 def _grey(pixels: Foreground, source: Micrograph | None, index: int) -> dict[str, npt.NDArray[Any]]:

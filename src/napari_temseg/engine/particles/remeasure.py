@@ -13,8 +13,9 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_temseg.engine.measure.geometry import Foreground, contacts
 from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
+from napari_temseg.engine.measure.shape.geometry import contacts
+from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
 from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
 
@@ -84,14 +85,15 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     stale = (old["plane"] == patch.plane) & old["particle"].isin(changed)
     window = _reach(patch, old[stale])
     crop = page_of(particles.labels, patch.plane)[window]
-    pixels = Foreground.of(np.where(np.isin(crop, changed), crop, 0), (window[0].start, window[1].start))
-    columns = describe(pixels, patch.plane, particles, measurement.calibration.scale, measurement.frame)
-    fresh = tabulate(columns, particles, measurement.image, measurement.length_unit)
+    alone = np.where(np.isin(crop, changed), crop, 0)
+    origin = (window[0].start, window[1].start)
+    columns = describe(alone, patch.plane, particles, measurement.calibration.scale, origin, measurement.frame)
+    fresh = tabulate(columns, particles, measurement.image, measurement.calibration, measurement.frame)
     table = pd.concat([old[~stale], fresh]).sort_values(["plane", "particle"], ignore_index=True)
     flags = rows_of(particles, table["particle"].to_numpy())
     for name in ("cut", "aggregate"):
         table[name] = flags[name].to_numpy()
-    return replace(measurement, table=table)
+    return replace(measurement, table=among_neighbours(table, measurement.calibration, measurement.frame))
 
 
 def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:

@@ -1,0 +1,72 @@
+"""The columns that a particle's pixels alone give: sizes, shape, moments, bounding box; keys are names without units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.measure.descriptors import SMALL_DIAMETER
+from napari_temseg.engine.measure.shape.geometry import Foreground, convex_hulls, crofton_perimeter, hull_lengths
+
+
+def sizes(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
+    """Area, diameters, perimeter and the ratios of them, lengths in the unit of `scale` (y, x); and "diameter_px"."""
+    count = pixels.total()
+    area = count * (scale[0] * scale[1])
+    ecd = np.sqrt(4 * area / np.pi)
+    hulls = convex_hulls(pixels)
+    lengths = hull_lengths(hulls, scale)
+    hull_perimeter, feret_max, feret_min = (lengths.pop("hull_perimeter"), lengths["feret_max"], lengths["feret_min"])
+    perimeter = crofton_perimeter(pixels, scale)
+    form_factor = 4 * np.pi * area / perimeter**2
+    return {
+        "area": area,
+        "ecd": ecd,
+        **lengths,
+        "rect_ratio": lengths["rect_width"] / lengths["rect_length"],
+        "aspect_ratio": feret_min / feret_max,
+        "perimeter": perimeter,
+        "circularity": np.sqrt(form_factor),
+        "form_factor": form_factor,
+        "solidity": count / hulls.pixels,
+        "convexity": np.minimum(hull_perimeter / perimeter, 1.0),
+        "compactness": ecd / feret_max,
+        "roundness": (ecd / feret_max) ** 2,
+        "extent": area / (feret_max * feret_min),
+        "diameter_px": np.sqrt(4 * count / np.pi),
+        "small": np.sqrt(4 * count / np.pi) < SMALL_DIAMETER,
+    }
+
+
+def moments(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
+    """Centroid, and the ellipse of equal second moments: its axes are 4 times the root of the moments' eigenvalues."""
+    count = pixels.total()
+    y, x = pixels.total(pixels.y) / count, pixels.total(pixels.x) / count
+    dy, dx = (pixels.y - y[pixels.code]) * scale[0], (pixels.x - x[pixels.code]) * scale[1]
+    yy, xx, xy = pixels.total(dy * dy) / count, pixels.total(dx * dx) / count, pixels.total(dy * dx) / count
+    middle, spread = (yy + xx) / 2, np.hypot((xx - yy) / 2, xy)
+    return {
+        "centroid_y_px": y,
+        "centroid_x_px": x,
+        "ellipse_major": 4 * np.sqrt(middle + spread),
+        "ellipse_minor": 4 * np.sqrt(np.maximum(middle - spread, 0)),
+        # Rows count downward, so the mixed moment changes its sign for an angle that is seen anticlockwise.
+        "orientation": np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180 % 180,
+    }
+
+
+def boxes(pixels: Foreground) -> dict[str, npt.NDArray[Any]]:
+    """First row and column and those after the last, found on the pixels at the label's own edge."""
+    limits: dict[str, npt.NDArray[Any]] = {}
+    for key, position, step, extreme in (
+        ("bbox_top_px", pixels.y, (-1, 0), np.minimum),
+        ("bbox_left_px", pixels.x, (0, -1), np.minimum),
+        ("bbox_bottom_px", pixels.y + 1, (1, 0), np.maximum),
+        ("bbox_right_px", pixels.x + 1, (0, 1), np.maximum),
+    ):
+        edge = pixels.leaves(*step)
+        limits[key] = np.full(len(pixels), np.iinfo(np.intp).max if extreme is np.minimum else 0)
+        extreme.at(limits[key], pixels.code[edge], position[edge])
+    return limits
