@@ -24,7 +24,8 @@ def among_neighbours(table: pd.DataFrame, calibration: Calibration, frame: tuple
         here = np.flatnonzero(plane == index)
         edge = np.minimum((centre[here] + 0.5) * scale, (np.asarray(frame) - 0.5 - centre[here]) * scale).min(axis=1)
         if len(here) > 1:
-            distance[here] = cKDTree(centre[here] * scale).query(centre[here] * scale, k=2)[0][:, 1]
+            found = np.asarray(cKDTree(centre[here] * scale).query(centre[here] * scale, k=2)[0])
+            distance[here] = found[:, 1]
         censored[here] = ~(distance[here] <= edge)
     constituents = table.groupby(["plane", "aggregate"])["particle"].transform("size").to_numpy(np.int64)
     name = column_name("neighbour_distance", calibration.unit)
