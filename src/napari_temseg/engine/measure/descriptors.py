@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from napari_temseg.engine.measure.shape.shape_classes import RULES
+from napari_temseg.engine.measure.shape_classes import RULES
 
 SMALL_DIAMETER = 20.0
 UNSURE = 0.75  # mean foreground probability below which a particle is flagged

@@ -45,7 +45,7 @@ from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, sizes
-from napari_temseg.engine.measure.shape.shape_classes import morphology
+from napari_temseg.engine.measure.shape_classes import morphology
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
