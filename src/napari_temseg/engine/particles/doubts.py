@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_temseg.engine.measure.geometry import Foreground, contacts, convex_hulls
+from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
 from napari_temseg.engine.particles.edits import renumber
 from napari_temseg.engine.particles.label_changes import Patch, difference, new_id, page_of, window_of
 from napari_temseg.engine.particles.splitting import Basins, Dent, FloatArray, IntArray, Labels, basins_of, landscape_of, pieces_of
