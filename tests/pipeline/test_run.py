@@ -195,3 +195,24 @@ def test_report_needs_nothing_else(folder: Path, tmp_path: Path, bright: temseg.
     assert "&lt;b&gt;&amp;" in text
     assert "0.5 nm/px · ImageJ tag" in text
     assert bright.content_hash()[:16] in text
+
+
+def test_a_field_that_two_files_show_is_counted_once_unless_told(tmp_path):
+    picture = temseg.simulate(temseg.SimulateConfig(height=200, width=220, count=12, seed=3)).micrograph.plane()
+    tifffile.imwrite(tmp_path / "a.tif", picture)
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    tifffile.imwrite(tmp_path / "c.tif", (picture.astype(np.uint16) * 200))
+    files = [tmp_path / f"{name}.tif" for name in "abc"]
+    once = temseg.run(files, tmp_path / "out")
+    alone = temseg.run(files[:1], tmp_path / "alone")
+    assert [item.counted for item in once.items] == [True, False, False]
+    assert once.summary["distributions"]["px"]["n"] == alone.summary["distributions"]["px"]["n"]
+    assert once.summary["images"][1]["same_field_as"] == {"image": "a", "known_by": "the same content"}
+    assert once.summary["images"][2]["same_field_as"] == {"image": "a", "known_by": "the same acquisition"}
+    assert "b: the same field as a (the same content), not counted; --count-twice counts it." in once.summary["cautions"]
+    assert "same field as a" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    table = pd.read_csv(tmp_path / "out" / "particles.csv", keep_default_na=False)
+    assert set(table.loc[table["image"] == "b", "excluded"]) == {"same field as a"}
+    twice = temseg.run(files, tmp_path / "out", count_twice=True)
+    assert twice.summary["distributions"]["px"]["n"] == 3 * alone.summary["distributions"]["px"]["n"]
+    assert "3 of 3 were done before." in twice.notes

@@ -52,6 +52,9 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         default=None,
         help="leave burnt-in scale bars, letters and data bars out of finding and of the frame (default off)",
     )
+    parser.add_argument(
+        "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"
+    )
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
     add_config_options(parser, PredictConfig)
     add_config_options(parser, SplitConfig)
@@ -77,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         series=recipe.series,
         mask_overlays=recipe.mask_overlays,
         imagej=recipe.imagej,
+        count_twice=recipe.count_twice,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -113,6 +117,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         series=args.series or recipe.series,
         mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,
         imagej=args.imagej or recipe.imagej,
+        count_twice=args.count_twice or recipe.count_twice,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )

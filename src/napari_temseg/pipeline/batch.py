@@ -14,6 +14,7 @@ from napari_temseg.api import split as split_particles
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
@@ -23,7 +24,7 @@ from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
 from napari_temseg.pipeline.report import thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
-from napari_temseg.pipeline.run_result import RunItem, RunResult
+from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class PictureBatch:
             yield Progress("run", 0.0, self._notes[0], control.elapsed)
         if 0 < len(self.done) < len(self.pictures):
             items = self._items()
-            sizes = distributions([item.measurement for item in items])
+            sizes = distributions([item.measurement for item in items if item.counted])
             self._write_set(items, sizes, self._summary(items, sizes))
 
     def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
@@ -107,7 +108,7 @@ class PictureBatch:
     def result(self) -> RunResult:
         """Write the files of the set; what is committed and what is missing."""
         items = self._items()
-        sizes = distributions([item.measurement for item in items])
+        sizes = distributions([item.measurement for item in items if item.counted])
         summary = self._summary(items, sizes)
         files: tuple[Path, ...] = ()
         try:
@@ -143,7 +144,8 @@ class PictureBatch:
             self._is_tidy = True
 
     def _items(self) -> list[RunItem]:
-        return [self._folder.item(stem, path) for stem, path in self.pictures.items() if stem in self.done]
+        found = [self._folder.item(stem, path) for stem, path in self.pictures.items() if stem in self.done]
+        return fields_once(found, count_twice=self._settings.count_twice)
 
     def _missing(self) -> list[Path]:
         return [path for stem, path in self.pictures.items() if stem not in self.done and str(path) not in self.failures]
@@ -196,6 +198,7 @@ def finished(
         particles.unlike,
         image.notes,
         image.acquisition,
+        sketch_of(image.plane(0)),
     ), labels
 
 

@@ -27,6 +27,7 @@ _KEYS = {
     "series",
     "mask_overlays",
     "imagej",
+    "count_twice",
     "predict",
     "split",
     "inputs",
@@ -38,7 +39,8 @@ class Recipe:
     """What a run does.
 
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
-    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `imagej` writes for ImageJ too; `inputs` maps
+    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `imagej` writes for ImageJ too; `count_twice`
+    counts a field that two pictures show twice; `inputs` maps
     absolute paths to SHA-256 of the content ("" unchecked).
     """
 
@@ -50,6 +52,7 @@ class Recipe:
     series: str = ""
     mask_overlays: bool = False
     imagej: bool = False
+    count_twice: bool = False
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Recipe:
             "series": self.series,
             "mask_overlays": self.mask_overlays,
             "imagej": self.imagej,
+            "count_twice": self.count_twice,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -125,6 +129,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         series=_text(values.get("series", "")),
         mask_overlays=bool(values.get("mask_overlays", False)),
         imagej=bool(values.get("imagej", False)),
+        count_twice=bool(values.get("count_twice", False)),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

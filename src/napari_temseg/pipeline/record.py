@@ -28,7 +28,7 @@ from napari_temseg.version import __version__
 RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _APART = ("table", "valid", "calibration", "other_splits")  # of a measurement
-_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition")  # of an item
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted")  # of an item
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
     arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
     if m.valid is not None:
         arrays["valid"] = np.packbits(m.valid)
+    if item.sketch is not None:
+        arrays["sketch"] = item.sketch
     arrays["picture"] = np.frombuffer(item.picture, np.uint8)
     arrays["facts"] = np.frombuffer(json.dumps(facts, default=_plain).encode(), np.uint8)
     write_arrays(path, arrays)
@@ -139,6 +141,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         valid = None if facts["valid"] is None else _unpacked(content["valid"], facts["valid"])
         picture = content["picture"].tobytes()
+        sketch = content.get("sketch")
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
@@ -148,7 +151,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     files = tuple(output / name for name in facts["record"]["files"])
-    return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, **of_item)
+    return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, sketch=sketch, **of_item)
 
 
 def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:

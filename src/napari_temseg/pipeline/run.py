@@ -36,6 +36,7 @@ def iter_run(
     series: str = "",
     mask_overlays: bool = False,
     imagej: bool = False,
+    count_twice: bool = False,
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -47,7 +48,8 @@ def iter_run(
     set. `calibration` overrides the files' own; `calibrations` is the laboratory's table (a CSV file, "none", or without it the
     user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
     are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
-    finding and of the frame; `imagej` writes STEM_rois.zip and STEM_results.csv too. A file that cannot be used does not stop the others:
+    finding and of the frame; `imagej` writes STEM_rois.zip and STEM_results.csv too.
+    Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
 
     Each picture is committed by itself. However a run ends, the same call goes on where it was: `finish()` makes the files of the set of
@@ -62,7 +64,17 @@ def iter_run(
     named = str(model) if isinstance(model, (str, Path)) else ""
     predict, split = predict or PredictConfig(), split or SplitConfig()
     recipe = Recipe(
-        named, "", calibration, tuple(rows_from(calibrations)), AXES_BY_NAME.get(axes, axes), series, mask_overlays, imagej, predict, split
+        named,
+        "",
+        calibration,
+        tuple(rows_from(calibrations)),
+        AXES_BY_NAME.get(axes, axes),
+        series,
+        mask_overlays,
+        imagej,
+        count_twice,
+        predict,
+        split,
     )
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.acquisition import Acquisition
+from napari_temseg.engine.types.same_field import Field, Sketch, same_fields
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 class RunItem:
     """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines.
 
-    `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken.
+    `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken, `sketch` the picture at 128 × 128 px.
+    `shown_by` names the item that shows the same field, where one does, with how that is known; it is not `counted` then.
     """
 
     name: str
@@ -30,6 +33,28 @@ class RunItem:
     unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
     notes: tuple[str, ...] = ()
     acquisition: Acquisition = field(default_factory=Acquisition)
+    sketch: Sketch | None = field(default=None, repr=False)
+    shown_by: tuple[str, str] | None = None
+    counted: bool = True
+
+    @property
+    def field_seen(self) -> Field:
+        """What its field is known by."""
+        m = self.measurement
+        return Field(self.acquisition, m.content_hash, m.n_planes, m.frame, self.sketch, m.calibration.nanometres)
+
+
+def fields_once(items: Sequence[RunItem], *, count_twice: bool = False) -> list[RunItem]:
+    """The items with what shows a field once more marked; unless `count_twice`, its particles are excluded, and it is not counted."""
+    found = same_fields([item.field_seen for item in items])
+    marked = list(items)
+    for index, (first, how) in found.items():
+        marked[index] = replace(items[index], shown_by=(items[first].name, how), counted=count_twice)
+        if not count_twice:
+            m = items[index].measurement
+            excluded = m.table["excluded"].where(m.table["excluded"] != "", f"same field as {items[first].name}")
+            marked[index] = replace(marked[index], measurement=replace(m, table=m.table.assign(excluded=excluded)))
+    return marked
 
 
 @dataclass(frozen=True, eq=False)

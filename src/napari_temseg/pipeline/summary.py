@@ -103,6 +103,8 @@ def _image(item: RunItem) -> dict[str, Any]:
         "uncertain": item.uncertain,
         "lossy": item.lossy,
         "notes": list(item.notes),
+        "same_field_as": None if item.shown_by is None else {"image": item.shown_by[0], "known_by": item.shown_by[1]},
+        "counted": item.counted,
         "unlike_training": ", ".join(dict.fromkeys(item.unlike.values())),
     }
 
@@ -151,12 +153,25 @@ def _cautions(
 
 
 def reading_notes(items: Sequence[RunItem]) -> list[str]:
-    """What the readers said of the files, each sentence once with the pictures that it was said of; `LOSSY` has a place of its own."""
+    """What the readers said of the files, each sentence once with the pictures that it was said of, and which show one field.
+
+    `LOSSY` has a place of its own.
+    """
     said: dict[str, list[str]] = {}
     for item in items:
         for note in item.notes:
             said.setdefault(note, []).append(item.name)
-    return [f"{_some(names)}: {note}" for note, names in said.items() if note != LOSSY]
+    return [f"{_some(names)}: {note}" for note, names in said.items() if note != LOSSY] + _same_fields(items)
+
+
+def _same_fields(items: Sequence[RunItem]) -> list[str]:
+    """Which pictures show a field once more, and what was made of it."""
+    said: dict[tuple[str, str, bool], list[str]] = {}
+    for item in items:
+        if item.shown_by is not None:
+            said.setdefault((*item.shown_by, item.counted), []).append(item.name)
+    told = {False: "not counted; --count-twice counts it", True: "counted twice, as was asked for"}
+    return [f"{_some(names)}: the same field as {first} ({how}), {told[counted]}." for (first, how, counted), names in said.items()]
 
 
 def _some(names: list[str]) -> str:

@@ -107,16 +107,18 @@ def _common_unit(pool: list[Measurement]) -> str:
 def _shared_uncertainty(pool: list[Measurement], counts: list[int]) -> float | None:
     """Relative standard uncertainty of a pooled length, None where nobody stated that of some picture.
 
-    Errors of one magnification, told by the pixel size, are the same and add up linearly; those of several are independent.
+    Errors of one row of the laboratory's table, or else of one magnification, told by the pixel size, are the same and add up linearly;
+    those of several are independent.
     """
     shares = np.asarray(counts, float) / sum(counts) if any(counts) else np.full(len(pool), 1 / len(pool))
     if not all(m.calibration.uncertainty for m, share in zip(pool, shares, strict=True) if share):
         return None
-    by_size: dict[tuple[float, float], float] = {}
+    shared: dict[object, float] = {}
     for measurement, share in zip(pool, shares, strict=True):
         calibration = measurement.calibration
-        by_size[calibration.scale] = by_size.get(calibration.scale, 0.0) + float(share) * calibration.uncertainty
-    return float(np.sqrt(sum(each**2 for each in by_size.values())))
+        source = calibration.row or calibration.scale
+        shared[source] = shared.get(source, 0.0) + float(share) * calibration.uncertainty
+    return float(np.sqrt(sum(each**2 for each in shared.values())))
 
 
 def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
