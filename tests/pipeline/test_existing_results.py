@@ -86,7 +86,7 @@ def test_differing_models_and_settings_are_stated_for_each_image(tmp_path: Path)
     page, summary = written(tmp_path, results[:3], model="yours", models=models)
     assert cell(page, "Model") == f"a, b: mine, hash {'a' * 16}; c: yours, hash {'b' * 16}"
     assert cell(page, "Setting of split: strength") == "a, b: 0.5; c: 0.9"
-    assert cell(page, "Setting of split: certainty") == "a, b: –; c: 0.2"
+    assert cell(page, "Setting of split: certainty") == "a, b: automatic; c: 0.2"
     assert "smoothing 1.0" in cell(page, "Settings of split")
     assert "strength" not in cell(page, "Settings of split")
     assert summary["model"] is None

@@ -96,3 +96,15 @@ def test_the_foot_of_a_report_names_the_recipe_where_there_is_one(tmp_path: Path
         write_report(tmp_path / "report.html", [found], sizes, summary, recipe=recipe)
         pages.append((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert ["recipe.json" in page for page in pages] == [True, False]
+
+
+def test_the_first_page_states_no_d50_of_a_few_particles_and_says_how_it_was_measured(tmp_path: Path) -> None:
+    found = item(tmp_path / "grid.tif")
+    sizes = distributions([found.measurement])
+    summary = summarise([found], {}, sizes, Recipe(), tmp_path)
+    write_report(tmp_path / "report.html", [found], sizes, summary)
+    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "Not usable as it is · not audited" in page
+    assert "No D50: too few particles." in page
+    assert "a D50 needs 20 at least" in page
+    assert "Not audited by hand." in page

@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = _recipe(args)
     if not recipe.inputs:
         raise TemsegError("no micrograph is named: give files or folders, or a recipe that names them; see “temseg run --help”.")
-    from napari_temseg.pipeline.completeness import stopped_sentence
     from napari_temseg.pipeline.run import iter_run
+    from napari_temseg.pipeline.summary import stopped_sentence
 
     job = iter_run(
         list(recipe.inputs),
@@ -243,7 +243,10 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
     add_image_option(parser)
     add_imagej_option(parser, "beside the table NAME_rois.zip, the outlines as a ROI set, and NAME_results.csv, a measurement table")
     parser.add_argument(
-        "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
+        "--pixel-size",
+        metavar="SIZE",
+        type=pixel_size,
+        help='size of a pixel: "0.21 nm", "0.50 ± 0.01 nm"; replaces what the file says',
     )
     parser.add_argument("--labels-per-plane", action="store_true", help="the numbers of a stack start anew in each plane")
     parser.set_defaults(function=measure)
@@ -258,6 +261,8 @@ def measure(args: argparse.Namespace) -> int:
     from napari_temseg.pipeline.inputs import unique_names
     from napari_temseg.pipeline.summary import distributions
 
+    if args.output.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise TemsegError(f"{args.output}: tables are written as CSV; name it {args.output.with_suffix('.csv').name}, which Excel opens.")
     measured, files = [], [args.output]
     image = api.read(args.image) if args.image else None
     for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):

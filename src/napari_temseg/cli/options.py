@@ -79,7 +79,10 @@ def _kind(entry: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """`--pixel-size` and `--axes`: what a file may not say of itself."""
     parser.add_argument(
-        "--pixel-size", metavar="SIZE", type=pixel_size, help='size of a pixel, such as "0.21 nm"; replaces what the file says'
+        "--pixel-size",
+        metavar="SIZE",
+        type=pixel_size,
+        help='size of a pixel: "0.21 nm", "0.50 ± 0.01 nm"; replaces what the file says',
     )
     parser.add_argument(
         "--axes", choices=AXES_NAMES, default="", help="what the pages of a stack are: fields of one sample, time, or depth of one specimen"

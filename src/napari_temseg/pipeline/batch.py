@@ -19,13 +19,12 @@ from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
 from napari_temseg.pipeline.burnt_in import without_burnt_in
-from napari_temseg.pipeline.completeness import said_complete, stopped_sentence
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
 from napari_temseg.pipeline.report import thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
-from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -199,6 +198,7 @@ def finished(
         image.notes,
         image.acquisition,
         sketch_of(image.plane(0)),
+        splitting=dict(particles.settings),
     ), labels
 
 

@@ -57,10 +57,9 @@ def iter_report(
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
-        from napari_temseg.pipeline.completeness import said_complete
         from napari_temseg.pipeline.report import write_report
         from napari_temseg.pipeline.run_folder import opened
-        from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+        from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary
 
         if not results:
             raise TemsegError("There is nothing to report: find particles first (step 2).")

@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import four
 from napari_temseg.files.atomic import write_text
+from napari_temseg.pipeline.sheet import indicator, methods_paragraph, picture_line, sheet
+from napari_temseg.pipeline.summary import NOT_USABLE
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -59,10 +61,14 @@ def write_report(
     """
     page = _TEMPLATES.get_template("report.template.html").render(
         total=sum(image["particles"] for image in summary["images"]),
-        cautions=summary["cautions"],
+        # The verdict stands above them already.
+        cautions=[each for each in summary["cautions"] if not each.startswith(NOT_USABLE)],
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
         distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
+        nanomaterial=indicator(summary["nanomaterial_indicator"]),
+        lines=[picture_line(item.measurement) for item in items],
+        paragraphs=[methods_paragraph(unit, sizes[unit], summary) for unit in sizes],
         images=[_image(item, image) for item, image in zip(items, summary["images"], strict=True)],
         methods=_methods(summary),
         columns=summary["columns"],
@@ -93,6 +99,7 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -
         "rows": rows,
         "notes": notes,
         "verdict": sizes.verdict,
+        "sheet": sheet(unit, sizes, summary),
         "named": [_named(name, each, unit) for name, each in summary["intervals"].items()],
         "pieces": [(each["what"], each["n"], "–" if each["d50"] is None else _number(each["d50"], unit)) for each in summary["pieces"]],
         "splits": _splits(summary["segmentation"], unit),
@@ -171,7 +178,9 @@ def _model(model: dict[str, str]) -> str:
 def _settings(stage: str, summary: dict[str, Any]) -> list[tuple[str, str]]:
     """The settings of a stage that all images share in one row, each of the others in a row of its own."""
     images, shared = summary["images"], summary["settings"][stage]
-    own = [image.get("settings", {}).get(stage, shared) for image in images]
+    # Of a splitting what it came to be: certainty is the model's where nobody set it.
+    effective = [image["splitting"] if stage == "split" and image.get("splitting") else shared for image in images]
+    own = [image.get("settings", {}).get(stage) or each for image, each in zip(images, effective, strict=True)]
     differing = [key for key in dict.fromkeys(key for values in own for key in values) if len({str(v.get(key, "")) for v in own}) > 1]
     equal = ", ".join(f"{key} {_value(value)}" for key, value in (own[0] if own else shared).items() if key not in differing)
     rows = [(f"Settings of {stage}", equal)] if equal else []
@@ -179,7 +188,7 @@ def _settings(stage: str, summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    return "–" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return "automatic" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ class RunItem:
     sketch: Sketch | None = field(default=None, repr=False)
     shown_by: tuple[str, str] | None = None
     counted: bool = True
+    splitting: dict[str, Any] = field(default_factory=dict)  # the settings as they came to be, those of the model filled in
 
     @property
     def field_seen(self) -> Field:

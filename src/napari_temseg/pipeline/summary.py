@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
 from napari_temseg.engine.types.wording import unlike_training
-from napari_temseg.files.atomic import json_text, plain, write_text
+from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
 from napari_temseg.pipeline.recipe import Recipe
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_result import RunItem
 
 
+NOT_USABLE = "Not usable as it is"  # how the caution of a verdict begins
+INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
@@ -101,6 +103,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "reviewed": int(m.table["reviewed"].sum()),
         "per_class": item.per_class,
         "uncertain": item.uncertain,
+        "splitting": item.splitting,
         "lossy": item.lossy,
         "notes": list(item.notes),
         "same_field_as": None if item.shown_by is None else {"image": item.shown_by[0], "known_by": item.shown_by[1]},
@@ -115,7 +118,7 @@ def _cautions(
     missing = "1 input could not be used and is" if len(failures) == 1 else f"{len(failures)} inputs could not be used and are"
     cautions = [f"{missing} missing here."] if failures else []
     cautions += [
-        f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}."
+        f"{NOT_USABLE}: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}."
         for each in summaries.values()
         if not each["usable"]
     ]
@@ -181,3 +184,25 @@ def _some(names: list[str]) -> str:
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
     """Write summary.json."""
     write_text(path, json_text(summary, indent=2) + "\n")
+
+
+def said_complete(summary: dict[str, Any], missing: Sequence[Path], skipped: Mapping[str, int]) -> dict[str, Any]:
+    """The summary with `complete` (every input is in the table), `missing` (inputs nobody came to) and `skipped` (by reason)."""
+    names = [printable(str(path)) for path in missing]
+    cautions = list(summary["cautions"])
+    if names:
+        cautions.insert(0, f"Not complete: {_listed(missing)} not searched yet; the same command goes on.")
+    whole = not names and not summary["failures"]
+    return {**summary, "complete": whole, "missing": names, "skipped": dict(skipped), "cautions": cautions}
+
+
+def stopped_sentence(done: int, total: int, missing: Sequence[Path]) -> str:
+    """What is finished of a run that ended early, and what is missing."""
+    left = f"; {_listed(missing)} missing" if missing else ""
+    return f"{done} of {total} input{'s' if total != 1 else ''} {'is' if done == 1 else 'are'} finished{left}; the same command goes on."
+
+
+def _listed(missing: Sequence[Path]) -> str:
+    names = [printable(path.name) for path in missing]
+    more = f" and {len(names) - INPUTS_NAMED} more" if len(names) > INPUTS_NAMED else ""
+    return f"{', '.join(names[:INPUTS_NAMED])}{more} {'is' if len(names) == 1 else 'are'}"

@@ -305,7 +305,7 @@ def test_the_plot_says_what_it_shows():
     axes = figure.axes[0]
     assert axes.get_xlabel() == "Equivalent circular diameter (nm)"
     assert axes.get_title() == "N = 300 particles, 3 images"
-    assert any("D50 = " in text.get_text() for text in axes.get_legend().get_texts())
+    assert any("D50 = " in text.get_text() for text in figure.legends[0].get_texts())  # below the axes: over no bar
     assert sum(patch.get_height() for patch in axes.patches if patch.get_height() != 1) == pytest.approx(100)
     target = io.BytesIO()
     figure.savefig(target, format="svg")

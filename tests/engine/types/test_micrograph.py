@@ -163,3 +163,13 @@ def test_a_plane_is_a_micrograph_of_its_own():
     for wrong in (-1, 3):
         with pytest.raises(TemsegError, match=f"a: there is no plane {wrong}; its 3"):
             stack.at(wrong)
+
+
+def test_a_typed_pixel_size_may_have_its_uncertainty():
+    for text in ("0.50 ± 0.01 nm", "0.50±0.01nm/px", "0.50 +- 0.01 nm", "5.0 +/- 0.1 Å"):
+        typed = Calibration.typed(text)
+        assert typed.pixel_size == pytest.approx((0.5, 0.5))
+        assert typed.uncertainty == pytest.approx(0.02)
+    assert Calibration.typed("0.5 nm").uncertainty == 0
+    with pytest.raises(TemsegError, match="is not a pixel size"):
+        Calibration.typed("0.5 ± nm")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import at_plane, four
+from napari_temseg.engine.types.wording import at_plane, four, rounded
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_bins_depend_on_the_values_alone_or_are_counted_by_hand():
     assert (edges[0], edges[-1]) == (sizes.min(), sizes.max())
     assert len(bins(sizes, 7)) == 8
     assert len(bins(np.full(5, 3.0), 7)) == 2
+
+
+def test_a_value_has_as_many_digits_as_its_half_width_allows() -> None:
+    assert rounded(188.37, 6.2) == "188.4"
+    assert rounded(188.37, 62) == "188"
+    assert rounded(1883.7, 620) == "1880"
+    assert rounded(0.5, 0.0123) == "0.500"
+    assert rounded(188.37, None) == "188.4"

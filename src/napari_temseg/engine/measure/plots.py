@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 # Okabe–Ito, told apart by the colour-blind.
-_BARS, _CURVE, _MEDIAN = "#56B4E9", "#000000", "#D55E00"
+_BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
 
@@ -50,6 +50,7 @@ def draw(
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
             _curve(curve, edges, axes)
+        _cumulative(values, weights, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
         beside(axes, own=ax is None)
@@ -78,6 +79,15 @@ def svg(figure: Figure) -> bytes:
 def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
     x = np.linspace(edges[0], edges[-1], 300)
     axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
+
+
+def _cumulative(values: Floats, weights: Floats, axes: Axes) -> None:
+    """The cumulative share, on an axis of its own at the right."""
+    right = axes.twinx()
+    share = 100 * np.cumsum(weights) / weights.sum()
+    right.step(values, share, where="post", color=_CUMULATIVE, linewidth=1)
+    right.set_ylim(0, 102)
+    right.set_ylabel("Cumulative share (%)")
 
 
 def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurve | None, ax: Axes | None = None) -> Figure:

@@ -96,18 +96,22 @@ class Calibration:
 
     @classmethod
     def typed(cls, text: str) -> Calibration:
-        """Parse what a person types for one pixel: "0.21 nm", "2.1 Å", "px"; `TemsegError` if it is no length."""
+        """Parse what a person types for one pixel: "0.21 nm", "2.1 Å", "0.50 ± 0.01 nm" (or +-), "px"; `TemsegError` if it is no length.
+
+        What follows ± is the standard uncertainty, in the same unit.
+        """
         if text.strip().lower() in {"px", "none", ""}:
             return cls()
-        match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s/]+)\s*(?:/\s*px)?\s*", text)
+        number = r"[0-9.]+(?:[eE][-+]?\d+)?"
+        match = re.fullmatch(rf"\s*({number})\s*(?:(?:±|\+/?-)\s*({number})\s*)?([^\d\s/±+]+)\s*(?:/\s*px)?\s*", text)
         if not match:
             raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".')
         try:
-            value = float(match[1])
+            value, uncertain = float(match[1]), float(match[2] or 0)
         except ValueError as error:
             raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".') from error
-        size = to_nanometres(value, match[2])
-        return cls((size, size), "typed")
+        size = to_nanometres(value, match[3])
+        return cls((size, size), "typed", reading_uncertainty=uncertain / value if value else 0.0)
 
 
 @dataclass(frozen=True)

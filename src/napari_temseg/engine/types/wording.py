@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,14 @@ def four(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
+
+
+def rounded(value: float, half: float | None) -> str:
+    """A value with as many digits as its half width allows (two of the half width's); four digits where there is none."""
+    if half is None or not half > 0:
+        return four(value)
+    digits = 1 - math.floor(math.log10(half))
+    return f"{round(value, digits):.{max(digits, 0)}f}"
 
 
 def interval_words(summary: Mapping[str, Any]) -> str:

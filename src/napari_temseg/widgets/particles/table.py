@@ -31,7 +31,7 @@ COLUMNS_IN_VIEW = (
     "excluded",
     "reviewed",
 )
-_FLAGS = tuple(name for name in FLAGS if name not in ("excluded", "reviewed", "aggregate"))
+_FLAGS = tuple(name for name in FLAGS if name not in ("excluded", "reviewed", "aggregate", "neighbour_censored"))
 _FLAG_WORDS = {"frame": "at the edge", "cut": "touching"}  # the others are words already
 _FLAGS_TIP = "In the filter: " + "; ".join(f"{name} ({_FLAG_WORDS.get(name, name)}): {FLAGS[name]}" for name in _FLAGS)
 

@@ -1,0 +1,148 @@
+"""The first page of a report in words: verdict, value with what it leaves open, budget, a line a picture, a paragraph for a paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.engine.types.wording import FEWEST, four, rounded
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
+
+_MEASURAND = "equivalent circular diameter of the visible outline"
+_TABLE = (
+    ("d10", "D10, by number"),
+    ("d50", "D50, by number"),
+    ("d90", "D90, by number"),
+    ("dv50", "D50, by volume (spheres)"),
+    ("d32", "D[3,2] (spheres)"),
+    ("d43", "D[4,3] (spheres; a few large particles decide it)"),
+    ("gsd", "Geometric standard deviation"),
+)
+_NAMES = {"these particles": "of these particles", "this specimen": "of this specimen"}
+
+
+def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[str, Any]:
+    """What the first page says of a distribution; "value" is None where no D50 may be stated in large type."""
+    named = {name: each for name, each in summary["intervals"].items() if each["d50"]}
+    best = named.get("this specimen") or named.get("these particles")
+    about = next((name for name in ("this specimen", "these particles") if name in named), None)
+    half = (best["d50"][1] - best["d50"][0]) / 2 if best else None
+    few = summary["n"] < FEWEST
+    d50 = summary["d50"]
+    return {
+        "sample": ", ".join(sizes.samples) or "The pictures",
+        "measurand": f"median by number (D50) of the {_MEASURAND}",
+        "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}",
+        "found": "" if d50 is None or few else f"{four(d50)} {unit}",
+        "interval": "" if not best or not about else f"95 % {_NAMES[about]}: {_ends(best['d50'], half)} {unit}",
+        "bias": _bias(summary["segmentation"]),
+        "counts": _counts(summary, sizes, unit),
+        "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],
+        "bars": _bars(summary["budget"]),
+        "fit": _fit(sizes),
+        "more": _more(summary["more_for_5_percent"]),
+    }
+
+
+def _ends(interval: list[float], half: float | None) -> str:
+    return " to ".join(rounded(each, half) for each in interval)
+
+
+def _bias(segmentation: dict[str, Any] | None) -> str:
+    """What the model is known to add or take."""
+    if not segmentation or not segmentation["calibrated"]:
+        return "bias: not known, the model has not been compared with outlines drawn by hand"
+    share = 100 * segmentation["bias"]
+    seen = segmentation["calibration"].get("pictures", "?")
+    if not share:
+        return f"bias: none that shows on outlines drawn by hand ({seen} pictures)"
+    return f"bias of the model, {-share:+.1f} % on outlines drawn by hand, taken off the interval"
+
+
+def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str) -> str:
+    n, pictures = summary["n"], summary["n_images"]
+    stated = summary["calibration_relative_uncertainty"]
+    calibration = "lengths in px" if unit == "px" else f"calibration {'not stated' if stated is None else f'± {100 * stated:.2g} %'}"
+    samples = f" · {len(sizes.samples)} samples" if len(sizes.samples) > 1 else ""
+    return f"{n} particle{'' if n == 1 else 's'} · {pictures} picture{'' if pictures == 1 else 's'}{samples} · {calibration}"
+
+
+def _statistic(summary: dict[str, Any], key: str, unit: str) -> tuple[str, str]:
+    """A value as its interval of counting allows, and that interval."""
+    interval = summary.get(f"{key}_interval")
+    length = "" if key == "gsd" else f" {unit}"
+    if not interval:
+        return f"{four(summary[key])}{length}", "–"
+    half = (interval[1] - interval[0]) / 2
+    return f"{rounded(summary[key], half)}{length}", _ends(interval, half)
+
+
+def _bars(budget: dict[str, float | None]) -> list[tuple[str, str, float]]:
+    """Each part of the budget: name, words, and its width in % of the widest."""
+    known = {name: value for name, value in budget.items() if value}
+    widest = max(known.values(), default=1.0)
+    told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
+    bars = [(name, told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
+    return [*bars, ("edge convention", "3 to 7 % between conventions; the same one on both sides of a comparison takes it off", 0.0)]
+
+
+def _fit(sizes: SizeDistribution) -> str:
+    name = sizes.best_fit
+    if name is None:
+        return "No curve is drawn: none of normal, lognormal, Weibull and two lognormals is adequate, or the particles are too few to tell."
+    fit = sizes.fits[name]
+    told = ", ".join(
+        f"{key.replace('_2', ' of the second')} {four(fit[key])} ({four(a)} to {four(b)})" for key, (a, b) in fit["intervals"].items()
+    )
+    return f"Curve: {name}, {told}; largest difference of the cumulative curves {100 * fit['largest_difference']:.1f} %."
+
+
+def _more(more: dict[str, Any] | None) -> str:
+    if more is None:
+        return ""
+    if not more["more"]:
+        return "Counting leaves less than ± 5 % of D50 open."
+    return f"For ± 5 % of D50 from counting: {more['more']} more {'pictures' if more['of'] == 'images' else 'particles'} like these."
+
+
+def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
+    """A picture in a line: name, particles that count, their D50, calibration."""
+    from napari_temseg.engine.measure.pooling import size_distribution
+
+    sizes = size_distribution([measurement])
+    d50 = sizes.quantile(0.5)
+    told = "–" if d50 is None else f"{four(d50)} {sizes.unit}" + ("" if len(sizes) >= FEWEST else " (few)")
+    return measurement.image, len(sizes), told, measurement.calibration.describe()
+
+
+def indicator(found: dict[str, Any] | None) -> str:
+    """The nanomaterial indicator in a sentence, or ""."""
+    if found is None:
+        return ""
+    low, high = found["interval"]
+    told = f"{found['share']:.0%} of the number below 100 nm ({low:.0%} to {high:.0%}; {', '.join(found['holds'])})"
+    return f"Nanomaterial indicator: {told}. {found['caveat']}"
+
+
+def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
+    """A paragraph that may be pasted into a paper."""
+    model = summary["model"] or {"name": "several models", "hash": ""}
+    by = f"model {model['name'] or 'unnamed'}" + (f", SHA-256 {model['hash'][:16]}…" if model["hash"] else "")
+    splits = [image.get("splitting") or {} for image in summary["images"]]
+    first = splits[0] if splits else {}
+    same = all(each == first for each in splits)
+    keys = ("strength", "threshold", "certainty", "min_diameter")
+    settings = ", ".join(f"{key.replace('_', ' ')} {first[key]:g}" for key in keys if first.get(key) is not None)
+    how = f" with {settings}" if settings and same else ""
+    figures = summary["distributions"][unit]
+    d50 = "" if figures["d50"] is None or figures["n"] < FEWEST else f" The D50 found is {four(figures['d50'])} {unit}."
+    lacks = "; ".join(figures["intervals"]["this specimen"]["lacks"])
+    return (
+        f"Particles were found in {len(summary['images'])} micrographs with napari-temseg {summary['temseg']} ({by}) "
+        f"and touching ones separated{how}. "
+        f"The {len(sizes)} particles that lie wholly inside the pictures count, each weighted for those of its size that the edges cut "
+        f"(Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres.{d50} "
+        f"Counting: {figures['interval_basis']}. Not in the intervals: {lacks}. Not audited by hand."
+    )
