@@ -11,7 +11,7 @@ from typing import NamedTuple
 from napari_temseg.engine.measure.shape_classes import RULES
 
 SMALL_DIAMETER = 20.0
-UNSURE = 0.75  # mean foreground probability below which a particle is flagged
+UNSURE_BELOW = 0.75  # mean foreground probability below which a particle is flagged
 
 
 class Definition(NamedTuple):
@@ -79,7 +79,7 @@ FLAGS = {
     "cut": Definition("bounded by another particle"),
     "small": Definition(f"ecd below {SMALL_DIAMETER:g} px"),
     "aggregate": Definition("shared by particles that touch"),
-    "unsure": Definition(f"mean probability below {UNSURE:g}"),
+    "unsure": Definition(f"mean probability below {UNSURE_BELOW:g}"),
     "neighbour_censored": Definition("the frame is nearer than the nearest particle, so that one beyond it could be nearer"),
     "lossy": Definition("the picture was stored as JPEG, whose blocks blur and shift edges"),
     "excluded": Definition("why a person left it out of the distribution; empty where it counts"),

@@ -36,7 +36,7 @@ from napari_temseg.engine.measure.descriptors import (
     DESCRIPTORS,
     FLAGS,
     IDENTITY,
-    UNSURE,
+    UNSURE_BELOW,
     column_name,
     definitions,
     versions,
@@ -270,7 +270,7 @@ def tabulate(
     """
     n, unit = len(columns["particle"]), calibration.unit
     columns = columns | _flags(particles, columns)
-    columns |= {"morphology": morphology(columns), "unsure": np.asarray(columns["probability_mean"] < UNSURE)}
+    columns |= {"morphology": morphology(columns), "unsure": np.asarray(columns["probability_mean"] < UNSURE_BELOW)}
     columns |= {name: np.zeros(n) for name in ("neighbour_distance", "constituents")} | {"neighbour_censored": np.zeros(n, bool)}
     source = particles.micrograph.source if isinstance(particles, Particles) else None
     columns |= {"image": np.full(n, image), "lossy": np.full(n, source is not None and source.lossy)}
