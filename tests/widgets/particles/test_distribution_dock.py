@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
+from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -172,6 +175,45 @@ def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any
     qtbot.waitUntil(lambda: below.table.particles.table["image"].iloc[0] == "renamed")
     below.table.selectRow(0)
     assert session.selected == {1}
+
+
+def test_bars_depend_on_the_data_alone_and_no_axis_begins_below_zero(below: Any, qtbot: Any) -> None:
+    plot, session = below.histogram, below.session
+    edges = plot._drawn[2].copy()
+    session.select([1, 2])
+    below.bins.setValue(9)
+    assert len(plot._drawn[2]) == 10
+    below.bins.setValue(0)
+    np.testing.assert_array_equal(plot._drawn[2], edges)
+    assert plot.getViewBox().viewRange()[0][0] >= 0
+    assert "D50" in below.legend.text()
+    below.samples.click()
+    assert session.current.name in below.legend.text()
+    below.samples.click()
+    np.testing.assert_array_equal(plot._drawn[2], edges)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_plot_and_view_are_saved_for_print(
+    below: Any, viewer: Any, qtbot: Any, tmp_path: Path, wait_chores: Any, monkeypatch: Any, ending: str
+) -> None:
+    from PIL import Image
+
+    session, view = below.session, tmp_path / f"view.{ending}"
+    plots = [tmp_path / f"plot{number}.{ending}" for number in range(2)]
+    for number, path in enumerate(plots):
+        below.samples.setChecked(number == 1)
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, path=path, **__: (str(path), ""))
+        below.save.click()
+    session.select([2])
+    export.export_view(session, session.current, str(view))
+    wait_chores(session)
+    for path in (*plots, view):
+        if ending == "png":
+            with Image.open(path) as made:
+                assert round(made.info["dpi"][0]) == 300
+        else:
+            assert "<path" in path.read_text(encoding="utf-8")
 
 
 def test_closed_by_hand_it_stays_closed_until_asked_for(below: Any, viewer: Any, qtbot: Any, idle: Any) -> None:

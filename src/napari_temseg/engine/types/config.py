@@ -67,6 +67,7 @@ class PredictConfig(Config):
         "Polarity",
         "Whether particles are brighter or darker than what is round them; auto: found from the picture; both: some are, some are not",
         choices=("auto", "bright", "dark", "both"),
+        of_picture=True,
     )
     scales: tuple[float, ...] | None = setting(
         None,

@@ -337,6 +337,19 @@ def in_view(viewer: Any, layer: Layer, share: float = 0.1) -> bool:
     return bool((common > 0).all() and np.prod(common) >= share * np.prod(size))
 
 
+def window_in_view(viewer: Any, layer: Layer) -> tuple[slice, slice] | None:
+    """Rows and columns (px) of a layer that the canvas shows, None where it shows none."""
+    half = np.asarray(viewer.canvas.size, float) / viewer.scene.camera.zoom / 2
+    centre = np.asarray(viewer.scene.camera.center[-2:], float)
+    rest = (0,) * (layer.ndim - 2)
+    ends = np.asarray([layer.world_to_data((*rest, *(centre + sign * half)))[-2:] for sign in (-1, 1)])
+    spans = [
+        slice(max(int(np.floor(low)), 0), min(int(np.ceil(high)) + 1, side))
+        for low, high, side in zip(ends.min(axis=0), ends.max(axis=0), shape(layer)[-2:], strict=True)
+    ]
+    return None if any(span.stop <= span.start for span in spans) else (spans[0], spans[1])
+
+
 def fit_shown(viewer: Any) -> None:
     """Show the whole of what is visible; without a list napari makes room for hidden layers too, which may be a thousand times as large."""
     shown = [layer for layer in viewer.layers if layer.visible]

@@ -52,11 +52,13 @@ class FindPanel(QWidget):
         self.doubt.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.doubt.setMinimumHeight(2 * self.doubt.fontMetrics().lineSpacing())
         self.raises = button(
-            "Raise Splitting", "Split all particles just strongly enough that those that look like two come apart.", self._raise
+            "Split more", "Raise Splitting: split all particles just strongly enough that those that look like two come apart.", self._raise
         )
-        self.lowers = button("Lower Splitting", "Split just weakly enough that pieces that look like one stay together.", self._lower)
+        self.lowers = button(
+            "Split less", "Lower Splitting: split just weakly enough that pieces that look like one stay together.", self._lower
+        )
         self.through = button(
-            "Go through them", "Step 4, led from one that is in doubt to the next, the most doubtful first (N).", self._go_through
+            "Go through", "Step 4, led from one that is in doubt to the next, the most doubtful first (N).", self._go_through
         )
         self.everywhere = button(
             "Use for all images",

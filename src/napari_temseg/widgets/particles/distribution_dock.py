@@ -339,6 +339,8 @@ class DistributionOpener(QObject):
         if self.widget is None:
             self.opened = True
             self.widget = Distribution(self.session)
+            # The steps keep their height beside it: nothing of theirs is scrolled away when it comes.
+            window._qt_window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
             self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")
             self.dock.destroyed.connect(self._forget)
             self._settle.start()

@@ -23,7 +23,7 @@ from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
-from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
+from napari_temseg.widgets.particles.sentences import cautions, counted, doubted, explained, sized
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -109,6 +109,11 @@ class ParticlesPanel(QWidget):
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
         )
+        self.view = button(
+            "Save view…",
+            "Write what is seen of this image, with outlines and a scale bar, as a PNG of 300 dpi or as an SVG.",
+            self._save_view,
+        )
         self.compare = button(
             "Compare with truth…",
             "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
@@ -146,8 +151,8 @@ class ParticlesPanel(QWidget):
             self.sizes,
             row([self.export, self.report], (1, 1)),
             self.page,
-            row([self.tiff, self.below], (1, 1)),
-            self.compare,
+            row([self.tiff, self.view], (1, 1)),
+            row([self.compare, self.below], (1, 1)),
             self.cautions,
         )
         for widget in groups:
@@ -287,6 +292,14 @@ class ParticlesPanel(QWidget):
         if path:
             export.export_labels(self.session, item, path)
 
+    def _save_view(self) -> None:
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURES)
+        if path:
+            export.export_view(self.session, item, path)
+
     # -- what the session tells
 
     def _soon(self, *_: Any) -> None:
@@ -315,6 +328,7 @@ class ParticlesPanel(QWidget):
             (self.export, bool(self.pool.items)),
             (self.report, bool(self.pool.items) and not session.jobs.running),
             (self.tiff, measured),
+            (self.view, item is not None),
         ):
             widget.setEnabled(ready)
         self.page.setVisible(self.written is not None)
@@ -367,18 +381,9 @@ class ParticlesPanel(QWidget):
             return "Click round it; a double click closes the outline."
         if not picked:
             return str(Tool.SELECT.value)
-        return (
-            f"{picked} particles selected." if picked > 1 else f"Particle {next(iter(self.session.selected))} selected.{self._doubt(item)}"
-        )
-
-    def _doubt(self, item: Item) -> str:
-        """Why the selected particle should be looked at."""
-        doubts, number = self.doubtful.of(item), next(iter(self.session.selected))
-        if doubts is not None and number in doubts.two:
-            return " It looks like two or more: Split these, or draw a line."
-        pairs = doubts.one if doubts is not None else {}
-        other = next((sum(pair) - number for pair in pairs if number in pair), 0)
-        return f" It and {other} look like one: select both and Merge." if other else ""
+        number = next(iter(self.session.selected))
+        doubt = doubted(self.doubtful.of(item), number)
+        return f"{picked} particles selected." if picked > 1 else f"Particle {number} selected.{doubt}"
 
     def _show_distribution(self) -> None:
         pool = self.pool

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from napari_temseg.engine.types.wording import four
 from napari_temseg.widgets.particles.pooling import PooledDistribution
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.particles.doubts import Doubts
 
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
@@ -54,6 +59,16 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     if summary.get("unit") == "px":
         found.append("No pixel size is known, so sizes are in px.")
     return found
+
+
+def doubted(doubts: Doubts | None, number: int) -> str:
+    """Why a particle should be looked at, with a blank before it; "" where nothing is in doubt."""
+    if doubts is None:
+        return ""
+    if number in doubts.two:
+        return " It looks like two or more: Split these, or draw a line."
+    other = next((sum(pair) - number for pair in doubts.one if number in pair), 0)
+    return f" It and {other} look like one: select both and Merge." if other else ""
 
 
 def _plural(n: int, what: str) -> str:

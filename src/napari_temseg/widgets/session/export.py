@@ -12,7 +12,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.kit.folder_dialog import FolderDialog
 
@@ -85,6 +85,29 @@ def export_plot(session: Session, path: str, shown: Any, **view: Any) -> None:
             **view,
         )
         save_figure(figure, path)
+
+    _write(session, path, write)
+
+
+def export_view(session: Session, item: Item, path: str) -> None:
+    """Write what the canvas shows of a micrograph, with outlines and a scale bar, as PNG or SVG by the file's ending."""
+    window = layers.window_in_view(session.viewer, item.layer)
+    if window is None:
+        raise TemsegError(f"{item.name} is not in view: press Home, or click its row in step 1.")
+    session.settle(item)
+    plane = session.shown_plane(item)
+    image = micrograph_layer.window(item.layer, plane, *window)
+    shown = item.particles is not None and item.particles_layer is not None and layers.is_visible(item.particles_layer)
+    labels = item.particles.planes()[plane][window].copy() if shown and item.particles is not None else None
+    table = item.measurement.table if item.measurement is not None else None
+    out = () if table is None else table.loc[table["excluded"] != "", "particle"].astype(int).tolist()
+    pixel = None if item.calibration.pixel_size is None else item.calibration.scale
+    low, high = (float(limit) for limit in item.layer.contrast_limits)
+
+    def write() -> None:
+        from napari_temseg.widgets.kit.view_figure import view_figure
+
+        save_figure(view_figure(image, labels, (low, high), pixel, out), path)
 
     _write(session, path, write)
 
