@@ -3,7 +3,9 @@
     python benchmarks/scale_bars.py [--part train|tune|score] [--misses]
 
 Truth: `scale_bars.csv`, bars of EMPS micrographs marked by eye (outer edges, px). A bar is found when both ends lie within 2 px of the
-marks. Weights and thresholds were chosen on *train* and *tune*; *score* is only for reporting. Peer: the longest run of saturated
+marks. `value` is what is written beside a bar that is found, read by eye, empty where nothing is; the last table tells how often it is
+read right, read wrong and not read. Weights and thresholds were chosen on *train* and *tune*; *score* is only for reporting. Peer: the
+longest run of saturated
 pixels in the lowest quarter of the picture. Data: `TEMSEG_DATA` (default ../shared/data).
 """
 
@@ -13,7 +15,8 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 from emps import data_folder
+from napari_temseg.engine.burntin.bar_value import read_bar_value
 from napari_temseg.engine.burntin.scale_bar import find_scale_bar
 
 Ends = tuple[float, float]
@@ -29,6 +33,7 @@ Finder = Callable[[np.ndarray], Ends | None]
 TABLE = Path(__file__).with_name("scale_bars.csv")
 TOLERANCE = 2.0  # px
 PARTS = ("train", "tune", "score")
+KINDS = ("written", "right", "wrong", "silent", "invented")
 
 
 class Outcome(NamedTuple):
@@ -88,6 +93,31 @@ def outcomes(finder: Finder, rows: list[dict[str, str]]) -> list[Outcome]:
     return found
 
 
+def written(text: str) -> str:
+    """A value as the program writes it: "1.0 µm" → "1 µm"."""
+    number, _, unit = text.partition(" ")
+    return f"{float(number):g} {unit}" if text else ""
+
+
+def values(rows: list[dict[str, str]], wanted: Sequence[str]) -> list[str]:
+    """A line a part on the values beside the bars that are found at their marks."""
+    lines = [f"{'value':<8}{'part':<7}{'written':>8}{'right':>7}{'wrong':>7}{'silent':>8}{'invented':>10}{'right/written':>15}"]
+    for part in wanted:
+        counts = Counter[str]()
+        for row in (row for row in rows if row["part"] == part and row["left"]):
+            image = iio.imread(data_folder() / "emps" / "images" / row["name"])
+            bar = find_scale_bar(image)
+            if bar is None or max(abs(bar.start[1] - float(row["left"])), abs(bar.end[1] - float(row["right"]))) > TOLERANCE:
+                continue
+            said, true = read_bar_value(image, bar), written(row["value"])
+            counts["written"] += bool(true)
+            kind = "silent" if said is None else "invented" if not true else "right" if said.text == true else "wrong"
+            counts[kind] += bool(true) or said is not None
+        shown = "".join(f"{counts[kind]:>{width}}" for kind, width in zip(KINDS, (8, 7, 7, 8, 10), strict=True))
+        lines.append(f"{'ours':<8}{part:<7}{shown}{counts['right'] / max(counts['written'], 1):>15.3f}")
+    return lines
+
+
 def line(name: str, part: str, results: list[Outcome]) -> str:
     """One line of the report."""
     present = sum(o.marked is not None for o in results)
@@ -121,6 +151,7 @@ def main() -> None:
             for o in results:
                 if o.part != "score" and not o.right and (o.marked or o.found):
                     print("   ", o.name, "marked", o.marked, "found", o.found)
+    print("\n".join(values(rows, wanted)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,18 @@ def _entry(path: Path, rows: Sequence[CalibrationRow]) -> dict[str, Any]:
 
     found = series_of(path)
     first = next((index for index, one in enumerate(found) if not one.obstacle), -1)
+    if first >= 0 and found[first].calibration.pixel_size is None:
+        found[first] = _with_offer(found[first])
     return {"file": str(path), "series": [_described(one, rows, read=index == first) for index, one in enumerate(found)]}
+
+
+def _with_offer(one: Series) -> Series:
+    """The picture with a note on what its scale bar seems to read."""
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.pipeline.burnt_in import bar_offer
+
+    offer = bar_offer(Micrograph(one.data if len(one.data.shape) == 2 else one.data[0]))
+    return replace(one, notes=(*one.notes, offer)) if offer else one
 
 
 def _described(one: Series, rows: Sequence[CalibrationRow], *, read: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
-from napari_temseg.pipeline.burnt_in import without_burnt_in
+from napari_temseg.pipeline.burnt_in import bar_offer, without_burnt_in
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
 from napari_temseg.pipeline.report import thumbnail, write_report
@@ -76,6 +76,9 @@ class PictureBatch:
         """Find, measure and commit one picture."""
         image = self._read(path)
         key = key_of(image, stem, self._digest)
+        offer = bar_offer(image)
+        if offer:
+            image = replace(image, notes=(*image.notes, offer))
         if self._settings.mask_overlays:
             image = without_burnt_in(image)
         job = iter_predict(segmenter, image, self._settings.predict)

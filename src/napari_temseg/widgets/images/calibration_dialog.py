@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Shapes
 
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
+    from napari_temseg.pipeline.burnt_in import BurntIn
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -59,6 +60,7 @@ class CalibrationDialog(QDialog):
         self.item = session.current if session.current in self.items else self.items[0]
         self.line: Shapes | None = None
         self.bar: ScaleBar | None = None  # as it was found under the line
+        self.offered = ""  # a length that was read beside the bar, and waits for a yes
         self.over = self._moved = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Pixel size")
@@ -203,7 +205,8 @@ class CalibrationDialog(QDialog):
         self.read.setText("Looking for the scale bar …")
         self.session.part(ScaleBars).find(self.item, self._found, self._show_reading)
 
-    def _found(self, bar: ScaleBar | None) -> None:
+    def _found(self, found: BurntIn) -> None:
+        bar = found.bar
         if self.over or self.item not in self.session.items:
             return
         if bar is None:
@@ -216,6 +219,10 @@ class CalibrationDialog(QDialog):
         shapes_layers.lay_line(viewer, line, bar.start, bar.end)
         layers.look_at(viewer, self.item.layer, middle, (bar.start[1] + bar.end[1]) / 2, bar.length)
         self.bar, self._moved = bar, True
+        if found.value is not None and not self.length.text().strip():
+            self.offered, unit = found.value.text.split()
+            self.length.setText(self.offered)
+            self.length_unit.setCurrentText(unit)
         self.scope.offer_same(True)
         self._show_reading()
         self.length.setFocus()
@@ -277,7 +284,8 @@ class CalibrationDialog(QDialog):
         self.apply.setEnabled(True)
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
-        self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}")
+        ask = ". The length was read from the picture, please confirm it." if line and self.offered == self.length.text() else ""
+        self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{ask}")
         self._say_words("\n".join(filter(None, [meaning(known), self._edge_hint(line)])))
 
     def _say_words(self, text: str) -> None:

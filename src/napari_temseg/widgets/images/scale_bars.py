@@ -17,7 +17,6 @@ from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.session.regions import Regions
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.burntin.scale_bar import ScaleBar
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -31,10 +30,10 @@ class ScaleBars(QObject):
         super().__init__(session)
         self.session = session
 
-    def find(self, item: Item, found: Callable[[ScaleBar | None], None], failed: Callable[[], None]) -> None:
+    def find(self, item: Item, found: Callable[[BurntIn], None], failed: Callable[[], None]) -> None:
         """Look for the bar of one picture, beside a running job."""
         pictures = self._pictures([item])
-        self.session.jobs.look(lambda: iter_burnt_in(pictures, boxes=False), lambda result: found(result[0].bar), failed=failed)
+        self.session.jobs.look(lambda: iter_burnt_in(pictures, boxes=False), lambda result: found(result[0]), failed=failed)
 
     def leave_out(self, items: Sequence[Item], told: str = "") -> None:
         """Add bars, letters and data bars to what is left out; the sentence at the end starts with `told`."""

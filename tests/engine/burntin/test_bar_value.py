@@ -1,0 +1,57 @@
+"""The value beside a bar is read, or not at all; it never becomes a pixel size by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from napari_temseg import Micrograph
+from napari_temseg.engine.burntin.bar_value import read_bar_value
+from napari_temseg.engine.burntin.scale_bar import find_scale_bar
+from napari_temseg.pipeline.burnt_in import bar_offer
+
+FONT = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+
+def picture(text: str, size: int = 24, ink: int = 255, ground: int = 90) -> np.ndarray:
+    canvas = Image.new("L", (400, 300), ground)
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((230, 260, 349, 267), fill=ink)
+    if text:
+        pen.text((290, 252), text, fill=ink, font=ImageFont.truetype(FONT, size), anchor="ms")
+    return (np.asarray(canvas, float) + np.random.default_rng(0).normal(0, 4, (300, 400))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("text", "size"), [("200 nm", 24), ("50 nm", 18), ("2 µm", 28), ("500 nm", 30), ("20 nm", 20)])
+@pytest.mark.parametrize(("ink", "ground"), [(255, 90), (0, 170)])
+def test_a_clear_label_is_read(text: str, size: int, ink: int, ground: int) -> None:
+    plane = picture(text, size, ink, ground)
+    bar = find_scale_bar(plane)
+    assert bar is not None
+    value = read_bar_value(plane, bar)
+    assert value is None or value.text == text  # silent sometimes, wrong never
+
+
+def test_most_clear_labels_are_read() -> None:
+    texts = [f"{n} {unit}" for n in (2, 5, 20, 50, 200, 500) for unit in ("nm", "µm")]
+    read = [read_bar_value(plane, bar) for text in texts if (bar := find_scale_bar(plane := picture(text))) is not None]
+    assert sum(value is not None for value in read) > len(texts) / 2
+
+
+@pytest.mark.parametrize("text", ["", "sample", "HV 20", "WD 9", "mag"])
+def test_what_is_no_length_is_not_read(text: str) -> None:
+    plane = picture(text)
+    bar = find_scale_bar(plane)
+    assert bar is not None
+    assert read_bar_value(plane, bar) is None
+
+
+def test_it_is_offered_and_never_taken() -> None:
+    image = Micrograph(picture("200 nm"))
+    assert "seems to read “200 nm”; if that is right, use it with --pixel-size" in bar_offer(image)
+    assert image.calibration.pixel_size is None
+    assert bar_offer(Micrograph(picture(""))) == ""
