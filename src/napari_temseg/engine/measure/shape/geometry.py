@@ -5,7 +5,7 @@ Nothing here loops over particles: labels of a plane are numbered 0…n−1 and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -112,11 +112,27 @@ def _crofton(exits: dict[tuple[int, int], Ints], steps: tuple[tuple[int, int], .
     return perimeter
 
 
+def _several_tops(pixels: Foreground) -> npt.NDArray[np.bool_]:
+    """Whether a label has several runs that none of its own lies above: only then it can be in several pieces."""
+    begins, ends = np.flatnonzero(pixels.leaves(0, -1)), np.flatnonzero(pixels.leaves(0, 1))
+    above = pixels.padded[pixels.place - pixels.stride] == pixels.padded[pixels.place]
+    hangs = np.add.reduceat(above, begins, dtype=np.intp) > 0 if len(begins) else np.zeros(0, bool)
+    for at, dx in ((begins, -1), (ends, 1)):
+        corner = pixels.place[at]
+        hangs |= pixels.padded[corner - pixels.stride + dx] == pixels.padded[corner]
+    return np.bincount(pixels.code[begins[~hangs]], minlength=len(pixels)) > 1
+
+
 def largest_pieces(plane: npt.NDArray[np.integer[Any]], pixels: Foreground) -> tuple[npt.NDArray[np.integer[Any]], Ints]:
     """The plane (Y, X) with only the largest piece of each label, and the number of pieces (n,) of each; 8 neighbours hang together.
 
     Runs of a label along a row are what is joined, not pixels: there are far fewer.
     """
+    suspects = _several_tops(pixels)
+    if not suspects.any():
+        return plane, np.ones(len(pixels), np.intp)
+    among = np.flatnonzero(suspects[pixels.code])
+    pixels = replace(pixels, code=pixels.code[among], y=pixels.y[among], x=pixels.x[among], place=pixels.place[among])
     begins, ends = np.flatnonzero(pixels.leaves(0, -1)), np.flatnonzero(pixels.leaves(0, 1))
     n, code = len(begins), pixels.code[begins]
     number = np.zeros(len(pixels.padded), np.intp)  # of the run that a place belongs to, from 1
@@ -132,8 +148,8 @@ def largest_pieces(plane: npt.NDArray[np.integer[Any]], pixels: Foreground) -> t
     count, piece = connected_components(links, directed=False)
     label = np.zeros(count, np.intp)
     label[piece] = code
-    pieces = np.bincount(label, minlength=len(pixels))
-    if (pieces <= 1).all():
+    pieces = np.maximum(np.bincount(label, minlength=len(pixels)), 1)
+    if (pieces == 1).all():
         return plane, pieces
     area = np.bincount(piece, ends - begins + 1, count)
     largest = np.zeros(count, bool)
