@@ -9,7 +9,7 @@ scatter of a single particle in brackets; sizes are diameters, major axes or sid
 - `feret_min`: discs −3.7 (3.0), −2.3 (1.3), −1.7, −0.7; ellipses +1.7 (8.4) … +0.1; squares +2.7 (3.6), +1.9, +0.8, +0.1; rods +6.5 (3.2),
   +2.5, +0.8.
 - `feret_mean`: discs +3.2, +2.0, +1.0, +0.2; squares −5.8, −4.7, −3.0, −0.9; rods −4.6, −2.7, −1.5.
-- `perimeter`: discs −0.6 (2.4), −0.3, −0.1, 0; rotated squares −5.2 … −0.7 (2.4), axis-parallel ones −9.8, −8.0, −6.6, −5.5.
+- `perimeter`: discs −0.3 (1.9), −0.2, −0.1, 0; rotated squares −5.9 … −0.6 (0.8), axis-parallel ones −9.8, −7.2, −3.7, −2.0.
 - `solidity`: 1 for every digitised convex shape; an L of three squares of 5, 10, 20, 40 px reads +4.6, +2.7, +1.3, +0.7.
 
 Ferets and solidity come from the convex hull of the pixel centres, widened evenly until its area is the number of pixels in it. Over those
