@@ -245,7 +245,7 @@ BAD = {
         lambda path: tifffile.imwrite(path, np.zeros((2, 3, 8, 9), np.uint8), imagej=True, metadata={"axes": "TZYX"}),
         "4 axes",
     ),
-    "picture.bmp": (lambda path: path.write_bytes(b"BM"), "TIFF, PNG or JPEG"),
+    "picture.bmp": (lambda path: path.write_bytes(b"BM"), "damaged or not a BMP picture"),
     "noextension": (lambda path: path.write_bytes(b"BM"), "TIFF, PNG or JPEG"),
     "folder.tif": (lambda path: path.mkdir(), "folder"),
     "missing.tif": (lambda path: None, "no such file"),
@@ -364,3 +364,21 @@ def test_real_microscope_files_open_calibrated_or_say_why_not(data: Path, name: 
     image = temseg.read(path, axes="fields")
     assert image.frame == known[:2]
     assert image.calibration.pixel_size == pytest.approx((known[2], known[2]), rel=1e-3)
+
+
+def test_a_bitmap_is_a_picture(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (20, 33), np.uint8)
+    iio.imwrite(tmp_path / "a.bmp", grey)
+    np.testing.assert_array_equal(temseg.read(tmp_path / "a.bmp").plane(), grey)
+    (tmp_path / "b.bmp").write_bytes((tmp_path / "a.bmp").read_bytes()[:60])
+    with pytest.raises(temseg.TemsegError, match=r"b\.bmp"):
+        temseg.read(tmp_path / "b.bmp")
+
+
+def test_axes_that_tifffile_wrote_count(tmp_path):
+    data = np.random.default_rng(0).integers(0, 255, (3, 20, 33)).astype(np.uint8)
+    for axes, meaning in (("CYX", "YX"), ("TYX", "TYX"), ("ZYX", "ZYX")):
+        tifffile.imwrite(tmp_path / f"{axes}.tif", data, photometric="minisblack", metadata={"axes": axes})
+        image = temseg.read(tmp_path / f"{axes}.tif")
+        assert image.axes == meaning
+    assert len(series_of(tmp_path / "CYX.tif")) == 3

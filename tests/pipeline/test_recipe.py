@@ -77,3 +77,11 @@ def test_what_is_no_recipe(tmp_path: Path, content: Any, words: str) -> None:
 def test_missing_recipe(tmp_path: Path) -> None:
     with pytest.raises(temseg.TemsegError, match=r"gone\.json.*cannot be read"):
         read_recipe(tmp_path / "gone.json")
+
+
+def test_what_suits_a_computer_is_no_other_setting(tmp_path: Path) -> None:
+    from napari_temseg.pipeline.record import settings_digest
+
+    plain = settings_digest(Recipe())
+    assert settings_digest(Recipe(predict=temseg.PredictConfig(device="cpu", tile=512, overlap=128))) == plain
+    assert settings_digest(Recipe(predict=temseg.PredictConfig(precision="float32"))) != plain

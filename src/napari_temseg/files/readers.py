@@ -20,7 +20,7 @@ from napari_temseg.files.laboratory import Calibrations, corrected, rows_from
 logger = logging.getLogger("napari_temseg")
 
 TIFF = (".tif", ".tiff", ".btf")
-PICTURES = (".png", ".jpg", ".jpeg")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 # Which function reads which kind of file; each comes with libraries that the others do not wait for.
 _READERS = {
     **dict.fromkeys(TIFF, "tiff:read_tiff"),

@@ -27,6 +27,7 @@ from napari_temseg.version import __version__
 
 RECORD_FORMAT = 2
 SUFFIX = ".npz"
+_MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
 _APART = ("table", "valid", "calibration", "other_splits")  # of a measurement
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted")  # of an item
 
@@ -56,7 +57,7 @@ def settings_digest(recipe: Recipe, **further: Any) -> str:
         recipe.axes,
         recipe.series,
         recipe.mask_overlays,
-        recipe.predict.to_dict(),
+        {name: value for name, value in recipe.predict.to_dict().items() if name not in _MACHINE},
         recipe.split.to_dict(),
         further,
     ]

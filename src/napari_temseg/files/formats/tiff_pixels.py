@@ -105,7 +105,7 @@ def parts(path: Path, index: int, series: Any, alone: bool, *, raw: bool, split:
     data = _shown(data, series.keyframe, str(path))
     if split:
         return [Part(f"page {k}", np.asarray(data[k]), "YX") for k in range(data.shape[0])]
-    declared = axes if series.kind in ("imagej", "ome") else ""
+    declared = axes if series.kind in ("imagej", "ome", "shaped") else ""
     place = declared.find("C")
     if place < 0:
         return [Part("", data, _meaning(declared, series.kind))]
@@ -118,7 +118,7 @@ def parts(path: Path, index: int, series: Any, alone: bool, *, raw: bool, split:
 
 def _meaning(axes: str, kind: str) -> str:
     """ "TYX" or "ZYX" where the file says it; ImageJ calls the pages of any stack slices, which says nothing."""
-    return axes if axes == "TYX" or (axes == "ZYX" and kind == "ome") else ""
+    return axes if axes == "TYX" or (axes == "ZYX" and kind in ("ome", "shaped")) else ""
 
 
 def _stored(path: Path, index: int, series: Any, alone: bool) -> Planes:
