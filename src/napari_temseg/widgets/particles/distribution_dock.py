@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TITLE = "TEM particles: table and distribution"
 DOCK_HEIGHT = 250  # px when it opens
+ROW = 240  # px that the controls above table and plot may be squeezed to
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
 NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
@@ -101,6 +102,7 @@ class Distribution(QWidget):
             layout = QVBoxLayout(half)
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)
+            top.setMinimumWidth(ROW)  # what it would need is more than a small screen has beside the steps
             layout.addWidget(top)
             if half is right:
                 layout.addWidget(self.legend)
