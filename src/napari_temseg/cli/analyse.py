@@ -23,7 +23,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words, sizes_asked, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -171,6 +171,7 @@ def predict(args: argparse.Namespace) -> int:
     config = config_from(args, PredictConfig)
     from napari_temseg.api import iter_predict, load
     from napari_temseg.files.tables import write_labels_tiff, write_probability_tiff
+    from napari_temseg.pipeline.summary import ADVICE_FOR_COMMANDS
 
     model = load(args.model)
 
@@ -185,6 +186,8 @@ def predict(args: argparse.Namespace) -> int:
         strange = [reason for reason in prediction.unlike if reason]
         if strange:
             complain(f"{unlike_training(str(path), strange, image.n_planes)}: look at what it finds, or train it on a few strokes.")
+        if prediction.candidates:
+            complain(sizes_asked(str(path), prediction.candidates, image.calibration.nanometres, ADVICE_FOR_COMMANDS["size"]))
         share = float((prediction.classes > 1).mean())
         return f"{files[0]}: {share:.1%} of the pixels are particles", files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
@@ -33,6 +34,8 @@ def add_config_options(parser: argparse.ArgumentParser, config: type[Config]) ->
     }
     hints = get_type_hints(config)
     for entry in dataclasses.fields(config):
+        if entry.metadata.get("said_by"):
+            continue
         groups[bool(entry.metadata.get("advanced"))].add_argument(
             f"--{entry.name.replace('_', '-')}",
             dest=entry.name,
@@ -46,7 +49,32 @@ def config_from(args: argparse.Namespace, config: type[C], base: C | None = None
     """The config that `args` ask for; what was not given is as in `base` or the default. `TemsegError` names what is out of bounds."""
     given = {entry.name: getattr(args, entry.name) for entry in dataclasses.fields(config) if hasattr(args, entry.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    for name in [name for name, value in given.items() if isinstance(value, Size)]:
+        given |= given.pop(name).fields
     return dataclasses.replace(base or config(), **given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """A size as it was typed, by the fields that it sets."""
+
+    fields: dict[str, float | None]
+
+
+def typical_size(text: str) -> Size:
+    """What is typed for `--typical-size`: a number of px, with or without the unit, or a length such as "12 nm"."""
+    from napari_temseg.engine.types.units import to_nanometres
+
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*", text)
+    try:
+        value, unit = float(match[1]) if match else 0.0, match[2] if match else ""
+        if value <= 0:
+            raise TemsegError(f'“{text}” is not a size: write a number of px, or a length such as "12 nm".')
+        if unit.lower() in ("", "px"):
+            return Size({"typical_size": value, "typical_nm": None})
+        return Size({"typical_size": None, "typical_nm": to_nanometres(value, unit)})
+    except (TemsegError, ValueError) as error:  # argparse would swallow the sentence of a ValueError
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _heading(config: type[Config]) -> str:
@@ -66,6 +94,8 @@ def _kind(entry: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
     """What argparse needs to know of a field: bool, choice, number, text, or several of one kind."""
     kinds = [kind for kind in get_args(hint) if kind not in (type(None), Ellipsis)] or [hint]
     metavar = str(entry.metadata.get("unit") or "VALUE").upper().replace("%", "%%")
+    if entry.name == "typical_size":
+        return {"type": typical_size, "metavar": "SIZE"}
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if entry.metadata.get("choices"):

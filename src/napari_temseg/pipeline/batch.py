@@ -198,6 +198,7 @@ def finished(
         particles.uncertain,
         image.source.lossy,
         particles.unlike,
+        () if prediction is None else prediction.candidates,
         image.notes,
         image.acquisition,
         sketch_of(image.plane(0)),

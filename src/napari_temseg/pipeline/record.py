@@ -20,6 +20,7 @@ from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
+from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_result import RunItem
@@ -29,7 +30,7 @@ RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
 _APART = ("table", "valid", "calibration", "other_splits")  # of a measurement
-_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted")  # of an item
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates")  # of an item
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "path": str(item.path),
         "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _NAMED},
         "acquisition": asdict(item.acquisition),
+        "candidates": [asdict(each) for each in item.candidates],
         "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
@@ -151,6 +153,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
+    of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))
     files = tuple(output / name for name in facts["record"]["files"])
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, sketch=sketch, **of_item)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
-from napari_temseg.engine.types.wording import unlike_training
+from napari_temseg.engine.types.wording import sizes_asked, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -26,11 +26,13 @@ NOT_USABLE = "Not usable as it is"  # how the caution of a verdict begins
 INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
+    "size": "Say it with --typical-size",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
 }
 ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
+    "size": "Say it with Find ▸ Typical size",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
 }
@@ -137,6 +139,8 @@ def _cautions(
     for item in [item for item in items if item.unlike]:
         told = unlike_training(item.name, item.unlike.values(), item.measurement.n_planes)
         cautions.append(f"{told}: check its particles, or {advice['strokes']}.")
+    for item in [item for item in items if item.candidates]:
+        cautions.append(sizes_asked(item.name, item.candidates, item.measurement.calibration.nanometres, advice["size"]))
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

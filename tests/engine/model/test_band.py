@@ -31,15 +31,15 @@ def test_it_is_small_and_answers_for_every_pixel(network: BandNetwork) -> None:
         assert network(torch.zeros(2, INPUTS, 64, 96)).shape == (2, len(OUTPUTS), 64, 96)
 
 
-def test_started_from_the_shipped_weights_it_sees_what_they_see(particles: temseg.Segmenter) -> None:
+def test_started_from_earlier_weights_it_sees_what_they_see(earlier: temseg.Segmenter) -> None:
     with torch.random.fork_rng(devices=[]):
         started = BandNetwork().eval()
-    assert start_from(started, particles.tensors()) > 300
+    assert start_from(started, earlier.tensors()) > 300
     plane = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 64, 64)).astype(np.float32))
     others = torch.randn(1, INPUTS - 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         mine = started.encoder(torch.cat([plane, others], 1))
-        theirs = particles.network.encoder(plane)  # type: ignore[operator]
+        theirs = earlier.network.encoder(plane)  # type: ignore[operator]
     for level in (1, 2, 3, 4):
         torch.testing.assert_close(mine[level], theirs[level])
 
@@ -71,10 +71,12 @@ def test_tiles_change_next_to_nothing(banded: temseg.Segmenter, noise: np.ndarra
 
 def test_the_size_that_is_told_sets_the_scale(banded: temseg.Segmenter, noise: np.ndarray) -> None:
     told = temseg.predict(banded, noise, replace(EXACT, typical_size=2 * WORKING_SIZE))
-    assert told.working_scale == (0.5,)
+    assert told.working_scale == (0.5, 0.8)
     assert told.size == 2 * WORKING_SIZE
     assert told.probability.shape == (2, *noise.shape)
     assert not told.candidates
+    # Nothing is gained by a closer look at a picture that is enlarged anyway.
+    assert temseg.predict(banded, noise[:64, :64], replace(EXACT, typical_size=WORKING_SIZE / 2)).working_scale == (2.0,)
 
 
 def test_told_dark_particles_it_sees_the_picture_inverted(banded: temseg.Segmenter, noise: np.ndarray) -> None:
@@ -102,3 +104,17 @@ def test_no_other_encoder_has_a_working_size() -> None:
 
     with pytest.raises(TemsegError, match="working size"):
         temseg.Segmenter.new(NetworkSpec("resnet18", working_size=22.0), {1: "background", 2: "particle"})
+
+
+def test_a_length_needs_a_pixel_size(banded: temseg.Segmenter, noise: np.ndarray) -> None:
+    told = temseg.PredictConfig(typical_nm=11.0)
+    with pytest.raises(TemsegError, match="pixel size"):
+        temseg.predict(banded, noise, told)
+    calibrated = temseg.Micrograph(noise, calibration=temseg.Calibration((0.5, 0.5)))
+    assert temseg.predict(banded, calibrated, told).size == WORKING_SIZE
+
+
+def test_where_nobody_tells_a_size_it_is_searched_for(banded: temseg.Segmenter, noise: np.ndarray) -> None:
+    found = temseg.predict(banded, noise, temseg.PredictConfig())
+    assert found.size > 0
+    assert found.working_scale[0] == pytest.approx(WORKING_SIZE / found.size)

@@ -9,7 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_temseg.engine.model.size_search import FAR_SIZE, SEARCH_PIXELS, SIZE_STEP, Evidence, chosen, evidence, sizes, windows
+from napari_temseg.engine.model.size_search import (
+    FAR_SIZE,
+    RIVAL_SHARE,
+    SEARCH_PIXELS,
+    SIZE_STEP,
+    Evidence,
+    chosen,
+    evidence,
+    sizes,
+    windows,
+)
 
 WORKING = 22.0
 
@@ -61,7 +71,10 @@ def test_what_is_not_valid_does_not_count() -> None:
 
 
 def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
-    small, large, near = Evidence(10, 280, 12.0, 1.0), Evidence(10 * FAR_SIZE, 3, 35.0, 0.8), Evidence(16, 90, 15.0, 0.9)
+    small = Evidence(10, 280, 12.0, sure=0.9, purity=0.9, cover=0.1)
+    large = Evidence(10 * FAR_SIZE, 3, 35.0, sure=0.9, purity=1.0, cover=0.5)
+    near = Evidence(16, 90, 15.0, sure=0.9, purity=0.9, cover=0.1)
+    assert small.weight > near.weight > RIVAL_SHARE * small.weight < large.weight < small.weight
     assert chosen([small, near], WORKING) == (12.0, ())
     size, candidates = chosen([large, small, near], WORKING)
     assert size == 12.0

@@ -76,7 +76,8 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             return Progress("look", (done + share) / len(watcher.scales), f"{plane.name}: looking", control.elapsed)
 
         if watcher.adaptive:
-            scout = Runner(model, config)  # sees the outputs only: features of the whole picture at every scale would fill the memory
+            # Sees the outputs only: features of the whole picture at every scale would fill the memory.
+            scout = Runner(model, config, plane.calibration.nanometres)
             yield from mapped(scout.settle(image[0, 0].numpy(), plane.valid), progress)
             watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_temseg.engine.model.band import BandNetwork
+from napari_temseg.engine.model.band import WORKING_SIZE, BandEncoder, BandNetwork
 from napari_temseg.engine.types.errors import TemsegError
 
 MOMENTUM = 0.1  # of running statistics; the 0.01 of EfficientNets lags hundreds of steps behind, which is all that a training here has
@@ -71,12 +71,10 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
 
     A file holds the encoder's tensors in the library's layout, for one or three input channels (those for three are summed, as the
     library does), or those of a whole U-Net, of which the encoder's are taken; a `.temseg` file is one. A network with a working size
-    has an encoder of its own and takes none. `TemsegError` for an encoder or weights that cannot be had.
+    has an encoder of its own, whose tensors only a model with one holds. `TemsegError` for an encoder or weights that cannot be had.
     """
     if spec.working_size:
-        if spec.encoder != BAND_ENCODER or encoder_weights is not None:
-            raise TemsegError(f"A network with a working size is built on {BAND_ENCODER} and from a model; start from the shipped one.")
-        return _statistics_follow(BandNetwork(spec.decoder_channels, spec.n_outputs, spec.working_size))
+        return _band_network(spec, encoder_weights)
     import segmentation_models_pytorch as smp
 
     name = ALIASES.get(spec.encoder, spec.encoder)
@@ -93,6 +91,23 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
     if encoder_weights is not None and encoder_weights != "imagenet":
         _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
     return _statistics_follow(cast(nn.Module, network))
+
+
+def _band_network(spec: NetworkSpec, encoder_weights: str | None) -> nn.Module:
+    if spec.encoder != BAND_ENCODER or encoder_weights == "imagenet":
+        raise TemsegError(f"A network with a working size is built on {BAND_ENCODER} and from a model; start from the shipped one.")
+    network = BandNetwork(spec.decoder_channels, spec.n_outputs, spec.working_size)
+    if encoder_weights is not None:
+        _load_encoder(network.encoder, Path(encoder_weights), spec.encoder)
+    return _statistics_follow(network)
+
+
+def working_size_of(encoder: str, encoder_weights: str | None) -> float:
+    """The working size of a network for weights as `build_network` takes them: 0 but for those of a model that has one."""
+    if encoder != BAND_ENCODER or encoder_weights in (None, "imagenet"):
+        return 0.0
+    found = set(_read_encoder_file(Path(str(encoder_weights))))
+    return WORKING_SIZE if found == set(BandEncoder().state_dict()) else 0.0
 
 
 def _statistics_follow(network: nn.Module) -> nn.Module:

@@ -28,6 +28,8 @@ from napari_temseg.engine.types.results import Prediction, SizeCandidate
 Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
 LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
 BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
+CLOSER, WORTH_A_LOOK = 1.6, 1.2  # × by which the second look of a network of one band is closer, and by which it is at the least
+LEAST_SCALE = 0.05
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
 
@@ -35,7 +37,8 @@ class Runner:
     """A network made ready once for many planes; halves its tile when memory does not suffice."""
 
     def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0) -> None:
-        told = bool(config.scales or config.typical_size)
+        self.typical = config.typical_in(pixel_size)
+        told = bool(config.scales or self.typical)
         suited = model if told else model.suited(pixel_size)
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
@@ -45,7 +48,6 @@ class Runner:
         self.n_classes = model.spec.n_classes
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
-        self.typical = config.typical_size
         self.working_size = model.spec.working_size
         self.sign = SIGNS[config.polarity]
         self.candidates: tuple[SizeCandidate, ...] = ()
@@ -88,7 +90,7 @@ class Runner:
         own, self.adaptive = self.scales, False
         if self.working_size:
             size = self.typical or (yield from self._search(image, valid))
-            self.scales = (min(self.working_size / size, MOST_ENLARGED),)
+            self.scales = band_scales(self.working_size / size)
             return known
         if self.typical is not None:
             self.scales = working_scales(own, self.typical, image.size)
@@ -215,6 +217,16 @@ class Runner:
         ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
         raw: torch.Tensor = self.network(ready).float().cpu()
         return raw
+
+
+def band_scales(scale: float) -> tuple[float, ...]:
+    """Working scales where particles of the size that is meant are as large as the network wants them at `scale`.
+
+    A second, closer look draws their edges; it is worth nothing where the picture holds no finer detail.
+    """
+    first = min(max(scale, LEAST_SCALE), MOST_ENLARGED)
+    closer = min(CLOSER * first, 1.0)
+    return (first, closer) if closer >= WORTH_A_LOOK * first else (first,)
 
 
 def _overall(cost: list[float], index: int, share: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -9,10 +10,12 @@ from itertools import chain
 
 import numpy as np
 import torch
+from scipy import ndimage
 
-from napari_temseg.engine.model.network import NetworkSpec, extend_head
+from napari_temseg.engine.model.network import NetworkSpec, extend_head, working_size_of
 from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.model.runner import Runner
+from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal
@@ -21,6 +24,7 @@ from napari_temseg.engine.types.annotations import default_name
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.engine.types.results import FIRST_CLASS
 
 
 def starting_model(task: TrainingTask) -> Segmenter:
@@ -28,7 +32,8 @@ def starting_model(task: TrainingTask) -> Segmenter:
     class_names, config = task.annotations.class_names, task.config
     wanted = max(class_names)
     if task.base is None:
-        spec = NetworkSpec(config.encoder, n_classes=wanted, auxiliary=("distance",))
+        size = working_size_of(config.encoder, config.encoder_weights)
+        spec = NetworkSpec(config.encoder, n_classes=wanted, auxiliary=("distance",), working_size=size)
         return Segmenter.new(spec, class_names, config.encoder_weights, config.seed)
     model = task.base.copy()
     spec = model.spec
@@ -95,6 +100,16 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     return Dataset.of(done)
 
 
+def labelled_size(plane: LabelledPlane) -> float | None:
+    """The median width (px) of the particles that are outlined in a plane, at least 2; None where there are none."""
+    # Their depth tells touching ones apart.
+    core, count = ndimage.label(plane.known & (plane.labels >= FIRST_CLASS) & (plane.distance > CORE))
+    if not count:
+        return None
+    areas = np.bincount(core.ravel())[1:]
+    return max(2.0, float(np.median(4 * np.sqrt(areas / math.pi))))
+
+
 def _at_own_scale(
     by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, control: Control
 ) -> Generator[Progress, None, list[LabelledPlane]]:
@@ -102,7 +117,9 @@ def _at_own_scale(
     scaled: list[LabelledPlane] = []
     for number, group in enumerate(by_item, start=1):
         middle = group[len(group) // 2]
-        runner = Runner(reader, config, middle.pixel_size)
+        told = config.typical_size or config.typical_nm
+        drawn = labelled_size(middle) if reader.spec.working_size and not told else None
+        runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size)
         message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):

@@ -43,8 +43,11 @@ class TrainingTask:
 
     @property
     def predicting(self) -> PredictConfig:
-        """How its networks predict: where it trains, as exactly."""
-        return PredictConfig(device=self.config.device, precision=self.config.precision)
+        """How its networks predict: where it trains, as exactly, told the same size."""
+        config = self.config
+        return PredictConfig(
+            typical_size=config.typical_size, typical_nm=config.typical_nm, device=config.device, precision=config.precision
+        )
 
     def identity(self) -> dict[str, Any]:
         """What makes a training the same: labelled pixels and their images (SHA-256), starting model, settings except the budget.

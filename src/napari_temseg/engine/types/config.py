@@ -6,7 +6,9 @@ Kept apart from the code that uses them, so that a window or `--help` can read t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.setting import Config, setting
 
 
@@ -49,11 +51,8 @@ class SimulateConfig(Config):
     seed: int = setting(0, "Seed", "The same seed gives the same picture", minimum=0)
 
 
-@dataclass(frozen=True)
-class PredictConfig(Config):
-    """How a model is run over a picture."""
-
-    typical_size: float | None = setting(
+def _typical_size() -> Any:
+    return setting(
         None,
         "Typical size",
         "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
@@ -62,6 +61,27 @@ class PredictConfig(Config):
         unit="px",
         of_picture=True,
     )
+
+
+def _typical_nm() -> Any:
+    return setting(
+        None,
+        "Typical size",
+        "The same as a length, for pictures that are calibrated",
+        minimum=1e-3,
+        maximum=1e9,
+        unit="nm",
+        of_picture=True,
+        said_by="typical_size",
+    )
+
+
+@dataclass(frozen=True)
+class PredictConfig(Config):
+    """How a model is run over a picture."""
+
+    typical_size: float | None = _typical_size()
+    typical_nm: float | None = _typical_nm()
     polarity: str = setting(
         "auto",
         "Polarity",
@@ -92,6 +112,14 @@ class PredictConfig(Config):
     precision: str = setting(
         "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always exact", choices=("auto", "float32"), advanced=True
     )
+
+    def typical_in(self, pixel_size: float) -> float | None:
+        """The typical size in px of a picture whose pixels are `pixel_size` nm (0: not known); `TemsegError` for a length without one."""
+        if self.typical_nm is None:
+            return self.typical_size
+        if not pixel_size:
+            raise TemsegError(f"A typical size of {self.typical_nm:g} nm says nothing of a picture without a pixel size: give it in px.")
+        return self.typical_nm / pixel_size
 
 
 @dataclass(frozen=True)
@@ -195,6 +223,8 @@ class TrainConfig(Config):
     validation: float = setting(
         0.2, "Validation part", "Share of the labels held out to judge the model", minimum=0.0, maximum=0.5, advanced=True
     )
+    typical_size: float | None = _typical_size()
+    typical_nm: float | None = _typical_nm()
     evaluate_every: int = setting(
         10, "Evaluate every", "Steps between two points of the curves", minimum=1, maximum=100_000, unit="steps", advanced=True
     )

@@ -24,10 +24,12 @@ def setting(
     unit: str = "",
     advanced: bool = False,
     of_picture: bool = False,
+    said_by: str = "",
 ) -> Any:
     """A dataclass field with what a form and a command line need to show it; bounds are inclusive.
 
-    `of_picture` marks what is said of one picture, and means nothing for the next.
+    `of_picture` marks what is said of one picture, and means nothing for the next; `said_by` names the field in whose place people
+    type this one, so that it has no control of its own.
     """
     metadata = {
         "title": title,
@@ -38,6 +40,7 @@ def setting(
         "unit": unit,
         "advanced": advanced,
         "of_picture": of_picture,
+        "said_by": said_by,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.results import SizeCandidate
 
 FEWEST = 20  # particles below which no D50 is stated
 
@@ -45,6 +48,16 @@ def unlike_training(name: str, reasons: Collection[str], n_planes: int = 1) -> s
     """“a.tif is unlike the micrographs its model was trained on (unknown texture)”; `reasons`: one for each plane that is."""
     which = f"{name} is" if n_planes == 1 else f"{len(reasons)} of {n_planes} planes of {name} {'is' if len(reasons) == 1 else 'are'}"
     return f"{which} unlike the micrographs its model was trained on ({', '.join(dict.fromkeys(reasons))})"
+
+
+def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: float, way: str) -> str:
+    """“a.tif: about 280 of about 12 nm and 3 of about 300 nm could be the particles: which are meant? …”; `way` tells how to say it.
+
+    `pixel_size` is in nm, 0 where it is not known.
+    """
+    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
+    *first, last = (f"{each.count} of about {each.size * factor:.3g} {unit}" for each in candidates)
+    return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 
 def day_and_time(moment: datetime) -> str:

@@ -228,7 +228,7 @@ class FindPanel(QWidget):
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
         self._show_doubts()
-        self.ways.setVisible(item is not None and bool(item.unlike))
+        self.ways.setVisible(item is not None and bool(item.unlike or item.asked))
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")
         self.note.setToolTip(told)
@@ -260,4 +260,4 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        return " ".join(filter(None, (f"{text}.", item.unlike)))
+        return " ".join(filter(None, (f"{text}.", item.asked or item.unlike)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.compare.dialog import open_comparison
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotation_box import AnnotationBox
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.curve_advice import tuned_table
@@ -53,7 +55,9 @@ class ImprovePanel(QWidget):
         self.set = TrainingSet(self.annotator, self)
         self.start = StartBox(session)
         self.live = LiveBox(session, self.start)
-        self.form = ConfigForm(remembered(TrainConfig, session.settings.get("train")), fold="network, loss, augmentation")
+        usual = remembered(TrainConfig, session.settings.get("train"))
+        # The size is said in Find, of the picture.
+        self.form = ConfigForm(usual, without=("typical_size",), fold="network, loss, augmentation")
         self.tune = QCheckBox("Search learning rate and batch first")
         self.tune.setToolTip(
             "Up to six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
@@ -107,7 +111,9 @@ class ImprovePanel(QWidget):
         QShortcut(QKeySequence(TRAIN_KEY), self, self.train.click)
 
     def _train(self) -> None:
-        self.trainer.train(self.start.base, self.form.value(), tune=self.tune.isChecked())
+        told = self.session.part(Finder).config_of(self.session.current)
+        config = replace(self.form.value(), typical_size=told.typical_size, typical_nm=told.typical_nm)
+        self.trainer.train(self.start.base, config, tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 
     def _go_on(self, found: StoppedTraining) -> None:

@@ -36,7 +36,7 @@ class ConfigForm(QWidget):
         self._config = config
         self._hints = get_type_hints(type(config))
         fields = {entry.name: entry for entry in dataclasses.fields(config)}
-        chosen = [fields[name] for name in (names or fields) if name not in without]
+        chosen = [fields[name] for name in (names or fields) if name not in without and not fields[name].metadata.get("said_by")]
         self.fields: dict[str, Any] = {}
         self._readouts: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import unlike_training
+from napari_temseg.engine.types.wording import sizes_asked, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
@@ -119,6 +119,13 @@ class Item:
         if self.reviewed:
             return "reviewed"
         return "corrected" if self.corrections else "found"
+
+    @property
+    def asked(self) -> str:
+        """A question where particles of more than one size could be meant and nobody said which; else ""."""
+        found = self.prediction.candidates if self.prediction is not None else ()
+        scale = self.calibration.nanometres
+        return sizes_asked(self.name, found, scale, "Say the size and find again") if found else ""
 
     @property
     def unlike(self) -> str:

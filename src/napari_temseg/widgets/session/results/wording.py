@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_temseg.engine.types.results import BAND
+
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import Prediction
     from napari_temseg.widgets.session.item import Item
@@ -28,12 +30,16 @@ def details(item: Item) -> str:
 
 
 def _scale_sentence(prediction: Prediction | None) -> str:
-    """At which scales a picture was looked at, and why."""
+    """For particles of which size a picture was searched, or at which scales it was looked at, and why."""
     if prediction is None:
         return ""
     largest = max(prediction.working_scale)
     *others, last = (f"{scale:.2g}×" for scale in sorted(prediction.working_scale))
     scales = " and ".join(filter(None, [", ".join(others), last]))
+    if prediction.size and prediction.pixel_ratio == 1:
+        nanometres = prediction.micrograph.calibration.nanometres
+        size, unit = (prediction.size * nanometres, "nm") if nanometres else (prediction.size, "px")
+        return f"Particles of about {size:.3g} {unit} were looked for: those from {size / BAND:.3g} to {size * BAND:.3g} {unit} count."
     if prediction.pixel_ratio != 1:
         return f"Looked at {scales}: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+import napari_temseg as temseg
+from napari_temseg.cli.options import Parser, add_config_options, config_from
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.engine.types.wording import sizes_asked
+
+
+def parsed(*words: str, base: temseg.PredictConfig | None = None) -> temseg.PredictConfig:
+    parser = Parser(prog="temseg run")
+    add_config_options(parser, temseg.PredictConfig)
+    args: argparse.Namespace = parser.parse_args(list(words))
+    return config_from(args, temseg.PredictConfig, base)
+
+
+@pytest.mark.parametrize(
+    ("text", "px", "nm"),
+    [("12", 12.0, None), ("12 px", 12.0, None), ("12 nm", None, 12.0), ("0.5µm", None, 500.0), ("30 Å", None, 3.0), ("1e1 nm", None, 10.0)],
+)
+def test_a_size_is_typed_in_px_or_as_a_length(text: str, px: float | None, nm: float | None) -> None:
+    config = parsed("--typical-size", text)
+    assert config.typical_size == px
+    assert config.typical_nm == (None if nm is None else pytest.approx(nm))
+
+
+def test_the_size_of_a_recipe_is_replaced_whatever_its_unit() -> None:
+    recipe = temseg.PredictConfig(typical_nm=5.0, polarity="dark")
+    assert parsed("--typical-size", "8", base=recipe) == temseg.PredictConfig(typical_size=8.0, polarity="dark")
+    assert parsed(base=recipe) == recipe
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-3 nm", "3 parsec", ""])
+def test_what_is_no_size_is_one_sentence(text: str) -> None:
+    with pytest.raises(TemsegError, match="typical-size"):
+        parsed(f"--typical-size={text}")
+
+
+def test_two_sizes_are_asked_about_in_the_unit_of_the_picture() -> None:
+    candidates = (SizeCandidate(12.0, 280), SizeCandidate(300.0, 3))
+    sentence = sizes_asked("a.tif", candidates, 0.5, "Say it with --typical-size")
+    assert (
+        sentence
+        == "a.tif: about 280 of about 6 nm and 3 of about 150 nm could be the particles: which are meant? Say it with --typical-size."
+    )
+    assert "12 px" in sizes_asked("a.tif", candidates, 0.0, "")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_temseg.engine.model.segmenter import Normalisation
+from napari_temseg.engine.training.dataset import labelled_planes
+from napari_temseg.engine.training.starting_model import labelled_size, prepared
+from napari_temseg.engine.training.task import TrainingTask
+from napari_temseg.engine.types.annotations import Annotations
+from napari_temseg.engine.types.config import TrainConfig
+from napari_temseg.engine.types.progress import Control, Job
+
+CONFIG = TrainConfig(max_seconds=1e5, max_steps=1)
+
+
+@pytest.mark.parametrize("radius", [6.0, 9.0, 15.5])  # the last ones touch
+def test_outlines_tell_how_large_particles_are(discs, radius):
+    image, instances = discs(radius=radius)
+    (plane,) = labelled_planes(Annotations.collect([image], [instances], meaning="instances").items[0], Normalisation())
+    assert labelled_size(plane) == pytest.approx(2 * radius, abs=3)
+    assert labelled_size(plane.only(np.zeros(image.shape, bool))) is None
+
+
+def test_a_model_with_a_working_size_works_at_the_size_that_is_outlined_or_told(banded, discs):
+    image, instances = discs(radius=9.0)
+    annotations = Annotations.collect([image], [instances], meaning="instances")
+
+    def scale(config: TrainConfig) -> float:
+        task = TrainingTask(annotations, banded, config)
+
+        def steps(control: Control):
+            return (yield from prepared(task, control))
+
+        return Job(steps).drain().labelled[0].scales[0]
+
+    assert scale(CONFIG) == pytest.approx(22 / 18, rel=0.12)
+    assert scale(replace(CONFIG, typical_size=11.0)) == 2.0
