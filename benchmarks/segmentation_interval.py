@@ -2,8 +2,10 @@
 
     python benchmarks/segmentation_interval.py [--model particles] [--ledger FILE] [--write CALIBRATION.json]
 
-On the tune parts: EMPS, tio2_sem with its data bar left out, powder_sem with the typical size told. Each picture is judged by a calibration
-that has seen none of its specimen (EMPS: paper; each other set is one specimen). Simulated micrographs are judged too, never learnt from.
+On the tune parts: EMPS, tio2_sem with its data bar left out, powder_sem with the typical size told. A model with a working size is told it
+everywhere: the interval speaks of how particles of that size are outlined and split, and no width makes up for a size that was not meant
+(`band.py --untold` judges the search). Each picture is judged by a calibration that has seen none of its specimen (EMPS: paper; each other set is one specimen). Simulated micrographs are judged
+too, their size not told, and never learnt from.
 Only pictures in which 20 particles or more are found are judged, those from 10 on are learnt from. `--write` keeps the calibration of all
 of them, tied to the model's hash; that of a model that ships lies beside it as MODEL.segmentation.json. Peer: the interval of counting
 alone, which is what was printed before.
@@ -38,14 +40,14 @@ REFUSED = 0.1  # the largest scale of which an interval is given: beyond it erro
 Row = dict[str, Any]
 
 
-def pictures() -> Iterator[tuple[str, str, temseg.Micrograph, temseg.PredictConfig, np.ndarray]]:
+def pictures(sized: bool) -> Iterator[tuple[str, str, temseg.Micrograph, temseg.PredictConfig, np.ndarray]]:
     """Specimen, name, picture, settings and outlines."""
     papers = {entry.name: entry.paper for entry in entries("tune")}
     for case in (*emps(), *tio2(), *(each for each in powder() if each.group == "powder particle")):
-        told = case.group.startswith("powder")
         valid = None if case.until is None else np.arange(case.image.shape[0])[:, None] + np.zeros(case.image.shape[1], int) < BAR
         image = temseg.Micrograph(case.image, valid=valid)
-        config = temseg.PredictConfig(typical_size=case.size) if told else temseg.PredictConfig()
+        told = sized or case.group.startswith("powder")
+        config = temseg.PredictConfig(typical_size=max(2.0, case.size)) if told else temseg.PredictConfig()
         yield papers.get(case.name, case.group.replace(" ", "-")), case.name, image, config, case.truth
 
 
@@ -149,7 +151,7 @@ def main() -> None:
     model = temseg.load(args.model)
     ledger = Ledger(args.ledger, model.content_hash())
     rows: list[tuple[str, Row]] = []
-    for specimen, name, image, config, truth in (*pictures(), *simulated()):
+    for specimen, name, image, config, truth in (*pictures(bool(model.spec.working_size)), *simulated()):
 
         def make(image: Any = image, config: Any = config, truth: Any = truth) -> Row:
             return judged(temseg.predict(model, image, config), truth)

@@ -85,12 +85,6 @@ def particles() -> temseg.Segmenter:
 
 
 @pytest.fixture(scope="session")
-def earlier() -> temseg.Segmenter:
-    """The model that shipped before models had a size, as its users still have it. Nobody may change it."""
-    return temseg.load(Path(__file__).parent / "models" / "particles_format_1.temseg")
-
-
-@pytest.fixture(scope="session")
 def tiny() -> temseg.Segmenter:
     """An untrained U-Net with a narrow decoder. Nobody may change it."""
     spec = NetworkSpec(decoder_channels=SMALL_DECODER, auxiliary=("distance",))

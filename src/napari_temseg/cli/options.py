@@ -49,19 +49,19 @@ def config_from(args: argparse.Namespace, config: type[C], base: C | None = None
     """The config that `args` ask for; what was not given is as in `base` or the default. `TemsegError` names what is out of bounds."""
     given = {entry.name: getattr(args, entry.name) for entry in dataclasses.fields(config) if hasattr(args, entry.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    for name in [name for name, value in given.items() if isinstance(value, Size)]:
+    for name in [name for name, value in given.items() if isinstance(value, TypedSize)]:
         given |= given.pop(name).fields
     return dataclasses.replace(base or config(), **given)
 
 
 @dataclasses.dataclass(frozen=True)
-class Size:
+class TypedSize:
     """A size as it was typed, by the fields that it sets."""
 
     fields: dict[str, float | None]
 
 
-def typical_size(text: str) -> Size:
+def typical_size(text: str) -> TypedSize:
     """What is typed for `--typical-size`: a number of px, with or without the unit, or a length such as "12 nm"."""
     from napari_temseg.engine.types.units import to_nanometres
 
@@ -71,8 +71,8 @@ def typical_size(text: str) -> Size:
         if value <= 0:
             raise TemsegError(f'“{text}” is not a size: write a number of px, or a length such as "12 nm".')
         if unit.lower() in ("", "px"):
-            return Size({"typical_size": value, "typical_nm": None})
-        return Size({"typical_size": None, "typical_nm": to_nanometres(value, unit)})
+            return TypedSize({"typical_size": value, "typical_nm": None})
+        return TypedSize({"typical_size": None, "typical_nm": to_nanometres(value, unit)})
     except (TemsegError, ValueError) as error:  # argparse would swallow the sentence of a ValueError
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -31,15 +31,15 @@ def test_it_is_small_and_answers_for_every_pixel(network: BandNetwork) -> None:
         assert network(torch.zeros(2, INPUTS, 64, 96)).shape == (2, len(OUTPUTS), 64, 96)
 
 
-def test_started_from_earlier_weights_it_sees_what_they_see(earlier: temseg.Segmenter) -> None:
+def test_started_from_earlier_weights_it_sees_what_they_see(particles: temseg.Segmenter) -> None:
     with torch.random.fork_rng(devices=[]):
         started = BandNetwork().eval()
-    assert start_from(started, earlier.tensors()) > 300
+    assert start_from(started, particles.tensors()) > 300
     plane = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 64, 64)).astype(np.float32))
     others = torch.randn(1, INPUTS - 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         mine = started.encoder(torch.cat([plane, others], 1))
-        theirs = earlier.network.encoder(plane)  # type: ignore[operator]
+        theirs = particles.network.encoder(plane)  # type: ignore[operator]
     for level in (1, 2, 3, 4):
         torch.testing.assert_close(mine[level], theirs[level])
 

@@ -64,10 +64,10 @@ def check(result, micrograph_shape: tuple[int, ...]) -> None:
         assert depth.max() <= 1
 
 
-def test_tiled_equals_untiled_at_the_shipped_tile_and_overlap(earlier):
+def test_tiled_equals_untiled_at_the_shipped_tile_and_overlap(particles):
     picture = simulate(SimulateConfig(height=1600, width=1300, count=220, diameter=60, data_bar=True, seed=3)).micrograph
     scale = replace(EXACT, scales=(1.0,))
-    tiled, whole = predict(earlier, picture, scale), predict(earlier, picture, replace(scale, tile=2048))
+    tiled, whole = predict(particles, picture, scale), predict(particles, picture, replace(scale, tile=2048))
     assert (EXACT.tile, EXACT.overlap) == (1024, 256)
     assert (tiled.classes == whole.classes).mean() >= 0.999
     assert np.abs(tiled.probability.astype(np.float32) - whole.probability.astype(np.float32)).mean() <= 1e-3

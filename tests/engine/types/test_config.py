@@ -61,7 +61,7 @@ def test_tuples_come_back_from_json_as_tuples():
         ({"tile": None}, "needs a value"),
         ({"tile": 64}, "at least 128"),
         ({"device": 3}, "must be one of"),
-        ({"tiles": 3}, "no setting “tiles”; it has typical_size, scales, tile"),
+        ({"tiles": 3}, "no setting “tiles”; it has typical_size, typical_nm, polarity, scales, tile"),
     ],
 )
 def test_mistakes_are_named(values, words):

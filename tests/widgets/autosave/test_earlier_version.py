@@ -13,7 +13,6 @@ import numpy as np
 import platformdirs
 import pytest
 
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.widgets.autosave import training_store
 from napari_temseg.widgets.autosave.store import Picture
@@ -67,9 +66,8 @@ def test_work_and_strokes_of_an_earlier_version_come_back(
 
 
 def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
-    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any
 ) -> None:
-    monkeypatch.setitem(DESCRIPTORS, "perimeter", DESCRIPTORS["perimeter"]._replace(version=2))
     viewer.add_image(pixels, name="grid")
     bench = open_bench(viewer)
     said: list[str] = []
@@ -80,7 +78,9 @@ def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
     qtbot.waitUntil(lambda: any("restored" in sentence for sentence in said), timeout=10_000)
     wait_jobs(bench.session)
     told = next(sentence for sentence in said if "restored" in sentence)
-    assert told.endswith("Measured anew, as the definition has changed (version then → now): perimeter (1 → 2).")
+    assert told.endswith(
+        "Measured anew, as the definition has changed (version then → now): perimeter (1 → 2), circularity (1 → 2), form factor (1 → 2)."
+    )
 
 
 def test_a_training_that_an_earlier_version_left_is_offered(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any) -> None:
