@@ -4,10 +4,10 @@
 
 On the tune parts: EMPS, tio2_sem with its data bar left out, powder_sem with the typical size told. A model with a working size is told it
 everywhere: the interval speaks of how particles of that size are outlined and split, and no width makes up for a size that was not meant
-(`band.py --untold` judges the search). Each picture is judged by a calibration that has seen none of its specimen (EMPS: paper; each other set is one specimen). Simulated micrographs are judged
-too, their size not told, and never learnt from.
-Only pictures in which 20 particles or more are found are judged, those from 10 on are learnt from. `--write` keeps the calibration of all
-of them, tied to the model's hash; that of a model that ships lies beside it as MODEL.segmentation.json. Peer: the interval of counting
+(`band.py --untold` judges the search). Each picture is judged by a calibration that has seen none of its specimen (EMPS: paper; each other
+set is one specimen). Simulated micrographs are judged too, their size not told, and never learnt from. Only pictures in which 20 particles
+or more are found are judged, those from 10 on are learnt from. `--write` keeps the calibration of all of them, tied to the model's hash;
+that of a model that ships lies beside it as MODEL.segmentation.json. Peer: the interval of counting
 alone, which is what was printed before.
 """
 
