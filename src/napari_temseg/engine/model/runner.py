@@ -29,7 +29,7 @@ Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
 LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
 BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
 CLOSER, WORTH_A_LOOK = 1.6, 1.2  # × by which the second look of a network of one band is closer, and by which it is at the least
-LEAST_SCALE = 0.05
+LEAST_SCALE = 0.05  # × to which a picture is reduced at most
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
 
@@ -51,8 +51,8 @@ class Runner:
         self.working_size = model.spec.working_size
         self.sign = SIGNS[config.polarity]
         self.candidates: tuple[SizeCandidate, ...] = ()
-        if not all(0.05 <= scale <= 8 for scale in self.scales):
-            raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from 0.05 to 8.")
+        if not all(LEAST_SCALE <= scale <= MOST_ENLARGED for scale in self.scales):
+            raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from {LEAST_SCALE:g} to {MOST_ENLARGED:g}.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
         overlap = min(config.overlap, BAND_OVERLAP) if self.working_size else config.overlap
         self.overlap = min(overlap, self.tile // 2) // STRIDE * STRIDE  # more than half would only repeat work

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
+from napari_temseg.engine.particles.basins import FloatArray, Labels, basins_of, joined
 from napari_temseg.engine.particles.edits import renumber
 from napari_temseg.engine.particles.label_changes import Patch, difference, new_id, page_of, window_of
-from napari_temseg.engine.particles.splitting import Basins, Dent, FloatArray, IntArray, Labels, basins_of, landscape_of, pieces_of
+from napari_temseg.engine.particles.splitting import Dent, landscape_of, pieces_of
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.results import Particles, Prediction
 
@@ -107,32 +108,16 @@ def _dents(labels: Labels, landscape: FloatArray, unit: Dent, config: SplitConfi
     basins = basins_of(mask, landscape)
     label_of = np.zeros(len(basins.summit), np.int64)
     label_of[basins.of_pixel] = labels[mask]
-    _merge(basins, label_of, unit, np.pi / 4 * config.min_diameter**2, deepest)
+    least_area = np.pi / 4 * config.min_diameter**2
+
+    def noted(basin: int, summit: float, rise: float, area: int) -> bool:
+        if area >= least_area:
+            label = label_of[basin]
+            deepest[label] = max(deepest[label], rise / max(unit.least(summit), 1e-6))
+        return False  # all of a label joins: how deep its passes are is asked
+
+    joined(basins, noted)
     return deepest
-
-
-def _merge(basins: Basins, label_of: IntArray, unit: Dent, least_area: float, deepest: npt.NDArray[np.float64]) -> None:
-    """Join basins from the highest pass down, and note for each label how deep the passes were."""
-    root, summit, area = list(range(len(basins.summit))), basins.summit.tolist(), basins.area.tolist()
-
-    def top(basin: int) -> int:
-        while root[basin] != basin:
-            root[basin] = root[root[basin]]
-            basin = root[basin]
-        return basin
-
-    order = np.argsort(-basins.height, kind="stable")
-    for a, b, level in zip(basins.first[order].tolist(), basins.second[order].tolist(), basins.height[order].tolist(), strict=True):
-        high, low = top(a), top(b)
-        if high == low:
-            continue
-        if summit[high] < summit[low]:
-            high, low = low, high
-        if min(area[high], area[low]) >= least_area:
-            label = label_of[high]
-            deepest[label] = max(deepest[label], (summit[low] - level) / max(unit.least(summit[low]), 1e-6))
-        root[low] = high
-        area[high] += area[low]
 
 
 def _strengths(depth: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
