@@ -212,7 +212,7 @@ def add_split(commands: Any) -> argparse.ArgumentParser:
     )
     add_reading_options(parser)
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set")
-    add_config_options(parser, SplitConfig)
+    add_config_options(parser, SplitConfig, without=("edge",))
     parser.set_defaults(function=split)
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
@@ -26,15 +27,18 @@ class Parser(argparse.ArgumentParser):
         raise TemsegError(f"{message.removesuffix('.')}; see “{self.prog} --help”.")
 
 
-def add_config_options(parser: argparse.ArgumentParser, config: type[Config]) -> None:
-    """An option a field: `max_seconds` becomes `--max-seconds`, a bool also `--no-…`. Nothing is set where nothing is given."""
+def add_config_options(parser: argparse.ArgumentParser, config: type[Config], without: Collection[str] = ()) -> None:
+    """An option a field: `max_seconds` becomes `--max-seconds`, a bool also `--no-…`. Nothing is set where nothing is given.
+
+    `without` are fields that mean nothing to the command.
+    """
     groups = {
         False: parser.add_argument_group(_heading(config)),
         True: parser.add_argument_group(f"{_heading(config)}, advanced"),
     }
     hints = get_type_hints(config)
     for entry in dataclasses.fields(config):
-        if entry.metadata.get("said_by"):
+        if entry.metadata.get("said_by") or entry.name in without:
             continue
         groups[bool(entry.metadata.get("advanced"))].add_argument(
             f"--{entry.name.replace('_', '-')}",

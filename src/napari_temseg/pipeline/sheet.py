@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.wording import FEWEST, four, rounded
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
 
+OTHER_EDGE = {OUTLINE: HALF_CONTRAST, HALF_CONTRAST: OUTLINE}
 _MEASURAND = "equivalent circular diameter of the visible outline"
 _TABLE = (
     ("d10", "D10, by number"),
@@ -20,6 +22,7 @@ _TABLE = (
     ("d43", "D[4,3] (spheres; a few large particles decide it)"),
     ("gsd", "Geometric standard deviation"),
 )
+_BAR_NAMES = {"edge": "edge convention"}
 _NAMES = {"these particles": "of these particles", "this specimen": "of this specimen"}
 
 
@@ -40,7 +43,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
         "bias": _bias(summary["segmentation"]),
         "counts": _counts(summary, sizes, unit),
         "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],
-        "bars": _bars(summary["budget"]),
+        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"]),
         "fit": _fit(sizes),
         "more": _more(summary["more_for_5_percent"]),
     }
@@ -79,13 +82,16 @@ def _statistic(summary: dict[str, Any], key: str, unit: str) -> tuple[str, str]:
     return f"{rounded(summary[key], half)}{length}", _ends(interval, half)
 
 
-def _bars(budget: dict[str, float | None]) -> list[tuple[str, str, float]]:
+def _bars(budget: dict[str, float | None], other_edge: float | None, convention: str) -> list[tuple[str, str, float]]:
     """Each part of the budget: name, words, and its width in % of the widest."""
     known = {name: value for name, value in budget.items() if value}
     widest = max(known.values(), default=1.0)
     told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
-    bars = [(name, told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
-    return [*bars, ("edge convention", "3 to 7 % between conventions; the same one on both sides of a comparison takes it off", 0.0)]
+    if other_edge is None:
+        told["edge"] = f"drawn by {convention}; the other convention is usually 3 to 7 % away"
+    else:
+        told["edge"] += f" (drawn by {convention}; by {OTHER_EDGE.get(convention, 'the other')} D50 would be {100 * other_edge:+.1f} %)"
+    return [(_BAR_NAMES.get(name, name), told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
 
 
 def _fit(sizes: SizeDistribution) -> str:

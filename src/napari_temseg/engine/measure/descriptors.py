@@ -51,6 +51,12 @@ DESCRIPTORS: dict[str, Definition] = {
     "bbox_right_px": Definition("column after the last", "px"),
     "neighbour_distance": Definition("distance of the centroid to that of the nearest particle of the plane", "length"),
     "constituents": Definition("particles of its aggregate, itself included"),
+    "cut_share": Definition("share of the outline that borders another particle"),
+    "edge_shift": Definition(
+        "how far the half-contrast edge of the picture lies outside the outline (inside: negative), the mean over its free part: half-way "
+        "between the grey levels 3 to 6 px to either side; empty where the picture tells no edge",
+        "length",
+    ),
     "pieces": Definition("pieces of the label (8 neighbours hang together); the largest is measured"),
     "intensity_mean": Definition("mean of the pixel values; pixels that are not finite left out", "grey level"),
     "intensity_sd": Definition("standard deviation of the pixel values", "grey level"),
@@ -66,6 +72,8 @@ _READABLE = {
     "intensity_mean": "mean grey level",
     "intensity_sd": "spread of grey level",
     "probability_mean": "mean probability",
+    "cut_share": "share of the outline beside others",
+    "edge_shift": "half-contrast edge beyond the outline",
 }
 IDENTITY = {
     "image": Definition("name of the micrograph"),
@@ -127,7 +135,9 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "segmentation": Definition("sizes under other settings of the splitting, their drift, and what outlines drawn by hand said"),
     "more_for_5_percent": Definition("how many more images, or particles of one image, until counting leaves ±5 % of D50 open (95 %)"),
     "per_area": Definition("particles per area of the pictures, those at the edge made up for, in 1/unit²"),
-    "budget": Definition("relative standard uncertainty of D50 by where it comes from"),
+    "budget": Definition("relative standard uncertainty of D50 by where it comes from; edge: rectangular between the two conventions"),
+    "edge_convention": Definition("where a particle ends: at the outline, or at the half-contrast edge of the picture"),
+    "other_edge": Definition("D50 where edges are drawn by the other convention (half contrast, outline) over D50, minus 1"),
     "calibration_relative_uncertainty": Definition("relative standard uncertainty that all sizes share"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_S
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.verdict import Verdict, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
+from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, four
 
@@ -37,6 +39,8 @@ class SizeDistribution:
     a bool (n,) each; `segmentation` how sizes hang on the splitting, None where nobody tried; `dependent` where particles may be
     seen several times (planes over time or depth); `lowest` the size below which particles were dropped, so that fits begin there.
     `per_area` is the number of particles per area of the pictures, edge correction included, in 1/unit².
+    `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
+    edges drawn by the other convention, None or NaN where nobody knows.
     """
 
     column: str
@@ -55,6 +59,8 @@ class SizeDistribution:
     dependent: bool = False
     lowest: float = 0.0
     per_area: float | None = None
+    convention: str = OUTLINE
+    other_sizes: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -97,6 +103,8 @@ class SizeDistribution:
             "pieces": self.pieces,
             "segmentation": None if self.segmentation is None else self.segmentation.plain(),
             "budget": self.budget,
+            "edge_convention": self.convention,
+            "other_edge": self.other_edge,
             "more_for_5_percent": self.more_for(0.05),
             "per_area": self.per_area,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
@@ -154,7 +162,7 @@ class SizeDistribution:
     def named_intervals(self) -> dict[str, dict[str, Any]]:
         """The 95 % intervals of D50 by what they are about; see `named_intervals.named_intervals`."""
         return named_intervals(
-            self.quantile(0.5), self.unit, self.n_images, self._counting, self.segmentation, self.calibration_uncertainty
+            self.quantile(0.5), self.unit, self.n_images, self._counting, self.segmentation, self.calibration_uncertainty, self._edge
         )
 
     @property
@@ -166,7 +174,22 @@ class SizeDistribution:
             "counting": None if counted is None else counted / NORMAL,
             "segmentation": None if half is None or not np.isfinite(half) else half / NORMAL,
             "calibration": self.calibration_uncertainty,
+            "edge": self._edge,
         }
+
+    @property
+    def other_edge(self) -> float | None:
+        """What D50 would change by, as a share of it, where edges are drawn by the other convention; None where nobody knows."""
+        found = self.quantile(0.5)
+        if found is None or self.other_sizes is None or not np.isfinite(self.other_sizes).all():
+            return None
+        order = np.argsort(self.other_sizes, kind="stable")
+        return quantile(self.other_sizes[order], self.weights[order], 0.5) / found - 1
+
+    @property
+    def _edge(self) -> float | None:
+        """Relative standard uncertainty from where edges are drawn: rectangular between the two conventions."""
+        return None if self.other_edge is None else abs(self.other_edge) / math.sqrt(12)
 
     def more_for(self, share: float) -> dict[str, Any] | None:
         """How many more pictures, or particles of this picture, bring what counting leaves open of D50 (95 %) down to ± `share` of it."""

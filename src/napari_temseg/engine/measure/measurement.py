@@ -42,10 +42,12 @@ from napari_temseg.engine.measure.descriptors import (
     versions,
 )
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.shape.edges import at_half_contrast, edge_shifts, free_shares
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, sizes
 from napari_temseg.engine.measure.shape_classes import morphology
+from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -74,7 +76,7 @@ class Measurement:
     (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
-    particles were dropped.
+    particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`.
     """
 
     table: pd.DataFrame
@@ -91,6 +93,7 @@ class Measurement:
     model_hash: str = ""
     other_splits: tuple[OtherSplit, ...] = ()
     smallest: float = 0.0
+    convention: str = OUTLINE
 
     def __len__(self) -> int:
         return len(self.table)
@@ -200,6 +203,7 @@ def measure(
         content_hash=source.source.content_hash if source else "",
         model_hash=_model_hash(particles),
         smallest=float(particles.settings.get("min_diameter", 0.0)) if isinstance(particles, Particles) else 0.0,
+        convention=_convention(particles),
     )
 
 
@@ -215,7 +219,14 @@ def _calibration(pixel_size: float | tuple[float, float], unit: str) -> Calibrat
     return Calibration((to_nanometres(float(sizes[0]), unit), to_nanometres(float(sizes[1]), unit)), "typed")
 
 
+def _convention(particles: Any) -> str:
+    """Where a particle ends, `OUTLINE` or `HALF_CONTRAST`."""
+    return str(particles.settings.get("edge", OUTLINE)) if isinstance(particles, Particles) else OUTLINE
+
+
 def _edge(particles: Any) -> str:
+    if _convention(particles) == HALF_CONTRAST:
+        return "half-contrast edge of the picture, the outline where it shows none"
     if not isinstance(particles, Particles) or (particles.prediction is None and particles.origin is None):
         return "label mask"
     return f"mask of pixel centres at probability {particles.settings.get('threshold', 0.5):g}"
@@ -254,6 +265,11 @@ def describe(
     columns: dict[str, npt.NDArray[Any]] = {"particle": pixels.ids, "plane": np.full(len(pixels), index), "pieces": pieces}
     columns |= sizes(pixels, scale) | moments(pixels, scale) | boxes(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
+    whole = particles.planes()[index] if isinstance(particles, Particles) else plane
+    shifts = np.full(len(pixels), np.nan) if source is None else edge_shifts(pixels, source.plane(index), whole)
+    columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - free_shares(pixels, whole)}
+    if _convention(particles) == HALF_CONTRAST:
+        columns = at_half_contrast(columns, scale)
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
     columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
     if not isinstance(particles, Particles):

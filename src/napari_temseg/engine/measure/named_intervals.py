@@ -13,12 +13,18 @@ THESE_PARTICLES, THIS_SPECIMEN = "these particles", "this specimen"
 
 
 def named_intervals(
-    d50: float | None, unit: str, n_images: int, counted: Counting, segmentation: Segmentation | None, calibration: float | None
+    d50: float | None,
+    unit: str,
+    n_images: int,
+    counted: Counting,
+    segmentation: Segmentation | None,
+    calibration: float | None,
+    edge: float | None = None,
 ) -> dict[str, dict[str, Any]]:
     """95 % intervals of D50 by name: "d50" (two lengths or None), what it "holds", what it "lacks", and "why_none".
 
-    "these particles" is what segmentation and calibration leave open of what is in the pictures. "this specimen" adds how pictures
-    differ, and exists from three pictures on.
+    "these particles" is what segmentation, calibration and edge convention (relative standard uncertainties) leave open of what is in the
+    pictures; the last alone makes no interval. "this specimen" adds how pictures differ, and exists from three pictures on.
     """
     parts: list[tuple[str, float]] = []
     lacks: list[str] = []
@@ -32,7 +38,10 @@ def named_intervals(
         parts.append(("calibration", NORMAL * calibration))
     else:
         lacks.append("calibration (not stated)" if unit == "nm" else "calibration (lengths are in px)")
-    lacks.append("where the edge of a particle is drawn (a convention)")
+    if edge is not None and parts:
+        parts.append(("edge convention", NORMAL * edge))
+    else:
+        lacks.append("where the edge of a particle is drawn (a convention)")
     theirs = _interval(d50, parts, lacks, bias, "" if parts else "nothing of it is known")
     if not counted.of_specimen:
         cannot = f"{n_images} picture{'' if n_images == 1 else 's'} cannot tell how pictures of the specimen differ: it takes three"

@@ -9,15 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_temseg.engine.measure.descriptors import DESCRIPTORS, SMALL_DIAMETER
+from napari_temseg.engine.measure.descriptors import DESCRIPTORS, SMALL_DIAMETER, column_name
 from napari_temseg.engine.measure.distribution import SizeDistribution
 from napari_temseg.engine.measure.edge_correction import seen_areas
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
+from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 
-LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length")
+Floats = npt.NDArray[np.float64]
+LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length" and name != "edge_shift")
 FEW_IMAGES = 10
+TOLD = 0.5  # share of the particles whose edge in the picture must be told for the other convention to be
 PARTS_BY_FLAG = {
     "cut": "standing alone",
     "occluded": "without those that others cover",
@@ -77,11 +80,35 @@ def size_distribution(
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
         parts=_parts(tables, order),
-        segmentation=segmentation(pool, calibration if calibration and all(m.model_hash == calibration.model_hash for m in pool) else None),
+        segmentation=segmentation(pool, calibration if calibration and all(_outlined_by(m, calibration) for m in pool) else None),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
         lowest=max(m.smallest * float(np.sqrt(np.prod(m.calibration.scale))) for m in pool) if name == "ecd" else 0.0,
         per_area=float((1 / seen).sum()),
+        convention=" / ".join(sorted({measurement.convention for measurement in pool})),
+        other_sizes=_by_other_edge(pool, name, x, tables)[order],
     )
+
+
+def _outlined_by(measurement: Measurement, calibration: SegmentationCalibration) -> bool:
+    """Whether what outlines drawn by hand said of a model holds of a measurement."""
+    return measurement.model_hash == calibration.model_hash and measurement.convention == OUTLINE
+
+
+def _by_other_edge(pool: Sequence[Measurement], name: str, x: Floats, tables: Sequence[pd.DataFrame]) -> Floats:
+    """The sizes with edges drawn by the other convention; NaN where too few pictures tell, and for what is no diameter.
+
+    A particle whose edge the picture does not tell is taken to be as the others are.
+    """
+    column, nothing = column_name("edge_shift", pool[0].length_unit), np.full(len(x), np.nan)
+    mixed = len({measurement.convention for measurement in pool}) > 1
+    if mixed or name in ("perimeter", "neighbour_distance") or not all(column in table for table in tables):
+        return nothing
+    shift = np.concatenate([table[column].to_numpy(np.float64) * (1 - table["cut_share"].to_numpy(np.float64)) for table in tables])
+    told = np.isfinite(shift)
+    if told.sum() < max(1, TOLD * len(x)):
+        return nothing
+    sign = np.concatenate([np.full(len(t), 1 if m.convention == OUTLINE else -1) for m, t in zip(pool, tables, strict=True)])
+    return np.asarray(np.maximum(x + 2 * sign * np.where(told, shift, np.median(shift[told])), 0.1 * x))
 
 
 def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.bool_]]:

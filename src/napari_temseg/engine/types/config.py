@@ -11,6 +11,8 @@ from typing import Any
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.setting import Config, setting
 
+OUTLINE, HALF_CONTRAST = "outline", "half contrast"  # where a particle ends, by convention
+
 
 @dataclass(frozen=True)
 class SimulateConfig(Config):
@@ -150,6 +152,13 @@ class SplitConfig(Config):
     )
     fill_holes: bool = setting(True, "Fill holes", "Fill holes inside particles")
     exclude_frame: bool = setting(False, "Leave out those at the edge", "Drop particles cut by the edge of the picture")
+    edge: str = setting(
+        OUTLINE,
+        "Edge",
+        "Where a particle ends, for its sizes: at the outline, or where the picture is half-way between its grey levels and those round it",
+        choices=(OUTLINE, HALF_CONTRAST),
+        advanced=True,
+    )
     auxiliary: bool = setting(True, "Learnt distance", "Use the model's own distance map where it has one", advanced=True)
 
 

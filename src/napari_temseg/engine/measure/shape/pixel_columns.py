@@ -14,29 +14,35 @@ from napari_temseg.engine.measure.shape.geometry import Foreground, convex_hulls
 def sizes(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
     """Area, diameters, perimeter and the ratios of them, lengths in the unit of `scale` (y, x); and "diameter_px"."""
     count = pixels.total()
-    area = count * (scale[0] * scale[1])
-    ecd = np.sqrt(4 * area / np.pi)
     hulls = convex_hulls(pixels)
     lengths = hull_lengths(hulls, scale)
-    hull_perimeter, feret_max, feret_min = (lengths.pop("hull_perimeter"), lengths["feret_max"], lengths["feret_min"])
+    hull_perimeter = lengths.pop("hull_perimeter")
     perimeter = crofton_perimeter(pixels, scale)
-    form_factor = 4 * np.pi * area / perimeter**2
+    measured = {"area": count * (scale[0] * scale[1]), **lengths, "perimeter": perimeter}
     return {
-        "area": area,
-        "ecd": ecd,
-        **lengths,
-        "rect_ratio": lengths["rect_width"] / lengths["rect_length"],
-        "aspect_ratio": feret_min / feret_max,
-        "perimeter": perimeter,
-        "circularity": np.sqrt(form_factor),
-        "form_factor": form_factor,
+        **measured,
+        **ratios(measured, np.sqrt(scale[0] * scale[1])),
         "solidity": count / hulls.pixels,
         "convexity": np.minimum(hull_perimeter / perimeter, 1.0),
+    }
+
+
+def ratios(measured: dict[str, npt.NDArray[Any]], side: float) -> dict[str, npt.NDArray[Any]]:
+    """What follows from area, perimeter, Ferets and rectangle, of pixels whose square root of area is `side`."""
+    area, perimeter, feret_max, feret_min = (measured[name] for name in ("area", "perimeter", "feret_max", "feret_min"))
+    ecd = np.sqrt(4 * area / np.pi)
+    form_factor = 4 * np.pi * area / perimeter**2
+    return {
+        "ecd": ecd,
+        "rect_ratio": measured["rect_width"] / measured["rect_length"],
+        "aspect_ratio": feret_min / feret_max,
+        "circularity": np.sqrt(form_factor),
+        "form_factor": form_factor,
         "compactness": ecd / feret_max,
         "roundness": (ecd / feret_max) ** 2,
         "extent": area / (feret_max * feret_min),
-        "diameter_px": np.sqrt(4 * count / np.pi),
-        "small": np.sqrt(4 * count / np.pi) < SMALL_DIAMETER,
+        "diameter_px": ecd / side,
+        "small": ecd / side < SMALL_DIAMETER,
     }
 
 
