@@ -141,7 +141,7 @@ def test_help_of_run_shows_its_parameters() -> None:
     assert list(whole.parameters.values()) == list(job.parameters.values())
     assert {"inputs", "output", "model", "calibration", "axes", "series", "mask_overlays", "predict", "split"} <= set(whole.parameters)
     assert "settings" not in whole.parameters
-    assert "mask_overlays: 'bool' = False" in pydoc.render_doc(temseg.run, renderer=pydoc.plaintext)
+    assert "mask_overlays: 'bool | None' = None" in pydoc.render_doc(temseg.run, renderer=pydoc.plaintext)
     assert whole.return_annotation == "RunResult"
     with pytest.raises(TypeError, match="no_such"):
         temseg.run("a.tif", "out", no_such=1)  # type: ignore[call-arg]

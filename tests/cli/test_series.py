@@ -74,11 +74,11 @@ def labelled(tmp_path: Path) -> Path:
 def test_run_leaves_out_what_is_burnt_in_and_says_so(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = labelled(tmp_path)
     command = ["run", str(picture), "-m", str(model), "--json", "-o"]
-    assert main([*command, str(tmp_path / "plain")]) == 0
+    assert main([*command, str(tmp_path / "plain"), "--no-mask-overlays"]) == 0
     assert json.loads(capsys.readouterr().out)["images"][0]["left_out_share"] is None
-    assert main([*command, str(tmp_path / "masked"), "--mask-overlays"]) == 0
+    assert main([*command, str(tmp_path / "masked")]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert summary["mask_overlays"]
+    assert summary["mask_overlays"] is None
     assert 0.1 < summary["images"][0]["left_out_share"] < 0.3
     assert "Burnt-in scale bars" in (tmp_path / "masked" / "report.html").read_text(encoding="utf-8")
     assert "Burnt-in scale bars" not in (tmp_path / "plain" / "report.html").read_text(encoding="utf-8")

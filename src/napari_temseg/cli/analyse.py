@@ -50,7 +50,8 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         "--mask-overlays",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="leave burnt-in scale bars, letters and data bars out of finding and of the frame (default off)",
+        help="leave out of finding and of the frame all that seems burnt in: scale bars, letters, data bars; --no-…: nothing "
+        "(default: where a bar is certain, and the same data bar in every picture of a camera)",
     )
     parser.add_argument(
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"

@@ -18,7 +18,7 @@ from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
-from napari_temseg.pipeline.burnt_in import bar_offer, without_burnt_in
+from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, marked_area, without_areas
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
 from napari_temseg.pipeline.report import thumbnail, write_report
@@ -27,6 +27,7 @@ from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.burntin.boxes import Box
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
@@ -49,17 +50,19 @@ class PictureBatch:
         self._digest = settings_digest(settings, **({"imagej": True} if settings.imagej else {}))
         self._expected = {path.resolve(): digest for path, digest in expected.items()}
         self._notes: list[str] = []
+        self._areas: dict[str, tuple[Box, ...]] = {}
         self._is_tidy = False
 
     def recognise(self, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
+        yield from self._look(control)
         known = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
         for index, stem in enumerate(known):
             if control.finishing:
                 break
             yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(known)}", control.elapsed)
             try:
-                if self._folder.is_done(stem, key_of(self._read(self.pictures[stem]), stem, self._digest)):
+                if self._folder.is_done(stem, key_of(self._read(self.pictures[stem]), stem, self._digest, **self._left_out(stem))):
                     self.done.add(stem)
             except TemsegError as error:  # it says so again when its turn comes
                 logger.info("%s", error)
@@ -72,15 +75,35 @@ class PictureBatch:
             sizes = distributions([item.measurement for item in items if item.counted])
             self._write_set(items, sizes, self._summary(items, sizes))
 
+    def _look(self, control: Control) -> Generator[Progress, None, None]:
+        """What is burnt into the pictures, of all of them first: those of one camera lose the same area."""
+        if self._settings.mask_overlays is False:
+            return
+        found = {}
+        for index, (stem, path) in enumerate(self.pictures.items()):
+            if control.finishing:
+                break
+            message = f"{stem}: looking for what is burnt in, {index + 1} of {len(self.pictures)}"
+            yield Progress("run", 0.0, message, control.elapsed)
+            try:
+                found[stem] = marked_area(self._read(path))
+            except Exception as error:  # noqa: BLE001  it says so again when its turn comes
+                logger.info("%s: %s", path, error)
+        areas = areas_left_out(list(found.values()), everything=bool(self._settings.mask_overlays))
+        self._areas = {stem: boxes for stem, boxes in zip(found, areas, strict=True) if boxes}
+
+    def _left_out(self, stem: str) -> dict[str, object]:
+        """What a key tells of the area that is left out."""
+        return {"left_out": self._areas[stem]} if stem in self._areas else {}
+
     def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
         """Find, measure and commit one picture."""
         image = self._read(path)
-        key = key_of(image, stem, self._digest)
+        key = key_of(image, stem, self._digest, **self._left_out(stem))
         offer = bar_offer(image)
         if offer:
             image = replace(image, notes=(*image.notes, offer))
-        if self._settings.mask_overlays:
-            image = without_burnt_in(image)
+        image = without_areas(image, self._areas.get(stem, ()))
         job = iter_predict(segmenter, image, self._settings.predict)
         for progress in job:
             if control.finishing:

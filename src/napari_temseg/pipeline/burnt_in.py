@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
 SAME_LENGTH = 1.0  # px
+SURE = 0.5  # confidence from which a scale bar is hardly anything else
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +90,62 @@ def bar_offer(image: Micrograph) -> str:
     return f'Its scale bar, {bar.length:.1f} px long, seems to read “{value.text}”; if that is right, use it with --pixel-size "{size}".'
 
 
-def without_burnt_in(image: Micrograph) -> Micrograph:
-    """The same picture with bar, letters and data bar of its first plane left out of its valid area."""
-    from napari_temseg.engine.burntin.scale_bar import find_scale_bar, overlay_mask
+@dataclass(frozen=True)
+class MarkedArea:
+    """What is burnt into the first plane of a picture: `boxes` round it, and the rows of a data bar at its top and bottom.
 
+    `certain`: there is a data bar, or a scale bar that is hardly anything else. `camera` tells pictures that would have the same data bar.
+    """
+
+    camera: tuple[Any, ...]
+    boxes: tuple[Box, ...] = ()
+    bands: tuple[int, int] = (0, 0)
+    certain: bool = False
+
+
+def marked_area(image: Micrograph) -> MarkedArea:
+    """Look for bar, letters and data bar."""
+    from napari_temseg.engine.burntin.letters import data_bands
+    from napari_temseg.engine.burntin.scale_bar import band_levels, find_scale_bar, overlay_mask
+
+    taken = image.acquisition
+    camera = (image.frame, taken.instrument, taken.mode, taken.camera)
     plane = image.plane(0)
-    boxes = boxes_of(overlay_mask(plane, find_scale_bar(plane)))
+    bar = find_scale_bar(plane)
+    mask = overlay_mask(plane, bar)
+    levels = band_levels(plane)
+    if levels is None or not mask.any():
+        return MarkedArea(camera)
+    rows = data_bands(levels)[:, 0]  # whole rows, at the ends
+    top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
+    certain = bool(top or bottom) or (bar is not None and bar.confidence >= SURE)
+    return MarkedArea(camera, tuple(boxes_of(mask)), (top, bottom), certain)
+
+
+def areas_left_out(areas: Sequence[MarkedArea], *, everything: bool) -> list[tuple[Box, ...]]:
+    """The boxes to be left out of each picture: of those where a bar is certain, or of `everything` that seems burnt in.
+
+    Where most pictures of a camera have a data bar, all of them lose the area of the largest.
+    """
+    bands: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
+    for area in areas:
+        bands.setdefault(area.camera, []).append(area.bands)
+    found = []
+    for area in areas:
+        of_camera = bands[area.camera]
+        height, width = area.camera[0]
+        shared = [0, 0]
+        for side in (0, 1):
+            rows = [each[side] for each in of_camera if each[side]]
+            shared[side] = max(rows) if 2 * len(rows) > len(of_camera) else area.bands[side]
+        boxes = area.boxes if everything or area.certain else ()
+        strips = [(0, 0, shared[0], width)] * bool(shared[0]) + [(height - shared[1], 0, height, width)] * bool(shared[1])
+        found.append((*boxes, *strips))
+    return found
+
+
+def without_areas(image: Micrograph, boxes: Sequence[Box]) -> Micrograph:
+    """The same picture with boxes left out of its valid area."""
     if not boxes:
         return image
     valid = np.ones(image.frame, bool) if image.valid is None else image.valid.copy()

@@ -39,9 +39,9 @@ class Recipe:
     """What a run does.
 
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
-    names one of several pictures in each; `mask_overlays` leaves out what is burnt in; `imagej` writes for ImageJ too; `count_twice`
-    counts a field that two pictures show twice; `inputs` maps
-    absolute paths to SHA-256 of the content ("" unchecked).
+    names one of several pictures in each; `mask_overlays` leaves out what is burnt in (None: where a bar is certain); `imagej` writes for
+    ImageJ too; `count_twice` counts a field that two pictures show twice; `inputs` maps absolute paths to SHA-256 of the content (""
+    unchecked).
     """
 
     model: str = "particles"
@@ -50,7 +50,7 @@ class Recipe:
     calibrations: tuple[CalibrationRow, ...] | None = None
     axes: str = ""
     series: str = ""
-    mask_overlays: bool = False
+    mask_overlays: bool | None = None
     imagej: bool = False
     count_twice: bool = False
     predict: PredictConfig = field(default_factory=PredictConfig)
@@ -127,7 +127,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         calibrations=None if values.get("calibrations") is None else rows_of(values["calibrations"]),
         axes=_text(values.get("axes", "")),
         series=_text(values.get("series", "")),
-        mask_overlays=bool(values.get("mask_overlays", False)),
+        mask_overlays=None if (marks := values.get("mask_overlays", False)) is None else bool(marks),
         imagej=bool(values.get("imagej", False)),
         count_twice=bool(values.get("count_twice", False)),
         predict=PredictConfig.from_dict(values.get("predict", {})),

@@ -157,7 +157,7 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("Program", f"napari-temseg {summary['temseg']}"),
         ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
-        *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") else []),
+        *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") is not False else []),
         ("Particles on the edge of a picture", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(row for stage in summary["settings"] for row in _settings(stage, summary)),

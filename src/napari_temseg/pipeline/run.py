@@ -34,7 +34,7 @@ def iter_run(
     calibrations: Calibrations = None,
     axes: str = "",
     series: str = "",
-    mask_overlays: bool = False,
+    mask_overlays: bool | None = None,
     imagej: bool = False,
     count_twice: bool = False,
     predict: PredictConfig | None = None,
@@ -48,7 +48,7 @@ def iter_run(
     set. `calibration` overrides the files' own; `calibrations` is the laboratory's table (a CSV file, "none", or without it the
     user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
     are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
-    finding and of the frame; `imagej` writes STEM_rois.zip and STEM_results.csv too.
+    finding and of the frame, without it only where a bar is certain; `imagej` writes STEM_rois.zip and STEM_results.csv too.
     Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
 

@@ -131,10 +131,9 @@ def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None) -> npt.NDArr
     """
     data = _plane(plane)
     found = np.zeros(data.shape, bool)
-    grey = grey_levels(data)
-    if grey is None or min(grey.shape) < 8:
+    grey = band_levels(data)
+    if grey is None:
         return found
-    grey = np.clip(grey, 0, WHITE)
     bar = bar or find_scale_bar(data)
     if bar is None:
         found |= letters(grey, None, None)
@@ -145,6 +144,12 @@ def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None) -> npt.NDArr
         found |= _drawn(bar, data.shape)
     found = ndimage.binary_dilation(found, np.ones((3, 3), np.bool_), iterations=_MARGIN)
     return found | data_bands(grey)
+
+
+def band_levels(plane: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
+    """Grey levels of a plane (Y, X), 0 to 255, as data bars and letters are looked for in; None where there is too little to see."""
+    grey = grey_levels(plane)
+    return None if grey is None or min(grey.shape) < 8 else np.clip(grey, 0, WHITE)
 
 
 def _surroundings(bar: ScaleBar, shape: tuple[int, ...]) -> tuple[slice, slice]:

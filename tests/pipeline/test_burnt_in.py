@@ -1,0 +1,54 @@
+"""What is left out of pictures: certain bars by default, a data bar in every picture of its camera."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import napari_temseg as temseg
+from napari_temseg.engine.types.acquisition import Acquisition
+from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, without_areas
+
+CAMERA = ((100, 200), "SEM 1", "SEM", "")
+OTHER = ((100, 200), "SEM 2", "SEM", "")
+
+
+def test_a_data_bar_is_left_out_of_every_picture_of_its_camera_and_of_no_other() -> None:
+    with_bar = MarkedArea(CAMERA, ((88, 0, 100, 200), (90, 150, 98, 190)), (0, 12), certain=True)
+    without, elsewhere = MarkedArea(CAMERA), MarkedArea(OTHER)
+    first, second, third, other = areas_left_out([with_bar, with_bar, without, elsewhere], everything=False)
+    assert (88, 0, 100, 200) in first
+    assert second == first
+    assert third == ((88, 0, 100, 200),)
+    assert other == ()
+
+
+def test_one_data_bar_among_many_pictures_is_its_own() -> None:
+    with_bar = MarkedArea(CAMERA, ((88, 0, 100, 200),), (0, 12), certain=True)
+    found = areas_left_out([with_bar, MarkedArea(CAMERA), MarkedArea(CAMERA)], everything=False)
+    assert found[0]
+    assert found[1] == found[2] == ()
+
+
+def test_what_is_not_certain_is_left_out_only_when_asked_for() -> None:
+    doubtful = MarkedArea(CAMERA, ((5, 5, 9, 9),))
+    assert areas_left_out([doubtful], everything=False) == [()]
+    assert areas_left_out([doubtful], everything=True) == [((5, 5, 9, 9),)]
+
+
+def test_a_simulated_data_bar_is_certain_and_a_plain_picture_loses_nothing() -> None:
+    settings = {"height": 400, "width": 400, "count": 30, "seed": 3}
+    barred = temseg.simulate(temseg.SimulateConfig(**settings, data_bar=True, scale_bar=True))
+    area = marked_area(replace(barred.micrograph, acquisition=Acquisition("SEM 1")))
+    assert area.certain
+    assert area.camera[1] == "SEM 1"
+    (boxes,) = areas_left_out([area], everything=False)
+    valid = without_areas(barred.micrograph, boxes).valid
+    assert valid is not None
+    assert (~valid)[barred.overlays].mean() > 0.9
+    assert (~valid).mean() < barred.overlays.mean() + 0.1
+    plain = temseg.simulate(temseg.SimulateConfig(**settings)).micrograph
+    assert areas_left_out([marked_area(plain)], everything=False) == [()]
+    assert without_areas(plain, ()) is plain
+    assert np.asarray(plain.data).any()
