@@ -9,7 +9,7 @@ particle, along y and x, in working sizes; a model keeps those that its splittin
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +17,25 @@ import torch
 from torch import nn
 
 from napari_temseg.engine.model.flattening import flatten, flatten_planes
+from napari_temseg.engine.model.unet import WITHOUT_LAST, MobileNetV2, UnetDecoder, levels
 
 WORKING_SIZE = 22.0  # px: the size that is told, in the eyes of the network
 MOST_ENLARGED = 8.0  # × by which a picture is enlarged at most
 OUTPUTS = ("foreground", "distance", "border", "offset_y", "offset_x")
 INPUTS = 3
 DECODER = (64, 48, 32, 16, 16)
-_CHANNELS = [INPUTS, 16, 24, 32, 96, 320]
-_LAST = 18  # features of the encoder, without the convolution to 1280 channels, which served to tell a thousand kinds of things apart
-_TAKEN = (1, 3, 6, 13, _LAST - 1)  # after which the decoder is given what there is
+_CHANNELS = (INPUTS, 16, 24, 32, 96, 320)
 
 
 class BandEncoder(nn.Module):
-    """MobileNetV2 without its last convolution; one plane (B, 1, Y, X) is flattened at `working_size`, three are taken as they are."""
+    """MobileNetV2 without its last convolution, which served to tell a thousand kinds of things apart.
+
+    One plane (B, 1, Y, X) is flattened at `working_size`, three are taken as they are.
+    """
 
     def __init__(self, working_size: float = WORKING_SIZE) -> None:
         super().__init__()
-        import segmentation_models_pytorch as smp
-
-        whole = cast(Any, smp.encoders.get_encoder("mobilenet_v2", in_channels=INPUTS, depth=5, weights=None))
-        self.features: nn.Sequential = whole.features[:_LAST]
+        self.features = MobileNetV2(INPUTS).features[:WITHOUT_LAST]
         self.working_size = working_size
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
@@ -44,12 +43,7 @@ class BandEncoder(nn.Module):
         if x.shape[1] == 1:
             flat = flatten_planes(x.float(), self.working_size)
             x = torch.cat([x, flat.to(x.dtype), torch.zeros_like(x)], 1)
-        found = [x]
-        for index, module in enumerate(self.features):
-            x = module(x)
-            if index in _TAKEN:
-                found.append(x)
-        return found
+        return levels(self.features, x)
 
 
 class BandNetwork(nn.Module):
@@ -59,10 +53,8 @@ class BandNetwork(nn.Module):
         self, decoder_channels: tuple[int, ...] = DECODER, outputs: int = len(OUTPUTS), working_size: float = WORKING_SIZE
     ) -> None:
         super().__init__()
-        from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
-
         self.encoder: nn.Module = BandEncoder(working_size)
-        self.decoder: nn.Module = UnetDecoder(_CHANNELS, decoder_channels, n_blocks=5)
+        self.decoder: nn.Module = UnetDecoder(_CHANNELS, decoder_channels)
         self.segmentation_head: nn.Module = nn.Sequential(nn.Conv2d(decoder_channels[-1], outputs, 3, padding=1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

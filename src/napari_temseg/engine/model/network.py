@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_temseg.engine.model.band import WORKING_SIZE, BandEncoder, BandNetwork
+from napari_temseg.engine.model.unet import Unet
 from napari_temseg.engine.types.errors import TemsegError
 
 MOMENTUM = 0.1  # of running statistics; the 0.01 of EfficientNets lags hundreds of steps behind, which is all that a training here has
@@ -29,11 +29,7 @@ ALIASES = {
     "efficientnet_b0": "efficientnet-b0",
 }
 DEFAULT_DECODER = (128, 64, 32, 16, 16)
-BAND_ENCODER = "mobilenet_v2"  # of a network with a working size
-# What the library raises for a network it cannot build or weights it cannot fetch; the hub client's base is its HTTP library's error.
-_BUILD_ERRORS = cast(
-    tuple[type[Exception], ...], (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError, *HfHubHTTPError.__bases__)
-)
+OWN_ENCODER = "mobilenet_v2"  # of the networks that are built without segmentation-models-pytorch, which takes longer to import than torch
 
 
 @dataclass(frozen=True)
@@ -73,48 +69,55 @@ def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.M
     library does), or those of a whole U-Net, of which the encoder's are taken; a `.temseg` file is one. A network with a working size
     has an encoder of its own, whose tensors only a model with one holds. `TemsegError` for an encoder or weights that cannot be had.
     """
-    if spec.working_size:
-        return _band_network(spec, encoder_weights)
+    if spec.working_size and (spec.encoder != OWN_ENCODER or encoder_weights == "imagenet"):
+        raise TemsegError(f"A network with a working size is built on {OWN_ENCODER} and from a model; start from the shipped one.")
+    own = spec.encoder == OWN_ENCODER and encoder_weights != "imagenet"
+    network = _built_here(spec) if own else _built_by_library(spec, encoder_weights)
+    if encoder_weights is not None and encoder_weights != "imagenet":
+        _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = MOMENTUM
+    return network
+
+
+def _built_here(spec: NetworkSpec) -> nn.Module:
+    try:
+        if spec.working_size:
+            return BandNetwork(spec.decoder_channels, spec.n_outputs, spec.working_size)
+        return Unet(spec.decoder_channels, spec.n_outputs)
+    except ValueError as error:
+        raise _cannot_carry(spec, error) from error
+
+
+def _built_by_library(spec: NetworkSpec, encoder_weights: str | None) -> nn.Module:
     import segmentation_models_pytorch as smp
+    from huggingface_hub.errors import HfHubHTTPError
 
     name = ALIASES.get(spec.encoder, spec.encoder)
     _check_encoder(name, spec.encoder)
     weights: Any = None
     if encoder_weights == "imagenet":
         weights = True if name.startswith("tu-") else "imagenet"
+    # What the library raises for a network it cannot build or weights it cannot fetch; the hub client's base is its HTTP library's error.
+    errors = (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError, *HfHubHTTPError.__bases__)
     try:
         network = smp.Unet(name, encoder_weights=weights, in_channels=1, classes=spec.n_outputs, decoder_channels=spec.decoder_channels)
-    except _BUILD_ERRORS as error:
-        if weights is not None:
-            raise _no_download(spec.encoder, error) from error
-        raise TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.") from error
-    if encoder_weights is not None and encoder_weights != "imagenet":
-        _load_encoder(cast(nn.Module, network.encoder), Path(encoder_weights), spec.encoder)
-    return _statistics_follow(cast(nn.Module, network))
+    except cast(tuple[type[Exception], ...], errors) as error:
+        raise _cannot_carry(spec, error) if weights is None else _no_download(spec.encoder, error) from error
+    return cast(nn.Module, network)
 
 
-def _band_network(spec: NetworkSpec, encoder_weights: str | None) -> nn.Module:
-    if spec.encoder != BAND_ENCODER or encoder_weights == "imagenet":
-        raise TemsegError(f"A network with a working size is built on {BAND_ENCODER} and from a model; start from the shipped one.")
-    network = BandNetwork(spec.decoder_channels, spec.n_outputs, spec.working_size)
-    if encoder_weights is not None:
-        _load_encoder(network.encoder, Path(encoder_weights), spec.encoder)
-    return _statistics_follow(network)
+def _cannot_carry(spec: NetworkSpec, error: Exception) -> TemsegError:
+    return TemsegError(f"Encoder “{spec.encoder}” cannot carry this U-Net ({error}); choose another, such as mobilenet_v2.")
 
 
 def working_size_of(encoder: str, encoder_weights: str | None) -> float:
     """The working size of a network for weights as `build_network` takes them: 0 but for those of a model that has one."""
-    if encoder != BAND_ENCODER or encoder_weights in (None, "imagenet"):
+    if encoder != OWN_ENCODER or encoder_weights in (None, "imagenet"):
         return 0.0
     found = set(_read_encoder_file(Path(str(encoder_weights))))
     return WORKING_SIZE if found == set(BandEncoder().state_dict()) else 0.0
-
-
-def _statistics_follow(network: nn.Module) -> nn.Module:
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = MOMENTUM
-    return network
 
 
 def _load_encoder(encoder: nn.Module, path: Path, name: str) -> None:
