@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special  # not stats, which takes longer to import than most pictures to measure
 
 from napari_temseg.engine.measure.resampling import resampled
 
@@ -51,9 +51,9 @@ def _normal_fit(z: Floats, w: Floats, lowest: float, _: Floats | None) -> Floats
         return np.column_stack([mean, sd])
     for _round in range(4 * _ROUNDS):
         alpha = (lowest - mean) / sd
-        below = np.minimum(stats.norm.cdf(alpha), 0.9)
+        below = np.minimum(special.ndtr(alpha), 0.9)
         missing = below / (1 - below)
-        hazard = stats.norm.pdf(alpha) / np.maximum(stats.norm.cdf(alpha), 1e-300)
+        hazard = np.exp(-(alpha**2) / 2) / np.sqrt(2 * np.pi) / np.maximum(special.ndtr(alpha), 1e-300)
         there = mean - sd * hazard
         spread = sd**2 * (1 - alpha * hazard - hazard**2) + there**2
         mean = (first + missing * there) / (1 + missing)

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from napari_temseg.engine.measure.resampling import resampled
 from napari_temseg.engine.measure.weighted import STATISTICS, statistics_of
 
 Floats = npt.NDArray[np.float64]
 ENOUGH_IMAGES = 3  # from so many on, how images differ can be told
-NORMAL = float(stats.norm.ppf(0.975))  # half width of a 95 % interval in standard deviations
+NORMAL = float(special.ndtri(0.975))  # half width of a 95 % interval in standard deviations
 _REPLICATES = 400
 _WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobody anything
 
@@ -80,7 +80,7 @@ def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None) -> di
     """Half widths on the logarithm from resampled pictures, or from particles without a `group`."""
     drawn = resampled(x, w, group, _REPLICATES)
     found = statistics_of(drawn.x, drawn.draws)
-    factor = stats.t.ppf(0.975, drawn.units - 1) * np.sqrt(drawn.units / (drawn.units - 1))
+    factor = special.stdtrit(drawn.units - 1, 0.975) * np.sqrt(drawn.units / (drawn.units - 1))
     return {name: float(factor * _spread(name, found[name])) for name in STATISTICS}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES, NORMAL
 from napari_temseg.engine.measure.measurement import Measurement
@@ -37,7 +37,7 @@ def nanomaterial_indicator(
     pictures, group = np.unique(sizes.group, return_inverse=True)
     drawn = resampled(x, w, group if len(pictures) >= ENOUGH_IMAGES else None, _REPLICATES)
     below = drawn.draws[:, drawn.x < LIMIT].sum(axis=1) / drawn.draws.sum(axis=1)
-    counted = float(stats.t.ppf(0.975, drawn.units - 1) * below.std())
+    counted = float(special.stdtrit(drawn.units - 1, 0.975) * below.std())
     share = float(w[x < LIMIT].sum() / w.sum())
     segmented = sizes.segmentation
     known = segmented is not None and segmented.half is not None and not segmented.refused

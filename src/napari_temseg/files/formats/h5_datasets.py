@@ -10,11 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import h5py
 import numpy as np
 import numpy.typing as npt
-from dask import delayed
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.formats.raw import file_size, unusable
@@ -90,6 +88,9 @@ def dataset_series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *,
     elif single:
         data = _plane(path, pixels.name, 0, frames_last)
     else:
+        import dask.array as da
+        from dask import delayed
+
         read = delayed(_plane, pure=True)
         native = pixels.dtype.newbyteorder("=")
         data = da.stack([da.from_delayed(read(path, pixels.name, k, frames_last), frame, native) for k in range(planes)])
@@ -104,6 +105,8 @@ def _stack(array: npt.NDArray[Any], frames_last: bool) -> npt.NDArray[Any]:
 
 
 def _lazily(stack: npt.NDArray[Any]) -> Any:
+    import dask.array as da
+
     return da.from_array(stack, chunks=(1, *stack.shape[1:])).astype(stack.dtype.newbyteorder("="))
 
 

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
@@ -61,6 +60,8 @@ def planes(pixels: npt.NDArray[Any]) -> Any:
         return np.ascontiguousarray(pixels, native)
     if pixels.dtype == native:
         return pixels
+    import dask.array as da  # for stacks alone, as it takes long to import
+
     return da.from_array(pixels, chunks=(1, *pixels.shape[1:]), name=False).astype(native)
 
 

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
@@ -167,6 +166,8 @@ def _data(path: Path, dtype: np.dtype[Any], shape: tuple[int, int], starts: npt.
     plane = partial(_plane, path, dtype, shape, flip=flip)
     if len(starts) == 1:
         return plane(start=int(starts[0]))
+    import dask.array as da
+
     chunks = ((1,) * len(starts), (shape[0],), (shape[1],))
     one = np.empty((0, 0, 0), dtype.newbyteorder("="))
     return da.map_blocks(_block, starts=starts, plane=plane, chunks=chunks, dtype=one.dtype, meta=one)

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from dask import delayed
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import grey
@@ -129,6 +127,9 @@ def _stored(path: Path, index: int, series: Any, alone: bool) -> Planes:
         page = series.pages[0]
         array = _unpacked(path, page) if _is_packed(page) else series.asarray()
         return _grey(array, series.axes, path).astype(native, copy=False)
+    import dask.array as da
+    from dask import delayed
+
     if series.dataoffset is not None and not colour:
         # Uncompressed and in one piece: planes are read from the disk as they are looked at.
         stack = np.memmap(path, series.keyframe.parent.byteorder + series.dtype.char, "r", series.dataoffset, series.shape)
