@@ -78,8 +78,14 @@ def test_what_the_manifest_names_loads_neither_torch_nor_matplotlib():
 def test_the_whole_road_needs_no_network(tmp_path):
     road = """
 import numpy as np, torch, napari_temseg as temseg
+from pathlib import Path
+from napari_temseg.files.formats.tiff import write_tiff
 torch.set_num_threads(1)
 picture = temseg.simulate(temseg.SimulateConfig(height=160, width=160, count=9, diameter=24)).micrograph
+write_tiff(Path("picture.tif"), picture.data, picture.calibration)
+for model in ("particles", "sized"):
+    temseg.run("picture.tif", model, model=model)
+print("unneeded:", *{"timm", "torchvision", "huggingface_hub", "segmentation_models_pytorch", "torch._dynamo", "dask"} & sys.modules.keys())
 model = temseg.load("particles")
 labels = np.zeros((160, 160), np.uint8)
 labels[4:8, 10:90], labels[80:84, 10:90] = 1, 2
@@ -92,6 +98,7 @@ print("rows:", len(table), len(particles))
     done = subprocess.run([sys.executable, "-c", BLOCKED + road], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert "a connection was tried" not in done.stderr
+    assert "unneeded:\n" in done.stdout, "a run imports what takes longer to import than most pictures to analyse"
     rows, found = done.stdout.split("rows:")[1].split()
     assert rows == found
 
