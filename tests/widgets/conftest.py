@@ -51,7 +51,6 @@ def _known_timers() -> None:
     from napari_temseg.widgets.jobs.preload import load_compiler
 
     load_compiler()  # tests of the engine may come after those of the window, in whose process OpenGL is
-    import segmentation_models_pytorch  # noqa: F401
 
     import napari_temseg.widgets.workbench  # noqa: F401
 
