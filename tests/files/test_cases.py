@@ -15,6 +15,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 from scipy.ndimage import label
 
 import napari_temseg as temseg
+from napari_temseg.cli.main import main
 from napari_temseg.files.readers import Reading, other_pictures, read_noted, series_of
 from napari_temseg.files.tables import read_labels
 
@@ -305,6 +306,19 @@ def test_minimum_and_maximum_say_whether_bytes_have_a_sign(tmp_path: Path, limit
     assert temseg.read(tmp_path / "a.mrc").plane().dtype == kind
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_bytes_of_which_nothing_says_whether_they_have_a_sign(tmp_path: Path, kind: type[np.generic]) -> None:
+    picture = (GREY.astype(int) - (128 if kind is np.int8 else 0)).astype(kind)
+    with mrcfile.new(tmp_path / "a.mrc") as mrc:
+        mrc.set_data(picture.view(np.int8))
+    content = bytearray((tmp_path / "a.mrc").read_bytes())
+    struct.pack_into("<2f", content, HEADER_DTYPE.fields["dmin"][1], 0, 0)
+    (tmp_path / "a.mrc").write_bytes(content)
+    image = temseg.read(tmp_path / "a.mrc")
+    np.testing.assert_array_equal(image.plane(), picture)
+    assert "does not say whether its bytes have a sign" in image.notes[-1]
+
+
 # -- 5: "damaged" is said of what is damaged
 
 
@@ -341,6 +355,18 @@ def test_a_file_still_being_written_is_told_from_a_dark_one(tmp_path: Path) -> N
     tifffile.imwrite(tmp_path / "c.tif", banded)
     for name in ("b.png", "b.tif", "c.tif"):
         temseg.read(tmp_path / name)
+
+
+def test_the_last_planes_of_a_stack_are_not_written_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = np.stack([np.maximum(GREY, 1)] * 4)
+    stack[2:] = 0
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    with pytest.raises(temseg.TemsegError, match=r"still being written .*the last 2 of 4 planes are zeros"):
+        temseg.read(tmp_path / "a.tif", axes="time")
+    assert main(["info", str(tmp_path / "a.tif")]) == 0
+    assert "still being written" in capsys.readouterr().out
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros_like(GREY))
+    assert temseg.read(tmp_path / "b.tif").notes == ("All its pixels are 0: the picture is empty, or its file was not written to the end.",)
 
 
 def test_colours_of_a_label_image_are_no_grey(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_a_side_car_of_another_picture(tmp_path: Path) -> None:
     assert renamed.image.calibration.pixel_size == (5.0, 5.0)
     assert "was written for “b.tif”" in renamed.notes[0]
     tifffile.imwrite(tmp_path / "b.tif", GREY)
-    assert temseg.read(tmp_path / "a.tif").calibration.pixel_size is None
+    other = temseg.read(tmp_path / "a.tif")
+    assert other.calibration.pixel_size is None
+    assert other.notes == ("The Hitachi file a.txt was written for “b.tif”, which is there, and was not used.",)
 
 
 def test_a_side_car_of_a_larger_picture(tmp_path: Path) -> None:

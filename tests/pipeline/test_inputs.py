@@ -59,6 +59,7 @@ def test_names_say_what_differs() -> None:
     assert unique_names([Path("x/a.tif"), Path("x/a.png"), Path("x/b.png")]) == ["a_tif", "a_png", "b"]
     assert unique_names([Path("x/a.tif"), Path("y/a.tif")]) == ["x_a", "y_a"]
     assert unique_names([Path("x/a.tif"), Path("x/A.tif")]) == ["a", "A_2"]
+    assert unique_names([Path("x/a\tb\n.tif")]) == ["a%09b%0A"]
 
 
 @settings(max_examples=30, deadline=None)

@@ -40,9 +40,9 @@ def file_info(args: argparse.Namespace) -> int:
 
 
 def _entry(path: Path, rows: Sequence[CalibrationRow]) -> dict[str, Any]:
-    from napari_temseg.files.readers import series_of
+    from napari_temseg.files.readers import checked_end, series_of
 
-    found = series_of(path)
+    found = [checked_end(path, one) for one in series_of(path)]
     first = next((index for index, one in enumerate(found) if not one.obstacle), -1)
     if first >= 0 and found[first].calibration.pixel_size is None:
         found[first] = _with_offer(found[first])

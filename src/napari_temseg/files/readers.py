@@ -10,8 +10,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Micrograph, Source
 from napari_temseg.files.formats.series import Series
@@ -147,19 +145,25 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
     """As `read`, with what people should know of the file; `unsaid` is the meaning of a stack for which nobody gave one."""
     path = Path(path)
     found = series_of(path)
-    chosen = _chosen(path, found, series)
+    picked = _chosen(path, found, series)
     digest = _digest(path)
-    from napari_temseg.files.formats.raw import check_finished
-
-    if path.suffix.lower() not in PICTURES and len(chosen.data.shape) in (2, 3):
-        check_finished(path, np.asarray(chosen.data if len(chosen.data.shape) == 2 else chosen.data[-1]))
+    chosen = checked_end(path, picked)
+    if chosen.obstacle:
+        raise _refusal(path, chosen)
     known = axes or (chosen.axes if len(chosen.data.shape) == 3 else "")
     meaning = checked_axes(path, chosen.data.shape, known or unsaid)
     source = Source(str(path), chosen.name, digest, chosen.lossy)
     image = Micrograph(chosen.data, meaning, chosen.calibration, source=source, notes=chosen.notes, acquisition=chosen.acquisition)
     image = corrected(image, rows_from(calibrations))
-    others = tuple(one.name for one in found if one is not chosen and not one.obstacle)
+    others = tuple(one.name for one in found if one is not picked and not one.obstacle)
     return Reading(image, image.notes, bool(known) or meaning == "YX", others)
+
+
+def checked_end(path: Path, one: Series) -> Series:
+    """A picture of a file with an obstacle where the file does not seem to be written to its end."""
+    from napari_temseg.files.formats.raw import finished
+
+    return one if path.suffix.lower() in PICTURES else finished(one)
 
 
 def _digest(path: Path) -> str:

@@ -35,8 +35,9 @@ def described(path: Path, found: list[Series]) -> list[Series]:
             size = reader(text) if mark in text else None
             if size is None:
                 continue
-            warning = _of_another(path, text)
-            if warning is None:
+            warning, elsewhere = _of_another(path, text)
+            if elsewhere:
+                found = [_told(one, f"The {maker} file {candidate.name} {warning}, which is there, and was not used.") for one in found]
                 continue
             taken = _taken(text)
             sized = [_with_size(one, size, f"{maker} file {candidate.name}", warning, alone=len(found) == 1) for one in found]
@@ -73,18 +74,22 @@ def _text(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _of_another(path: Path, text: str) -> str | None:
-    """A warning where the text names another picture, "" where it does not; None where that picture lies beside it."""
+def _told(one: Series, note: str) -> Series:
+    """A picture without a pixel size, with the note."""
+    return one if one.obstacle or one.calibration.pixel_size is not None else replace(one, notes=(*one.notes, note))
+
+
+def _of_another(path: Path, text: str) -> tuple[str, bool]:
+    """A warning where the text names another picture, else "", and whether that picture lies beside it."""
     named = re.search(r"^[ \t]*\$*(?:ImageName|ImageFile|FileName)[ \t]*[= \t][ \t]*(\S[^\r\n]*?)[ \t\r]*$", text, re.MULTILINE)
     name = re.split(r"[\\/]", named[1])[-1] if named else ""
     if not name or Path(name).stem.casefold() == path.stem.casefold():
-        return ""
+        return "", False
     try:
-        if (path.parent / name).is_file():
-            return None
+        beside = (path.parent / name).is_file()
     except (OSError, ValueError):
-        pass
-    return f"was written for “{name}”"
+        beside = False
+    return f"was written for “{name}”", beside
 
 
 def _with_size(one: Series, size: Size, origin: str, warning: str, *, alone: bool) -> Series:

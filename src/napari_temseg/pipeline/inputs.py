@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def output_names(paths: Sequence[Path], output: Path) -> list[str]:
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """A name each for tables and files: the stem, with extension, folder or number added where stems repeat (whatever their case).
 
-    Bytes that are no UTF-8 are written like %E4, long names cut and told apart by a hash.
+    Bytes that are no UTF-8, and line ends and the like, are written like %E4, long names cut and told apart by a hash.
     """
     names = [_clean(path.stem) for path in paths]
     longer = [
@@ -167,4 +168,5 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _clean(name: str) -> str:
-    return short(printable(name), STEM_BYTES)
+    plain = "".join(f"%{ord(letter):02X}" if unicodedata.category(letter) == "Cc" else letter for letter in printable(name))
+    return short(plain, STEM_BYTES)

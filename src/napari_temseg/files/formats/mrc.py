@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from mrcfile.dtypes import HEADER_DTYPE, get_ext_header_dtype
 from mrcfile.utils import byte_order_from_machine_stamp
 
@@ -65,9 +66,11 @@ def read_mrc(path: Path) -> list[Series]:
         if needed > size:
             raise truncated(path, size, needed)
         return [Series(path.stem, unusable(*shape), axes=axes, obstacle=_REFUSED[mode])]
-    code = "u1" if mode == 0 and _is_unsigned(header) else _PIXELS[mode]
-    data = planes(mapped(path, np.dtype(order + code), shape, offset))
+    data = planes(mapped(path, np.dtype(order + _PIXELS[mode]), shape, offset))
     calibration, notes, reciprocal = _calibration(path, header, extended)
+    if mode == 0:
+        unsigned, doubt = _is_unsigned(header, data if sections == 1 else data[0])
+        data, notes = data.view(np.uint8) if unsigned else data, (*notes, *doubt)
     obstacle = _OBSTACLES.get(mode, "") or (DIFFRACTION.format(unit="1/m") if reciprocal else "")
     taken = acquisition(_fei_fields(path, header, extended))
     return [Series(path.stem, data, calibration, axes, obstacle, notes, acquisition=taken)]
@@ -91,13 +94,23 @@ def _header(path: Path, size: int) -> np.void:
     raise damaged(path, "MRC")
 
 
-def _is_unsigned(header: np.void) -> bool:
-    """Whether bytes have no sign: IMOD says so where it wrote the file, elsewhere a maximum that signed bytes cannot reach."""
+def _is_unsigned(header: np.void, plane: npt.NDArray[np.int8]) -> tuple[bool, tuple[str, ...]]:
+    """Whether bytes have no sign, and a note where the file does not say it.
+
+    IMOD says so where it wrote the file, elsewhere a maximum that signed bytes cannot reach. Where minimum and maximum were never worked
+    out, grey that runs over into negative numbers has leaps between neighbours, and the reading with fewer of them is right.
+    """
     flags = _imod_flags(header)
     if flags is not None:
-        return flags != _IMOD_SIGNED
+        return flags != _IMOD_SIGNED, ()
     least, most = float(header["dmin"]), float(header["dmax"])
-    return 0 <= least <= most <= 255 and most > 127
+    if least < most:
+        return 0 <= least <= most <= 255 and most > 127, ()
+    if not (plane < 0).any():
+        return False, ()
+    leaps = [np.count_nonzero(np.abs(np.diff(plane.view(kind).astype(np.int16))) > 127) for kind in (np.int8, np.uint8)]
+    told = "without" if leaps[1] < leaps[0] else "with"
+    return leaps[1] < leaps[0], (f"The file does not say whether its bytes have a sign: they were read {told}; look at the picture.",)
 
 
 def _imod_flags(header: np.void) -> int | None:

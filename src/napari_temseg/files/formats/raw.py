@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.files.formats.series import Series
 
 # Per pixel, in nm: finer or coarser than any microscope, so a damaged or made-up number.
 FINEST, COARSEST = 1e-3, 1e6
 TYPE_IT = "type it, or measure the scale bar"
+_FILLED = 0.99  # of pixels that are not 0 in a picture that is no dark one
+_UNFINISHED = (
+    "the file is still being written or was not copied to its end (the last {tail} are zeros); wait or copy it again, or cut the empty "
+    "part off."
+)
 DIFFRACTION = "it is a diffraction pattern (its pixels are {unit}, not lengths), which holds no particles; open an image instead."
 
 
@@ -87,22 +94,35 @@ def is_reciprocal(metres: float) -> bool:
     return math.isfinite(metres) and metres * 1e9 > COARSEST
 
 
-def check_finished(path: Path, plane: npt.NDArray[Any]) -> None:
-    """Refuse a picture (Y, X), the last of its file, that ends in zeros as a file does whose end is not written yet.
+def finished(one: Series) -> Series:
+    """The picture or stack with an obstacle where it ends in zeros as a file does whose end is not written yet; a note where all are zeros.
 
     Dark pictures have zeros elsewhere too, and masked ones end with whole rows: those pass, unless they are a seventh of the picture.
     """
+    if one.obstacle or len(one.data.shape) not in (2, 3) or one.data.dtype.kind not in "uif":
+        return one
+    count = one.data.shape[0] if len(one.data.shape) == 3 else 1
+    for number in range(count, 0, -1):
+        plane = np.asarray(one.data if len(one.data.shape) == 2 else one.data[number - 1])
+        if plane.any():
+            break
+    else:
+        return replace(one, notes=(*one.notes, "All its pixels are 0: the picture is empty, or its file was not written to the end."))
+    tail = _empty_tail(plane)
+    if number < count and np.count_nonzero(plane) > _FILLED * plane.size:
+        tail = f"{count - number} of {count} planes"
+    return replace(one, obstacle=_UNFINISHED.format(tail=tail)) if tail else one
+
+
+def _empty_tail(plane: npt.NDArray[Any]) -> str:
+    """The share of a picture (Y, X) that its end lacks, "" where it is whole."""
     flat = plane.reshape(-1)
-    if flat.size < 64 or plane.dtype.kind not in "uif" or flat[-1] != 0:
-        return
+    if flat.size < 64 or flat[-1] != 0:
+        return ""
     filled = np.flatnonzero(flat)
-    if filled.size == 0:
-        return
     end, width = int(filled[-1]) + 1, plane.shape[1]
     missing = flat.size - end
     torn = end % width != 0 and missing > width
-    if (torn or missing > 0.15 * flat.size) and filled.size > 0.99 * end:
-        raise TemsegError(
-            f"{path}: the file is still being written or was not copied to its end (the last {missing / flat.size:.0%} of the picture are "
-            "zeros); wait or copy it again, or cut the empty part off."
-        )
+    if not (torn or missing > 0.15 * flat.size) or filled.size <= _FILLED * end:
+        return ""
+    return f"{missing / flat.size:.0%} of the picture"

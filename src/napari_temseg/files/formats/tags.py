@@ -44,8 +44,9 @@ def tiff_tags(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Tagged:
 
 
 def tiff_acquisition(page: tifffile.TiffPage, first: tifffile.TiffPage) -> Acquisition:
-    """How a picture was taken, from the tags of its page, or of the first where it has none."""
-    for tags in (page.tags, first.tags):
+    """How a picture was taken, from the tags of its page, or where it has none of the first, if that is of its size."""
+    both = (page.tags, first.tags) if (page.imagelength, page.imagewidth) == (first.imagelength, first.imagewidth) else (page.tags,)
+    for tags in both:
         entries = {"instrumentmodel": " ".join(filter(None, (str(tags.valueof(code) or "").strip() for code in (271, 272))))}
         mode = ""
         for code in (34682, 34680, 34118):

@@ -74,11 +74,15 @@ def ome_set(path: Path) -> OmeSet:
         if others:
             missing = [name for name in others if not (path.parent / Path(name).name).exists()]
             note = f"The file is one of an OME set of {len(others) + 1}, and only its own planes are read; the others are {_listed(others)}"
-            return OmeSet(True, f"{note}{f', of which {_listed(missing)} is not beside it' if missing else ''}.")
+            return OmeSet(True, f"{note}{_absent(missing)}.")
         absent = sum(page is None for series in tif.series for page in series.pages)
         if absent:
             return OmeSet(True, f"The OME document speaks of {absent} more planes than the file holds: only those that are there are read.")
     return OmeSet(False)
+
+
+def _absent(missing: list[str]) -> str:
+    return f", of which {_listed(missing)} {'is' if len(missing) == 1 else 'are'} not beside it" if missing else ""
 
 
 def _listed(names: list[str]) -> str:
