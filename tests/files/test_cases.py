@@ -369,6 +369,20 @@ def test_the_last_planes_of_a_stack_are_not_written_yet(tmp_path: Path, capsys: 
     assert temseg.read(tmp_path / "b.tif").notes == ("All its pixels are 0: the picture is empty, or its file was not written to the end.",)
 
 
+def test_pages_and_tags_that_a_truncated_file_lost_are_told(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tif:
+        tif.write(np.stack([GREY] * 3), metadata={"axes": "ZYX", "PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm"})
+    content = (tmp_path / "a.ome.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+        lost = tif.pages.first.tags[270].valueoffset
+        first = tif.pages.first.dataoffsets[0] + GREY.size
+    for end, words in ((first + 5, "ends before its page 2"), (lost + 9, "ends before what its tags say")):
+        (tmp_path / "b.ome.tif").write_bytes(content[:end])
+        image = temseg.read(tmp_path / "b.ome.tif", axes="fields")
+        assert image.calibration.pixel_size is None
+        assert words in image.notes[0]
+
+
 def test_colours_of_a_label_image_are_no_grey(tmp_path: Path) -> None:
     labels = np.zeros((20, 30), np.uint8)
     labels[2:8, 3:9], labels[10:18, 12:20] = 1, 2

@@ -28,6 +28,7 @@ _READERS = {
     **dict.fromkeys((".ser", ".emi"), "ser:read_ser"),
     **dict.fromkeys((".mrc", ".map", ".st", ".rec"), "mrc:read_mrc"),
     **dict.fromkeys((".h5", ".hdf5", ".hspy", ".nxs"), "hdf5:read_hdf5"),
+    **dict.fromkeys((".ndata", ".ndata1"), "nion:read_ndata"),
     ".zarr": "extras.zarr_store:read_zarr",
 }
 EXTENSIONS = tuple(_READERS)
@@ -52,6 +53,7 @@ ROSETTA = {
     ".spd": "EDAX",
     ".dens": "DENSsolutions",
 }
+EMPAD = (".xml", ".raw")  # the description and the frames of one scan; other files are called so too
 MICROSCOPE = tuple(extension for extension in EXTENSIONS if extension not in (*TIFF, *PICTURES))
 AXES_BY_NAME = {"fields": "NYX", "time": "TYX", "depth": "ZYX"}
 SERIES_NAMED = 8  # series that an error or a note names one by one
@@ -90,6 +92,8 @@ def checked_path(path: str | Path) -> Path:
             f"{path}: files of {ROSETTA[path.suffix.lower()]} ({path.suffix}) are read by rosettasciio (GPL-3), which is not installed: "
             'pip install "napari-temseg[formats]", or save the image as TIFF.'
         )
+    if path.suffix.lower() in EMPAD:
+        _check_empad(path)
     if path.suffix.lower() not in (*EXTENSIONS, *ROSETTA):
         raise TemsegError(
             f"{path}: files of type “{path.suffix or 'without an extension'}” are not read; save it as TIFF, PNG or JPEG first."
@@ -103,6 +107,18 @@ def checked_path(path: str | Path) -> Path:
     if size == 0:
         raise TemsegError(f"{path}: the file is empty (0 bytes); copy or export it again.")
     return path
+
+
+def _check_empad(path: Path) -> None:
+    """Say what a file is that belongs to a scan of an EMPAD detector, which holds no micrograph."""
+    from napari_temseg.files.formats.xml_sizes import empad_scan
+
+    for described in (path, path.with_suffix(".xml"), path.with_suffix(".XML")):
+        scan = empad_scan(described)
+        if scan:
+            raise TemsegError(
+                f"{path}: is {scan} of an EMPAD detector, not a micrograph; save an image made from it, or one taken with it."
+            )
 
 
 def series_of(path: str | Path) -> list[Series]:
@@ -124,7 +140,7 @@ def series_of(path: str | Path) -> list[Series]:
 
 
 def read(path: str | Path, *, axes: str = "", series: str | int = "", calibrations: Calibrations = None) -> Micrograph:
-    """Read a micrograph from TIFF, PNG, JPEG, DM3, DM4, EMD, SER, EMI, MRC, HDF5, Zarr, and what rosettasciio reads where it is installed.
+    """Read a micrograph from TIFF, PNG, JPEG, BMP, DM3, DM4, EMD, SER, EMI, MRC, HDF5, Nion Swift, Zarr, and what rosettasciio reads.
 
     `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
     does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,78 @@ def test_hdf5_without_a_picture(tmp_path: Path) -> None:
     for name, words in (("a.h5", "no picture"), ("b.h5", "damaged or not an HDF5")):
         with pytest.raises(temseg.TemsegError, match=words):
             temseg.read(tmp_path / name)
+
+
+def ndata(path: Path, data: np.ndarray, said: dict[str, Any], compression: int = zipfile.ZIP_STORED) -> Path:
+    """A file as Nion Swift keeps or exports it."""
+    stream = io.BytesIO()
+    np.save(stream, data)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("data.npy", stream.getvalue())
+        archive.writestr("metadata.json", json.dumps(said))
+    return path
+
+
+def axes_of(*units: str) -> list[dict[str, Any]]:
+    return [{"offset": 0.0, "scale": 0.25, "units": unit} for unit in units]
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "axes"),
+    [
+        (GREY, {"title": "HAADF", "spatial_calibrations": axes_of("nm", "nm")}, "YX"),
+        (GREY.astype(">f4"), {"title": "HAADF", "data_source": [{"dimensional_calibrations": axes_of("nm", "nm")}]}, "YX"),
+        (STACK, {"title": "HAADF", "is_sequence": True, "dimensional_calibrations": axes_of("", "nm", "nm")}, "TYX"),
+        (np.repeat(GREY[..., None], 3, axis=2), {"title": "HAADF", "spatial_calibrations": axes_of("nm", "nm")}, "YX"),
+    ],
+)
+def test_nion_swift(tmp_path: Path, data: np.ndarray, said: dict[str, Any], axes: str) -> None:
+    image = temseg.read(ndata(tmp_path / "a.ndata1", data, said))
+    np.testing.assert_array_equal(image.plane(0), data[..., 0] if data.shape[-1] == 3 else data if data.ndim == 2 else data[0])
+    assert (image.axes, image.source.series) == (axes, "HAADF")
+    assert image.calibration.pixel_size == pytest.approx((0.25, 0.25))
+    assert image.calibration.origin == "Swift calibration"
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "words"),
+    [
+        (STACK, {"datum_dimension_count": 1}, "a spectrum or spectrum image"),
+        (GREY, {"dimensional_calibrations": axes_of("nm", "eV")}, "a spectrum or spectrum image"),
+        (GREY, {"dimensional_calibrations": axes_of("1/nm", "1/nm")}, "a diffraction pattern"),
+        (np.zeros((4, 4, 16, 16), np.uint8), {}, "4 axes .* 4D-STEM scan"),
+        (GREY.astype(complex), {}, "complex128 and not grey values"),
+        (np.random.default_rng(0).integers(0, 255, (9, 9, 3), np.uint8), {}, "in colour"),
+    ],
+)
+def test_what_swift_holds_beside_pictures(tmp_path: Path, data: np.ndarray, said: dict[str, Any], words: str) -> None:
+    with pytest.raises(temseg.TemsegError, match=words):
+        temseg.read(ndata(tmp_path / "a.ndata", data, said))
+
+
+def test_damaged_files_of_swift(tmp_path: Path) -> None:
+    good = ndata(tmp_path / "a.ndata", GREY, {"title": "x"}).read_bytes()
+    flipped = bytearray(good)
+    flipped[1500] ^= 64
+    claims = good.replace(b"(48, 60)", b"(480,60)") if b"(48, 60)" in good else good[:-5]
+    bomb = ndata(tmp_path / "b.ndata", np.zeros((9000, 9000), np.uint8), {}, zipfile.ZIP_DEFLATED).read_bytes()
+    for content in (good[:-9], bytes(flipped), claims, bomb, b"nothing"):
+        (tmp_path / "a.ndata").write_bytes(content)
+        with pytest.raises(temseg.TemsegError, match="damaged or not a file of Nion Swift"):
+            temseg.read(tmp_path / "a.ndata")
+
+
+def test_a_scan_of_an_empad_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scan.xml").write_text(
+        '<root><raw_file filename="scan_x64_y32.raw"/><pix_x>64</pix_x><pix_y>32</pix_y><exposure_time>1</exposure_time></root>'
+    )
+    (tmp_path / "scan.raw").write_bytes(bytes(130 * 128 * 4))
+    for name in ("scan.xml", "scan.raw"):
+        with pytest.raises(temseg.TemsegError, match=r"a 4D-STEM scan \(32 × 64 diffraction patterns\) of an EMPAD"):
+            temseg.read(tmp_path / name)
+    (tmp_path / "other.xml").write_text("<root/>")
+    with pytest.raises(temseg.TemsegError, match=r"“\.xml” are not read"):
+        temseg.read(tmp_path / "other.xml")
 
 
 @pytest.mark.skipif(find_spec("zarr") is not None, reason="zarr is installed here, so its absence cannot be tried")

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.formats.h5_datasets import DAMAGED_HDF5, check_heaps, dataset_series, groups, numbered, refused
+from napari_temseg.files.formats.nion import SWIFT_ORIGIN, swift_axes
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number, of_units, tagged
 
@@ -115,23 +116,11 @@ def _swift(pixels: h5py.Dataset) -> Known | None:
     if not text.startswith("{"):
         return None
     try:
-        axes = _within(json.loads(text), "dimensional_calibrations", 0)
+        said = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(axes, list) or len(axes) < 2 or not all(isinstance(axis, dict) for axis in axes):
-        return None
-    (y, unit_y), (x, unit_x) = ((number(axis.get("scale")), str(axis.get("units") or "")) for axis in axes[-2:])
-    return (of_units(y, unit_y, x, unit_x) if unit_x or unit_y else None), "Swift calibration", ""
-
-
-def _within(tree: Any, name: str, depth: int) -> Any:
-    """The value of the first entry of a name, wherever in a tree."""
-    if isinstance(tree, dict) and name in tree:
-        return tree[name]
-    if depth > 8 or not isinstance(tree, (dict, list)):
-        return None
-    values = tree.values() if isinstance(tree, dict) else tree
-    return next((found for value in values if (found := _within(value, name, depth + 1)) is not None), None)
+    size, obstacle = swift_axes(said, pixels.ndim)
+    return None if size is None and not obstacle else (size, SWIFT_ORIGIN, obstacle.rstrip("."))
 
 
 def _element_size(pixels: h5py.Dataset) -> Known | None:

@@ -108,7 +108,7 @@ def _is_unsigned(header: np.void, plane: npt.NDArray[np.int8]) -> tuple[bool, tu
         return 0 <= least <= most <= 255 and most > 127, ()
     if not (plane < 0).any():
         return False, ()
-    leaps = [np.count_nonzero(np.abs(np.diff(plane.view(kind).astype(np.int16))) > 127) for kind in (np.int8, np.uint8)]
+    leaps = [int(np.count_nonzero(np.abs(np.diff(plane.view(kind).astype(np.int16))) > 127)) for kind in (np.int8, np.uint8)]
     told = "without" if leaps[1] < leaps[0] else "with"
     return leaps[1] < leaps[0], (f"The file does not say whether its bytes have a sign: they were read {told}; look at the picture.",)
 

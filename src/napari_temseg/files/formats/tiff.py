@@ -22,6 +22,7 @@ from napari_temseg.files.formats.tiff_pixels import DAMAGED_TIFF, explained, ome
 
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
 JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # of a tag's types
 MAX_SERIES = 100  # pictures of different shape in one file
 MAX_PAGES = 64  # of a stack, each of which is asked for a pixel size of its own
 
@@ -35,7 +36,7 @@ def read_tiff(path: Path, *, expansion: int = 4, raw: bool = False) -> list[Seri
     numbers as stored, whatever colours they stand for, with channels as an axis.
     `TemsegError` when the largest picture is damaged, in colour, of unknown compression or absurd size; on others that is an obstacle.
     """
-    _check_chain(path)
+    notes = _check_chain(path)
     try:
         alone, note = ome_set(path)
         with opened(path, alone) as tif:
@@ -45,7 +46,8 @@ def read_tiff(path: Path, *, expansion: int = 4, raw: bool = False) -> list[Seri
             found = _series(how, *ranked[0], declared)
             for item in ranked[1:MAX_SERIES]:
                 found += _other(how, *item)
-            return [replace(one, notes=(note, *one.notes)) for one in found] if note else found
+            notes = (*notes, *filter(None, [note]))
+            return [replace(one, notes=(*notes, *one.notes)) for one in found] if notes else found
     except TemsegError:
         raise
     except DAMAGED_TIFF as error:
@@ -62,18 +64,22 @@ class _How(NamedTuple):
     limit: int
 
 
-def _check_chain(path: Path) -> None:
-    """Refuse a chain of pages that leads back into itself: past its hundredth page tifffile would follow it for ever."""
+def _check_chain(path: Path) -> tuple[str, ...]:
+    """Notes on pages and tags that lie beyond the end of the file, which tifffile leaves out.
+
+    A chain of pages that leads back into itself is refused: past its hundredth page tifffile would follow it for ever.
+    """
     size = path.stat().st_size
     with path.open("rb") as stream:
         header = stream.read(16)
         order = {b"II": "<", b"MM": ">"}.get(header[:2], "")
         version = struct.unpack_from(f"{order}H", header, 2)[0] if order and len(header) == 16 else 0
         if version not in (42, 43):
-            return
+            return ()
         # Classic TIFF counts its tags of 12 bytes in 2 and points with 4; BigTIFF its tags of 20 bytes in 8 and points with 8.
-        count, entry, link, first = ("H", 12, "I", 4) if version == 42 else ("Q", 20, "Q", 8)
-        offset, seen = struct.unpack_from(order + link, header, first)[0], set[int]()
+        count, entry, link, first = ("H", "HHII", "I", 4) if version == 42 else ("Q", "HHQQ", "Q", 8)
+        each, pointer = struct.calcsize("<" + entry), struct.calcsize(link)
+        offset, seen, lost = struct.unpack_from(order + link, header, first)[0], set[int](), set[int]()
         while 0 < offset < size:
             if offset in seen:
                 raise TemsegError(f"{path}: the file is damaged (page {len(seen)} leads back to an earlier one); copy or export it again.")
@@ -81,11 +87,23 @@ def _check_chain(path: Path) -> None:
             stream.seek(offset)
             raw = stream.read(struct.calcsize(count))
             tags = struct.unpack(order + count, raw)[0] if len(raw) == struct.calcsize(count) else size
-            end = offset + len(raw) + tags * entry
-            if end + struct.calcsize(link) > size:
-                return
-            stream.seek(end)
-            offset = struct.unpack(order + link, stream.read(struct.calcsize(link)))[0]
+            if offset + len(raw) + tags * each + pointer > size:
+                break
+            content = stream.read(tags * each)
+            lost |= {code for code, kind, n, where in struct.iter_unpack(order + entry, content) if _beyond(kind, n, where, pointer, size)}
+            offset = struct.unpack(order + link, stream.read(pointer))[0]
+    notes = [f"The file ends before its page {len(seen) + (offset >= size)}: it is truncated or damaged, and was read as far as it goes."]
+    told = ", ".join(map(str, sorted(lost)))
+    return (
+        *(notes if offset else ()),
+        *((f"The file ends before what its tags say ({told}): it is truncated or damaged, and a pixel size may be lost.",) if lost else ()),
+    )
+
+
+def _beyond(kind: int, count: int, where: int, pointer: int, size: int) -> bool:
+    """Whether the value of a tag, which lies elsewhere when it is longer than a `pointer`, ends after the file of `size` bytes."""
+    length = count * _BYTES.get(kind, 0)
+    return length > pointer and where + length > size
 
 
 def _series(how: _How, index: int, series: Any, declared: int) -> list[Series]:

@@ -78,6 +78,24 @@ def _length(node: ElementTree.Element) -> tuple[float, str]:
         return math.nan, unit
 
 
+def empad_scan(path: Path) -> str:
+    """What a description of EMPAD's program says it recorded, "" for any other file: frames of 128 × 128 px, each with two rows more."""
+    if path.suffix.lower() != ".xml":
+        return ""
+    try:
+        with path.open("rb") as stream:
+            root = parsed(stream.read(MOST_XML_BYTES))
+    except OSError:
+        return ""
+    nodes = {} if root is None else {local(node): node for node in root.iter()}
+    if "raw_file" not in nodes or not nodes.keys() & {"scan_parameters", "pix_x", "exposure_time", "iom_measurements"}:
+        return ""
+    count = pixels(nodes["series_count"].text) if "series_count" in nodes else 0
+    x, y = (pixels(nodes[name].text) if name in nodes else 0 for name in ("pix_x", "pix_y"))
+    frames = f"{count} diffraction patterns" if count else f"{y} × {x} diffraction patterns" if x and y else "diffraction patterns"
+    return f"{'a series' if count else 'a 4D-STEM scan'} ({frames})"
+
+
 def companion(text: Any) -> str:
     """The name of the file that holds the OME document, where this one only points there; else ""."""
     root = parsed(text)

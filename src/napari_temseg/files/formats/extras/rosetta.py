@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,23 +26,54 @@ def read_rosetta(path: Path) -> list[Series]:
     trouble: Exception | None = None
     for plugin in plugins:
         try:
-            found = import_module(plugin["api"]).file_reader(str(path), lazy=False)
+            with _warnings() as said:
+                found = import_module(plugin["api"]).file_reader(str(path), lazy=False)
             series = [one for index, entry in enumerate(found) for one in _series(entry, index, plugin["name"])]
         except Exception as error:  # noqa: BLE001  whatever its readers raise for a file that is damaged or not theirs
             trouble = error
             continue
+        notes = tuple(dict.fromkeys(f"rosettasciio: {' '.join(sentence.split())}" for sentence in said))
+        series = [replace(one, notes=(*one.notes, *notes)) for one in series]
         return sorted(series, key=lambda one: (bool(one.obstacle), -math.prod(one.data.shape[-2:])))
+    if isinstance(trouble, ImportError) and trouble.name:
+        raise TemsegError(
+            f"{path}: rosettasciio needs the package {trouble.name} for it; install that, or save the image as TIFF."
+        ) from trouble
     raise TemsegError(f"{path}: is damaged, or rosettasciio does not read it; copy or export it again.") from trouble
 
 
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What rosettasciio warns of meanwhile, on its log or as Python's warnings."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    logger, listener = logging.getLogger("rsciio"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield said
+            said += [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
+    finally:
+        logger.removeHandler(listener)
+
+
 def _series(entry: dict[str, Any], index: int, plugin: str) -> list[Series]:
-    title = entry.get("metadata", {}).get("General", {}).get("title", "") or f"image {index}"
+    metadata = entry.get("metadata", {})
+    title = metadata.get("General", {}).get("title", "") or f"image {index}"
     axes = sorted(entry["axes"], key=lambda axis: axis.get("index_in_array", 0))
     data = entry["data"]
     signal = [axis for axis in axes if not axis.get("navigate", False)]
     if len(signal) != 2 or len(axes) > 3 or axes[-2:] != signal:
         what = "a spectrum or spectrum image" if len(signal) == 1 else f"an array of {len(axes)} axes (as a 4D-STEM scan)"
         return [Series(str(title), unusable(1, 1), obstacle=f"it is {what}, not a micrograph; open the image recorded with it.")]
+    if "diffraction" in str(metadata.get("Signal", {}).get("signal_type", "")):
+        obstacle = "it is a diffraction pattern (the file declares it so), which holds no particles; open an image instead."
+        return [Series(str(title), unusable(1, 1), obstacle=obstacle)]
     y, x = (number(axis.get("scale")) for axis in axes[-2:])
     unit = str(axes[-1].get("units") or "")
     size = Size(y, x, unit) if unit not in ("", "<undefined>", "px", "pixel") else None
