@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -18,6 +20,7 @@ from napari_temseg.files.tables import (
     read_labels,
     read_prediction,
     write_labels_tiff,
+    write_particles,
     write_particles_csv,
     write_probability_tiff,
 )
@@ -103,6 +106,35 @@ def test_csv_without_particles_keeps_its_columns(tmp_path: Path) -> None:
     empty = pd.DataFrame({"image": pd.Series(dtype=str), "ecd_nm": pd.Series(dtype=float)})
     write_particles_csv(tmp_path / "t.csv", [empty, empty])
     assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "image,ecd_nm\n"
+
+
+def test_a_table_for_excel_is_a_workbook(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image": ["µ-grid", "=1+1"], "particle": [1, 2], "ecd_nm": [12.5, np.nan], "cut": [True, False]})
+    write_particles(tmp_path / "t.xlsx", [table])
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as book:
+        names, sheet = book.namelist(), book.read("xl/worksheets/sheet1.xml").decode()
+        shared = book.read("xl/sharedStrings.xml").decode()
+    assert "[Content_Types].xml" in names
+    assert "<v>12.5</v>" in sheet
+    assert "µ-grid" in shared
+    assert "=1+1" in shared  # a name, no formula
+    with pytest.raises(temseg.TemsegError, match=r"t\.ods: tables are written as \.xlsx or \.csv"):
+        write_particles(tmp_path / "t.ods", [table])
+
+
+def test_without_its_library_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(temseg.TemsegError, match="XlsxWriter; install it"):
+        write_particles(tmp_path / "t.xlsx", [pd.DataFrame({"a": [1]})])
+    assert not list(tmp_path.iterdir())
+
+
+def test_csv_with_semicolons_has_a_mark_and_decimal_commas(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image": ["µ-grid"], "particle": [1], "ecd_nm": [12.5]})
+    write_particles(tmp_path / "t.csv", [table], semicolons=True)
+    assert (tmp_path / "t.csv").read_bytes().startswith(b"\xef\xbb\xbfimage;particle;ecd_nm\n")
+    back = pd.read_csv(tmp_path / "t.csv", sep=";", decimal=",", encoding="utf-8-sig")
+    assert back.to_dict("list") == table.to_dict("list")
 
 
 def _prediction(planes: int) -> temseg.Prediction:

@@ -44,7 +44,11 @@ def test_it_writes_what_it_promises(folder: Path, tmp_path: Path, bright: temseg
     result = temseg.run(folder, tmp_path / "out", model=bright, split=WHOLE)
     expected = {f"{stem}_{kind}.tif" for stem in "ab" for kind in ("classes", "particles")}
     expected |= {"particles.csv", "summary.json", "report.html", "recipe.json"}
-    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == expected == {path.name for path in result.files}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == expected | {"figures"}
+    figures = {path for path in result.files if path.parent.name == "figures"}
+    assert {path.name for path in result.files if path not in figures} == expected
+    assert {path.name for path in figures} == {f"{title}_nm.{end}" for title in ("distribution", "quantiles") for end in ("svg", "pdf")}
+    assert all(path.read_bytes()[:5] == (b"%PDF-" if path.suffix == ".pdf" else b"<?xml") for path in figures)
     table = pd.read_csv(tmp_path / "out" / "particles.csv")
     assert table.groupby("image").size().to_dict() == {"a": 3, "b": 2}
     assert sorted(table.loc[table.image == "a", "ecd_nm"]) == pytest.approx([8, 10, 12], rel=0.03)  # radius in px is diameter in nm here

@@ -23,7 +23,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, TABLES, four, interval_words, sizes_asked, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -57,6 +57,11 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"
     )
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
+    parser.add_argument(
+        "--table",
+        choices=TABLES,
+        help="csv: particles.csv (default); semicolons: the same for an Excel with decimal commas; xlsx: particles.xlsx beside it",
+    )
     add_config_options(parser, PredictConfig)
     add_config_options(parser, SplitConfig)
     parser.set_defaults(function=run)
@@ -82,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         mask_overlays=recipe.mask_overlays,
         imagej=recipe.imagej,
         count_twice=recipe.count_twice,
+        table=recipe.table,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -119,6 +125,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         mask_overlays=recipe.mask_overlays if args.mask_overlays is None else args.mask_overlays,
         imagej=args.imagej or recipe.imagej,
         count_twice=args.count_twice or recipe.count_twice,
+        table=args.table or recipe.table,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )
@@ -243,7 +250,12 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "labels", nargs="+", metavar="PARTICLES", help="label images (TIFF, PNG): 0 background, each other number one particle; or ROI sets"
     )
-    parser.add_argument("-o", "--output", required=True, type=file, metavar="TABLE.csv", help="the table to write")
+    parser.add_argument(
+        "-o", "--output", required=True, type=file, metavar="TABLE", help="the table to write, TABLE.csv or TABLE.xlsx (Excel)"
+    )
+    parser.add_argument(
+        "--semicolons", action="store_true", help="CSV for an Excel with decimal commas: semicolons between columns, byte order mark"
+    )
     add_image_option(parser)
     add_imagej_option(parser, "beside the table NAME_rois.zip, the outlines as a ROI set, and NAME_results.csv, a measurement table")
     parser.add_argument(
@@ -261,12 +273,10 @@ def measure(args: argparse.Namespace) -> int:
     """Measure label images into one table."""
     from napari_temseg import api
     from napari_temseg.files.rois import is_roi_set
-    from napari_temseg.files.tables import read_calibration, write_particles_csv
+    from napari_temseg.files.tables import read_calibration, write_particles
     from napari_temseg.pipeline.inputs import unique_names
     from napari_temseg.pipeline.summary import distributions
 
-    if args.output.suffix.lower() in (".xlsx", ".xls", ".ods"):
-        raise TemsegError(f"{args.output}: tables are written as CSV; name it {args.output.with_suffix('.csv').name}, which Excel opens.")
     measured, files = [], [args.output]
     image = api.read(args.image) if args.image else None
     for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):
@@ -280,7 +290,7 @@ def measure(args: argparse.Namespace) -> int:
             raise TemsegError(str(error).replace("labels:", f"{path}:", 1)) from error
         measured.append(replace(one, image=name, calibration=calibration, table=one.table.assign(image=name)))
         files += write_for_imagej(args.output.parent, name, labels, measured[-1]) if args.imagej else []
-    write_particles_csv(args.output, [one.table for one in measured])
+    write_particles(args.output, [one.table for one in measured], semicolons=args.semicolons)
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
     text = [f"{one.image}: {len(one)} particles · {one.calibration.describe()}" for one in measured]
     report(

@@ -1,4 +1,4 @@
-"""Results on disk: particle tables as CSV, class and particle images as TIFF, and both kinds of label images back."""
+"""Results on disk: particle tables as CSV or for Excel, class and particle images as TIFF, and both kinds of label images back."""
 
 from __future__ import annotations
 
@@ -14,25 +14,57 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import one_a_particle
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
-from napari_temseg.files.atomic import replacing
+from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.files.formats.pictures import read_array
 from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_tiff
 from napari_temseg.files.readers import TIFF, checked_axes, checked_path
 
+EXCEL_ROWS = 2**20
+_AS_TEXT = {"strings_to_formulas": False, "strings_to_urls": False}  # names of pictures may begin with an equals sign
 LARGEST_LABEL = 2**24  # every whole number up to it is exact in float32
 PACKED = 1032  # the most that DEFLATE can pack; large flat areas of labels come near it
 
 
-def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> pd.DataFrame:
     """Write one row a particle, UTF-8, and return the joined table.
 
-    Units are in the column names; tables in px and in nm keep columns of their own, so nothing is pooled by accident.
+    Units are in the column names; tables in px and in nm keep columns of their own, so nothing is pooled by accident. `semicolons` writes
+    what Excel opens where numbers have a decimal comma: with a byte order mark, semicolons between columns, and decimal commas.
     """
-    filled = [table for table in tables if len(table)] or list(tables[:1])
-    joined = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", "plane", "particle", "class"])
+    joined = _joined(tables)
+    how: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"} if semicolons else {"encoding": "utf-8"}
     with replacing(path) as temporary:
-        joined.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n", float_format="%.7g", errors="backslashreplace")
+        joined.to_csv(temporary, index=False, lineterminator="\n", float_format="%.7g", errors="backslashreplace", **how)
     return joined
+
+
+def write_particles_xlsx(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Write the same as an Excel workbook of one sheet; `TemsegError` where it does not fit, or XlsxWriter is missing."""
+    joined = _joined(tables)
+    if len(joined) >= EXCEL_ROWS:
+        raise TemsegError(f"{path}: {len(joined)} particles are more than a sheet of Excel holds; write a .csv file.")
+    try:
+        with replacing(path) as temporary, pd.ExcelWriter(temporary, engine="xlsxwriter", engine_kwargs={"options": _AS_TEXT}) as book:
+            printed = joined.map(lambda value: printable(value) if isinstance(value, str) else value)
+            printed.to_excel(book, sheet_name="particles", index=False, freeze_panes=(1, 0))
+    except ImportError as error:
+        raise TemsegError(f"{path}: Excel files need the package XlsxWriter; install it, or write a .csv file.") from error
+    return joined
+
+
+def write_particles(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> pd.DataFrame:
+    """Write one row a particle, as an Excel workbook where the name ends in .xlsx, else as CSV; `TemsegError` for other tables."""
+    ending = Path(path).suffix.lower()
+    if ending == ".xlsx":
+        return write_particles_xlsx(path, tables)
+    if ending in (".xls", ".ods", ".numbers"):
+        raise TemsegError(f"{path}: tables are written as .xlsx or .csv; name it {Path(path).with_suffix('.xlsx').name}.")
+    return write_particles_csv(path, tables, semicolons=semicolons)
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)] or list(tables[:1])
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", "plane", "particle", "class"])
 
 
 def write_labels_tiff(

@@ -17,11 +17,11 @@ from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
-from napari_temseg.files.tables import write_labels_tiff, write_particles_csv
+from napari_temseg.files.tables import write_labels_tiff, write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, marked_area, without_areas
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
-from napari_temseg.pipeline.report import thumbnail, write_report
+from napari_temseg.pipeline.report import figure_files, thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
@@ -184,9 +184,13 @@ class PictureBatch:
 
     def _write_set(self, items: list[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, object]) -> tuple[Path, ...]:
         recipe = self._recipe(items)
+        tables = [item.measurement.table for item in items]
+        excel = {"particles.xlsx": partial(write_particles_xlsx, tables=tables)} if recipe.table == "xlsx" else {}
         return self._folder.write_set(
             {
-                "particles.csv": partial(write_particles_csv, tables=[item.measurement.table for item in items]),
+                "particles.csv": partial(write_particles_csv, tables=tables, semicolons=recipe.table == "semicolons"),
+                **excel,
+                **figure_files(sizes),
                 "summary.json": partial(write_summary, summary=summary),
                 "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
                 "recipe.json": partial(recipe.write, folder=self._folder.output),

@@ -57,7 +57,7 @@ def iter_report(
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
-        from napari_temseg.pipeline.report import write_report
+        from napari_temseg.pipeline.report import figure_files, write_report
         from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary
 
@@ -75,6 +75,7 @@ def iter_report(
             folder.write_set(
                 {
                     "particles.csv": partial(write_particles_csv, tables=[item.measurement.table for item in items]),
+                    **figure_files(sizes),
                     "summary.json": partial(write_summary, summary=summary),
                     "report.html": partial(write_report, items=items, sizes=sizes, summary=summary, recipe=False),
                 }

@@ -28,6 +28,7 @@ _KEYS = {
     "mask_overlays",
     "imagej",
     "count_twice",
+    "table",
     "predict",
     "split",
     "inputs",
@@ -40,8 +41,8 @@ class Recipe:
 
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
     names one of several pictures in each; `mask_overlays` leaves out what is burnt in (None: where a bar is certain); `imagej` writes for
-    ImageJ too; `count_twice` counts a field that two pictures show twice; `inputs` maps absolute paths to SHA-256 of the content (""
-    unchecked).
+    ImageJ too; `count_twice` counts a field that two pictures show twice; `table` is one of `TABLES`; `inputs` maps absolute paths to
+    SHA-256 of the content ("" unchecked).
     """
 
     model: str = "particles"
@@ -53,6 +54,7 @@ class Recipe:
     mask_overlays: bool | None = None
     imagej: bool = False
     count_twice: bool = False
+    table: str = "csv"
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class Recipe:
             "mask_overlays": self.mask_overlays,
             "imagej": self.imagej,
             "count_twice": self.count_twice,
+            "table": self.table,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -130,6 +133,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         mask_overlays=None if (marks := values.get("mask_overlays", False)) is None else bool(marks),
         imagej=bool(values.get("imagej", False)),
         count_twice=bool(values.get("count_twice", False)),
+        table=_text(values.get("table", "csv")),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,20 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from napari_temseg.engine.measure.plots import pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import four
-from napari_temseg.files.atomic import write_text
+from napari_temseg.files.atomic import replacing, write_text
 from napari_temseg.pipeline.sheet import indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.pipeline.run_result import RunItem
 
+FIGURES = "figures"  # the folder of the figures beside the report
 PICTURE = 720  # px, the longer side of an image in the report
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -50,6 +55,21 @@ _ROWS = (
 def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> bytes:
     """JPEG of a plane with the outlines of its particles, at most `PICTURE` px wide."""
     return bytes(iio.imwrite("<bytes>", outlined(plane, labels, PICTURE), extension=".jpg", quality=88, subsampling=0))
+
+
+def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[Path], object]]:
+    """The figures of a report by file name, and what writes each: histograms and quantiles as SVG and PDF."""
+    files: dict[str, Callable[[Path], object]] = {}
+    for unit, each in sizes.items():
+        for title, draw in (("distribution", each.plot), ("quantiles", each.plot_quantiles)):
+            for write, ending in ((svg, "svg"), (pdf, "pdf")):
+                files[f"{FIGURES}/{title}_{unit}.{ending}"] = partial(_write_figure, draw=draw, write=write)
+    return files
+
+
+def _write_figure(path: Path, draw: Callable[[], Figure], write: Callable[[Figure], bytes]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(write(draw()))
 
 
 def write_report(

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.errors import Cancelled, TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
+from napari_temseg.engine.types.wording import TABLES
 from napari_temseg.files.laboratory import Calibrations, rows_from
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.batch import PictureBatch, nothing_done
@@ -37,6 +38,7 @@ def iter_run(
     mask_overlays: bool | None = None,
     imagej: bool = False,
     count_twice: bool = False,
+    table: str = "csv",
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -44,11 +46,12 @@ def iter_run(
 ) -> Job[RunResult]:
     """Run a model over files and folders, with `recursive` their sub-folders too, and write everything to the folder `output`.
 
-    Writes STEM_classes.tif and STEM_particles.tif an input, and particles.csv, summary.json, report.html and recipe.json for the
-    set. `calibration` overrides the files' own; `calibrations` is the laboratory's table (a CSV file, "none", or without it the
+    Writes STEM_classes.tif and STEM_particles.tif an input, and particles.csv, summary.json, recipe.json, report.html and its figures for
+    the set. `calibration` overrides the files' own; `calibrations` is the laboratory's table (a CSV file, "none", or without it the
     user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
     are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
     finding and of the frame, without it only where a bar is certain; `imagej` writes STEM_rois.zip and STEM_results.csv too.
+    `table` "semicolons" writes particles.csv for an Excel with decimal commas, "xlsx" particles.xlsx beside it.
     Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
 
@@ -73,9 +76,12 @@ def iter_run(
         mask_overlays,
         imagej,
         count_twice,
+        table,
         predict,
         split,
     )
+    if table not in TABLES:
+        raise TemsegError(f"“{table}” is no way to write a table; use one of {', '.join(TABLES)}.")
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
     found = gather(as_inputs(inputs), recursive=recursive)

@@ -20,7 +20,10 @@ from napari_temseg.pipeline.record import SUFFIX, Record, file_digest, read_item
 from napari_temseg.pipeline.run_result import RunItem
 
 STATE = ".temseg"
-SET = ("particles.csv", "summary.json", "report.html", "recipe.json")
+_FIGURES = tuple(
+    f"figures/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
+)
+SET = ("particles.csv", "particles.xlsx", "summary.json", "report.html", "recipe.json", *_FIGURES)
 PROBE = 2**16  # bytes that are written before a run begins, to know that the folder takes them
 
 
@@ -169,9 +172,14 @@ class RunFolder:
         """Replace the files of the set once all of them are written (by name, what writes each to a path)."""
         with self._writing(self._set):
             for name, write in writers.items():
+                (self._set / name).parent.mkdir(parents=True, exist_ok=True)
                 write(self._set / name)
             for name in writers:
+                (self.output / name).parent.mkdir(exist_ok=True)
                 os.replace(self._set / name, self.output / name)
+            for name in SET:  # of a state in which there was more
+                if name not in writers:
+                    (self.output / name).unlink(missing_ok=True)
         return tuple(self.output / name for name in writers)
 
     @contextmanager

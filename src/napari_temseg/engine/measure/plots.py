@@ -76,6 +76,14 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def pdf(figure: Figure) -> bytes:
+    """A figure as a PDF document without date, its letters as letters: the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None}, bbox_inches="tight")
+    return buffer.getvalue()
+
+
 def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
     x = np.linspace(edges[0], edges[-1], 300)
     axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import SizeCandidate
 
+TABLES = ("csv", "semicolons", "xlsx")  # how a run writes its table
 FEWEST = 20  # particles below which no D50 is stated
 
 

@@ -267,7 +267,7 @@ class ParticlesPanel(QWidget):
 
     def _export(self) -> None:
         self._settled()
-        path = export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv)")
+        path = export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv *.xlsx)")
         if path:
             export.export_table(self.session, self.pool.measurements, path)
 

@@ -125,11 +125,11 @@ def save_figure(figure: Any, path: str) -> None:
 
 
 def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:
-    """Write the rows of measurements as CSV."""
-    from napari_temseg.files.tables import write_particles_csv
+    """Write the rows of measurements as CSV, or for Excel by the file's ending."""
+    from napari_temseg.files.tables import write_particles
 
     tables = [measurement.table for measurement in measurements]
-    _write(session, path, partial(write_particles_csv, path, tables))
+    _write(session, path, partial(write_particles, path, tables))
 
 
 def export_labels(session: Session, item: Item, path: str) -> None:
