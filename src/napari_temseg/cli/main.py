@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_temseg.cli import analyse, calibrations, console, learn, tools
+from napari_temseg.cli import analyse, calibrations, console, learn, scoring, tools
 from napari_temseg.cli.console import logger
 from napari_temseg.cli.options import Parser
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
@@ -21,7 +21,13 @@ def parser() -> Parser:
     top = Parser(prog="temseg", description="From an electron micrograph to a particle-size distribution, offline.", epilog=_EPILOG)
     top.add_argument("--version", action="version", version=f"napari-temseg {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (*analyse.ANALYSIS_COMMANDS, *learn.LEARNING_COMMANDS, calibrations.add_calibrations, *tools.TOOL_COMMANDS):
+    for add in (
+        *analyse.ANALYSIS_COMMANDS,
+        *learn.LEARNING_COMMANDS,
+        scoring.add_evaluate,
+        calibrations.add_calibrations,
+        *tools.TOOL_COMMANDS,
+    ):
         add(commands).add_argument("--json", action="store_true", help="print the result on standard output as JSON")
     return top
 
