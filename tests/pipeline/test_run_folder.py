@@ -50,7 +50,8 @@ def go(folder: Path, bright: temseg.Segmenter) -> Callable[..., temseg.RunResult
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("[!.]*") if path.is_file()}
+    files = [*folder.glob("[!.]*"), *folder.glob("figures/*")]
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
 
 
 def test_the_same_call_goes_on_where_it_was(
@@ -209,7 +210,7 @@ def test_a_disk_that_is_full_half_way_stops_the_run(folder: Path, tmp_path: Path
     assert "b_classes.tif: cannot be written" in result.trouble
     assert "1 of 3 inputs is finished; b.tif, c.tif are missing; the same command goes on." in result.trouble
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["complete"] is False
-    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {path.name for path in result.files}
+    assert set(content(tmp_path / "out")) == {path.name for path in result.files}
     assert go(tmp_path / "out").summary["complete"]
     go(tmp_path / "unbroken")
     assert content(tmp_path / "out") == content(tmp_path / "unbroken")

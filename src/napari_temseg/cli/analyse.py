@@ -45,6 +45,12 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     add_reading_options(parser)
     add_calibrations_option(parser)
     add_series_option(parser)
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE.csv",
+        help="a line for each picture: file, sample, grid (or preparation), pixel_size, uncertainty, size, polarity; the pictures that it "
+        "names are taken where none is named otherwise",
+    )
     parser.add_argument("--recursive", action="store_true", help="search the sub-folders of folders too")
     parser.add_argument(
         "--mask-overlays",
@@ -88,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         imagej=recipe.imagej,
         count_twice=recipe.count_twice,
         table=recipe.table,
+        manifest=recipe.manifest,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -109,9 +116,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _recipe(args: argparse.Namespace) -> Recipe:
     from napari_temseg.files.laboratory import rows_from
+    from napari_temseg.files.manifest import read_manifest
     from napari_temseg.pipeline.recipe import Recipe, read_recipe
 
     recipe = read_recipe(args.recipe) if args.recipe else Recipe()
+    if args.manifest:
+        rows = read_manifest(args.manifest)
+        recipe = replace(recipe, manifest=rows, inputs={row.file: "" for row in rows})
     if args.inputs:
         recipe = replace(recipe, inputs={Path(path): "" for path in args.inputs})
     if args.model:
@@ -133,10 +144,12 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def run_text(result: RunResult) -> str:
     """The result of a run in a few lines."""
+    from napari_temseg.pipeline.samples.summaries import comparison_line, sample_line
     from napari_temseg.pipeline.summary import reading_notes
 
     lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
+    lines += [*map(sample_line, result.summary["samples"]), *map(comparison_line, result.summary["sample_comparisons"])]
     said = reading_notes(result.items)  # to standard error, also for those who read JSON
     lines += [f"Note: {sentence}" for sentence in result.summary["cautions"] if sentence not in said]
     report = result.output / "report.html"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
@@ -67,18 +66,13 @@ class TypedSize:
 
 def typical_size(text: str) -> TypedSize:
     """What is typed for `--typical-size`: a number of px, with or without the unit, or a length such as "12 nm"."""
-    from napari_temseg.engine.types.units import to_nanometres
+    from napari_temseg.engine.types.units import typed_size
 
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*", text)
     try:
-        value, unit = float(match[1]) if match else 0.0, match[2] if match else ""
-        if value <= 0:
-            raise TemsegError(f'“{text}” is not a size: write a number of px, or a length such as "12 nm".')
-        if unit.lower() in ("", "px"):
-            return TypedSize({"typical_size": value, "typical_nm": None})
-        return TypedSize({"typical_size": None, "typical_nm": to_nanometres(value, unit)})
-    except (TemsegError, ValueError) as error:  # argparse would swallow the sentence of a ValueError
+        px, nm = typed_size(text)
+    except TemsegError as error:  # argparse would swallow the sentence of a ValueError
         raise argparse.ArgumentTypeError(str(error)) from error
+    return TypedSize({"typical_size": px, "typical_nm": nm})
 
 
 def _heading(config: type[Config]) -> str:

@@ -24,6 +24,8 @@ from napari_temseg.pipeline.record import key_of, settings_digest
 from napari_temseg.pipeline.report import figure_files, thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
+from napari_temseg.pipeline.samples.settings import as_first, is_told
+from napari_temseg.pipeline.samples.summaries import with_sample
 from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
 
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.micrograph import Micrograph
     from napari_temseg.engine.types.results import Particles
+    from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
 
 logger = logging.getLogger("napari_temseg")
@@ -50,6 +54,7 @@ class PictureBatch:
         self._digest = settings_digest(settings, **({"imagej": True} if settings.imagej else {}))
         self._expected = {path.resolve(): digest for path, digest in expected.items()}
         self._notes: list[str] = []
+        self._rows = {row.file.resolve(): row for row in settings.manifest}
         self._areas: dict[str, tuple[Box, ...]] = {}
         self._is_tidy = False
 
@@ -62,7 +67,8 @@ class PictureBatch:
                 break
             yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(known)}", control.elapsed)
             try:
-                if self._folder.is_done(stem, key_of(self._read(self.pictures[stem]), stem, self._digest, **self._left_out(stem))):
+                image = self._read(self.pictures[stem])
+                if self._folder.is_done(stem, self._key(image, stem)):
                     self.done.add(stem)
             except TemsegError as error:  # it says so again when its turn comes
                 logger.info("%s", error)
@@ -92,19 +98,35 @@ class PictureBatch:
         areas = areas_left_out(list(found.values()), everything=bool(self._settings.mask_overlays))
         self._areas = {stem: boxes for stem, boxes in zip(found, areas, strict=True) if boxes}
 
-    def _left_out(self, stem: str) -> dict[str, object]:
-        """What a key tells of the area that is left out."""
-        return {"left_out": self._areas[stem]} if stem in self._areas else {}
+    def _key(self, image: Micrograph, stem: str) -> str:
+        """The key of a picture: with the area that is left out, and what the manifest and its sample say."""
+        further: dict[str, object] = {"left_out": self._areas[stem]} if stem in self._areas else {}
+        if self._row(stem) is not None:
+            further |= {"sample": image.sample, "grid": image.grid, "predict": self._predict(image, stem).to_dict()}
+        return key_of(image, stem, self._digest, **further)
+
+    def _row(self, stem: str) -> ManifestRow | None:
+        return self._rows.get(self.pictures[stem].resolve())
+
+    def _predict(self, image: Micrograph, stem: str) -> PredictConfig:
+        """The settings of finding: those of the run and of the manifest, else what the first picture of the sample was found with."""
+        row = self._row(stem)
+        config = self._settings.predict if row is None else row.predict(self._settings.predict)
+        if row is None or not row.sample or is_told(config):
+            return config
+        before = list(self.pictures)[: list(self.pictures).index(stem)]
+        first = next((each for each in before if each in self.done and (r := self._row(each)) and r.sample == row.sample), None)
+        return config if first is None else as_first(config, self._folder.item(first), image)
 
     def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
         """Find, measure and commit one picture."""
         image = self._read(path)
-        key = key_of(image, stem, self._digest, **self._left_out(stem))
+        key, config = self._key(image, stem), self._predict(image, stem)
         offer = bar_offer(image)
         if offer:
             image = replace(image, notes=(*image.notes, offer))
         image = without_areas(image, self._areas.get(stem, ()))
-        job = iter_predict(segmenter, image, self._settings.predict)
+        job = iter_predict(segmenter, image, config)
         for progress in job:
             if control.finishing:
                 job.cancel()  # half a prediction is none
@@ -159,7 +181,10 @@ class PictureBatch:
         digest = self._expected.get(path.resolve(), "")
         if digest and digest != image.source.content_hash:
             raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
-        return image if self._settings.calibration is None else image.with_calibration(self._settings.calibration)
+        if self._settings.calibration is not None:
+            image = image.with_calibration(self._settings.calibration)
+        row = self._rows.get(path.resolve())
+        return image if row is None else row.applied(image)
 
     def _tidy(self) -> None:
         """Once, before the first thing of this run is written: put aside what is not of it."""
@@ -184,7 +209,7 @@ class PictureBatch:
 
     def _write_set(self, items: list[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, object]) -> tuple[Path, ...]:
         recipe = self._recipe(items)
-        tables = [item.measurement.table for item in items]
+        tables = [with_sample(item.measurement) for item in items]
         excel = {"particles.xlsx": partial(write_particles_xlsx, tables=tables)} if recipe.table == "xlsx" else {}
         return self._folder.write_set(
             {
@@ -229,6 +254,8 @@ def finished(
         image.notes,
         image.acquisition,
         sketch_of(image.plane(0)),
+        scales=() if prediction is None else prediction.working_scale,
+        size=0.0 if prediction is None else prediction.size,
         splitting=dict(particles.settings),
     ), labels
 

@@ -59,6 +59,7 @@ def iter_report(
         from napari_temseg.files.tables import write_particles_csv
         from napari_temseg.pipeline.report import figure_files, write_report
         from napari_temseg.pipeline.run_folder import opened
+        from napari_temseg.pipeline.samples.summaries import with_sample
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary
 
         if not results:
@@ -74,7 +75,7 @@ def iter_report(
             summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
             folder.write_set(
                 {
-                    "particles.csv": partial(write_particles_csv, tables=[item.measurement.table for item in items]),
+                    "particles.csv": partial(write_particles_csv, tables=[with_sample(item.measurement) for item in items]),
                     **figure_files(sizes),
                     "summary.json": partial(write_summary, summary=summary),
                     "report.html": partial(write_report, items=items, sizes=sizes, summary=summary, recipe=False),

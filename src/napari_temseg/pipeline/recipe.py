@@ -14,6 +14,8 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.atomic import write_text
 from napari_temseg.files.laboratory import CalibrationRow, plain_rows, rows_of
+from napari_temseg.files.manifest import ManifestRow, row_of
+from napari_temseg.files.manifest import plain_rows as plain_manifest
 from napari_temseg.version import __version__
 
 RECIPE_FORMAT = 1
@@ -29,6 +31,7 @@ _KEYS = {
     "imagej",
     "count_twice",
     "table",
+    "manifest",
     "predict",
     "split",
     "inputs",
@@ -41,8 +44,8 @@ class Recipe:
 
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
     names one of several pictures in each; `mask_overlays` leaves out what is burnt in (None: where a bar is certain); `imagej` writes for
-    ImageJ too; `count_twice` counts a field that two pictures show twice; `table` is one of `TABLES`; `inputs` maps absolute paths to
-    SHA-256 of the content ("" unchecked).
+    ImageJ too; `count_twice` counts a field that two pictures show twice; `table` is one of `TABLES`; `manifest` tells of single pictures;
+    `inputs` maps absolute paths to SHA-256 of the content ("" unchecked).
     """
 
     model: str = "particles"
@@ -55,6 +58,7 @@ class Recipe:
     imagej: bool = False
     count_twice: bool = False
     table: str = "csv"
+    manifest: tuple[ManifestRow, ...] = ()
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -74,6 +78,7 @@ class Recipe:
             "imagej": self.imagej,
             "count_twice": self.count_twice,
             "table": self.table,
+            "manifest": [{**row, "file": _relative(row["file"], folder)} for row in plain_manifest(self.manifest)],
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -134,6 +139,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         imagej=bool(values.get("imagej", False)),
         count_twice=bool(values.get("count_twice", False)),
         table=_text(values.get("table", "csv")),
+        manifest=tuple(row_of(row, folder) for row in values.get("manifest", ())),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from napari_temseg.engine.measure.plots import pdf, svg
+from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words
 from napari_temseg.files.atomic import replacing, write_text
+from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
 from napari_temseg.pipeline.sheet import indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
 
@@ -86,6 +87,8 @@ def write_report(
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
         distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
+        samples=_samples(items, summary),
+        comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         lines=[picture_line(item.measurement) for item in items],
         paragraphs=[methods_paragraph(unit, sizes[unit], summary) for unit in sizes],
@@ -124,6 +127,24 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -
         "pieces": [(each["what"], each["n"], "–" if each["d50"] is None else _number(each["d50"], unit)) for each in summary["pieces"]],
         "splits": _splits(summary["segmentation"], unit),
     }
+
+
+def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any] | None:
+    """A line a sample, how they agree with their settings, and where there are several, their curves laid over one another."""
+    if not summary["samples"]:
+        return None
+    edits = summary.get("corrections_by_hand", {})
+    lines = []
+    for each in summary["samples"]:
+        by_hand = sum(edits.get(name, 0) for name in each["images"])
+        differing = f"{len(each['deviating'])} of {len(each['images'])} pictures deviate" if each["deviating"] else "the same"
+        remarks = ", ".join([differing, *([f"{by_hand} corrections by hand"] if by_hand else [])])
+        d50 = "–" if each["d50"] is None or each["n"] < FEWEST else f"{four(each['d50'])} {each['unit']}{interval_words(each)}"
+        lines.append((each["sample"], len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks, each["usable"]))
+    sizes = distributions_of(items)
+    units = sorted({unit for _, unit in sizes if sum(1 for _, other in sizes if other == unit) > 1})
+    drawn = [draw_samples({name: each for (name, of), each in sizes.items() if of == unit}, unit) for unit in units]
+    return {"lines": lines, "plots": [base64.b64encode(svg(figure)).decode() for figure in drawn]}
 
 
 def _named(name: str, interval: dict[str, Any], unit: str) -> tuple[str, str, str]:

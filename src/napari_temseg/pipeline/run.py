@@ -15,6 +15,7 @@ from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
 from napari_temseg.engine.types.wording import TABLES
 from napari_temseg.files.laboratory import Calibrations, rows_from
+from napari_temseg.files.manifest import ManifestRow, read_manifest
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.batch import PictureBatch, nothing_done
 from napari_temseg.pipeline.inputs import gather
@@ -39,6 +40,7 @@ def iter_run(
     imagej: bool = False,
     count_twice: bool = False,
     table: str = "csv",
+    manifest: str | Path | Sequence[ManifestRow] = (),
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -51,6 +53,8 @@ def iter_run(
     user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
     are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
     finding and of the frame, without it only where a bar is certain; `imagej` writes STEM_rois.zip and STEM_results.csv too.
+    `manifest` is a CSV file (columns file, sample, grid, pixel_size, uncertainty, size, polarity) or its rows; pictures of one sample are
+    searched at one scale, that of its first, unless somebody told it.
     `table` "semicolons" writes particles.csv for an Excel with decimal commas, "xlsx" particles.xlsx beside it.
     Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
@@ -77,6 +81,7 @@ def iter_run(
         imagej,
         count_twice,
         table,
+        read_manifest(manifest) if isinstance(manifest, (str, Path)) else tuple(manifest),
         predict,
         split,
     )

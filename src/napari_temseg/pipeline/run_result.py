@@ -38,6 +38,8 @@ class RunItem:
     sketch: Sketch | None = field(default=None, repr=False)
     shown_by: tuple[str, str] | None = None
     counted: bool = True
+    scales: tuple[float, ...] = ()  # at which the model looked at it
+    size: float = 0.0  # px, of the particles that were looked for, 0 where the model answers for all sizes
     splitting: dict[str, Any] = field(default_factory=dict)  # the settings as they came to be, those of the model filled in
 
     @property

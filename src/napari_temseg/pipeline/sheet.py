@@ -22,6 +22,7 @@ _TABLE = (
     ("d43", "D[4,3] (spheres; a few large particles decide it)"),
     ("gsd", "Geometric standard deviation"),
 )
+_RESAMPLED = {"images": "pictures", "grids": "grids", "particles": "particles"}
 _BAR_NAMES = {"edge": "edge convention"}
 _NAMES = {"these particles": "of these particles", "this specimen": "of this specimen"}
 
@@ -110,7 +111,7 @@ def _more(more: dict[str, Any] | None) -> str:
         return ""
     if not more["more"]:
         return "Counting leaves less than ± 5 % of D50 open."
-    return f"For ± 5 % of D50 from counting: {more['more']} more {'pictures' if more['of'] == 'images' else 'particles'} like these."
+    return f"For ± 5 % of D50 from counting: {more['more']} more {_RESAMPLED[more['of']]} like these."
 
 
 def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
@@ -120,7 +121,8 @@ def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
     sizes = size_distribution([measurement])
     d50 = sizes.quantile(0.5)
     told = "–" if d50 is None else f"{four(d50)} {sizes.unit}" + ("" if len(sizes) >= FEWEST else " (few)")
-    return measurement.image, len(sizes), told, measurement.calibration.describe()
+    name = " · ".join(filter(None, (measurement.image, measurement.sample, measurement.grid)))
+    return name, len(sizes), told, measurement.calibration.describe()
 
 
 def indicator(found: dict[str, Any] | None) -> str:

@@ -14,6 +14,7 @@ from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
 from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.pipeline.samples.summaries import comparisons, sample_summaries
 from napari_temseg.version import __version__
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Everything of a run that is a number or a sentence, as plain values; with `window`, advice names its controls."""
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
-    recorded = settings.to_dict(output)
+    recorded, samples = settings.to_dict(output), sample_summaries(items)
     summary = {
         "temseg": __version__,
         "model": recorded["model"],
@@ -66,8 +67,17 @@ def summarise(
         "failures": failures,
         "distributions": summaries,
         "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
+        "samples": samples,
+        "sample_comparisons": comparisons(items),
         "nanomaterial_indicator": _nanomaterial(items),
-        "cautions": _cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),
+        "cautions": [
+            *_cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),
+            *(
+                f"Sample {each['sample']}: {_some(each['deviating'])} searched or split with other settings than the rest of the sample."
+                for each in samples
+                if each["deviating"]
+            ),
+        ],
         "columns": {
             column: {"definition": each.formula, "unit": each.kind, "version": each.version}
             for key in sorted({item.measurement.length_unit for item in items})
@@ -91,6 +101,8 @@ def _image(item: RunItem) -> dict[str, Any]:
     m = item.measurement
     return {
         "image": item.name,
+        "sample": m.sample,
+        "grid": m.grid,
         "file": item.path.name,
         "sha256": m.content_hash,
         "axes": m.axes,

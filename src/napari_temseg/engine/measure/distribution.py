@@ -40,7 +40,7 @@ class SizeDistribution:
     seen several times (planes over time or depth); `lowest` the size below which particles were dropped, so that fits begin there.
     `per_area` is the number of particles per area of the pictures, edge correction included, in 1/unit².
     `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
-    edges drawn by the other convention, None or NaN where nobody knows.
+    edges drawn by the other convention, None or NaN where nobody knows. `by_grid`: `group` tells grids instead of pictures.
     """
 
     column: str
@@ -60,6 +60,7 @@ class SizeDistribution:
     lowest: float = 0.0
     per_area: float | None = None
     convention: str = OUTLINE
+    by_grid: bool = False
     other_sizes: Floats | None = None
 
     def __len__(self) -> int:
@@ -142,8 +143,9 @@ class SizeDistribution:
         return figures
 
     @cached_property
-    def _counting(self) -> Counting:
-        return counting(self.values, self.weights, self.group, dependent=self.dependent)
+    def counted(self) -> Counting:
+        """What counting leaves open."""
+        return counting(self.values, self.weights, self.group, dependent=self.dependent, by_grid=self.by_grid)
 
     @cached_property
     def _intervals(self) -> dict[str, Any]:
@@ -151,25 +153,25 @@ class SizeDistribution:
         calibration = NORMAL * (self.calibration_uncertainty or 0.0)
         found: dict[str, Any] = {}
         for name in STATISTICS:
-            found[f"{name}_interval"] = self._counting.around(name, estimates[name])
+            found[f"{name}_interval"] = self.counted.around(name, estimates[name])
             if name in ("mean", "d50"):
                 stated = self.calibration_uncertainty is not None
-                both = self._counting.around(name, estimates[name], calibration) if stated else None
+                both = self.counted.around(name, estimates[name], calibration) if stated else None
                 found[f"{name}_interval_with_calibration"] = both
-        return found | {"interval_basis": self._counting.basis}
+        return found | {"interval_basis": self.counted.basis}
 
     @property
     def named_intervals(self) -> dict[str, dict[str, Any]]:
         """The 95 % intervals of D50 by what they are about; see `named_intervals.named_intervals`."""
         return named_intervals(
-            self.quantile(0.5), self.unit, self.n_images, self._counting, self.segmentation, self.calibration_uncertainty, self._edge
+            self.quantile(0.5), self.unit, self.n_images, self.counted, self.segmentation, self.calibration_uncertainty, self._edge
         )
 
     @property
     def budget(self) -> dict[str, float | None]:
         """Relative standard uncertainty of D50 by where it comes from, None where nobody knows it."""
         half = None if self.segmentation is None else self.segmentation.half
-        counted = self._counting.half.get("d50")
+        counted = self.counted.half.get("d50")
         return {
             "counting": None if counted is None else counted / NORMAL,
             "segmentation": None if half is None or not np.isfinite(half) else half / NORMAL,
@@ -193,8 +195,9 @@ class SizeDistribution:
 
     def more_for(self, share: float) -> dict[str, Any] | None:
         """How many more pictures, or particles of this picture, bring what counting leaves open of D50 (95 %) down to ± `share` of it."""
-        more = self._counting.more_for("d50", share)
-        return None if more is None else {"more": more, "of": "images" if self._counting.of_specimen else "particles", "share": share}
+        more = self.counted.more_for("d50", share)
+        of = ("grids" if self.by_grid else "images") if self.counted.of_specimen else "particles"
+        return None if more is None else {"more": more, "of": of, "share": share}
 
     def specific_surface(self, density: float) -> float | None:
         """Surface per mass in m²/g of spheres of these sizes, from D[3,2] and a density in g/cm³; None where lengths are in px."""
@@ -221,12 +224,12 @@ class SizeDistribution:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether it can be used as it is, why not, and the next steps."""
-        return judge(len(self), self.unit, self.segmentation, self.pieces)
+        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples)
 
     @property
     def _differing(self) -> list[str]:
         """A caution where no interval exists because the pictures differ."""
-        if self.n_images < 2 or len(self) < 2 or not self._counting.basis.startswith("none for some"):
+        if self.n_images < 2 or len(self) < 2 or not self.counted.basis.startswith("none for some"):
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 

@@ -50,12 +50,12 @@ def interval(name: str, estimate: float, half: float) -> list[float]:
     return [estimate / factor, estimate * factor]
 
 
-def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bool = False) -> Counting:
+def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bool = False, by_grid: bool = False) -> Counting:
     """Resample pictures, the `group` of each particle, from three of them on, else particles.
 
     Bootstrap error times Student's t for the number of what is resampled: percentiles of the bootstrap itself would cover far less
     than 95 % for a few pictures. `dependent` says that particles are seen again and again (planes over time or depth): of fewer
-    than three such stacks there is no interval at all.
+    than three such stacks there is no interval at all. `by_grid`: groups are grids, whose pictures hang together.
     """
     if len(x) < 2:
         return Counting({}, "none: an interval needs at least two particles", False)
@@ -67,8 +67,9 @@ def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bo
         which = "one image" if n == 1 else "two images"
         basis = f"bootstrap over the {len(x)} particles of {which}; how images differ is not in it"
         return _judged(_half_widths(x, w, None), basis, f"the particles of {which}")._replace(units=len(x))
-    basis = f"bootstrap over {n} images, t quantiles"
-    return _judged(_half_widths(x, w, group), basis, f"the {n} images")._replace(of_specimen=True, units=n)
+    what = "grids" if by_grid else "images"
+    basis = f"bootstrap over {n} {what}, t quantiles"
+    return _judged(_half_widths(x, w, group), basis, f"the {n} {what}")._replace(of_specimen=True, units=n)
 
 
 def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:

@@ -76,7 +76,8 @@ class Measurement:
     (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
-    particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`.
+    particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`;
+    `grid` the grid or preparation of the sample.
     """
 
     table: pd.DataFrame
@@ -94,6 +95,7 @@ class Measurement:
     other_splits: tuple[OtherSplit, ...] = ()
     smallest: float = 0.0
     convention: str = OUTLINE
+    grid: str = ""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -204,6 +206,7 @@ def measure(
         model_hash=_model_hash(particles),
         smallest=float(particles.settings.get("min_diameter", 0.0)) if isinstance(particles, Particles) else 0.0,
         convention=_convention(particles),
+        grid=source.grid if source else "",
     )
 
 

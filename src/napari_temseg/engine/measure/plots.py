@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import matplotlib
@@ -13,14 +13,18 @@ from matplotlib.figure import Figure
 
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
+from napari_temseg.engine.measure.weighted import quantile
 from napari_temseg.engine.types.wording import four
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+
 Floats = npt.NDArray[np.float64]
 # Okabe–Ito, told apart by the colour-blind.
 _BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
+_MANY = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
 
@@ -82,6 +86,25 @@ def pdf(figure: Figure) -> bytes:
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         figure.savefig(buffer, format="pdf", metadata={"CreationDate": None}, bbox_inches="tight")
     return buffer.getvalue()
+
+
+def draw_samples(samples: Mapping[str, SizeDistribution], unit: str) -> Figure:
+    """Cumulative curves of several samples over one another, D50 of each as a mark on the middle line."""
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(f"Equivalent circular diameter ({unit})")
+    axes.set_ylabel("Cumulative share (%)")
+    axes.axhline(50, color="#999999", linewidth=0.6)
+    for index, (name, each) in enumerate(samples.items()):
+        if not len(each):
+            continue
+        colour, style = _MANY[index % len(_MANY)], ("-", "--", ":", "-.")[index // len(_MANY) % 4]
+        share = 100 * np.cumsum(each.weights) / each.weights.sum()
+        axes.step(each.values, share, where="post", color=colour, linestyle=style, linewidth=1.2, label=f"{name}, N = {len(each)}")
+        axes.plot([quantile(each.values, each.weights, 0.5)], [50], "o", color=colour, markersize=4)
+    axes.set_ylim(0, 102)
+    beside(axes, own=True)
+    return figure
 
 
 def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:

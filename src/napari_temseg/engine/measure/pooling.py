@@ -12,12 +12,14 @@ import pandas as pd
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, SMALL_DIAMETER, column_name
 from napari_temseg.engine.measure.distribution import SizeDistribution
 from napari_temseg.engine.measure.edge_correction import seen_areas
+from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length" and name != "edge_shift")
 FEW_IMAGES = 10
 TOLD = 0.5  # share of the particles whose edge in the picture must be told for the other convention to be
@@ -65,6 +67,7 @@ def size_distribution(
         boxes.append((corners[:, 2:] - corners[:, :2]) * np.asarray(measurement.calibration.scale))
         n_images += fields
     x = np.concatenate(values)
+    group, by_grid = _by_grid(pool, [len(each) for each in values], np.concatenate(groups))
     order = np.argsort(x, kind="stable")
     seen = seen_areas(pool, np.concatenate(boxes)) if len(x) else np.zeros(0)
     return SizeDistribution(
@@ -72,7 +75,8 @@ def size_distribution(
         unit=unit,
         values=x[order],
         weights=(len(x) / (1 / seen).sum() / seen)[order] if len(x) else np.zeros(0),
-        group=np.concatenate(groups)[order],
+        group=group[order],
+        by_grid=by_grid,
         n_images=n_images,
         images=tuple(measurement.image for measurement in pool),
         samples=tuple(sorted({measurement.sample for measurement in pool} - {""})),
@@ -109,6 +113,15 @@ def _by_other_edge(pool: Sequence[Measurement], name: str, x: Floats, tables: Se
         return nothing
     sign = np.concatenate([np.full(len(t), 1 if m.convention == OUTLINE else -1) for m, t in zip(pool, tables, strict=True)])
     return np.asarray(np.maximum(x + 2 * sign * np.where(told, shift, np.median(shift[told])), 0.1 * x))
+
+
+def _by_grid(pool: Sequence[Measurement], counts: Sequence[int], group: Indices) -> tuple[Indices, bool]:
+    """The grid of each particle in place of its picture, where all grids are told and there are enough: their pictures hang together."""
+    names = [(measurement.sample, measurement.grid) for measurement in pool]
+    known = sorted(set(names))
+    if not all(grid for _, grid in names) or len(known) < ENOUGH_IMAGES:
+        return group, False
+    return np.repeat([known.index(name) for name in names], counts).astype(np.intp), True
 
 
 def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.bool_]]:

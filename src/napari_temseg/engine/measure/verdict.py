@@ -31,9 +31,14 @@ class Verdict(NamedTuple):
         return "usable" if self.usable else "not usable as it is"
 
 
-def judge(n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The verdict on a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`."""
+def judge(
+    n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]], samples: Sequence[str] = ()
+) -> Verdict:
+    """The verdict on a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled."""
     why, steps = [], []
+    if len(samples) > 1:
+        why.append(f"{len(samples)} samples are pooled ({', '.join(samples)})")
+        steps.append("state each sample by itself")
     if n < FEWEST:
         why.append(f"only {n} particle{'' if n == 1 else 's'} count{'s' if n == 1 else ''}; a D50 needs {FEWEST} at least")
         steps.append("measure more pictures of the sample")

@@ -131,7 +131,7 @@ class Micrograph:
     `data` is a numpy or dask array of any real type, shape (Y, X) or (N, Y, X); `axes` one of "YX", "NYX" (fields of one
     sample), "TYX" (time), "ZYX" (depth); the meaning of a leading axis is said, never guessed. `valid` is bool (Y, X), False
     where nobody should look (data bars, labels), or None. `notes` are the sentences of whoever read it that people should know before they
-    believe a number; `acquisition` is what the file tells of how it was taken.
+    believe a number; `acquisition` is what the file tells of how it was taken; `grid` the grid or preparation of the sample.
     """
 
     data: Any
@@ -142,6 +142,7 @@ class Micrograph:
     sample: str = ""
     notes: tuple[str, ...] = ()
     acquisition: Acquisition = field(default_factory=Acquisition)
+    grid: str = ""
 
     def __post_init__(self) -> None:
         data = (

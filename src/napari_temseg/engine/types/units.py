@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -51,6 +52,18 @@ def is_reciprocal(unit: str) -> bool:
     """Whether a unit is that of a diffraction pattern: a reciprocal length, or an angle."""
     text = unicodedata.normalize("NFKC", unit.strip()).replace("μ", "µ").replace("−", "-")
     return text.startswith(("1/", "1 /", "/")) or text.endswith(("^-1", "-1", "^{-1}")) or text in _ANGLES
+
+
+def typed_size(text: str) -> tuple[float | None, float | None]:
+    """What people type for a size, in px or in nm (the other None): "35", "35 px", "12 nm"; `TemsegError` for what is none."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*", text)
+    try:
+        value, unit = float(match[1]) if match else 0.0, match[2] if match else ""
+    except ValueError:
+        value, unit = 0.0, ""
+    if value <= 0:
+        raise TemsegError(f'“{text}” is not a size: write a number of px, or a length such as "12 nm".')
+    return (value, None) if unit.lower() in ("", "px") else (None, to_nanometres(value, unit))
 
 
 def to_nanometres(value: float, unit: str) -> float:

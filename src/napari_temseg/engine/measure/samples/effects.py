@@ -1,0 +1,51 @@
+"""One sample against another: ratios of their sizes, with intervals from how pictures (or grids) of each differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES, NORMAL
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+
+COMPARED = ("d10", "d50", "d90", "mean", "dv50")
+
+
+def effects(one: SizeDistribution, other: SizeDistribution, calibration: float = 0.0) -> dict[str, Any]:
+    """Sizes of `other` over those of `one`: "ratios" by statistic with a 95 % "interval" (None: "why_none").
+
+    Particles of one picture are no independent evidence: the intervals come from resampling pictures, Welch's t on the logarithm. What
+    both samples share cancels; `calibration` is the relative standard uncertainty of what they do not share of it.
+    """
+    few = min(one.counted.units if one.counted.of_specimen else 0, other.counted.units if other.counted.of_specimen else 0)
+    why = "" if few >= ENOUGH_IMAGES else f"each sample needs {ENOUGH_IMAGES} pictures at least for an interval"
+    first, second = one.summary(), other.summary()
+    ratios = {}
+    for name in COMPARED:
+        if first[name] is None or second[name] is None:
+            continue
+        ratio = second[name] / first[name]
+        half = None if why else _half(one, other, name, calibration)
+        interval = None if half is None else [ratio * float(np.exp(-half)), ratio * float(np.exp(half))]
+        ratios[name] = {"ratio": ratio, "interval": interval, "differs": None if interval is None else not interval[0] <= 1 <= interval[1]}
+    return {"ratios": ratios, "why_none": why}
+
+
+def _half(one: SizeDistribution, other: SizeDistribution, name: str, calibration: float) -> float | None:
+    """Half width on the logarithm after Welch and Satterthwaite, from the half widths of each, which hold Student's t already."""
+    errors, freedom = [], []
+    for each in (one, other):
+        half, units = each.counted.half.get(name), each.counted.units
+        if half is None:
+            return None
+        errors.append(half / float(stats.t.ppf(0.975, units - 1)))
+        freedom.append(units - 1)
+    variance = sum(error**2 for error in errors)
+    if not variance:
+        return NORMAL * calibration
+    degrees = variance**2 / sum(error**4 / each for error, each in zip(errors, freedom, strict=True))
+    return float(np.hypot(stats.t.ppf(0.975, degrees) * np.sqrt(variance), NORMAL * calibration))

@@ -1,0 +1,30 @@
+"""What is found of itself for a picture is found once for a sample: with its first picture, and taken for the others."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+from napari_temseg.engine.types.config import PredictConfig
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.pipeline.run_result import RunItem
+
+
+def is_told(config: PredictConfig) -> bool:
+    """Whether somebody said at which scale pictures are to be looked at."""
+    return not (config.typical_size is None and config.typical_nm is None and config.scales is None)
+
+
+def as_first(config: PredictConfig, first: RunItem, image: Micrograph) -> PredictConfig:
+    """The settings for a picture of a sample whose first picture is done: particles of one length look as large to the model.
+
+    Without pixel sizes, particles of one number of px.
+    """
+    known, here = first.measurement.calibration.nanometres, image.calibration.nanometres
+    ratio = here / known if known and here else 1.0
+    if first.size:
+        bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
+        return replace(config, typical_size=min(max(first.size / ratio, bounds["minimum"]), bounds["maximum"]))
+    return replace(config, scales=tuple(scale * ratio for scale in first.scales)) if first.scales else config

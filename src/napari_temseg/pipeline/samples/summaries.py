@@ -1,0 +1,128 @@
+"""Samples of a run, each by itself and one against another; samples are made of grids, these of pictures, these of particles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from napari_temseg.api import size_distribution
+from napari_temseg.engine.measure.samples.effects import effects
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.pipeline.run_result import RunItem
+
+MOST_COMPARED = 8  # samples beyond which not each is compared with each other
+
+
+def with_sample(measurement: Measurement) -> pd.DataFrame:
+    """The table with columns "sample" and "grid" after the picture's name, where a sample is told."""
+    table = measurement.table.copy()
+    if measurement.sample:
+        table.insert(1, "sample", measurement.sample)
+        table.insert(2, "grid", measurement.grid)
+    return table
+
+
+def by_sample(items: Sequence[RunItem]) -> dict[tuple[str, str], list[RunItem]]:
+    """The items that count, by sample and unit of length; those without a sample are in none."""
+    found: dict[tuple[str, str], list[RunItem]] = {}
+    for item in items:
+        if item.counted and item.measurement.sample:
+            found.setdefault((item.measurement.sample, item.measurement.length_unit), []).append(item)
+    return found
+
+
+def distributions_of(items: Sequence[RunItem]) -> dict[tuple[str, str], SizeDistribution]:
+    """The distribution of each sample."""
+    return {key: size_distribution([item.measurement for item in each]) for key, each in by_sample(items).items()}
+
+
+def sample_summaries(items: Sequence[RunItem]) -> list[dict[str, Any]]:
+    """Of each sample: pictures, grids, particles, D50 with interval and verdict, and pictures whose settings differ from the others'."""
+    grouped, sizes = by_sample(items), distributions_of(items)
+    found = []
+    for (sample, unit), each in grouped.items():
+        summary = sizes[sample, unit].summary()
+        found.append(
+            {
+                "sample": sample,
+                "unit": unit,
+                "images": [item.name for item in each],
+                "grids": sorted({item.measurement.grid for item in each} - {""}),
+                "deviating": deviating(each),
+                **{name: summary[name] for name in ("n", "n_images", "d10", "d50", "d90", "gsd", "intervals", "d50_interval")},
+                **{name: summary[name] for name in ("interval_basis", "usable", "why_not")},
+            }
+        )
+    return found
+
+
+def comparisons(items: Sequence[RunItem]) -> list[dict[str, Any]]:
+    """Each sample against each other (of many: each against the first), second over first; units are not mixed."""
+    grouped, sizes = by_sample(items), distributions_of(items)
+    pairs = list(combinations(grouped, 2))
+    if len(grouped) > MOST_COMPARED:
+        pairs = pairs[: len(grouped) - 1]
+    found = []
+    for one, other in pairs:
+        if one[1] == other[1]:
+            apart, stated = _calibration_apart(grouped[one], grouped[other])
+            compared = effects(sizes[one], sizes[other], apart)
+            found.append({"one": one[0], "other": other[0], "unit": one[1], "calibration": stated, **compared})
+    return found
+
+
+def deviating(items: Sequence[RunItem]) -> list[str]:
+    """Names of the pictures of a sample that were searched or split with other settings than most of it."""
+    settings = [_settings(item) for item in items]
+    usual = Counter(settings).most_common(1)[0][0] if settings else ""
+    return [item.name for item, each in zip(items, settings, strict=True) if each != usual]
+
+
+def _settings(item: RunItem) -> str:
+    """What pictures of a sample share: model, splitting, and the size at which the model saw a nanometre (a px where none is known)."""
+    length = item.measurement.calibration.nanometres or 1.0
+    seen = [item.size * length] if item.size else [scale / length for scale in item.scales]
+    return str([item.measurement.model_hash, sorted(item.splitting.items()), [f"{value:.3g}" for value in seen]])
+
+
+def _calibration_apart(one: Sequence[RunItem], other: Sequence[RunItem]) -> tuple[float, str]:
+    """What two samples do not share of the uncertainty of the calibration (relative, standard), and in words."""
+    kinds = [{m.calibration.row or m.calibration.scale for m in (item.measurement for item in each)} for each in (one, other)]
+    if kinds[0] == kinds[1]:
+        return 0.0, "the same calibration on both sides, which cancels"
+    each = [max(item.measurement.calibration.uncertainty for item in items) for items in (one, other)]
+    if not all(each):
+        return 0.0, "different calibrations, whose uncertainty is not stated: it is not in the intervals"
+    return float(sum(value**2 for value in each) ** 0.5), "different calibrations, whose uncertainties are in the intervals"
+
+
+def sample_line(sample: dict[str, Any]) -> str:
+    """A sample in a line, for a terminal."""
+    head = f"{sample['sample']}: N = {sample['n']} in {len(sample['images'])} image{'' if len(sample['images']) == 1 else 's'}"
+    grids = f" of {len(sample['grids'])} grids" if len(sample["grids"]) > 1 else ""
+    if sample["n"] < FEWEST or sample["d50"] is None:
+        return f"{head}{grids}: too few for a D50"
+    verdict = "" if sample["usable"] else "; not usable as it is"
+    return f"{head}{grids}: D50 {four(sample['d50'])} {sample['unit']}{interval_words(sample)}{verdict}"
+
+
+def comparison_line(compared: dict[str, Any]) -> str:
+    """Two samples in a line, for a terminal and a report."""
+    head = f"D50 of {compared['other']} over {compared['one']}"
+    d50 = compared["ratios"].get("d50")
+    if d50 is None:
+        return f"{head}: nothing to compare"
+    if d50["interval"] is None:
+        why = compared["why_none"] or "pictures differ too much"
+        return f"{head}: {d50['ratio']:.3f}, no interval ({why})"
+    low, high = d50["interval"]
+    told = "differ" if d50["differs"] else "no difference is shown"
+    return f"{head}: {d50['ratio']:.3f} (95 %: {low:.3f} to {high:.3f}), {told}"

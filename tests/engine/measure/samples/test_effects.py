@@ -1,0 +1,73 @@
+"""One sample against another: intervals from pictures, wide where these differ, none where they are too few."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import napari_temseg as temseg
+from napari_temseg.engine.measure.samples.effects import effects
+
+
+def population(rng, median, pictures, *, image_effect=0.0, n=40, sample="", grids=0):
+    """Measurements whose diameters are lognormal, made without labels."""
+    found = []
+    for index in range(pictures):
+        sizes = median * np.exp(rng.normal(0, 0.2, n) + rng.normal(0, image_effect))
+        one = temseg.measure(np.eye(4, dtype=int))
+        place = np.full(n, 100)
+        columns = {"ecd_px": sizes, "bbox_top_px": place, "bbox_left_px": place, "particle": np.arange(1, n + 1)}
+        table = one.table.iloc[np.zeros(n, int)].reset_index(drop=True).assign(**columns, frame=False)
+        table = table.assign(bbox_bottom_px=place + sizes, bbox_right_px=place + sizes)
+        grid = f"grid {index % grids}" if grids else ""
+        found.append(replace(one, table=table, frame=(4000, 4000), valid_area=4000**2, image=f"{sample}{index}", sample=sample, grid=grid))
+    return temseg.size_distribution(found)
+
+
+def test_a_real_difference_is_shown_and_held_by_its_interval():
+    rng = np.random.default_rng(0)
+    compared = effects(population(rng, 50, 6), population(rng, 60, 6))
+    d50 = compared["ratios"]["d50"]
+    assert d50["interval"][0] < 1.2 < d50["interval"][1]
+    assert d50["differs"]
+    assert compared["why_none"] == ""
+
+
+def test_equal_samples_whose_pictures_differ_are_not_told_apart_by_many_particles():
+    held = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        one, other = (population(rng, 50, 5, image_effect=0.1, n=300) for _ in range(2))
+        held += not effects(one, other)["ratios"]["d50"]["differs"]
+    assert held >= 17
+
+
+def test_fewer_than_three_pictures_have_no_interval():
+    rng = np.random.default_rng(0)
+    compared = effects(population(rng, 50, 2), population(rng, 60, 6))
+    assert compared["ratios"]["d50"]["interval"] is None
+    assert "3 pictures" in compared["why_none"]
+
+
+def test_what_two_calibrations_do_not_share_widens_the_interval():
+    rng = np.random.default_rng(0)
+    one, other = population(rng, 50, 6), population(rng, 60, 6)
+    narrow, wide = (effects(one, other, apart)["ratios"]["d50"]["interval"] for apart in (0.0, 0.05))
+    assert wide[1] / wide[0] > 1.05 * narrow[1] / narrow[0]
+
+
+def test_from_three_grids_on_these_are_resampled():
+    rng = np.random.default_rng(0)
+    by_grid, by_picture = population(rng, 50, 8, grids=4), population(rng, 50, 8, grids=2)
+    assert by_grid.counted.units == 4
+    assert "4 grids" in by_grid.summary()["interval_basis"]
+    assert by_picture.counted.units == 8
+
+
+def test_pooled_samples_are_not_usable_as_they_are():
+    rng = np.random.default_rng(0)
+    assert population(rng, 50, 3, sample="A").verdict.usable
+    table = temseg.measure(np.eye(4, dtype=int))
+    pooled = temseg.size_distribution([replace(table, sample="A"), replace(table, sample="B")])
+    assert "2 samples are pooled (A, B)" in pooled.verdict.why
