@@ -14,7 +14,7 @@ from napari_temseg.files.atomic import STEM_BYTES, printable, short
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
 from napari_temseg.pipeline.older_results import OLDER
-from napari_temseg.pipeline.run_folder import SET, STATE
+from napari_temseg.pipeline.run_folder import FIGURES, SET, STATE
 
 LABELS = ("_classes.tif", "_particles.tif", "_rois.zip", "_results.csv")  # what the files of a picture's result end in
 
@@ -108,7 +108,7 @@ def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list
 def _entered(place: Path, folders: Sequence[str], recursive: bool, skipped: Counter[str]) -> list[str]:
     """The sub-folders that are searched; results of runs are neither searched nor counted where nobody asked for sub-folders."""
     own = (place / STATE).is_dir()
-    inner = [name for name in folders if not name.startswith(".") and not (own and name == OLDER) and _is_searched(place / name)]
+    inner = [name for name in folders if not name.startswith(".") and not (own and name in (OLDER, FIGURES)) and _is_searched(place / name)]
     links = [name for name in inner if (place / name).is_symlink()]
     others = [name for name in inner if name not in links and not (place / name / STATE).is_dir()]
     if links:

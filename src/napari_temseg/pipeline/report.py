@@ -17,6 +17,7 @@ from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words
 from napari_temseg.files.atomic import replacing, write_text
+from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
 from napari_temseg.pipeline.sheet import indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.pipeline.run_result import RunItem
 
-FIGURES = "figures"  # the folder of the figures beside the report
 PICTURE = 720  # px, the longer side of an image in the report
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

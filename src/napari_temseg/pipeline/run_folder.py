@@ -20,8 +20,9 @@ from napari_temseg.pipeline.record import SUFFIX, Record, file_digest, read_item
 from napari_temseg.pipeline.run_result import RunItem
 
 STATE = ".temseg"
+FIGURES = "figures"  # the folder of the figures of a report
 _FIGURES = tuple(
-    f"figures/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
+    f"{FIGURES}/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
 )
 SET = ("particles.csv", "particles.xlsx", "summary.json", "report.html", "recipe.json", *_FIGURES)
 PROBE = 2**16  # bytes that are written before a run begins, to know that the folder takes them
