@@ -143,7 +143,7 @@ def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any
         lines.append((each["sample"], len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks, each["usable"]))
     sizes = distributions_of(items)
     units = sorted({unit for _, unit in sizes if sum(1 for _, other in sizes if other == unit) > 1})
-    drawn = [draw_samples({name: each for (name, of), each in sizes.items() if of == unit}, unit) for unit in units]
+    drawn = [draw_samples({name: (each.values, each.weights) for (name, of), each in sizes.items() if of == unit}, unit) for unit in units]
     return {"lines": lines, "plots": [base64.b64encode(svg(figure)).decode() for figure in drawn]}
 
 

@@ -19,8 +19,6 @@ from napari_temseg.engine.types.wording import four
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from napari_temseg.engine.measure.distribution import SizeDistribution
-
 Floats = npt.NDArray[np.float64]
 # Okabe–Ito, told apart by the colour-blind.
 _BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
@@ -88,20 +86,20 @@ def pdf(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def draw_samples(samples: Mapping[str, SizeDistribution], unit: str) -> Figure:
-    """Cumulative curves of several samples over one another, D50 of each as a mark on the middle line."""
+def draw_samples(samples: Mapping[str, tuple[Floats, Floats]], unit: str) -> Figure:
+    """Cumulative curves of several samples (ascending sizes and weights) over one another, D50 of each as a mark on the middle line."""
     figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.set_xlabel(f"Equivalent circular diameter ({unit})")
     axes.set_ylabel("Cumulative share (%)")
     axes.axhline(50, color="#999999", linewidth=0.6)
-    for index, (name, each) in enumerate(samples.items()):
-        if not len(each):
+    for index, (name, (values, weights)) in enumerate(samples.items()):
+        if not len(values):
             continue
         colour, style = _MANY[index % len(_MANY)], ("-", "--", ":", "-.")[index // len(_MANY) % 4]
-        share = 100 * np.cumsum(each.weights) / each.weights.sum()
-        axes.step(each.values, share, where="post", color=colour, linestyle=style, linewidth=1.2, label=f"{name}, N = {len(each)}")
-        axes.plot([quantile(each.values, each.weights, 0.5)], [50], "o", color=colour, markersize=4)
+        share = 100 * np.cumsum(weights) / weights.sum()
+        axes.step(values, share, where="post", color=colour, linestyle=style, linewidth=1.2, label=f"{name}, N = {len(values)}")
+        axes.plot([quantile(values, weights, 0.5)], [50], "o", color=colour, markersize=4)
     axes.set_ylim(0, 102)
     beside(axes, own=True)
     return figure
