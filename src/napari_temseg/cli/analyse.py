@@ -46,6 +46,13 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     add_calibrations_option(parser)
     add_series_option(parser)
     parser.add_argument(
+        "--recovery",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="tell the detection limit: put particles of known size into each picture and look for them (default: in large pictures, where "
+        "it costs little)",
+    )
+    parser.add_argument(
         "--manifest",
         metavar="FILE.csv",
         help="a line for each picture: file, sample, grid (or preparation), pixel_size, uncertainty, size, polarity; the pictures that it "
@@ -95,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         count_twice=recipe.count_twice,
         table=recipe.table,
         manifest=recipe.manifest,
+        recovery=recipe.recovery,
         predict=recipe.predict,
         split=recipe.split,
         expected=recipe,
@@ -137,6 +145,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         imagej=args.imagej or recipe.imagej,
         count_twice=args.count_twice or recipe.count_twice,
         table=args.table or recipe.table,
+        recovery=recipe.recovery if args.recovery is None else args.recovery,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )

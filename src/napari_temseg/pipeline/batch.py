@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.api import iter_predict, measure, read
 from napari_temseg.api import split as split_particles
 from napari_temseg.engine.particles.other_splits import iter_other_splits
+from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.engine.types.same_field import sketch_of
@@ -134,8 +135,13 @@ class PictureBatch:
         particles = split_particles(job.result, self._settings.split)
         others = iter_other_splits(measure(particles), particles)
         for progress in others:
-            yield replace(progress, fraction=0.8 + 0.2 * progress.fraction)
+            yield replace(progress, fraction=0.8 + 0.15 * progress.fraction)
         measured = replace(others.result, image=stem, table=others.result.table.assign(image=stem))
+        if is_cheap(image) if self._settings.recovery is None else self._settings.recovery:
+            recovery = iter_recovery(segmenter, particles, config)
+            for progress in recovery:
+                yield replace(progress, fraction=0.95)
+            measured = replace(measured, recovered=recovery.result)
         self._tidy()
         item, labels = finished(path, stem, particles, measured, imagej=self._settings.imagej)
         self._folder.commit(item, stem, key, self._digest, labels)

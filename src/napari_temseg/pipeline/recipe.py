@@ -32,6 +32,7 @@ _KEYS = {
     "count_twice",
     "table",
     "manifest",
+    "recovery",
     "predict",
     "split",
     "inputs",
@@ -45,6 +46,7 @@ class Recipe:
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
     names one of several pictures in each; `mask_overlays` leaves out what is burnt in (None: where a bar is certain); `imagej` writes for
     ImageJ too; `count_twice` counts a field that two pictures show twice; `table` is one of `TABLES`; `manifest` tells of single pictures;
+    `recovery` looks for particles of known size put into each picture (None: where that is cheap);
     `inputs` maps absolute paths to SHA-256 of the content ("" unchecked).
     """
 
@@ -59,6 +61,7 @@ class Recipe:
     count_twice: bool = False
     table: str = "csv"
     manifest: tuple[ManifestRow, ...] = ()
+    recovery: bool | None = None
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -79,6 +82,7 @@ class Recipe:
             "count_twice": self.count_twice,
             "table": self.table,
             "manifest": [{**row, "file": _relative(row["file"], folder)} for row in plain_manifest(self.manifest)],
+            "recovery": self.recovery,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -140,6 +144,7 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         count_twice=bool(values.get("count_twice", False)),
         table=_text(values.get("table", "csv")),
         manifest=tuple(row_of(row, folder) for row in values.get("manifest", ())),
+        recovery=None if (tried := values.get("recovery", False)) is None else bool(tried),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},

@@ -18,6 +18,7 @@ import pandas as pd
 from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.engine.types.results import SizeCandidate
@@ -29,7 +30,7 @@ from napari_temseg.version import __version__
 RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
-_APART = ("table", "valid", "calibration", "other_splits")  # of a measurement
+_APART = ("table", "valid", "calibration", "other_splits", "recovered")  # of a measurement
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates")  # of an item
 
 
@@ -58,6 +59,7 @@ def settings_digest(recipe: Recipe, **further: Any) -> str:
         recipe.axes,
         recipe.series,
         recipe.mask_overlays,
+        recipe.recovery,
         {name: value for name, value in recipe.predict.to_dict().items() if name not in _MACHINE},
         recipe.split.to_dict(),
         further,
@@ -110,6 +112,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
         "valid": None if m.valid is None else m.valid.shape,
+        "recovered": m.recovered,
         "splits": [(other.step, other.setting, other.value) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
@@ -148,7 +151,9 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
-    measurement = Measurement(table=pd.DataFrame(columns), calibration=calibration, valid=valid, other_splits=splits, **said)
+    recovered = tuple(RecoveredSize(*each) for each in facts.get("recovered", ()))
+    table = pd.DataFrame(columns)
+    measurement = Measurement(table=table, calibration=calibration, valid=valid, other_splits=splits, recovered=recovered, **said)
     of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
     taken: dict[str, Any] = facts.get("acquisition", {})

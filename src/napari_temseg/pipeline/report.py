@@ -126,6 +126,10 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -
         "named": [_named(name, each, unit) for name, each in summary["intervals"].items()],
         "pieces": [(each["what"], each["n"], "–" if each["d50"] is None else _number(each["d50"], unit)) for each in summary["pieces"]],
         "splits": _splits(summary["segmentation"], unit),
+        "recovered": [
+            (_number(row["diameter"], unit), row["planted"], f"{row['found'] / row['planted']:.0%}", _share(row["bias"]))
+            for row in (summary["detection"] or {"sizes": []})["sizes"]
+        ],
     }
 
 
@@ -153,6 +157,10 @@ def _named(name: str, interval: dict[str, Any], unit: str) -> tuple[str, str, st
         return name, "none", interval["why_none"]
     low, high = interval["d50"]
     return name, f"{four(low)} – {four(high)} {unit}", f"holds {', '.join(interval['holds'])}; lacks {', '.join(interval['lacks'])}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:+.1f} %"
 
 
 def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, int, str]]:

@@ -45,6 +45,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
         "counts": _counts(summary, sizes, unit),
         "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"]),
+        "detection": _detection(summary["detection"], unit),
         "fit": _fit(sizes),
         "more": _more(summary["more_for_5_percent"]),
     }
@@ -93,6 +94,19 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
     else:
         told["edge"] += f" (drawn by {convention}; by {OTHER_EDGE.get(convention, 'the other')} D50 would be {100 * other_edge:+.1f} %)"
     return [(_BAR_NAMES.get(name, name), told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
+
+
+def _detection(found: dict[str, Any] | None, unit: str) -> str:
+    """From which size on particles are found, and how far off the diameters are there."""
+    if found is None:
+        return "Detection limit: not measured (temseg run --recovery)."
+    planted = sum(row["planted"] for row in found["sizes"])
+    if found["limit"] is None:
+        return f"Detection limit: none reached; of no size nine of ten particles put into the pictures ({planted}) were found."
+    near = [row for row in found["sizes"] if row["bias"] is not None and row["diameter"] >= found["limit"]]
+    bias = f"; there diameters come out {100 * near[0]['bias']:+.0f} %" if near else ""
+    told = f"nine of ten particles put into the pictures ({planted}) are found from there on{bias}"
+    return f"Detection limit: {four(found['limit'])} {unit}; {told}. {found['share_below']:.0%} of those that count are smaller."
 
 
 def _fit(sizes: SizeDistribution) -> str:

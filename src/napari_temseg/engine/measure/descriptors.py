@@ -137,6 +137,7 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "per_area": Definition("particles per area of the pictures, those at the edge made up for, in 1/unit²"),
     "budget": Definition("relative standard uncertainty of D50 by where it comes from; edge: rectangular between the two conventions"),
     "edge_convention": Definition("where a particle ends: at the outline, or at the half-contrast edge of the picture"),
+    "detection": Definition("size from which on 9 of 10 particles put into the pictures are found, share below, recall and bias by size"),
     "other_edge": Definition("D50 where edges are drawn by the other convention (half contrast, outline) over D50, minus 1"),
     "calibration_relative_uncertainty": Definition("relative standard uncertainty that all sizes share"),
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
+BELOW_LIMIT = 0.05  # share of the particles below the detection limit that is worth a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class SizeDistribution:
     `per_area` is the number of particles per area of the pictures, edge correction included, in 1/unit².
     `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
     edges drawn by the other convention, None or NaN where nobody knows. `by_grid`: `group` tells grids instead of pictures.
+    `limit` is the size from which on particles are found, by `recovered`, those of known size that were put into pictures: infinite where
+    none is, None where nobody tried.
     """
 
     column: str
@@ -61,6 +64,8 @@ class SizeDistribution:
     per_area: float | None = None
     convention: str = OUTLINE
     by_grid: bool = False
+    limit: float | None = None
+    recovered: tuple[dict[str, Any], ...] = ()
     other_sizes: Floats | None = None
 
     def __len__(self) -> int:
@@ -106,10 +111,11 @@ class SizeDistribution:
             "budget": self.budget,
             "edge_convention": self.convention,
             "other_edge": self.other_edge,
+            "detection": self.detection,
             "more_for_5_percent": self.more_for(0.05),
             "per_area": self.per_area,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
-            "caution": " ".join([*self.cautions, *self._differing]) or None,
+            "caution": " ".join([*self.cautions, *self._differing, *self._undetected]) or None,
         }
 
     def _moments(self) -> dict[str, float | None]:
@@ -233,14 +239,41 @@ class SizeDistribution:
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 
+    @property
+    def _undetected(self) -> list[str]:
+        """A caution where many particles may be missing below the detection limit."""
+        found = self.detection
+        if found is None:
+            return []
+        if found["limit"] is None:
+            return ["Particles of known size that were put into the pictures were often missed, whatever their size: many may be missing."]
+        if found["share_below"] < BELOW_LIMIT:
+            return []
+        told = f"{found['share_below']:.0%} of the particles are smaller than {four(found['limit'])} {self.unit}"
+        return [f"{told}, below which fewer than nine of ten are found: D10, the mean and the number are uncertain to that side."]
+
+    @property
+    def _from(self) -> float:
+        """The size from which on particles are looked for and found, where curves begin."""
+        return max(self.lowest, self.limit if self.limit is not None and math.isfinite(self.limit) else 0.0)
+
+    @property
+    def detection(self) -> dict[str, Any] | None:
+        """The detection limit (None: no size is found often enough), the share of particles below it, and recall and bias by size."""
+        if self.limit is None:
+            return None
+        finite = math.isfinite(self.limit)
+        below = float(self.weights[self.values < self.limit].sum() / max(self.weights.sum(), 1e-300)) if len(self) else 0.0
+        return {"limit": self.limit if finite else None, "share_below": below, "sizes": list(self.recovered)}
+
     @cached_property
     def fits(self) -> dict[str, dict[str, Any]]:
-        """Normal, lognormal, Weibull and (from 50 particles on) two lognormals by weighted maximum likelihood above `lowest`.
+        """Normal, lognormal, Weibull and (from 50 particles on) two lognormals by weighted likelihood, from the detection limit on.
 
         Name → parameters with 95 % intervals, log-likelihood, AICc, and whether the fit is adequate; see `fits`. The frame weights stand in
         the likelihood as if they were counts, for which AICc does not strictly hold. Empty with fewer than two different sizes.
         """
-        return fitted(self.values, self.weights, self.group, self.lowest)
+        return fitted(self.values, self.weights, self.group, self._from)
 
     @property
     def best_fit(self) -> str | None:
@@ -256,19 +289,19 @@ class SizeDistribution:
         name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
         shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
         d50 = None if few else self.quantile(0.5)
-        return draw(self.values, self.weights, self.column, self.unit, self.n_images, self._curve(), d50, shown, ax)
+        return draw(self.values, self.weights, self.column, self.unit, self.n_images, self._curve(), d50, shown, ax, self.limit)
 
     def plot_quantiles(self, ax: Axes | None = None) -> Figure:
         """Sizes over the quantiles of the fit that is drawn, or of the likeliest where none is adequate: a straight line where it holds."""
         from napari_temseg.engine.measure.plots import draw_quantiles
 
         name = self.best_fit or max(self.fits, key=lambda each: float(self.fits[each]["log_likelihood"]), default=None)
-        curve = None if name is None else FittedCurve(name, self.fits[name], self.lowest)
+        curve = None if name is None else FittedCurve(name, self.fits[name], self._from)
         return draw_quantiles(self.values, self.weights, self.unit, curve, ax)
 
     def _curve(self) -> FittedCurve | None:
         name = self.best_fit
-        return None if name is None else FittedCurve(name, self.fits[name], self.lowest)
+        return None if name is None else FittedCurve(name, self.fits[name], self._from)
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""

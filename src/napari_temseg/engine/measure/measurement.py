@@ -42,6 +42,7 @@ from napari_temseg.engine.measure.descriptors import (
     versions,
 )
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.shape.edges import at_half_contrast, edge_shifts, free_shares
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
@@ -77,7 +78,8 @@ class Measurement:
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
     particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`;
-    `grid` the grid or preparation of the sample.
+    `grid` the grid or preparation of the sample; `recovered` tells of particles of known size that were put into the picture, where somebody
+    asked for them (`iter_recovery`).
     """
 
     table: pd.DataFrame
@@ -96,6 +98,7 @@ class Measurement:
     smallest: float = 0.0
     convention: str = OUTLINE
     grid: str = ""
+    recovered: tuple[RecoveredSize, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)

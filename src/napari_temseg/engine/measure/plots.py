@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 # Okabe–Ito, told apart by the colour-blind.
 _BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
+_MISSED = "#DDDDDD"
 _MANY = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
@@ -36,10 +37,11 @@ def draw(
     d50: float | None = None,
     interval: tuple[Sequence[float], str] | None = None,
     ax: Axes | None = None,
+    limit: float | None = None,
 ) -> Figure:
     """Histogram in % of the particles a bin, the curve of a fit, D50 with an `interval` and its name; on `ax` or a figure of its own.
 
-    `values` (n,) in `unit`, ascending, with their `weights` (n,).
+    `values` (n,) in `unit`, ascending, with their `weights` (n,); below `limit` not all particles are found.
     """
     axes = Figure(figsize=(5, 3.5), layout="constrained").subplots() if ax is None else ax
     label = _NAMES.get(column, column.replace("_", " ").capitalize())
@@ -52,6 +54,8 @@ def draw(
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
             _curve(curve, edges, axes)
+        if limit is not None:
+            _limit(limit, unit, axes)
         _cumulative(values, weights, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
@@ -108,6 +112,18 @@ def draw_samples(samples: Mapping[str, tuple[Floats, Floats]], unit: str) -> Fig
 def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
     x = np.linspace(edges[0], edges[-1], 300)
     axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
+
+
+def _limit(limit: float, unit: str, axes: Axes) -> None:
+    """A grey ground below the detection limit, in sight or at the left end."""
+    low, high = axes.get_xlim()
+    end = min(limit, high)
+    name = f"not all are found below {four(limit)} {unit}" if np.isfinite(limit) else "not all are found"
+    if end <= low:
+        axes.plot([], [], color=_MISSED, linewidth=6, label=f"{name} (left of the axis)")
+        return
+    axes.axvspan(low, end, color=_MISSED, linewidth=0, zorder=0, label=name)
+    axes.set_xlim(low, high)
 
 
 def _cumulative(values: Floats, weights: Floats, axes: Axes) -> None:

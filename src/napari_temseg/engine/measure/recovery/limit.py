@@ -1,0 +1,54 @@
+"""From which size on particles are found, told by those of known size that were put into a picture and looked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+FOUND = 0.9  # share of a size that must be found for it to count as seen
+
+
+class RecoveredSize(NamedTuple):
+    """Of particles of one diameter (px): how many were put in, how many found, and the median error of the diameter of these (a share)."""
+
+    diameter: float
+    planted: int
+    found: int
+    bias: float | None
+
+    @property
+    def recall(self) -> float:
+        """Share that was found."""
+        return self.found / self.planted
+
+
+def detection_limit(recovered: Sequence[RecoveredSize]) -> float | None:
+    """The diameter (px) from which on `FOUND` of the particles are found; infinite where no size reaches it, None where nothing was tried.
+
+    The share found is taken not to fall with the size; between two sizes the limit lies on the logarithm.
+    """
+    if not recovered:
+        return None
+    rows = sorted(recovered)
+    share = isotonic_regression([row.recall for row in rows], weights=[float(row.planted) for row in rows]).x
+    if share[-1] < FOUND:
+        return math.inf
+    first = int(np.argmax(share >= FOUND))
+    if not first:
+        return rows[0].diameter
+    low, high = math.log(rows[first - 1].diameter), math.log(rows[first].diameter)
+    return math.exp(low + (FOUND - share[first - 1]) / (share[first] - share[first - 1]) * (high - low))
+
+
+def pooled(recovered: Sequence[Sequence[RecoveredSize]], sides: Sequence[float]) -> list[dict[str, Any]]:
+    """What pictures with pixels of these `sides` say, in the unit of the sides: a row a picture and size, ascending."""
+    rows = [
+        {"diameter": row.diameter * side, "planted": row.planted, "found": row.found, "bias": row.bias}
+        for each, side in zip(recovered, sides, strict=True)
+        for row in each
+    ]
+    return sorted(rows, key=lambda row: float(row["diameter"]))
