@@ -77,9 +77,8 @@ class Measurement:
     (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
-    particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`;
-    `grid` the grid or preparation of the sample; `recovered` tells of particles of known size that were put into the picture, where somebody
-    asked for them (`iter_recovery`).
+    particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`; `grid` the grid or preparation of the
+    sample; `recovered` tells of particles of known size that were put into the picture, where somebody asked (`iter_recovery`).
     """
 
     table: pd.DataFrame

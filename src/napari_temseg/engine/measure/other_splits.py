@@ -39,6 +39,11 @@ def whole_sizes(particles: Particles) -> tuple[Floats, Floats]:
     """Diameters and boxes, in px, of the particles that do not touch the frame."""
     whole = particles.table.index[~particles.table["frame"].to_numpy(bool)].to_numpy(np.int64)
     labels = particles.labels.reshape((-1, particles.labels.shape[-1]))  # planes below one another: a label lies in one
+    return sizes_of(labels, whole)
+
+
+def sizes_of(labels: npt.NDArray[np.int32], whole: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Diameters and boxes, in px, of the labels `whole` of a plane (Y, X)."""
     area = np.bincount(labels.ravel(), minlength=int(whole.max(initial=0)) + 1)[whole]
     places = ndimage.find_objects(labels)
     spans = [places[label - 1] for label in whole.tolist()]

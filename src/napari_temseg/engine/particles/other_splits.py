@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.measure.other_splits import AS_FOUND, OtherSplit, whole_sizes
-from napari_temseg.engine.particles.splitting import default_certainty, split
+from napari_temseg.engine.measure.other_splits import AS_FOUND, Floats, OtherSplit, sizes_of
+from napari_temseg.engine.particles.splitting import at_frame, default_certainty, divisible, kept_pieces, pieces_of_plane
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.results import Particles, Prediction
 
 # What dents must be deeper by to split: at strength 0.5 these are the strengths 0.4 and 0.6, and 0.3 and 0.7.
 _DENTS = {"less": 3 / 2, "more": 2 / 3, "much less": 7 / 3, "much more": 3 / 7}
 _ODDS = {"less": 3 / 7, "more": 7 / 3}  # of the threshold: 0.3 and 0.7 at 0.5
+_SHARING = ("certainty", "strength", "threshold")  # settings by what they leave to be done again, least first
 _CERTAINTY = {"less": -0.1, "more": 0.1}
 
 
@@ -32,6 +35,21 @@ def other_settings(config: SplitConfig) -> list[tuple[str, str, SplitConfig]]:
     return found
 
 
+def _sizes(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[tuple[Floats, Floats]]:
+    """Diameters and boxes of the whole particles of one plane under each of the settings."""
+    parts, threshold = None, None
+    pieces, strength = None, None
+    for config in settings:
+        if parts is None or config.threshold != threshold:
+            parts, threshold, pieces = divisible(prediction, config), config.threshold, None
+        if pieces is None or config.strength != strength:
+            pieces, strength = pieces_of_plane(parts, prediction, config), config.strength
+        labels, classes, _ = kept_pieces(prediction, config, *pieces)
+        whole = ~at_frame(labels, len(classes), prediction.micrograph.valid)
+        whole[0] = False
+        yield sizes_of(labels, np.flatnonzero(whole))
+
+
 def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Measurement]:
     """The job that gives a measurement of `particles` its `other_splits`; without a prediction there are none, and it stays as it is.
 
@@ -45,12 +63,21 @@ def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Mea
         config = SplitConfig.from_dict(particles.settings)
         if config.certainty is None:
             config = replace(config, certainty=default_certainty(prediction))
-        found = [OtherSplit(AS_FOUND, "", 0.0, *whole_sizes(split(prediction, config)))]
-        settings = other_settings(config)
-        for index, (name, step, other) in enumerate(settings):
-            yield Progress("measure", index / len(settings), f"{particles.micrograph.name}: splitting otherwise", control.elapsed)
-            found.append(OtherSplit(step, name, float(getattr(other, name)), *whole_sizes(split(prediction, other))))
-        return replace(measurement, other_splits=tuple(found))
+        # Those that share most come one after another: what they share is done once.
+        settings = [("", AS_FOUND, config), *sorted(other_settings(config), key=lambda each: _SHARING.index(each[0]))]
+        n = prediction.micrograph.n_planes
+        sizes: list[list[tuple[Floats, Floats]]] = [[] for _ in settings]
+        for plane in range(n):
+            for index, found in enumerate(_sizes(prediction.at(plane), [each for _, _, each in settings])):
+                sizes[index].append(found)
+                done = (plane + (index + 1) / len(settings)) / n
+                yield Progress("measure", done, f"{particles.micrograph.name}: splitting otherwise", control.elapsed)
+        others = {}
+        for (name, step, other), each in zip(settings, sizes, strict=True):
+            value = float(getattr(other, name)) if name else 0.0
+            others[name, step] = OtherSplit(step, name, value, *(np.concatenate(part) for part in zip(*each, strict=True)))
+        order = [("", AS_FOUND), *((name, step) for name, step, _ in other_settings(config))]
+        return replace(measurement, other_splits=tuple(others[each] for each in order))
 
     return Job(steps)
 

@@ -107,7 +107,9 @@ def _emptiest(free: npt.NDArray[np.bool_]) -> Window:
     """The window with most room."""
     height, width = (min(WINDOW, side) for side in free.shape)
     total = np.pad(np.cumsum(np.cumsum(free, 0, dtype=np.int64), 1), ((1, 0), (1, 0)))
-    rows, columns = (np.unique([*range(0, side - part + 1, 64), side - part]) for side, part in zip(free.shape, (height, width), strict=True))
+    rows, columns = (
+        np.unique([*range(0, side - part + 1, 64), side - part]) for side, part in zip(free.shape, (height, width), strict=True)
+    )
     top, left = np.meshgrid(rows, columns, indexing="ij")
     room = total[top + height, left + width] - total[top, left + width] - total[top + height, left] + total[top, left]
     y, x = int(top.flat[room.argmax()]), int(left.flat[room.argmax()])

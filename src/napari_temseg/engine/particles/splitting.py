@@ -103,28 +103,52 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
 
 def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
     """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
+    labels, class_ids, unsure = kept_pieces(prediction, config, *pieces_of_plane(divisible(prediction, config), prediction, config))
+    return *_table(labels, class_ids, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), unsure
+
+
+@dataclass(frozen=True, eq=False)
+class Divisible:
+    """What a plane is split from, the same for every strength and certainty: number, pixels (Y, X) and basins of each class that is there,
+    and whether their landscape was learnt."""
+
+    classes: tuple[tuple[int, npt.NDArray[np.bool_], Basins], ...]
+    learnt: bool
+
+
+def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
+    """The classes of one plane with their basins."""
     probability, valid = prediction.probability, prediction.micrograph.valid
     depth = _learnt_depth(prediction, config)
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
-    min_area = _area(config.min_diameter)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
-        classes = _filled(classes, valid, max_area=min_area)
+        classes = _filled(classes, valid, max_area=_area(config.min_diameter))
     learnt = None if depth is None else _smooth(depth, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
-    labels = np.zeros(classes.shape, np.int32)
-    class_of = [0]
+    found = []
     for number in prediction.class_ids[1:]:
         mask = classes == number
         if mask.any():
-            landscape = _shape(mask, config) if learnt is None else learnt
-            pieces, count = pieces_of(mask, landscape, Dent.at(config.strength, learnt is not None), min_area)
-            labels[mask] = pieces[mask] + len(class_of) - 1
-            class_of += [number] * count
-    if config.fill_holes:
-        labels = _filled(labels, valid)
-    keep, unsure = _large_and_sure(labels, len(class_of), foreground, depth, prediction, config)
-    labels, class_ids = _kept(labels, keep, np.array(class_of))
-    return *_table(labels, class_ids, valid, prediction.class_names, config.exclude_frame), unsure
+            found.append((number, mask, basins_of(mask, _shape(mask, config) if learnt is None else learnt)))
+    return Divisible(tuple(found), learnt is not None)
+
+
+def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfig) -> tuple[Labels, list[int]]:
+    """Labels of all pieces of one plane, also of those too small or too uncertain, and the class number of each label, 0 first."""
+    labels = np.zeros(prediction.micrograph.frame, np.int32)
+    class_of = [0]
+    for number, mask, basins in parts.classes:
+        group = _merged(basins, Dent.at(config.strength, parts.learnt), _area(config.min_diameter))
+        labels[mask] = group[basins.of_pixel] + len(class_of)
+        class_of += [number] * (int(group.max()) + 1)
+    return (_filled(labels, prediction.micrograph.valid) if config.fill_holes else labels), class_of
+
+
+def kept_pieces(prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> tuple[Labels, npt.NDArray[Any], int]:
+    """The pieces that are large and certain enough, labels 1…n, their class numbers, and how many were dropped as uncertain."""
+    foreground = 1 - prediction.probability[0].astype(np.float32)
+    keep, unsure = _large_and_sure(labels, len(class_of), foreground, _learnt_depth(prediction, config), prediction, config)
+    return *_kept(labels, keep, np.array(class_of)), unsure
 
 
 def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
@@ -277,11 +301,7 @@ def _table(
     cut[first] = cut[second] = True
     graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(count + 1, count + 1))
     aggregate = connected_components(graph, directed=False)[1]  # label 0 touches nothing: it is component 0
-    frame = np.zeros(count + 1, bool)
-    edges = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
-    if valid is not None:
-        edges.append(labels[ndimage.binary_dilation(~valid)])
-    frame[np.concatenate(edges)] = True
+    frame = at_frame(labels, count, valid)
     keep = ~frame if exclude_frame else np.ones(count + 1, bool)
     keep[0] = False
     labels, numbers = _kept(labels, keep, np.concatenate([[0], class_ids]))
@@ -294,6 +314,16 @@ def _table(
     }
     table = pd.DataFrame(columns)
     return labels, table.set_index(pd.RangeIndex(1, len(numbers) + 1))
+
+
+def at_frame(labels: Labels, count: int, valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+    """Whether each label 0…count touches the edge of the picture or an area that is left out."""
+    frame = np.zeros(count + 1, bool)
+    edges = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
+    if valid is not None:
+        edges.append(labels[ndimage.binary_dilation(~valid)])
+    frame[np.concatenate(edges)] = True
+    return frame
 
 
 def _contacts(labels: Labels) -> tuple[Labels, Labels]:
