@@ -119,7 +119,7 @@ def _emptiest(free: npt.NDArray[np.bool_]) -> Window:
 def _templates(particles: Particles, plane: npt.NDArray[Any], labels: npt.NDArray[Any]) -> list[tuple[Floats, float]]:
     """What particles that stand alone add to the background round them, smoothed a little, and the diameter of each (px)."""
     table = particles.table
-    alone = table.index[~(table["cut"] | table["frame"]) & (table["plane"] == 0)].to_numpy(np.int64)
+    alone = table.index[~(table["cut"] | table["frame"]) & (table["plane"] == 0)].to_numpy(np.int64, copy=True)
     boxes = ndimage.find_objects(labels)
     found = []
     order = np.random.default_rng(1).permutation(alone)
