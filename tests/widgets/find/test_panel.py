@@ -156,23 +156,23 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
 
 
 def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_asked_for(
-    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any, qtbot: Any
 ) -> None:
     for name in "ab":
         viewer.add_image(picture.micrograph.data, name=name)
     bench = open_bench(viewer)
     panel, session = bench.panel(1), bench.session
     a, b = session.items
-    size, strength = panel.predict.fields["typical_size"], panel.split.fields["strength"]
+    size, strength = panel.dial.field, panel.split.fields["strength"]
     viewer.layers.selection.active = a.layer
-    size.value = "56"
+    qtbot.keyClicks(size, "56")
     viewer.layers.selection.active = b.layer
-    assert size.value == ""
+    assert size.text() == ""
     panel.all.click()
     wait_jobs(session)
     assert a.prediction.working_scale != b.prediction.working_scale
     viewer.layers.selection.active = a.layer
-    assert size.value == "56.0"
+    assert size.text() == "56 px"
     strength.value = 0.9
     wait_jobs(session)
     assert (a.particles.settings["strength"], b.particles.settings["strength"]) == (0.9, 0.5)
@@ -180,7 +180,7 @@ def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_ask
     wait_jobs(session)
     assert b.particles.settings["strength"] == 0.9
     viewer.layers.selection.active = b.layer
-    assert (size.value, strength.value) == ("56.0", 0.9)
+    assert (size.text(), strength.value) == ("56 px", 0.9)
     panel.one.click()
     wait_jobs(session)
     assert a.prediction.working_scale == b.prediction.working_scale
@@ -206,7 +206,7 @@ def test_a_new_search_keeps_what_was_corrected_and_asks_about_what_does_not_matc
     corrector.exclude("damaged")
     halves = {int(item.particles.labels[int(y), int(x) + dx]) for dx in (-4, 4)}
     assert len(halves) == 2
-    panel.predict.fields["typical_size"].value = "40"  # another scale: outlines move a little
+    qtbot.keyClicks(panel.dial.field, "40")  # another scale: outlines move a little
     panel.one.click()
     wait_jobs(session)
     labels, rows = item.particles.labels, item.measurement.table.set_index("particle")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from in_the_window import mouse
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
@@ -109,19 +110,6 @@ def test_what_cannot_be_merged_is_said_in_a_sentence(bench: Any, qtbot: Any, mon
     assert "do not touch" in told[0]
     assert len(session.current.particles) == 6
     assert not len(session.current.history)
-
-
-def mouse(viewer: Any, path: list[tuple[float, float]], modifiers: tuple[str, ...] = ()) -> None:
-    """Press the left button at a place (world), move, and let go, as napari's canvas tells it."""
-    from napari.utils._test_utils import read_only_mouse_event as make
-    from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-
-    for index, place in enumerate([*path, path[-1]]):
-        kind = "mouse_press" if index == 0 else "mouse_release" if index == len(path) else "mouse_move"
-        event = make(type=kind, pos=np.asarray(place) * 4, position=place, modifiers=modifiers, button=1, is_dragging=0 < index < len(path))
-        {"mouse_press": mouse_press_callbacks, "mouse_move": mouse_move_callbacks, "mouse_release": mouse_release_callbacks}[kind](
-            viewer, event
-        )
 
 
 def test_clicks_in_the_picture_select(bench: Any, viewer: Any, qtbot: Any) -> None:

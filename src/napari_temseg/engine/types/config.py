@@ -120,7 +120,7 @@ class PredictConfig(Config):
         if self.typical_nm is None:
             return self.typical_size
         if not pixel_size:
-            raise TemsegError(f"A typical size of {self.typical_nm:g} nm says nothing of a picture without a pixel size: give it in px.")
+            raise TemsegError(f"A typical size of {self.typical_nm:.4g} nm says nothing of a picture without a pixel size: give it in px.")
         return self.typical_nm / pixel_size
 
 

@@ -54,16 +54,17 @@ def is_reciprocal(unit: str) -> bool:
     return text.startswith(("1/", "1 /", "/")) or text.endswith(("^-1", "-1", "^{-1}")) or text in _ANGLES
 
 
-def typed_size(text: str) -> tuple[float | None, float | None]:
-    """What people type for a size, in px or in nm (the other None): "35", "35 px", "12 nm"; `TemsegError` for what is none."""
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*", text)
-    try:
-        value, unit = float(match[1]) if match else 0.0, match[2] if match else ""
-    except ValueError:
-        value, unit = 0.0, ""
-    if value <= 0:
+def typed_size(text: str, usual: str = "px") -> tuple[float | None, float | None]:
+    """What people type for a size, in px or in nm (the other None): "35", "35 px", "12 nm"; `usual` is meant where no unit is.
+
+    `TemsegError` for what is none.
+    """
+    match = re.fullmatch(r"\s*([0-9]*[.,]?[0-9]+\.?(?:[eE][-+]?\d+)?)\s*([^\d\s.,]*)\s*", text)
+    value = float(match[1].replace(",", ".")) if match else 0.0
+    if match is None or value <= 0:
         raise TemsegError(f'“{text}” is not a size: write a number of px, or a length such as "12 nm".')
-    return (value, None) if unit.lower() in ("", "px") else (None, to_nanometres(value, unit))
+    unit = match[2] or usual
+    return (value, None) if unit.lower() == "px" else (None, to_nanometres(value, unit))
 
 
 def to_nanometres(value: float, unit: str) -> float:

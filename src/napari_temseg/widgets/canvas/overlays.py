@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS, class_colour
 from napari_temseg.widgets.canvas.roles import Role
 
+RING_PARTS = 72  # straight parts of a ring, half of them white
 SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL, HALO = 1, 2, 3, 4, 5
 # Of 0 and the numbers above: white within a black line is seen on bright and on dark pictures alike.
 _COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 0.85, 0.1, 0.3), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55), (0, 0, 0, 1)]
@@ -63,6 +64,28 @@ def _add_segments(viewer: Any, source: Layer, name: str, role: Role, colour: str
     layer = Vectors(ndim=2, name=name, metadata={layers.MARK: role}, edge_color=colour, vector_style="line", **_flat(source))
     layers.insert(viewer, layer, select=False)
     return layer
+
+
+def add_rings(viewer: Any, source: Layer, name: str) -> Vectors:
+    """A layer for the rings that show a band of sizes."""
+    return _add_segments(viewer, source, name, Role.SIZE, "#E69F00")
+
+
+def show_rings(
+    layer: Vectors, middle: npt.NDArray[np.float64], diameters: Sequence[float], line: npt.NDArray[np.float64] | None, width: float
+) -> None:
+    """Circles of these diameters (px) round (y, x), black and white in turn: seen on any picture; a line (2, 2) was dragged."""
+    turn = np.linspace(0, 2 * np.pi, RING_PARTS + 1)
+    circle = np.stack([np.sin(turn), np.cos(turn)], axis=1)
+    rings = [np.stack([middle + d / 2 * circle[:-1], d / 2 * np.diff(circle, axis=0)], axis=1) for d in diameters]
+    colours = [np.tile([[1, 1, 1, 1], [0, 0, 0, 1]], (RING_PARTS // 2, 1))] * len(rings)
+    if line is not None:
+        rings.append(np.stack([line[:1], np.diff(line, axis=0)], axis=1))
+        colours.append(np.array([[0.9, 0.62, 0, 1]]))
+    layer.data = np.concatenate(rings)
+    layer.edge_color = np.concatenate(colours)
+    layer.edge_width = width
+    layer.visible = True
 
 
 def show_box(layer: Vectors, y: float, x: float, reach: float, width: float) -> None:
@@ -174,6 +197,11 @@ def position(layer: Layer, world: Sequence[float]) -> npt.NDArray[np.float64]:
 def hold_still(viewer: Any, on: bool) -> None:
     """Whether dragging leaves the picture where it is."""
     viewer.scene.camera.mouse_pan = not on
+
+
+def middle_of_view(viewer: Any, layer: Layer) -> npt.NDArray[np.float64]:
+    """(y, x) in px of a layer that lies in the middle of the canvas."""
+    return position(layer, (*(0,) * (layer.ndim - 2), *viewer.scene.camera.center[-2:]))
 
 
 def pixels_per_screen(viewer: Any, layer: Layer) -> float:

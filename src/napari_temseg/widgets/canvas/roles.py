@@ -18,6 +18,7 @@ class Role(StrEnum):
     MARKS = "marks"
     LINE = "line"
     RULER = "ruler"
+    SIZE = "size"
     LIVE = "live"
     UNCERTAINTY = "uncertainty"
     PLACE = "place"

@@ -63,7 +63,10 @@ class Finder(QObject):
 
     def use_for_all(self) -> None:
         """What is in force for the picture in hand is for all; those that were searched are split so, but not searched again."""
-        self._usual = self.predict
+        self._usual, item = self.predict, self.session.current
+        scale = item.calibration.nanometres if item is not None else 0.0
+        if scale and self._usual.typical_size:  # the same particles are another number of px in a picture of another magnification
+            self._usual = replace(self._usual, typical_size=None, typical_nm=self._usual.typical_size * scale)
         self._own.clear()
         self.splitter.use_for_all()
         self.settings_changed.emit()
@@ -80,7 +83,7 @@ class Finder(QObject):
         session = self.session
         images = [item.micrograph() for item in items]
         first = [session.shown_plane(item) for item in items]
-        model, predict, split = session.segmenter(), [self.config_of(item) for item in items], [self._split_of(item) for item in items]
+        model, predict, split = session.segmenter(), [self._checked(item) for item in items], [self._split_of(item) for item in items]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         session.jobs.start(
             title, lambda: iter_find(model, images, predict, split, first), self._done, can_finish=len(items) > 1, failed=self._give_up
@@ -89,6 +92,14 @@ class Finder(QObject):
         self._pixels = [item.pixels for item in items]
         self.splitter.remember()
         self._remember()
+
+    def _checked(self, item: Item) -> PredictConfig:
+        config = self.config_of(item)
+        try:
+            config.typical_in(item.calibration.nanometres)
+        except TemsegError as error:
+            raise TemsegError(f"{item.name}: {error}") from error
+        return config
 
     def _split_of(self, item: Item) -> SplitConfig:
         return self.splitter.config if item is self.session.current else self.splitter.config_of(item)

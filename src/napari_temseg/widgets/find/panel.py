@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
+from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
@@ -43,7 +45,8 @@ class FindPanel(QWidget):
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
         self.split = ConfigForm(self.splitter.config, fold="more on splitting", first=("strength", "min_diameter"))
-        self.predict = ConfigForm(self.finder.predict, fold="tiles and device")
+        self.dial = SizeDial(session)
+        self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
         self.note, self.details = hint(), hint()
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.note.setMinimumHeight(SENTENCE_LINES * self.note.fontMetrics().lineSpacing())
@@ -77,16 +80,21 @@ class FindPanel(QWidget):
         bind_in(self, {FIND_KEY: self.one.click})
         self.refresh()
 
-    def _make_ways(self) -> QWidget:
-        """The ways out where a picture is unlike the training of its model; they keep their room while there is no need of them."""
-        size = button(
-            "Say the size", "Type the diameter of a typical particle, then find again: the picture is looked at accordingly.", self._size
-        )
+    def _make_ways(self) -> QStackedWidget:
+        """The ways out where a picture is unlike the training of its model, or where particles of two sizes could be meant.
+
+        They keep their room while there is no need of them.
+        """
+        size = button("Say the size", "Drag across a typical particle, then find again: the picture is looked at accordingly.", self._size)
         paint = button(
             "Paint", "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them.", self._paint
         )
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
-        ways = row([size, paint, other], (1, 1, 1))
+        self.sizes = [button("", "", partial(self._take_candidate, index)) for index in range(2)]
+        ways = QStackedWidget()
+        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1))):
+            ways.addWidget(each)
+        ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         ways.setSizePolicy(policy)
@@ -100,8 +108,8 @@ class FindPanel(QWidget):
         self.more.addWidget(self.details)
         self.more.collapse(animate=False)
         for widget in (
+            self.dial,
             self.models,
-            self.predict,
             row([self.one, self.all], (1, 1)),
             self.note,
             self.ways,
@@ -113,7 +121,7 @@ class FindPanel(QWidget):
             self.everywhere,
             separator(),
             self.split.fold,
-            self.predict.fold,
+            self.predict,
             self.more,
         ):
             layout.addWidget(widget)
@@ -165,9 +173,23 @@ class FindPanel(QWidget):
             made.setEnabled(ready)
 
     def _size(self) -> None:
-        field = self.predict.fields["typical_size"].native
-        field.setFocus(Qt.FocusReason.OtherFocusReason)
-        self.session.say("Type the diameter of a typical particle in px, then press Find particles.")
+        self.dial.drag.take_up()
+
+    def _take_candidate(self, index: int) -> None:
+        """Particles of one of the sizes that were in question are meant: they are found."""
+        item = self.session.current
+        if item is not None and item.prediction is not None:
+            self.dial.say_size(item.prediction.candidates[index].size)
+            self._find_one()
+
+    def _show_ways(self, item: Item | None) -> None:
+        found = item.prediction.candidates if item is not None and item.prediction is not None else ()
+        self.ways.setVisible(item is not None and bool(item.unlike or found))
+        self.ways.setCurrentIndex(1 if found else 0)
+        for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
+            size = self.dial.length(item, each.size)
+            made.setText(f"The {which} ones: {each.count} of {size}")
+            made.setToolTip(f"Particles of about {size} are meant: find them.")
 
     def _paint(self) -> None:
         self.session.step_wanted.emit(_IMPROVE)
@@ -228,7 +250,8 @@ class FindPanel(QWidget):
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
         self._show_doubts()
-        self.ways.setVisible(item is not None and bool(item.unlike or item.asked))
+        self._show_ways(item)
+        self.dial.refresh()
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")
         self.note.setToolTip(told)
@@ -245,6 +268,7 @@ class FindPanel(QWidget):
             self.split.set_value(config)
         if (predict := self.finder.config_of(item)) != self.predict.value():
             self.predict.set_value(predict)
+        self.dial.refresh()
         self.split.say_automatic("certainty", automatic_certainty(item))
 
     def _sentence(self, item: Item | None) -> str:

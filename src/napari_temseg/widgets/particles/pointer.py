@@ -14,6 +14,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.drags import moves
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.adder import Adder
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-STILL = 4.0  # px of the screen: a hand that clicks moves the mouse a little
 Points = npt.NDArray[np.float64]
 
 
@@ -51,6 +51,7 @@ class Pointer(QObject):
         self._escape.setEnabled(False)  # napari's own while no tool is in hand
         session.viewer.mouse_drag_callbacks.append(self._pressed)
         session.current_changed.connect(partial(self.take, Tool.SELECT))
+        session.tools_down.connect(partial(self.take, Tool.SELECT))
         session.closing.connect(self._close)
 
     def take(self, tool: Tool) -> None:
@@ -88,7 +89,7 @@ class Pointer(QObject):
 
     def _click(self, event: Any) -> Generator[None, None, None]:
         adds, world = _shift(event), tuple(event.position)
-        moved = yield from _moves(event)
+        moved = yield from moves(event)
         if not moved:
             self._select(world, adds)
 
@@ -110,7 +111,7 @@ class Pointer(QObject):
             end = place
             self._show(item, np.stack([start, end]))
 
-        moved = yield from _moves(event, partial(self._at, item, shown))
+        moved = yield from moves(event, partial(self._at, item, shown))
         if item not in self.session.items:
             return
         if moved:
@@ -139,7 +140,7 @@ class Pointer(QObject):
                 outline = found
                 self._show(item, np.concatenate([outline, outline[:1]]))
 
-        yield from _moves(event, partial(self._at, item, shown))
+        yield from moves(event, partial(self._at, item, shown))
         self._drop_line()
         if item in self.session.items:
             guarded(partial(self.corrector.add, outline))
@@ -165,7 +166,7 @@ class Pointer(QObject):
 
     def _enclose(self, item: Item, event: Any, path: list[Points], shown: Callable[[Points], None]) -> Generator[None, None, None]:
         adds, world = _shift(event), tuple(event.position)
-        moved = yield from _moves(event, partial(self._at, item, shown))
+        moved = yield from moves(event, partial(self._at, item, shown))
         self._drop_line()
         if item not in self.session.items:
             return
@@ -204,18 +205,6 @@ class Pointer(QObject):
         if self._pressed in callbacks:
             callbacks.remove(self._pressed)
         self._escape.setEnabled(False)
-
-
-def _moves(event: Any, shown: Callable[[Any], None] | None = None) -> Generator[None, None, bool]:
-    """Follow the mouse until its button is let go; whether it moved more than a hand does that clicks, which `shown` is then told."""
-    start, moved = np.asarray(event.pos, float), False
-    yield
-    while event.type == "mouse_move":
-        moved = moved or bool(np.abs(np.asarray(event.pos, float) - start).max() > STILL)
-        if moved and shown is not None:
-            shown(event)
-        yield
-    return moved
 
 
 def _shift(event: Any) -> bool:

@@ -49,6 +49,7 @@ class Session(QObject):
     said = Signal(str)
     step_wanted = Signal(int)  # 0 to 3: a way out that another step offers
     settling = Signal(object)
+    tools_down = Signal()  # another step is shown: its mouse is not that of the one before
     improving = Signal(bool)  # whether strokes are painted now: step 3 is shown
     closing = Signal()
 
@@ -122,6 +123,7 @@ class Session(QObject):
     def put_tools_down(self, *, annotating: bool) -> None:
         """A brush or a polygon tool must not draw where the next step wants a click; strokes are shown only where they are painted."""
         self.annotating = annotating
+        self.tools_down.emit()
         self.improving.emit(annotating)
         for each in self.items:
             for role in (Role.ANNOTATION, Role.LEFT_OUT, Role.PARTICLES):

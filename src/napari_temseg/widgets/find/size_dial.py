@@ -1,0 +1,205 @@
+"""The first control of Find: which size is meant, dragged, typed or found by itself, and whether particles are bright or dark."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
+
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import BAND
+from napari_temseg.engine.types.units import typed_size
+from napari_temseg.widgets.find.finder import Finder
+from napari_temseg.widgets.find.size_drag import MOST_DRAGS, SizeDrag
+from napari_temseg.widgets.kit.forms import AUTOMATIC
+from napari_temseg.widgets.kit.style import button
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+SIZE_FIELDS = ("typical_size", "typical_nm", "polarity")
+_DECLARED = {entry.name: entry.metadata for entry in fields(PredictConfig)}
+
+
+class SizeDial(QWidget):
+    """Shows and edits the size and the polarity of the picture in hand; `refresh` follows it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session, self.finder, self.drag = session, session.part(Finder), session.part(SizeDrag)
+        self.field = QLineEdit()
+        self.field.setAccessibleName("size of the particles")
+        self.field.setToolTip(
+            "The diameter of a typical particle, of a rod its width: drag across one, or type it, as 12 nm or 30 px.\n"
+            "Empty: found from the picture itself. The rings show which sizes are looked for, from a third to three times it."
+        )
+        self.across = button("Drag across one", "", self._toggle)
+        self.across.setCheckable(True)
+        self.across.setToolTip(
+            f"Drag across one particle in the picture, from edge to edge; up to {MOST_DRAGS} where sizes differ: small, typical, large.\n"
+            "It also tells whether particles are brighter or darker than what is round them. Esc ends."
+        )
+        self.polarity = QComboBox()
+        self.polarity.addItems(_DECLARED["polarity"]["choices"])
+        self.polarity.setToolTip(f"{_DECLARED['polarity']['help']}.")
+        self.polarity.setAccessibleName("polarity")
+        self.band = QLabel()
+        self.band.setToolTip("Sizes that are looked for: from a third of the one that is meant to three times it.")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.setColumnStretch(1, 1)
+        layout.setColumnStretch(2, 1)
+        for line, (text, *parts) in enumerate((("size", self.field, self.across), ("they are", self.polarity, self.band))):
+            layout.addWidget(QLabel(text), line, 0)
+            for column, part in enumerate(parts, start=1):
+                part.setMinimumWidth(60)
+                layout.addWidget(part, line, column)
+        self._wire()
+        self.refresh()
+
+    def _wire(self) -> None:
+        self.field.textEdited.connect(self._typed)
+        self.field.editingFinished.connect(self._finished)
+        self.field.installEventFilter(self)
+        self.polarity.activated.connect(lambda *_: self._edit(polarity=self.polarity.currentText()))
+        self.drag.told.connect(self._dragged)
+        self.drag.changed.connect(self.refresh)
+        self.session.current_changed.connect(self._finished)
+        self.session.jobs.changed.connect(self._put_down_for_job)
+
+    # -- what people do
+
+    def say_size(self, size: float) -> None:
+        """The size (px) that is meant, as it was chosen among others."""
+        self._edit(typical_size=size, typical_nm=None)
+
+    def _toggle(self) -> None:
+        if self.session.current is None:
+            self.across.setChecked(False)
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        (self.drag.put_down if self.drag.held else self.drag.take_up)()
+
+    def _dragged(self, item: Item, widths: list[float], polarity: str) -> None:
+        from napari_temseg.engine.interactive.dragged_size import told_size
+
+        if item is not self.session.current:
+            return
+        size = told_size(widths)
+        self._edit(typical_size=size, typical_nm=None, polarity=polarity)
+        left = MOST_DRAGS - len(widths)
+        apart = max(widths) > BAND**2 * min(widths)
+        more = "Drag across a smaller and a larger one too, if sizes differ much; or find." if left else "Now find."
+        wide = " These are further apart than can be looked for at once: what is smaller or larger than the rings is left out."
+        self.session.say(f"About {self.length(item, size)}. {more}{wide if apart else ''}")
+        self.drag.show(item, size)
+
+    def _typed(self, text: str) -> None:
+        item = self.session.current
+        try:
+            px, nm = self._read(text) if text.strip() else (None, None)
+            self._edit(typical_size=px, typical_nm=nm)
+        except TemsegError as error:
+            self.session.say(str(error))
+            return
+        self.session.say("")
+        if item is not None:
+            self._show_rings(item)
+
+    def _read(self, text: str) -> tuple[float | None, float | None]:
+        item = self.session.current
+        calibrated = item is not None and bool(item.calibration.nanometres)
+        px, nm = typed_size(text, "nm" if calibrated else "px")
+        if nm and item is not None and not calibrated:
+            raise TemsegError(f"{item.name} has no pixel size, so a length says nothing of it: type the size in px, or calibrate it first.")
+        return px, nm
+
+    def _finished(self) -> None:
+        self.field.setModified(False)
+        self.refresh()
+
+    def _edit(self, **told: Any) -> None:
+        self.finder.edit(replace(self.finder.predict, **told), self.session.current)
+        self.finder.settings_changed.emit()
+
+    def _put_down_for_job(self) -> None:
+        if self.session.jobs.running:
+            self.drag.put_down()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """While the field is in use, the rings are on the picture."""
+        if event.type() == QEvent.Type.FocusIn and (item := self.session.current) is not None:
+            self._show_rings(item)
+        elif event.type() == QEvent.Type.FocusOut and not self.drag.held:
+            self.drag.hide()
+        return False
+
+    def _show_rings(self, item: Item) -> None:
+        size = self._told(item) or self._found(item)
+        if size:
+            self.drag.show(item, size)
+        else:
+            self.drag.hide()
+
+    # -- what is seen
+
+    def refresh(self) -> None:
+        """Follow the picture in hand."""
+        item = self.session.current
+        config = self.finder.config_of(item)
+        told, found = self._told(item), self._found(item)
+        if not self.field.isModified():  # else a number that is being typed would be rewritten
+            text = self.length(item, told, config.typical_nm) if told or config.typical_nm else ""
+            if text != self.field.text():
+                self.field.setText(text)
+        self.field.setPlaceholderText(f"{AUTOMATIC}: {self.length(item, found)}" if found and not told else AUTOMATIC)
+        self.polarity.setCurrentText(config.polarity)
+        size = told or found
+        self.band.setText(self._band(item, size) if size else "")
+        self.across.setChecked(self.drag.held)
+        self.across.setText("Done" if self.drag.held else "Drag across one")
+        for each in (self.field, self.across, self.polarity):
+            each.setEnabled(item is not None and not self.session.jobs.running)
+
+    def focus(self) -> None:
+        """The keyboard is at the size."""
+        self.field.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _told(self, item: Item | None) -> float:
+        """The size in px that was said of a picture, 0 where none was, or where a length says nothing of it."""
+        config = self.finder.config_of(item)
+        try:
+            return (config.typical_in(item.calibration.nanometres) if item is not None else config.typical_size) or 0.0
+        except TemsegError:
+            return 0.0
+
+    @staticmethod
+    def _found(item: Item | None) -> float:
+        return item.prediction.size if item is not None and item.prediction is not None else 0.0
+
+    @staticmethod
+    def length(item: Item | None, pixels: float, nanometres: float | None = None) -> str:
+        """A size in px as people read it: with the unit of the picture."""
+        scale = item.calibration.nanometres if item is not None else 0.0
+        if scale or nanometres:
+            return _in_unit(nanometres or pixels * scale)
+        return f"{_three(pixels)} px"
+
+    def _band(self, item: Item | None, size: float) -> str:
+        low, high = self.length(item, size / BAND), self.length(item, size * BAND)
+        same = low.split()[1] == high.split()[1]
+        return f"{low.split()[0] if same else low} to {high}"
+
+
+def _in_unit(nanometres: float) -> str:
+    """A length in nm or, from a thousand, in µm."""
+    return f"{_three(nanometres / 1000)} µm" if nanometres >= 1000 else f"{_three(nanometres)} nm"
+
+
+def _three(value: float) -> str:
+    """Three digits, never with an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,107 @@
+"""The size that is meant, dragged and typed in a real viewer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from in_the_window import mouse
+from qtpy.QtCore import Qt
+
+from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.widgets.session.change import Change
+
+
+@pytest.fixture
+def panel(viewer: Any, open_bench: Any) -> Any:
+    """Step 2 over a dark disc of 24 px and a bright one of 40 px, at 0.5 nm a pixel."""
+    image = np.full((192, 192), 128.0, np.float32) + np.random.default_rng(1).normal(0, 3, (192, 192)).astype(np.float32)
+    y, x = np.indices(image.shape)
+    image[(y - 60) ** 2 + (x - 60) ** 2 < 12**2] -= 60
+    image[(y - 120) ** 2 + (x - 120) ** 2 < 20**2] += 60
+    viewer.add_image(image, name="discs", scale=(0.5, 0.5), units=("nm", "nm"))
+    bench = open_bench(viewer)
+    bench.go(1)
+    return bench.panel(1)
+
+
+def test_a_drag_across_one_tells_size_and_polarity_and_shows_the_band(panel: Any, viewer: Any, qtbot: Any) -> None:
+    dial, session = panel.dial, panel.session
+    item = session.current
+    dial.across.click()
+    assert not viewer.scene.camera.mouse_pan
+    mouse(viewer, [(24, 30), (30, 30), (36, 30)])  # nm: 24 px
+    config = dial.finder.config_of(item)
+    assert (config.typical_size, config.polarity) == (pytest.approx(24.0), "dark")
+    assert dial.field.text() == "12 nm"
+    assert dial.polarity.currentText() == "dark"
+    assert dial.band.text() == "4 to 36 nm"
+    rings = item.made["size"]
+    reach = np.hypot(*(rings.data[:, 0] - [60, 60]).T)
+    assert sorted({round(float(each)) for each in reach}) == [4, 36]  # radii in px
+    mouse(viewer, [(60, 50), (60, 60), (60, 70)])  # the bright one, 40 px
+    config = dial.finder.config_of(item)
+    assert (config.typical_size, config.polarity) == (pytest.approx(np.sqrt(24 * 40)), "both")
+    dial.across.click()
+    assert not dial.drag.held
+    assert viewer.scene.camera.mouse_pan
+    assert "size" not in item.made
+
+
+def test_after_three_drags_and_at_the_next_step_the_mouse_is_free_again(panel: Any, viewer: Any) -> None:
+    dial, session = panel.dial, panel.session
+    dial.across.click()
+    mouse(viewer, [(30, 30)])  # a click tells nothing
+    assert dial.finder.predict.typical_size is None
+    for width in (5, 6, 7):
+        mouse(viewer, [(30, 30 - width), (30, 30), (30, 30 + width)])
+    assert not dial.drag.held
+    assert dial.finder.predict.typical_size == pytest.approx(24.0)
+    dial.across.click()
+    session.step_wanted.emit(3)
+    assert not dial.drag.held
+
+
+def test_a_size_is_typed_with_its_unit_and_belongs_to_its_picture(panel: Any, viewer: Any, qtbot: Any) -> None:
+    dial, session = panel.dial, panel.session
+    item = session.current
+    qtbot.keyClicks(dial.field, "0.012 µm")
+    assert dial.finder.config_of(item).typical_nm == pytest.approx(12.0)
+    assert dial.band.text() == "4 to 36 nm"
+    dial.field.clear()
+    qtbot.keyClicks(dial.field, "30px")
+    assert (dial.finder.config_of(item).typical_size, dial.finder.config_of(item).typical_nm) == (30.0, None)
+    qtbot.keyClick(dial.field, Qt.Key.Key_Return)
+    assert dial.field.text() == "15 nm"
+    viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    viewer.layers.selection.active = viewer.layers["other"]
+    assert dial.field.text() == ""
+    qtbot.keyClicks(dial.field, "9 nm")  # says nothing of a picture without a pixel size
+    assert dial.finder.predict.typical_nm is None
+    viewer.layers.selection.active = item.layer
+    assert dial.field.text() == "15 nm"
+    panel.everywhere.click()  # for all pictures it is a length
+    assert dial.finder.config_of(item).typical_nm == pytest.approx(15.0)
+
+
+def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    bench.go(1)
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    item.prediction = replace(item.prediction, candidates=(SizeCandidate(28.0, 12), SizeCandidate(180.0, 2)))
+    session.item_changed.emit(item, Change.PREDICTION)
+    assert "which are meant" in panel.note.text()
+    assert panel.sizes[1].text() == "The large ones: 2 of 180 px"
+    assert not panel.ways.isHidden()
+    assert panel.ways.currentIndex() == 1
+    panel.sizes[0].click()
+    wait_jobs(session)
+    assert panel.dial.field.text() == "28 px"
+    assert panel.ways.currentIndex() == 0
+    assert len(item.particles) > 5
