@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -47,13 +47,9 @@ class FindPanel(QWidget):
         self.split = ConfigForm(self.splitter.config, fold="more on splitting", first=("strength", "min_diameter"))
         self.dial = SizeDial(session)
         self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
-        self.note, self.details = hint(), hint()
-        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.note.setMinimumHeight(SENTENCE_LINES * self.note.fontMetrics().lineSpacing())
+        self.note, self.details = hint(lines=SENTENCE_LINES), hint()
         self.ways = self._make_ways()
-        self.doubt = hint()
-        self.doubt.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.doubt.setMinimumHeight(2 * self.doubt.fontMetrics().lineSpacing())
+        self.doubt = hint(lines=2)
         self.raises = button(
             "Split more", "Raise Splitting: split all particles just strongly enough that those that look like two come apart.", self._raise
         )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -98,6 +98,7 @@ class Words(QLabel):
     """A label that may break a long file name, which has no blanks; `text` is what it was given."""
 
     def __init__(self, text: str = "") -> None:
+        self._lines = 0
         super().__init__()
         self.setText(text)
 
@@ -110,6 +111,22 @@ class Words(QLabel):
         """What is shown."""
         return self._text
 
+    def keep_room(self, lines: int) -> None:
+        """Be as high as that many lines at the least, from the top: what is below does not move when a text comes or goes."""
+        self._lines = lines
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._fit_lines()
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """The window's font comes later than the label."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit_lines()
+
+    def _fit_lines(self) -> None:
+        if self._lines:
+            self.setMinimumHeight(self._lines * self.fontMetrics().lineSpacing() + 2)
+
 
 def _breakable(word: re.Match[str]) -> str:
     """A word that may be broken after its signs; a path may be broken anyway, and is to be copied as it is, like HTML."""
@@ -117,13 +134,15 @@ def _breakable(word: re.Match[str]) -> str:
     return whole if set(whole) & set("/\\<>&") else re.sub(r"(?<=[_.-])", "\u200b", whole)
 
 
-def hint(text: str = "", role: str = "hint") -> QLabel:
-    """A line of text that wraps and never widens the dock; roles: hint, warning, heading."""
+def hint(text: str = "", role: str = "hint", lines: int = 0) -> Words:
+    """A line of text that wraps and never widens the dock; roles: hint, warning, heading. `lines`: room that is kept for it."""
     label = Words(text)
     label.setWordWrap(True)
     label.setProperty("role", role)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setMinimumWidth(10)
+    if lines:
+        label.keep_room(lines)
     return label
 
 

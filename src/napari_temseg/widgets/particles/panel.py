@@ -54,8 +54,7 @@ class ParticlesPanel(QWidget):
 
     def _make(self) -> None:
         corrector = self.corrector
-        self.note = hint()
-        self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())  # the buttons stay in place when a longer one comes
+        self.note = hint(lines=2)
         self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
         self.split = self._tool(
             "Split", "Every line drawn across a particle cuts it, and a click on two centres in one parts it (K); Esc ends.", Tool.SPLIT
