@@ -62,12 +62,13 @@ def iter_train(
     unlabelled: Sequence[Any] = (),
     look: Callable[[], Micrograph | None] | None = None,
     checkpoint: str | Path | CheckpointStore | None = None,
+    searched: Sequence[Prediction] = (),
 ) -> Job[Segmenter]:
     """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards.
 
     `look` names the plane (axes "YX", or None) that somebody looks at: a `Prediction` of it arrives as `preview` as training goes on.
     It is called in the thread that runs the job. `checkpoint` is as for `train`, but stays when the job ends: remove it when the model
-    is safe.
+    is safe. `searched` are predictions of the pictures that there are already: those of `base` are not worked out again.
     """
     misplaced.check_training(images, labels, base)
     misplaced.check_config(config, TrainConfig, "train")
@@ -92,7 +93,7 @@ def iter_train(
         from napari_temseg.files.checkpoints import CheckpointFile
 
         checkpoint = CheckpointFile(checkpoint)
-    return (iter_tune if tune else _iter_train)(TrainingTask(annotations, start, config, tune), look, checkpoint)
+    return (iter_tune if tune else _iter_train)(TrainingTask(annotations, start, config, tune, tuple(searched)), look, checkpoint)
 
 
 def train(

@@ -122,9 +122,7 @@ class JobBar(QWidget):
         self._ticking = QTimer(self)
         self._ticking.setInterval(1000)
         self._ticking.timeout.connect(self._tick)
-        self.sentence = hint()
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.sentence.setMinimumHeight(LINES * self.sentence.fontMetrics().lineSpacing())
+        self.sentence = hint(lines=LINES)
         self.message = QLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
@@ -164,6 +162,8 @@ class JobBar(QWidget):
 
     def _progressed(self, steps: list[Progress]) -> None:
         newest = steps[-1]
+        if newest.stage != self._stage:  # it has a pace of its own
+            self._begun = None
         self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
         self._tell(newest.stage, newest.elapsed, self._left(steps))
         self._tick()
@@ -185,7 +185,8 @@ class JobBar(QWidget):
         """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""
         newest = steps[-1]
         if self._begun is None:
-            self._begun = next(((step.elapsed, step.fraction) for step in steps if step.fraction > 0), None)
+            same = (step for step in steps if step.stage == newest.stage)
+            self._begun = next(((step.elapsed, step.fraction) for step in same if step.fraction > 0), None)
         if self._begun is None or newest.elapsed - self._begun[0] < 1 or newest.fraction <= self._begun[1]:
             return None
         return (1 - newest.fraction) * (newest.elapsed - self._begun[0]) / (newest.fraction - self._begun[1])

@@ -239,6 +239,23 @@ def test_the_time_budget_ends_it(tiny, strokes, slow_steps):
     assert job.drain().history[-1]["steps"] == 5
 
 
+@pytest.mark.parametrize(("ready", "steps"), [(0.0, 5), (2.0, 3), (60.0, 3)])
+def test_making_ready_is_paid_from_the_budget_but_half_of_it_is_for_learning(tiny, strokes, monkeypatch, ready, steps):
+    clock, step = [0.0], learner.Learner.step
+
+    def counted(own, *how):
+        clock[0] += 1
+        step(own, *how)
+
+    monkeypatch.setattr(learner.Learner, "step", counted)
+    job = iter_train(*strokes, base=tiny, config=replace(QUICK, max_steps=10_000, max_seconds=5))
+    job.control.go_by(lambda: clock[0])
+    for progress in job:
+        if progress.stage == "prepare" and not clock[0]:
+            clock[0] += ready
+    assert job.result.history[-1]["steps"] == steps
+
+
 def test_epochs_end_it(tiny, strokes):
     def steps(**settings):
         return train(*strokes, base=tiny, config=replace(QUICK, max_steps=20, batch=1, **settings)).history[-1]["steps"]
@@ -249,7 +266,7 @@ def test_epochs_end_it(tiny, strokes):
 
 
 def test_when_patience_ends_the_rate_falls_and_training_stops(particles, dense, monkeypatch):
-    rates, step = [], learner.Learner.step
+    rates, step = [], learner.learner.Learner.step
 
     def told(self, rate, metrics):
         rates.append(rate)

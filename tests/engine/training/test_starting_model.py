@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import napari_temseg as temseg
 from napari_temseg.engine.model.segmenter import Normalisation
-from napari_temseg.engine.training.dataset import labelled_planes
+from napari_temseg.engine.training.dataset import Dataset, labelled_planes
 from napari_temseg.engine.training.starting_model import labelled_size, prepared
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.annotations import Annotations
@@ -38,3 +39,27 @@ def test_a_model_with_a_working_size_works_at_the_size_that_is_outlined_or_told(
 
     assert scale(CONFIG) == pytest.approx(22 / 18, rel=0.12)
     assert scale(replace(CONFIG, typical_size=11.0)) == 2.0
+
+
+def test_what_a_search_has_found_is_not_worked_out_again(tiny, banded, discs):
+    image, instances = discs()
+    sparse = np.where(np.arange(image.shape[1]) % 32 < 4, 1 + (instances > 0), 0).astype(np.uint8)
+    annotations = Annotations.collect([image], [sparse], meaning="classes")
+    said = temseg.predict(tiny, annotations.items[0].micrograph)
+
+    def made_ready(base: temseg.Segmenter, searched: tuple[temseg.Prediction, ...], config: TrainConfig = CONFIG) -> tuple[int, Dataset]:
+        job = Job(lambda control: prepared(TrainingTask(annotations, base, config, searched=searched), control))
+        told = [step for step in job if "starting model" in step.message]
+        return len(told), job.result
+
+    asked, anew = made_ready(tiny, ())
+    none, known = made_ready(tiny, (said,))
+    assert asked > 0
+    assert none == 0
+    np.testing.assert_array_equal(known.labelled[0].start.probability, anew.labelled[0].start.probability)
+    np.testing.assert_array_equal(known.labelled[0].start.maps, anew.labelled[0].start.maps)
+    assert known.labelled[0].scales == anew.labelled[0].scales
+    assert made_ready(banded, (said,))[0] > 0  # found by another model
+    assert made_ready(tiny, (said,), replace(CONFIG, typical_size=9.0))[0] > 0  # another size is meant now
+    elsewhere = Annotations.collect([image.copy()], [sparse], meaning="classes")
+    assert TrainingTask(elsewhere, tiny, CONFIG, searched=(said,)).said_of(elsewhere.items[0].micrograph) is None

@@ -41,11 +41,13 @@ class StartingAnswer:
 class TrainingPlane:
     """A plane: `image` (Y, X) float32, normalised; `name` of its micrograph, empty where it is simulated.
 
-    `pixel_size` is in nm, 0 where it is not known; `scales` are those that suit it best; `start` is None where nobody asked.
+    `pixel_size` is in nm, 0 where it is not known; `scales` are those that suit it best; `start` is None where nobody asked. `index` is
+    that of the plane in its micrograph.
     """
 
     image: npt.NDArray[np.float32]
     name: str = ""
+    index: int = 0
     pixel_size: float = 0.0
     scales: tuple[float, ...] = ()
     start: StartingAnswer | None = None
@@ -55,11 +57,12 @@ class TrainingPlane:
         """The plane without what the starting model says."""
         return replace(self, start=None)
 
-    def answered(self, said: Prediction) -> Self:
-        """The plane with what the starting model says, and the scales at which it does."""
-        maps = [depth.astype(np.float32) for depth in said.auxiliary.values()]
+    def answered(self, said: Prediction, window: tuple[slice, ...] = (slice(None), slice(None))) -> Self:
+        """The plane with what the starting model says of it, or of the picture whose `window` it is, and the scales at which it does."""
+        maps = [depth[window].astype(np.float32) for depth in said.auxiliary.values()]
         stacked = np.stack(maps) if maps else np.zeros((0, *self.image.shape), np.float32)
-        return replace(self, start=StartingAnswer(said.probability.astype(np.float32), stacked), scales=said.working_scale)
+        probability = said.probability[(slice(None), *window)].astype(np.float32)
+        return replace(self, start=StartingAnswer(probability, stacked), scales=said.working_scale)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,6 +153,7 @@ def labelled_planes(item: Annotation, normalisation: Normalisation) -> list[Labe
             known=(labels == BACKGROUND) | ((whole > 0) & (labels > 0)),
             distance=distance_map(whole),
             name=micrograph.name,
+            index=index,
             pixel_size=micrograph.calibration.nanometres,
         )
         result.append(plane)

@@ -71,6 +71,7 @@ class TrainingRun:
         self.course = TrainingCourse(self.learner.start or self.learner.tensors())
         if not self.learner.frozen:
             self.course.notes.append("the encoder starts from random weights, so it is trained too")
+        self.prepared = control.elapsed  # s that making ready took, which the budget pays too
         self.begun = self.evaluated = 0.0  # s on the clock of the job: as if it had not stopped; when the newest point was made
 
     @property
@@ -159,11 +160,11 @@ class TrainingRun:
         if self.data.split.validation and not course.curve:
             yield from self.first_point()
         yield from self._show(previews, course.steps)
-        # The last evaluation and preview are within the budget too; but half of it is for steps, however long the first ones took.
+        # Making ready, the last evaluation and preview are within the budget too; but half of it is for steps, however long those take.
         course.opening = course.opening or control.elapsed - self.begun
         self.evaluated = control.elapsed
         judging = course.cost * selection.evaluations(self.learner)
-        seconds = max(most - course.opening - judging - previews.cost, 0.5 * most)
+        seconds = max(most - self.prepared - course.opening - judging - previews.cost, 0.5 * most)
         return schedule.TrainingBudget(schedule.step_limit(self.data, self.config), self.begun + course.opening, seconds)
 
     def _step(self) -> Generator[Progress, None, bool]:

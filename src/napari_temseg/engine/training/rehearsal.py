@@ -9,7 +9,8 @@ simulated pictures took of the steps was missing on the paper's other micrograph
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from napari_temseg.engine.training.dataset import Dataset, HeldPlane, WatchedPla
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.micrograph import Micrograph
 
+P = TypeVar("P", HeldPlane, WatchedPlane)
 SIMULATED = 6  # pictures
 SIDE = 384  # px of a simulated picture
 MIDDLE = 768  # px of a picture that are looked at, at most
@@ -27,14 +29,17 @@ def rehearsal(task: TrainingTask, *, simulated: bool) -> Dataset:
     """Planes without labels, the middle of each micrograph: those that are held, simulated ones if asked for, those that are watched."""
     rng = np.random.default_rng(task.config.seed)
     drawn = [simulate(randomised(rng, SIDE, SIDE)).micrograph for _ in range(SIMULATED * simulated)]
-    held = [HeldPlane(name=picture.name, **_middle(picture, task)) for picture in task.annotations.unlabelled]
-    simulations = [HeldPlane(**_middle(picture, task)) for picture in drawn]
-    watched = [WatchedPlane(name=picture.name, **_middle(picture, task)) for picture in task.annotations.watched]
+    held = [_middle(HeldPlane, picture, task) for picture in task.annotations.unlabelled]
+    simulations = [replace(_middle(HeldPlane, picture, task), name="") for picture in drawn]
+    watched = [_middle(WatchedPlane, picture, task) for picture in task.annotations.watched]
     return Dataset((), (*held, *simulations), tuple(watched))
 
 
-def _middle(picture: Micrograph, task: TrainingTask) -> dict[str, Any]:
-    """Of a plane: the middle of the middle one."""
-    image = task.normalisation.apply(picture.plane(picture.n_planes // 2), picture.valid, picture.name)
-    image = image[tuple(slice(max(0, (n - MIDDLE) // 2), max(0, (n - MIDDLE) // 2) + MIDDLE) for n in image.shape)]
-    return {"image": image, "pixel_size": picture.calibration.nanometres}
+def _middle(kind: type[P], picture: Micrograph, task: TrainingTask) -> P:
+    """The middle of the middle plane, with what the starting model says of it where that is known."""
+    index = picture.n_planes // 2
+    image = task.normalisation.apply(picture.plane(index), picture.valid, picture.name)
+    window = tuple(slice(max(0, (n - MIDDLE) // 2), max(0, (n - MIDDLE) // 2) + MIDDLE) for n in image.shape)
+    plane = kind(image=image[window], name=picture.name, index=index, pixel_size=picture.calibration.nanometres)
+    said = task.said_of(picture)
+    return plane if said is None else plane.answered(said.at(index), window)

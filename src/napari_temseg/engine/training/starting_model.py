@@ -73,31 +73,42 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     by_item: list[list[LabelledPlane]] = []
     for item in task.annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
-        by_item.append(labelled_planes(item, task.normalisation))
+        planes, said = labelled_planes(item, task.normalisation), task.said_of(item.micrograph)
+        by_item.append(planes if said is None else [plane.answered(said.at(plane.index)) for plane in planes])
     labelled = Dataset(tuple(chain.from_iterable(by_item)))
     if task.base is None or task.config.hold == 0:
-        return labelled
+        return Dataset.of(plane.bare for plane in labelled.labelled)
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
     reader = replace(task.base, normalisation=AsItIs())
     others = rehearsal(task, simulated=not labelled.sparse)
     done: list[TrainingPlane] = []
-    asked: list[TrainingPlane] = [*others.held, *others.watched]
+    every: list[TrainingPlane] = [*others.held, *others.watched]
     if labelled.whole:
         done += yield from _at_own_scale(by_item, reader, task.predicting, control)
         if control.finishing:
             return Dataset.of(done)
     else:
-        asked = [*labelled.labelled, *asked]
+        every = [*labelled.labelled, *every]
+    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, control))])
+
+
+def _answered(
+    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, control: Control
+) -> Generator[Progress, None, list[TrainingPlane]]:
+    """Planes with what the starting model says of each; those of which that is known are not asked about again."""
+    asked = [plane for plane in every if plane.start is None]
+    total, past, answers = sum(plane.image.size for plane in asked), 0, {}
     for number, plane in enumerate(asked, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
-        job = iter_predict(reader, Micrograph(plane.image, calibration=known), task.predicting)
-        for _ in job:
+        job = iter_predict(reader, Micrograph(plane.image, calibration=known), config)
+        for step in job:
             if control.finishing:
-                return Dataset.of(each.bare for each in (*done, *asked[number - 1 :]))
-            message = f"what the starting model says, plane {number} of {len(asked)}"
-            yield Progress("prepare", 0.0, message, control.elapsed)
-        done.append(plane.answered(job.result))
-    return Dataset.of(done)
+                return [each.bare for each in every]
+            message = f"what the starting model says, picture {number} of {len(asked)}"
+            yield Progress("prepare", (past + step.fraction * plane.image.size) / total, message, control.elapsed)
+        answers[id(plane)] = plane.answered(job.result)
+        past += plane.image.size
+    return [answers.get(id(plane), plane) for plane in every]
 
 
 def labelled_size(plane: LabelledPlane) -> float | None:
@@ -119,12 +130,15 @@ def _at_own_scale(
         middle = group[len(group) // 2]
         told = config.typical_size or config.typical_nm
         drawn = labelled_size(middle) if reader.spec.working_size and not told else None
+        if middle.scales and not drawn:  # known from a search
+            scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
+            continue
         runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size)
         message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):
                 if control.finishing:
-                    return list(chain.from_iterable(by_item))
+                    return [plane.bare for plane in chain.from_iterable(by_item)]
                 yield Progress("prepare", 0.0, message, control.elapsed)
         scaled += [replace(plane, scales=runner.scales) for plane in group]
     return scaled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
 from napari_temseg.engine.training.validation import ValidationSplit, hold_out
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
@@ -24,12 +27,34 @@ BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  
 
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
-    """Labels, the model to start from (None: a new U-Net as `config` says), settings, and whether to search for better ones first."""
+    """Labels, the model to start from (None: a new U-Net as `config` says), settings, and whether to search for better ones first.
+
+    `searched` is what searches found earlier: that of the starting model need not be worked out again.
+    """
 
     annotations: Annotations
     base: Segmenter | None
     config: TrainConfig
     tune: bool = False
+    searched: tuple[Prediction, ...] = ()
+
+    def said_of(self, picture: Micrograph) -> Prediction | None:
+        """What the starting model was found to say of a picture, at the size that is told here if one is; None where nobody asked it."""
+        if self.base is None:
+            return None
+        return next((each for each in self.searched if _shows(each.micrograph, picture) and self._would_say(each)), None)
+
+    def _would_say(self, said: Prediction) -> bool:
+        """Whether the starting model, asked as this training asks, says just that."""
+        if self.base is None or said.model_hash != self.base.content_hash() or said.candidates:
+            return False
+        told = self.predicting.typical_in(said.micrograph.calibration.nanometres)
+        if told is None:
+            return True
+        if self.base.spec.working_size:
+            return math.isclose(said.size, told, rel_tol=0.01)
+        height, width = said.micrograph.frame
+        return said.working_scale == working_scales(self.base.scales, told, height * width)
 
     @property
     def start_classes(self) -> int:
@@ -67,6 +92,13 @@ class TrainingTask:
         settings = {name: value for name, value in recorded(self.config).items() if name not in BUDGET_SETTINGS}
         start = self.base.content_hash() if self.base else "none"
         return {"images": images.hexdigest(), "labels": labels.hexdigest(), "starting model": start, "tune": self.tune, **settings}
+
+
+def _shows(one: Micrograph, other: Micrograph) -> bool:
+    """Whether two micrographs are of the same pixels, the same part of them valid."""
+    if one.data is not other.data or one.calibration != other.calibration or (one.valid is None) != (other.valid is None):
+        return False
+    return one.valid is None or other.valid is None or bool(np.array_equal(one.valid, other.valid))
 
 
 def recorded(config: TrainConfig) -> dict[str, Any]:

@@ -169,7 +169,7 @@ class TrainConfig(Config):
     max_seconds: float = setting(
         30.0,
         "Time budget",
-        "Training stops after this time, evaluations included, and keeps the best so far; making ready comes before",
+        "Training stops after this time, making ready included, and keeps the best so far; half of it at least is for learning",
         minimum=0.1,
         maximum=1e6,
         unit="s",

@@ -100,12 +100,21 @@ class Trainer(QObject):
 
     def _start(self, store: TrainingStore, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
+        searched = [item.prediction for item in self.session.items if item.prediction is not None]
 
         def make() -> Any:
             from napari_temseg.api import iter_train
 
             store.annotations = collect()
-            return iter_train(labels=store.annotations, base=start, config=plan.config, tune=plan.tune, look=self._look, checkpoint=store)
+            return iter_train(
+                labels=store.annotations,
+                base=start,
+                config=plan.config,
+                tune=plan.tune,
+                look=self._look,
+                checkpoint=store,
+                searched=searched,
+            )
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
         self._store = store

@@ -55,13 +55,17 @@ def taken(item: Item) -> Callable[[], Annotation]:
 
 
 def open_beside(items: Iterable[Item], chosen: Iterable[Item]) -> tuple[list[Micrograph], list[Micrograph]]:
-    """Pictures open beside those trained on, and not annotated; some, where they are many.
+    """Pictures open beside those trained on, searched and not annotated; some, where they are many. Nobody waits for others.
 
     On those of another sample, what the model finds shall stay. On the others it may well become better by what is learnt here, so
     that they are only watched.
     """
     taught = set(chosen)
-    others = [item for item in items if item not in taught and not (source(item) or item.ignored or item.asks_axes)]
+    others = [
+        item
+        for item in items
+        if item not in taught and item.prediction is not None and not (source(item) or item.ignored or item.asks_axes)
+    ]
     samples = {item.sample for item in taught}
     held: list[Micrograph] = []
     watched: list[Micrograph] = []
