@@ -9,6 +9,9 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
+
 
 @pytest.fixture
 def settle(qtbot: Any, idle: Any) -> Any:
@@ -299,3 +302,32 @@ def test_what_cannot_work_says_so(bench: Any, viewer: Any, settle: Any) -> None:
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), name="colours", rgb=True)
     session.set_current(session.items[-1])
     assert item is not session.current
+
+
+def test_what_is_on_the_screen_is_answered_before_the_rest_is_looked_at(
+    viewer: Any, open_bench: Any, picture: Any, settle: Any, qtbot: Any
+) -> None:
+    viewer.add_image(np.tile(picture.micrograph.data, (5, 5)), name="large", scale=(0.5, 0.5), units=("nm", "nm"))
+    bench = open_bench(viewer)
+    bench.go(2)
+    panel, item = bench.panel(2), bench.session.current
+    live = panel.live.model
+    shown: list[Any] = []
+    show = live.view.show
+    live.view.show = lambda *how: (shown.append(how[2]), show(*how))  # type: ignore[method-assign]
+    layers.look_at(viewer, item.layer, 128, 128, 200)  # about one of the 25
+    panel.labelling.new.click()
+    qtbot.waitUntil(lambda: bool(shown))
+    assert isinstance(shown[0], FirstAnswer)
+    rows, columns = shown[0].asked.window
+    assert 0 < rows.stop - rows.start < 1280
+    drawing = item.made["live"].data
+    assert drawing[rows, columns].any()
+    assert not np.delete(drawing, np.r_[rows], axis=0).any()
+    before = (drawing[:256, :256][a_particle(picture, 256)] > 0).mean()
+    stroke(item.annotation, a_particle(picture, 256), 1)
+    settle(bench)
+    assert live.seconds
+    assert not isinstance(shown[-1], FirstAnswer)
+    assert item.made["live"].data[700:].any()
+    assert (item.made["live"].data[:256, :256][a_particle(picture, 256)] > 0).mean() < before

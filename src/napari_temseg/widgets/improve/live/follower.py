@@ -18,7 +18,8 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, iter_ground
+from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer
+from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, OnScreen, iter_ground_and_screen, on_screen
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.use_result import use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
@@ -44,6 +45,8 @@ class _Flight:
     since: float | None
     stop: Callable[[], None] = field(default=lambda: None)
     stopped: bool = False
+    screen: OnScreen | None = None  # what it is asked to answer first
+    shown: bool = False  # whether something of it was shown
 
 
 class LiveFollower(QObject):
@@ -175,6 +178,7 @@ class LiveFollower(QObject):
             self._launch(aim)
         if aim is not None:
             self._show_if_known(aim)
+        self._tell_screen()
         self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
 
     def _mind(self, *, waits: bool) -> None:
@@ -211,16 +215,43 @@ class LiveFollower(QObject):
                 self._broken = aim
                 self._say(str(error))
                 return
-            make = partial(_looking, aim, plane, strokes, self.unsure)
             self._say("Live looks at the image …")
         # A new layer is drawn too, and is no stroke.
         self._flight = flight = _Flight(aim, self._since if strokes.any() or aim == self.aim else None)
         self._since = None
-        flight.stop = self.session.jobs.look(make, partial(self._arrived, flight), seen=self._seen, failed=partial(self._lost, flight))
+        if ground is None:
+            self._tell_screen()
+            scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
+            make = partial(_looking, flight, plane, scales, strokes, self.unsure)
+        flight.stop = self.session.jobs.look(
+            make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
+        )
 
-    def _seen(self, step: Progress) -> None:
-        if step.stage == "look":
+    def _tell_screen(self) -> None:
+        """Let the flight know what is on the screen, and what was painted there since it began."""
+        flight = self._flight
+        if flight is None or flight.stopped or flight.aim in self._grounds or flight.aim.item not in self.session.items:
+            return
+        screen = on_screen(self.session.viewer, flight.aim, self._since if self._since is not None else flight.since)
+        if screen is not None and not screen.same(flight.screen):
+            flight.screen = screen
+            self._since = None
+
+    def _seen(self, flight: _Flight, step: Progress) -> None:
+        if isinstance(step.preview, FirstAnswer):
+            self._show_first(flight, step.preview)
+        elif step.stage == "look":
             self._say(f"Live looks at the image … {step.fraction:.0%}" if step.fraction else "Live loads the model …")
+
+    def _show_first(self, flight: _Flight, first: FirstAnswer) -> None:
+        """The screen is answered, the rest of the plane is not yet looked at."""
+        if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item is self._rests:
+            return
+        flight.shown = True
+        self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE])
+        if first.asked.since is not None:
+            self._clock(first.asked.since)
+            flight.since = None
 
     def _lost(self, flight: _Flight) -> None:
         if self._flight is flight:
@@ -251,10 +282,13 @@ class LiveFollower(QObject):
         if flight.since is None:
             self._told = f"{FOLLOWS}."
         else:
-            self.seconds.append(time.perf_counter() - flight.since)
-            logger.debug("live: %.2f s", self.seconds[-1])
+            self._clock(flight.since)
             self._told = f"{FOLLOWS} ({self.seconds[-1]:.1f} s)."
         self._say(self._told)
+
+    def _clock(self, since: float) -> None:
+        self.seconds.append(time.perf_counter() - since)
+        logger.debug("live: %.2f s", self.seconds[-1])
 
     # -- what is seen
 
@@ -268,6 +302,9 @@ class LiveFollower(QObject):
 
     def _show_if_known(self, aim: LiveTarget) -> None:
         """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
+        flight = self._flight
+        if flight is not None and flight.aim == aim and flight.shown:
+            return
         if self.aim != aim or self.answer is None:
             self.view.hide()
         elif not self.view.shows(self.answer, self._roles):
@@ -328,6 +365,6 @@ class LiveFollower(QObject):
         use_answer(self.session, aim, base, grounds)
 
 
-def _looking(aim: LiveTarget, plane: Any, strokes: Any, unsure: bool) -> Any:
+def _looking(flight: _Flight, plane: Any, scales: Any, strokes: Any, unsure: bool) -> Any:
     """In the thread of the job."""
-    return iter_answer(iter_ground(aim.model, plane, aim.predict), strokes, unsure=unsure)
+    return iter_answer(iter_ground_and_screen(flight.aim, plane, scales, lambda: flight.screen), strokes, unsure=unsure)

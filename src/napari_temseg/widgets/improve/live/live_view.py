@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.live.answers import LiveAnswer
+from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -24,15 +25,15 @@ class LiveView(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._shown: tuple[Item, LiveAnswer, list[Role]] | None = None  # and the roles of the layers that show it
+        self._shown: tuple[Item, LiveAnswer | FirstAnswer, list[Role]] | None = None  # and the roles of the layers that show it
         self._veiled: WeakSet[Item] = WeakSet()  # whose particles we hid, to show the answer in their place
         session.closing.connect(self._forget)
 
-    def shows(self, answered: LiveAnswer, roles: list[Role]) -> bool:
+    def shows(self, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> bool:
         """Whether this was the last that was shown, in these layers."""
         return self._shown is not None and self._shown[1:] == (answered, roles)
 
-    def show(self, item: Item, plane: int, answered: LiveAnswer, roles: list[Role]) -> None:
+    def show(self, item: Item, plane: int, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> None:
         """Show an answer for a plane in the layers of these roles (of `LIVE_ROLES`), and nothing of any other."""
         session = self.session
         before = self._shown[2] if self._shown is not None and self._shown[0] is item else []

@@ -1,0 +1,89 @@
+"""A part of a plane looked at first, as finely as a second allows, so that strokes are answered while the whole of it is looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.interactive.linear_head import Ground, answer, iter_ground
+from napari_temseg.engine.model.band import MOST_ENLARGED
+from napari_temseg.engine.model.runner import LEAST_SCALE
+from napari_temseg.engine.model.scales import working_scales
+from napari_temseg.engine.model.segmenter import AsItIs, Segmenter
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress
+
+FIRST_PIXELS = 400_000  # px that the network is shown: about half a second of one processor
+Window = tuple[slice, slice]
+
+
+def worth_it(model: Segmenter, frame: tuple[int, int], scales: Sequence[float]) -> bool:
+    """Whether a look at a whole plane (Y, X) takes much longer than a first one; `scales` () stands for the model's own."""
+    return math.prod(frame) * sum(scale**2 for scale in scales or model.scales) > 2 * FIRST_PIXELS
+
+
+def first_scale(model: Segmenter, plane: Micrograph, config: PredictConfig, window: Window, scales: Sequence[float] = ()) -> float:
+    """The scale for a first look at a window: that of a search before it, or by the size that is told, as far as `FIRST_PIXELS` go."""
+    told = config.typical_in(plane.calibration.nanometres)
+    if scales:
+        wanted = max(scales)
+    elif model.spec.working_size:
+        wanted = model.spec.working_size / told if told else 1.0
+    else:
+        wanted = max(working_scales(model.scales, told, math.prod(plane.frame)))
+    area = math.prod(span.stop - span.start for span in window)
+    return max(LEAST_SCALE, min(wanted, math.sqrt(FIRST_PIXELS / area)))
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLook:
+    """What is known of a window of a plane, in blocks of `step` × `step` px."""
+
+    ground: Ground
+    step: int
+
+    def classes(self, strokes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Class numbers (Y, X) of the window after `strokes` (Y, X), which are as for `answer`."""
+        found = answer(self.ground, _blocks(strokes, self.step, np.maximum), depth=False).classes
+        height, width = strokes.shape
+        return found.repeat(self.step, axis=0).repeat(self.step, axis=1)[:height, :width]
+
+
+def iter_first_look(
+    model: Segmenter,
+    plane: Micrograph,
+    image: npt.NDArray[np.float32],
+    config: PredictConfig,
+    window: Window,
+    scales: Sequence[float] = (),
+) -> Job[FirstLook]:
+    """The job that looks at a window of a plane (axes "YX"); `image` holds its pixels, normalised, `scales` are of an earlier search."""
+
+    def steps(control: Control) -> Generator[Progress, None, FirstLook]:
+        scale, part = first_scale(model, plane, config, window, scales), image[window]
+        step = max(1, math.ceil(math.sqrt(part.size / FIRST_PIXELS)))  # no screen shows more
+        valid = None
+        if plane.valid is not None:
+            valid = _blocks(plane.valid[window], step, np.logical_and)
+        coarse = Micrograph(_blocks(part, step, np.add) / step**2, calibration=plane.calibration, valid=valid)
+        once = replace(config, scales=(min(scale * step, MOST_ENLARGED),))
+        job = iter_ground(replace(model, normalisation=AsItIs()), coarse, once)
+        yield from job
+        return FirstLook(job.result, step)
+
+    return Job(steps)
+
+
+def _blocks(plane: npt.NDArray[Any], step: int, join: np.ufunc) -> npt.NDArray[Any]:
+    """A plane (Y, X) with its blocks joined to a pixel each; those at the lower and right edge are filled up with their last pixels."""
+    if step == 1:
+        return plane
+    whole = np.pad(plane, [(0, -n % step) for n in plane.shape], mode="edge")
+    joined = join.reduce(whole.reshape(whole.shape[0] // step, step, -1, step), axis=3)
+    return np.asarray(join.reduce(joined, axis=1))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import napari_temseg as temseg
+from napari_temseg.engine.interactive import first_look
+from napari_temseg.engine.interactive.first_look import first_scale, iter_first_look, worth_it
+from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.micrograph import Micrograph
+
+WHOLE = (slice(0, 1800), slice(0, 1700))
+
+
+def test_the_scale_of_a_first_look_is_bounded_by_what_it_costs(tiny: temseg.Segmenter, banded: temseg.Segmenter) -> None:
+    plane = Micrograph(np.zeros((1800, 1700), np.float32))
+    part = (slice(0, 200), slice(0, 200))
+    assert first_scale(tiny, plane, PredictConfig(), part, (5.7, 4.0)) == pytest.approx(np.sqrt(first_look.FIRST_PIXELS) / 200)
+    assert first_scale(tiny, plane, PredictConfig(), part, (0.5,)) == 0.5
+    assert first_scale(banded, plane, PredictConfig(typical_size=44.0), part) == pytest.approx(0.5)
+    assert first_scale(tiny, plane, PredictConfig(), WHOLE) < 0.4
+    assert worth_it(tiny, (1800, 1700), ())
+    assert not worth_it(tiny, (300, 300), (1.0,))
+
+
+@pytest.mark.parametrize("window", [WHOLE, (slice(100, 400), slice(7, 250))])
+def test_strokes_are_answered_on_a_part_whatever_its_size(tiny: temseg.Segmenter, window: tuple[slice, slice]) -> None:
+    image = np.random.default_rng(0).normal(size=(1800, 1700)).astype(np.float32)
+    plane = Micrograph(image, valid=np.ones(image.shape, bool))
+    look = iter_first_look(tiny, plane, image, PredictConfig(), window).drain()
+    strokes = np.zeros(image[window].shape, np.uint8)
+    strokes[40:43, 20:120] = 2
+    strokes[200:203, 20:120] = 1
+    classes = look.classes(strokes)
+    assert classes.shape == strokes.shape
+    assert (classes[41, 30:110] == 2).all()
+    assert (classes[201, 30:110] == 1).all()
