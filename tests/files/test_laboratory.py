@@ -82,6 +82,9 @@ def test_there_and_back_as_a_file(tmp_path: Path) -> None:
         ("instrument,factor_x\nTitan,much\n", "line 2: “much” is no number"),
         ("instrument,factor_x\nTitan,0\n", "line 2: The factor along x"),
         ("instrument,factor_x\n,1.1\n", "line 2: A calibration must say what it is for"),
+        ("instrument,factor_x,date\nTitan,,\n", "line 2: there is no factor_x"),
+        ("instrument,factor_x,date\nTitan,1.1\n", "line 2: holds fewer or more entries"),
+        ("instrument,factor_x\nTitan,1,02\n", "line 2: holds fewer or more entries"),
         ("instrument,factor_x,date\nTitan,1.1,tomorrow\n", "line 2: “tomorrow” is no date"),
     ],
 )

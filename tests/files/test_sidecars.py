@@ -88,9 +88,7 @@ def test_a_side_car_of_a_larger_picture(tmp_path: Path) -> None:
     assert "128 px wide" in reading.notes[0]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"my notes: PixelSize = 5", bytes(2**21), b"\xff\xfe\x00", b"[SemImageFile]\nPixelSize=much", b"<broken"]
-)
+@pytest.mark.parametrize("content", [b"", b"my notes: PixelSize = 5", bytes(2**21), b"\xff\xfe\x00", b"<broken", b"<html><body/></html>"])
 def test_other_text_beside_a_picture_says_nothing(tmp_path: Path, content: bytes) -> None:
     for name in ("a.txt", "a.xml", "a.hdr"):
         (tmp_path / name).write_bytes(content)
@@ -98,6 +96,23 @@ def test_other_text_beside_a_picture_says_nothing(tmp_path: Path, content: bytes
     reading = read_noted(tmp_path / "a.tif")
     assert reading.image.calibration.pixel_size is None
     assert reading.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "[SemImageFile]\nPixelSize=much"),
+        ("a.txt", "$CM_FORMAT JEOL-SEM\n$$SM_MICRON_BAR 0\n"),
+        ("a.hdr", "[MAIN]\nPixelSize"),
+        ("a.xml", '<FeiImage><pixelWidth unit="nm">12.5</pix'),
+    ],
+)
+def test_a_side_car_without_a_size_is_told(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    image = temseg.read(tmp_path / "a.tif")
+    assert image.calibration.pixel_size is None
+    assert f"file {name} holds no pixel size that can be read" in image.notes[0]
 
 
 def test_tescans_tag(tmp_path: Path) -> None:

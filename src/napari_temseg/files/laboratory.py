@@ -112,8 +112,10 @@ def read_table(path: str | Path) -> list[CalibrationRow]:
         raise TemsegError(f"{path}: has no column factor_x; a table of calibrations has the columns {', '.join(_HEADER)}.")
     found = []
     for place, line in enumerate(lines, start=2):
-        values = {str(name).strip(): (value or "").strip() for name, value in line.items() if isinstance(value, str)}
+        values = {str(name).strip(): value.strip() for name, value in line.items() if isinstance(value, str)}
         if any(values.values()):
+            if len(values) != len(line):
+                raise TemsegError(f"{path}, line {place}: holds fewer or more entries than the first line; copy or export the table again.")
             try:
                 found.append(_row(values))
             except TemsegError as error:
@@ -122,6 +124,8 @@ def read_table(path: str | Path) -> list[CalibrationRow]:
 
 
 def _row(values: dict[str, str]) -> CalibrationRow:
+    if not values["factor_x"]:
+        raise TemsegError("there is no factor_x; write 1 where nothing is to be corrected.")
     x = _number(values, "factor_x", 1.0)
     return CalibrationRow(
         values.get("instrument", ""),

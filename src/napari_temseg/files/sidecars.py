@@ -32,8 +32,10 @@ def described(path: Path, found: list[Series]) -> list[Series]:
     for candidate in _beside(path):
         text = _text(candidate)
         for maker, (mark, reader) in _MAKERS.items():
-            size = reader(text) if mark in text else None
+            size = reader(text) if mark.search(text) else None
             if size is None:
+                if mark.search(text):
+                    found = [_told(one, f"The {maker} file {candidate.name} holds no pixel size that can be read.") for one in found]
                 continue
             warning, elsewhere = _of_another(path, text)
             if elsewhere:
@@ -153,9 +155,9 @@ def jeol(text: str) -> Size | None:
 
 
 # What a text must hold to be looked at, and who reads it.
-_MAKERS: dict[str, tuple[str, Callable[[str], Size | None]]] = {
-    "Hitachi": ("[SemImageFile]", hitachi),
-    "JEOL": ("SM_MICRON_", jeol),
-    "TESCAN": ("PixelSizeX", tescan_text),
-    "XML": ("<", fei_xml),
+_MAKERS: dict[str, tuple[re.Pattern[str], Callable[[str], Size | None]]] = {
+    "Hitachi": (re.compile(r"\[SemImageFile\]"), hitachi),
+    "JEOL": (re.compile(r"\$CM_FORMAT|SM_MICRON_"), jeol),
+    "TESCAN": (re.compile(r"\[MAIN\]|PixelSizeX"), tescan_text),
+    "XML": (re.compile(r"<.*pixel(?:Size|Width)|<\w*:?(?:FeiImage|MicroscopeImage)\b", re.IGNORECASE | re.DOTALL), fei_xml),
 }

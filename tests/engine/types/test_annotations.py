@@ -106,6 +106,10 @@ def test_one_number_a_particle_is_asked_about():
             call(IMAGE, instances)
         call(IMAGE, instances, "instances")
         call(IMAGE, instances, "classes")
+    # Who names the classes has said that they are classes, but not of numbers beyond them.
+    assert Annotations.collect(IMAGE, instances, class_names={3: "rod", 4: "ball"}).class_names[4] == "ball"
+    with pytest.raises(TemsegError, match="4 numbers"):
+        Annotations.collect(IMAGE, instances, class_names={2: "gold"})
     two_strokes = drawn(p11=1, p15=1, p31=2, p35=3)
     assert Annotations.collect(IMAGE, two_strokes).counts()[1].objects == 2
     # What one picture leaves open, another of the same set may tell.

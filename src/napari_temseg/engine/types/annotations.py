@@ -144,7 +144,8 @@ class Annotations:
     def collect(cls, images: Any, labels: Any, meaning: str = "", class_names: dict[int, str] | None = None) -> Annotations:
         """From images and label arrays, one each; a single image and array may be given bare. Classes without a name get one.
 
-        `meaning` as for `Annotation.imported`; what nobody said is judged by all arrays together.
+        `meaning` as for `Annotation.imported`; what nobody said is judged by all arrays together. Where every number above the first class
+        has a name in `class_names`, they are classes.
         """
         if not isinstance(images, (list, tuple)):
             images = [images]
@@ -152,7 +153,8 @@ class Annotations:
             labels = [labels]
         if len(images) != len(labels) or not images:
             raise TemsegError(f"{len(images)} images and {len(labels)} label arrays do not pair up; give one label array for each image.")
-        if not meaning:
+        named = max([FIRST_CLASS, *(class_names or {})])
+        if not meaning and not (class_names and all(np.max(array, initial=0) <= named for array in labels)):
             check_said(list(labels))
         items = tuple(Annotation.imported(image, array, meaning or "classes") for image, array in zip(images, labels, strict=True))
         top = max(int(item.labels.max(initial=0)) for item in items)

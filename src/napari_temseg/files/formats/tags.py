@@ -108,7 +108,10 @@ def _fei(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]
 
 
 def _fei_xml(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
-    return fei_xml(tags.valueof(34683))
+    text = tags.valueof(34683)
+    if isinstance(text, (str, bytes)) and text and parsed(text) is None:
+        return Size(math.nan, math.nan, "m", f"The XML in the FEI tag is damaged, and its pixel size cannot be read: {TYPE_IT}.")
+    return fei_xml(text)
 
 
 def _zeiss(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
