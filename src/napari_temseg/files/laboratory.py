@@ -23,7 +23,7 @@ Picture = TypeVar("Picture", Micrograph, Series)
 _SAME = 0.005  # magnifications and tensions that differ less are one
 _TEXTS = ("instrument", "mode", "camera")
 _NUMBERS = ("magnification", "kilovolts")
-_HEADER = ("instrument", "mode", "magnification", "kV", "camera", "factor_x", "factor_y", "uncertainty_percent", "standard", "date")
+COLUMNS = ("instrument", "mode", "magnification", "kV", "camera", "factor_x", "factor_y", "uncertainty_percent", "standard", "date")
 _MOST_BYTES = 2**22
 
 
@@ -109,7 +109,7 @@ def read_table(path: str | Path) -> list[CalibrationRow]:
     lines = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     named = [str(name).strip() for name in lines.fieldnames or ()]
     if "factor_x" not in named:
-        raise TemsegError(f"{path}: has no column factor_x; a table of calibrations has the columns {', '.join(_HEADER)}.")
+        raise TemsegError(f"{path}: has no column factor_x; a table of calibrations has the columns {', '.join(COLUMNS)}.")
     found = []
     for place, line in enumerate(lines, start=2):
         values = {str(name).strip(): value.strip() for name, value in line.items() if isinstance(value, str)}
@@ -117,14 +117,15 @@ def read_table(path: str | Path) -> list[CalibrationRow]:
             if len(values) != len(line):
                 raise TemsegError(f"{path}, line {place}: holds fewer or more entries than the first line; copy or export the table again.")
             try:
-                found.append(_row(values))
+                found.append(row_from(values))
             except TemsegError as error:
                 raise TemsegError(f"{path}, line {place}: {error}") from error
     return found
 
 
-def _row(values: dict[str, str]) -> CalibrationRow:
-    if not values["factor_x"]:
+def row_from(values: dict[str, str]) -> CalibrationRow:
+    """A row from texts by column, as people write them; `TemsegError` for what cannot be used."""
+    if not values.get("factor_x"):
         raise TemsegError("there is no factor_x; write 1 where nothing is to be corrected.")
     x = _number(values, "factor_x", 1.0)
     return CalibrationRow(
@@ -149,15 +150,20 @@ def _number(values: dict[str, str], name: str, default: float) -> float:
         raise TemsegError(f"“{text}” is no number ({name}).") from error
 
 
+def texts_of(row: CalibrationRow) -> list[str]:
+    """A row as people write it, in the order of `COLUMNS`."""
+    numbers = [f"{value:.9g}" if value else "" for value in (row.magnification, row.kilovolts)]
+    factors = [f"{value:.9g}" for value in (row.factor_x, row.factor_y, 100 * row.uncertainty)]
+    return [row.instrument, row.mode, *numbers, row.camera, *factors, row.standard, row.date]
+
+
 def write_table(path: str | Path, rows: Sequence[CalibrationRow]) -> None:
     """Write rows as CSV, atomically."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_HEADER)
+    writer.writerow(COLUMNS)
     for row in rows:
-        numbers = [f"{value:.9g}" if value else "" for value in (row.magnification, row.kilovolts)]
-        factors = [f"{value:.9g}" for value in (row.factor_x, row.factor_y, 100 * row.uncertainty)]
-        writer.writerow([row.instrument, row.mode, *numbers, row.camera, *factors, row.standard, row.date])
+        writer.writerow(texts_of(row))
     write_text(path, stream.getvalue())
 
 

@@ -11,7 +11,9 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.widgets.images.laboratory_dialog import show_laboratory
 from napari_temseg.widgets.kit.forms import folded
+from napari_temseg.widgets.kit.style import button
 
 FIELDS_GAP = 6  # px about the fields
 
@@ -42,6 +44,12 @@ class Correction(QWidget):
                 each.setToolTip(tip)
             edit.textChanged.connect(self.changed)
             form.addRow(label, edit)
+        self.laboratory = button(
+            "Laboratory's table…",
+            "The calibrations of your microscopes, which correct files by what they say of instrument and magnification.",
+            lambda: show_laboratory(self),
+        )
+        form.addRow(self.laboratory)
         self.fold = folded("correction by a standard", "A factor for the pixel size, with its uncertainty, from a calibration standard.")
         self.fold.addWidget(box)
         if (inside := self.fold.layout()) is not None:
