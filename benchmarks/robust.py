@@ -4,8 +4,8 @@
 
 Every file of microscope_files (in the folder that TEMSEG_DATA names), and those written here, is cut at `--cuts` places, ends in zeros
 from as many places as `--tails` says, and has one to eight random bytes changed, `--flips` times. Written are compressed pictures, those
-of arrays, side-cars (the picture beside is read), a Zarr folder (each of its files in turn), ROI sets, a table of calibrations, a recipe
-and a model. Each copy is read, all its pixels touched, in a process that
+of arrays, side-cars (the picture beside is read), a Zarr folder (each of its files in turn), ROI sets, a table of calibrations, a manifest,
+a recipe and a model. Each copy is read, all its pixels touched, in a process that
 may take four times the size of the file and 64 MB more than it had after reading the good file, within ten seconds. What ends otherwise
 is counted: crashes (a traceback, or the end of the process), hangs, and using more memory than that. Exit code 1 if any did. "Reserved"
 are those that asked for more and, when they got it, used less than allowed and ended clearly: HDF5 does so before it finds a size wrong.
@@ -160,6 +160,7 @@ def _write_others(folder: Path, grey: np.ndarray) -> None:
     rows = [CalibrationRow("Talos", "STEM", magnification, 200.0, "", 1.01, 1.02, 0.005) for magnification in (1e5, 2e5, 4e5)]
     write_table(folder / "calibrations.csv", rows)
     Recipe().write(folder / "recipe.json")
+    (folder / "manifest.csv").write_text("file,sample,pixel_size,size\ngrey.bmp,A,0.5 nm,12 nm\nzlib.tif,B,0.25 nm,12 nm\n")
     temseg.load("particles").save(folder / "model.temseg")
 
 
@@ -170,10 +171,12 @@ def read_any(path: Path) -> str:
     """Read a file, or the picture that it belongs to, and all its pixels; "pixel size|note|note …" of a picture, else ""."""
     import napari_temseg as temseg
     from napari_temseg.files.laboratory import read_table
+    from napari_temseg.files.manifest import read_manifest
     from napari_temseg.files.rois import read_rois
     from napari_temseg.pipeline.recipe import read_recipe
 
-    others = {".zip": partial(read_rois, shape=SHAPE), ".csv": read_table, ".json": read_recipe, ".temseg": temseg.load}
+    tables = read_manifest if path.stem == "manifest" else read_table
+    others = {".zip": partial(read_rois, shape=SHAPE), ".csv": tables, ".json": read_recipe, ".temseg": temseg.load}
     zarr = next((folder for folder in path.parents if folder.suffix == ".zarr"), None)
     if zarr is None and path.suffix in others:
         others[path.suffix](path)

@@ -23,7 +23,18 @@ Picture = TypeVar("Picture", Micrograph, Series)
 _SAME = 0.005  # magnifications and tensions that differ less are one
 _TEXTS = ("instrument", "mode", "camera")
 _NUMBERS = ("magnification", "kilovolts")
-COLUMNS = ("instrument", "mode", "magnification", "kV", "camera", "factor_x", "factor_y", "uncertainty_percent", "standard", "date")
+CALIBRATION_COLUMNS = (
+    "instrument",
+    "mode",
+    "magnification",
+    "kV",
+    "camera",
+    "factor_x",
+    "factor_y",
+    "uncertainty_percent",
+    "standard",
+    "date",
+)
 _MOST_BYTES = 2**22
 
 
@@ -109,7 +120,7 @@ def read_table(path: str | Path) -> list[CalibrationRow]:
     lines = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     named = [str(name).strip() for name in lines.fieldnames or ()]
     if "factor_x" not in named:
-        raise TemsegError(f"{path}: has no column factor_x; a table of calibrations has the columns {', '.join(COLUMNS)}.")
+        raise TemsegError(f"{path}: has no column factor_x; a table of calibrations has the columns {', '.join(CALIBRATION_COLUMNS)}.")
     found = []
     for place, line in enumerate(lines, start=2):
         values = {str(name).strip(): value.strip() for name, value in line.items() if isinstance(value, str)}
@@ -151,7 +162,7 @@ def _number(values: dict[str, str], name: str, default: float) -> float:
 
 
 def texts_of(row: CalibrationRow) -> list[str]:
-    """A row as people write it, in the order of `COLUMNS`."""
+    """A row as people write it, in the order of `CALIBRATION_COLUMNS`."""
     numbers = [f"{value:.9g}" if value else "" for value in (row.magnification, row.kilovolts)]
     factors = [f"{value:.9g}" for value in (row.factor_x, row.factor_y, 100 * row.uncertainty)]
     return [row.instrument, row.mode, *numbers, row.camera, *factors, row.standard, row.date]
@@ -161,7 +172,7 @@ def write_table(path: str | Path, rows: Sequence[CalibrationRow]) -> None:
     """Write rows as CSV, atomically."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(CALIBRATION_COLUMNS)
     for row in rows:
         writer.writerow(texts_of(row))
     write_text(path, stream.getvalue())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from in_the_window import told
 
-from napari_temseg.files.laboratory import COLUMNS, CalibrationRow, own_rows, own_table, write_table
+from napari_temseg.files.laboratory import CALIBRATION_COLUMNS, CalibrationRow, own_rows, own_table, write_table
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.laboratory_dialog import LaboratoryDialog
 
@@ -27,11 +27,11 @@ def test_the_table_is_edited_shared_and_kept(viewer: Any, open_bench: Any, tmp_p
     assert not dialog.save.isEnabled()
 
     dialog.add.click()
-    dialog.table.item(1, COLUMNS.index("instrument")).setText("Titan")
+    dialog.table.item(1, CALIBRATION_COLUMNS.index("instrument")).setText("Titan")
     dialog.save.click()
     assert told("Line 2: there is no factor_x")
     assert own_rows() == [TALOS]
-    dialog.table.item(1, COLUMNS.index("factor_x")).setText("0,99")
+    dialog.table.item(1, CALIBRATION_COLUMNS.index("factor_x")).setText("0,99")
     dialog.save.click()
     assert own_rows() == [TALOS, CalibrationRow("Titan", factor_x=0.99, factor_y=0.99)]
 

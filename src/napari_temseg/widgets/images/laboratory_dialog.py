@@ -9,7 +9,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QFileDialog, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.laboratory import COLUMNS, CalibrationRow, own_rows, own_table, read_table, row_from, texts_of, write_table
+from napari_temseg.files.laboratory import (
+    CALIBRATION_COLUMNS,
+    CalibrationRow,
+    own_rows,
+    own_table,
+    read_table,
+    row_from,
+    texts_of,
+    write_table,
+)
 from napari_temseg.widgets.kit.style import button, highlight, hint, row
 
 _TITLES = ("instrument", "mode", "magnification", "kV", "camera", "factor x", "factor y", "uncertainty (%)", "standard", "date")
@@ -44,7 +53,7 @@ class LaboratoryDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Calibrations of the laboratory")
-        self.table = QTableWidget(0, len(COLUMNS))
+        self.table = QTableWidget(0, len(CALIBRATION_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_TITLES))
         self.table.setAccessibleName("calibrations of the laboratory")
         for column, title in enumerate(_TITLES):
@@ -70,10 +79,13 @@ class LaboratoryDialog(QDialog):
         """What the table says; `TemsegError` names the line that cannot be used."""
         found = []
         for line in range(self.table.rowCount()):
-            texts = [item.text().strip() if (item := self.table.item(line, column)) is not None else "" for column in range(len(COLUMNS))]
+            texts = [
+                item.text().strip() if (item := self.table.item(line, column)) is not None else ""
+                for column in range(len(CALIBRATION_COLUMNS))
+            ]
             if any(texts):
                 try:
-                    found.append(row_from(dict(zip(COLUMNS, texts, strict=True))))
+                    found.append(row_from(dict(zip(CALIBRATION_COLUMNS, texts, strict=True))))
                 except TemsegError as error:
                     raise TemsegError(f"Line {line + 1}: {error}") from error
         return found
@@ -98,7 +110,7 @@ class LaboratoryDialog(QDialog):
         highlight(self.save, changed)
 
     def _add(self) -> None:
-        self._append([""] * len(COLUMNS))
+        self._append([""] * len(CALIBRATION_COLUMNS))
         self.table.setCurrentCell(self.table.rowCount() - 1, 0)
         self._changed()
 
