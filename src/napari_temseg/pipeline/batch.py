@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_temseg.api import iter_predict, measure, read
+from napari_temseg.api import measure, read
 from napari_temseg.api import split as split_particles
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
@@ -30,13 +30,15 @@ from napari_temseg.pipeline.samples.summaries import with_sample
 from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from napari_temseg.engine.burntin.boxes import Box
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.micrograph import Micrograph
-    from napari_temseg.engine.types.results import Particles
+    from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
 
@@ -58,6 +60,7 @@ class PictureBatch:
         self._rows = {row.file.resolve(): row for row in settings.manifest}
         self._areas: dict[str, tuple[Box, ...]] = {}
         self._is_tidy = False
+        self._network: nn.Module | None = None
 
     def recognise(self, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
@@ -127,7 +130,7 @@ class PictureBatch:
         if offer:
             image = replace(image, notes=(*image.notes, offer))
         image = without_areas(image, self._areas.get(stem, ()))
-        job = iter_predict(segmenter, image, config)
+        job = self._predicting(segmenter, image, config)
         for progress in job:
             if control.finishing:
                 job.cancel()  # half a prediction is none
@@ -146,6 +149,15 @@ class PictureBatch:
         item, labels = finished(path, stem, particles, measured, imagej=self._settings.imagej)
         self._folder.commit(item, stem, key, self._digest, labels)
         self.done.add(stem)
+
+    def _predicting(self, segmenter: Segmenter, image: Micrograph, config: PredictConfig) -> Job[Prediction]:
+        """The job that predicts one picture, by a network that is made ready once for all."""
+        from napari_temseg.engine.model.prediction import iter_predict
+        from napari_temseg.engine.model.runner import made_ready
+
+        if self._network is None:
+            self._network = made_ready(segmenter, config)  # what is said of one picture bears on its scale alone
+        return iter_predict(segmenter, image, config, network=self._network)
 
     def fail(self, path: Path, error: Exception) -> None:
         """Say why a picture gives nothing; what nobody foresaw goes to the log with all its details."""

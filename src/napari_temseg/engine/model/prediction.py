@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from napari_temseg.engine.model.network import class_logits
 from napari_temseg.engine.model.runner import Known, Runner
@@ -20,11 +21,17 @@ from napari_temseg.engine.types.results import BACKGROUND, PlanePrediction, Pred
 from napari_temseg.engine.types.wording import at_plane
 
 
-def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig, order: Sequence[int] | None = None) -> Job[Prediction]:
+def iter_predict(
+    model: Segmenter,
+    micrograph: Micrograph,
+    config: PredictConfig,
+    order: Sequence[int] | None = None,
+    network: nn.Module | None = None,
+) -> Job[Prediction]:
     """The job that predicts; yields `Progress` between tiles, and after each plane with a `PlanePrediction` as its `preview`.
 
     Planes are predicted in `order` (default: 0 … n − 1), a permutation of their indices, else `TemsegError`. There is no finishing
-    early: half a prediction is none.
+    early: half a prediction is none. `network` is the model's, made ready for these settings (see `runner`).
     """
     n = micrograph.n_planes
     places = list(range(n)) if order is None else [int(index) for index in order]
@@ -32,7 +39,7 @@ def iter_predict(model: Segmenter, micrograph: Micrograph, config: PredictConfig
         raise TemsegError(f"{micrograph.name}: the order of the planes must name each of 0 to {n - 1} once.")
 
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
-        runner, middle = Runner(model, config, micrograph.calibration.nanometres), n // 2
+        runner, middle = Runner(model, config, micrograph.calibration.nanometres, network), n // 2
         unlike = [""] * n
 
         def normalised(index: int) -> npt.NDArray[np.float32]:

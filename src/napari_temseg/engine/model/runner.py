@@ -33,10 +33,19 @@ LEAST_SCALE = 0.05  # × to which a picture is reduced at most
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
 
-class Runner:
-    """A network made ready once for many planes; halves its tile when memory does not suffice."""
+def made_ready(model: Segmenter, config: PredictConfig) -> nn.Module:
+    """The network of a model as it predicts by these settings: to make it ready takes as long as to predict a small picture."""
+    device = choose_device(config.device, config.precision)
+    return for_inference(model.network, device.torch, device.dtype)
 
-    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0) -> None:
+
+class Runner:
+    """A network made ready once for many planes; halves its tile when memory does not suffice.
+
+    `network` is what `made_ready` gave for the same model and settings, where many pictures share it.
+    """
+
+    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0, network: nn.Module | None = None) -> None:
         self.typical = config.typical_in(pixel_size)
         told = bool(config.scales or self.typical)
         suited = model if told else model.suited(pixel_size)
@@ -44,7 +53,7 @@ class Runner:
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
         self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
         self.device: Device = choose_device(config.device, config.precision)
-        self.network: nn.Module = for_inference(model.network, self.device.torch, self.device.dtype)
+        self.network: nn.Module = made_ready(model, config) if network is None else network
         self.n_classes = model.spec.n_classes
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales

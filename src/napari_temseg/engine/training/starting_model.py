@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from itertools import chain
 
 import numpy as np
 import torch
 from scipy import ndimage
+from torch import nn
 
 from napari_temseg.engine.model.network import NetworkSpec, extend_head, working_size_of
 from napari_temseg.engine.model.prediction import iter_predict
-from napari_temseg.engine.model.runner import Runner
+from napari_temseg.engine.model.runner import Runner, made_ready
 from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
@@ -81,26 +83,27 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     # The images are normalised already; an identity normalisation lets the predictor run on them as they are.
     reader = replace(task.base, normalisation=AsItIs())
     others = rehearsal(task, simulated=not labelled.sparse)
+    ready = cache(partial(made_ready, reader, task.predicting))  # where anything is asked at all
     done: list[TrainingPlane] = []
     every: list[TrainingPlane] = [*others.held, *others.watched]
     if labelled.whole:
-        done += yield from _at_own_scale(by_item, reader, task.predicting, control)
+        done += yield from _at_own_scale(by_item, reader, task.predicting, ready, control)
         if control.finishing:
             return Dataset.of(done)
     else:
         every = [*labelled.labelled, *every]
-    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, control))])
+    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, ready, control))])
 
 
 def _answered(
-    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, control: Control
+    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, ready: Callable[[], nn.Module], control: Control
 ) -> Generator[Progress, None, list[TrainingPlane]]:
     """Planes with what the starting model says of each; those of which that is known are not asked about again."""
     asked = [plane for plane in every if plane.start is None]
     total, past, answers = sum(plane.image.size for plane in asked), 0, {}
     for number, plane in enumerate(asked, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
-        job = iter_predict(reader, Micrograph(plane.image, calibration=known), config)
+        job = iter_predict(reader, Micrograph(plane.image, calibration=known), config, network=ready())
         for step in job:
             if control.finishing:
                 return [each.bare for each in every]
@@ -122,7 +125,7 @@ def labelled_size(plane: LabelledPlane) -> float | None:
 
 
 def _at_own_scale(
-    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, control: Control
+    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, ready: Callable[[], nn.Module], control: Control
 ) -> Generator[Progress, None, list[LabelledPlane]]:
     """The planes with the scales that suit the middle one of each micrograph."""
     scaled: list[LabelledPlane] = []
@@ -133,7 +136,7 @@ def _at_own_scale(
         if middle.scales and not drawn:  # known from a search
             scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
             continue
-        runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size)
+        runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size, ready())
         message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):
