@@ -64,13 +64,14 @@ def steps_of(model: Segmenter) -> list[float]:
     return [point["step"] for point in model.history[-1]["curve"]]
 
 
+SHORT = replace(CONFIG, max_steps=6)
 WAYS = {
-    "frozen": ("tiny", CONFIG),
-    "unfrozen later": ("tiny", replace(CONFIG, unfreeze=True)),
-    "with some pixels to hold": ("held", CONFIG),
-    "without a validation part": ("tiny", replace(CONFIG, validation=0)),
-    "a new network": ("none", CONFIG),
-    "a new network with drop-path": ("none", replace(CONFIG, encoder="efficientnet-b0", max_steps=4)),
+    "frozen": ("tiny", SHORT),
+    "unfrozen later": ("tiny", replace(SHORT, unfreeze=True)),
+    "with some pixels to hold": ("held", SHORT),
+    "without a validation part": ("tiny", replace(SHORT, validation=0)),
+    "a new network": ("none", SHORT),
+    "a new network with drop-path": ("none", replace(SHORT, encoder="efficientnet-b0", max_steps=4)),
 }
 
 
