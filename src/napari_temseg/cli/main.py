@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_temseg.cli import analyse, calibrations, console, learn, scoring, tools
+from napari_temseg.cli import analyse, auditing, calibrations, console, learn, scoring, tools
 from napari_temseg.cli.console import logger
 from napari_temseg.cli.options import Parser
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
@@ -25,6 +25,7 @@ def parser() -> Parser:
         *analyse.ANALYSIS_COMMANDS,
         *learn.LEARNING_COMMANDS,
         scoring.add_evaluate,
+        auditing.add_audit,
         calibrations.add_calibrations,
         *tools.TOOL_COMMANDS,
     ):

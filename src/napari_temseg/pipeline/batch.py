@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from napari_temseg.api import measure, read
 from napari_temseg.api import split as split_particles
+from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.same_field import sketch_of
+from napari_temseg.engine.types.wording import FEWEST
+from napari_temseg.files.audits import kept
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv, write_particles_xlsx
+from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
 from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, marked_area, without_areas
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
@@ -178,7 +182,7 @@ class PictureBatch:
         files: tuple[Path, ...] = ()
         try:
             self._tidy()
-            files = self._write_set(items, sizes, summary)
+            files = self._write_set(items, sizes, summary, self._gallery(items))
         except Unwritable as error:
             self.trouble = self.trouble or str(error)
         missing = tuple(self._missing())
@@ -222,10 +226,27 @@ class PictureBatch:
         return replace(self._settings, inputs={item.path: item.measurement.content_hash for item in items})
 
     def _summary(self, items: list[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, object]:
-        summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output)
+        summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output, audits=kept(self._folder.state))
         return said_complete(summary, self._missing(), self._found.skipped)
 
-    def _write_set(self, items: list[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, object]) -> tuple[Path, ...]:
+    def _gallery(self, items: list[RunItem]) -> dict[str, Callable[[Path], object]]:
+        """What an auditor is asked, by file; nothing of few particles."""
+        measurements = [item.measurement for item in items if item.counted]
+        if sum(map(len, measurements)) < FEWEST:
+            return {}
+        sample = drawn(measurements)
+        if sample is None:
+            return {}
+        page = partial(write_gallery, items=items, sample=sample, read=self._read)
+        return {"audit.json": partial(write_sample, sample=sample), "audit.html": page}
+
+    def _write_set(
+        self,
+        items: list[RunItem],
+        sizes: dict[str, SizeDistribution],
+        summary: dict[str, object],
+        further: Mapping[str, Callable[[Path], object]] | None = None,
+    ) -> tuple[Path, ...]:
         recipe = self._recipe(items)
         tables = [with_sample(item.measurement) for item in items]
         excel = {"particles.xlsx": partial(write_particles_xlsx, tables=tables)} if recipe.table == "xlsx" else {}
@@ -237,6 +258,7 @@ class PictureBatch:
                 "summary.json": partial(write_summary, summary=summary),
                 "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
                 "recipe.json": partial(recipe.write, folder=self._folder.output),
+                **(further or {}),
             }
         )
 

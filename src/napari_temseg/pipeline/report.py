@@ -19,7 +19,7 @@ from napari_temseg.engine.types.wording import FEWEST, four, interval_words
 from napari_temseg.files.atomic import replacing, write_text
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
-from napari_temseg.pipeline.sheet import indicator, methods_paragraph, picture_line, sheet
+from napari_temseg.pipeline.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
 
 if TYPE_CHECKING:
@@ -87,6 +87,9 @@ def write_report(
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
         distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
+        audit=summary["audit"],
+        audited={unit: audit_words(summary["audit"], unit) for unit in sizes},
+        corrected={unit: corrected(summary["audit"], unit) for unit in sizes},
         samples=_samples(items, summary),
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),

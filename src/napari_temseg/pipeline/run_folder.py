@@ -24,7 +24,7 @@ FIGURES = "figures"  # the folder of the figures of a report
 _FIGURES = tuple(
     f"{FIGURES}/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
 )
-SET = ("particles.csv", "particles.xlsx", "summary.json", "report.html", "recipe.json", *_FIGURES)
+SET = ("particles.csv", "particles.xlsx", "summary.json", "report.html", "recipe.json", "audit.html", "audit.json", *_FIGURES)
 PROBE = 2**16  # bytes that are written before a run begins, to know that the folder takes them
 
 
@@ -164,6 +164,11 @@ class RunFolder:
             if (self._new / name).is_file():
                 os.replace(self._new / name, self.output / name)
         os.replace(self._new / path.name, path)
+
+    @property
+    def state(self) -> Path:
+        """Where the folder keeps what is no result."""
+        return self.output / STATE
 
     def item(self, stem: str, source: Path | None = None) -> RunItem:
         """A committed picture, read from its record."""

@@ -22,6 +22,7 @@ _TABLE = (
     ("d43", "D[4,3] (spheres; a few large particles decide it)"),
     ("gsd", "Geometric standard deviation"),
 )
+_DECIDED = {"accept": "accepted", "reject": "no particle", "split": "several in one", "part": "part of one"}
 _RESAMPLED = {"images": "pictures", "grids": "grids", "particles": "particles"}
 _BAR_NAMES = {"edge": "edge convention"}
 _NAMES = {"these particles": "of these particles", "this specimen": "of this specimen"}
@@ -128,6 +129,56 @@ def _more(more: dict[str, Any] | None) -> str:
     return f"For ± 5 % of D50 from counting: {more['more']} more {_RESAMPLED[more['of']]} like these."
 
 
+def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
+    """What an audit says, a sentence each; nothing without one."""
+    if audit is None:
+        return []
+    counted = ", ".join(f"{n} {_DECIDED[name]}" for name, n in audit["decisions"].items() if n)
+    who, when = audit["auditor"] or "somebody without a name", audit["finished"][:10] or "no date"
+    said = [f"Audited by {who}, {when}: {audit['judged']} particles ({counted}).", _precision_and_recall(audit, unit)]
+    agreement = audit["agreement"]
+    if agreement:
+        low, high = (f"{100 * each:+.0f}" for each in agreement["limits"])
+        bias = f"{100 * agreement['bias']:+.1f} %, limits of agreement {low} to {high} %"
+        said.append(f"Diameters against those measured by hand ({agreement['n']}): {bias}.")
+    said += [
+        f"{' and '.join(each['auditors'])} decided alike on {each['equal_decisions']:.0%} of {each['n']} particles."
+        for each in audit["between"]
+    ]
+    if audit["not_fitting"]:
+        said.append(f"{audit['not_fitting']} judged particles are no more in this result and do not count.")
+    return said
+
+
+def _precision_and_recall(audit: dict[str, Any], unit: str) -> str:
+    precision = f"Precision {audit['precision']:.0%}{_percent(audit['precision_interval'])}"
+    if audit["recall"] is None:
+        return f"{precision}; recall not known, no field was searched."
+    sizes = ", ".join(f"{_range(each, unit)} {each['recall']:.0%}" for each in audit["recall_by_size"] if each["recall"] is not None)
+    recall = f"recall {audit['recall']:.0%}{_percent(audit['recall_interval'])}"
+    return f"{precision}; {recall}, {audit['missed']} missed in {audit['fields']} fields; by size: {sizes}."
+
+
+def _percent(interval: list[float] | None) -> str:
+    return "" if interval is None else f" (95 %: {interval[0]:.0%} to {interval[1]:.0%})"
+
+
+def _range(each: dict[str, Any], unit: str) -> str:
+    if each["to"] is None:
+        return f"from {four(each['from'])} {unit} on"
+    return f"below {four(each['to'])} {unit}" if not each["from"] else f"{four(each['from'])} to {four(each['to'])} {unit}"
+
+
+def corrected(audit: dict[str, Any] | None, unit: str) -> dict[str, str] | None:
+    """D50 as the audit corrects it, in large type, and its interval; None where it corrects nothing."""
+    if audit is None or audit["corrected_d50"] is None:
+        return None
+    interval = audit["corrected_d50_interval"]
+    half = None if interval is None else (interval[1] - interval[0]) / 2
+    told = "" if interval is None else f"95 % of the audit (which particles were drawn): {_ends(interval, half)} {unit}"
+    return {"value": f"{rounded(audit['corrected_d50'], half)} {unit}", "interval": told}
+
+
 def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
     """A picture in a line: name, particles that count, their D50, calibration."""
     from napari_temseg.engine.measure.pooling import size_distribution
@@ -161,10 +212,11 @@ def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any
     figures = summary["distributions"][unit]
     d50 = "" if figures["d50"] is None or figures["n"] < FEWEST else f" The D50 found is {four(figures['d50'])} {unit}."
     lacks = "; ".join(figures["intervals"]["this specimen"]["lacks"])
+    audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."
     return (
         f"Particles were found in {len(summary['images'])} micrographs with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
         f"The {len(sizes)} particles that lie wholly inside the pictures count, each weighted for those of its size that the edges cut "
         f"(Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres.{d50} "
-        f"Counting: {figures['interval_basis']}. Not in the intervals: {lacks}. Not audited by hand."
+        f"Counting: {figures['interval_basis']}. Not in the intervals: {lacks}. {audited}"
     )

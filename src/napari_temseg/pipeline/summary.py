@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
+from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
 from napari_temseg.engine.types.wording import sizes_asked, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
@@ -53,8 +54,12 @@ def summarise(
     output: Path,
     *,
     window: bool = False,
+    audits: Sequence[Audit] = (),
 ) -> dict[str, Any]:
-    """Everything of a run that is a number or a sentence, as plain values; with `window`, advice names its controls."""
+    """Everything of a run that is a number or a sentence, as plain values; with `window`, advice names its controls.
+
+    `audits` are those that were made of the pictures; they count where all lengths are in one unit.
+    """
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
     recorded, samples = settings.to_dict(output), sample_summaries(items)
     summary = {
@@ -67,6 +72,7 @@ def summarise(
         "failures": failures,
         "distributions": summaries,
         "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
+        "audit": _audit(items, sizes, audits),
         "samples": samples,
         "sample_comparisons": comparisons(items),
         "nanomaterial_indicator": _nanomaterial(items),
@@ -87,6 +93,13 @@ def summarise(
     }
     values: dict[str, Any] = plain(summary)
     return values
+
+
+def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits: Sequence[Audit]) -> dict[str, Any] | None:
+    if not audits or len(sizes) != 1:
+        return None
+    (distribution,) = sizes.values()
+    return outcomes(audits, [item.measurement for item in items if item.counted], distribution.quantile(0.5))
 
 
 def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:

@@ -1,0 +1,103 @@
+"""An audit as it holds of a result: of the one that was judged, or of a new one of the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from napari_temseg.engine.measure.audit.outcome import Answers, between, outcome
+from napari_temseg.engine.measure.audit.sampling import STRATA, AuditSample
+from napari_temseg.engine.measure.measurement import Measurement
+
+SAME_SIZE = 1.25  # ratio of diameters up to which a particle of a new result is the one that was judged
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A sample and the answers of one auditor; `missed` are, by number of the field, places (y, x) and lengths in px of its picture."""
+
+    sample: AuditSample
+    answers: Answers
+    missed: dict[int, list[tuple[float, float, float]]]
+
+
+def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], d50: float | None) -> dict[str, Any] | None:
+    """What the newest audit says of measurements, with "others" of further auditors, "between" them; None without one that fits."""
+    fitting = [carried(audit, measurements) for audit in audits]
+    told = [outcome(audit.sample, audit.answers, d50) for audit in fitting if audit.answers.decisions]
+    if not told:
+        return None
+    judged = [audit for audit in fitting if audit.answers.decisions]
+    pairs = [between(one.answers, judged[-1].answers) for one in judged[:-1] if one.sample == judged[-1].sample]
+    return {
+        **told[-1],
+        "not_fitting": len(audits[-1].answers.decisions) - told[-1]["judged"],
+        "others": told[:-1],
+        "between": [p for p in pairs if p],
+    }
+
+
+def carried(audit: Audit, measurements: Sequence[Measurement]) -> Audit:
+    """The audit as it holds of measurements of the same pictures, found by their content: of the same result all of it.
+
+    A judged particle is the nearest of the new result whose middle lies within it, if its diameter is about the same; what was missed is
+    missed no more where a particle is now.
+    """
+    particles, decisions, kept_missed = list(audit.sample.particles), {}, {}
+    trees = {(m.content_hash, m.image if not m.content_hash else ""): _Finder(m) for m in measurements}
+    sizes = np.concatenate([each.diameter * each.scale for each in trees.values()]) if trees else np.zeros(0)
+    if not len(sizes):
+        return Audit(audit.sample, Answers(audit.answers.auditor, audit.answers.finished, {}, {}), {})
+    edges = np.quantile(sizes, np.linspace(0, 1, min(STRATA, len(sizes)) + 1))[1:-1]
+    for number, decision in audit.answers.decisions.items():
+        old = particles[number]
+        new = _finder(trees, old.content_hash, old.image)
+        at = None if new is None else new.at(old.plane, old.y, old.x, old.ecd)
+        if new is None or at is None:
+            continue
+        diameter = float(new.diameter[at])
+        particles[number] = old._replace(ecd=diameter, scale=new.scale, stratum=int(np.searchsorted(edges, diameter * new.scale)))
+        decisions[number] = decision
+    for number, places in audit.missed.items():
+        field = audit.sample.fields[number]
+        new = _finder(trees, field.content_hash, field.image)
+        if new is not None:
+            kept_missed[number] = [(y, x, length) for y, x, length in places if new.at(field.plane, y, x, None) is None]
+    population = np.bincount(np.searchsorted(edges, sizes), minlength=len(edges) + 1).tolist()
+    area = sum(m.valid_area * m.n_planes * float(np.prod(m.calibration.scale)) for m in measurements)
+    sample = audit.sample._replace(particles=tuple(particles), population=tuple(population), area=area)
+    lengths = {number: audit.answers.lengths[number] for number in decisions if number in audit.answers.lengths}
+    missed = {number: [length for _, _, length in each] for number, each in kept_missed.items()}
+    answers = Answers(audit.answers.auditor, audit.answers.finished, decisions, lengths, missed)
+    return Audit(sample, answers, kept_missed)
+
+
+class _Finder:
+    """The particles of a measurement that count, by place."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        table = measurement.table[(~measurement.table["frame"]) & (measurement.table["excluded"] == "")]
+        self.scale = float(np.sqrt(np.prod(measurement.calibration.scale)))
+        self.diameter = table[measurement.column("ecd")].to_numpy(np.float64) / self.scale
+        self.plane = table["plane"].to_numpy()
+        self.places = table[["centroid_y_px", "centroid_x_px"]].to_numpy(np.float64)
+        self.tree = cKDTree(self.places) if len(table) else None
+
+    def at(self, plane: int, y: float, x: float, diameter: float | None) -> int | None:
+        """The particle within whose radius the place lies, about as large as `diameter` where that is given."""
+        if self.tree is None:
+            return None
+        for index in np.atleast_1d(self.tree.query((y, x), k=min(4, len(self.places)))[1]).tolist():
+            near = float(np.hypot(*(self.places[index] - (y, x)))) <= self.diameter[index] / 2
+            alike = diameter is None or 1 / SAME_SIZE <= self.diameter[index] / diameter <= SAME_SIZE
+            if near and alike and self.plane[index] == plane:
+                return int(index)
+        return None
+
+
+def _finder(trees: dict[tuple[str, str], _Finder], content_hash: str, image: str) -> _Finder | None:
+    return trees.get((content_hash, "" if content_hash else image))

@@ -1,0 +1,92 @@
+"""audit.html: a page, without network or program, on which an auditor measures particles blind and then judges their outlines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from skimage.measure import find_contours
+
+from napari_temseg.engine.measure.audit.sampling import AuditField, AuditParticle, AuditSample
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import json_text, write_text
+from napari_temseg.files.audits import plain_sample, sample_digest
+from napari_temseg.files.tables import read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.pipeline.run_result import RunItem
+
+AROUND = 1.6  # diameters of a particle that its crop shows to either side
+LEAST = 24  # px
+_TEMPLATES = Environment(
+    loader=PackageLoader("napari_temseg.pipeline.audit", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+def write_gallery(path: Path, items: Sequence[RunItem], sample: AuditSample, read: Callable[[Path], Micrograph]) -> None:
+    """Write the page; pictures that cannot be read any more are left out of it."""
+    crops: list[dict[str, Any]] = []
+    of: dict[str, list[tuple[str, int, AuditParticle | AuditField]]] = {}
+    for number, particle in enumerate(sample.particles):
+        of.setdefault(particle.image, []).append(("particle", number, particle))
+    for number, field in enumerate(sample.fields):
+        of.setdefault(field.image, []).append(("field", number, field))
+    for item in items:
+        asked = of.get(item.name, [])
+        if not asked:
+            continue
+        labels_file = next((file for file in item.files if file.name.endswith("_particles.tif")), None)
+        try:
+            picture = read(item.path)
+            labels = None if labels_file is None else read_labels(labels_file).reshape((-1, *picture.frame))
+        except TemsegError:
+            continue
+        if labels is not None:
+            crops += [_crop(kind, number, each, picture, labels) for kind, number, each in asked]
+    crops.sort(key=lambda crop: (crop["kind"] != "particle", crop["number"]))
+    page = _TEMPLATES.get_template("gallery.template.html").render(
+        crops=json.dumps(crops), digest=sample_digest(sample), particles=len(sample.particles), fields=len(sample.fields)
+    )
+    write_text(path, page + "\n")
+
+
+def write_sample(path: Path, sample: AuditSample) -> None:
+    """Write audit.json: what was drawn, which the answers refer to."""
+    write_text(path, json_text(plain_sample(sample), indent=1) + "\n")
+
+
+def _crop(kind: str, number: int, each: AuditParticle | AuditField, picture: Micrograph, labels: npt.NDArray[Any]) -> dict[str, Any]:
+    """One question: a crop as PNG, where it lies, and outlines in its px (of the particle, or of all in a field)."""
+    height, width = picture.frame
+    if isinstance(each, AuditParticle):
+        reach = int(max(AROUND * each.ecd, LEAST))
+        top, left = (max(int(at) - reach, 0) for at in (each.y, each.x))
+        bottom, right = min(int(each.y) + reach + 1, height), min(int(each.x) + reach + 1, width)
+        centre = [each.y - top, each.x - left]
+    else:
+        top, left, bottom, right = each.top, each.left, each.top + each.side, each.left + each.side
+        centre = []
+    grey = _stretched(picture.plane(each.plane)[top:bottom, left:right])
+    here = labels[each.plane][top:bottom, left:right]
+    wanted = [each.particle] if isinstance(each, AuditParticle) else np.unique(here[here > 0]).tolist()
+    masks = [np.pad(here == label, 1).astype(float) for label in wanted]
+    outlines = [(contour - 1).round(1).tolist() for mask in masks for contour in find_contours(mask, 0.5)]
+    image = base64.b64encode(bytes(iio.imwrite("<bytes>", grey, extension=".png"))).decode()
+    size = [bottom - top, right - left]
+    return {"kind": kind, "number": number, "top": top, "left": left, "size": size, "centre": centre, "outlines": outlines, "png": image}
+
+
+def _stretched(crop: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    values = np.nan_to_num(crop.astype(np.float32))
+    low, high = np.percentile(values, (0.5, 99.5))
+    return np.asarray(np.clip((values - low) * (255 / max(high - low, 1e-9)), 0, 255).astype(np.uint8))

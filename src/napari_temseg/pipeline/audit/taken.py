@@ -1,0 +1,57 @@
+"""Answers of an auditor enter the results of a run that is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.audits import keep, kept, sample_of
+from napari_temseg.pipeline.recipe import read_recipe
+from napari_temseg.pipeline.report import write_report
+from napari_temseg.pipeline.run_folder import STATE, opened
+from napari_temseg.pipeline.run_result import fields_once
+from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+
+
+def take_answers(output: Path, answers: Sequence[str | Path]) -> dict[str, Any]:
+    """Keep answers to audit.html, and write report.html and summary.json anew with what they say; returns the summary.
+
+    `TemsegError` where the folder holds no run with a gallery, or the answers are to another one.
+    """
+    if not (output / STATE).is_dir() or not (output / "audit.json").is_file():
+        raise TemsegError(f"{output}: holds no run with a gallery; run “temseg run … -o {output}” first (20 particles at least).")
+    sample = sample_of(_read(output / "audit.json"))
+    with opened(output) as folder:
+        for path in map(Path, answers):
+            try:
+                keep(folder.state, sample, _read(path))
+            except TemsegError as error:
+                raise TemsegError(f"{path}: {error}") from error
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise TemsegError(f"{path}: is not what audit.html saves ({error}); save the answers again.") from error
+        before = _read(output / "summary.json")
+        recipe = read_recipe(output / "recipe.json")
+        items = fields_once([folder.item(image["image"]) for image in before["images"]], count_twice=recipe.count_twice)
+        sizes = distributions([item.measurement for item in items if item.counted])
+        summary = summarise(items, before["failures"], sizes, recipe, output, audits=kept(folder.state))
+        summary |= {name: before[name] for name in ("complete", "missing", "skipped", "cautions", "model") if name in before}
+        for name, write in (
+            ("report.html", partial(write_report, items=items, sizes=sizes, summary=summary)),
+            ("summary.json", partial(write_summary, summary=summary)),
+        ):
+            write(output / name)
+    return summary
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TemsegError(f"{path}: cannot be read ({error}); name what audit.html saved.") from error
+    if not isinstance(values, dict):
+        raise TemsegError(f"{path}: is not what audit.html saves; save the answers again.")
+    return values
