@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -55,12 +56,14 @@ def iter_find(
     predict: PredictConfig | Sequence[PredictConfig] | None = None,
     split: SplitConfig | Sequence[SplitConfig] | None = None,
     first: Sequence[int] | None = None,
+    parted: Sequence[npt.NDArray[np.bool_] | None] = (),
 ) -> Job[list[Found]]:
     """Predict, split and measure pictures one after another; `model` is a `Segmenter`, a shipped name or a file.
 
     Settings are those of all pictures, or one for each.
-    `first` gives for each picture the plane to begin with. A `Progress` has a `PlaneFound` or a `Found` as its preview whenever one is
-    done. `finish()` stops after the picture in work, `cancel()` at the next tile; what was handed over before stays good.
+    `first` gives for each picture the plane to begin with, `parted` where somebody drew background (see `Prediction`). A `Progress` has a
+    `PlaneFound` or a `Found` as its preview whenever one is done. `finish()` stops after the picture in work, `cancel()` at the next
+    tile; what was handed over before stays good.
     """
 
     def steps(control: Control) -> Generator[Progress, None, list[Found]]:
@@ -75,9 +78,8 @@ def iter_find(
                 break
             start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
             begin = first[index] if first else 0
-            one = _find_one(
-                segmenter, image, index, of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig(), begin
-            )
+            settings = of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig()
+            one = _find_one(segmenter, image, index, *settings, begin, parted[index] if parted else None)
             overall = partial(_overall, start=float(start), share=float(share), control=control)
             result = yield from mapped(one, overall)
             found.append(result)
@@ -100,7 +102,13 @@ def _overall(progress: Progress, start: float, share: float, control: Control) -
 
 
 def _find_one(
-    model: Any, image: Micrograph, index: int, predict: PredictConfig, config: SplitConfig, first: int
+    model: Any,
+    image: Micrograph,
+    index: int,
+    predict: PredictConfig,
+    config: SplitConfig,
+    first: int,
+    parted: npt.NDArray[np.bool_] | None,
 ) -> Generator[Progress, None, Found]:
     from napari_temseg.engine.model.prediction import iter_predict
     from napari_temseg.engine.particles.splitting import split
@@ -111,12 +119,14 @@ def _find_one(
     for progress in job:
         ready = progress.preview
         if isinstance(ready, PlanePrediction):
-            planes[ready.index] = split(ready.prediction, config)
-            progress = replace(progress, preview=PlaneFound(index, ready.index, planes[ready.index], ready.prediction))
+            plane = replace(ready.prediction, parted=None if parted is None else parted.reshape((-1, *image.frame))[ready.index])
+            planes[ready.index] = split(plane, config)
+            progress = replace(progress, preview=PlaneFound(index, ready.index, planes[ready.index], plane))
         yield replace(progress, fraction=0.97 * progress.fraction)
-    particles = stacked([planes[plane] for plane in range(image.n_planes)], image, job.result)
+    whole = replace(job.result, parted=parted)
+    particles = stacked([planes[number] for number in range(image.n_planes)], image, whole)
     yield Progress("find", 0.98, f"{image.name}: measuring {len(particles)} particles")
-    return Found(index, job.result, particles, measured(particles))
+    return Found(index, whole, particles, measured(particles))
 
 
 def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) -> Job[Found]:

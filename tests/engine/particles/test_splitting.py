@@ -289,3 +289,24 @@ def test_a_stack_splits_plane_by_plane_and_can_be_cancelled():
     assert list(cancelled) == []
     with pytest.raises(Cancelled):
         _ = cancelled.result
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_drawn_background_keeps_apart_what_lies_on_either_side_and_takes_nothing_away(learnt):
+    mask = np.zeros((80, 120), bool)
+    mask[30:50, 20:100] = True  # a rod that nothing but a stroke divides
+    depth = np.minimum(ndimage.distance_transform_edt(mask) / 10, 1)
+    prediction = predicted(1 + mask.astype(np.uint8), depth if learnt else None)
+    assert len(split(prediction, SplitConfig())) == 1
+    stroke = np.zeros(mask.shape, bool)
+    stroke[26:54, 57:62] = True
+    parts = split(replace(prediction, parted=stroke), SplitConfig())
+    assert len(parts) == 2
+    assert parts.labels[40, 30] != parts.labels[40, 90]
+    np.testing.assert_array_equal(parts.labels > 0, mask)
+    gone = np.zeros(mask.shape, bool)
+    gone[:, 10:110] = True
+    assert len(split(replace(prediction, parted=gone), SplitConfig())) == 0  # covered whole, it is no particle
+    nearly = stroke.copy()
+    nearly[:33] = False  # the hand did not quite reach the edge
+    assert len(split(replace(prediction, parted=nearly), SplitConfig())) == 2

@@ -40,6 +40,8 @@ WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certaint
 DISTANCE_DEPTH = 3.0  # of the distance transform, px …
 DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
+EIGHT = np.ones((3, 3), bool)
+
 
 class Numbering:
     """Numbers the particles and aggregates of planes, each counted from 1, through a stack; hand it the planes in order."""
@@ -124,10 +126,14 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
         classes = _filled(classes, valid, max_area=_area(config.min_diameter))
+    if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
+        depth = np.where(prediction.parted, np.float32(0), depth)
     learnt = None if depth is None else _smooth(depth, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
     found = []
     for number in prediction.class_ids[1:]:
         mask = classes == number
+        if prediction.parted is not None:
+            mask &= ~prediction.parted
         if mask.any():
             found.append((number, mask, basins_of(mask, _shape(mask, config) if learnt is None else learnt)))
     return Divisible(tuple(found), learnt is not None)
@@ -141,7 +147,23 @@ def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfi
         group = _merged(basins, Dent.at(config.strength, parts.learnt), _area(config.min_diameter))
         labels[mask] = group[basins.of_pixel] + len(class_of)
         class_of += [number] * (int(group.max()) + 1)
+    if prediction.parted is not None and labels.any():
+        labels = _given_back(labels, prediction, prediction.parted, config.threshold)
     return (_filled(labels, prediction.micrograph.valid) if config.fill_holes else labels), class_of
+
+
+def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.bool_], threshold: float) -> Labels:
+    """What drawn background took from particles goes to the nearest piece: a brush is broader than the gap that it stands for."""
+    taken = parted & (1 - prediction.probability[0].astype(np.float32) >= threshold)
+    if prediction.micrograph.valid is not None:
+        taken &= prediction.micrograph.valid
+    strokes, count = ndimage.label(taken, EIGHT)
+    beside = np.zeros(count + 1, bool)
+    beside[strokes[ndimage.binary_dilation(labels > 0, EIGHT)]] = True
+    beside[0] = False  # what a stroke covers whole is no particle
+    taken = beside[strokes]
+    nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return np.where(taken, labels[tuple(nearest)], labels)
 
 
 def kept_pieces(prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> tuple[Labels, npt.NDArray[Any], int]:

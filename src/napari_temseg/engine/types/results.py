@@ -42,6 +42,7 @@ class Prediction:
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
+    `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
     """
 
@@ -58,6 +59,7 @@ class Prediction:
     unlike: tuple[str, ...] = ()
     size: float = 0.0
     candidates: tuple[SizeCandidate, ...] = ()
+    parted: npt.NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         classes = ", ".join(self.class_names[number] for number in self.class_ids)
@@ -79,7 +81,8 @@ class Prediction:
             return self
         maps = {name: depth[index] for name, depth in self.auxiliary.items()}
         arrays = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
-        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], **arrays)
+        parted = None if self.parted is None else self.parted[index]
+        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], parted=parted, **arrays)
 
     @classmethod
     def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:

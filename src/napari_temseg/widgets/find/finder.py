@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
+from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
@@ -85,9 +90,9 @@ class Finder(QObject):
         first = [session.shown_plane(item) for item in items]
         model, predict, split = session.segmenter(), [self._checked(item) for item in items], [self._split_of(item) for item in items]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
-        session.jobs.start(
-            title, lambda: iter_find(model, images, predict, split, first), self._done, can_finish=len(items) > 1, failed=self._give_up
-        )
+        parted = [_parted(item) for item in items]
+        make = partial(iter_find, model, images, predict, split, first, parted)
+        session.jobs.start(title, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
         self._searched, self._model, self._carried = list(items), session.model, []
         self._pixels = [item.pixels for item in items]
         self.splitter.remember()
@@ -154,6 +159,12 @@ class Finder(QObject):
             self.session.say("The search was stopped, as its image was closed.")
         elif self.session.jobs.cancelled:
             self.session.say("Cancelled; what was finished before is kept." if several else "Cancelled; nothing was changed.")
+
+
+def _parted(item: Item) -> npt.NDArray[np.bool_] | None:
+    """Where background was painted on a picture, None where nowhere: particles on either side of such a stroke are two."""
+    drawn = None if item.annotation is None else layers.values(item.annotation) == BACKGROUND
+    return drawn if drawn is not None and drawn.any() else None
 
 
 _OF_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))

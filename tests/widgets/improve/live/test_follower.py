@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
+from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
@@ -332,3 +333,27 @@ def test_what_is_on_the_screen_is_answered_before_the_rest_is_looked_at(
     assert not isinstance(shown[-1], FirstAnswer)
     assert item.made["live"].data[700:].any()
     assert (item.made["live"].data[:256, :256][a_particle(picture, 256)] > 0).mean() < before
+
+
+def test_a_background_stroke_between_two_that_touch_keeps_them_apart(bench: Any, picture: Any, settle: Any) -> None:
+    panel, item, truth = bench.panel(2), bench.session.current, picture.instances[:192, :192]
+    one, other = (truth == number for number in (4, 11))  # they touch
+    gap = binary_dilation(one, iterations=2) & binary_dilation(other, iterations=2)
+    middles = [tuple(np.argwhere(mask).mean(axis=0).astype(int)) for mask in (one, other)]
+
+    def apart() -> bool:
+        first, second = (int(item.particles.labels[place]) for place in middles)
+        return 0 != first != second != 0
+
+    bench.panel(1).split.fields["strength"].value = 0.0  # nothing but the stroke parts them
+    panel.labelling.new.click()
+    settle(bench)
+    item.annotation.data[gap] = 1
+    item.annotation.events.paint(value=[])
+    settle(bench)
+    panel.live.use.click()
+    settle(bench)
+    assert apart()
+    bench.panel(1).one.click()  # as after training: the model may know nothing of the stroke, but the picture does
+    settle(bench)
+    assert apart()
