@@ -49,7 +49,7 @@ def test_what_a_search_has_found_is_not_worked_out_again(tiny, banded, discs):
 
     def made_ready(base: temseg.Segmenter, searched: tuple[temseg.Prediction, ...], config: TrainConfig = CONFIG) -> tuple[int, Dataset]:
         job = Job(lambda control: prepared(TrainingTask(annotations, base, config, searched=searched), control))
-        told = [step for step in job if "starting model" in step.message]
+        told = [step for step in job if "model to start from" in step.message]
         return len(told), job.result
 
     asked, anew = made_ready(tiny, ())

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.types.annotations import LABEL_MEANINGS
 from napari_temseg.widgets.autosave import stroke_store
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.training_labels import open_beside
 from napari_temseg.widgets.session.change import Change
 
@@ -411,6 +412,9 @@ def test_what_is_found_on_the_other_open_images_is_held(
     session.set_ignored([session.items[1]], True)
     viewer.add_image(np.zeros((70, 60)), name="another sample")
     session.set_sample(session.items[-1], "rods")
+    viewer.add_image(np.zeros((70, 60)), name="never searched")
+    session.part(Finder).find([session.items[2], session.items[-2]])
+    wait_jobs(session)
     session.set_current(grid)
     panel.labelling.new.click()
     paint_dots(grid.annotation, truth)
@@ -422,7 +426,7 @@ def test_what_is_found_on_the_other_open_images_is_held(
     qtbot.waitUntil(lambda: bool(panel.trainer.facts), timeout=90_000)
     session.jobs.cancel()
     wait_jobs(session)
-    assert "what the starting model says, plane 3 of 3" in heard
+    assert "asking the model to start from, picture 1 of 1" in heard  # what it says of the others is known from their search
     held, watched = open_beside(session.items, [grid])
     assert [each.name for each in held] == ["another sample"]
     assert [each.name for each in watched] == ["other"]

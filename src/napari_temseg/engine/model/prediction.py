@@ -46,7 +46,7 @@ def iter_predict(
             return model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
 
         def looking(share: float) -> Progress:
-            return Progress("predict", 0.0, f"{micrograph.name}: looking for the working scale", control.elapsed)
+            return Progress("predict", 0.0, f"{micrograph.name}: seeing how large its particles are", control.elapsed)
 
         # One scale for all planes, told by the middle one: the same whatever plane is shown, and the same size all through a movie.
         known: Known = (yield from mapped(runner.settle(normalised(middle), micrograph.valid), looking)) if runner.adaptive else {}

@@ -107,7 +107,7 @@ def _answered(
         for step in job:
             if control.finishing:
                 return [each.bare for each in every]
-            message = f"what the starting model says, picture {number} of {len(asked)}"
+            message = f"asking the model to start from, picture {number} of {len(asked)}"
             yield Progress("prepare", (past + step.fraction * plane.image.size) / total, message, control.elapsed)
         answers[id(plane)] = plane.answered(job.result)
         past += plane.image.size
@@ -137,7 +137,7 @@ def _at_own_scale(
             scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
             continue
         runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size, ready())
-        message = f"looking for the working scale, micrograph {number} of {len(by_item)}"
+        message = f"seeing how large particles are, picture {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):
                 if control.finishing:

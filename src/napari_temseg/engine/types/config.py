@@ -146,7 +146,7 @@ class SplitConfig(Config):
     certainty: float | None = setting(
         None,
         "Certainty",
-        "Particles the model is less sure of, as a whole, are dropped; 0 keeps every one; empty: 0.6, or 0 for one made of strokes alone",
+        "Particles the model is less sure of, as a whole, are dropped; 0 keeps every one; empty: as suits the model",
         minimum=0.0,
         maximum=1.0,
     )

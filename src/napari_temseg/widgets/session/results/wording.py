@@ -41,6 +41,6 @@ def _scale_sentence(prediction: Prediction | None) -> str:
         size, unit = (prediction.size * nanometres, "nm") if nanometres else (prediction.size, "px")
         return f"Particles of about {size:.3g} {unit} were looked for: those from {size / BAND:.3g} to {size * BAND:.3g} {unit} count."
     if prediction.pixel_ratio != 1:
-        return f"Looked at {scales}: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
+        return f"Shown at {scales} its size: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "
-    return f"{why}{'looked' if why else 'Looked'} at {scales}."
+    return f"{why}{'shown' if why else 'Shown'} to the model at {scales} its size."
