@@ -29,6 +29,9 @@ def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_benc
         np.testing.assert_allclose(layer.scale, scale)
         np.testing.assert_allclose(layer.translate, (10, 20))
         assert [str(unit) for unit in layer.units] == ["nanometer", "nanometer"]
+    rows = viewer.window._qt_viewer.layers  # those that only serve are not listed
+    listed = [rows.model().index(number, 0).data() for number in range(rows.model().rowCount()) if not rows.isRowHidden(number)]
+    assert listed == ["grid particles", "grid"]
     features = item.made["particles"].features
     assert list(features["index"]) == list(item.measurement.table["particle"])
     assert "ecd_nm" in features

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import may_close
 from napari_temseg.widgets.jobs.runner import Jobs
@@ -81,6 +82,7 @@ class Session(QObject):
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
+        self._list = TidyList(viewer)
         self._on_active()
 
     def part(self, kind: type[Part]) -> Part:
@@ -342,6 +344,7 @@ class Session(QObject):
             return
         self.closed = True
         self.closing.emit()
+        self._list.let_go()
         self.jobs.close()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)

@@ -1,0 +1,56 @@
+"""napari's list of layers, without those that only serve: a picture, its particles and what people draw on it are enough to choose from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Layer
+from qtpy.QtCore import QTimer
+
+from napari_temseg.widgets.canvas.layers import role
+from napari_temseg.widgets.canvas.roles import Role
+
+_SERVING = frozenset(Role) - {Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT, Role.TRUTH}
+
+
+class TidyList(QTimer):
+    """Keeps rows of serving layers out of the list of one viewer until `let_go`; a viewer without such a list is left as it is."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer.window._qt_window)
+        self.viewer = viewer
+        self.setSingleShot(True)
+        self.setInterval(0)  # the list follows the layers by itself first
+        self.timeout.connect(self._tidy)
+        events = viewer.layers.events
+        self._emitters = [events.inserted, events.removed, events.reordered]
+        for emitter in self._emitters:
+            emitter.connect(self._changed)
+        self.start()
+
+    def let_go(self) -> None:
+        """Show all rows, and follow the list no more."""
+        self.stop()
+        for emitter in self._emitters:
+            emitter.disconnect(self._changed)
+        self._hide(lambda layer: False)
+
+    def _changed(self, event: Any = None) -> None:
+        self.start()
+
+    def _tidy(self) -> None:
+        self._hide(serves)
+
+    def _hide(self, unwanted: Any) -> None:
+        from napari._qt.containers._base_item_model import ItemRole
+
+        rows: Any = getattr(getattr(self.viewer.window, "_qt_viewer", None), "layers", None)
+        model: Any = None if rows is None else rows.model()
+        for number in range(0 if model is None else model.rowCount()):
+            layer = model.data(model.index(number, 0), ItemRole)
+            rows.setRowHidden(number, layer is not None and unwanted(layer))
+
+
+def serves(layer: Layer) -> bool:
+    """Whether a layer was made by us to be looked at through the dock, not to be worked on."""
+    return role(layer) in _SERVING
