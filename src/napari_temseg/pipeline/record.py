@@ -21,6 +21,7 @@ from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
+from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe
@@ -30,7 +31,7 @@ from napari_temseg.version import __version__
 RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
-_APART = ("table", "valid", "calibration", "other_splits", "recovered")  # of a measurement
+_APART = ("table", "mask", "calibration", "other_splits", "recovered")  # of a measurement
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates")  # of an item
 
 
@@ -111,14 +112,14 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
-        "valid": None if m.valid is None else m.valid.shape,
+        "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
         "splits": [(other.step, other.setting, other.value) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
     arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
-    if m.valid is not None:
-        arrays["valid"] = np.packbits(m.valid)
+    if m.mask is not None:
+        arrays["valid"] = np.packbits(m.mask.array())
     if item.sketch is not None:
         arrays["sketch"] = item.sketch
     arrays["picture"] = np.frombuffer(item.picture, np.uint8)
@@ -145,7 +146,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     with np.load(path, allow_pickle=False) as content:
         facts: dict[str, Any] = json.loads(content["facts"].tobytes())
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
-        valid = None if facts["valid"] is None else _unpacked(content["valid"], facts["valid"])
+        mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
         picture = content["picture"].tobytes()
         sketch = content.get("sketch")
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
@@ -153,7 +154,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     calibration = Calibration(**facts["calibration"])
     recovered = tuple(RecoveredSize(*each) for each in facts.get("recovered", ()))
     table = pd.DataFrame(columns)
-    measurement = Measurement(table=table, calibration=calibration, valid=valid, other_splits=splits, recovered=recovered, **said)
+    measurement = Measurement(table=table, calibration=calibration, mask=mask, other_splits=splits, recovered=recovered, **said)
     of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
     taken: dict[str, Any] = facts.get("acquisition", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words
-from napari_temseg.files.atomic import replacing, write_text
+from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
 from napari_temseg.pipeline.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
@@ -80,7 +81,7 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
-    page = _TEMPLATES.get_template("report.template.html").render(
+    page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
         # The verdict stands above them already.
         cautions=[each for each in summary["cautions"] if not each.startswith(NOT_USABLE)],
@@ -95,14 +96,17 @@ def write_report(
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         lines=[picture_line(item.measurement) for item in items],
         paragraphs=[methods_paragraph(unit, sizes[unit], summary) for unit in sizes],
-        images=[_image(item, image) for item, image in zip(items, summary["images"], strict=True)],
+        # One after the other, as each is written: the pictures of a set are the most of its report.
+        images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
+        n_images=len(items),
         methods=_methods(summary),
         columns=summary["columns"],
         statistics=summary["statistics"],
         version=summary["temseg"],
         recipe=recipe,
     )
-    write_text(path, page + "\n")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(printable(piece) for piece in chain(page, ["\n"]))
 
 
 def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[str, Any]:

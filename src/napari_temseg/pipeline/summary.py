@@ -122,7 +122,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "edge": m.edge,
         "planes": m.n_planes,
         "frame_px": m.frame,
-        "left_out_share": None if m.valid is None else 1 - m.valid_area / (m.frame[0] * m.frame[1]),
+        "left_out_share": None if m.mask is None else 1 - m.valid_area / (m.frame[0] * m.frame[1]),
         "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
         "acquisition": asdict(item.acquisition),
         "particles": len(m),

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from napari_temseg import Calibration, Measurement, TemsegError, measure, size_distribution
+from napari_temseg.engine.types.packed_mask import PackedMask
 
 MEDIAN, GSD = 20.0, 1.49
 
@@ -49,7 +50,19 @@ def measured(
         }
     )
     area = frame[0] * frame[1] if valid is None else int(valid.sum())
-    return Measurement(table, "grid", "batch", frame, area, n_planes, axes, calibration, "label mask", valid, **more)
+    return Measurement(
+        table,
+        "grid",
+        "batch",
+        frame,
+        area,
+        n_planes,
+        axes,
+        calibration,
+        "label mask",
+        None if valid is None else PackedMask.of(valid),
+        **more,
+    )
 
 
 def population(rng, frame=256, planes=200, density=2e-3, calibration=None):

@@ -52,6 +52,7 @@ from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
+from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
 
@@ -74,7 +75,7 @@ class Measurement:
     """A row a particle, and what a distribution needs beside it.
 
     `table` has the columns of `definitions(length_unit)`, and in `attrs["definitions"]` the version of the definition of each; `frame` is
-    (height, width) of a plane in px; `valid` bool (Y, X) or None as in the micrograph, `valid_area` its size in px² a plane; `edge`
+    (height, width) of a plane in px; `mask` is `valid` as it is kept, packed, or None, `valid_area` its size in px² a plane; `edge`
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
     particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`; `grid` the grid or preparation of the
@@ -90,7 +91,7 @@ class Measurement:
     axes: str
     calibration: Calibration
     edge: str
-    valid: npt.NDArray[np.bool_] | None = None
+    mask: PackedMask | None = None
     content_hash: str = ""
     model_hash: str = ""
     other_splits: tuple[OtherSplit, ...] = ()
@@ -110,6 +111,11 @@ class Measurement:
     def _repr_html_(self) -> str:
         table = self.table.to_html(max_rows=10, max_cols=14, border=0, escape=True, float_format="{:.4g}".format)
         return f"<p>{escape(repr(self)[1:-1])}</p>{table}"
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_] | None:
+        """Bool (Y, X) or None, as in the micrograph; unpacked each time it is asked for."""
+        return None if self.mask is None else self.mask.array()
 
     @property
     def length_unit(self) -> str:
@@ -203,7 +209,7 @@ def measure(
         axes=source.axes if source else "YX" if labels.ndim == 2 else "NYX",
         calibration=calibration,
         edge=_edge(particles),
-        valid=valid,
+        mask=None if valid is None else PackedMask.of(valid),
         content_hash=source.source.content_hash if source else "",
         model_hash=_model_hash(particles),
         smallest=float(particles.settings.get("min_diameter", 0.0)) if isinstance(particles, Particles) else 0.0,
