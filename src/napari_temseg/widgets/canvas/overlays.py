@@ -66,6 +66,11 @@ def _add_segments(viewer: Any, source: Layer, name: str, role: Role, colour: str
     return layer
 
 
+def add_ruler_line(viewer: Any, source: Layer, name: str) -> Vectors:
+    """A layer for the line of the ruler."""
+    return _add_segments(viewer, source, name, Role.LENGTH, "#56B4E9")
+
+
 def add_rings(viewer: Any, source: Layer, name: str) -> Vectors:
     """A layer for the rings that show a band of sizes."""
     return _add_segments(viewer, source, name, Role.SIZE, "#E69F00")

@@ -19,6 +19,7 @@ class Role(StrEnum):
     LINE = "line"
     RULER = "ruler"
     SIZE = "size"
+    LENGTH = "length"
     LIVE = "live"
     UNCERTAINTY = "uncertainty"
     PLACE = "place"

@@ -13,6 +13,7 @@ from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, short_size
 from napari_temseg.widgets.images.opening import Opener, recently_opened
+from napari_temseg.widgets.images.ruler import Ruler
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.session.change import Change
@@ -46,6 +47,10 @@ class ImagesPanel(QWidget):
             "Calibrate…", "Say the pixel size of the selected images, or measure their scale bar: sizes are then in nm.", self._calibrate
         )
         self.copy = button("Copy pixel size", "", self._copy)
+        self.ruler = session.part(Ruler)
+        self.measure = button("Ruler", "", self._rule)
+        self.measure.setCheckable(True)
+        self.measure.setToolTip("Drag lines across the picture: their length in nm or px, and the grey values along them. Esc ends.")
         self.region = button("Draw a region", "", self._draw)
         self.region.setToolTip(
             "Draw where not to look in this image: data bars, tears, grid bars. Click corner by corner, double-click to close. "
@@ -73,7 +78,7 @@ class ImagesPanel(QWidget):
         layout.addWidget(row([self.open, self.folder, self.recent], (2, 3, 2)))
         layout.addWidget(self.restore_bar)
         layout.addWidget(self.table, 1)
-        layout.addWidget(row([self.calibrate, self.copy], (1, 1)))
+        layout.addWidget(row([self.calibrate, self.copy, self.measure], (3, 4, 2)))
         layout.addWidget(self.calibration_note)
         layout.addWidget(separator())
         layout.addWidget(hint("Leave out", "heading"))
@@ -87,6 +92,7 @@ class ImagesPanel(QWidget):
         session.items_changed.connect(self.refresh)
         self.restore_bar.autosaver.earlier_changed.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
+        self.ruler.changed.connect(self._refresh_buttons)
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
         self.table.clicked.connect(self._row_clicked)
@@ -164,6 +170,9 @@ class ImagesPanel(QWidget):
     def _calibrate(self) -> None:
         ask_calibration(self.session, self, self.selected())
 
+    def _rule(self) -> None:
+        (self.ruler.put_down if self.ruler.held else self.ruler.take_up)()
+
     def _copy(self) -> None:
         item = self.session.current
         others = [each for each in self.selected() if each is not item]
@@ -195,8 +204,9 @@ class ImagesPanel(QWidget):
         highlight(self.open, item is None)
         offered = item is not None and self.restore_bar.autosaver.earlier_work(item) is not None
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
-        for each in (self.calibrate, self.region, self.image, self.burnt_in):
+        for each in (self.calibrate, self.region, self.image, self.burnt_in, self.measure):
             each.setEnabled(item is not None)
+        self.measure.setChecked(self.ruler.held)
         n = len(chosen)
         self.calibrate.setText("Calibrate…" if n < 2 else f"Calibrate {n}…")
         self.copy.setEnabled(n > 1 and item is not None and item.calibration.pixel_size is not None)

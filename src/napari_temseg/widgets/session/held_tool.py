@@ -1,0 +1,115 @@
+"""A tool of the mouse that stays in hand until Esc, another picture or another step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QKeySequence, QShortcut
+
+from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.drags import moves
+from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.jobs.runner import guarded
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+LEAST = 2.0  # px: shorter drags say nothing
+Points = npt.NDArray[np.float64]
+
+
+class HeldTool(QObject):
+    """Follows drags on the picture in hand while `held`; subclasses say what is `shown` meanwhile and `take` the line that was dragged.
+
+    `role` is that of the layer for what is shown, `hint` what is told when it is taken up, `click` after a press without a drag.
+    """
+
+    changed = Signal()
+    role = Role.LINE
+    hint = click = ""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self.held = False
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, self.put_down)
+        self._escape.setEnabled(False)  # napari's own while the tool is not in hand
+        session.viewer.mouse_drag_callbacks.append(self._pressed)
+        for signal in (session.current_changed, session.tools_down):
+            signal.connect(self.put_down)
+        session.closing.connect(self._close)
+
+    def take_up(self) -> None:
+        """Take it in hand; all other tools are put down."""
+        if (item := self.session.current) is None or self.held:
+            return
+        self.session.tools_down.emit()
+        layers.activate(self.session.viewer, item.layer)
+        layers.rest(item.layer)
+        self._hold(True)
+        self.session.say(self.hint)
+
+    def put_down(self) -> None:
+        """The mouse moves the picture again."""
+        if self.held:
+            self._hold(False)
+            self.hide()
+
+    def hide(self) -> None:
+        """Take what it shows off all pictures."""
+        for item in self.session.items:
+            layers.remove(self.session.viewer, item.made.pop(self.role, None))
+
+    def shown(self, item: Item, line: Points) -> None:
+        """Show the line (2, 2), (y, x) in px, that is being dragged."""
+        raise NotImplementedError
+
+    def take(self, item: Item, line: Points) -> None:
+        """A line was dragged."""
+        raise NotImplementedError
+
+    def _hold(self, on: bool) -> None:
+        self.held = on
+        self._escape.setEnabled(on)
+        overlays.hold_still(self.session.viewer, on)
+        self.changed.emit()
+
+    def _pressed(self, viewer: Any, event: Any) -> Any:
+        """napari calls it at every press of a mouse button; what it returns goes on while the mouse moves."""
+        item = self.session.current
+        if self.session.closed or not self.held or event.button != 1 or item is None:
+            return None
+        overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
+        return self._drag(item, event)
+
+    def _drag(self, item: Item, event: Any) -> Generator[None, None, None]:
+        line = np.stack([overlays.position(item.layer, event.position)] * 2)
+
+        def dragged(moved: Any) -> None:
+            line[1] = overlays.position(item.layer, moved.position)
+            if item in self.session.items and _length(line) >= LEAST:
+                self.shown(item, line.copy())
+
+        moved = yield from moves(event, dragged)
+        if item not in self.session.items or not self.held:
+            return
+        if not moved or _length(line) < LEAST:
+            self.session.say(self.click)
+            return
+        guarded(partial(self.take, item, line))
+
+    def _close(self) -> None:
+        callbacks = self.session.viewer.mouse_drag_callbacks
+        if self._pressed in callbacks:
+            callbacks.remove(self._pressed)
+        self._escape.setEnabled(False)
+
+
+def _length(line: Points) -> float:
+    return float(np.hypot(*(line[1] - line[0])))
