@@ -118,6 +118,12 @@ def test_the_bar_is_found_dragged_typed_and_left_out(viewer: Any, open_bench: An
     qtbot.waitUntil(lambda: f"{WIDE + 2}.0 px long" in dialog.read.text())
     ends[-1, -1] -= 2
     dialog.line.data = [ends]
+    assert (dialog.length.text(), dialog.length_unit.currentText()) == ("50", "nm")  # read beside the bar: Apply is the yes
+    assert "The picture seems to say “50 nm”" in dialog.read.text()
+    assert dialog.apply.text() == "Yes, 50 nm: apply"
+    dialog.length_unit.setCurrentText("µm")
+    assert dialog.apply.text() == "Apply"
+    dialog.length_unit.setCurrentText("nm")
     qtbot.keyClicks(dialog.length, "50")
     assert "0.3333 nm/px" in dialog.read.text()
     assert "nm particle" in dialog.words.text()

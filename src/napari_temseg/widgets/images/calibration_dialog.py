@@ -16,7 +16,7 @@ from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.calibration_standard import Correction, positive_number
-from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance
+from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance, which_edge
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, sheet
 
@@ -220,20 +220,21 @@ class CalibrationDialog(QDialog):
         layers.look_at(viewer, self.item.layer, middle, (bar.start[1] + bar.end[1]) / 2, bar.length)
         self.bar, self._moved = bar, True
         if found.value is not None and not self.length.text().strip():
-            self.offered, unit = found.value.text.split()
-            self.length.setText(self.offered)
-            self.length_unit.setCurrentText(unit)
+            self.offered = found.value.text
+            self.length_unit.setCurrentText(self.offered.split()[1])
+            self.length.setText(self.offered.split()[0])
         self.scope.offer_same(True)
         self._show_reading()
         self.length.setFocus()
         self.length.selectAll()
-        self.session.say("Check both ends of the line, drag them if they are off, then type the length that the bar stands for.")
+        then = "compare the length with what is written beside the bar" if self.offered else "type the length that the bar stands for"
+        self.session.say(f"Check both ends of the line, drag them if they are off, then {then}.")
 
     def _draw(self) -> None:
         """A fresh line over the picture, whose length is read while it is drawn."""
         self._check_open()
         self.drawn.setChecked(True)
-        self.bar = None
+        self.bar, self.offered = None, ""
         self.scope.offer_same(False)
         shapes_layers.take_up(self.session.viewer, self._take_line())
         self.session.say("Drag along the scale bar from end to end, then type its length.")
@@ -271,6 +272,7 @@ class CalibrationDialog(QDialog):
         pixels = None if self.line is None else shapes_layers.ruler_length(self.line)
         line = pixels if self.drawn.isChecked() else None
         self._show_buttons(line)
+        self.apply.setText("Apply")
         try:
             known = self.calibration()
         except TemsegError as error:
@@ -284,7 +286,10 @@ class CalibrationDialog(QDialog):
         self.apply.setEnabled(True)
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
-        ask = ". The length was read from the picture, please confirm it." if line and self.offered == self.length.text() else ""
+        ask = ""
+        if line and self.offered == f"{self.length.text()} {self.length_unit.currentText()}":
+            ask = f".\nThe picture seems to say “{self.offered}”: does it?"
+            self.apply.setText(f"Yes, {self.offered}: apply")
         self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{ask}")
         self._say_words("\n".join(filter(None, [meaning(known), self._edge_hint(line)])))
 
@@ -294,13 +299,7 @@ class CalibrationDialog(QDialog):
 
     def _edge_hint(self, line: float | None) -> str:
         """Which edge of an outlined bar the line lies on."""
-        if line is None or self.bar is None or not self.bar.outline:
-            return ""
-        width = self.bar.outline
-        return (
-            f"The bar has an outline of {width:.1f} px, and the line ends on its inside: to its middle it is {width:.1f} px longer, "
-            f"to its outside {2 * width:.1f} px. The uncertainty covers the middle."
-        )
+        return "" if line is None or self.bar is None or not self.bar.outline else which_edge(self.bar.outline)
 
     def _show_buttons(self, line: float | None) -> None:
         drawn = self.drawn.isChecked()

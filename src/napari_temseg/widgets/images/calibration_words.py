@@ -94,3 +94,11 @@ class Scope(QComboBox):
         scope = self.currentData()
         sets = {THIS: [self.item], CHOSEN: self.items, FOLDER: self._beside()}
         return [item for item in sets.get(scope, self.session.items) if item in self.session.items]
+
+
+def which_edge(width: float) -> str:
+    """On which edge of an outlined bar, of this `width` in px, the line lies."""
+    return (
+        f"The bar has an outline of {width:.1f} px, and the line ends on its inside: to its middle it is {width:.1f} px longer, "
+        f"to its outside {2 * width:.1f} px. The uncertainty covers the middle."
+    )
