@@ -125,7 +125,8 @@ class Words(QLabel):
 
     def _fit_lines(self) -> None:
         if self._lines:
-            self.setMinimumHeight(self._lines * self.fontMetrics().lineSpacing() + 2)
+            line = self.fontMetrics().lineSpacing()  # text that can be selected lies within a margin of its own
+            self.setMinimumHeight(self._lines * line + 3 * line // 4)
 
 
 def _breakable(word: re.Match[str]) -> str:

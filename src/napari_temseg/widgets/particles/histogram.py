@@ -135,9 +135,9 @@ class Histogram(Plot):
             return
         self._drawn = x, weights, edges
         height = self._bars(x, weights, edges, SKY).opts["height"]
-        self.setYRange(0, 1.05 * float(height.max()), padding=0)
         self._mark()
-        self._curve(edges, float(weights.sum()), log)
+        highest = self._curve(edges, float(weights.sum()), log)
+        self.setYRange(0, 1.05 * max(float(height.max()), highest), padding=0)
         self._median(log)
         if self._range is not None:
             self._region(*self._range)
@@ -190,11 +190,11 @@ class Histogram(Plot):
             self._marked = self._bars(x[self.selected], weights[self.selected], edges, ORANGE)
             self._marked.setZValue(1)
 
-    def _curve(self, edges: Any, total: float, log: bool) -> None:
-        """The lognormal fit, scaled to the bars; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
+    def _curve(self, edges: Any, total: float, log: bool) -> float:
+        """The lognormal fit, scaled to the bars, and how high it is; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
         fit = self.distribution.fit
         if fit is None or fit["gsd"] <= 1:
-            return
+            return 0.0
         sigma = float(np.log(fit["gsd"]))
         middle = float(np.log(fit["median"])) + (3 * sigma**2 if self.by_volume else 0)
         x = np.linspace(edges[0], edges[-1], 200)
@@ -202,8 +202,10 @@ class Histogram(Plot):
         size = np.maximum(size, 1e-12)
         density = np.exp(-((np.log(size) - middle) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
         density *= np.log(10) if log else 1 / size
-        curve = self.plot(x, total * (edges[1] - edges[0]) * density, pen=pg.mkPen(self.colours["text"], width=2))
+        density *= total * (edges[1] - edges[0])
+        curve = self.plot(x, density, pen=pg.mkPen(self.colours["text"], width=2))
         curve.setZValue(2)
+        return float(density.max())
 
     def _median(self, log: bool) -> None:
         summary = self.distribution.of_column
