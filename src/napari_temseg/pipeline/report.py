@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words, signed
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
@@ -163,11 +163,12 @@ def _named(name: str, interval: dict[str, Any], unit: str) -> tuple[str, str, st
     if not interval["d50"]:
         return name, "none", interval["why_none"]
     low, high = interval["d50"]
-    return name, f"{four(low)} – {four(high)} {unit}", f"holds {', '.join(interval['holds'])}; lacks {', '.join(interval['lacks'])}"
+    told = [f"{what} {', '.join(interval[what])}" for what in ("holds", "lacks") if interval[what]]
+    return name, f"{four(low)} – {four(high)} {unit}", "; ".join(told)
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f} %"
+    return "–" if value is None else f"{signed(100 * value, 1)} %"
 
 
 def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, int, str]]:

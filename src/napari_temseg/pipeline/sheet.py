@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
-from napari_temseg.engine.types.wording import FEWEST, four, rounded
+from napari_temseg.engine.types.wording import FEWEST, four, rounded, signed
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -64,7 +64,7 @@ def _bias(segmentation: dict[str, Any] | None) -> str:
     seen = segmentation["calibration"].get("pictures", "?")
     if not share:
         return f"bias: none that shows on outlines drawn by hand ({seen} pictures)"
-    return f"bias of the model, {-share:+.1f} % on outlines drawn by hand, taken off the interval"
+    return f"bias of the model, {signed(-share, 1)} % on outlines drawn by hand, taken off the interval"
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str) -> str:
@@ -105,7 +105,7 @@ def _detection(found: dict[str, Any] | None, unit: str) -> str:
     if found["limit"] is None:
         return f"Detection limit: none reached; of no size nine of ten particles put into the pictures ({planted}) were found."
     near = [row for row in found["sizes"] if row["bias"] is not None and row["diameter"] >= found["limit"]]
-    bias = f"; there diameters come out {100 * near[0]['bias']:+.0f} %" if near else ""
+    bias = f"; there diameters come out {signed(100 * near[0]['bias'], 0)} % off" if near else ""
     told = f"nine of ten particles put into the pictures ({planted}) are found from there on{bias}"
     return f"Detection limit: {four(found['limit'])} {unit}; {told}. {found['share_below']:.0%} of those that count are smaller."
 
@@ -138,8 +138,8 @@ def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
     said = [f"Audited by {who}, {when}: {audit['judged']} particles ({counted}).", _precision_and_recall(audit, unit)]
     agreement = audit["agreement"]
     if agreement:
-        low, high = (f"{100 * each:+.0f}" for each in agreement["limits"])
-        bias = f"{100 * agreement['bias']:+.1f} %, limits of agreement {low} to {high} %"
+        low, high = (signed(100 * each, 0) for each in agreement["limits"])
+        bias = f"{signed(100 * agreement['bias'], 1)} %, limits of agreement {low} to {high} %"
         said.append(f"Diameters against those measured by hand ({agreement['n']}): {bias}.")
     said += [
         f"{' and '.join(each['auditors'])} decided alike on {each['equal_decisions']:.0%} of {each['n']} particles."
@@ -211,12 +211,13 @@ def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any
     how = f" with {settings}" if settings and same else ""
     figures = summary["distributions"][unit]
     d50 = "" if figures["d50"] is None or figures["n"] < FEWEST else f" The D50 found is {four(figures['d50'])} {unit}."
-    lacks = "; ".join(figures["intervals"]["this specimen"]["lacks"])
+    missing = "; ".join(figures["intervals"]["this specimen"]["lacks"])
+    lacks = f" Not in the intervals: {missing}." if missing else ""
     audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."
     return (
         f"Particles were found in {len(summary['images'])} micrographs with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
         f"The {len(sizes)} particles that lie wholly inside the pictures count, each weighted for those of its size that the edges cut "
         f"(Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres.{d50} "
-        f"Counting: {figures['interval_basis']}. Not in the intervals: {lacks}. {audited}"
+        f"Counting: {figures['interval_basis']}.{lacks} {audited}"
     )

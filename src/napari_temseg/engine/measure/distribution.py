@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
+from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.verdict import Verdict, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
@@ -65,7 +66,7 @@ class SizeDistribution:
     convention: str = OUTLINE
     by_grid: bool = False
     limit: float | None = None
-    recovered: tuple[dict[str, Any], ...] = ()
+    recovered: tuple[RecoveredSize, ...] = ()
     other_sizes: Floats | None = None
 
     def __len__(self) -> int:
@@ -264,7 +265,7 @@ class SizeDistribution:
             return None
         finite = math.isfinite(self.limit)
         below = float(self.weights[self.values < self.limit].sum() / max(self.weights.sum(), 1e-300)) if len(self) else 0.0
-        return {"limit": self.limit if finite else None, "share_below": below, "sizes": list(self.recovered)}
+        return {"limit": self.limit if finite else None, "share_below": below, "sizes": [row._asdict() for row in self.recovered]}
 
     @cached_property
     def fits(self) -> dict[str, dict[str, Any]]:

@@ -43,7 +43,7 @@ from napari_temseg.engine.measure.descriptors import (
 )
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
-from napari_temseg.engine.measure.shape.edges import at_half_contrast, edge_shifts, free_shares
+from napari_temseg.engine.measure.shape.edges import Outline, at_half_contrast, edge_shifts
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, sizes
@@ -277,8 +277,9 @@ def describe(
     columns |= sizes(pixels, scale) | moments(pixels, scale) | boxes(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
     whole = particles.planes()[index] if isinstance(particles, Particles) else plane
-    shifts = np.full(len(pixels), np.nan) if source is None else edge_shifts(pixels, source.plane(index), whole)
-    columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - free_shares(pixels, whole)}
+    outline = Outline.of(pixels, whole)
+    shifts = np.full(len(pixels), np.nan) if source is None else edge_shifts(pixels, source.plane(index), whole, outline)
+    columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - outline.free_shares(pixels)}
     if _convention(particles) == HALF_CONTRAST:
         columns = at_half_contrast(columns, scale)
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}

@@ -72,6 +72,7 @@ def size_distribution(
     group, by_grid = _by_grid(pool, [len(each) for each in values], np.concatenate(groups))
     order = np.argsort(x, kind="stable")
     sides = [float(np.sqrt(np.prod(measurement.calibration.scale))) for measurement in pool]
+    recovered = tuple(pooled_sizes([measurement.recovered for measurement in pool], sides))
     seen = seen_areas(pool, np.concatenate(boxes)) if len(x) else np.zeros(0)
     return SizeDistribution(
         column=name,
@@ -90,8 +91,8 @@ def size_distribution(
         segmentation=segmentation(pool, calibration if calibration and all(_outlined_by(m, calibration) for m in pool) else None),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
         lowest=max(m.smallest * side for m, side in zip(pool, sides, strict=True)) if name == "ecd" else 0.0,
-        recovered=tuple(pooled_sizes([m.recovered for m in pool], sides)),
-        limit=_limit(pool, sides) if name == "ecd" else None,
+        recovered=recovered,
+        limit=detection_limit(recovered) if name == "ecd" else None,
         per_area=float((1 / seen).sum()),
         convention=" / ".join(sorted({measurement.convention for measurement in pool})),
         other_sizes=_by_other_edge(pool, name, x, tables)[order],
@@ -118,12 +119,6 @@ def _by_other_edge(pool: Sequence[Measurement], name: str, x: Floats, tables: Se
         return nothing
     sign = np.concatenate([np.full(len(t), 1 if m.convention == OUTLINE else -1) for m, t in zip(pool, tables, strict=True)])
     return np.asarray(np.maximum(x + 2 * sign * np.where(told, shift, np.median(shift[told])), 0.1 * x))
-
-
-def _limit(pool: Sequence[Measurement], sides: Sequence[float]) -> float | None:
-    """The size from which on particles are found in every picture of which that is known; None where it is known of none."""
-    told = [limit * side for m, side in zip(pool, sides, strict=True) if (limit := detection_limit(m.recovered)) is not None]
-    return max(told, default=None)
 
 
 def _by_grid(pool: Sequence[Measurement], counts: Sequence[int], group: Indices) -> tuple[Indices, bool]:

@@ -44,7 +44,7 @@ def _sizes(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[
             parts, threshold, pieces = divisible(prediction, config), config.threshold, None
         if pieces is None or config.strength != strength:
             pieces, strength = pieces_of_plane(parts, prediction, config), config.strength
-        labels, classes, _ = kept_pieces(prediction, config, *pieces)
+        labels, classes, _ = kept_pieces(parts, prediction, config, *pieces)
         whole = ~at_frame(labels, len(classes), prediction.micrograph.valid)
         whole[0] = False
         yield sizes_of(labels, np.flatnonzero(whole))

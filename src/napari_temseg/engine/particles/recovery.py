@@ -84,7 +84,7 @@ def _planted(particles: Particles) -> tuple[Micrograph, Floats, Window] | None:
     rng = np.random.default_rng(0)
     data, room = plane[window].copy(), ndimage.distance_transform_edt(np.pad(free[window], 1))[1:-1, 1:-1]
     largest = float(np.median([each[1] for each in templates]))
-    sizes = largest / STEP ** np.arange(int(np.log(max(largest / _SMALLEST, 1.0)) / np.log(STEP)) + 1)
+    sizes = (_SMALLEST * STEP ** np.arange(int(np.log(max(largest / _SMALLEST, 1.0)) / np.log(STEP)) + 1))[::-1]
     places = []
     for size in sizes:
         for _ in range(EACH):

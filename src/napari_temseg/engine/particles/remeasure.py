@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
+from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.geometry import contacts
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
@@ -78,22 +79,38 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     """The measurement after a correction, as `measure` would have it, by measuring only what the patch changed.
 
     `measurement` is the one before, `particles` are those after (see `corrected`). Particles whose pixels stayed keep `excluded` and
-    `reviewed`; those that changed count again and are not reviewed. `TemsegError` when the two are not of the same particles.
+    `reviewed`; those that changed count again and are not reviewed. Neighbours are measured anew too, as the free part of their outlines
+    may have changed. `TemsegError` when the two are not of the same particles.
     """
-    old = measurement.table
+    old, page = measurement.table, page_of(particles.labels, patch.plane)
     changed = patch.ids()
-    stale = (old["plane"] == patch.plane) & old["particle"].isin(changed)
+    rows, beside = (slice(max(span.start - SEEN_FROM, 0), span.stop + SEEN_FROM) for span in (patch.rows, patch.columns))
+    anew = np.union1d(changed, np.setdiff1d(pd.unique(page[rows, beside].ravel()), [0]))
+    stale = (old["plane"] == patch.plane) & old["particle"].isin(anew)
     window = _reach(patch, old[stale])
-    crop = page_of(particles.labels, patch.plane)[window]
-    alone = np.where(np.isin(crop, changed), crop, 0)
+    crop = page[window]
+    alone = np.where(np.isin(crop, anew), crop, 0)
     origin = (window[0].start, window[1].start)
     columns = describe(alone, patch.plane, particles, measurement.calibration.scale, origin, measurement.frame)
     fresh = tabulate(columns, particles, measurement.image, measurement.calibration, measurement.frame)
+    fresh = _with_flags_of(fresh, old[stale & ~old["particle"].isin(changed)])
     table = pd.concat([old[~stale], fresh]).sort_values(["plane", "particle"], ignore_index=True)
     flags = rows_of(particles, table["particle"].to_numpy())
     for name in ("cut", "aggregate"):
         table[name] = flags[name].to_numpy()
     return replace(measurement, table=among_neighbours(table, measurement.calibration, measurement.frame))
+
+
+def _with_flags_of(fresh: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Rows measured anew, with what a person said of those particles that stayed as they were."""
+    place = pd.Index(before["particle"]).get_indexer(pd.Index(fresh["particle"]))
+    stayed = place >= 0
+    said = {}
+    for name in ("excluded", "reviewed"):
+        values = fresh[name].to_numpy(copy=True)
+        values[stayed] = before[name].to_numpy()[place[stayed]]
+        said[name] = pd.Series(values, fresh.index, fresh[name].dtype)
+    return fresh.assign(**said)
 
 
 def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:

@@ -105,17 +105,20 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
 
 def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
     """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
-    labels, class_ids, unsure = kept_pieces(prediction, config, *pieces_of_plane(divisible(prediction, config), prediction, config))
+    parts = divisible(prediction, config)
+    labels, class_ids, unsure = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))
     return *_table(labels, class_ids, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), unsure
 
 
 @dataclass(frozen=True, eq=False)
 class Divisible:
     """What a plane is split from, the same for every strength and certainty: number, pixels (Y, X) and basins of each class that is there,
-    and whether their landscape was learnt."""
+    whether their landscape was learnt; probability of the foreground and the learnt depth, (Y, X)."""
 
     classes: tuple[tuple[int, npt.NDArray[np.bool_], Basins], ...]
     learnt: bool
+    foreground: FloatArray
+    depth: FloatArray | None
 
 
 def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
@@ -126,9 +129,10 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
         classes = _filled(classes, valid, max_area=_area(config.min_diameter))
+    cut = depth
     if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
-        depth = np.where(prediction.parted, np.float32(0), depth)
-    learnt = None if depth is None else _smooth(depth, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
+        cut = np.where(prediction.parted, np.float32(0), depth)
+    learnt = None if cut is None else _smooth(cut, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
     found = []
     for number in prediction.class_ids[1:]:
         mask = classes == number
@@ -136,7 +140,7 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
             mask &= ~prediction.parted
         if mask.any():
             found.append((number, mask, basins_of(mask, _shape(mask, config) if learnt is None else learnt)))
-    return Divisible(tuple(found), learnt is not None)
+    return Divisible(tuple(found), learnt is not None, foreground, depth)
 
 
 def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfig) -> tuple[Labels, list[int]]:
@@ -166,10 +170,11 @@ def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.b
     return np.where(taken, labels[tuple(nearest)], labels)
 
 
-def kept_pieces(prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> tuple[Labels, npt.NDArray[Any], int]:
+def kept_pieces(
+    parts: Divisible, prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]
+) -> tuple[Labels, npt.NDArray[Any], int]:
     """The pieces that are large and certain enough, labels 1…n, their class numbers, and how many were dropped as uncertain."""
-    foreground = 1 - prediction.probability[0].astype(np.float32)
-    keep, unsure = _large_and_sure(labels, len(class_of), foreground, _learnt_depth(prediction, config), prediction, config)
+    keep, unsure = _large_and_sure(labels, len(class_of), parts.foreground, parts.depth, prediction, config)
     return *_kept(labels, keep, np.array(class_of)), unsure
 
 

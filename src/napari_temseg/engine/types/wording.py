@@ -21,6 +21,11 @@ def four(value: float) -> str:
     return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
 
 
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, a true minus: "+1.2", "−0.8"."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def rounded(value: float, half: float | None) -> str:
     """A value with as many digits as its half width allows (two of the half width's); four digits where there is none."""
     if half is None or not half > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -44,11 +44,18 @@ def detection_limit(recovered: Sequence[RecoveredSize]) -> float | None:
     return math.exp(low + (FOUND - share[first - 1]) / (share[first] - share[first - 1]) * (high - low))
 
 
-def pooled(recovered: Sequence[Sequence[RecoveredSize]], sides: Sequence[float]) -> list[dict[str, Any]]:
-    """What pictures with pixels of these `sides` say, in the unit of the sides: a row a picture and size, ascending."""
-    rows = [
-        {"diameter": row.diameter * side, "planted": row.planted, "found": row.found, "bias": row.bias}
-        for each, side in zip(recovered, sides, strict=True)
-        for row in each
+def pooled(recovered: Sequence[Sequence[RecoveredSize]], sides: Sequence[float]) -> list[RecoveredSize]:
+    """What pictures with pixels of these `sides` say together, in the unit of the sides: a row a size, ascending."""
+    rows: dict[float, list[RecoveredSize]] = {}
+    for each, side in zip(recovered, sides, strict=True):
+        for row in each:
+            rows.setdefault(float(f"{row.diameter * side:.6g}"), []).append(row)
+    return [
+        RecoveredSize(size, sum(r.planted for r in each), sum(r.found for r in each), _bias(each)) for size, each in sorted(rows.items())
     ]
-    return sorted(rows, key=lambda row: float(row["diameter"]))
+
+
+def _bias(rows: Sequence[RecoveredSize]) -> float | None:
+    """The mean of the pictures' biases, each by what was found."""
+    found = [(row.bias, row.found) for row in rows if row.bias is not None]
+    return sum(bias * n for bias, n in found) / sum(n for _, n in found) if found else None

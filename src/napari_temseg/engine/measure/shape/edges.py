@@ -6,20 +6,21 @@ that noise averages out. The levels are those 3 to 6 px to either side, in a sma
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_temseg.engine.measure.shape.geometry import Foreground
 from napari_temseg.engine.measure.shape.pixel_columns import ratios
 
 Floats = npt.NDArray[np.float64]
 REACH = 6.0  # px to either side
+SEEN_FROM = int(REACH) + 3  # px: what lies nearer to an outline may matter to its edge
 FURTHEST = 3.0  # px by which an edge may lie off the outline
-MOST_PLACES = 64  # of each particle: more tell hardly more
+MOST_PLACES = 32  # of each particle: more tell hardly more
 LEAST_CONTRAST = 4.0  # standard errors by which the two levels must differ
 _NEAR = 3.0  # px from which on the levels are taken
 _STEP = 0.5
@@ -30,12 +31,12 @@ _FOUR = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
 
 
-def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> Floats:
+def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], outline: Outline) -> Floats:
     """How far (px, outward positive) the half-contrast edge of each label lies off its outline; NaN where the picture does not tell.
 
-    `plane` and `labels` (Y, X) hold the grey values and all particles of the whole plane that `pixels` are taken from.
+    `plane` and `labels` (Y, X) hold the grey values and all particles of the whole plane that `pixels` are taken from, `outline` is theirs.
     """
-    place, ny, nx = _free_outline(pixels, labels)
+    place, ny, nx = _free_normals(pixels, outline)
     if not len(place):
         return np.full(len(pixels), np.nan)
     code, y, x = pixels.code[place], pixels.y[place], pixels.x[place]
@@ -54,32 +55,37 @@ def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray
     return found
 
 
-def free_shares(pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> Floats:
-    """Share of each label's outermost pixels that no other label of the whole plane `labels` (Y, X) borders."""
-    place, beside = _outermost(pixels, labels)
-    code = pixels.code[place]
-    count = np.bincount(code, minlength=len(pixels))
-    return np.asarray(1 - np.bincount(code[beside], minlength=len(pixels)) / np.maximum(count, 1))
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Indices (n,) of the pixels with another of the 4 neighbours outside their label, and whether one of these is of another label."""
+
+    place: npt.NDArray[np.intp]
+    beside: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> Outline:
+        """The outermost pixels of labels that are some or all of the whole plane `labels` (Y, X)."""
+        leaves = np.zeros(len(pixels.code), bool)
+        for step in _FOUR:
+            leaves |= pixels.leaves(*step)
+        place = np.flatnonzero(leaves)
+        y, x, own = pixels.y[place], pixels.x[place], pixels.own[place]
+        beside = np.zeros(len(place), bool)
+        for dy, dx in _FOUR:
+            there = labels[np.clip(y + dy, 0, labels.shape[0] - 1), np.clip(x + dx, 0, labels.shape[1] - 1)]
+            beside |= (there != 0) & (there != own)
+        return cls(place, beside)
+
+    def free_shares(self, pixels: Foreground) -> Floats:
+        """Share of each label's outermost pixels that no other label borders."""
+        code = pixels.code[self.place]
+        count = np.bincount(code, minlength=len(pixels))
+        return np.asarray(1 - np.bincount(code[self.beside], minlength=len(pixels)) / np.maximum(count, 1))
 
 
-def _outermost(pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Indices of the pixels with another of the 4 neighbours outside their label, and whether one of these is of another label."""
-    leaves = np.zeros(len(pixels.code), bool)
-    for step in _FOUR:
-        leaves |= pixels.leaves(*step)
-    place = np.flatnonzero(leaves)
-    y, x, own = pixels.y[place], pixels.x[place], pixels.padded[pixels.place[place]]
-    beside = np.zeros(len(place), bool)
-    for dy, dx in _FOUR:
-        there = labels[np.clip(y + dy, 0, labels.shape[0] - 1), np.clip(x + dx, 0, labels.shape[1] - 1)]
-        beside |= (there != 0) & (there != own)
-    return place, beside
-
-
-def _free_outline(pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
+def _free_normals(pixels: Foreground, outline: Outline) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
     """Indices of outermost pixels beside no other label, at most `MOST_PLACES` a label, sorted by it, and the unit normals (y, x) there."""
-    place, beside = _outermost(pixels, labels)
-    place = place[~beside]
+    place = outline.place[~outline.beside]
     place = place[np.argsort(pixels.code[place], kind="stable")]
     code = pixels.code[place]
     count = np.bincount(code, minlength=len(pixels))
@@ -87,7 +93,7 @@ def _free_outline(pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> t
     share = np.minimum(MOST_PLACES / np.maximum(count, 1), 1.0)[code]
     place = place[np.floor((rank + 1) * share) > np.floor(rank * share)]  # evenly among them
     ny, nx = np.zeros(len(place)), np.zeros(len(place))
-    at, own = pixels.place[place], pixels.padded[pixels.place[place]]
+    at, own = pixels.place[place], pixels.own[place]
     for dy, dx in _AROUND:
         leaves = pixels.padded[at + (dy * pixels.stride + dx)] != own
         ny += leaves * (dy / np.hypot(dy, dx))
@@ -101,12 +107,28 @@ def _sampled(grey: Any, taken: npt.NDArray[np.integer[Any]], at: tuple[Any, Any]
     """Grey values (n, offsets) along the normals of outermost pixels; NaN outside the picture, and from where another particle begins."""
     # Centres of outermost pixels lie from 0 to max(|ny|, |nx|) inside the outline.
     along = _OFFSETS[None] + np.maximum(np.abs(normal[0]), np.abs(normal[1]))[:, None] / 2
-    y, x = at[0][:, None] + along * normal[0][:, None], at[1][:, None] + along * normal[1][:, None]
-    values: Floats = ndimage.map_coordinates(grey, [y, x], np.float64, order=1, mode="constant", cval=np.nan)
-    row, column = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    away = along * normal[0][:, None], along * normal[1][:, None]
+    values = _between(grey, at, away)
+    row, column = (place[:, None] + np.floor(step + 0.5).astype(np.intp) for place, step in zip(at, away, strict=True))
     on = taken[np.clip(row, 0, taken.shape[0] - 1), np.clip(column, 0, taken.shape[1] - 1)] != 0
     values[np.logical_or.accumulate(on & (_OFFSETS > 1.0), axis=1)] = np.nan
     return values
+
+
+def _between(grey: Any, at: tuple[Any, Any], away: tuple[Floats, Floats]) -> Floats:
+    """Grey values (n, offsets) between pixels, `away` from the pixels `at`, linear; the same to the last bit wherever a window begins."""
+    low, share, outside = [], [], np.zeros(away[0].shape, bool)
+    for place, step, length in zip(at, away, grey.shape, strict=True):
+        whole = np.floor(step)
+        first = place[:, None] + whole.astype(np.intp)
+        share.append(step - whole)
+        outside |= (first < 0) | (first > length - 1) | ((first == length - 1) & (step > whole))
+        low.append(np.clip(first, 0, length - 1))
+    (y, x), (fy, fx) = low, share
+    below, right = np.minimum(y + 1, grey.shape[0] - 1), np.minimum(x + 1, grey.shape[1] - 1)
+    values = (1 - fy) * ((1 - fx) * grey[y, x] + fx * grey[y, right]) + fy * ((1 - fx) * grey[below, x] + fx * grey[below, right])
+    values[outside] = np.nan
+    return np.asarray(values, np.float64)
 
 
 def _profiles(grey: Floats, code: npt.NDArray[np.intp], n: int) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ Nothing here loops over particles: labels of a plane are numbered 0…n−1 and 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,20 @@ class Foreground:
         """The label at (y + dy, x + dx) of each pixel, 0 outside the plane; dy and dx are −2 … 2."""
         return self.padded[self.place + (dy * self.stride + dx)]
 
+    @cached_property
+    def own(self) -> npt.NDArray[np.integer[Any]]:
+        """The label of each pixel."""
+        return self.padded[self.place]
+
+    @cached_property
+    def _left(self) -> dict[tuple[int, int], npt.NDArray[np.bool_]]:
+        return {}
+
     def leaves(self, dy: int, dx: int) -> npt.NDArray[np.bool_]:
         """Whether a step of (dy, dx) leads out of the pixel's own label."""
-        return np.asarray(self.neighbour(dy, dx) != self.padded[self.place])
+        if (dy, dx) not in self._left:
+            self._left[dy, dx] = np.asarray(self.neighbour(dy, dx) != self.own)
+        return self._left[dy, dx]
 
 
 def contacts(plane: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
