@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run_result import RunItem
 
 PICTURE = 720  # px, the longer side of an image in the report
@@ -188,9 +190,21 @@ def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
         "jpeg": base64.b64encode(item.picture).decode(),
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
+        "bar": _bar(m),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }
+
+
+def _bar(measurement: Measurement) -> tuple[float, str] | None:
+    """A scale bar about a fifth of a calibrated picture long: its share of the width in %, and its length in words."""
+    pixel = measurement.calibration.scale[1]
+    if measurement.length_unit == "px":
+        return None
+    width = measurement.frame[1] * pixel
+    decade = 10.0 ** math.floor(math.log10(width / 5))
+    length = max(each * decade for each in (1, 2, 5) if each * decade <= width / 5)
+    return round(100 * length / width, 2), f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
 
 
 def _remarks(image: dict[str, Any]) -> list[str]:

@@ -41,7 +41,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
         "measurand": f"median by number (D50) of the {_MEASURAND}",
         "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}",
         "found": "" if d50 is None or few else f"{four(d50)} {unit}",
-        "interval": "" if not best or not about else f"95 % {_NAMES[about]}: {_ends(best['d50'], half)} {unit}",
+        "interval": "" if not best or not about or not summary["usable"] else f"95 % {_NAMES[about]}: {_ends(best['d50'], half)} {unit}",
         "bias": _bias(summary["segmentation"]),
         "counts": _counts(summary, sizes, unit),
         "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],

@@ -42,7 +42,7 @@ def named_intervals(
         parts.append(("edge convention", NORMAL * edge))
     else:
         lacks.append("where the edge of a particle is drawn (a convention)")
-    theirs = _interval(d50, parts, lacks, bias, "" if parts else "nothing of it is known")
+    theirs = _interval(d50, parts, lacks, bias, "" if parts else f"nothing of it is known; it lacks {', '.join(lacks)}")
     if not counted.of_specimen:
         cannot = f"{n_images} picture{'' if n_images == 1 else 's'} cannot tell how pictures of the specimen differ: it takes three"
         return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}

@@ -85,13 +85,15 @@ def _rows(measurement: Measurement) -> list[AuditParticle]:
 def _fields(measurements: Sequence[Measurement], middle: float, rng: np.random.Generator) -> tuple[AuditField, ...]:
     """Random squares that lie wholly in areas looked at, pictures chosen by their area."""
     weights = np.array([m.valid_area * m.n_planes * float(np.prod(m.calibration.scale)) for m in measurements])
+    masks = [m.valid for m in measurements]
     found: list[AuditField] = []
     for _ in range(20 * FIELDS):
-        m = measurements[int(rng.choice(len(measurements), p=weights / weights.sum()))]
+        index = int(rng.choice(len(measurements), p=weights / weights.sum()))
+        m, valid = measurements[index], masks[index]
         scale = float(np.sqrt(np.prod(m.calibration.scale)))
         side = int(min(max(_FIELD_SIDE * middle / scale, _LEAST_SIDE), *m.frame))
         top, left = (int(rng.integers(0, length - side + 1)) for length in m.frame)
-        if m.valid is None or m.valid[top : top + side, left : left + side].all():
+        if valid is None or valid[top : top + side, left : left + side].all():
             found.append(AuditField(m.image, m.content_hash, int(rng.integers(m.n_planes)), top, left, side, scale))
         if len(found) == FIELDS:
             break
