@@ -96,12 +96,15 @@ def test_finish_keeps_and_cancel_discards(jobs: Any, qtbot: Any, action: str, ex
 def test_cancel_before_the_job_is_made(jobs: Any, qtbot: Any) -> None:
     results: list[Any] = []
 
+    cancelled = threading.Event()
+
     def slow() -> Job[Any]:
-        time.sleep(0.2)
+        assert cancelled.wait(180)
         return counting(1000)
 
     jobs.start("slow", slow, results.append)
     jobs.cancel()
+    cancelled.set()
     qtbot.waitUntil(lambda: not jobs.running, timeout=2000)
     assert results == []
 

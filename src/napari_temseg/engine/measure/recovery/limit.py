@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 FOUND = 0.9  # share of a size that must be found for it to count as seen
 
@@ -34,6 +33,8 @@ def detection_limit(recovered: Sequence[RecoveredSize]) -> float | None:
     if not recovered:
         return None
     rows = sorted(recovered)
+    from scipy.optimize import isotonic_regression  # of whose package every run would pay the import
+
     share = isotonic_regression([row.recall for row in rows], weights=[float(row.planted) for row in rows]).x
     if share[-1] < FOUND:
         return math.inf
