@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from napari_temseg.engine.model.band import WORKING_SIZE, BandEncoder, BandNetwork
 from napari_temseg.engine.model.unet import Unet
@@ -220,18 +220,30 @@ def renew_decoder(network: nn.Module, spec: NetworkSpec, seed: int) -> None:
 
 def for_inference(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """A copy to predict with: batch norm folded into the convolutions, channels last, on `device` in `dtype`."""
-    fused = copy.deepcopy(network).eval()
+    fused = _twin(network).eval()
     for module in fused.modules():
         if isinstance(module, nn.Sequential):
             _fold(module)
-    for parameter in fused.parameters():
-        parameter.requires_grad_(False)
     return fused.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _twin(module: nn.Module) -> nn.Module:
+    """A copy with tensors of its own, without gradients; `deepcopy` spends twenty times as long on what is empty in each module."""
+    twin = copy.copy(module)
+    twin._parameters = {
+        name: None if tensor is None else nn.Parameter(tensor.detach().clone(), requires_grad=False)
+        for name, tensor in module._parameters.items()
+    }
+    twin._buffers = {name: None if tensor is None else tensor.clone() for name, tensor in module._buffers.items()}
+    twin._modules = {name: None if child is None else _twin(child) for name, child in module._modules.items()}
+    return twin
 
 
 def _fold(block: nn.Sequential) -> None:
     for index in range(len(block) - 1):
         first, second = block[index], block[index + 1]
         if type(first) is nn.Conv2d and type(second) is nn.BatchNorm2d:
-            block[index] = fuse_conv_bn_eval(first, second)
+            mean, variance = cast(torch.Tensor, second.running_mean), cast(torch.Tensor, second.running_var)
+            fused = fuse_conv_bn_weights(first.weight, first.bias, mean, variance, second.eps, second.weight, second.bias)
+            first.weight, first.bias = (nn.Parameter(tensor.detach(), requires_grad=False) for tensor in fused)
             block[index + 1] = nn.Identity()
