@@ -266,7 +266,7 @@ def test_epochs_end_it(tiny, strokes):
 
 
 def test_when_patience_ends_the_rate_falls_and_training_stops(particles, dense, monkeypatch):
-    rates, step = [], learner.learner.Learner.step
+    rates, step = [], learner.Learner.step
 
     def told(self, rate, metrics):
         rates.append(rate)
