@@ -93,3 +93,13 @@ def test_a_run_writes_for_imagej_and_goes_on(drawn: np.ndarray, tmp_path: Path, 
     assert "1 of 1 were done before." in again["notes"]
     json_of(capsys, "split", out / "a_classes.tif", "-o", tmp_path, "--imagej")
     assert (tmp_path / "a_rois.zip").exists()
+
+
+def test_a_label_in_pieces_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.zeros((60, 60), np.uint16)
+    labels[10:30, 10:30] = 4
+    labels[40, 40] = 4
+    tifffile.imwrite(tmp_path / "stray.tif", labels)
+    assert main(["measure", str(tmp_path / "stray.tif"), "-o", str(tmp_path / "p.csv")]) == 0
+    assert "stray: label 4 in several pieces, as by stray pixels; the largest piece is measured" in capsys.readouterr().err
+    assert pd.read_csv(tmp_path / "p.csv")["area_px2"].tolist() == [400]

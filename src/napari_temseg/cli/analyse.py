@@ -294,6 +294,7 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> int:
     """Measure label images into one table."""
     from napari_temseg import api
+    from napari_temseg.engine.measure.pooling import in_pieces
     from napari_temseg.files.rois import is_roi_set
     from napari_temseg.files.tables import read_calibration, write_particles
     from napari_temseg.pipeline.inputs import unique_names
@@ -312,6 +313,8 @@ def measure(args: argparse.Namespace) -> int:
             raise TemsegError(str(error).replace("labels:", f"{path}:", 1)) from error
         measured.append(replace(one, image=name, calibration=calibration, table=one.table.assign(image=name)))
         files += write_for_imagej(args.output.parent, name, labels, measured[-1]) if args.imagej else []
+        if in_pieces(measured[-1]):
+            complain(in_pieces(measured[-1]))
     write_particles(args.output, [one.table for one in measured], semicolons=args.semicolons)
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
     text = [f"{one.image}: {len(one)} particles · {one.calibration.describe()}" for one in measured]

@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 LENGTHS = tuple(name for name, each in DESCRIPTORS.items() if each.kind == "length" and name != "edge_shift")
 FEW_IMAGES = 10
+LABELS_NAMED = 8  # that a caution names one by one
 TOLD = 0.5  # share of the particles whose edge in the picture must be told for the other convention to be
 PARTS_BY_FLAG = {
     "cut": "standing alone",
@@ -176,4 +177,15 @@ def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
             )
     if n_images < FEW_IMAGES:
         found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: the intervals say little of how images differ.")
-    return tuple(found)
+    return (*found, *filter(None, map(in_pieces, pool)))
+
+
+def in_pieces(measurement: Measurement) -> str:
+    """A sentence on the labels of a measurement that are in several pieces, of which the largest is measured; "" where none is."""
+    table = measurement.table
+    broken = table["particle"][table["pieces"] > 1].tolist() if "pieces" in table else []
+    if not broken:
+        return ""
+    more = f" and {len(broken) - LABELS_NAMED} more" if len(broken) > LABELS_NAMED else ""
+    which = f"label{'s' if len(broken) > 1 else ''} {', '.join(map(str, broken[:LABELS_NAMED]))}{more}"
+    return f"{measurement.image}: {which} in several pieces, as by stray pixels; the largest piece is measured, look whether that is meant."
