@@ -45,6 +45,7 @@ def test_an_uncertainty_may_be_a_length_or_follow_the_pixel_size(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("file,sample\na.tif,A\n\0\0\0", "zeros where text should be"),
         ("sample\nA\n", "no column “file”"),
         ("file,sampel\na.tif,A\n", "unknown column “sampel”"),
         ("file,sample\n,A\n", "line 2: names no file"),

@@ -77,6 +77,8 @@ def read_manifest(path: str | Path) -> tuple[ManifestRow, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TemsegError(f"{path}: cannot be read as a manifest ({error}); name a CSV file in UTF-8.") from error
+    if "\0" in text:
+        raise TemsegError(f"{path}: holds zeros where text should be, as a file that was not written to its end; copy or export it again.")
     first = text.partition("\n")[0]
     rows = list(csv.reader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ","))
     names = [_column(name) for name in rows[0]] if rows else []
