@@ -21,6 +21,7 @@ MARGIN = 32  # px round a crop that the flattening sees
 UNSURE = 1.15  # as a ratio to an edge of the band: whether these are meant is anybody's guess
 EMPTY = 0.33  # share of crops without the flattened plane
 TOLD = 0.45  # share of crops of which the polarity is told
+ELSEWHERE = 0.14  # share of crops at a size at which there is nothing to find: the size is looked for where nobody tells it
 JITTER = 0.4  # standard deviation of the logarithm of the size that is told
 Floats = npt.NDArray[np.float32]
 
@@ -61,8 +62,9 @@ def _rectangle(shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: fl
 def told_size(entry: Sample, rng: np.random.Generator) -> float:
     """The size that is told: a typical one, off by as much as people are, now and then one at which there is nothing to find."""
     size = entry.sizes[int(rng.integers(len(entry.sizes)))]
-    if rng.random() < 0.06 and size > 24:
-        return size / rng.uniform(3.6, 8)
+    if rng.random() < ELSEWHERE:
+        # Far above the size what is meant is texture, far below it a support: of few pixels there is neither.
+        return size / rng.uniform(3.6, 8) if size > 24 and rng.random() < 0.6 else size * rng.uniform(3.6, 8)
     return size * math.exp(float(np.clip(rng.normal(0, JITTER), -1.0, 1.0)))
 
 

@@ -28,7 +28,7 @@ from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 
-SHARES = {"emps": 6, "simulated": 6, "catalysts": 2, "other": 2}  # crops of each kind in a batch of sixteen
+SHARES = {"emps": 6, "simulated": 7, "catalysts": 1, "other": 2}  # crops of each kind in a batch of sixteen
 
 
 def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, list[float]]:

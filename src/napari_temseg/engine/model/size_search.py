@@ -21,7 +21,7 @@ from napari_temseg.engine.types.results import SizeCandidate
 
 SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
-LARGEST_SIZE = 0.7  # of the shorter side of the picture
+LARGEST_SIZE = 0.95  # of the shorter side of the picture: one particle may fill it
 SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
@@ -52,8 +52,8 @@ class Evidence:
 
 def sizes(shape: tuple[int, ...]) -> list[float]:
     """Sizes (px) to try in a picture (Y, X), coarse first."""
-    count = max(1, math.floor(math.log(max(1.0, LARGEST_SIZE * min(shape) / SMALLEST_SIZE), SIZE_STEP)) + 1)
-    return [SMALLEST_SIZE * SIZE_STEP**index for index in range(count)][::-1]
+    largest = max(SMALLEST_SIZE, LARGEST_SIZE * min(shape))
+    return [largest / SIZE_STEP**index for index in range(math.floor(math.log(largest / SMALLEST_SIZE, SIZE_STEP)) + 1)]
 
 
 def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
