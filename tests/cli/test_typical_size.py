@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import pytest
 
 import napari_temseg as temseg
 from napari_temseg.cli.options import Parser, add_config_options, config_from
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.results import SizeCandidate
-from napari_temseg.engine.types.wording import sizes_asked
+from napari_temseg.engine.types.results import BandEnds, SizeCandidate
+from napari_temseg.engine.types.wording import ends_touched, sizes_asked
 
 
 def parsed(*words: str, base: temseg.PredictConfig | None = None) -> temseg.PredictConfig:
@@ -48,3 +49,14 @@ def test_two_sizes_are_asked_about_in_the_unit_of_the_picture() -> None:
         == "a.tif: about 280 of about 6 nm and 3 of about 150 nm could be the particles: which are meant? Say it with --typical-size."
     )
     assert "12 px" in sizes_asked("a.tif", candidates, 0.0, "")
+
+
+def test_a_distribution_that_touches_the_ends_of_what_was_looked_for_is_named() -> None:
+    ends = BandEnds(4.0, 36.0, 12, 30, 280)
+    said = ends_touched("a.tif", ends, 0.5, "Say a smaller or larger --typical-size")
+    assert said == (
+        "a.tif: 30 of 280 particles are near 18 nm, the largest that was looked for: the distribution may go on beyond it. "
+        "Say a smaller or larger --typical-size to see what lies there."
+    )
+    assert "12 of 100 particles are near 4 px, the smallest" in ends_touched("a.tif", replace(ends, count=100), 0.0, "")
+    assert not ends_touched("a.tif", replace(ends, near_largest=2), 0.5, "")

@@ -12,8 +12,10 @@ import pandas as pd
 
 from napari_temseg import Micrograph, Particles, Source, measure
 from napari_temseg.engine.measure.measurement import with_flags
+from napari_temseg.engine.types.results import BandEnds
 from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.pipeline.record import Record, read_item, write_record
 from napari_temseg.pipeline.report import thumbnail, write_report
 from napari_temseg.pipeline.run_result import RunItem
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
@@ -53,6 +55,19 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
     assert table.excluded.tolist() == flagged.table.excluded.tolist()
     assert table.reviewed.tolist() == flagged.table.reviewed.tolist()
+
+
+def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:
+    found = item(tmp_path / "grid.tif")
+    items = [replace(found, ends=BandEnds(6.0, 54.0, 5, 0, 12)), replace(found, name="other", ends=BandEnds(6.0, 54.0, 1, 0, 12))]
+    cautions = summarise(items, {}, distributions([found.measurement]), Recipe("particles", ""), tmp_path)["cautions"]
+    assert [text for text in cautions if "looked for" in text] == [
+        "grid: 5 of 12 particles are near 6 px, the smallest that was looked for: the distribution may go on beyond it. "
+        "Say a smaller or larger --typical-size to see what lies there."
+    ]
+    record = tmp_path / "grid.npz"
+    write_record(record, Record("grid", "", "", {}), items[0])
+    assert read_item(record, tmp_path).ends == items[0].ends
 
 
 class _Page(HTMLParser):

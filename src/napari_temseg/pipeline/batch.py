@@ -291,6 +291,7 @@ def finished(
         image.source.lossy,
         particles.unlike,
         () if prediction is None else prediction.candidates,
+        particles.band_ends,
         image.notes,
         image.acquisition,
         sketch_of(image.plane(0)),

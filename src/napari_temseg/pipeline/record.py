@@ -22,7 +22,7 @@ from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
 from napari_temseg.engine.types.packed_mask import PackedMask
-from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_result import RunItem
@@ -32,7 +32,8 @@ RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
 _APART = ("table", "mask", "calibration", "other_splits", "recovered")  # of a measurement
-_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates")  # of an item
+# Of an item.
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends")
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _NAMED},
         "acquisition": asdict(item.acquisition),
         "candidates": [asdict(each) for each in item.candidates],
+        "ends": None if item.ends is None else asdict(item.ends),
         "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
         "calibration": asdict(m.calibration),
         "columns": list(m.table.columns),
@@ -160,6 +162,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))
+    of_item["ends"] = BandEnds(**facts["ends"]) if facts.get("ends") else None
     files = tuple(output / name for name in facts["record"]["files"])
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, sketch=sketch, **of_item)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.acquisition import Acquisition
-from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 from napari_temseg.engine.types.same_field import Field, Sketch, same_fields
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class RunItem:
     lossy: bool = False
     unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`
     candidates: tuple[SizeCandidate, ...] = ()  # as of its prediction
+    ends: BandEnds | None = None  # as `Particles.band_ends`
     notes: tuple[str, ...] = ()
     acquisition: Acquisition = field(default_factory=Acquisition)
     sketch: Sketch | None = field(default=None, repr=False)

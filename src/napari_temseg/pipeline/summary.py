@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
-from napari_temseg.engine.types.wording import sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import ends_touched, sizes_asked, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -29,12 +29,14 @@ INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list a
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
     "size": "Say it with --typical-size",
+    "another size": "Say a smaller or larger --typical-size",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
 }
 ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
     "size": "Say it with Find ▸ Typical size",
+    "another size": "Say a smaller or larger size in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
 }
@@ -166,6 +168,9 @@ def _cautions(
         cautions.append(f"{told}: check its particles, or {advice['strokes']}.")
     for item in [item for item in items if item.candidates]:
         cautions.append(sizes_asked(item.name, item.candidates, item.measurement.calibration.nanometres, advice["size"]))
+    for item in items:
+        if item.ends is not None and any(item.ends.touched):
+            cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, advice["another size"]))
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

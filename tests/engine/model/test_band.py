@@ -31,15 +31,15 @@ def test_it_is_small_and_answers_for_every_pixel(network: BandNetwork) -> None:
         assert network(torch.zeros(2, INPUTS, 64, 96)).shape == (2, len(OUTPUTS), 64, 96)
 
 
-def test_started_from_earlier_weights_it_sees_what_they_see(particles: temseg.Segmenter) -> None:
+def test_started_from_earlier_weights_it_sees_what_they_see(several_scales: temseg.Segmenter) -> None:
     with torch.random.fork_rng(devices=[]):
         started = BandNetwork().eval()
-    assert start_from(started, particles.tensors()) > 300
+    assert start_from(started, several_scales.tensors()) > 300
     plane = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 64, 64)).astype(np.float32))
     others = torch.randn(1, INPUTS - 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         mine = started.encoder(torch.cat([plane, others], 1))
-        theirs = particles.network.encoder(plane)  # type: ignore[operator]
+        theirs = several_scales.network.encoder(plane)  # type: ignore[operator]
     for level in (1, 2, 3, 4):
         torch.testing.assert_close(mine[level], theirs[level])
 
@@ -53,13 +53,12 @@ def test_given_one_plane_it_flattens_it_itself(network: BandNetwork, noise: np.n
 
 def test_inputs_invert_dark_particles_and_leave_the_unknown_empty() -> None:
     plane = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
-    bright, dark, unknown = (band_inputs(plane, True, polarity) for polarity in (1, -1, 0))
+    bright, dark, unknown = (band_inputs(plane, polarity) for polarity in (1, -1, 0))
     torch.testing.assert_close(dark[:, 0], -bright[:, 0])
     torch.testing.assert_close(dark[:, 1], -bright[:, 1], atol=1e-4, rtol=0)
     assert bright[:, 2].eq(1).all()
     assert dark[:, 2].eq(1).all()
     assert unknown[:, 2].eq(0).all()
-    assert not band_inputs(plane, False)[:, 1].any()
 
 
 def test_tiles_change_next_to_nothing(banded: temseg.Segmenter, noise: np.ndarray) -> None:
@@ -97,6 +96,21 @@ def test_what_lies_outside_the_band_is_left_out(banded: temseg.Segmenter) -> Non
     kept = temseg.split(told, temseg.SplitConfig(min_diameter=0.0)).labels
     assert [bool(kept[disc].any()) for disc in discs] == [False, True, True, False]
     assert temseg.split(certain, temseg.SplitConfig(min_diameter=0.0)).labels.max() == len(discs)
+
+
+def test_what_lies_at_the_ends_of_the_band_is_counted() -> None:
+    """Told 20 px: 6.7 to 60 px count. Four squares of 7, twenty of 20, two of 56."""
+    classes = np.ones((640, 640), np.uint8)
+    for sizes, row in (((7,) * 4, 10), ((20,) * 10, 60), ((20,) * 10, 120), ((52,) * 2, 200)):
+        for index, side in enumerate(sizes):
+            classes[row : row + side, 10 + 62 * index : 10 + 62 * index + side] = 2
+    found = temseg.Prediction.of_classes(classes, temseg.Micrograph(classes))
+    assert temseg.split(found, temseg.SplitConfig(min_diameter=0.0)).band_ends is None
+    ends = temseg.split(replace(found, size=20.0), temseg.SplitConfig(min_diameter=0.0)).band_ends
+    assert ends is not None
+    assert (ends.near_smallest, ends.near_largest, ends.count) == (4, 2, 26)
+    assert ends.touched == (True, False)
+    assert (ends.smallest, ends.largest) == pytest.approx((20 / 3, 60))
 
 
 def test_no_other_encoder_has_a_working_size() -> None:

@@ -80,9 +80,8 @@ def start_from(network: BandNetwork, tensors: dict[str, torch.Tensor]) -> int:
     return copied
 
 
-def band_inputs(plane: npt.NDArray[np.float32], flattened: bool = True, polarity: int = 0, size: float = WORKING_SIZE) -> torch.Tensor:
+def band_inputs(plane: npt.NDArray[np.float32], polarity: int = 0, size: float = WORKING_SIZE) -> torch.Tensor:
     """Input (1, 3, Y, X) of a normalised plane (Y, X) that is at its working scale; `polarity` 1 bright, −1 dark, 0 unknown."""
     image = -plane if polarity < 0 else plane
-    flat = flatten(image, size) if flattened else np.zeros_like(image)
     told = np.full_like(image, float(polarity != 0))
-    return torch.from_numpy(np.stack([image, flat, told]).astype(np.float32))[None]
+    return torch.from_numpy(np.stack([image, flatten(image, size), told]).astype(np.float32))[None]

@@ -25,7 +25,7 @@ LARGEST_SIZE = 0.95  # of the shorter side of the picture: one particle may fill
 SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
-RIVAL_SHARE = 0.5  # of the best evidence: a size far from it that has as much is a rival
+RIVAL_SHARE = 0.4  # of the best evidence: a size far from it that has as much is a rival
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -47,7 +47,7 @@ class Evidence:
     @property
     def weight(self) -> float:
         """One number: certain particles, few others, their number damped, more of them where they cover more; chosen on tune parts."""
-        return float(max(self.sure - 0.4, 0.0) * self.purity**1.5 * math.log1p(self.count) * self.cover**0.7)
+        return float(max(self.sure - 0.4, 0.0) * self.purity**1.5 * math.log1p(self.count) * self.cover**0.5)
 
 
 def sizes(shape: tuple[int, ...]) -> list[float]:

@@ -20,6 +20,7 @@ T = TypeVar("T", bound=np.generic)
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
 BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
+NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
 IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
 
 
@@ -29,6 +30,23 @@ class SizeCandidate:
 
     size: float
     count: int
+
+
+@dataclass(frozen=True)
+class BandEnds:
+    """How many of `count` particles are as small, or as large, as what was looked for may be; the ends of the band in px."""
+
+    smallest: float
+    largest: float
+    near_smallest: int
+    near_largest: int
+    count: int
+
+    @property
+    def touched(self) -> tuple[bool, bool]:
+        """Whether enough particles lie at the lower end, and at the upper, for the distribution to go on beyond it: 3, and 5 %."""
+        least = max(3, 0.05 * self.count)
+        return self.near_smallest >= least, self.near_largest >= least
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +230,18 @@ class Particles:
         reasons = {} if by is None else {plane: reason for plane, reason in enumerate(by.unlike) if reason}
         found = set(self.table["plane"].unique().tolist()) if reasons else set()
         return {plane: reason for plane, reason in reasons.items() if plane in found}
+
+    @property
+    def band_ends(self) -> BandEnds | None:
+        """What lies near the ends of the band that was looked for; None where sizes were not limited, or nobody knows."""
+        size = self.prediction.size if self.prediction is not None else 0.0
+        if not size:
+            return None
+        area = np.bincount(self.labels.ravel())[1:]
+        diameter = np.sqrt(4 / np.pi * area[area > 0])
+        low, high = size / BAND, size * BAND
+        near = (int((diameter < low * NEAR_END).sum()), int((diameter > high / NEAR_END).sum()))
+        return BandEnds(low, high, *near, len(diameter))
 
     def planes(self) -> npt.NDArray[np.int32]:
         """`labels` as (P, Y, X)."""

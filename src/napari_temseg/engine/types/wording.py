@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.results import SizeCandidate
+    from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 
 TABLES = ("csv", "semicolons", "xlsx")  # how a run writes its table
 FEWEST = 20  # particles below which no D50 is stated
@@ -64,6 +64,21 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
     unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
     *first, last = (f"{each.count} of about {each.size * factor:.3g} {unit}" for each in candidates)
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
+
+
+def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
+    """“a.tif: 12 of 280 particles are near 4 nm, the smallest that was looked for: … may go on beyond it. …”; "" where none is.
+
+    `pixel_size` is in nm, 0 where it is not known; `way` tells how to say another size.
+    """
+    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
+    parts = ((ends.near_smallest, ends.smallest, "smallest"), (ends.near_largest, ends.largest, "largest"))
+    found = [
+        f"{near} of {ends.count} particles are near {end * factor:.3g} {unit}, the {word} that was looked for"
+        for (near, end, word), touched in zip(parts, ends.touched, strict=True)
+        if touched
+    ]
+    return f"{name}: {' and '.join(found)}: the distribution may go on beyond it. {way} to see what lies there." if found else ""
 
 
 def day_and_time(moment: datetime) -> str:

@@ -180,7 +180,7 @@ class FindPanel(QWidget):
 
     def _show_ways(self, item: Item | None) -> None:
         found = item.prediction.candidates if item is not None and item.prediction is not None else ()
-        self.ways.setVisible(item is not None and bool(item.unlike or found))
+        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched))
         self.ways.setCurrentIndex(1 if found else 0)
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
             size = self.dial.length(item, each.size)
@@ -280,4 +280,4 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        return " ".join(filter(None, (f"{text}.", item.asked or item.unlike)))
+        return " ".join(filter(None, (f"{text}.", item.asked or item.unlike or item.touched)))

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import ends_touched, sizes_asked, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
@@ -126,6 +126,12 @@ class Item:
         found = self.prediction.candidates if self.prediction is not None else ()
         scale = self.calibration.nanometres
         return sizes_asked(self.name, found, scale, "Say the size and find again") if found else ""
+
+    @property
+    def touched(self) -> str:
+        """A sentence where enough particles are as small or as large as what was looked for may be; else ""."""
+        ends = self.particles.band_ends if self.particles is not None else None
+        return "" if ends is None else ends_touched(self.name, ends, self.calibration.nanometres, "Say a smaller or larger size")
 
     @property
     def unlike(self) -> str:
