@@ -1,9 +1,9 @@
-"""A model for one band of sizes beside the model that ships, on tune parts only, for choosing.
+"""A model for one band of sizes beside the one that earlier versions shipped, on tune parts only, for choosing.
 
     python benchmarks/band.py band.safetensors|band.temseg [--sets catalysts emps tio2 powder superalloy] [--untold] [--ledger FILE]
 
-The size told is the median of the truth (of the sides of the boxes where there are but boxes). The model that ships runs as it comes
-(`ships`) and with `typical_size` told (`ships, told`); its figures are kept in the ledger.
+The size told is the median of the truth (of the sides of the boxes where there are but boxes). The earlier model runs as it comes
+(`earlier`) and with `typical_size` told (`earlier, told`); its figures are kept in the ledger.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from accuracy_common import Ledger
 from band_model import of_weights
 from band_sets import SETS, Case, score, summary
 
+EARLIER = Path(__file__).resolve().parents[1] / "tests" / "models" / "several_scales.temseg"
 POLARITY = {1: "bright", -1: "dark", 0: "auto"}
 
 
-def shipped(case: Case, told: bool) -> dict[str, float]:
-    """The model that ships on one picture."""
+def earlier(model: temseg.Segmenter, case: Case, told: bool) -> dict[str, float]:
+    """The earlier model on one picture."""
     start = time.process_time()
     config = temseg.PredictConfig(typical_size=case.size if told else None)
-    labels = temseg.split(temseg.predict("particles", case.image, config)).labels
+    labels = temseg.split(temseg.predict(model, case.image, config)).labels
     return {**score(case, labels), "seconds": time.process_time() - start}
 
 
@@ -72,8 +73,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--untold", action="store_true", help="do not tell the size")
     parser.add_argument("--factor", type=float, default=1.0, help="by which the size that is told is off")
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--without-shipped", action="store_true")
-    parser.add_argument("--ledger", type=Path, help="JSON lines of what the shipped model gave")
+    parser.add_argument("--without-earlier", action="store_true")
+    parser.add_argument("--ledger", type=Path, help="JSON lines of what the earlier model gave")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -85,15 +86,16 @@ def main() -> None:
     model = temseg.load(args.weights) if args.weights.suffix == ".temseg" else of_weights(args.weights, args.edge)
     choices = product(args.thresholds, args.strengths, args.sure)
     ways = [temseg.SplitConfig(threshold=t, strength=s, certainty=c, min_diameter=0.0) for t, s, c in choices]
-    ledger = Ledger(args.ledger, temseg.load("particles").content_hash())
+    before = temseg.load(EARLIER)
+    ledger = Ledger(args.ledger, before.content_hash())
     everything: dict[str, Any] = {}
     for name in args.sets:
         groups: dict[str, dict[str, list[dict[str, float]]]] = {}
         for case in SETS[name]()[: args.limit]:
             rows = groups.setdefault(case.group, {})
-            if not args.without_shipped:
-                for told, word in ((False, "ships"), (True, "ships, told")):
-                    found = ledger.get(lambda case=case, told=told: shipped(case, told), word, case.group, case.name)
+            if not args.without_earlier:
+                for told, word in ((False, "earlier"), (True, "earlier, told")):
+                    found = ledger.get(lambda case=case, told=told: earlier(before, case, told), word, case.group, case.name)
                     rows.setdefault(word, []).append(found)
             config = temseg.PredictConfig(typical_size=None if args.untold else max(2.0, case.size * args.factor))
             if args.polarity:

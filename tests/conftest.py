@@ -85,6 +85,12 @@ def particles() -> temseg.Segmenter:
 
 
 @pytest.fixture(scope="session")
+def several_scales() -> temseg.Segmenter:
+    """The model that earlier versions shipped, in the file that they wrote: it looks at each picture at several scales. Nobody may change it."""
+    return temseg.load(Path(__file__).parent / "models" / "several_scales.temseg")
+
+
+@pytest.fixture(scope="session")
 def tiny() -> temseg.Segmenter:
     """An untrained U-Net with a narrow decoder. Nobody may change it."""
     spec = NetworkSpec(decoder_channels=SMALL_DECODER, auxiliary=("distance",))

@@ -8,11 +8,11 @@ import napari_temseg as temseg
 from napari_temseg.files.segmentation import read_segmentation, segmentation_of, write_segmentation
 
 
-def test_the_models_that_ship_are_calibrated_and_no_others():
-    for name in ("particles", "sized"):
-        known = segmentation_of(temseg.load(name).content_hash())
-        assert known is not None
-        assert known.facts["left one specimen out"]["pictures"] >= 15
+def test_the_model_that_ships_is_calibrated_and_no_other(several_scales):
+    known = segmentation_of(temseg.load("particles").content_hash())
+    assert known is not None
+    assert known.facts["left one specimen out"]["pictures"] >= 15
+    assert segmentation_of(several_scales.content_hash()) is None
     assert segmentation_of("0" * 64) is None
 
 

@@ -65,7 +65,7 @@ def check(result, micrograph_shape: tuple[int, ...]) -> None:
 
 
 def test_tiled_equals_untiled_at_the_shipped_tile_and_overlap(particles):
-    picture = simulate(SimulateConfig(height=1600, width=1300, count=220, diameter=60, data_bar=True, seed=3)).micrograph
+    picture = simulate(SimulateConfig(height=1600, width=1300, count=1200, diameter=22, data_bar=True, seed=3)).micrograph
     scale = replace(EXACT, scales=(1.0,))
     tiled, whole = predict(particles, picture, scale), predict(particles, picture, replace(scale, tile=2048))
     assert (EXACT.tile, EXACT.overlap) == (1024, 256)
