@@ -86,7 +86,7 @@ def particles() -> temseg.Segmenter:
 
 @pytest.fixture(scope="session")
 def several_scales() -> temseg.Segmenter:
-    """The model that earlier versions shipped, in the file that they wrote: it looks at each picture at several scales. Nobody may change it."""
+    """The model that earlier versions shipped, in their file: it looks at a picture at several scales. Nobody may change it."""
     return temseg.load(Path(__file__).parent / "models" / "several_scales.temseg")
 
 
