@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,9 +92,8 @@ def write_onnx(model: Segmenter, path: str | Path) -> None:
     import torch
 
     batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet(logging.getLogger("torch.onnx")):
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             _exportable(model),
             (torch.zeros(2, 1, 256, 320),),
@@ -109,6 +110,17 @@ def write_onnx(model: Segmenter, path: str | Path) -> None:
         onnx.helper.set_model_props(proto, {**{p.key: p.value for p in proto.metadata_props}, f"temseg.{key}": json.dumps(value)})
     with replacing(path) as temporary:
         onnx.save(proto, temporary)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """It tells errors only, until the end of the block."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _exportable(model: Segmenter) -> Any:
