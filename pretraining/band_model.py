@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from napari_temseg.engine.model.band import DECODER, OUTPUTS, WORKING_SIZE
-from napari_temseg.engine.model.network import BAND_ENCODER, NetworkSpec
+from napari_temseg.engine.model.network import OWN_ENCODER, NetworkSpec
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.files.models import save
 
@@ -32,7 +32,7 @@ def of_weights(path: Path, edge: float = 0.5, name: str = "particles") -> Segmen
     for part in ("weight", "bias"):
         tensors[HEAD + part] = tensors[HEAD + part][places]
     tensors[HEAD + "bias"][0] -= math.log(edge / (1 - edge))
-    spec = NetworkSpec(BAND_ENCODER, DECODER, 2, KEPT[1:], WORKING_SIZE)
+    spec = NetworkSpec(OWN_ENCODER, DECODER, 2, KEPT[1:], WORKING_SIZE)
     model = Segmenter.new(spec, {1: "background", 2: "particle"})
     own = model.network.state_dict()
     model.network.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in tensors.items()})
