@@ -98,7 +98,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         viewer.layers.selection.active = item.layer
         panel.one.click()
         wait_jobs(session)
-    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.6")
+    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.45")
     viewer.layers.selection.active = a.layer
     certainty.value = "0"
     panel.split.fields["strength"].value = 0.7
@@ -112,7 +112,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         assert panel.split.fields["strength"].value == 0.5
     panel.one.click()
     wait_jobs(session)
-    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.6
+    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.45
     viewer.layers.selection.active = a.layer
     assert float(certainty.value) == 0
     assert panel.split.fields["strength"].value == 0.7
@@ -149,7 +149,7 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
     panel.one.click()
     wait_jobs(session)
     item = session.current
-    assert item.particles.settings["certainty"] == 0.6
+    assert item.particles.settings["certainty"] == 0.45
     item.prediction = None  # as after a restart: what the model said is not kept
     session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty is None

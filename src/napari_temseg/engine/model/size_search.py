@@ -47,7 +47,7 @@ class Evidence:
     @property
     def weight(self) -> float:
         """One number: certain particles, few others, their number damped, more of them where they cover more; chosen on tune parts."""
-        return float(max(self.sure - 0.4, 0.0) * self.purity**1.5 * math.log1p(self.count) * self.cover**0.5)
+        return float(max(self.sure - 0.4, 0.0) * self.purity * math.log1p(self.count) * self.cover**0.4)
 
 
 def sizes(shape: tuple[int, ...]) -> list[float]:

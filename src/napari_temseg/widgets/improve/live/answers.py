@@ -47,6 +47,13 @@ class LiveAnswer:
     unsure: npt.NDArray[np.float32] | None
 
 
+def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
+    """The settings with which a plane is looked at as another was: for particles of the size that was found there, unless one is told."""
+    if known is None or not known.size or predict.scales or predict.typical_size or predict.typical_nm:
+        return predict
+    return replace(predict, typical_size=known.size)
+
+
 def loaded(model: Any) -> Any:
     """The `Segmenter` behind a name or a file."""
     from napari_temseg.api import load
@@ -122,14 +129,16 @@ def iter_use(task: Task) -> Job[Found]:
         image, strokes = task.image, task.strokes.reshape((-1, *task.image.frame))
         n, model = image.n_planes, task.model
         answers: dict[int, Prediction] = {}
+        known = next((ground.prediction for ground in task.grounds.values()), None)
         for done, plane in enumerate(outward(n, task.first)):
             ground = task.grounds.get(plane)
             if ground is None:
                 model = loaded(model)
-                job = iter_ground(model, image.at(plane), task.predict)
+                job = iter_ground(model, image.at(plane), like(task.predict, known))
                 for step in job:
                     yield replace(step, stage="answer", fraction=0.9 * (done + 0.8 * step.fraction) / n, elapsed=control.elapsed)
                 ground = job.result
+            known = known or ground.prediction
             answers[plane] = answer(ground, strokes[plane])
             yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: {at_plane(done, n) or 'answering'}", control.elapsed)
         whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)

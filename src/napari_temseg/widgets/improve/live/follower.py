@@ -18,7 +18,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer
+from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, like
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, OnScreen, iter_ground_and_screen, on_screen
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.use_result import use_answer
@@ -27,6 +27,7 @@ from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
+    from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.progress import Progress
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -222,7 +223,9 @@ class LiveFollower(QObject):
         if ground is None:
             self._tell_screen()
             scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
-            make = partial(_looking, flight, plane, scales, strokes, self.unsure)
+            others = (ground.prediction for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane))
+            predict = like(aim.predict, next(others, aim.item.prediction))
+            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure)
         flight.stop = self.session.jobs.look(
             make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
         )
@@ -365,6 +368,7 @@ class LiveFollower(QObject):
         use_answer(self.session, aim, base, grounds)
 
 
-def _looking(flight: _Flight, plane: Any, scales: Any, strokes: Any, unsure: bool) -> Any:
+def _looking(flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool) -> Any:
     """In the thread of the job."""
-    return iter_answer(iter_ground_and_screen(flight.aim, plane, scales, lambda: flight.screen), strokes, unsure=unsure)
+    aim = flight.aim._replace(predict=predict)
+    return iter_answer(iter_ground_and_screen(aim, plane, scales, lambda: flight.screen), strokes, unsure=unsure)

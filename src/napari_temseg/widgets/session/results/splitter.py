@@ -118,10 +118,10 @@ class Splitter(QObject):
 
 def _automatic(certainty: float | None, item: Item | None) -> bool:
     """Whether an image was split with the certainty that is taken when none is set; where what a model said is not kept, it is assumed."""
-    from napari_temseg.engine.particles.splitting import CERTAINTY
+    from napari_temseg.engine.particles.splitting import BAND_CERTAINTY, CERTAINTY
 
     told = automatic_certainty(item)
-    return certainty in (0.0, CERTAINTY) if told is None else certainty == told
+    return certainty in (0.0, CERTAINTY, BAND_CERTAINTY) if told is None else certainty == told
 
 
 def automatic_certainty(item: Item | None) -> float | None:
