@@ -26,6 +26,7 @@ SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.4  # of the best evidence: a size far from it that has as much is a rival
+LEAST_EVIDENCE = 0.02  # below it nothing speaks for any size: on tune the least of a right one is three times that, of noise mostly less
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -96,10 +97,10 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
 def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[SizeCandidate, ...]]:
     """The size (px) with most evidence, and, where one far from it has nearly as much, both as candidates, the smaller first.
 
-    `otherwise` is the answer where there is no evidence at all.
+    `otherwise` is the answer where there is next to no evidence.
     """
     best = max(found, key=lambda each: each.weight)
-    if not best.weight:
+    if best.weight < LEAST_EVIDENCE:
         return otherwise, ()
     rivals = [
         each for each in found if each.weight >= RIVAL_SHARE * best.weight and max(each.size / best.size, best.size / each.size) >= FAR_SIZE

@@ -1,0 +1,68 @@
+"""What the model that ships finds where nobody tells it a size, and which files of earlier versions stay readable."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import napari_temseg as temseg
+from napari_temseg.engine.model.band import WORKING_SIZE
+from napari_temseg.engine.types.config import SimulateConfig
+from napari_temseg.files.models import shipped
+
+
+@pytest.mark.parametrize(("diameter", "side", "count"), [(10, 256, 100), (24, 320, 20), (90, 384, 8), (230, 512, 2)])
+def test_particles_of_any_size_are_found_and_outlined(particles: temseg.Segmenter, diameter: int, side: int, count: int) -> None:
+    settings = {"height": side, "width": side, "count": count, "diameter": diameter, "spread": 1.05, "touching": 0.0, "contrast": 0.6}
+    drawn = temseg.simulate(SimulateConfig(**settings, seed=2))
+    found = temseg.predict(particles, drawn.micrograph)
+    assert found.size == pytest.approx(diameter, rel=0.5)
+    parts = temseg.split(found)
+    true = int(drawn.instances.max())
+    assert 0.8 * true <= len(parts) <= 1.25 * true
+    assert temseg.evaluate(parts, drawn.instances).iou > 0.8
+
+
+def test_nothing_is_found_where_there_is_nothing(particles: temseg.Segmenter) -> None:
+    drawn = temseg.simulate(SimulateConfig(height=256, width=320, count=0, support=0.1, dose=50, seed=1))
+    assert len(temseg.split(temseg.predict(particles, drawn.micrograph))) == 0
+    flat = temseg.predict(particles, np.zeros((96, 96), np.uint8))
+    assert len(temseg.split(flat)) == 0
+    assert flat.size == WORKING_SIZE
+
+
+def test_told_a_size_it_finds_the_particles_and_not_what_carries_them(particles: temseg.Segmenter) -> None:
+    """Bright dots of 10 px on a bright grain of 160 px: told 10 px the dots are found, told 160 px the grain."""
+    y, x = np.mgrid[:256, :256]
+    grain = np.hypot(y - 128, x - 128) < 80
+    rng = np.random.default_rng(0)
+    image, centres = 0.4 * grain + rng.normal(0, 0.03, grain.shape), [(100, 100), (100, 150), (150, 100), (150, 150), (125, 125), (80, 125)]
+    for row, column in centres:
+        image += 0.4 * (np.hypot(y - row, x - column) < 5)
+    dots = temseg.split(temseg.predict(particles, image.astype(np.float32), temseg.PredictConfig(typical_size=10.0))).labels
+    assert len(np.unique(dots)) - 1 == len(centres)
+    assert all(dots[centre] for centre in centres)
+    whole = temseg.split(temseg.predict(particles, image.astype(np.float32), temseg.PredictConfig(typical_size=160.0))).labels
+    assert len(np.unique(whole)) - 1 == 1
+    assert temseg.evaluate(whole, grain.astype(np.int32)).iou > 0.85
+
+
+def test_the_earlier_model_opens_and_answers_as_it_did(several_scales: temseg.Segmenter, request: pytest.FixtureRequest) -> None:
+    path = request.config.rootpath / "tests" / "models" / "several_scales.temseg"
+    with safe_open(path, framework="np") as file:
+        assert json.loads(file.metadata()["temseg"])["format"] == 1
+    assert several_scales.content_hash().startswith("bde1ba0f")
+    assert not several_scales.spec.working_size
+    settings = {"height": 320, "width": 320, "count": 20, "diameter": 40, "spread": 1.05, "touching": 0.0, "contrast": 0.6}
+    drawn = temseg.simulate(SimulateConfig(**settings, seed=2))
+    found = temseg.predict(several_scales, drawn.micrograph)
+    assert found.size == 0
+    assert len(temseg.split(found)) == int(drawn.instances.max())
+    assert temseg.evaluate(temseg.split(found), drawn.instances).iou > 0.9
+
+
+def test_the_package_stays_small() -> None:
+    assert sum(path.stat().st_size for path in shipped().values()) < 9e6
