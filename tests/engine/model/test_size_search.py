@@ -72,9 +72,9 @@ def test_what_is_not_valid_does_not_count() -> None:
 
 
 def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
-    small = Evidence(10, 280, 12.0, sure=0.9, purity=0.9, cover=0.1)
-    large = Evidence(10 * FAR_SIZE, 3, 35.0, sure=0.9, purity=1.0, cover=0.5)
-    near = Evidence(16, 90, 15.0, sure=0.9, purity=0.9, cover=0.1)
+    small = Evidence(10, 280, 12.0, sure=0.9, purity=0.9, cover=0.1, explained=0.9)
+    large = Evidence(10 * FAR_SIZE, 3, 35.0, sure=0.9, purity=0.9, cover=0.3, explained=0.9)
+    near = Evidence(16, 90, 15.0, sure=0.9, purity=0.9, cover=0.1, explained=0.9)
     assert small.weight > near.weight > RIVAL_SHARE * small.weight < large.weight < small.weight
     assert chosen([small, near], WORKING) == (12.0, ())
     size, candidates = chosen([large, small, near], WORKING)

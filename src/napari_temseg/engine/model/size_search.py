@@ -25,8 +25,8 @@ LARGEST_SIZE = 0.95  # of the shorter side of the picture: one particle may fill
 SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
-RIVAL_SHARE = 0.4  # of the best evidence: a size far from it that has as much is a rival
-LEAST_EVIDENCE = 0.02  # below it nothing speaks for any size: on tune the least of a right one is three times that, of noise mostly less
+RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
+LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -35,7 +35,8 @@ Window = tuple[slice, slice]
 class Evidence:
     """What speaks for a `size` (px): near it lie `count` particles of the picture, `found` their median width (px).
 
-    `sure` is the mean of the greatest depth of each, `purity` their share of all that is found, `cover` the share of the picture.
+    `sure` is the mean of the greatest depth of each, `purity` their share of all that is found, `cover` the share of the picture,
+    `explained` their share of the foreground.
     """
 
     size: float
@@ -44,11 +45,14 @@ class Evidence:
     sure: float = 0.0
     purity: float = 0.0
     cover: float = 0.0
+    explained: float = 0.0
 
     @property
     def weight(self) -> float:
-        """One number: certain particles, few others, their number damped, more of them where they cover more; chosen on tune parts."""
-        return float(max(self.sure - 0.4, 0.0) * self.purity * math.log1p(self.count) * self.cover**0.4)
+        """One number: certain particles, few others, their number damped, more of them where they cover more, and most of what is found."""
+        # The exponents were chosen on train and tune parts: the size taken first is right in 125 of 127 pictures.
+        sure, number = max(self.sure - 0.5, 0.0), math.log1p(self.count)
+        return float(sure * self.purity**2 * number**0.6 * self.cover**0.4 * self.explained**0.5)
 
 
 def sizes(shape: tuple[int, ...]) -> list[float]:
@@ -71,7 +75,7 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
 
     Cores count, where the learnt depth is great: they are apart even where particles touch, and half as wide.
     """
-    widths, sure, others, seen = [], [], 0, 0.0
+    widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
     for raw, valid in parts:
         depth, probability = (torch.sigmoid(raw[0, channel]).numpy() for channel in (1, 0))
         core = (depth > CORE) & (probability > 0.5)
@@ -86,12 +90,14 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
         sure.append(deepest[near])
         others += int((~near & (area >= 4)).sum())
         seen += core.size / scale**2
+        foreground += float((probability > 0.5).sum()) / scale**2
     width = np.concatenate(widths)
     if not len(width):
         return Evidence(size)
     cover = float((math.pi / 4 * width**2).sum() / seen)
+    explained = min(1.0, cover * seen / foreground)  # there is some foreground: cores are of it
     purity = len(width) / (len(width) + others)
-    return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover)
+    return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
 
 
 def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[SizeCandidate, ...]]:
