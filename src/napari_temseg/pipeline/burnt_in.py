@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
 SAME_LENGTH = 1.0  # px
-SURE = 0.5  # confidence from which a scale bar is hardly anything else
+_SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def marked_area(image: Micrograph) -> MarkedArea:
         return MarkedArea(camera)
     rows = data_bands(levels)[:, 0]  # whole rows, at the ends
     top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
-    certain = bool(top or bottom) or (bar is not None and bar.confidence >= SURE)
+    certain = bool(top or bottom) or (bar is not None and bar.confidence >= _SURE_BAR)
     return MarkedArea(camera, tuple(boxes_of(mask)), (top, bottom), certain)
 
 

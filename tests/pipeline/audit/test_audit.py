@@ -14,7 +14,7 @@ from skimage.draw import disk
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
 from napari_temseg.engine.measure.audit.carrying import carried
-from napari_temseg.engine.measure.audit.outcome import ACCEPT, REJECT, SPLIT, Answers, between, outcome
+from napari_temseg.engine.measure.audit.outcome import ACCEPT, REJECT, SEVERAL, Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.files.audits import audit_of, sample_digest
 from napari_temseg.files.formats.tiff import write_tiff
@@ -64,7 +64,7 @@ def test_a_bias_that_the_auditor_sees_is_corrected() -> None:
     assert told["agreement"]["limits"][0] < told["agreement"]["bias"] < told["agreement"]["limits"][1]
     assert told["corrected_d50"] == pytest.approx(0.9 * d50, rel=0.03)
     assert told["corrected_d50_interval"][0] < 0.9 * d50 < told["corrected_d50_interval"][1]
-    few = Answers("A", "", {0: ACCEPT, 1: SPLIT}, {0: 10.0})
+    few = Answers("A", "", {0: ACCEPT, 1: SEVERAL}, {0: 10.0})
     assert outcome(sample, few, d50)["corrected_d50"] is None  # too few
 
 

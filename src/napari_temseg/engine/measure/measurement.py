@@ -43,7 +43,7 @@ from napari_temseg.engine.measure.descriptors import (
 )
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
-from napari_temseg.engine.measure.shape.edges import Outline, at_half_contrast, edge_shifts
+from napari_temseg.engine.measure.shape.edges import MaskOutline, at_half_contrast, edge_shifts
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, sizes
@@ -277,7 +277,7 @@ def describe(
     columns |= sizes(pixels, scale) | moments(pixels, scale) | boxes(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
     whole = particles.planes()[index] if isinstance(particles, Particles) else plane
-    outline = Outline.of(pixels, whole)
+    outline = MaskOutline.of(pixels, whole)
     shifts = np.full(len(pixels), np.nan) if source is None else edge_shifts(pixels, source.plane(index), whole, outline)
     columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - outline.free_shares(pixels)}
     if _convention(particles) == HALF_CONTRAST:

@@ -56,7 +56,7 @@ def begun(
     planes = yield from prepared(task, control)
     run = TrainingRun(TrainingData.of(task, planes), control, writer)
     sentence = f"{run.data.split.sentence}; {run.learner.device.plain()}"
-    yield Progress("prepare", 0.0, sentence, control.elapsed, run.data.facts())
+    yield Progress("prepare", 1.0, sentence, control.elapsed, run.data.facts())
     return run, found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 NOTEBOOK = 480  # px, the longer side of a picture in a notebook
-OUTLINE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
+_ORANGE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
 
 
 def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | None = None, side: int = 720) -> npt.NDArray[np.uint8]:
@@ -29,7 +29,7 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | No
 
         seen = labels[step // 2 :: step, step // 2 :: step][: grey.shape[0], : grey.shape[1]]
         edges = find_boundaries(seen, mode="inner")
-        picture[: seen.shape[0], : seen.shape[1]][edges] = OUTLINE
+        picture[: seen.shape[0], : seen.shape[1]][edges] = _ORANGE
     return picture
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_result import RunItem
 
 AROUND = 1.6  # diameters of a particle that its crop shows to either side
-LEAST = 24  # px
+_LEAST_REACH = 24  # px
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline.audit", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
@@ -69,7 +69,7 @@ def _crop(kind: str, number: int, each: AuditParticle | AuditField, picture: Mic
     """One question: a crop as PNG, where it lies, and outlines in its px (of the particle, or of all in a field)."""
     height, width = picture.frame
     if isinstance(each, AuditParticle):
-        reach = int(max(AROUND * each.ecd, LEAST))
+        reach = int(max(AROUND * each.ecd, _LEAST_REACH))
         top, left = (max(int(at) - reach, 0) for at in (each.y, each.x))
         bottom, right = min(int(each.y) + reach + 1, height), min(int(each.x) + reach + 1, width)
         centre = [each.y - top, each.x - left]

@@ -15,7 +15,7 @@ from napari_temseg.widgets.kit.style import hint, sheet
 from napari_temseg.widgets.session.held_tool import HeldTool, Points
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.measure.line_profile import LineProfile
+    from napari_temseg.engine.interactive.line_profile import LineProfile
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -58,7 +58,7 @@ class Ruler(HeldTool):
         self._drop_window()
 
     def _measured(self, item: Item, line: Points) -> LineProfile:
-        from napari_temseg.engine.measure.line_profile import line_profile
+        from napari_temseg.engine.interactive.line_profile import line_profile
 
         ends = [np.floor(line.min(axis=0)), np.ceil(line.max(axis=0)) + 1]
         top, left, bottom, right = (int(np.clip(each, 0, side)) for end in ends for each, side in zip(end, item.frame, strict=True))

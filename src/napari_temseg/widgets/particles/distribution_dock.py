@@ -21,7 +21,7 @@ from napari_temseg.widgets.particles.pooling import SCOPES, Pool
 from napari_temseg.widgets.particles.table import ParticleTable
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
-from napari_temseg.widgets.session.export import FIGURES
+from napari_temseg.widgets.session.export import FIGURE_TYPES
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -250,7 +250,7 @@ class Distribution(QWidget):
         distribution = self.pool.distribution
         if not len(distribution.values):
             raise TemsegError("There is no distribution to save yet: find particles first (step 2).")
-        path = export.ask_file(self.session, self, "Save the plot", "distribution.png", FIGURES)
+        path = export.ask_file(self.session, self, "Save the plot", "distribution.png", FIGURE_TYPES)
         if path:
             export.export_plot(
                 self.session,

@@ -295,7 +295,7 @@ class ParticlesPanel(QWidget):
         item = self.session.current
         if item is None:
             raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
-        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURES)
+        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURE_TYPES)
         if path:
             export.export_view(self.session, item, path)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 MODELS = "Models (*.temseg)"
-FIGURES = "Picture, 300 dpi (*.png);;Drawing (*.svg)"
+FIGURE_TYPES = "Picture, 300 dpi (*.png);;Drawing (*.svg)"
 DPI = 300
 
 

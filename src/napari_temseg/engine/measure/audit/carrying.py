@@ -13,7 +13,7 @@ from napari_temseg.engine.measure.audit.outcome import Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import STRATA, AuditSample
 from napari_temseg.engine.measure.measurement import Measurement
 
-SAME_SIZE = 1.25  # ratio of diameters up to which a particle of a new result is the one that was judged
+_ALIKE = 1.25  # ratio of diameters up to which a particle of a new result is the one that was judged
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class _Finder:
             return None
         for index in np.atleast_1d(self.tree.query((y, x), k=min(4, len(self.places)))[1]).tolist():
             near = float(np.hypot(*(self.places[index] - (y, x)))) <= self.diameter[index] / 2
-            alike = diameter is None or 1 / SAME_SIZE <= self.diameter[index] / diameter <= SAME_SIZE
+            alike = diameter is None or 1 / _ALIKE <= self.diameter[index] / diameter <= _ALIKE
             if near and alike and self.plane[index] == plane:
                 return int(index)
         return None

@@ -20,8 +20,8 @@ from napari_temseg.engine.measure.weighted import quantile
 from napari_temseg.engine.types.errors import TemsegError
 
 Floats = npt.NDArray[np.float64]
-ACCEPT, REJECT, SPLIT, PART = "accept", "reject", "split", "part"
-DECISIONS = (ACCEPT, REJECT, SPLIT, PART)  # one particle, well outlined; none; several in one; a piece of one
+ACCEPT, REJECT, SEVERAL, PIECE = "accept", "reject", "split", "part"
+DECISIONS = (ACCEPT, REJECT, SEVERAL, PIECE)  # one particle, well outlined; none; several in one; a piece of one
 ENOUGH = 30  # judged particles from which an audit corrects a result
 _REPLICATES = 400
 _SIZES = 3  # ranges of recall

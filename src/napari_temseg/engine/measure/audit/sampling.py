@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
 
-PARTICLES, FIELDS, STRATA = 100, 20, 10
+_SAMPLED, _BLANKS, STRATA = 100, 20, 10
 _FIELD_SIDE = 6.0  # of the median diameter
 _LEAST_SIDE = 48  # px
 
@@ -62,7 +62,7 @@ def drawn(measurements: Sequence[Measurement], seed: int = 0) -> AuditSample | N
         return None
     order = np.argsort([row.ecd * row.scale for row in found], kind="stable")
     strata = np.array_split(order, min(STRATA, len(order)))
-    each = -(-PARTICLES // len(strata))
+    each = -(-_SAMPLED // len(strata))
     picked = [
         found[index]._replace(stratum=number) for number, stratum in enumerate(strata) for index in rng.permutation(stratum)[:each].tolist()
     ]
@@ -87,7 +87,7 @@ def _fields(measurements: Sequence[Measurement], middle: float, rng: np.random.G
     weights = np.array([m.valid_area * m.n_planes * float(np.prod(m.calibration.scale)) for m in measurements])
     masks = [m.valid for m in measurements]
     found: list[AuditField] = []
-    for _ in range(20 * FIELDS):
+    for _ in range(20 * _BLANKS):
         index = int(rng.choice(len(measurements), p=weights / weights.sum()))
         m, valid = measurements[index], masks[index]
         scale = float(np.sqrt(np.prod(m.calibration.scale)))
@@ -95,6 +95,6 @@ def _fields(measurements: Sequence[Measurement], middle: float, rng: np.random.G
         top, left = (int(rng.integers(0, length - side + 1)) for length in m.frame)
         if valid is None or valid[top : top + side, left : left + side].all():
             found.append(AuditField(m.image, m.content_hash, int(rng.integers(m.n_planes)), top, left, side, scale))
-        if len(found) == FIELDS:
+        if len(found) == _BLANKS:
             break
     return tuple(found)

@@ -17,21 +17,21 @@ from napari_temseg.engine.measure.shape.geometry import Foreground
 from napari_temseg.engine.measure.shape.pixel_columns import ratios
 
 Floats = npt.NDArray[np.float64]
-REACH = 6.0  # px to either side
-SEEN_FROM = int(REACH) + 3  # px: what lies nearer to an outline may matter to its edge
+_EDGE_REACH = 6.0  # px to either side
+SEEN_FROM = int(_EDGE_REACH) + 3  # px: what lies nearer to an outline may matter to its edge
 FURTHEST = 3.0  # px by which an edge may lie off the outline
-MOST_PLACES = 32  # of each particle: more tell hardly more
+_EDGE_PLACES = 32  # of each particle: more tell hardly more
 LEAST_CONTRAST = 4.0  # standard errors by which the two levels must differ
 _NEAR = 3.0  # px from which on the levels are taken
 _STEP = 0.5
-_OFFSETS = np.arange(-REACH, REACH + _STEP / 2, _STEP)
+_OFFSETS = np.arange(-_EDGE_REACH, _EDGE_REACH + _STEP / 2, _STEP)
 _AT_ONCE = 1000  # particles
 _DIAMETERS = ("feret_max", "feret_min", "feret_mean", "rect_length", "rect_width", "ellipse_major", "ellipse_minor")
 _FOUR = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
 
 
-def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], outline: Outline) -> Floats:
+def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], outline: MaskOutline) -> Floats:
     """How far (px, outward positive) the half-contrast edge of each label lies off its outline; NaN where the picture does not tell.
 
     `plane` and `labels` (Y, X) hold the grey values and all particles of the whole plane that `pixels` are taken from, `outline` is theirs.
@@ -40,8 +40,8 @@ def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray
     if not len(place):
         return np.full(len(pixels), np.nan)
     code, y, x = pixels.code[place], pixels.y[place], pixels.x[place]
-    top, left = max(int(y.min() - REACH - 2), 0), max(int(x.min() - REACH - 2), 0)
-    window = np.s_[top : int(y.max() + REACH + 3), left : int(x.max() + REACH + 3)]
+    top, left = max(int(y.min() - _EDGE_REACH - 2), 0), max(int(x.min() - _EDGE_REACH - 2), 0)
+    window = np.s_[top : int(y.max() + _EDGE_REACH + 3), left : int(x.max() + _EDGE_REACH + 3)]
     grey, taken = np.asarray(plane[window], np.float32), labels[window]
     radius = np.sqrt(pixels.total() / np.pi)
     found = np.full(len(pixels), np.nan)
@@ -56,14 +56,14 @@ def edge_shifts(pixels: Foreground, plane: npt.NDArray[Any], labels: npt.NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Outline:
+class MaskOutline:
     """Indices (n,) of the pixels with another of the 4 neighbours outside their label, and whether one of these is of another label."""
 
     place: npt.NDArray[np.intp]
     beside: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> Outline:
+    def of(cls, pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> MaskOutline:
         """The outermost pixels of labels that are some or all of the whole plane `labels` (Y, X)."""
         leaves = np.zeros(len(pixels.code), bool)
         for step in _FOUR:
@@ -83,14 +83,14 @@ class Outline:
         return np.asarray(1 - np.bincount(code[self.beside], minlength=len(pixels)) / np.maximum(count, 1))
 
 
-def _free_normals(pixels: Foreground, outline: Outline) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
-    """Indices of outermost pixels beside no other label, at most `MOST_PLACES` a label, sorted by it, and the unit normals (y, x) there."""
+def _free_normals(pixels: Foreground, outline: MaskOutline) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
+    """Indices of outermost pixels beside no other label, at most `_EDGE_PLACES` a label, sorted by it, and unit normals (y, x) there."""
     place = outline.place[~outline.beside]
     place = place[np.argsort(pixels.code[place], kind="stable")]
     code = pixels.code[place]
     count = np.bincount(code, minlength=len(pixels))
     rank = np.arange(len(place)) - (np.cumsum(count) - count)[code]
-    share = np.minimum(MOST_PLACES / np.maximum(count, 1), 1.0)[code]
+    share = np.minimum(_EDGE_PLACES / np.maximum(count, 1), 1.0)[code]
     place = place[np.floor((rank + 1) * share) > np.floor(rank * share)]  # evenly among them
     ny, nx = np.zeros(len(place)), np.zeros(len(place))
     at, own = pixels.place[place], pixels.own[place]
@@ -147,7 +147,7 @@ def _profiles(grey: Floats, code: npt.NDArray[np.intp], n: int) -> tuple[Floats,
 
 def _half_way(mean: Floats, error: Floats, radius: Floats) -> Floats:
     """Offset (n,) of the crossing of the middle level that is nearest to the outline."""
-    deep, deeper = np.minimum(_NEAR, 0.5 * radius)[:, None], np.minimum(REACH, 0.8 * radius)[:, None]
+    deep, deeper = np.minimum(_NEAR, 0.5 * radius)[:, None], np.minimum(_EDGE_REACH, 0.8 * radius)[:, None]
     depth = np.broadcast_to(-_OFFSETS, mean.shape)
     inside, outside = (depth >= deep) & (depth <= deeper), depth <= -_NEAR
     low, low_error = _level(mean, error, inside)

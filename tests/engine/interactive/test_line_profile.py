@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_temseg.engine.measure.line_profile import line_profile
+from napari_temseg.engine.interactive.line_profile import line_profile
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 
