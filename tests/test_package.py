@@ -83,7 +83,7 @@ from napari_temseg.files.formats.tiff import write_tiff
 torch.set_num_threads(1)
 picture = temseg.simulate(temseg.SimulateConfig(height=160, width=160, count=9, diameter=24)).micrograph
 write_tiff(Path("picture.tif"), picture.data, picture.calibration)
-for model in ("particles", "sized"):
+for model in ("particles",):
     temseg.run("picture.tif", model, model=model)
 print("unneeded:", *{"timm", "torchvision", "huggingface_hub", "segmentation_models_pytorch", "torch._dynamo", "dask"} & sys.modules.keys())
 model = temseg.load("particles")

@@ -89,7 +89,8 @@ def test_the_whole_road(tmp_path: Path, untrained: temseg.Segmenter) -> None:
     assert result.before.n_true == result.after.n_true == temseg.simulate(demo_config(128, 2)).instances.max()
     expected = {"simulated.tif", "simulated_strokes.tif", "demo.temseg", "simulated_classes.tif", "simulated_particles.tif"}
     expected |= {"particles.csv", "summary.json", "report.html", "recipe.json", "figures"}
-    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == expected
+    written = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert written - {"audit.html", "audit.json"} == expected  # there is a gallery where enough was found to draw a sample from
     table = pd.read_csv(tmp_path / "particles.csv")
     assert len(table) == len(np.unique(read_labels(tmp_path / "simulated_particles.tif"))) - 1 == result.after.n_found
     for words in ("IoU", "particles found / true", "mean-diameter error", "Time: simulate"):

@@ -19,8 +19,11 @@ def test_the_scale_of_a_first_look_is_bounded_by_what_it_costs(tiny: temseg.Segm
     assert first_scale(tiny, plane, PredictConfig(), part, (0.5,)) == 0.5
     assert first_scale(banded, plane, PredictConfig(typical_size=44.0), part) == pytest.approx(0.5)
     assert first_scale(tiny, plane, PredictConfig(), WHOLE) < 0.4
-    assert worth_it(tiny, (1800, 1700), ())
-    assert not worth_it(tiny, (300, 300), (1.0,))
+    large, small = (temseg.Micrograph(np.zeros(shape, np.uint8)) for shape in ((1800, 1700), (300, 300)))
+    assert worth_it(tiny, large, temseg.PredictConfig(), ())
+    assert not worth_it(tiny, small, temseg.PredictConfig(), (1.0,))
+    assert not worth_it(banded, small, temseg.PredictConfig(typical_size=60.0), ())
+    assert worth_it(banded, small, temseg.PredictConfig(typical_size=6.0), ())  # it is shown 3.7 times as large
 
 
 @pytest.mark.parametrize("window", [WHOLE, (slice(100, 400), slice(7, 250))])

@@ -46,7 +46,7 @@ def test_right_strokes_change_almost_nothing(scene):
     before = answer(ground, np.zeros((200, 232), np.uint8)).classes
     agreed = (before == 2) == (drawn.instances > 0)
     strokes = np.where(agreed & (np.arange(232) % 40 == 0), before, 0).astype(np.uint8)
-    assert (answer(ground, strokes).classes == before).mean() > 0.99
+    assert (answer(ground, strokes).classes == before).mean() > 0.98
 
 
 def test_what_strokes_move_does_not_fall_to_pieces(scene):

@@ -73,10 +73,10 @@ def test_simulated_pictures_are_held_on_to_where_none_is_open(particles, alone, 
     assert moved[1] < 0.7 * moved[0]
 
 
-def test_an_open_picture_on_which_it_finds_something_else_is_named(particles, discs, upside_down, monkeypatch):
+def test_an_open_picture_on_which_it_finds_something_else_is_named(several_scales, discs, upside_down, monkeypatch):
     monkeypatch.setattr(module, "SIMULATED", 0)
     other = Micrograph(discs(160, 160, pitch=40, radius=13, seed=4)[0], sample="fibres")
-    model = train(*upside_down, base=particles, config=replace(FAST, hold=1e-6), meaning="mask", unlabelled=[other])
+    model = train(*upside_down, base=several_scales, config=replace(FAST, hold=1e-6), meaning="mask", unlabelled=[other])
     assert any("finds other things there" in note for note in model.history[-1]["notes"])
 
 

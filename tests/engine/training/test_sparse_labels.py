@@ -80,7 +80,7 @@ def test_a_few_strokes_end_by_themselves_whatever_the_time(tiny, faint):
 def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeypatch):
     said = predict(particles, faint.micrograph, PredictConfig(precision="float32", device="cpu"))
     labels = annotator(said.classes, faint.instances)
-    config = replace(CONFIG, crop=128, batch=4, max_steps=12)
+    config = replace(CONFIG, crop=128, batch=4, max_steps=24)
     monkeypatch.setattr(selection, "MATERIAL_IOU", 2.0)  # nothing that is held out could ever show such a gain
     model = train([faint.micrograph], [labels], base=particles, config=config)
     record = model.history[-1]

@@ -485,7 +485,7 @@ def test_export_and_report(bench: Any, qtbot: Any, wait_jobs: Any, tmp_path: Pat
     panel.report.click()
     wait_jobs(session)
     names = sorted(path.name for path in (tmp_path / "report").glob("[!.]*"))
-    assert names == ["grid_particles.tif", "particles.csv", "report.html", "summary.json"]
+    assert names == ["figures", "grid_particles.tif", "particles.csv", "report.html", "summary.json"]
     assert "1 correction by hand" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 

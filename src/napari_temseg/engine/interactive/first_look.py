@@ -12,20 +12,24 @@ import numpy.typing as npt
 
 from napari_temseg.engine.interactive.linear_head import Ground, answer, iter_ground
 from napari_temseg.engine.model.band import MOST_ENLARGED
-from napari_temseg.engine.model.runner import LEAST_SCALE
+from napari_temseg.engine.model.runner import LEAST_SCALE, band_scales
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import AsItIs, Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 
+_SEARCHED = (1.0, 1.6)  # what looking for the size costs at the least
 FIRST_PIXELS = 400_000  # px that the network is shown: about half a second of one processor
 Window = tuple[slice, slice]
 
 
-def worth_it(model: Segmenter, frame: tuple[int, int], scales: Sequence[float]) -> bool:
-    """Whether a look at a whole plane (Y, X) takes much longer than a first one; `scales` () stands for the model's own."""
-    return math.prod(frame) * sum(scale**2 for scale in scales or model.scales) > 2 * FIRST_PIXELS
+def worth_it(model: Segmenter, plane: Micrograph, config: PredictConfig, scales: Sequence[float]) -> bool:
+    """Whether a look at a whole plane takes much longer than a first one; `scales` () stands for those that will be taken."""
+    if not scales and model.spec.working_size:
+        told = config.typical_in(plane.calibration.nanometres)
+        scales = band_scales(model.spec.working_size / told) if told else _SEARCHED
+    return math.prod(plane.frame) * sum(scale**2 for scale in scales or model.scales) > 2 * FIRST_PIXELS
 
 
 def first_scale(model: Segmenter, plane: Micrograph, config: PredictConfig, window: Window, scales: Sequence[float] = ()) -> float:

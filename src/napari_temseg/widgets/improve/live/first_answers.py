@@ -68,7 +68,7 @@ def iter_ground_and_screen(
         yield Progress("look", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
         model: Segmenter = loaded(aim.model)
         whole = iter_ground(model, plane, aim.predict)
-        if not worth_it(model, plane.frame, scales):
+        if not worth_it(model, plane, aim.predict, scales):
             yield from whole
             return whole.result
         screen = _Screen(model, plane, aim, scales)
