@@ -35,7 +35,7 @@ ADVICE_FOR_COMMANDS = {
 }
 ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
-    "size": "Say it with Find ▸ Typical size",
+    "size": "Say it with Find ▸ size",
     "another size": "Say a smaller or larger size in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
