@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -231,7 +232,7 @@ class Particles:
         found = set(self.table["plane"].unique().tolist()) if reasons else set()
         return {plane: reason for plane, reason in reasons.items() if plane in found}
 
-    @property
+    @cached_property  # a correction makes new particles; the window asks at every turn
     def band_ends(self) -> BandEnds | None:
         """What lies near the ends of the band that was looked for; None where sizes were not limited, or nobody knows."""
         size = self.prediction.size if self.prediction is not None else 0.0

@@ -35,11 +35,7 @@ class Ruler(HeldTool):
 
     def shown(self, item: Item, line: Points) -> None:
         """The line and its length so far."""
-        viewer = self.session.viewer
-        if Role.LENGTH not in item.made:
-            self.session.adopt(item, Role.LENGTH, overlays.add_ruler_line(viewer, item.layer, f"{item.name} ruler"))
-            overlays.hold_still(viewer, True)
-        overlays.show_line(item.made[Role.LENGTH], line, 3 * overlays.pixels_per_screen(viewer, item.layer))
+        self._show(item, line, overlays.add_ruler_line, "ruler")
         self.session.say(_length(self._measured(item, line)))
 
     def take(self, item: Item, line: Points) -> None:

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtCore import Signal
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
-from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.adder import Adder
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.session.held_tool import MouseTool
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -37,22 +36,18 @@ class Tool(Enum):
     BOX = "Drag a box over particles to select them; Shift adds. Esc ends."
 
 
-class Pointer(QObject):
+class Pointer(MouseTool):
     """Listens to the mouse of one viewer; `tool` is in hand, `tool_changed` tells of another."""
 
     tool_changed = Signal()
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.session, self.corrector, self.adder = session, session.part(Corrector), session.part(Adder)
+        super().__init__(session, partial(self.take, Tool.SELECT))
+        self.corrector, self.adder = session.part(Corrector), session.part(Adder)
         self.tool = Tool.SELECT
         self._centre: tuple[Item, Points] | None = None  # the first of two that are to be parted
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, partial(self.take, Tool.SELECT))
-        self._escape.setEnabled(False)  # napari's own while no tool is in hand
-        session.viewer.mouse_drag_callbacks.append(self._pressed)
         session.current_changed.connect(partial(self.take, Tool.SELECT))
         session.tools_down.connect(partial(self.take, Tool.SELECT))
-        session.closing.connect(self._close)
 
     def take(self, tool: Tool) -> None:
         """Take a tool in hand, which stays there; the one for selecting puts all others down."""
@@ -67,7 +62,7 @@ class Pointer(QObject):
         held = tool is not Tool.SELECT
         self._escape.setEnabled(held)
         overlays.hold_still(self.session.viewer, held)
-        self._drop_line()
+        self.hide()
         self.tool_changed.emit()
 
     def toggle(self, tool: Tool) -> None:
@@ -75,7 +70,6 @@ class Pointer(QObject):
         self.take(Tool.SELECT if tool is self.tool else tool)
 
     def _pressed(self, viewer: Any, event: Any) -> Any:
-        """napari calls it at every press of a mouse button; what it returns goes on while the mouse moves."""
         if self.session.closed or event.button != 1:
             return None
         if self.tool is Tool.SELECT:
@@ -109,39 +103,39 @@ class Pointer(QObject):
         def shown(place: Points) -> None:
             nonlocal end
             end = place
-            self._show(item, np.stack([start, end]))
+            self._draw(item, np.stack([start, end]))
 
         moved = yield from moves(event, partial(self._at, item, shown))
         if item not in self.session.items:
             return
         if moved:
             self._centre = None
-            self._drop_line()
+            self.hide()
             guarded(partial(self.corrector.cut, np.stack([start, end])))
         elif self._centre is not None and self._centre[0] is item:
             first, self._centre = self._centre[1], None
-            self._drop_line()
+            self.hide()
             guarded(partial(self.corrector.part_at, np.stack([first, start])))
         else:
             self._centre = item, start
             across = np.array([0.0, 5 * overlays.pixels_per_screen(self.session.viewer, item.layer)])
-            self._show(item, np.stack([start - across, start + across]))
+            self._draw(item, np.stack([start - across, start + across]))
             self.session.say("Now click the other centre in that particle; Esc ends.")
 
     def _add(self, item: Item, event: Any) -> Generator[None, None, None]:
         place = overlays.position(item.layer, event.position)
         if (outline := self._tried(partial(self.adder.outline, item, place))) is None:
             return
-        self._show(item, np.concatenate([outline, outline[:1]]))
+        self._draw(item, np.concatenate([outline, outline[:1]]))
 
         def shown(end: Points) -> None:
             nonlocal outline
             if (found := self._tried(partial(self.adder.outline, item, place, float(np.hypot(*(end - place)))))) is not None:
                 outline = found
-                self._show(item, np.concatenate([outline, outline[:1]]))
+                self._draw(item, np.concatenate([outline, outline[:1]]))
 
         yield from moves(event, partial(self._at, item, shown))
-        self._drop_line()
+        self.hide()
         if item in self.session.items:
             guarded(partial(self.corrector.add, outline))
 
@@ -150,7 +144,7 @@ class Pointer(QObject):
 
         def shown(place: Points) -> None:
             path.append(place)
-            self._show(item, np.stack([*path, path[0]]))
+            self._draw(item, np.stack([*path, path[0]]))
 
         return self._enclose(item, event, path, shown)
 
@@ -160,14 +154,14 @@ class Pointer(QObject):
 
         def shown(place: Points) -> None:
             path[:] = [start, np.array([start[0], place[1]]), place, np.array([place[0], start[1]])]
-            self._show(item, np.stack([*path, start]))
+            self._draw(item, np.stack([*path, start]))
 
         return self._enclose(item, event, path, shown)
 
     def _enclose(self, item: Item, event: Any, path: list[Points], shown: Callable[[Points], None]) -> Generator[None, None, None]:
         adds, world = _shift(event), tuple(event.position)
         moved = yield from moves(event, partial(self._at, item, shown))
-        self._drop_line()
+        self.hide()
         if item not in self.session.items:
             return
         if not moved:
@@ -189,22 +183,8 @@ class Pointer(QObject):
             self.session.say(str(error))
             return None
 
-    def _show(self, item: Item, path: Points) -> None:
-        viewer = self.session.viewer
-        if Role.LINE not in item.made:
-            self.session.adopt(item, Role.LINE, overlays.add_line(viewer, item.layer, f"{item.name} split line"))
-            overlays.hold_still(viewer, True)
-        overlays.show_line(item.made[Role.LINE], path, 3 * overlays.pixels_per_screen(viewer, item.layer))
-
-    def _drop_line(self) -> None:
-        for item in self.session.items:
-            layers.remove(self.session.viewer, item.made.pop(Role.LINE, None))
-
-    def _close(self) -> None:
-        callbacks = self.session.viewer.mouse_drag_callbacks
-        if self._pressed in callbacks:
-            callbacks.remove(self._pressed)
-        self._escape.setEnabled(False)
+    def _draw(self, item: Item, path: Points) -> None:
+        self._show(item, path, overlays.add_line, "split line")
 
 
 def _shift(event: Any) -> bool:

@@ -1,8 +1,8 @@
-"""A tool of the mouse that stays in hand until Esc, another picture or another step."""
+"""Tools of the mouse on the picture; one that stays in hand until Esc, another picture or another step."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +24,57 @@ LEAST = 2.0  # px: shorter drags say nothing
 Points = npt.NDArray[np.float64]
 
 
-class HeldTool(QObject):
+class MouseTool(QObject):
+    """Hears every press of a mouse button in one viewer, and shows a path on pictures meanwhile, in the layer of `role`; Esc ends it."""
+
+    role = Role.LINE
+
+    def __init__(self, session: Session, escaped: Callable[[], None]) -> None:
+        super().__init__(session)
+        self.session = session
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, escaped)
+        self._escape.setEnabled(False)  # napari's own while no tool is in hand
+        session.viewer.mouse_drag_callbacks.append(self._pressed)
+        session.closing.connect(self._close)
+
+    def hide(self) -> None:
+        """Take what it shows off all pictures."""
+        for item in self.session.items:
+            layers.remove(self.session.viewer, item.made.pop(self.role, None))
+
+    def _pressed(self, viewer: Any, event: Any) -> Any:
+        """napari calls it at every press of a mouse button; what it returns goes on while the mouse moves."""
+        raise NotImplementedError
+
+    def _show(self, item: Item, path: Points, made: Callable[..., Any], name: str) -> None:
+        """Show a path (n, 2), (y, x) in px, in a layer that `made` makes where there is none."""
+        viewer = self.session.viewer
+        if self.role not in item.made:
+            self.session.adopt(item, self.role, made(viewer, item.layer, f"{item.name} {name}"))
+            overlays.hold_still(viewer, True)
+        overlays.show_line(item.made[self.role], path, 3 * overlays.pixels_per_screen(viewer, item.layer))
+
+    def _close(self) -> None:
+        callbacks = self.session.viewer.mouse_drag_callbacks
+        if self._pressed in callbacks:
+            callbacks.remove(self._pressed)
+        self._escape.setEnabled(False)
+
+
+class HeldTool(MouseTool):
     """Follows drags on the picture in hand while `held`; subclasses say what is `shown` meanwhile and `take` the line that was dragged.
 
-    `role` is that of the layer for what is shown, `hint` what is told when it is taken up, `click` after a press without a drag.
+    `hint` is told when it is taken up, `click` after a press without a drag.
     """
 
     changed = Signal()
-    role = Role.LINE
     hint = click = ""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.session = session
+        super().__init__(session, self.put_down)
         self.held = False
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, self.put_down)
-        self._escape.setEnabled(False)  # napari's own while the tool is not in hand
-        session.viewer.mouse_drag_callbacks.append(self._pressed)
         for signal in (session.current_changed, session.tools_down):
             signal.connect(self.put_down)
-        session.closing.connect(self._close)
 
     def take_up(self) -> None:
         """Take it in hand; all other tools are put down."""
@@ -61,11 +92,6 @@ class HeldTool(QObject):
             self._hold(False)
             self.hide()
 
-    def hide(self) -> None:
-        """Take what it shows off all pictures."""
-        for item in self.session.items:
-            layers.remove(self.session.viewer, item.made.pop(self.role, None))
-
     def shown(self, item: Item, line: Points) -> None:
         """Show the line (2, 2), (y, x) in px, that is being dragged."""
         raise NotImplementedError
@@ -81,7 +107,6 @@ class HeldTool(QObject):
         self.changed.emit()
 
     def _pressed(self, viewer: Any, event: Any) -> Any:
-        """napari calls it at every press of a mouse button; what it returns goes on while the mouse moves."""
         item = self.session.current
         if self.session.closed or not self.held or event.button != 1 or item is None:
             return None
@@ -103,12 +128,6 @@ class HeldTool(QObject):
             self.session.say(self.click)
             return
         guarded(partial(self.take, item, line))
-
-    def _close(self) -> None:
-        callbacks = self.session.viewer.mouse_drag_callbacks
-        if self._pressed in callbacks:
-            callbacks.remove(self._pressed)
-        self._escape.setEnabled(False)
 
 
 def _length(line: Points) -> float:
