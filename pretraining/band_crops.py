@@ -22,6 +22,8 @@ UNSURE = 1.15  # as a ratio to an edge of the band: whether these are meant is a
 EMPTY = 0.33  # share of crops without the flattened plane
 TOLD = 0.45  # share of crops of which the polarity is told
 ELSEWHERE = 0.14  # share of crops at a size at which there is nothing to find: the size is looked for where nobody tells it
+WHOLE = 0.6  # share of crops, of those that hold a whole picture, that show it as it will be shown: with its own edges
+FEW_PIXELS = 6.0  # × by which the pixels of a picture that fills a small part of its crop count at most
 JITTER = 0.4  # standard deviation of the logarithm of the size that is told
 Floats = npt.NDArray[np.float32]
 
@@ -46,7 +48,9 @@ class _Rectangle:
     at: tuple[int, int]
 
 
-def _rectangle(shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: float, window: int, rng: np.random.Generator) -> _Rectangle:
+def _rectangle(
+    shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: float, window: int, whole: bool, rng: np.random.Generator
+) -> _Rectangle:
     parts = []
     for n, c in zip(shape, centre, strict=True):
         length = round(window / zoom)
@@ -54,7 +58,7 @@ def _rectangle(shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: fl
             parts.append((int(np.clip(round(c - length / 2), 0, n - length)), length, window, 0))
         else:
             scaled = max(8, min(window, round(n * zoom)))
-            parts.append((0, n, scaled, int(rng.integers(0, window - scaled + 1))))
+            parts.append((0, n, scaled, 0 if whole else int(rng.integers(0, window - scaled + 1))))
     first, length_, scaled_, at = zip(*parts, strict=True)
     return _Rectangle(first, length_, scaled_, at)
 
@@ -91,12 +95,15 @@ def _polarity(entry: Sample, rng: np.random.Generator) -> int:
 def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> Crop:
     """A crop of `side` px at a told size, two times in three on a particle that is meant."""
     size, polarity = told_size(entry, rng), _polarity(entry, rng)
-    zoom, window = WORKING_SIZE / size, side + 2 * MARGIN
+    zoom = WORKING_SIZE / size
+    whole = zoom * max(entry.plane.shape) <= side and rng.random() < WHOLE
+    margin = 0 if whole else MARGIN
+    window = side + 2 * margin
     inside, unsure = _meant(entry, size, polarity)
     centre = rng.uniform(0, 1, 2) * entry.plane.shape
     if inside.any() and rng.random() < 0.67:
         centre = entry.centre[int(rng.choice(np.flatnonzero(inside)))] + rng.uniform(-0.3, 0.3, 2) * side / zoom
-    where = _rectangle(entry.plane.shape, centre, zoom, window, rng)
+    where = _rectangle(entry.plane.shape, centre, zoom, window, whole, rng)
     image, labels, ignore, there = _cut(entry, where, window)
     target, inner = _targets(entry, labels, inside, where)
     image = _spoilt(image * (polarity or (1 if rng.random() < 0.75 else -1)), rng)
@@ -105,13 +112,21 @@ def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> C
     burnt, exact, distance, teaches = burn_marks(*tensors, rng, marked)
     image, target[0], target[1] = burnt[0].numpy(), exact[0].numpy(), distance[0].numpy()
     target[2] *= target[0]
-    seen = np.where(target[0] > 0, 1.0, entry.background) * there * teaches[0].numpy() * ~(ignore | unsure[labels])
-    flat = flatten(image, WORKING_SIZE) if rng.random() >= EMPTY else np.zeros_like(image)
+    counts = there * min(FEW_PIXELS, there.size / max(1, int(there.sum())))
+    seen = np.where(target[0] > 0, 1.0, entry.background) * counts * teaches[0].numpy() * ~(ignore | unsure[labels])
+    flat = _flattened(image, where) if rng.random() >= EMPTY else np.zeros_like(image)
     planes = np.stack([image, flat, np.full_like(image, float(polarity != 0))])
     inner = inner * seen * (target[0] > 0) if entry.teaches != "instances" else inner * seen
-    cut = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    cut = (..., slice(margin, window - margin), slice(margin, window - margin))
     out = [_turned(part[cut], *turned) for part in (planes, target, seen[None], inner[None])]
     return Crop(*(np.ascontiguousarray(part, np.float32) for part in (out[0], _turned_offsets(out[1], *turned), out[2][0], out[3][0])))
+
+
+def _flattened(image: Floats, where: _Rectangle) -> Floats:
+    """Flattened by what is of the picture alone, mirrored beyond, as a whole picture is shown."""
+    here = tuple(slice(a, a + m) for a, m in zip(where.at, where.scaled, strict=True))
+    pad = [(a, n - a - m) for a, m, n in zip(where.at, where.scaled, image.shape, strict=True)]
+    return np.pad(flatten(image[here], WORKING_SIZE), pad, mode="symmetric")
 
 
 def _cut(entry: Sample, where: _Rectangle, window: int) -> tuple[Floats, Labels, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -170,6 +185,14 @@ def _turned_offsets(target: Floats, quarters: int, mirrored: bool) -> Floats:
     return out
 
 
+def _toned(image: Floats, rng: np.random.Generator) -> Floats:
+    """A random rising curve of grey levels, as detectors and journals draw it."""
+    places = np.linspace(float(image.min()), float(image.max()) + 1e-6, 6)
+    steps = np.exp(rng.normal(0, 0.6, 5))
+    levels = places[0] + np.concatenate([[0], np.cumsum(steps)]) * (places[-1] - places[0]) / steps.sum()
+    return np.interp(image, places, levels).astype(np.float32)
+
+
 def _spoilt(image: Floats, rng: np.random.Generator) -> Floats:
     """Uneven background, blur, gain, offset, gamma and noise, each at times."""
     image = image.astype(np.float32)
@@ -181,7 +204,9 @@ def _spoilt(image: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.5:
         low, high = float(image.min()), float(image.max())
         span = max(high - low, 1e-6)
-        image = low + span * ((image - low) / span) ** np.float32(math.exp(rng.uniform(-0.35, 0.35)))
+        image = low + span * ((image - low) / span) ** np.float32(math.exp(rng.uniform(-0.5, 0.5)))
+    if rng.random() < 0.3:
+        image = _toned(image, rng)
     image = image * np.float32(math.exp(rng.uniform(-0.4, 0.4))) + np.float32(rng.uniform(-0.3, 0.3))
     if rng.random() < 0.5:
         image = image + np.float32(abs(rng.normal(0, 0.2))) * rng.standard_normal(image.shape, np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from emps import data_folder, entries
 from napari_temseg.engine.model.segmenter import Normalisation
+from napari_temseg.engine.simulate.micrographs import randomised, simulate
 from napari_temseg.engine.simulate.piles import pile
 from napari_temseg.engine.simulate.scene import Scene
 from napari_temseg.engine.simulate.specimens import specimen
@@ -20,6 +21,7 @@ from napari_temseg.engine.simulate.specimens import specimen
 BOX = 1.4  # boxes of supported_catalysts are this much as wide as what an outline gives
 CATALYSTS = ("Pd_silica", "Pd_alumina1", "Cu_silica1", "PtW1", "PtW2", "PtW3")
 POWDER_TUNE = ("Sc1Tile_001-002", "Sc2Tile_010-006", "Sc3Tile_010-001", "Sc4Tile_008-004")
+CROWDED = 0.3  # share of simulated pictures that hold nothing but particles that touch
 Labels = npt.NDArray[np.int32]
 
 
@@ -103,8 +105,44 @@ def of_scene(scene: Scene) -> Sample:
 def simulated(rng: np.random.Generator) -> Sample:
     """One simulated picture of random kind and size."""
     side = int(rng.choice([256, 288, 352]))
+    if rng.random() < CROWDED:
+        return crowded(side, rng)
     size = math.exp(rng.uniform(math.log(8), math.log(45)))
     return of_scene((pile if rng.random() < 0.36 else specimen)(size, (side, side), rng))
+
+
+def crowded(side: int, rng: np.random.Generator) -> Sample:
+    """Particles on a plain ground, most of them in contact and many half hidden: what is hidden there is alike in projection."""
+    config = replace(randomised(rng, side, side), data_bar=False, scale_bar=False, panel_letter=False)
+    config = replace(config, touching=float(rng.uniform(0.2, 1.0)), overlapping=float(rng.choice([0.0, rng.uniform(0.1, 1.0)])))
+    if config.diameter > side / 5:
+        config = replace(config, diameter=side / 5)
+    scene = simulate(config)
+    bright = 1 if config.mode == "HAADF" else -1
+    return sample(scene.micrograph.data, scene.instances, signs=bright, sizes=(config.diameter,))
+
+
+def turned(entry: Sample, rng: np.random.Generator) -> Sample:
+    """A picture turned by any angle and stretched by up to a quarter; nothing is learnt beyond its edge, where it is mirrored."""
+    angle, stretch = rng.uniform(0, 2 * math.pi), math.exp(rng.uniform(-0.22, 0.22))
+    along = rng.uniform(0, 2 * math.pi)
+    matrix = _rotation(angle) @ _rotation(along) @ np.diag([stretch, 1 / stretch]) @ _rotation(-along)
+    middle = (np.array(entry.plane.shape) - 1) / 2
+    offset = middle - matrix @ middle
+    plane = ndimage.affine_transform(entry.plane, matrix, offset, order=1, mode="mirror")
+    labels = ndimage.affine_transform(entry.labels, matrix, offset, order=0, mode="constant")
+    ignore = ndimage.affine_transform(entry.ignore.astype(np.uint8), matrix, offset, order=0, mode="constant", cval=1) > 0
+    width, depth, centre = described(labels)
+    keep, n = len(entry.width), len(width)
+    width, depth, centre = (
+        np.concatenate([part, old[n:]])[:keep]
+        for part, old in zip((width, depth, centre), (entry.width, entry.depth, entry.centre), strict=True)
+    )
+    return replace(entry, plane=plane, labels=labels, ignore=ignore, width=width, depth=depth, centre=centre)
+
+
+def _rotation(angle: float) -> npt.NDArray[np.float64]:
+    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
 def emps(part: str = "train") -> list[Sample]:

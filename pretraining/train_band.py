@@ -28,7 +28,9 @@ from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 
-SHARES = {"emps": 6, "simulated": 7, "catalysts": 1, "other": 2}  # crops of each kind in a batch of sixteen
+SHARES = {"emps": 8, "simulated": 5, "catalysts": 1, "other": 2}  # crops of each kind in a batch of sixteen
+
+SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)  # px of crops, of which a batch holds as many as make up the same area
 
 
 def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
@@ -36,8 +38,8 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: 
     raw = raw.float()
     foreground, distance, border = target[:, 0], target[:, 1], target[:, 2]
     bce = (seen * F.binary_cross_entropy_with_logits(raw[:, 0], foreground, reduction="none")).sum() / seen.sum().clamp_min(1)
-    p, truth = torch.sigmoid(raw[:, 0]) * seen, foreground * seen
-    dice = 1 - (2 * (p * truth).sum((1, 2)) + 20) / (p.sum((1, 2)) + truth.sum((1, 2)) + 20)
+    p = torch.sigmoid(raw[:, 0])
+    dice = 1 - (2 * (p * foreground * seen).sum((1, 2)) + 20) / ((p * seen).sum((1, 2)) + (foreground * seen).sum((1, 2)) + 20)
     # Rims count more: seams are where rims meet, and small particles are nothing but rim.
     weight = inner * (1 + 2 * ((foreground > 0.5) & (distance < 0.25)).float())
     depth = (weight * F.binary_cross_entropy_with_logits(raw[:, 1], distance, reduction="none")).sum() / weight.sum().clamp_min(1)
@@ -54,18 +56,21 @@ class Source:
     """Crops from all the sets, in fixed shares."""
 
     def __init__(self, pool: int, rng: np.random.Generator) -> None:
+        self.upright = band_samples.emps()
         other = (band_samples.superalloy(), band_samples.powder(), band_samples.sintering())
         self.sets: dict[str, list[list[Sample]]] = {
-            "emps": [band_samples.emps()],
+            "emps": [list(self.upright)],
             "simulated": [[band_samples.simulated(rng) for _ in range(pool)]],
             "catalysts": [band_samples.catalysts()],
             "other": list(other),
         }
 
     def renew(self, rng: np.random.Generator) -> None:
-        """Draw one simulated scene anew."""
+        """Draw one simulated scene anew, and turn one picture of EMPS another way: three in four of these are turned."""
         pool = self.sets["simulated"][0]
         pool[int(rng.integers(len(pool)))] = band_samples.simulated(rng)
+        index = int(rng.integers(len(self.upright)))
+        self.sets["emps"][0][index] = self.upright[index] if rng.random() < 0.25 else band_samples.turned(self.upright[index], rng)
 
     def batch(self, crops: int, side: int, marked: float, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
         """Input (B, 3, S, S), target (B, 5, S, S), the two weights (B, S, S)."""
@@ -128,7 +133,9 @@ def train(state: Optimisation, source: Source, args: argparse.Namespace, rng: np
         state.set_rate(args.rate, share, least=0.01)
         if state.step % 2 == 0:
             source.renew(rng)
-        images, target, seen, inner = (part.to(device.torch) for part in source.batch(args.crops, args.side, args.marked, rng))
+        side = int(rng.choice(SIDES, p=SIDE_SHARES)) * args.side // 160
+        crops = round(args.crops * (args.side / side) ** 2)
+        images, target, seen, inner = (part.to(device.torch) for part in source.batch(crops, side, args.marked, rng))
         with device.autocast():
             raw = state.network(images.contiguous(memory_format=torch.channels_last))
         loss, parts = loss_of(raw, target, seen, inner)

@@ -70,7 +70,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         image = torch.from_numpy(model.normalisation.apply(plane.plane(), plane.valid, plane.name))[None, None]
         side = cell_side(plane.frame)
         grid = (-(-plane.frame[0] // side), -(-plane.frame[1] // side))
-        raw, features = torch.zeros(1, outputs, *plane.frame), []
+        raws, features = [], []
 
         def progress(share: float, done: int = 0) -> Progress:
             return Progress("look", (done + share) / len(watcher.scales), f"{plane.name}: looking", control.elapsed)
@@ -82,10 +82,11 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):
             both = yield from mapped(watcher.tiled(watcher.shown(image, scale)), partial(progress, done=done))
-            raw += resize(both[:, :outputs], plane.frame) / len(watcher.scales)
+            raws.append(both[:, :outputs])
             features.append(resize(both[:, outputs:], grid)[0].numpy())
             yield progress(1.0, done)
         said = watcher.blank(model, plane)
+        raw = watcher.looks.joined(raws, plane.frame)
         fill(said, raw)
         return _ground(said, raw, image, np.concatenate(features), side)
 

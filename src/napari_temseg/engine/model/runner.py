@@ -14,6 +14,7 @@ from torch import nn
 from napari_temseg.engine.model import size_search
 from napari_temseg.engine.model.band import MOST_ENLARGED, band_inputs
 from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.network import for_inference
 from napari_temseg.engine.model.novelty import statistics_of
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
@@ -54,7 +55,7 @@ class Runner:
         self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
         self.device: Device = choose_device(config.device, config.precision)
         self.network: nn.Module = made_ready(model, config) if network is None else network
-        self.n_classes = model.spec.n_classes
+        self.n_classes, self.looks = model.spec.n_classes, Looks.of(model)
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
         self.working_size = model.spec.working_size
@@ -152,12 +153,11 @@ class Runner:
         return diameter, False
 
     def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
-        """Raw output (1, C, Y, X) float32 of a normalised plane, averaged over the scales; yields the share done between tiles.
+        """Raw output (1, C, Y, X) float32 of a normalised plane, its scales joined; yields the share done between tiles.
 
         `known` holds outputs by scale that were computed before; those that are used are taken out of it.
         """
-        whole = torch.from_numpy(image)[None, None]
-        total: torch.Tensor | None = None
+        whole, frame, raws = torch.from_numpy(image)[None, None], (image.shape[0], image.shape[1]), []
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
             overall = partial(_overall, cost, index)
@@ -165,11 +165,11 @@ class Runner:
                 yield overall(0.0)
             raw = None if known is None else known.pop(scale, None)
             if raw is None:
-                raw = yield from mapped(self._at_scale(whole, scale), overall)
-            total = raw if total is None else total.add_(raw)
-        if total is None:  # no scales cannot happen: a model has one at least
+                raw = yield from mapped(self.tiled(self.shown(whole, scale)), overall)
+            raws.append(raw if self.working_size else resize(raw, frame))
+        if not raws:  # no scales cannot happen: a model has one at least
             raise TemsegError("The model has no working scale; load it again.")
-        return total / len(self.scales)
+        return self.looks.joined(raws, frame)
 
     def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:
         raw = yield from self.tiled(self.shown(whole, scale))
@@ -243,10 +243,10 @@ def _overall(cost: list[float], index: int, share: float) -> float:
     return (sum(cost[:index]) + share * cost[index]) / sum(cost)
 
 
-def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...]) -> torch.Tensor:
-    """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, averaged over the scales; `run` is the network."""
-    size, found = (image.shape[-2], image.shape[-1]), []
+def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...], looks: Looks) -> torch.Tensor:
+    """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, its scales joined; `run` is the network."""
+    found = []
     for scale in scales:
         shown = scaled(image, scale)
-        found.append(resize(run(padded(shown))[..., : shown.shape[-2], : shown.shape[-1]], size))
-    return torch.stack(found).mean(dim=0)
+        found.append(run(padded(shown))[..., : shown.shape[-2], : shown.shape[-1]].cpu())
+    return looks.joined(found, (image.shape[-2], image.shape[-1]))

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.network import class_logits, forward, freeze_encoder, renew_decoder, set_mode
 from napari_temseg.engine.model.runner import fused
 from napari_temseg.engine.model.segmenter import Segmenter
@@ -181,7 +182,9 @@ class Learner:
         image = torch.from_numpy(window.image)[None, None]
         labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
         with self.device.autocast():
-            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, scales)
+            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, scales, Looks.of(self.model)).to(
+                self.device.torch
+            )
         logits = class_logits(raw, self.model.spec.n_classes)
         metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
 
