@@ -27,7 +27,7 @@ def add_audit(commands: Any) -> argparse.ArgumentParser:
 def audit(args: argparse.Namespace) -> int:
     """Keep the answers and write the report anew."""
     from napari_temseg.pipeline.audit.taken import take_answers
-    from napari_temseg.pipeline.sheet import audit_words, corrected
+    from napari_temseg.pipeline.report.sheet import audit_words, corrected
 
     summary = take_answers(args.run, args.answers)
     unit = next(iter(summary["distributions"]), "px")

@@ -57,7 +57,7 @@ def iter_report(
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
-        from napari_temseg.pipeline.report import figure_files, write_report
+        from napari_temseg.pipeline.report.page import figure_files, write_report
         from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.samples.summaries import with_sample
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary

@@ -21,7 +21,7 @@ from napari_temseg.engine.types.wording import FEWEST, four, interval_words, sig
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
-from napari_temseg.pipeline.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
+from napari_temseg.pipeline.report.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PICTURE = 720  # px, the longer side of an image in the report
 _TEMPLATES = Environment(
-    loader=PackageLoader("napari_temseg.pipeline", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("napari_temseg.pipeline.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 _ROWS = (
     ("n", "Particles in the distribution", ""),

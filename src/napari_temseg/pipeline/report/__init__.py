@@ -1,0 +1,1 @@
+"""The report of a run: its first sheet, its pictures, its page."""
