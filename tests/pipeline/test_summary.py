@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.record import Record, read_item, write_record
 from napari_temseg.pipeline.report.page import thumbnail, write_report
-from napari_temseg.pipeline.run_result import RunItem
+from napari_temseg.pipeline.run_result import Crop, RunItem
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 
@@ -50,7 +51,8 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     assert back["distributions"]["px"]["n_left_out"] == {"at the edge": touching, "excluded: overlapping": 2, "excluded: debris": 1}
     assert {"excluded", "reviewed"} <= set(back["columns"])
     write_report(tmp_path / "report.html", items, sizes, summary)
-    assert "excluded: overlapping: 2" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"left out, excluded: overlapping</th>\s*<td>2</td>\s*<td>[\d.]+ px</td>", page)
     write_particles_csv(tmp_path / "particles.csv", [flagged.table])
     table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
     assert table.excluded.tolist() == flagged.table.excluded.tolist()
@@ -66,8 +68,14 @@ def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:
         "Say a smaller or larger --typical-size to see what lies there."
     ]
     record = tmp_path / "grid.npz"
-    write_record(record, Record("grid", "", "", {}), items[0])
-    assert read_item(record, tmp_path).ends == items[0].ends
+    crops = (Crop(True, 0.1, 60, b"typical"), Crop(False, 0.9, 60, b"worst"))
+    write_record(record, Record("grid", "", "", {}), replace(items[0], crops=crops))
+    back = read_item(record, tmp_path)
+    assert back.ends == items[0].ends
+    assert [(crop.typical, crop.doubt, crop.width, crop.jpeg) for crop in back.crops] == [
+        (True, 0.1, 60, b"typical"),
+        (False, 0.9, 60, b"worst"),
+    ]
 
 
 class _Page(HTMLParser):

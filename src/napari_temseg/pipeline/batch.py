@@ -26,6 +26,7 @@ from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
 from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, marked_area, without_areas
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.record import key_of, settings_digest
+from napari_temseg.pipeline.report.crops import crops_of
 from napari_temseg.pipeline.report.page import figure_files, thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
@@ -298,6 +299,7 @@ def finished(
         scales=() if prediction is None else prediction.working_scale,
         size=0.0 if prediction is None else prediction.size,
         splitting=dict(particles.settings),
+        crops=crops_of(image.plane(0), particles.planes()[0], measured),
     ), labels
 
 

@@ -25,7 +25,7 @@ from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe
-from napari_temseg.pipeline.run_result import RunItem
+from napari_temseg.pipeline.run_result import Crop, RunItem
 from napari_temseg.version import __version__
 
 RECORD_FORMAT = 2
@@ -33,7 +33,7 @@ SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
 _APART = ("table", "mask", "calibration", "other_splits", "recovered")  # of a measurement
 # Of an item.
-_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends")
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends", "crops")
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,12 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "columns": list(m.table.columns),
         "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
+        "crops": [(crop.typical, crop.doubt, crop.width) for crop in item.crops],
         "splits": [(other.step, other.setting, other.value) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
     arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
+    arrays |= {f"crop{index}": np.frombuffer(crop.jpeg, np.uint8) for index, crop in enumerate(item.crops)}
     if m.mask is not None:
         arrays["valid"] = np.packbits(m.mask.array())
     if item.sketch is not None:
@@ -151,6 +153,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
         picture = content["picture"].tobytes()
         sketch = content.get("sketch")
+        crops = tuple(Crop(*each, content[f"crop{index}"].tobytes()) for index, each in enumerate(facts.get("crops", ())))
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
@@ -164,7 +167,8 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))
     of_item["ends"] = BandEnds(**facts["ends"]) if facts.get("ends") else None
     files = tuple(output / name for name in facts["record"]["files"])
-    return RunItem(facts["name"], source or Path(facts["path"]), measurement, files=files, picture=picture, sketch=sketch, **of_item)
+    of_item |= {"files": files, "picture": picture, "sketch": sketch, "crops": crops}
+    return RunItem(facts["name"], source or Path(facts["path"]), measurement, **of_item)
 
 
 def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class Crop:
+    """A part of a picture's first plane at full resolution with outlines, `jpeg`, `width` px wide.
+
+    `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst.
+    """
+
+    typical: bool
+    doubt: float
+    width: int
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
 class RunItem:
     """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines.
 
@@ -42,6 +55,7 @@ class RunItem:
     scales: tuple[float, ...] = ()  # at which the model looked at it
     size: float = 0.0  # px, of the particles that were looked for, 0 where the model answers for all sizes
     splitting: dict[str, Any] = field(default_factory=dict)  # the settings as they came to be, those of the model filled in
+    crops: tuple[Crop, ...] = field(default=(), repr=False)  # where it is typical, and where it is worst
 
     @property
     def field_seen(self) -> Field:

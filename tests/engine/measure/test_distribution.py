@@ -315,11 +315,14 @@ def test_the_plot_says_what_it_shows():
     calibration = Calibration((0.5, 0.5))
     sizes = size_distribution([measured(rng.normal(40, 5, 100), calibration=calibration) for _ in range(3)])
     figure = sizes.plot()
-    axes = figure.axes[0]
-    assert axes.get_xlabel() == "Equivalent circular diameter (nm)"
+    axes, below = figure.axes
+    assert below.get_xlabel() == "Equivalent circular diameter (nm)"
     assert axes.get_title() == "N = 300 particles, 3 images"
     assert any("D50 = " in text.get_text() for text in figure.legends[0].get_texts())  # below the axes: over no bar
-    assert sum(patch.get_height() for patch in axes.patches if patch.get_height() != 1) == pytest.approx(100)
+    heights = [patch.get_height() for patch in axes.patches]
+    assert sum(heights) == pytest.approx(100)
+    (mark,) = (line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o")
+    assert mark > max(heights)  # nothing lies over the bars
     target = io.BytesIO()
     figure.savefig(target, format="svg")
     assert target.getbuffer().nbytes > 1000

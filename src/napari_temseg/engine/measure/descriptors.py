@@ -99,6 +99,7 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "n": Definition("particles that count"),
     "n_images": Definition("independent pictures"),
     "n_left_out": Definition("particles that do not count, by reason"),
+    "d50_left_out": Definition("their median size, by reason; of those at the edge, what is seen of them", "length"),
     "mean": Definition("Σwx / Σw", "length"),
     "sd": Definition("weighted standard deviation, n − 1", "length"),
     "geometric_mean": Definition("exp of the weighted mean of ln x", "length"),

@@ -36,11 +36,12 @@ class SizeDistribution:
     """The pooled sizes of one column.
 
     `values` (n,) in `unit`, ascending; `weights` (n,) the frame correction, summing to n; `group` (n,) which of the `n_images`
-    independent pictures each particle is from; `left_out` reason → number; `calibration_uncertainty` the relative standard uncertainty
-    that all sizes share, None where none is stated; `cautions` what a reader has to know. `parts` are names of parts of the particles with
-    a bool (n,) each; `segmentation` how sizes hang on the splitting, None where nobody tried; `dependent` where particles may be
-    seen several times (planes over time or depth); `lowest` the size below which particles were dropped, so that fits begin there.
-    `per_area` is the number of particles per area of the pictures, edge correction included, in 1/unit².
+    independent pictures each particle is from; `left_out` reason → number, `d50_left_out` their plain median. `calibration_uncertainty`
+    is the relative standard uncertainty that all sizes share, None where none is stated; `cautions` what a reader has to know. `parts`
+    are names of parts of the particles with a bool (n,) each; `segmentation` how sizes hang on the splitting, None where nobody tried;
+    `dependent` where particles may be seen several times (planes over time or depth); `lowest` the size below which particles were
+    dropped, so that fits begin there. `per_area` is the number of particles per area of the pictures, edge correction included, in
+    1/unit².
     `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
     edges drawn by the other convention, None or NaN where nobody knows. `by_grid`: `group` tells grids instead of pictures.
     `limit` is the size from which on particles are found, by `recovered`, those of known size that were put into pictures: infinite where
@@ -68,6 +69,7 @@ class SizeDistribution:
     limit: float | None = None
     recovered: tuple[RecoveredSize, ...] = ()
     other_sizes: Floats | None = None
+    d50_left_out: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -100,6 +102,7 @@ class SizeDistribution:
             "n": len(self),
             "n_images": self.n_images,
             "n_left_out": dict(self.left_out),
+            "d50_left_out": dict(self.d50_left_out),
             **self._moments(),
             **self._quantiles(),
             **self._intervals,

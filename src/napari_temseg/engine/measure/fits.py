@@ -3,7 +3,7 @@
 Maximum likelihood with the weights as if they were counts, above a size `lowest` below which nothing is looked at (left-truncated). A
 fit is inadequate only where two things hold: the bootstrap says that sizes drawn from it would not lie so far from it (largest difference
 of the cumulative curves, recentred, fitted anew; pictures are resampled where there are enough of them), and that difference is one
-that matters, `MATTERS`. Large numbers alone reject nothing.
+that matters, `MATTERS`. Large numbers alone reject nothing. Nor does a small number excuse anything: beyond `TOO_FAR` no fit is adequate.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from napari_temseg.engine.measure.resampling import resampled
 
 Floats = npt.NDArray[np.float64]
 MATTERS = 0.05  # largest difference of two cumulative curves that nobody minds
+TOO_FAR = 0.1  # that of a curve which is never drawn, even where chance could explain it
 SIGNIFICANT = 0.05
 CLUSTERS = 5  # pictures from which on they are resampled
 ENOUGH_FOR_TWO = 50  # particles from which on two lognormals are tried
@@ -226,7 +227,7 @@ def _fit(shape: Family, x: Floats, w: Floats, draws: Floats, curves: tuple[Float
         "intervals": ends,
         "largest_difference": far,
         "p": p_value,
-        "adequate": not (far > MATTERS and p_value < SIGNIFICANT),
+        "adequate": far <= TOO_FAR and not (far > MATTERS and p_value < SIGNIFICANT),
     }
 
 

@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 ENOUGH_IMAGES = 3  # from so many on, how images differ can be told
 NORMAL = float(special.ndtri(0.975))  # half width of a 95 % interval in standard deviations
 _REPLICATES = 400
+_BY_VOLUME = ("dv50", "d32", "d43")
+_MANY_PICTURES = 500  # beyond which Student's t is the normal one
 _WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobody anything
 
 
@@ -81,8 +83,46 @@ def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None) -> di
     """Half widths on the logarithm from resampled pictures, or from particles without a `group`."""
     drawn = resampled(x, w, group, _REPLICATES)
     found = statistics_of(drawn.x, drawn.draws)
-    factor = special.stdtrit(drawn.units - 1, 0.975) * np.sqrt(drawn.units / (drawn.units - 1))
-    return {name: float(factor * _spread(name, found[name])) for name in STATISTICS}
+    if group is None:
+        factors = dict.fromkeys(STATISTICS, float(special.stdtrit(drawn.units - 1, 0.975) * np.sqrt(drawn.units / (drawn.units - 1))))
+    else:
+        by_number, by_volume = (_student(np.log(x), each, group) for each in (w, w * x**3))
+        factors = {name: by_volume if name in _BY_VOLUME else by_number for name in STATISTICS}
+    return {name: factors[name] * _spread(name, found[name]) for name in STATISTICS}
+
+
+def _student(logs: Floats, w: Floats, group: npt.NDArray[np.intp]) -> float:
+    """What the error by resampling pictures is to be multiplied by for a 95 % interval of a mean with particles weighted `w`.
+
+    That error is √Σh²(x − x̄)² over pictures with shares h of the weight: too small on average, as x̄ follows the heavy ones, and with fewer
+    degrees of freedom than pictures where these are unequal. Both follow from the variance of each picture's mean (Satterthwaite): of
+    the pictures themselves, and of its particles, told apart by the analysis of variance of ln x. Of equal pictures it is
+    Student's t of G − 1 times √(G / (G − 1)).
+    """
+    total = np.bincount(group, w)
+    share = total / total.sum()
+    two = float((share**2).sum())
+    if len(share) > _MANY_PICTURES:
+        return float(NORMAL / np.sqrt(1 - two))
+    variance = _variances(logs, w, group)
+    # (I − h1ᵀ) diag(h²) (I − 1hᵀ), times the variances
+    form = np.diag(share**2) - np.outer(share**2, share) - np.outer(share, share**2) + two * np.outer(share, share)
+    expected = float((np.diag(form) * variance).sum())
+    freedom = expected**2 / float((form**2 * np.outer(variance, variance)).sum())
+    return float(special.stdtrit(freedom, 0.975) * np.sqrt((share**2 * variance).sum() / expected))
+
+
+def _variances(logs: Floats, w: Floats, group: npt.NDArray[np.intp]) -> Floats:
+    """Variance of the weighted mean of each picture, but for a factor: between pictures, plus that within over its number of particles."""
+    total, square = np.bincount(group, w), np.bincount(group, w**2)
+    means = np.bincount(group, w * logs) / total
+    n = total**2 / square
+    inside = float((w * (logs - means[group]) ** 2).sum() / max(total.sum() * (1 - len(n) / n.sum()), 1e-300))
+    middle = float((n * means).sum() / n.sum())
+    between = float((n * (means - middle) ** 2).sum()) - (len(n) - 1) * inside
+    between = max(between / float(n.sum() - (n**2).sum() / n.sum()), 0.0)
+    found = between + inside / n
+    return np.asarray(found / found.max() if found.max() > 0 else np.ones(len(n)))
 
 
 def _spread(name: str, values: Floats) -> float:
@@ -90,4 +130,4 @@ def _spread(name: str, values: Floats) -> float:
     if name == "gsd":
         values = np.log(values)
         values = values[values > 0]
-    return float(np.log(values).std()) if len(values) > 1 else np.inf
+    return float(np.log(values).std()) if len(values) > 1 else float(np.inf)

@@ -43,9 +43,9 @@ def draw(
 
     `values` (n,) in `unit`, ascending, with their `weights` (n,); below `limit` not all particles are found.
     """
-    axes = Figure(figsize=(5, 3.5), layout="constrained").subplots() if ax is None else ax
+    axes, below = _panels() if ax is None else (ax, None)
     label = _NAMES.get(column, column.replace("_", " ").capitalize())
-    axes.set_xlabel(f"{label} ({unit})")
+    (below or axes).set_xlabel(f"{label} ({unit})")
     axes.set_ylabel("Share of particles (% per bin)")
     plural = "" if n_images == 1 else "s"
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{plural}")
@@ -54,13 +54,19 @@ def draw(
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
             _curve(curve, edges, axes)
-        if limit is not None:
-            _limit(limit, unit, axes)
-        _cumulative(values, weights, axes)
         if d50 is not None:
             _median(d50, interval, unit, axes)
+        if limit is not None:
+            _limit(limit, unit, [axes] if below is None else [axes, below])
+        _cumulative(values, weights, axes.twinx() if below is None else below)
         beside(axes, own=ax is None)
     return cast(Figure, axes.get_figure(root=True))
+
+
+def _panels() -> tuple[Axes, Axes]:
+    """Histogram above, cumulative curve below, over the same sizes: neither hides the other."""
+    upper, lower = Figure(figsize=(5, 4.4), layout="constrained").subplots(2, 1, sharex=True, height_ratios=(3, 1.5))
+    return upper, lower
 
 
 def beside(axes: Axes, *, own: bool) -> None:
@@ -114,25 +120,26 @@ def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
     axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
 
 
-def _limit(limit: float, unit: str, axes: Axes) -> None:
+def _limit(limit: float, unit: str, panels: Sequence[Axes]) -> None:
     """A grey ground below the detection limit, in sight or at the left end."""
-    low, high = axes.get_xlim()
+    low, high = panels[0].get_xlim()
     end = min(limit, high)
     name = f"not all are found below {four(limit)} {unit}" if np.isfinite(limit) else "not all are found"
     if end <= low:
-        axes.plot([], [], color=_MISSED, linewidth=6, label=f"{name} (left of the axis)")
+        panels[0].plot([], [], color=_MISSED, linewidth=6, label=f"{name} (left of the axis)")
         return
-    axes.axvspan(low, end, color=_MISSED, linewidth=0, zorder=0, label=name)
-    axes.set_xlim(low, high)
+    for index, axes in enumerate(panels):
+        axes.axvspan(low, end, color=_MISSED, linewidth=0, zorder=0, label="" if index else name)
+    panels[0].set_xlim(low, high)
 
 
 def _cumulative(values: Floats, weights: Floats, axes: Axes) -> None:
-    """The cumulative share, on an axis of its own at the right."""
-    right = axes.twinx()
+    """The cumulative share."""
     share = 100 * np.cumsum(weights) / weights.sum()
-    right.step(values, share, where="post", color=_CUMULATIVE, linewidth=1)
-    right.set_ylim(0, 102)
-    right.set_ylabel("Cumulative share (%)")
+    axes.step(values, share, where="post", color=_CUMULATIVE, linewidth=1.2)
+    axes.set_ylim(0, 102)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylabel("Cumulative (%)")
 
 
 def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurve | None, ax: Axes | None = None) -> Figure:
@@ -151,9 +158,10 @@ def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurv
 
 
 def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes) -> None:
-    axes.axvline(d50, color=_MEDIAN, linestyle="--", label=f"D50 = {four(d50)} {unit}")
-    if interval:
-        seen = axes.get_xlim()  # an interval wider than the particles must not squeeze them
-        (low, high), name = interval
-        axes.axvspan(low, high, color=_MEDIAN, alpha=0.2, linewidth=0, label=name)
-        axes.set_xlim(seen)
+    """D50 and its interval as a mark above the bars, which stay as they are."""
+    seen, top = axes.get_xlim(), axes.get_ylim()[1]  # an interval wider than the particles must not squeeze them
+    ends = [[0.0], [0.0]] if interval is None else [[d50 - interval[0][0]], [interval[0][1] - d50]]
+    name = f"D50 = {four(d50)} {unit}" + ("" if interval is None else f" ({interval[1]})")
+    axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
+    axes.set_ylim(0, 1.16 * top)
+    axes.set_xlim(seen)

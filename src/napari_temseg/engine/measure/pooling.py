@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,15 +53,16 @@ def size_distribution(
     if name not in LENGTHS:
         raise TemsegError(f"A size distribution is made of a length, not of “{column}”; use one of {', '.join(LENGTHS)}.")
     values, boxes, groups, tables = [], [], [], []
-    left_out: Counter[str] = Counter()
+    left_out: dict[str, list[float]] = {}
     n_images = 0
     for measurement in pool:
         fields = measurement.n_planes if measurement.axes == "NYX" else 1
         table = measurement.table
-        whole = table[~table["frame"]]
-        left_out["at the edge"] += len(table) - len(whole)
-        left_out.update(f"excluded: {reason}" for reason in whole["excluded"] if reason)
-        whole = whole[whole["excluded"] == ""]
+        edge, excluded = table["frame"].to_numpy(bool), table["excluded"]
+        for reason, size in zip(np.where(edge, "at the edge", "excluded: " + excluded), table[measurement.column(name)], strict=True):
+            if reason != "excluded: ":
+                left_out.setdefault(reason, []).append(float(size))
+        whole = table[~edge & (excluded == "")]
         tables.append(whole)
         values.append(whole[measurement.column(name)].to_numpy(np.float64))
         groups.append(n_images + (whole["plane"].to_numpy(np.intp) if fields > 1 else np.zeros(len(whole), np.intp)))
@@ -85,7 +85,8 @@ def size_distribution(
         n_images=n_images,
         images=tuple(measurement.image for measurement in pool),
         samples=tuple(sorted({measurement.sample for measurement in pool} - {""})),
-        left_out={reason: count for reason, count in left_out.items() if count},
+        left_out={reason: len(each) for reason, each in left_out.items()},
+        d50_left_out={reason: float(np.median(each)) for reason, each in left_out.items()},
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
         parts=_parts(tables, order),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +21,9 @@ from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words, signed
 from napari_temseg.files.atomic import printable, replacing
+from napari_temseg.pipeline.report.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
-from napari_temseg.pipeline.report.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.summary import NOT_USABLE
 
 if TYPE_CHECKING:
@@ -31,9 +33,14 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run_result import RunItem
 
+LINES = 12  # pictures of which the first sheet has a line each
 PICTURE = 720  # px, the longer side of an image in the report
 _TEMPLATES = Environment(
-    loader=PackageLoader("napari_temseg.pipeline.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("napari_temseg.pipeline.report", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 _ROWS = (
     ("n", "Particles in the distribution", ""),
@@ -89,15 +96,15 @@ def write_report(
         cautions=[each for each in summary["cautions"] if not each.startswith(NOT_USABLE)],
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
-        distributions=[_distribution(unit, sizes[unit], summary["distributions"][unit]) for unit in sizes],
+        distributions=[_distribution(unit, sizes[unit], summary, items) for unit in sizes],
         audit=summary["audit"],
         audited={unit: audit_words(summary["audit"], unit) for unit in sizes},
         corrected={unit: corrected(summary["audit"], unit) for unit in sizes},
         samples=_samples(items, summary),
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
-        lines=[picture_line(item.measurement) for item in items],
-        paragraphs=[methods_paragraph(unit, sizes[unit], summary) for unit in sizes],
+        # Those that the first sheet has no room for.
+        lines=[picture_line(item.measurement) for item in items] if len(items) > LINES else [],
         # One after the other, as each is written: the pictures of a set are the most of its report.
         images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
         n_images=len(items),
@@ -111,35 +118,77 @@ def write_report(
         stream.writelines(printable(piece) for piece in chain(page, ["\n"]))
 
 
-def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[str, Any]:
-    """The histogram as an SVG that stands in an <img>, so that its fonts and ids keep to themselves, the table and the notes."""
-    reasons = [f"{reason}: {count}" for reason, count in (summary.get("n_left_out") or {}).items() if count]
-    notes = [f"Left out of the distribution: {', '.join(reasons)}."] if reasons else []
-    if summary.get("interval_basis"):
-        notes.append(f"Counting alone: {summary['interval_basis']}.")
-    uncertainty = summary.get("calibration_relative_uncertainty")
-    stated = "not stated by anybody" if uncertainty is None else f"{100 * uncertainty:.2g} % of every length (one standard deviation)"
-    notes.append(f"Calibration: {stated}." if unit == "nm" else "Calibration: none, lengths are in px.")
+def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], items: Sequence[RunItem]) -> dict[str, Any]:
+    """What the first sheet and the tables behind it show of the sizes in one unit."""
+    figures = summary["distributions"][unit]
+    notes = [f"Counting alone: {figures['interval_basis']}."] if figures.get("interval_basis") else []
     rows = [
-        (label, f"{summary[key]:.1%}" if kind == "%" else _number(summary[key], unit if kind else ""), _interval(summary, key))
+        (label, f"{figures[key]:.1%}" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
         for key, label, kind in _ROWS
-        if summary.get(key) is not None
+        if figures.get(key) is not None
     ]
+    own = [item for item in items if item.measurement.length_unit == unit]
     return {
         "unit": unit,
-        "plot": base64.b64encode(sizes.to_svg()).decode(),
+        "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "notes": notes,
         "verdict": sizes.verdict,
-        "sheet": sheet(unit, sizes, summary),
-        "named": [_named(name, each, unit) for name, each in summary["intervals"].items()],
-        "pieces": [(each["what"], each["n"], "–" if each["d50"] is None else _number(each["d50"], unit)) for each in summary["pieces"]],
-        "splits": _splits(summary["segmentation"], unit),
+        "sheet": sheet(unit, sizes, figures),
+        "pieces": _pieces(figures, unit),
+        "splits": _splits(figures["segmentation"], unit),
+        "lines": [picture_line(item.measurement) for item in own[:LINES]],
+        "more_lines": f"{len(own) - LINES} more are listed behind this sheet." if len(own) > LINES else "",
+        "crops": _crops(own, figures["d50"]),
+        "paragraph": methods_paragraph(unit, sizes, summary),
         "recovered": [
             (_number(row["diameter"], unit), row["planted"], f"{row['found'] / row['planted']:.0%}", _share(row["bias"]))
-            for row in (summary["detection"] or {"sizes": []})["sizes"]
+            for row in (figures["detection"] or {"sizes": []})["sizes"]
         ],
     }
+
+
+def inline_svg(svg_document: bytes, title: str) -> str:
+    """A figure of ours as an element of a page, whose ink, ground and light grey it takes: a dark page has a dark figure.
+
+    Letters are paths already; names of the figure's parts are taken away, as a page may hold several.
+    """
+    text = svg_document.decode("utf-8")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r' (?:xmlns(?::\w+)?="[^"]*"|id="(?:figure|axes|patch|text|line2d|matplotlib|legend|[xy]tick)[._]?[^"]*")', "", text)
+    for colour, name in (("#000000", "ink"), ("#ffffff", "page"), ("#dddddd", "line")):
+        text = text.replace(colour, f"var(--{name})")
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
+
+
+def _pieces(figures: dict[str, Any], unit: str) -> list[tuple[str, Any, str]]:
+    """Number and D50 of all particles that count, of parts of them, and of those that are left out, by reason."""
+    pieces = [(each["what"], each["n"], each["d50"]) for each in figures["pieces"]]
+    pieces += [(f"left out, {reason}", n, figures["d50_left_out"].get(reason)) for reason, n in figures["n_left_out"].items() if n]
+    return [(what, n, "–" if d50 is None else _number(d50, unit)) for what, n, d50 in pieces]
+
+
+def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
+    """A typical part of the picture whose D50 is nearest that of all, and the part with the worst outlines of all pictures."""
+    seen = [(item, crop) for item in items for crop in item.crops]
+    if not seen:
+        return []
+
+    def off(item: RunItem) -> float:
+        sizes = item.measurement.table[item.measurement.column("ecd")]
+        return abs(math.log(float(sizes.median()) / d50)) if d50 and len(sizes) else math.inf
+
+    typical = min((each for each in seen if each[1].typical), key=lambda each: off(each[0]))
+    worst = max((each for each in seen if not each[1].typical), key=lambda each: each[1].doubt)
+    return [
+        {
+            "title": title,
+            "name": item.name,
+            "jpeg": base64.b64encode(crop.jpeg).decode(),
+            "bar": _bar(item.measurement, crop.width),
+        }
+        for title, (item, crop) in (("Typical", typical), ("Worst", worst))
+    ]
 
 
 def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any] | None:
@@ -153,34 +202,31 @@ def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any
         differing = f"{len(each['deviating'])} of {len(each['images'])} pictures deviate" if each["deviating"] else "the same"
         remarks = ", ".join([differing, *([f"{by_hand} corrections by hand"] if by_hand else [])])
         d50 = "–" if each["d50"] is None or each["n"] < FEWEST else f"{four(each['d50'])} {each['unit']}{interval_words(each)}"
-        lines.append((each["sample"], len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks, each["usable"]))
+        d50 += "" if each["usable"] else " · not usable as it is"
+        lines.append((each["sample"], len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks))
     sizes = distributions_of(items)
     units = sorted({unit for _, unit in sizes if sum(1 for _, other in sizes if other == unit) > 1})
     drawn = [draw_samples({name: (each.values, each.weights) for (name, of), each in sizes.items() if of == unit}, unit) for unit in units]
-    return {"lines": lines, "plots": [base64.b64encode(svg(figure)).decode() for figure in drawn]}
-
-
-def _named(name: str, interval: dict[str, Any], unit: str) -> tuple[str, str, str]:
-    """The name of an interval of D50, the interval or why there is none, and what it holds and lacks."""
-    if not interval["d50"]:
-        return name, "none", interval["why_none"]
-    low, high = interval["d50"]
-    told = [f"{what} {', '.join(interval[what])}" for what in ("holds", "lacks") if interval[what]]
-    return name, f"{four(low)} – {four(high)} {unit}", "; ".join(told)
+    return {"lines": lines, "plots": [inline_svg(svg(figure), "Cumulative curves of the samples") for figure in drawn]}
 
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{signed(100 * value, 1)} %"
 
 
-def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, int, str]]:
-    """Each other splitting: its setting, the number of particles and their D50."""
-    found = []
+def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, str]]:
+    """Each setting of the splitting with the values that were tried, and D50 under each."""
+    tried: dict[str, list[tuple[float, str, str]]] = {}
     for key, figures in (segmentation or {"splits": {}})["splits"].items():
-        value = "" if figures["value"] is None else f" {figures['value']:.2g}"
-        title = key if key == "as found" else f"{key.split(' ')[0]}{value or ' ' + key.partition(' ')[2]}"
-        found.append((title, int(figures["n"]), "–" if figures["d50"] is None else _number(figures["d50"], unit)))
-    return found
+        setting, _, step = key.partition(" ")
+        if key != "as found":
+            value, d50 = figures["value"], figures["d50"]
+            order = (0.0 if "less" in step else 1.0) if value is None else value
+            tried.setdefault(setting, []).append((order, step if value is None else f"{value:.2g}", "none" if d50 is None else four(d50)))
+    return [
+        (f"{setting} {' · '.join(name for _, name, _ in sorted(each))}", f"{' · '.join(d50 for _, _, d50 in sorted(each))} {unit}")
+        for setting, each in tried.items()
+    ]
 
 
 def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
@@ -190,21 +236,21 @@ def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
         "jpeg": base64.b64encode(item.picture).decode(),
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
-        "bar": _bar(m),
+        "bar": _bar(m, m.frame[1]),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }
 
 
-def _bar(measurement: Measurement) -> tuple[float, str] | None:
-    """A scale bar about a fifth of a calibrated picture long: its share of the width in %, and its length in words."""
+def _bar(measurement: Measurement, width: int) -> tuple[float, str] | None:
+    """A scale bar about a fifth of a calibrated picture of this `width` (px) long: its share of it in %, and its length in words."""
     pixel = measurement.calibration.scale[1]
     if measurement.length_unit == "px":
         return None
-    width = measurement.frame[1] * pixel
-    decade = 10.0 ** math.floor(math.log10(width / 5))
-    length = max(each * decade for each in (1, 2, 5) if each * decade <= width / 5)
-    return round(100 * length / width, 2), f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
+    across = width * pixel
+    decade = 10.0 ** math.floor(math.log10(across / 5))
+    length = max(each * decade for each in (1, 2, 5) if each * decade <= across / 5)
+    return round(100 * length / across, 2), f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
 
 
 def _remarks(image: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
@@ -19,7 +20,6 @@ _TABLE = (
     ("d90", "D90, by number"),
     ("dv50", "D50, by volume (spheres)"),
     ("d32", "D[3,2] (spheres)"),
-    ("d43", "D[4,3] (spheres; a few large particles decide it)"),
     ("gsd", "Geometric standard deviation"),
 )
 _DECIDED = {"accept": "accepted", "reject": "no particle", "split": "several in one", "part": "part of one"}
@@ -32,16 +32,15 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
     """What the first page says of a distribution; "value" is None where no D50 may be stated in large type."""
     named = {name: each for name, each in summary["intervals"].items() if each["d50"]}
     best = named.get("this specimen") or named.get("these particles")
-    about = next((name for name in ("this specimen", "these particles") if name in named), None)
     half = (best["d50"][1] - best["d50"][0]) / 2 if best else None
     few = summary["n"] < FEWEST
     d50 = summary["d50"]
     return {
         "sample": ", ".join(sizes.samples) or "The pictures",
         "measurand": f"median by number (D50) of the {_MEASURAND}",
-        "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}",
+        "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}{_expanded(best)}",
         "found": "" if d50 is None or few else f"{four(d50)} {unit}",
-        "interval": "" if not best or not about or not summary["usable"] else f"95 % {_NAMES[about]}: {_ends(best['d50'], half)} {unit}",
+        "intervals": [_named(name, each, unit) for name, each in summary["intervals"].items()],
         "bias": _bias(summary["segmentation"]),
         "counts": _counts(summary, sizes, unit),
         "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],
@@ -52,6 +51,23 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
     }
 
 
+def _expanded(interval: dict[str, Any] | None) -> str:
+    """Half the width of an interval of the logarithm, as a share: " ± 12 %", or "" without one."""
+    if interval is None:
+        return ""
+    low, high = interval["d50"]
+    return f" ± {100 * (math.sqrt(high / low) - 1):.2g} %"
+
+
+def _named(name: str, interval: dict[str, Any], unit: str) -> str:
+    """The name of an interval of D50, the interval or why there is none, and what it holds and lacks."""
+    if not interval["d50"]:
+        return f"95 % {_NAMES[name]}: none, {interval['why_none']}."
+    half = (interval["d50"][1] - interval["d50"][0]) / 2
+    told = [f"{what} {', '.join(interval[what])}" for what in ("holds", "lacks") if interval[what]]
+    return f"95 % {_NAMES[name]}: {_ends(interval['d50'], half)} {unit} ({'; '.join(told)})."
+
+
 def _ends(interval: list[float], half: float | None) -> str:
     return " to ".join(rounded(each, half) for each in interval)
 
@@ -59,12 +75,12 @@ def _ends(interval: list[float], half: float | None) -> str:
 def _bias(segmentation: dict[str, Any] | None) -> str:
     """What the model is known to add or take."""
     if not segmentation or not segmentation["calibrated"]:
-        return "bias: not known, the model has not been compared with outlines drawn by hand"
+        return "Bias: not known, the model has not been compared with outlines drawn by hand."
     share = 100 * segmentation["bias"]
     seen = segmentation["calibration"].get("pictures", "?")
     if not share:
-        return f"bias: none that shows on outlines drawn by hand ({seen} pictures)"
-    return f"bias of the model, {signed(-share, 1)} % on outlines drawn by hand, taken off the interval"
+        return f"Bias: none that shows on outlines drawn by hand ({seen} pictures)."
+    return f"Bias of the model, {signed(-share, 1)} % on outlines drawn by hand, taken off the interval."
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str) -> str:
@@ -93,14 +109,16 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
     if other_edge is None:
         told["edge"] = f"drawn by {convention}; the other convention is usually 3 to 7 % away"
     else:
-        told["edge"] += f" (drawn by {convention}; by {OTHER_EDGE.get(convention, 'the other')} D50 would be {100 * other_edge:+.1f} %)"
+        told["edge"] += (
+            f" (drawn by {convention}; by {OTHER_EDGE.get(convention, 'the other')} D50 would be {signed(100 * other_edge, 1)} %)"
+        )
     return [(_BAR_NAMES.get(name, name), told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
 
 
 def _detection(found: dict[str, Any] | None, unit: str) -> str:
     """From which size on particles are found, and how far off the diameters are there."""
     if found is None:
-        return "Detection limit: not measured (temseg run --recovery)."
+        return "Detection limit: not measured (temseg run ‑‑recovery)."
     planted = sum(row["planted"] for row in found["sizes"])
     if found["limit"] is None:
         return f"Detection limit: none reached; of no size nine of ten particles put into the pictures ({planted}) were found."

@@ -1,0 +1,74 @@
+"""Two parts of a picture at full resolution for the first sheet: one as most of it is, one where the outlines are doubted most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+
+from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.types.thumbnails import thumbnail
+from napari_temseg.pipeline.run_result import Crop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIDES = (192, 512)  # px: the least and the most that a crop shows
+DIAMETERS = 8  # of a middling particle that it shows, within these
+DOUBLED_BELOW = 320  # px: smaller crops are drawn at twice their size, so that an outline hides less
+_CENTRES = 200  # particles that are tried as the middle of a crop
+_FEWEST_INSIDE = 3  # particles of a crop, where one holds so many
+
+
+def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], measured: Measurement) -> tuple[Crop, ...]:
+    """The typical crop and the worst of a plane (Y, X) with its labels; none without particles.
+
+    What speaks against a particle is the share of its outline beside others plus what the model lacks of certainty.
+    """
+    table = measured.table[measured.table["plane"] == 0]
+    if not len(table):
+        return ()
+    middling = float(np.median(np.sqrt(4 * table[measured.column("area")] / np.pi / np.prod(measured.calibration.scale))))
+    side = int(np.clip(DIAMETERS * middling, *SIDES))
+    corners = _corners(table, side, plane.shape)
+    doubts, sizes, inside = _seen(table, measured, corners, side)
+    enough = inside >= min(_FEWEST_INSIDE, inside.max())
+    usual = np.abs(doubts - np.average(doubts, weights=inside)) + np.abs(np.log(np.maximum(sizes, 1e-9) / middling))
+    usual += np.abs(np.log(np.maximum(inside, 1) / np.median(inside)))
+    most, least = (int(np.flatnonzero(enough)[value[enough].argmax()]) for value in (doubts, -usual))
+    found = []
+    for at, typical in ((least, True), (most, False)):
+        top, left = corners[at]
+        window = np.s_[top : top + side, left : left + side]
+        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), _drawn(plane[window], labels[window])))
+    return tuple(found)
+
+
+def _corners(table: pd.DataFrame, side: int, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """First row and column (n, 2) of windows round some of the particles, inside the picture as far as they can be."""
+    centres = table[["centroid_y_px", "centroid_x_px"]].to_numpy(np.float64)
+    some = centres[np.linspace(0, len(centres) - 1, min(len(centres), _CENTRES)).astype(np.intp)]
+    return np.clip(np.rint(some - side / 2), 0, np.maximum(np.asarray(shape) - side, 0)).astype(np.intp)
+
+
+def _seen(table: pd.DataFrame, measured: Measurement, corners: npt.NDArray[np.intp], side: int) -> tuple[npt.NDArray[Any], ...]:
+    """Mean doubt and median diameter (px) of the particles whose middle lies in each window, and their number."""
+    y, x = table["centroid_y_px"].to_numpy(np.float64), table["centroid_x_px"].to_numpy(np.float64)
+    doubt = table["cut_share"].fillna(0).to_numpy(np.float64) + 1 - table["probability_mean"].fillna(1).to_numpy(np.float64)
+    diameter = table[measured.column("ecd")].to_numpy(np.float64) / np.sqrt(np.prod(measured.calibration.scale))
+    seen = [(y >= top) & (y < top + side) & (x >= left) & (x < left + side) for top, left in corners]
+    return (
+        np.array([doubt[each].mean() if each.any() else 0.0 for each in seen]),
+        np.array([np.median(diameter[each]) if each.any() else 0.0 for each in seen]),
+        np.array([each.sum() for each in seen]),
+    )
+
+
+def _drawn(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> bytes:
+    """JPEG of a crop with outlines."""
+    times = 2 if max(plane.shape) < DOUBLED_BELOW else 1
+    large, outlined = (np.repeat(np.repeat(each, times, axis=0), times, axis=1) for each in (plane, labels))
+    picture = thumbnail(large, outlined, max(large.shape))
+    return bytes(iio.imwrite("<bytes>", picture, extension=".jpg", quality=88, subsampling=0))

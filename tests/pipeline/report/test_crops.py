@@ -1,0 +1,60 @@
+"""The typical part of a picture and the worst, at full resolution."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_temseg import Micrograph, measure
+from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.pipeline.report.crops import crops_of
+from napari_temseg.pipeline.run_result import Crop
+
+
+@pytest.fixture
+def alone_and_in_contact() -> tuple[np.ndarray, Measurement]:
+    """Discs that stand alone in the left three quarters of a picture, and a block of squares side by side at its right."""
+    labels = np.zeros((400, 800), np.int32)
+    y, x = np.mgrid[:400, :800]
+    for number in range(60):
+        row, column = 40 * (number // 12) * 2 + 30, 48 * (number % 12) + 30
+        labels[np.hypot(y - row, x - column) < 12] = number + 1
+    for number in range(16):
+        row, column = 150 + 24 * (number // 4), 680 + 24 * (number % 4)
+        labels[row : row + 24, column : column + 24] = 100 + number
+    return labels, measure(labels)
+
+
+def crops(labels: np.ndarray, measured: Measurement) -> tuple[Crop, Crop]:
+    typical, worst = crops_of(np.where(labels > 0, 200, 50).astype(np.uint8), labels, measured)
+    return typical, worst
+
+
+def test_the_worst_part_is_where_outlines_border_others(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
+    typical, worst = crops(*alone_and_in_contact)
+    assert typical.typical
+    assert not worst.typical
+    assert typical.doubt < 0.2 < 0.5 < worst.doubt
+
+
+def test_every_pixel_of_a_crop_is_shown(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
+    for crop in crops(*alone_and_in_contact):
+        drawn = Image.open(io.BytesIO(crop.jpeg)).size
+        assert drawn[0] in (crop.width, 2 * crop.width)
+        assert drawn[0] == drawn[1]
+
+
+def test_a_picture_without_particles_has_no_crop() -> None:
+    labels = np.zeros((30, 40), np.int32)
+    assert crops_of(labels.astype(np.uint8), labels, measure(labels)) == ()
+
+
+def test_a_crop_is_never_larger_than_its_picture(tmp_path: Path) -> None:
+    labels = np.zeros((50, 70), np.int32)
+    labels[10:40, 5:30] = 1
+    for crop in crops(labels, measure(Micrograph(labels).data)):
+        assert crop.width == 70
