@@ -4,8 +4,9 @@
     python benchmarks/distributions.py fits [--repeats 100]
 
 `coverage`: how often 95 % intervals of counting hold the truth: three populations, 1 to 30 pictures of unequal counts that differ by 0 or
-10 %; in brackets how often none was given, as too wide. Peer: plain percentiles of the same bootstrap, D50. `fits`: which curve is drawn through 50 to 1,000 sizes, how often none. Peer:
-the lognormal that was always drawn: its largest difference from the population's cumulative curve, beside that of what is drawn now.
+10 %; in brackets how often none was given, as too wide. Peer: plain percentiles of the same bootstrap, D50. `fits`: which curve is drawn
+through 50 to 1,000 sizes, how often none. Peer: the lognormal that was always drawn: its largest difference from the population's
+cumulative curve, beside that of what is drawn now.
 """
 
 from __future__ import annotations
