@@ -109,7 +109,8 @@ def test_captions_tell_what_was_left_out_and_done_by_hand(tmp_path: Path) -> Non
     particles = replace(made.particles, micrograph=replace(made.particles.micrograph, valid=valid))
     seen = replace(made, particles=particles, measurement=with_flags(measure(particles), {2: "damaged"}, reviewed=[1]))
     page, summary = written(tmp_path, [seen, result("b")])
-    caption, other = re.findall("<figcaption>(.*?)</figcaption>", page, re.DOTALL)
+    gallery = page[page.index('class="gallery"') :]
+    caption, other = re.findall("<figcaption>(.*?)</figcaption>", gallery, re.DOTALL)
     assert "25 % of the picture left out · 1 correction by hand · 1 excluded (damaged: 1) · 1 of 2 reviewed" in caption
     assert "left out" not in other
     assert [image["left_out_share"] for image in summary["images"]] == [0.25, None]
@@ -119,7 +120,7 @@ def test_the_page_names_what_the_window_has(tmp_path: Path) -> None:
     page, _ = written(tmp_path, [found("a", uncertain=6), found("b", uncertain=1)], model="mine")
     assert "recipe.json" not in page
     assert "every number above in summary.json.</footer>" in page
-    cautions = re.findall('<section class="caution">.*?</section>', page, re.DOTALL)
+    cautions = re.findall('<section class="caution tight">.*?</section>', page, re.DOTALL)
     assert len(cautions) == 1
     assert "--" not in cautions[0]
     assert "a: 6 regions were dropped because the model is unsure of them, many beside 2 particles kept; Find ▸ Certainty 0" in page
