@@ -153,7 +153,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
         picture = content["picture"].tobytes()
         sketch = content.get("sketch")
-        crops = tuple(Crop(*each, content[f"crop{index}"].tobytes()) for index, each in enumerate(facts.get("crops", ())))
+        crops = tuple(_crop(each, content[f"crop{index}"]) for index, each in enumerate(facts.get("crops", ())))
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
@@ -175,6 +175,11 @@ def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
     step, setting, value = said
     exact = sizes.astype(np.float64)
     return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:])
+
+
+def _crop(said: Sequence[Any], jpeg: npt.NDArray[np.uint8]) -> Crop:
+    typical, doubt, width = said
+    return Crop(typical, doubt, width, jpeg.tobytes())
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
