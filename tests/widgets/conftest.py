@@ -18,6 +18,7 @@ from leftovers import nothing_left
 
 os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
 PATIENCE = 180_000  # ms that anything waited for may take
+_frozen = 0  # modules that were loaded when libraries were last frozen
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,11 +55,45 @@ def _known_timers() -> None:
 
     import napari_temseg.widgets.workbench  # noqa: F401
 
-    gc.collect()
-    gc.freeze()  # what the libraries hold is there to stay: to look through it after every test took a quarter of these tests' time
+    _freeze_libraries()
     watch_timers()
     if threading.gettrace() is not None:
         trace_workers()
+
+
+def _freeze_libraries() -> None:
+    """What libraries hold is there to stay: to look through it after every test took a quarter of these tests' time."""
+    global _frozen
+    if len(sys.modules) > _frozen:
+        gc.collect()
+        gc.freeze()
+        _frozen = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _known_plugins() -> Iterator[None]:
+    """Manifests of what is installed are read once, not for every viewer."""
+    from npe2 import PluginManifest
+
+    found: dict[Any, list[Any]] = {}
+    discover = PluginManifest.discover
+
+    def known(paths: Any = ()) -> Iterator[Any]:
+        if (key := tuple(map(str, paths))) not in found:
+            found[key] = list(discover(paths=paths))
+        yield from found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", known)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _known_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches of the same pictures ask the network once."""
+    from known_answers import remember
+
+    remember(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +105,7 @@ def _a_clean_screen(_known_timers: None) -> Iterator[None]:
     notification_manager.records.clear()
     with nothing_left(*WINDOWS, settle=settle):
         yield
+    _freeze_libraries()  # those that the test was the first to need; its own viewer is gone
 
 
 @pytest.fixture(autouse=True)
