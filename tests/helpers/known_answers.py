@@ -1,4 +1,4 @@
-"""What a network said of pixels that it was shown before, for tests of what is made of that: the same pictures are searched a hundred times."""
+"""What a network said of pixels it was shown before, for tests of what is made of it: the same pictures are searched a hundred times."""
 
 from __future__ import annotations
 

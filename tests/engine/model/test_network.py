@@ -14,7 +14,6 @@ from napari_temseg.engine.model.network import (
     NetworkSpec,
     build_network,
     class_logits,
-    encoder_names,
     extend_head,
     for_inference,
     forward,
@@ -34,11 +33,6 @@ def test_encoders_by_name_take_one_channel(encoder):
     network = build_network(NetworkSpec(encoder, NARROW, n_classes=3, auxiliary=("distance",))).eval()
     with torch.no_grad():
         assert network(picture()).shape == (2, 3, 64, 64)
-
-
-def test_names_are_listed():
-    names = encoder_names()
-    assert {"mobilenet_v2", "mobilenet_v3", "efficientnet-b0", "resnet34"} <= set(names)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v9", "tu-nonsense", ""])

@@ -55,13 +55,6 @@ class NetworkSpec:
         return values
 
 
-def encoder_names() -> list[str]:
-    """Every encoder that can be named: segmentation-models-pytorch's own and our aliases ("tu-…" names of timm work too)."""
-    import segmentation_models_pytorch as smp
-
-    return sorted([*ALIASES, *smp.encoders.get_encoder_names()])
-
-
 def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.Module:
     """A U-Net of one input channel; `encoder_weights`: None (random), "imagenet" (the library's download) or a .safetensors file.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run_result import RunItem
 
-LINES = 12  # pictures of which the first sheet has a line each
+LISTED = 12  # pictures of which the first sheet has a line each
 PICTURE = 720  # px, the longer side of an image in the report
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline.report", "."),
@@ -104,7 +104,7 @@ def write_report(
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         # Those that the first sheet has no room for.
-        lines=[picture_line(item.measurement) for item in items] if len(items) > LINES else [],
+        lines=[picture_line(item.measurement) for item in items] if len(items) > LISTED else [],
         # One after the other, as each is written: the pictures of a set are the most of its report.
         images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
         n_images=len(items),
@@ -137,8 +137,8 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], i
         "sheet": sheet(unit, sizes, figures),
         "pieces": _pieces(figures, unit),
         "splits": _splits(figures["segmentation"], unit),
-        "lines": [picture_line(item.measurement) for item in own[:LINES]],
-        "more_lines": f"{len(own) - LINES} more are listed behind this sheet." if len(own) > LINES else "",
+        "lines": [picture_line(item.measurement) for item in own[:LISTED]],
+        "more_lines": f"{len(own) - LISTED} more are listed behind this sheet." if len(own) > LISTED else "",
         "crops": _crops(own, figures["d50"]),
         "paragraph": methods_paragraph(unit, sizes, summary),
         "recovered": [
