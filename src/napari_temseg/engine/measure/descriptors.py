@@ -11,6 +11,7 @@ from typing import NamedTuple
 from napari_temseg.engine.measure.shape_classes import RULES
 
 SMALL_DIAMETER = 20.0
+CONTOUR, MASK = "contour", "mask"  # what lengths and perimeter are measured on
 UNSURE_BELOW = 0.75  # mean foreground probability below which a particle is flagged
 
 
@@ -25,21 +26,25 @@ class Definition(NamedTuple):
 DESCRIPTORS: dict[str, Definition] = {
     "area": Definition("A: pixels of the particle × pixel area; holes left out", "area"),
     "ecd": Definition("equivalent circular diameter √(4A/π)", "length"),
-    "feret_max": Definition("largest distance of parallel tangents", "length"),
-    "feret_min": Definition("smallest distance of parallel tangents", "length"),
-    "feret_mean": Definition("distance of parallel tangents, mean over all directions", "length"),
-    "aspect_ratio": Definition("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)"),
-    "rect_length": Definition("longer side of the rectangle of least area round it", "length"),
-    "rect_width": Definition("shorter side of that rectangle", "length"),
-    "rect_ratio": Definition("rect_width / rect_length"),
-    "perimeter": Definition("P: Crofton, 8 directions from 16 px on, 4 below 8 px, between both; holes included", "length", version=2),
-    "circularity": Definition("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1", version=2),
-    "form_factor": Definition("4πA/P² (ImageJ: circularity)", version=2),
+    "feret_max": Definition("largest distance of parallel tangents", "length", version=2),
+    "feret_min": Definition("smallest distance of parallel tangents", "length", version=2),
+    "feret_mean": Definition("distance of parallel tangents, mean over all directions", "length", version=2),
+    "aspect_ratio": Definition("width / length: feret_min / feret_max, at most 1 (ImageJ's is major / minor of the ellipse)", version=2),
+    "rect_length": Definition("longer side of the rectangle of least area round it", "length", version=2),
+    "rect_width": Definition("shorter side of that rectangle", "length", version=2),
+    "rect_ratio": Definition("rect_width / rect_length", version=2),
+    "perimeter": Definition(
+        "P: length of the contour; on the mask Crofton, 8 directions from 16 px on, 4 below 8 px, between both; holes included",
+        "length",
+        version=3,
+    ),
+    "circularity": Definition("√(4πA/P²), ISO 9276-6; P is an estimate, so a disc may come out slightly above 1", version=3),
+    "form_factor": Definition("4πA/P² (ImageJ: circularity)", version=3),
     "solidity": Definition("A / area of the convex hull"),
-    "convexity": Definition("P of the convex hull / P, at most 1"),
-    "compactness": Definition("ecd / feret_max"),
-    "roundness": Definition("4A / (π feret_max²)"),
-    "extent": Definition("A / (feret_max · feret_min)"),
+    "convexity": Definition("P of the convex hull / P, at most 1", version=2),
+    "compactness": Definition("ecd / feret_max", version=2),
+    "roundness": Definition("4A / (π feret_max²)", version=2),
+    "extent": Definition("A / (feret_max · feret_min)", version=2),
     "ellipse_major": Definition("major axis of the ellipse of equal second moments", "length"),
     "ellipse_minor": Definition("minor axis of the ellipse of equal second moments", "length"),
     "orientation": Definition("angle of that major axis from the x axis, anticlockwise as seen, 0 to 180", "°"),
@@ -81,6 +86,10 @@ IDENTITY = {
     "particle": Definition("value in the label image"),
     "class": Definition("class of the particle"),
     "morphology": Definition(RULES),
+    "estimator": Definition(
+        "what Ferets, rectangle and perimeter are measured on: the contour of the probability; or the mask, where the particle touches "
+        "others or the frame or was edited, and where the map is noisy or certain everywhere"
+    ),
 }
 FLAGS = {
     "frame": Definition("at the edge of the picture or of an area that is left out"),

@@ -87,7 +87,7 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     rows, beside = (slice(max(span.start - SEEN_FROM, 0), span.stop + SEEN_FROM) for span in (patch.rows, patch.columns))
     anew = np.union1d(changed, np.setdiff1d(pd.unique(page[rows, beside].ravel()), [0]))
     stale = (old["plane"] == patch.plane) & old["particle"].isin(anew)
-    window = _reach(patch, old[stale])
+    window = _reach(patch, old[stale], page)
     crop = page[window]
     alone = np.where(np.isin(crop, anew), crop, 0)
     origin = (window[0].start, window[1].start)
@@ -175,8 +175,14 @@ def _groups(table: pd.DataFrame, present: Ids, pairs: npt.NDArray[np.integer[Any
     return np.array(found, np.int64)[group]
 
 
-def _reach(patch: Patch, rows: pd.DataFrame) -> Window:
-    """The window that holds all a patch's labels whole: each lay in its old bounding box, and what it gained is in the patch."""
-    top, left = (min([span.start, *rows[f"bbox_{side}_px"]]) for side, span in (("top", patch.rows), ("left", patch.columns)))
-    bottom, right = (max([span.stop, *rows[f"bbox_{side}_px"]]) for side, span in (("bottom", patch.rows), ("right", patch.columns)))
-    return slice(int(top), int(bottom)), slice(int(left), int(right))
+def _reach(patch: Patch, rows: pd.DataFrame, page: npt.NDArray[np.integer[Any]]) -> Window:
+    """The window that holds all a patch's labels whole: each lay in its old bounding box, and what it gained is in the patch.
+
+    The bounding box of a label in several pieces is that of the largest, so that the others are looked for.
+    """
+    broken = rows.loc[rows["pieces"] > 1, "particle"].to_numpy()
+    seen = [patch.rows, patch.columns] if not len(broken) else list(window_of(page, broken, margin=0))
+    spans = list(zip((patch.rows, patch.columns), seen, ("top", "left"), ("bottom", "right"), strict=True))
+    first = [min([span.start, other.start, *rows[f"bbox_{side}_px"]]) for span, other, side, _ in spans]
+    last = [max([span.stop, other.stop, *rows[f"bbox_{side}_px"]]) for span, other, _, side in spans]
+    return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))

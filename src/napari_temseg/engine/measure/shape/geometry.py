@@ -175,15 +175,17 @@ def largest_pieces(plane: npt.NDArray[np.integer[Any]], pixels: Foreground) -> t
 
 @dataclass(frozen=True, eq=False)
 class Hulls:
-    """Convex hulls of the pixel centres, in px: vertices `y`, `x` run round each hull in turn, `start` (n + 1,) tells where one begins.
+    """Convex hulls of the pixel centres, or of points between them, in px.
+
+    Vertices `y`, `x` run round each hull in turn, `start` (n + 1,) tells where one begins.
 
     `pixels` (n,) is the number of pixel centres in or on the hull. `margin` (n,) is the width by which the hull is widened all
     round (its parallel body) so that its area is `pixels`: particles reach beyond the centres of their outermost pixels, by half a
     pixel along rows and columns and by less in other directions, and the margin follows from the hull itself.
     """
 
-    y: Ints
-    x: Ints
+    y: npt.NDArray[Any]
+    x: npt.NDArray[Any]
     start: Ints
     pixels: Floats
     margin: Floats
@@ -207,13 +209,22 @@ def convex_hulls(pixels: Foreground) -> Hulls:
     stick out of the line through their neighbours are dropped until none is left to drop.
     """
     y, x, side, code = _row_ends(pixels)
-    outward = np.where(side == 0, x, -x)
-    chain = 2 * code + side
+    return _measured(*rings(2 * code + side, y, x, len(pixels)), len(pixels))
+
+
+def rings(chain: Ints, y: npt.NDArray[Any], x: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Ints]:
+    """The convex hulls of `n` labels from their chains of points, as `y`, `x` and `start` of `Hulls`.
+
+    `chain` is twice the label's number, plus 1 on its right side; it ascends, and downward each chain has one point a row.
+    """
+    outward = np.where(chain % 2 == 0, x, -x)
     keep = _sticks_out(chain, y, outward)
     while not keep.all():
         y, x, outward, chain = y[keep], x[keep], outward[keep], chain[keep]
         keep = _sticks_out(chain, y, outward)
-    return _close(chain, y, x, len(pixels))
+    code, side = np.divmod(chain, 2)
+    order = np.lexsort((np.where(side == 0, y, -y), chain))
+    return y[order], x[order], np.append(0, np.cumsum(np.bincount(code, minlength=n)))
 
 
 def _row_ends(pixels: Foreground) -> tuple[Ints, Ints, Ints, Ints]:
@@ -232,7 +243,7 @@ def _row_ends(pixels: Foreground) -> tuple[Ints, Ints, Ints, Ints]:
     return rows[order], columns[order], sides[order], codes[order]
 
 
-def _sticks_out(chain: Ints, y: Ints, outward: Ints) -> npt.NDArray[np.bool_]:
+def _sticks_out(chain: Ints, y: npt.NDArray[Any], outward: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Whether a point lies outside the line through its two neighbours on its chain; the ends of a chain always do."""
     keep = np.ones(len(y), bool)
     height, width = y[2:] - y[:-2], outward[2:] - outward[:-2]
@@ -241,12 +252,9 @@ def _sticks_out(chain: Ints, y: Ints, outward: Ints) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def _close(chain: Ints, y: Ints, x: Ints, n: int) -> Hulls:
-    """Join the left chains, downward, and the right ones, upward, to rings, and measure these."""
-    code, side = np.divmod(chain, 2)
-    order = np.lexsort((np.where(side == 0, y, -y), chain))
-    y, x, code = y[order], x[order], code[order]
-    start = np.append(0, np.cumsum(np.bincount(code, minlength=n)))
+def _measured(y: Ints, x: Ints, start: Ints, n: int) -> Hulls:
+    """Rings of pixel centres with the pixels in them and the margin that these need."""
+    code = np.repeat(np.arange(n), np.diff(start))
     ring = Hulls(y, x, start, np.zeros(n), np.zeros(n))
     after = ring.next_vertex()
     dy, dx = y[after] - y, x[after] - x
