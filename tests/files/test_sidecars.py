@@ -27,6 +27,7 @@ EPU = "<MicroscopeImage><SpatialScale><pixelSize><x><numericValue>2E-10</numeric
         ("a.txt", HITACHI.format(name="a.tif", size=4.96), 4.96, "utf-16"),
         ("a.TXT", JEOL, 2.0, "ascii"),
         ("a.txt", JEOL.replace("100nm", "0.1µm"), 2.0, "latin-1"),
+        ("a.txt", JEOL.replace("100nm", "0.1μm"), 2.0, "shift_jis"),
         ("a-tif.hdr", TESCAN, 7.5, "ascii"),
         ("a.hdr", TESCAN, 7.5, "ascii"),
         ("a.xml", EPU, 0.2, "utf-8"),
@@ -89,13 +90,14 @@ def test_a_side_car_of_a_larger_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"my notes: PixelSize = 5", bytes(2**21), b"\xff\xfe\x00", b"<broken", b"<html><body/></html>"])
-def test_other_text_beside_a_picture_says_nothing(tmp_path: Path, content: bytes) -> None:
+def test_other_text_beside_a_picture_gives_no_size_and_is_named(tmp_path: Path, content: bytes) -> None:
     for name in ("a.txt", "a.xml", "a.hdr"):
         (tmp_path / name).write_bytes(content)
     tifffile.imwrite(tmp_path / "a.tif", GREY)
     reading = read_noted(tmp_path / "a.tif")
     assert reading.image.calibration.pixel_size is None
-    assert reading.notes == ()
+    (note,) = reading.notes
+    assert note.startswith("What lies beside the picture in a.txt, a.hdr, a.xml is not known to give a pixel size, or is damaged")
 
 
 @pytest.mark.parametrize(

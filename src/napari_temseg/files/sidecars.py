@@ -29,8 +29,11 @@ def described(path: Path, found: list[Series]) -> list[Series]:
 
     Of several pictures in a file those of the side-car's size only; the calibration and the notes name the side-car.
     """
+    unknown = []
     for candidate in _beside(path):
         text = _text(candidate)
+        if not any(mark.search(text) for mark, _ in _MAKERS.values()):
+            unknown.append(candidate.name)
         for maker, (mark, reader) in _MAKERS.items():
             size = reader(text) if mark.search(text) else None
             if size is None:
@@ -44,6 +47,10 @@ def described(path: Path, found: list[Series]) -> list[Series]:
             taken = _taken(text)
             sized = [_with_size(one, size, f"{maker} file {candidate.name}", warning, alone=len(found) == 1) for one in found]
             return [replace(one, acquisition=taken) if one.acquisition == Acquisition() else one for one in sized]
+    if unknown:
+        names = ", ".join(dict.fromkeys(unknown))
+        note = f"What lies beside the picture in {names} is not known to give a pixel size, or is damaged ({', '.join(_MAKERS)} files are)."
+        return [_told(one, note) for one in found]
     return found
 
 

@@ -20,9 +20,9 @@ _UNITS: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 _TYPED = ("pm", "Å", "A", "nm", "µm", "um", "mm", "m")  # what an error offers
 _SPELLINGS = {word: unit for unit, (_, others) in _UNITS.items() for word in (unit, *others)}
-# µ and Å as they come out of the wrong encoding, or as an escape.
+# µ and Å as they come out of the wrong encoding (the last two: Japanese and Chinese Windows), or as an escape.
 _MANGLED = {
-    **dict.fromkeys(("\\u00b5", "\\u00B5", "\\u03bc", "\\u03BC", "&#181;", "&#956;", "&micro;", "Âµ", "Î¼"), "µ"),
+    **dict.fromkeys(("\\u00b5", "\\u00B5", "\\u03bc", "\\u03BC", "&#181;", "&#956;", "&micro;", "Âµ", "Î¼", "\x83Ê", "¦Ì"), "µ"),
     **dict.fromkeys(("\\u00c5", "\\u00C5", "Ã…", "â„«"), "Å"),
 }
 _ANGLES = ("rad", "mrad", "µrad", "deg")

@@ -11,6 +11,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -27,9 +28,11 @@ def read_array(path: Path) -> npt.NDArray[Any]:
         with warnings.catch_warnings():
             # Pillow warns of any picture above 89 megapixels; cameras of microscopes make larger ones.
             warnings.simplefilter("ignore", DecompressionBombWarning)
-            array: npt.NDArray[Any] = np.asarray(iio.imread(path, index=0, plugin="pillow"))
-    except _DAMAGED as error:
-        if isinstance(error.__cause__, DecompressionBombError):
+            with Image.open(path) as opened:
+                printed = opened.mode == "CMYK"  # of which the first three channels are no picture
+            array: npt.NDArray[Any] = np.asarray(iio.imread(path, index=0, plugin="pillow", mode="RGB" if printed else None))
+    except (*_DAMAGED, DecompressionBombError) as error:
+        if isinstance(error, DecompressionBombError) or isinstance(error.__cause__, DecompressionBombError):
             raise TemsegError(
                 f"{path}: the picture has too many pixels to be opened safely; save it as TIFF, or cut it into parts."
             ) from error

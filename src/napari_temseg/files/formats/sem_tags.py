@@ -99,7 +99,7 @@ def _zeiss_value(entry: Any) -> Any:
 
 
 def _zeiss_corrected(metadata: Mapping[str, Any]) -> bool:
-    return str(_zeiss_value(metadata.get("dp_tilt_corrn"))).lower() in ("on", "yes", "true")
+    return any(str(_zeiss_value(metadata.get(name))).lower() in ("on", "yes", "true") for name in ("dp_tilt_corrn", "dp_tilt_correction"))
 
 
 def _zeiss_length(entry: Any) -> float:

@@ -24,6 +24,7 @@ _JEOL = (
     f"{TYPE_IT}."
 )
 
+_IMAGEJ = re.compile(r"^(unit|yunit)=([^\r\n]*)", re.MULTILINE)
 # AMT's programs may write their entries without anything between them.
 _AMT = re.compile(r"(XpixCal|YpixCal|Unit|ImageWidth|ImageHeight)[ \t]*=[ \t]*([^\s#;=]*?)(?=XpixCal|YpixCal|Unit|[\s#;]|$)")
 
@@ -85,13 +86,14 @@ def _is_ome(tif: tifffile.TiffFile) -> bool:
 
 
 def _imagej(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
-    metadata = (tif.imagej_metadata or {}) if tif.is_imagej else {}
-    unit = spelt(str(metadata.get("unit", "")))
+    description = str(tags.valueof(270) or "")
+    metadata = dict(_IMAGEJ.findall(description)) if description.startswith("ImageJ=") else {}
+    unit = spelt(metadata.get("unit", ""))
     y, x = (_per_pixel(tags.valueof(code)) for code in (283, 282))
     # What ImageJ says of a picture that nobody has calibrated; dpi are far coarser than a microscope's pixels.
     if unit.lower() in ("", "pixel", "pixels") or (unit in ("inch", "cm") and not to_nanometres(x, unit) < _FINER_THAN_DPI):
         return None
-    return of_units(y, str(metadata.get("yunit", unit)), x, unit)
+    return of_units(y, metadata.get("yunit", unit), x, unit)
 
 
 def _per_pixel(resolution: Any) -> float:

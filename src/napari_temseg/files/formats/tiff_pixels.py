@@ -33,6 +33,7 @@ DAMAGED_TIFF = (
     AssertionError,
 )
 _WHITE_IS_ZERO, _PALETTE, _UNCOMPRESSED = 0, 3, 1
+_NOT_RGB = {5: "printing (CMYK)", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
 _NAMED = 5  # files of a set that a note names
 Planes = Any  # numpy or dask
 
@@ -92,7 +93,18 @@ def _listed(names: list[str]) -> str:
 
 def opened(path: Path, alone: bool) -> tifffile.TiffFile:
     """The file; with `alone` without the pictures of other files that its OME document names."""
-    return tifffile.TiffFile(path, is_ome=False) if alone else tifffile.TiffFile(path)
+    how = {"is_ome": False} if alone else {}
+    tif = tifffile.TiffFile(path, **how)
+    try:
+        if tif.is_imagej:
+            _ = tif.series
+    except RuntimeError:  # tifffile takes every page of a file of ImageJ for one of a stack; those that differ are pictures of their own
+        tif.close()
+        tif = tifffile.TiffFile(path, is_imagej=False, **how)
+    except BaseException:
+        tif.close()
+        raise
+    return tif
 
 
 def parts(path: Path, index: int, series: Any, alone: bool, *, raw: bool, split: bool) -> list[Part]:
@@ -100,6 +112,11 @@ def parts(path: Path, index: int, series: Any, alone: bool, *, raw: bool, split:
 
     With `raw` numbers are as stored and channels an axis, as label images need it. Single planes are read, stacks are lazy.
     """
+    if not raw and series.keyframe.photometric in _NOT_RGB:
+        colours = _NOT_RGB[series.keyframe.photometric]
+        raise TemsegError(
+            f"{path}: its pixels are colours of {colours}, of which no channel is the picture; convert it to 8-bit or 16-bit grey."
+        )
     data = _stored(path, index, series, alone)
     axes = series.axes.replace("S", "")
     if raw:
