@@ -181,7 +181,8 @@ def read_any(path: Path) -> str:
     if zarr is None and path.suffix in others:
         others[path.suffix](path)
         return ""
-    image = temseg.read(zarr or (path.with_suffix(".tif") if path.suffix in SIDE_CARS else path), axes="fields")
+    series = "channel 1" if path.stem.startswith("channels") else ""
+    image = temseg.read(zarr or (path.with_suffix(".tif") if path.suffix in SIDE_CARS else path), axes="fields", series=series)
     for plane in range(image.data.shape[0] if image.data.ndim == 3 else 1):
         np.asarray(image.plane(plane)).sum(dtype=np.float64)
     return "|".join([str(image.calibration.pixel_size), *image.notes])

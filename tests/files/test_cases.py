@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from mrcfile.dtypes import HEADER_DTYPE
+from PIL import Image
 from scipy.ndimage import label
 
 import napari_temseg as temseg
@@ -70,6 +71,8 @@ def test_channels_of_imagej(cases: Path) -> None:
     assert temseg.read(path, series="channel 2").axes == "YX"
     assert any(particles(temseg.read(path, series=k).plane()) == 4 for k in (0, 1))
     assert "channel 2" in other_pictures(read_noted(path))
+    with pytest.raises(temseg.TemsegError, match="holds 2 channels of one field, “channel 1”, “channel 2”; say which"):
+        temseg.read(path)
 
 
 @pytest.mark.parametrize("name", ["mrc_u8_mid.mrc", "mrc_u8_noimod.mrc"])
@@ -391,3 +394,26 @@ def test_colours_of_a_label_image_are_no_grey(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "b.tif", labels, photometric="miniswhite")
     for name in ("a.tif", "b.tif"):
         np.testing.assert_array_equal(read_labels(tmp_path / name), labels)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.jpg"])
+def test_colours_of_printing_are_not_taken_for_red_green_and_blue(tmp_path: Path, name: str) -> None:
+    inks = np.zeros((*GREY.shape, 4), np.uint8)
+    inks[..., 3] = 255 - GREY  # black alone
+    if name == "a.tif":
+        tifffile.imwrite(tmp_path / name, inks, photometric="separated")
+        with pytest.raises(temseg.TemsegError, match=r"colours of printing \(CMYK\), of which no channel is the picture"):
+            temseg.read(tmp_path / name)
+    else:
+        Image.fromarray(inks, "CMYK").save(tmp_path / name, quality=98)
+        assert np.corrcoef(temseg.read(tmp_path / name).plane().ravel(), GREY.ravel())[0, 1] > 0.95
+
+
+def test_pages_of_imagej_that_differ_are_pictures_of_their_own(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(GREY, resolution=(0.5, 0.5), description="ImageJ=1.53k\nunit=nm\n", metadata=None)
+        tif.write(np.kron(GREY, np.ones((4, 4), np.uint8)), metadata=None)
+    first, second = sorted(series_of(tmp_path / "a.tif"), key=lambda one: one.data.shape)
+    assert first.calibration.pixel_size == pytest.approx((2, 2))
+    assert second.calibration.pixel_size is None
+    np.testing.assert_array_equal(first.data, GREY)

@@ -54,6 +54,8 @@ def test_an_uncertainty_may_be_a_length_or_follow_the_pixel_size(tmp_path: Path)
         ("file,pixel_size\na.tif,0.5\n", "line 2: “0.5” is not a pixel size"),
         ("file,uncertainty\na.tif,much\n", "line 2: “much” is no uncertainty"),
         ("file,polarity\na.tif,grey\n", "line 2: .*polarity"),
+        ("file,sample,size\na.tif,A,\nb.tif,B\n", "line 3: has 2 cells where the head has 3"),
+        ("file,sample\na.tif,A, 2 nm\n", "line 2: has 3 cells where the head has 2"),
         ("file\n", "names no picture"),
     ],
 )

@@ -379,6 +379,6 @@ def test_axes_that_tifffile_wrote_count(tmp_path):
     data = np.random.default_rng(0).integers(0, 255, (3, 20, 33)).astype(np.uint8)
     for axes, meaning in (("CYX", "YX"), ("TYX", "TYX"), ("ZYX", "ZYX")):
         tifffile.imwrite(tmp_path / f"{axes}.tif", data, photometric="minisblack", metadata={"axes": axes})
-        image = temseg.read(tmp_path / f"{axes}.tif")
+        image = temseg.read(tmp_path / f"{axes}.tif", series="channel 2" if axes == "CYX" else "")
         assert image.axes == meaning
     assert len(series_of(tmp_path / "CYX.tif")) == 3

@@ -65,7 +65,8 @@ def _described(one: Series, rows: Sequence[CalibrationRow], *, read: bool) -> di
     size = one.calibration.scale if one.calibration.pixel_size is not None else None
     return {
         "name": one.name,
-        "read": read,
+        "read": read and not one.channel,
+        "channel": one.channel,
         "shape": list(one.data.shape),
         "type": str(one.data.dtype),
         "axes": one.axes or ("YX" if len(one.data.shape) == 2 else ""),
@@ -82,7 +83,7 @@ def _described(one: Series, rows: Sequence[CalibrationRow], *, read: bool) -> di
 def _lines(entry: dict[str, Any]) -> list[str]:
     lines = [entry["file"]]
     for one in entry["series"]:
-        name = f"{one['name'] or 'picture'}{' (read unless another is asked for)' if one['read'] and len(entry['series']) > 1 else ''}"
+        name = f"{one['name'] or 'picture'}{_choice(one, len(entry['series']))}"
         if one["obstacle"]:
             lines.append(f"  {name}: {one['obstacle']}")
             continue
@@ -93,6 +94,13 @@ def _lines(entry: dict[str, Any]) -> list[str]:
         lines.append(f"    {one['calibration']}{_field(one['pixel_size_nm'], height, width)}")
         lines += [f"    {text}" for text in filter(None, (one["taken"], *one["notes"]))]
     return lines
+
+
+def _choice(one: dict[str, Any], count: int) -> str:
+    """What has to be said, or is done where nothing is, of one of several pictures."""
+    if one["channel"]:
+        return " (one of the channels has to be named with --series)"
+    return " (read unless another is asked for)" if one["read"] and count > 1 else ""
 
 
 def _field(size: list[float] | None, height: int, width: int) -> str:

@@ -88,9 +88,14 @@ def read_manifest(path: str | Path) -> tuple[ManifestRow, ...]:
         raise TemsegError(f"{path}: {told}; a manifest has {', '.join(COLUMNS)} (and notes).")
     found: dict[Path, ManifestRow] = {}
     for number, cells in enumerate(rows[1:], start=2):
-        values = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name in COLUMNS}
-        if not any(values.values()):
+        if not any(cell.strip() for cell in cells):
             continue
+        if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
+            raise TemsegError(
+                f"{path}, line {number}: has {len(cells)} cells where the head has {len(names)}, so some may stand in the wrong column; "
+                "write a cell for each column, an empty one where nothing is said, and put a cell that holds commas into quotes."
+            )
+        values = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name in COLUMNS}
         if not values.get("file"):
             raise TemsegError(f"{path}, line {number}: names no file; write its name in the column “file”.")
         try:

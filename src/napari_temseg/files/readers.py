@@ -63,13 +63,15 @@ SERIES_NAMED = 8  # series that an error or a note names one by one
 class Reading:
     """A micrograph, what people should know of the file (sentences), and whether anybody said what the planes of a stack are.
 
-    `others` names the other pictures in the file that can be measured.
+    `others` names the other pictures in the file that can be measured, `channels` all channels of the field where it is one of several
+    and nobody said which.
     """
 
     image: Micrograph
     notes: tuple[str, ...] = ()
     said: bool = True
     others: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 def is_micrograph(path: Path) -> bool:
@@ -144,13 +146,18 @@ def read(path: str | Path, *, axes: str = "", series: str | int = "", calibratio
 
     `axes` says what the pages of a stack are: "NYX" or "fields", "TYX" or "time", "ZYX" or "depth"; a single page needs none, nor
     does a file that says it. `series` is the name, or the place from 0, of one of several pictures in the file (`series_of` lists
-    them); without it the first that can be measured is read. Stacks are read lazily, plane by plane. The pixel size comes from what
-    microscopes and their programs wrote, never from dpi; where a row of the laboratory's table of `calibrations` (rows, or a CSV file;
-    without, the user's own) fits what the file says of instrument and magnification, it is corrected by that. What people should know of
-    the file is in the `notes` of the micrograph, and goes to the log.
+    them); without it the first that can be measured is read, but of several channels of a field one has to be named. Stacks are read
+    lazily, plane by plane. The pixel size comes from what microscopes and their programs wrote, never from dpi; where a row of the
+    laboratory's table of `calibrations` (rows, or a CSV file; without, the user's own) fits what the file says of instrument and
+    magnification, it is corrected by that. What people should know of the file is in the `notes` of the micrograph, and goes to the log.
     `TemsegError` names the file, the trouble and the remedy for whatever cannot be read.
     """
     reading = read_noted(path, axes=axes, series=series, calibrations=calibrations)
+    if len(reading.channels) > 1:
+        raise TemsegError(
+            f"{path}: holds {len(reading.channels)} channels of one field, {_listed(reading.channels)}; say which is meant with --series "
+            f'(in Python series="{reading.channels[0]}").'
+        )
     notes = (*reading.notes, *filter(None, ["" if series != "" else other_pictures(reading)]))
     for note in notes:
         logger.warning("%s: %s", path, note)
@@ -172,7 +179,8 @@ def read_noted(path: str | Path, *, axes: str = "", series: str | int = "", unsa
     image = Micrograph(chosen.data, meaning, chosen.calibration, source=source, notes=chosen.notes, acquisition=chosen.acquisition)
     image = corrected(image, rows_from(calibrations))
     others = tuple(one.name for one in found if one is not picked and not one.obstacle)
-    return Reading(image, image.notes, bool(known) or meaning == "YX", others)
+    beside = (one.name for one in found if series == "" and picked.channel and one.channel and not one.obstacle)
+    return Reading(image, image.notes, bool(known) or meaning == "YX", others, tuple(beside))
 
 
 def checked_end(path: Path, one: Series) -> Series:

@@ -19,7 +19,7 @@ class Series:
     leading axis where the file says it ("TYX" for a movie), else "". `obstacle` is empty, or a sentence on why this cannot be
     measured (a spectrum, a diffraction pattern in 1/nm, complex numbers), which names the remedy. `notes` are warnings for people
     (x and y differ, a size that is missing or implausible). `lossy` when the pixels were kept as JPEG; `acquisition` what the
-    file tells of how it was taken.
+    file tells of how it was taken. `channel`: one of several channels of a field, of which somebody has to say which is meant.
     """
 
     name: str
@@ -30,3 +30,4 @@ class Series:
     notes: tuple[str, ...] = ()
     lossy: bool = False
     acquisition: Acquisition = field(default_factory=Acquisition)
+    channel: bool = False

@@ -112,12 +112,14 @@ def _series(how: _How, index: int, series: Any, declared: int) -> list[Series]:
     lossy = series.keyframe.compression in JPEG
     pages = [] if how.raw else _differing_pages(how.tif, series)
     found = []
-    for number, part in enumerate(parts(how.path, index, series, how.alone, raw=how.raw, split=bool(pages))):
+    pictures = parts(how.path, index, series, how.alone, raw=how.raw, split=bool(pages))
+    for number, part in enumerate(pictures):
         said = pages[number] if pages else tiff_tags(how.tif, series.keyframe)
         notes = (*said.notes, LOSSY) if lossy else said.notes
         called = " ".join(filter(None, (name, part.name)))
         taken = tiff_acquisition(series.keyframe, how.tif.pages.first)
-        found.append(Series(called, part.data, said.calibration, part.axes, said.obstacle, notes, lossy, taken))
+        channel = len(pictures) > 1 and not pages
+        found.append(Series(called, part.data, said.calibration, part.axes, said.obstacle, notes, lossy, taken, channel))
     return found
 
 
