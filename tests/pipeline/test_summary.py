@@ -68,11 +68,11 @@ def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:
         "Say a smaller or larger --typical-size to see what lies there."
     ]
     record = tmp_path / "grid.npz"
-    crops = (Crop(True, 0.1, 60, b"typical"), Crop(False, 0.9, 60, b"worst"))
+    crops = (Crop(True, 0.1, 60, lambda: b"typical"), Crop(False, 0.9, 60, lambda: b"worst"))
     write_record(record, Record("grid", "", "", {}), replace(items[0], crops=crops))
     back = read_item(record, tmp_path)
     assert back.ends == items[0].ends
-    assert [(crop.typical, crop.doubt, crop.width, crop.jpeg) for crop in back.crops] == [
+    assert [(crop.typical, crop.doubt, crop.width, crop.jpeg()) for crop in back.crops] == [
         (True, 0.1, 60, b"typical"),
         (False, 0.9, 60, b"worst"),
     ]

@@ -129,6 +129,8 @@ def test_killed_anywhere_the_same_call_ends_as_unbroken(
         summary = check_whole(output)
         if alive and summary and before != "another run":
             assert not summary["complete"] or not summary["missing"]
+        if alive and (output / "a_particles.tif").exists() and before != "another run" and not (summary and summary["complete"]):
+            assert "This run is not finished" in (output / "UNFINISHED.txt").read_text(encoding="utf-8")
         go(output)
         assert content(output) == expected, number
         assert check_whole(output)["complete"]
@@ -136,3 +138,35 @@ def test_killed_anywhere_the_same_call_ends_as_unbroken(
             assert [content(path) for path in (output / "older").iterdir()] == [earlier]
         number += 5
     assert number > 11
+
+
+def test_the_next_start_does_not_read_pictures_that_are_done(folder: Path, tmp_path: Path, go: Callable[..., temseg.RunResult]) -> None:
+    done = go(tmp_path / "out")
+    for path in folder.glob("*.tif"):  # what is no picture any more, but looks untouched
+        state = path.stat()
+        path.write_bytes(bytes(state.st_size))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    again = go(tmp_path / "out")
+    assert again.notes[0] == "3 of 3 were done before."
+    assert again.summary == done.summary
+
+
+@pytest.mark.parametrize("change", ["content", "side-car", "settings", "partner gone"])
+def test_a_picture_is_read_again_where_anything_about_it_changed(
+    folder: Path, tmp_path: Path, go: Callable[..., temseg.RunResult], change: str
+) -> None:
+    beside = folder / "c.txt"
+    if change == "partner gone":
+        beside.write_text("[SemImageFile]\nPixelSize=4.96094\n", encoding="utf-8")
+    before = go(tmp_path / "out")
+    if change == "content":
+        write_tiff(folder / "c.tif", picture((50, 60, 9)), temseg.Calibration())
+    elif change == "side-car":
+        beside.write_text("[SemImageFile]\nPixelSize=4.96094\n", encoding="utf-8")
+    elif change == "partner gone":
+        beside.unlink()
+    after = go(tmp_path / "out", **({"calibration": NM} if change == "settings" else {}))
+    sizes = [[item.measurement.table.iloc[0].filter(like="ecd").tolist() for item in result.items] for result in (before, after)]
+    assert sizes[0][2] != sizes[1][2]
+    assert sizes[0][:2] == sizes[1][:2]
+    assert "were done before" in after.notes[0] or change == "settings"

@@ -19,26 +19,32 @@ from napari_temseg.files.formats.pictures import read_array
 from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_tiff
 from napari_temseg.files.readers import TIFF, checked_axes, checked_path
 
+_WITHOUT_ANY = ("image", "plane", "particle", "class")  # columns of a table of no picture
 EXCEL_ROWS = 2**20
 _AS_TEXT = {"strings_to_formulas": False, "strings_to_urls": False}  # names of pictures may begin with an equals sign
 LARGEST_LABEL = 2**24  # every whole number up to it is exact in float32
 PACKED = 1032  # the most that DEFLATE can pack; large flat areas of labels come near it
 
 
-def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> pd.DataFrame:
-    """Write one row a particle, UTF-8, and return the joined table.
+def write_particles_csv(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> None:
+    """Write one row a particle, UTF-8, table by table.
 
     Units are in the column names; tables in px and in nm keep columns of their own, so nothing is pooled by accident. `semicolons` writes
     what Excel opens where numbers have a decimal comma: with a byte order mark, semicolons between columns, and decimal commas.
     """
-    joined = _joined(tables)
-    how: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"} if semicolons else {"encoding": "utf-8"}
-    with replacing(path) as temporary:
-        joined.to_csv(temporary, index=False, lineterminator="\n", float_format="%.7g", errors="backslashreplace", **how)
-    return joined
+    columns = list(dict.fromkeys(name for table in _filled(tables) for name in table.columns)) or list(_WITHOUT_ANY)
+    how: dict[str, Any] = {"index": False, "lineterminator": "\n", "float_format": "%.7g"}
+    how |= {"sep": ";", "decimal": ","} if semicolons else {}
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8-sig" if semicolons else "utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        pd.DataFrame(columns=columns).to_csv(stream, **how)
+        for table in tables:
+            table.reindex(columns=columns).to_csv(stream, header=False, **how)
 
 
-def write_particles_xlsx(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def write_particles_xlsx(path: str | Path, tables: Sequence[pd.DataFrame]) -> None:
     """Write the same as an Excel workbook of one sheet; `TemsegError` where it does not fit, or XlsxWriter is missing."""
     joined = _joined(tables)
     if len(joined) >= EXCEL_ROWS:
@@ -49,22 +55,27 @@ def write_particles_xlsx(path: str | Path, tables: Sequence[pd.DataFrame]) -> pd
             printed.to_excel(book, sheet_name="particles", index=False, freeze_panes=(1, 0))
     except ImportError as error:
         raise TemsegError(f"{path}: Excel files need the package XlsxWriter; install it, or write a .csv file.") from error
-    return joined
 
 
-def write_particles(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> pd.DataFrame:
+def write_particles(path: str | Path, tables: Sequence[pd.DataFrame], *, semicolons: bool = False) -> None:
     """Write one row a particle, as an Excel workbook where the name ends in .xlsx, else as CSV; `TemsegError` for other tables."""
     ending = Path(path).suffix.lower()
     if ending == ".xlsx":
-        return write_particles_xlsx(path, tables)
+        write_particles_xlsx(path, tables)
+        return
     if ending in (".xls", ".ods", ".numbers"):
         raise TemsegError(f"{path}: tables are written as .xlsx or .csv; name it {Path(path).with_suffix('.xlsx').name}.")
-    return write_particles_csv(path, tables, semicolons=semicolons)
+    write_particles_csv(path, tables, semicolons=semicolons)
+
+
+def _filled(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The tables with rows; where none has any, the first."""
+    return [table for table in tables if len(table)] or list(tables[:1])
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    filled = [table for table in tables if len(table)] or list(tables[:1])
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", "plane", "particle", "class"])
+    filled = _filled(tables)
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=_WITHOUT_ANY)
 
 
 def write_labels_tiff(

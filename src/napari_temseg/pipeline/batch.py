@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +23,17 @@ from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
-from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, marked_area, without_areas
+from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, without_areas
+from napari_temseg.pipeline.earlier.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
-from napari_temseg.pipeline.record import key_of, settings_digest
+from napari_temseg.pipeline.record import digest_of, key_of, settings_digest
 from napari_temseg.pipeline.report.crops import crops_of
 from napari_temseg.pipeline.report.page import figure_files, thumbnail, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told
 from napari_temseg.pipeline.samples.summaries import with_sample
-from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, write_summary
+from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, unfinished, write_summary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.config import PredictConfig
-    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.engine.types.micrograph import Calibration, Micrograph
     from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
@@ -64,20 +65,20 @@ class PictureBatch:
         self._notes: list[str] = []
         self._rows = {row.file.resolve(): row for row in settings.manifest}
         self._areas: dict[str, tuple[Box, ...]] = {}
+        self._learnt = KnownPictures(folder.state / "known")
         self._is_tidy = False
         self._network: nn.Module | None = None
 
     def recognise(self, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
         yield from self._look(control)
-        known = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
-        for index, stem in enumerate(known):
+        waiting = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
+        for index, stem in enumerate(waiting):
             if control.finishing:
                 break
-            yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(known)}", control.elapsed)
+            yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(waiting)}", control.elapsed)
             try:
-                image = self._read(self.pictures[stem])
-                if self._folder.is_done(stem, self._key(image, stem)):
+                if self._folder.is_done(stem, self._key(self._known(stem), stem)):
                     self.done.add(stem)
             except TemsegError as error:  # it says so again when its turn comes
                 logger.info("%s", error)
@@ -89,6 +90,8 @@ class PictureBatch:
             items = self._items()
             sizes = distributions([item.measurement for item in items if item.counted])
             self._write_set(items, sizes, self._summary(items, sizes))
+        if not control.finishing:
+            self._say_unfinished()
 
     def _look(self, control: Control) -> Generator[Progress, None, None]:
         """What is burnt into the pictures, of all of them first: those of one camera lose the same area."""
@@ -101,23 +104,35 @@ class PictureBatch:
             message = f"{stem}: looking for what is burnt in, {index + 1} of {len(self.pictures)}"
             yield Progress("run", 0.0, message, control.elapsed)
             try:
-                found[stem] = marked_area(self._read(path))
+                found[stem] = self._known(stem).area
             except Exception as error:  # noqa: BLE001  it says so again when its turn comes
                 logger.info("%s: %s", path, error)
-        areas = areas_left_out(list(found.values()), everything=bool(self._settings.mask_overlays))
+        areas = areas_left_out([area for area in found.values() if area is not None], everything=bool(self._settings.mask_overlays))
         self._areas = {stem: boxes for stem, boxes in zip(found, areas, strict=True) if boxes}
 
-    def _key(self, image: Micrograph, stem: str) -> str:
+    def _known(self, stem: str) -> KnownPicture:
+        """What tells a picture, read from its file only where nothing is known of it as it is now."""
+        path, marked = self.pictures[stem], self._settings.mask_overlays is not False
+        read_with = digest_of([self._digest, marked, [asdict(row) for row in self._settings.calibrations or ()], self._row(stem)])
+        known = self._learnt.find(stem, path, read_with)
+        expected = self._expected.get(path.resolve(), "")
+        if known is None or (expected and known.facts[0] != expected):
+            known = KnownPicture.of(self._read(path), marked=marked)
+            self._learnt.keep(stem, path, read_with, known)
+        return known
+
+    def _key(self, known: KnownPicture, stem: str) -> str:
         """The key of a picture: with the area that is left out, and what the manifest and its sample say."""
         further: dict[str, object] = {"left_out": self._areas[stem]} if stem in self._areas else {}
         if self._row(stem) is not None:
-            further |= {"sample": image.sample, "grid": image.grid, "predict": self._predict(image, stem).to_dict()}
-        return key_of(image, stem, self._digest, **further)
+            predict = self._predict(known.calibration, stem).to_dict()
+            further |= {"sample": known.sample, "grid": known.grid, "predict": predict}
+        return key_of(known.facts, known.calibration, stem, self._digest, **further)
 
     def _row(self, stem: str) -> ManifestRow | None:
         return self._rows.get(self.pictures[stem].resolve())
 
-    def _predict(self, image: Micrograph, stem: str) -> PredictConfig:
+    def _predict(self, own: Calibration, stem: str) -> PredictConfig:
         """The settings of finding: those of the run and of the manifest, else what the first picture of the sample was found with."""
         row = self._row(stem)
         config = self._settings.predict if row is None else row.predict(self._settings.predict)
@@ -125,12 +140,13 @@ class PictureBatch:
             return config
         before = list(self.pictures)[: list(self.pictures).index(stem)]
         first = next((each for each in before if each in self.done and (r := self._row(each)) and r.sample == row.sample), None)
-        return config if first is None else as_first(config, self._folder.item(first), image)
+        return config if first is None else as_first(config, self._folder.item(first), own)
 
     def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
         """Find, measure and commit one picture."""
         image = self._read(path)
-        key, config = self._key(image, stem), self._predict(image, stem)
+        key = self._key(KnownPicture.of(image, marked=False), stem)
+        config = self._predict(image.calibration, stem)
         offer = bar_offer(image)
         if offer:
             image = replace(image, notes=(*image.notes, offer))
@@ -154,6 +170,11 @@ class PictureBatch:
         item, labels = finished(path, stem, particles, measured, imagej=self._settings.imagej)
         self._folder.commit(item, stem, key, self._digest, labels)
         self.done.add(stem)
+        self._say_unfinished()
+
+    def _say_unfinished(self) -> None:
+        """What whoever looks into the folder after a kill should know; the files of the set say it once they are written."""
+        self._folder.say_unfinished(unfinished(len(self.done), len(self.pictures), self._missing()))
 
     def _predicting(self, segmenter: Segmenter, image: Micrograph, config: PredictConfig) -> Job[Prediction]:
         """The job that predicts one picture, by a network that is made ready once for all."""
@@ -279,7 +300,7 @@ def finished(
         sized = partial(write_results, table=measured.table, scale=measured.calibration.scale, unit=measured.length_unit)
         labels[f"{stem}_results.csv"] = sized
     counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
-    picture = thumbnail(image.plane(0), particles.planes()[0])
+    picture = partial(thumbnail, image.plane(0), particles.planes()[0])
     files = tuple(map(Path, labels))
     return RunItem(
         measured.image,

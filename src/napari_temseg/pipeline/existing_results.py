@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.run_result import RunItem
 
 IN_THE_WINDOW = "window"  # the settings of records whose results are at hand, and no run's
+UNWRITTEN = "This report is not finished: some label images may be missing, and table and report do not belong to them. Save it again."
 NO_MODEL = "none (drawn, read or labelled otherwise)"
 
 
@@ -98,6 +99,7 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
     moved = folder.make_room(kept, stems, LABELS)
     if moved:
         yield Progress("report", 0.0, moved, control.elapsed)
+    folder.say_unfinished(UNWRITTEN)
     for index, (result, stem, key) in enumerate(zip(results, stems, keys, strict=True)):
         yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
         if stem not in kept:

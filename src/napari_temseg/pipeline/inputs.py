@@ -13,8 +13,8 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import STEM_BYTES, printable, short
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
-from napari_temseg.pipeline.older_results import OLDER
-from napari_temseg.pipeline.run_folder import FIGURES, SET, STATE
+from napari_temseg.pipeline.earlier.older_results import OLDER
+from napari_temseg.pipeline.run_folder import FIGURES, SET, STATE, UNFINISHED
 
 LABELS = ("_classes.tif", "_particles.tif", "_rois.zip", "_results.csv")  # what the files of a picture's result end in
 
@@ -98,7 +98,7 @@ def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list
     """The micrographs among the files of one folder, and the number of those that are none."""
     files = [place / name for name in sorted(names) if not name.startswith(".")]
     pictures = [path for path in files if is_micrograph(path) and path.is_file()]
-    own = SET if (place / STATE).is_dir() else ()
+    own = (*SET, UNFINISHED) if (place / STATE).is_dir() else ()
     others = len([path for path in files if path not in set(pictures) and path.name not in own])
     if others:
         skipped["other files"] += others

@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,17 @@ def settings_digest(recipe: Recipe, **further: Any) -> str:
     return digest_of(content)
 
 
-def key_of(image: Micrograph, stem: str, settings: str, **further: Any) -> str:
-    """A hash of a picture as it was read, the name of its result and the settings: the same key, the same result."""
+def facts_of(image: Micrograph) -> tuple[Any, ...]:
+    """What tells a picture as it was read: hashes, shape, meaning and notes, as plain values."""
     # The pixels too: those of some formats lie in another file than the one that is named.
     pixels = replace(image, source=Source()).content_hash()
-    about = [image.content_hash(), pixels, image.source.series, image.axes, tuple(image.data.shape), str(image.data.dtype), image.notes]
-    return digest_of([stem, settings, *about, asdict(image.calibration), further])
+    shape, notes = list(image.data.shape), list(image.notes)
+    return (image.content_hash(), pixels, image.source.series, image.axes, shape, str(image.data.dtype), notes)
+
+
+def key_of(facts: Sequence[Any], calibration: Calibration, stem: str, settings: str, **further: Any) -> str:
+    """A hash of a picture as it was read, the name of its result and the settings: the same key, the same result."""
+    return digest_of([stem, settings, *facts, asdict(calibration), further])
 
 
 def digest_of(content: Any) -> str:
@@ -121,12 +127,12 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
     arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
-    arrays |= {f"crop{index}": np.frombuffer(crop.jpeg, np.uint8) for index, crop in enumerate(item.crops)}
+    arrays |= {f"crop{index}": np.frombuffer(crop.jpeg(), np.uint8) for index, crop in enumerate(item.crops)}
     if m.mask is not None:
         arrays["valid"] = np.packbits(m.mask.array())
     if item.sketch is not None:
         arrays["sketch"] = item.sketch
-    arrays["picture"] = np.frombuffer(item.picture, np.uint8)
+    arrays["picture"] = np.frombuffer(item.picture(), np.uint8)
     arrays["facts"] = np.frombuffer(json.dumps(facts, default=_plain).encode(), np.uint8)
     write_arrays(path, arrays)
 
@@ -151,9 +157,8 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         facts: dict[str, Any] = json.loads(content["facts"].tobytes())
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
-        picture = content["picture"].tobytes()
         sketch = content.get("sketch")
-        crops = tuple(_crop(each, content[f"crop{index}"]) for index, each in enumerate(facts.get("crops", ())))
+        crops = tuple(Crop(*each, partial(_bytes, path, f"crop{index}")) for index, each in enumerate(facts.get("crops", ())))
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
@@ -167,19 +172,19 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))
     of_item["ends"] = BandEnds(**facts["ends"]) if facts.get("ends") else None
     files = tuple(output / name for name in facts["record"]["files"])
-    of_item |= {"files": files, "picture": picture, "sketch": sketch, "crops": crops}
+    of_item |= {"files": files, "picture": partial(_bytes, path, "picture"), "sketch": sketch, "crops": crops}
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, **of_item)
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    with np.load(path, allow_pickle=False) as content:
+        return bytes(content[name].tobytes())
 
 
 def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
     step, setting, value = said
     exact = sizes.astype(np.float64)
     return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:])
-
-
-def _crop(said: Sequence[Any], jpeg: npt.NDArray[np.uint8]) -> Crop:
-    typical, doubt, width = said
-    return Crop(typical, doubt, width, jpeg.tobytes())
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:

@@ -113,6 +113,7 @@ def iter_run(
             except Unwritable as error:
                 batch.trouble = str(error)
             if not batch.done and not control.finishing and not batch.trouble:
+                folder.say_ended()
                 raise nothing_done(batch.failures)
             return batch.result()
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import reason, replacing, write_text
-from napari_temseg.pipeline.older_results import OlderResults
+from napari_temseg.pipeline.earlier.older_results import OlderResults
 from napari_temseg.pipeline.record import SUFFIX, Record, file_digest, read_item, read_record, unchanged, write_record
 from napari_temseg.pipeline.run_result import RunItem
 
@@ -24,6 +24,7 @@ FIGURES = "figures"  # the folder of the figures of a report
 _FIGURES = tuple(
     f"{FIGURES}/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
 )
+UNFINISHED = "UNFINISHED.txt"  # is there from the first picture that is searched to the files of the set
 SET = ("particles.csv", "particles.xlsx", "summary.json", "report.html", "recipe.json", "audit.html", "audit.json", *_FIGURES)
 PROBE = 2**16  # bytes that are written before a run begins, to know that the folder takes them
 
@@ -170,6 +171,15 @@ class RunFolder:
         """Where the folder keeps what is no result."""
         return self.output / STATE
 
+    def say_unfinished(self, sentence: str) -> None:
+        """Leave a sentence among the results for whoever looks at them after a kill; it goes when the set is written."""
+        with self._writing(self._set):
+            write_text(self.output / UNFINISHED, sentence + "\n")
+
+    def say_ended(self) -> None:
+        """Nothing is being searched any more."""
+        (self.output / UNFINISHED).unlink(missing_ok=True)
+
     def item(self, stem: str, source: Path | None = None) -> RunItem:
         """A committed picture, read from its record."""
         return read_item(self._pictures / f"{stem}{SUFFIX}", self.output, source)
@@ -186,6 +196,7 @@ class RunFolder:
             for name in SET:  # of a state in which there was more
                 if name not in writers:
                     (self.output / name).unlink(missing_ok=True)
+            self.say_ended()
         return tuple(self.output / name for name in writers)
 
     @contextmanager

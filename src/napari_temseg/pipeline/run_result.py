@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A part of a picture's first plane at full resolution with outlines, `jpeg`, `width` px wide.
+    """A part of a picture's first plane at full resolution with outlines, which `jpeg` gives, `width` px wide.
 
     `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst.
     """
@@ -25,12 +25,12 @@ class Crop:
     typical: bool
     doubt: float
     width: int
-    jpeg: bytes = field(repr=False)
+    jpeg: Callable[[], bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class RunItem:
-    """One finished input: its unique name, its measurement, particles by class, files written, and a picture (JPEG) with outlines.
+    """One finished input: its unique name, its measurement, particles by class, files written, what gives a picture (JPEG) with outlines.
 
     `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken, `sketch` the picture at 128 × 128 px.
     `shown_by` names the item that shows the same field, where one does, with how that is known; it is not `counted` then.
@@ -41,7 +41,7 @@ class RunItem:
     measurement: Measurement
     per_class: dict[str, int]
     files: tuple[Path, ...]
-    picture: bytes = field(repr=False)
+    picture: Callable[[], bytes] = field(repr=False)  # read when it is asked for: of all that a set holds the most
     uncertain: int = 0
     lossy: bool = False
     unlike: dict[int, str] = field(default_factory=dict)  # as `Particles.unlike`

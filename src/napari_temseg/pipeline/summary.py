@@ -236,6 +236,15 @@ def stopped_sentence(done: int, total: int, missing: Sequence[Path]) -> str:
     return f"{done} of {total} input{'s' if total != 1 else ''} {'is' if done == 1 else 'are'} finished{left}; the same command goes on."
 
 
+def unfinished(done: int, total: int, missing: Sequence[Path]) -> str:
+    """What stands in the folder of a run as long as it runs, and after it was killed."""
+    what = f"{_listed(missing)} not searched yet" if missing else "the table, the summary and the report are not written yet"
+    return (
+        f"This run is not finished: {done} of {total} inputs are done, {what}.\n"
+        "Where there are a table and a report, they do not hold all of it. If no temseg is running here, the same command goes on."
+    )
+
+
 def _listed(missing: Sequence[Path]) -> str:
     names = [printable(path.name) for path in missing]
     more = f" and {len(names) - INPUTS_NAMED} more" if len(names) > INPUTS_NAMED else ""

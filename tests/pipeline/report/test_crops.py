@@ -43,7 +43,7 @@ def test_the_worst_part_is_where_outlines_border_others(alone_and_in_contact: tu
 
 def test_every_pixel_of_a_crop_is_shown(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
     for crop in crops(*alone_and_in_contact):
-        drawn = Image.open(io.BytesIO(crop.jpeg)).size
+        drawn = Image.open(io.BytesIO(crop.jpeg())).size
         assert drawn[0] in (crop.width, 2 * crop.width)
         assert drawn[0] == drawn[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
@@ -42,7 +43,7 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     for at, typical in ((least, True), (most, False)):
         top, left = corners[at]
         window = np.s_[top : top + side, left : left + side]
-        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), _drawn(plane[window], labels[window])))
+        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window])))
     return tuple(found)
 
 

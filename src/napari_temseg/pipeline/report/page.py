@@ -184,7 +184,7 @@ def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
         {
             "title": title,
             "name": item.name,
-            "jpeg": base64.b64encode(crop.jpeg).decode(),
+            "jpeg": base64.b64encode(crop.jpeg()).decode(),
             "bar": _bar(item.measurement, crop.width),
         }
         for title, (item, crop) in (("Typical", typical), ("Worst", worst))
@@ -233,7 +233,7 @@ def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
     m = item.measurement
     return {
         "name": item.name,
-        "jpeg": base64.b64encode(item.picture).decode(),
+        "jpeg": base64.b64encode(item.picture()).decode(),
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
         "bar": _bar(m, m.frame[1]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.engine.types.config import PredictConfig
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.engine.types.micrograph import Calibration
     from napari_temseg.pipeline.run_result import RunItem
 
 
@@ -17,13 +17,13 @@ def is_told(config: PredictConfig) -> bool:
     return not (config.typical_size is None and config.typical_nm is None and config.scales is None)
 
 
-def as_first(config: PredictConfig, first: RunItem, image: Micrograph) -> PredictConfig:
-    """The settings for a picture of a sample whose first picture is done: particles of one length look as large to the model.
+def as_first(config: PredictConfig, first: RunItem, here: Calibration) -> PredictConfig:
+    """The settings for a picture (of pixels as `here`) of a sample whose first is done: particles of one length look as large to the model.
 
     Without pixel sizes, particles of one number of px.
     """
-    known, here = first.measurement.calibration.nanometres, image.calibration.nanometres
-    ratio = here / known if known and here else 1.0
+    known, own = first.measurement.calibration.nanometres, here.nanometres
+    ratio = own / known if known and own else 1.0
     if first.size:
         bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
         return replace(config, typical_size=min(max(first.size / ratio, bounds["minimum"]), bounds["maximum"]))

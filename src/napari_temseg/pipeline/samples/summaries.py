@@ -23,8 +23,9 @@ MOST_COMPARED = 8  # samples beyond which not each is compared with each other
 
 def with_sample(measurement: Measurement) -> pd.DataFrame:
     """The table with columns "sample" and "grid" after the picture's name, where a sample is told."""
-    table = measurement.table.copy()
+    table = measurement.table
     if measurement.sample:
+        table = table.copy(deep=False)
         table.insert(1, "sample", measurement.sample)
         table.insert(2, "grid", measurement.grid)
     return table

@@ -1,0 +1,1 @@
+"""What earlier starts left in the folder of a run."""
