@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from roifile import ROI_TYPE, ImagejRoi
 
 import napari_temseg as temseg
 from napari_temseg.cli import main
@@ -103,3 +105,21 @@ def test_a_label_in_pieces_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["measure", str(tmp_path / "stray.tif"), "-o", str(tmp_path / "p.csv")]) == 0
     assert "stray: label 4 in several pieces, as by stray pixels; the largest piece is measured" in capsys.readouterr().err
     assert pd.read_csv(tmp_path / "p.csv")["area_px2"].tolist() == [400]
+
+
+def test_what_gives_no_particle_in_a_roi_set_is_told(drawn: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ImagejRoi.frompoints(np.array([[10, 70], [40, 75]]))
+    line.roitype = ROI_TYPE.POLYLINE
+    outside = ImagejRoi.frompoints(np.array([[500, 500], [520, 500], [520, 520]]))
+    with zipfile.ZipFile(tmp_path / "outlines.zip", "a") as content:
+        content.writestr("line.roi", line.tobytes())
+        content.writestr("outside.roi", outside.tobytes())
+    assert main(["measure", str(tmp_path / "outlines.zip"), "-o", str(tmp_path / "t.csv"), "--image", str(tmp_path / "a.tif")]) == 0
+    assert "outlines.zip: 2 of its 7 regions give no particle and are left out" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 5
+
+
+def test_a_mask_is_not_measured_as_one_particle(drawn: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(tmp_path / "mask.tif", ((drawn > 0) * 255).astype(np.uint8))
+    assert main(["measure", str(tmp_path / "mask.tif"), "-o", str(tmp_path / "t.csv")]) == 2
+    assert "holds one number for pieces apart from each other, as a mask does" in capsys.readouterr().err

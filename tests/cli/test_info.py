@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
@@ -39,7 +42,7 @@ def test_info_of_series_and_of_what_cannot_be_read(tmp_path: Path, capsys: pytes
     streams = capsys.readouterr()
     (entry,) = json.loads(streams.out)["files"]
     assert [(one["name"], one["read"], one["pixel_size_nm"]) for one in entry["series"]] == [
-        ("channel 1", True, None),
+        ("channel 1", False, None),
         ("channel 2", False, None),
     ]
     assert "bad.tif" in streams.err
@@ -64,3 +67,14 @@ def test_why_a_size_was_refused_and_which_picture_was_read(model: Path, tmp_path
     for words in ("exactly 1 µm", "“channel 1” was read"):
         assert words in streams.err
         assert any(words in caution for caution in json.loads(streams.out)["cautions"])
+
+
+def test_info_and_what_a_scale_bar_reads_leave_torch_alone(tmp_path: Path) -> None:
+    plane = np.full((300, 400), 90, np.uint8)
+    plane[260:268, 230:350] = 255
+    iio.imwrite(tmp_path / "a.png", plane)
+    code = (
+        f"import sys; from napari_temseg.cli.main import main; main(['info', {str(tmp_path / 'a.png')!r}]); print('torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "False"

@@ -295,6 +295,7 @@ def measure(args: argparse.Namespace) -> int:
     """Measure label images into one table."""
     from napari_temseg import api
     from napari_temseg.engine.measure.pooling import in_pieces
+    from napari_temseg.engine.types.label_images import is_mask
     from napari_temseg.files.rois import is_roi_set
     from napari_temseg.files.tables import read_calibration, write_particles
     from napari_temseg.pipeline.inputs import unique_names
@@ -305,6 +306,11 @@ def measure(args: argparse.Namespace) -> int:
     for path, name in zip(map(Path, args.labels), unique_names([Path(p) for p in args.labels]), strict=True):
         drawn = is_roi_set(path)
         labels = read_drawn(path, None if image is None else tuple(image.data.shape))
+        if not drawn and is_mask(labels):
+            raise TemsegError(
+                f"{path}: holds one number for pieces apart from each other, as a mask does, not a number for each particle; number them "
+                "first (temseg split --labels-mean mask, or in ImageJ Analyze Particles ▸ Count Masks)."
+            )
         calibration = args.pixel_size or (_of(image) if drawn else read_calibration(path))
         scale = None if calibration.pixel_size is None else calibration.scale
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.cli.console import complain
 from napari_temseg.engine.types.errors import TemsegError
 
 if TYPE_CHECKING:
@@ -28,14 +29,18 @@ def add_image_option(parser: argparse.ArgumentParser) -> None:
 
 def read_drawn(path: str | Path, shape: tuple[int, ...] | None) -> npt.NDArray[np.integer[Any]]:
     """A label image, or a ROI set as one of this shape."""
-    from napari_temseg.files.rois import is_roi_set, read_rois
+    from napari_temseg.files.rois import is_roi_set, read_rois, rois_left_out
     from napari_temseg.files.tables import read_labels
 
     if not is_roi_set(path):
         return read_labels(path)
     if shape is None:
         raise TemsegError(f"{path}: a ROI set does not say how large its picture is; name that with --image.")
-    return read_rois(path, shape)
+    labels = read_rois(path, shape)
+    left_out = rois_left_out(path, labels)
+    if left_out:
+        complain(left_out)
+    return labels
 
 
 def shape_from(paths: Sequence[str], image: str | None) -> tuple[int, ...] | None:

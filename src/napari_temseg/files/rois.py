@@ -57,6 +57,15 @@ def read_rois(path: str | Path, shape: tuple[int, ...]) -> npt.NDArray[np.int32]
     return labels
 
 
+def rois_left_out(path: str | Path, labels: npt.NDArray[np.integer[Any]]) -> str:
+    """A sentence on the ROIs of a set that are not among its `labels` (see `read_rois`); "" where all are."""
+    held, shown = sum(1 for _ in _rois(Path(path))), int(np.count_nonzero(np.unique(labels)))
+    if held == shown:
+        return ""
+    which = "lines, points and texts, areas beyond the picture, and areas that others cover"
+    return f"{path}: {held - shown} of its {held} regions give no particle and are left out ({which})."
+
+
 def _rois(path: Path) -> Iterator[ImagejRoi]:
     trouble = TemsegError(f"{path}: is no ROI set of ImageJ, or damaged; save it again in ImageJ's ROI Manager (More ▸ Save).")
     try:

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 
 _FEWEST = 3  # numbers from which one piece each is a sign
 _WHOLE = 0.95  # of the pixels of a number are in its largest piece: the rest are specks
+_MOSTLY = 0.8  # the same: with less the pieces are more than what a crack or a stray stroke leaves
 _THROUGH = 0.5  # of the numbers on two neighbouring planes lie over themselves: they mean the same particle
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -31,6 +32,13 @@ def one_a_particle(arrays: Iterable[Labels]) -> int:
                 return 0
             most = max(most, len(numbers))
     return most if most >= _FEWEST else 0
+
+
+def is_mask(labels: Labels) -> bool:
+    """Whether an image (…, Y, X) holds one number for all its particles: on some plane that is in several pieces of like size."""
+    planes = labels.reshape((-1, *labels.shape[-2:]))
+    numbers = [_largest_shares(plane) for plane in planes]
+    return len({int(n) for values, _ in numbers for n in values}) == 1 and any((share < _MOSTLY).any() for _, share in numbers)
 
 
 def _largest_shares(plane: Labels) -> tuple[Labels, npt.NDArray[np.float64]]:
