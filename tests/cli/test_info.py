@@ -61,10 +61,12 @@ def test_every_warning_reaches_the_result(resampled: Path, model: Path, tmp_path
 
 
 def test_why_a_size_was_refused_and_which_picture_was_read(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", np.stack([GREY, GREY]), imagej=True, resolution=(1, 1), metadata={"axes": "CYX", "unit": "micron"})
+    with tifffile.TiffWriter(tmp_path / "a.tif", ome=True) as tif:
+        for picture in (GREY, GREY[:50]):
+            tif.write(picture, metadata={"axes": "YX", "PhysicalSizeX": 1, "PhysicalSizeY": 1})  # µm, where no unit is named
     assert main(["run", str(tmp_path / "a.tif"), "-m", str(model), "-o", str(tmp_path / "out"), "--json"]) == 0
     streams = capsys.readouterr()
-    for words in ("exactly 1 µm", "“channel 1” was read"):
+    for words in ("exactly 1 µm", "“series 0” was read"):
         assert words in streams.err
         assert any(words in caution for caution in json.loads(streams.out)["cautions"])
 

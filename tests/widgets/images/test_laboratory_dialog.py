@@ -42,5 +42,10 @@ def test_the_table_is_edited_shared_and_kept(viewer: Any, open_bench: Any, tmp_p
     dialog.remove.click()
     dialog.save.click()
     assert [each.camera for each in own_rows()] == ["", "Ceta"]
+    dialog.add.click()
     dialog.close()
+    assert dialog.isVisible()
+    assert "Not saved yet" in dialog.said.text()
+    dialog.close()
+    assert not dialog.isVisible()
     calibration.close()

@@ -59,7 +59,10 @@ class LaboratoryDialog(QDialog):
         for column, title in enumerate(_TITLES):
             if (head := self.table.horizontalHeaderItem(column)) is not None:
                 head.setToolTip(_TIPS[title])
+        if (header := self.table.horizontalHeader()) is not None:
+            header.setStretchLastSection(True)
         self.said = hint()
+        self._warned = False
         self.add = button("Add a row", "A new line, to be filled in.", self._add)
         self.remove = button("Remove rows", "Take the selected lines away.", self._remove)
         self.take = button("Import…", "Add the rows of a colleague's CSV file.", self._import)
@@ -73,7 +76,15 @@ class LaboratoryDialog(QDialog):
         self.setStyleSheet(parent.styleSheet())
         self._show(own_rows())
         self.table.itemChanged.connect(self._changed)
-        self._tell(f"{self.table.rowCount()} in {own_table()}", changed=False)
+        self._tell(_kept(self.table.rowCount()), changed=False)
+
+    def reject(self) -> None:
+        """Close; what is not saved is lost at the second try only."""
+        if self.save.isEnabled() and not self._warned:
+            self.said.setText("Not saved yet: Save keeps the changes; close again to drop them.")
+            self._warned = True
+            return
+        super().reject()
 
     def rows(self) -> list[CalibrationRow]:
         """What the table says; `TemsegError` names the line that cannot be used."""
@@ -105,6 +116,7 @@ class LaboratoryDialog(QDialog):
         self._tell("Not saved yet.", changed=True)
 
     def _tell(self, text: str, *, changed: bool) -> None:
+        self._warned = False
         self.said.setText(text)
         self.save.setEnabled(changed)
         highlight(self.save, changed)
@@ -143,4 +155,8 @@ class LaboratoryDialog(QDialog):
     def _save(self) -> None:
         rows = self.rows()
         write_table(own_table(), rows)
-        self._tell(f"{len(rows)} in {own_table()}", changed=False)
+        self._tell(_kept(len(rows)), changed=False)
+
+
+def _kept(count: int) -> str:
+    return f"{count or 'No'} calibration{'' if count == 1 else 's'} in {own_table()}"
