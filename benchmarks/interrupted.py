@@ -5,7 +5,8 @@
 `temseg run` over small simulated pictures with the shipped model is killed (SIGKILL) at `--kills` random moments, stopped by Ctrl-C, met by
 a second run into its folder, by a disk that is full after some files, and by older results of other settings. Each line tells what was
 left: pictures that the table holds, whether each of its rows is one of the label image beside it ("whole"), and what the summary says is
-missing; then the exit code of the same command, and whether every file is byte for byte that of an unbroken run. Exit code 1 where not.
+missing, or without a table whether UNFINISHED.txt says what the label images are; then the exit code of the same command, and whether
+every file is byte for byte that of an unbroken run. Exit code 1 where not.
 For systems that can fork; a limit for the size of a file stands for the full disk.
 """
 
@@ -32,6 +33,7 @@ from napari_temseg.cli.main import main as command
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.tables import read_labels
+from napari_temseg.pipeline.run_folder import UNFINISHED
 
 
 def run(folder: Path, output: Path, *more: str, said: Path | None = None) -> int:
@@ -68,15 +70,17 @@ def content(folder: Path) -> dict[str, bytes]:
 def left(output: Path) -> str:
     """What a broken run left: pictures in the table, whether they are whole, and what is said to be missing."""
     table, summary = output / "particles.csv", output / "summary.json"
+    said_so = (output / UNFINISHED).exists()
     if not table.exists():
-        return "no table"
+        labels = len(list(output.glob("*_particles.tif")))
+        return f"{labels} label images, {'said not to be finished' if said_so else 'NOTHING SAID' if labels else 'nothing begun'}"
     rows = pd.read_csv(table)
     sizes = {name: np.bincount(read_labels(output / f"{name}_particles.tif").ravel())[1:].tolist() for name in rows["image"].unique()}
     column = "area_nm2" if rows["area_nm2"].notna().all() else "area_px2"
     scale = 0.25 if column == "area_nm2" else 1.0
     whole = all((group[column] / scale).round().astype(int).tolist() == sizes[name] for name, group in rows.groupby("image"))
     said = json.loads(summary.read_text(encoding="utf-8"))
-    missing = "complete" if said["complete"] else f"{len(said['missing'])} said to be missing"
+    missing = f"{len(said['missing'])} said to be missing" if not said["complete"] else "not finished" if said_so else "complete"
     return f"{len(sizes)} pictures, {'whole' if whole else 'NOT WHOLE'}, {missing}"
 
 
@@ -101,7 +105,7 @@ class Case:
         before = left(output)
         code = run(self.pictures, output)
         equal = content(output) == self.expected
-        self.bad += not equal or code != 0 or "NOT WHOLE" in before
+        self.bad += not equal or code != 0 or "NOT WHOLE" in before or "NOTHING SAID" in before
         print(f"{name:<34}{what:<34}{before:<48}{code:>3}  {'equal' if equal else 'DIFFERENT'}", flush=True)
 
 

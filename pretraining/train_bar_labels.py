@@ -1,143 +1,165 @@
-"""Train the network that reads the value beside a scale bar, on digits and units drawn in fonts; no micrograph is needed.
+"""Train the network that reads the value beside a scale bar, on lines of text drawn in fonts; no micrograph is needed.
 
-    python pretraining/train_bar_labels.py [FOLDER WITH MORE FONTS...]
+    python pretraining/train_bar_labels.py [--steps 5000] [--start FILE] [--out FILE] [FOLDER WITH MORE FONTS...]
 
-Fonts: those of matplotlib (DejaVu, STIX, Computer Modern) and what further folders hold; the shipped weights were trained on these and on
-the Liberation fonts (SIL Open Font License). Writes src/napari_temseg/models/bar_labels.npz, some 120 kB.
+Fonts: those of matplotlib (DejaVu, STIX) and what further folders hold; the shipped weights were trained on these and on the Liberation,
+Open Sans, Lato (SIL Open Font License), Roboto and Croscore (Apache) and TeX Gyre (GUST) fonts. Writes some 250 kB.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
-from sklearn.neural_network import MLPClassifier
+import torch
+from torch import nn
+from torch.nn import functional
 
-from napari_temseg.engine.burntin.bar_value import DIGIT_FRAME, DIGITS, UNIT_FRAME, WRITTEN_UNITS, framed
+from bar_label_scenes import COLUMNS, Line, font_files, line
+from napari_temseg.engine.burntin.label_network import LAYERS, LETTERS, ROWS
 
 TARGET = Path(__file__).parents[1] / "src" / "napari_temseg" / "models" / "bar_labels.npz"
-NAMED = (
-    "DejaVuSans",
-    "DejaVuSans-Bold",
-    "DejaVuSansMono",
-    "DejaVuSansMono-Bold",
-    "DejaVuSerif",
-    "DejaVuSerif-Bold",
-    "STIXGeneral",
-    "STIXGeneralBol",
-)
-OTHERS = [*"ABCDEFGHKLMNPRSTUVWXYZabcdefghkmnprstuvwxyz", "/", "-", "+", "(", "%", ":"]
-NO_UNIT = [
-    "kV",
-    "kx",
-    "KX",
-    "mA",
-    "SE",
-    "WD",
-    "pA",
-    "k",
-    "x",
-    "n",
-    "m",
-    "mag",
-    "mode",
-    "HV",
-    "det",
-    "rn",
-    "nA",
-    "0",
-    "00",
-    "0 nm",
-    "0 µm",
-    "s",
-    "min",
-    "eV",
-]
-SPELT = {"nm": ["nm", "n m", "nm"], "µm": ["µm", "um", "μm", "µ m"], "mm": ["mm"]}
-EACH = 1800
+BATCH, FRESH, FIRST = 48, 10, 4000  # lines of a step, drawn anew at each, and drawn before the first
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def fonts() -> list[Path]:
-    """Files of fonts."""
-    found = [Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf" for name in NAMED]
-    for folder in sys.argv[1:]:
-        found += [path for path in Path(folder).rglob("*.ttf") if "Mono-" not in path.name or "Italic" not in path.name]
+class Lines:
+    """Drawn lines, of which more are made at each step, and batches of them."""
+
+    def __init__(self, fonts: list[str], count: int, seed: int) -> None:
+        self.fonts, self.rng = fonts, np.random.default_rng(seed)
+        self.lines: list[Line] = []
+        self.add(count)
+
+    def add(self, count: int) -> None:
+        """Draw more lines."""
+        self.lines += [line(self.fonts, self.rng) for _ in range(count)]
+
+    def batch(self) -> Batch:
+        """Lines drawn by lot, some of them as negatives, with contrasts of their own."""
+        chosen = [self.lines[i] for i in self.rng.integers(0, len(self.lines), BATCH)]
+        gain = self.rng.uniform(0.6, 1.1, (BATCH, 1, 1)) * self.rng.choice([-1, 1], (BATCH, 1, 1))
+        seen = (np.stack([each.pixels for each in chosen]) / 255.0 - 0.5) * gain
+        return batch_of(chosen, seen)
+
+
+def batch_of(lines: list[Line], seen: np.ndarray) -> Batch:
+    """Pixels (N, 1, ROWS, COLUMNS), letters in a row, how many each line has."""
+    pixels = torch.from_numpy(seen.astype(np.float32))[:, None].contiguous(memory_format=torch.channels_last)
+    return pixels, torch.tensor([letter for each in lines for letter in each.letters]), torch.tensor([len(each.letters) for each in lines])
+
+
+def network() -> nn.Sequential:
+    """The layers of the reader, with batch norm, which goes into the weights at the end."""
+    parts: list[nn.Module] = []
+    for layer in LAYERS[:-1]:
+        padding = (layer.padding[0], layer.size[1] // 2)
+        parts += [
+            nn.Conv2d(layer.before, layer.after, layer.size, layer.stride, padding, bias=False),
+            nn.BatchNorm2d(layer.after),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*parts, nn.Conv2d(LAYERS[-1].before, LAYERS[-1].after, 1))
+
+
+def folded(net: nn.Sequential) -> dict[str, np.ndarray]:
+    """Weights and biases of the convolutions, batch norm folded in, as float16."""
+    arrays = {}
+    parts = list(net)
+    for index in range(len(LAYERS)):
+        conv = parts[3 * index]
+        if index < len(LAYERS) - 1:
+            norm = parts[3 * index + 1]
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+        else:
+            weight, bias = conv.weight, conv.bias
+        arrays[f"weight{index}"] = weight.detach().numpy().astype(np.float16)
+        arrays[f"bias{index}"] = bias.detach().numpy().astype(np.float16)
+    return arrays
+
+
+def started(net: nn.Sequential, path: Path) -> None:
+    """Go on from weights that were written, in place; batch norm, which went into them, is the identity then and stays so."""
+    parts = list(net)
+    with np.load(path) as content, torch.no_grad():
+        for index in range(len(LAYERS)):
+            weight, bias = (torch.from_numpy(content[f"{kind}{index}"].astype(np.float32)) for kind in ("weight", "bias"))
+            parts[3 * index].weight.copy_(weight)
+            (parts[3 * index + 1] if index < len(LAYERS) - 1 else parts[3 * index]).bias.copy_(bias)
+    for part in parts:
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps = 0.0
+            part.train = lambda mode=True, part=part: part  # type: ignore[method-assign]
+            part.training = False
+
+
+def greedy(logits: torch.Tensor) -> list[str]:
+    """The likeliest letters of each line, logits (N, K, T)."""
+    found = []
+    for row in logits.argmax(1).tolist():
+        kept = [k for k, before in zip(row, [0, *row], strict=False) if k and k != before]
+        found.append("".join(LETTERS[k - 1] for k in kept))
     return found
 
 
-def drawn(text: str, path: Path, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
-    """Ink of a text at a random size, with top and bottom of its digits."""
-    size = 120
-    font = ImageFont.truetype(str(path), size)
-    _, top, _, bottom = font.getbbox("0", anchor="ls")
-    canvas = Image.new("L", (120 * (len(text) + 2), 320))
-    ImageDraw.Draw(canvas).text((60, 200), text, fill=255, font=font, anchor="ls")
-    ink = np.asarray(canvas, np.float32) / 255
-    if rng.random() < 0.3:
-        ink = (
-            ndimage.grey_dilation(ink, int(rng.integers(2, 7)))
-            if rng.random() < 0.5
-            else ndimage.grey_erosion(ink, int(rng.integers(2, 5)))
-        )
-    height = float(np.exp(rng.uniform(np.log(6), np.log(40))))
-    scale = height / (bottom - top)
-    small = ndimage.zoom(ndimage.gaussian_filter(ink, 0.4 / scale), scale * np.array([1, rng.uniform(0.85, 1.2)]), order=1)
-    small = ndimage.gaussian_filter(small, rng.uniform(0, 0.06 * height))
-    small = np.clip(small * rng.uniform(0.9, 1.4) + rng.normal(0, rng.uniform(0, 0.12), small.shape), 0, 1)
-    jitter = rng.uniform(-0.05, 0.05, 2) * height
-    return small.astype(np.float32), round((200 + top) * scale + jitter[0]), round((200 + bottom) * scale + jitter[1])
-
-
-def patch(text: str, path: Path, frame: tuple[int, int], rng: np.random.Generator) -> np.ndarray | None:
-    """A text as the network sees it; None where too little of it is to be seen."""
-    ink, top, bottom = drawn(text, path, rng)
-    seen = np.flatnonzero((ink[max(0, top) : bottom + 2] > 0.5).any(0))
-    if len(seen) < 2 or bottom - top < 4:
-        return None
-    left = max(0, int(seen[0]) + int(rng.integers(-1, 1)))
-    right = min(ink.shape[1], int(seen[-1]) + 1 + int(rng.integers(0, 2)))
-    return framed(ink, top, bottom, left, right, frame)
-
-
-def examples(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Patches, and the number of what each shows."""
-    names, frame = (DIGITS, DIGIT_FRAME) if kind == "digit" else (WRITTEN_UNITS, UNIT_FRAME)
-    patches, targets = [], []
-    every = fonts()
-    for number, name in enumerate(names):
-        texts = [name] if kind == "digit" else SPELT.get(name, [])
-        if name == "x":
-            texts = OTHERS if kind == "digit" else NO_UNIT
-        for _ in range(EACH * (3 if name == "x" else 1)):
-            one = patch(texts[rng.integers(len(texts))], every[rng.integers(len(every))], frame, rng)
-            if one is not None:
-                patches.append(one)
-                targets.append(number)
-        if name == "x":  # what is no letter at all: spots, lines, pieces
-            for _ in range(EACH):
-                blob = ndimage.gaussian_filter(rng.normal(size=(30, 40)), rng.uniform(0.7, 5))
-                blob = np.clip((blob - np.quantile(blob, rng.uniform(0.3, 0.8))) / (blob.std() + 1e-6) + 0.5, 0, 1).astype(np.float32)
-                patches.append(framed(blob, 2, int(rng.integers(12, 27)), 1, int(rng.integers(6, 39)), frame))
-                targets.append(number)
-    return np.stack(patches), np.array(targets)
+def right(net: nn.Sequential, batches: list[Batch]) -> float:
+    """Share of whole lines that are read right."""
+    net.eval()
+    good, total = 0, 0
+    with torch.inference_mode():
+        for pixels, letters, lengths in batches:
+            said = greedy(net(pixels)[:, :, 0])
+            starts = [0, *torch.cumsum(lengths, 0).tolist()]
+            true = ["".join(LETTERS[k - 1] for k in letters[a:b]) for a, b in pairwise(starts)]
+            good += sum(a == b for a, b in zip(said, true, strict=True))
+            total += len(true)
+    net.train()
+    return good / total
 
 
 def main() -> None:
-    """Train both networks and write them."""
-    rng, weights = np.random.default_rng(0), {}
-    for kind in ("digit", "unit"):
-        values, targets = examples(kind, rng)
-        held = rng.random(len(targets)) < 0.1
-        network = MLPClassifier((64,), alpha=1e-3, max_iter=25, random_state=0).fit(values[~held], targets[~held])
-        print(kind, len(targets), "held out", round(network.score(values[held], targets[held]), 4), flush=True)
-        for index, array in enumerate([network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1]]):
-            weights[f"{kind}{index}"] = array.astype(np.float16)
-    np.savez_compressed(TARGET, **weights)
-    print(TARGET, TARGET.stat().st_size, "bytes")
+    """Train and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=2, help="of the lines")
+    parser.add_argument("--start", type=Path, help="weights to go on from")
+    parser.add_argument("--out", type=Path, default=TARGET)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    fonts = font_files(options.folders)
+    shown = Lines(fonts, 480, 1).lines
+    held = [batch_of(shown[i : i + 48], np.stack([each.pixels for each in shown[i : i + 48]]) / 255.0 - 0.5) for i in range(0, 480, 48)]
+    training = Lines(fonts, FIRST, options.seed)
+    net = network().to(memory_format=torch.channels_last)
+    if options.start:
+        started(net, options.start)
+    optimiser = torch.optim.AdamW(net.parameters(), options.rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, options.steps, pct_start=0.1)
+    print(len(fonts), "fonts,", sum(p.numel() for p in net.parameters()), "parameters,", (ROWS, COLUMNS), flush=True)
+    mean = 0.0
+    for step in range(1, options.steps + 1):
+        training.add(FRESH)
+        pixels, letters, lengths = training.batch()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(pixels)[:, :, 0].float()  # (N, K, T)
+        steps = torch.full((len(lengths),), logits.shape[2])
+        loss = functional.ctc_loss(functional.log_softmax(logits, 1).permute(2, 0, 1), letters, steps, lengths, zero_infinity=True)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        mean += 0.02 * (loss.item() - mean)
+        if step % 200 == 0 or step == options.steps:
+            print(step, f"loss {mean:.3f} held-out lines right {right(net, held):.3f}", flush=True)
+            np.savez_compressed(options.out, **folded(net))
+    print(options.out, options.out.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

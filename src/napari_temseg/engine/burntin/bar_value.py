@@ -1,44 +1,38 @@
-"""The length that is written beside a scale bar, read to be confirmed: digits and unit, by a small network of our own.
+"""The length that is written beside a scale bar, read to be confirmed, by a small network of our own.
 
-The label is a row of spots of ink: digits (and a point) of one height, then the unit. Each digit, and the unit as a whole, is brought to a
-fixed frame (from the top of the digits to a third of their height below the line) and rated; what is read must be a length that people
-put beside bars. Whatever is not sure is not read.
+The network looks at the surroundings of the bar at several sizes and says, of every line in which text may stand, what letters are where.
+What is read must be a length that people put beside bars, stand by itself, and be near the bar. Whatever is not sure is not read.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from napari_temseg.engine.burntin.label_network import COLUMN_STEP, DIGIT_ROWS, LETTERS, ROW_STEP, ROWS, letter_odds, spelt_odds
 
 if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
 Floats = npt.NDArray[np.float32]
 
-DIGITS, WRITTEN_UNITS = "0123456789x", ("nm", "µm", "mm", "x")  # "x": anything else
-DIGIT_FRAME, UNIT_FRAME = (20, 14), (20, 32)  # rows and columns
-DESCENT = 0.33  # of the height of digits: what hangs below the line, as µ does
-_SURE = 0.5  # probability of all of a label together from which it is read
-_POSSIBLE = 0.2
-_AHEAD = 3.0  # times the probability of the next reading
-_TALLEST, _SMALLEST = 0.16, 5  # height of digits, of the picture, and in px
-_MOST_SPOTS = 120
-_INK = 0.45  # from which a pixel belongs to a letter
+_SURE = 0.5  # probability of a label from which it is read
+_LOOKED_AT, _POSSIBLE = 0.3, 0.05  # the same, from which it counts for where the label stands, and at all
+_AHEAD = 3.0  # times the votes of the next reading that is as near
+_SMALLEST, _SMALLEST_SHARE, _TALLEST_SHARE = 5.5, 0.0055, 0.17  # height of digits, px, and of the picture
+_SIZE_STEP = 1.25  # between the sizes at which the picture is looked at
+_FARTHEST, _AS_NEAR = 4.0, 1.0  # heights of digits between a label and its bar, and by which another label is as near
+_APART = 1.35  # heights of digits from the middle of a letter to that of the next which is of another word
+_SPACE = 2.9  # the same for number and unit, which a wide space may part
 # Two digits that differ from 0 at the most, as on bars.
-_LIKELY = re.compile(r"(?:[1-9]\d?0*|[1-9]\.\d{1,2}|[1-9]\d\.0|[1-9]00\.0|0\.[1-9]|0\.[1-9][05]|0\.0[1-9])")
+_LABEL = re.compile(r"([1-9]\d?0*|[1-9]\.\d{1,2}|[1-9]\d\.0|[1-9]00\.0|0\.[1-9]|0\.[1-9][05]|0\.0[1-9])(nm|µm|mm)")
 _LONGEST = {"nm": 5000.0, "µm": 2000.0, "mm": 20.0}
-_STRANGE = 0.15  # how much what the network holds for anything else is worth, beside a letter
-_RARE = 0.5
-_USUAL = {"nm": 1.0, "µm": 1.0, "mm": 0.4}  # a bar of millimetres wants more certainty
 
 
 @dataclass(frozen=True)
@@ -49,16 +43,24 @@ class BarValue:
     confidence: float
 
 
-@dataclass(frozen=True)
-class _Spot:
-    top: int
-    bottom: int
-    left: int
-    right: int
+class _Letter(NamedTuple):
+    """A letter of a line, and the first and last of its places."""
+
+    name: str
+    first: int
+    last: int
 
     @property
-    def height(self) -> int:
-        return self.bottom - self.top
+    def middle(self) -> float:
+        return (self.first + self.last) / 2
+
+
+class _Reading(NamedTuple):
+    """What may be written, how sure, and how far from the bar, in heights of digits."""
+
+    text: str
+    odds: float
+    distance: float
 
 
 def read_bar_value(plane: npt.NDArray[Any], bar: ScaleBar) -> BarValue | None:
@@ -69,14 +71,33 @@ def read_bar_value(plane: npt.NDArray[Any], bar: ScaleBar) -> BarValue | None:
     if grey is None:
         return None
     window, where = _window(np.clip(grey, 0, WHITE), bar)
-    found: dict[str, float] = {}
-    for ink in _inks(window, bar, where):
-        for text, odds in _readings(ink, grey.shape[0]):
-            found[text] = max(found.get(text, 0.0), odds)
-    rated = sorted(found.items(), key=lambda one: -one[1])
-    if not rated or rated[0][1] < _SURE or (len(rated) > 1 and rated[0][1] < _AHEAD * rated[1][1]):
+    found = [each for size in _sizes(grey.shape[0]) for each in _readings(window, where, bar, size)]
+    return _chosen([each for each in found if each.distance <= _FARTHEST])
+
+
+def _chosen(found: list[_Reading]) -> BarValue | None:
+    """What is read most surely, at several sizes and heights together, near the bar; None where it is not sure, or another is nearly so."""
+    possible = [each for each in found if each.odds >= _LOOKED_AT]
+    if not possible:
         return None
-    return BarValue(*rated[0])
+    near = min(each.distance for each in possible) + _AS_NEAR
+    votes, best = defaultdict[str, float](float), defaultdict[str, float](float)
+    for each in found:
+        if each.distance <= near:
+            votes[each.text] += each.odds**2  # the square, as many doubtful readings are not a sure one
+            best[each.text] = max(best[each.text], each.odds)
+    (text, most), *others = sorted(votes.items(), key=lambda one: -one[1])
+    if best[text] < _SURE or (others and most < _AHEAD * others[0][1]):
+        return None
+    return BarValue(text, best[text])
+
+
+def _sizes(height: int) -> Iterator[float]:
+    """Heights of digits, px, that are looked for in a picture."""
+    size = max(_SMALLEST, _SMALLEST_SHARE * height)
+    while size <= _TALLEST_SHARE * height:
+        yield size
+        size *= _SIZE_STEP
 
 
 def _window(grey: Floats, bar: ScaleBar) -> tuple[Floats, tuple[int, int]]:
@@ -89,170 +110,60 @@ def _window(grey: Floats, bar: ScaleBar) -> tuple[Floats, tuple[int, int]]:
     return grey[top : min(height, y + up + 1), left : min(width, round(bar.end[1]) + side + 1)], (top, left)
 
 
-def _inks(window: Floats, bar: ScaleBar, where: tuple[int, int]) -> Iterator[Floats]:
-    """The window as ink, 0 to 1, of what is as bright as the bar, and of the other extreme; the bar itself left out."""
-    top, bottom = (round(end[0] - where[0] + side * (bar.thickness / 2 + 1)) for end, side in ((bar.start, -1), (bar.end, 1)))
-    left, right = round(bar.start[1] - where[1]), round(bar.end[1] - where[1])
-    middle = window[min(max((top + bottom) // 2, 0), len(window) - 1), max(left, 0) : max(right, 1)]
-    level = float(np.median(middle)) if middle.size else 255.0 * bar.bright
-    for bright, full in dict.fromkeys(((bar.bright, level), (True, 255.0), (False, 0.0))):
-        ground = _ground(window, 30 if bright else 70)
-        spread = full - ground if bright else ground - full
-        ink = (window - ground if bright else ground - window) / np.maximum(spread, 24.0)
-        ink = np.clip(ink, 0, 1).astype(np.float32)
-        ink[max(0, top) : bottom + 1, max(0, left - 1) : right + 2] = 0
-        yield ink
+def _readings(window: Floats, where: tuple[int, int], bar: ScaleBar, size: float) -> Iterator[_Reading]:
+    """What may be written in a window in digits of about this height."""
+    from PIL import Image
+
+    zoom = DIGIT_ROWS / size
+    shape = [max(1, round(side * zoom)) for side in window.shape]
+    image = Image.fromarray(window).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    margin = (ROWS - DIGIT_ROWS) // 2
+    seen = np.pad(np.asarray(image), ((margin, margin + ROW_STEP), (margin, margin)), mode="edge")
+    odds = letter_odds(seen)
+    steps = [side / full for side, full in zip(window.shape, shape, strict=True)]  # px of the picture a px that was seen
+    for line in np.flatnonzero((odds.argmax(2) == 1 + LETTERS.index("m")).any(1)) if odds.size else ():
+        for text, sure, first, last in _labels(odds[line]):
+            top, bottom = (where[0] + (line * ROW_STEP + row - margin) * steps[0] for row in (margin, margin + DIGIT_ROWS))
+            left, right = (where[1] + (COLUMN_STEP * place - margin) * steps[1] for place in (first, last))
+            yield _Reading(text, sure, _distance(bar, top, bottom, left, right) / size)
 
 
-def _ground(window: Floats, share: int) -> Floats:
-    """What lies under letters, which may be the picture in one place and a box round the label in another."""
-    coarse = window[::3, ::3]
-    size = tuple(max(3, n // 5) for n in coarse.shape)
-    ground = ndimage.percentile_filter(coarse, share, size=size, mode="nearest")
-    filled: Floats = np.repeat(np.repeat(ground, 3, 0), 3, 1)[: window.shape[0], : window.shape[1]]
-    return filled
+def _distance(bar: ScaleBar, top: float, bottom: float, left: float, right: float) -> float:
+    """Between a box and a bar, px; 0 where they touch."""
+    y, half = (bar.start[0] + bar.end[0]) / 2, bar.thickness / 2
+    return max(0.0, y - half - bottom, top - y - half, bar.start[1] - right, left - bar.end[1])
 
 
-def _readings(ink: Floats, picture_height: int) -> Iterator[tuple[str, float]]:
-    """What may be written in a window of ink, each with its probability."""
-    labels, count = ndimage.label(ink > _INK, np.ones((3, 3)))
-    if not 0 < count <= 40 * _MOST_SPOTS:
-        return
-    boxes = [_Spot(y.start, y.stop, x.start, x.stop) for y, x in filter(None, ndimage.find_objects(labels))]
-    tall = [box for box in boxes if _SMALLEST <= box.height <= _TALLEST * picture_height + 4 and box.right - box.left <= 5 * box.height]
-    for first in sorted(tall, key=lambda box: -box.height)[:_MOST_SPOTS]:
-        if not _before(first, tall):
-            found = list(_line(ink, first, boxes))
-            sure = [one for one in found if one[1] >= _POSSIBLE]
-            # The digits before the unit are all of the number: the last reading of a line holds most of them.
-            yield from sure[-1:] or found
-
-
-def _before(first: _Spot, tall: list[_Spot]) -> bool:
-    """Whether a spot of the same height stands close before this one, so that the label begins there."""
-    return any(
-        box is not first
-        and abs(box.bottom - first.bottom) <= 0.15 * first.height
-        and abs(box.height - first.height) <= 0.15 * first.height
-        and 0 <= first.left - box.right <= 0.35 * first.height
-        for box in tall
-    )
-
-
-def _line(ink: Floats, first: _Spot, boxes: list[_Spot]) -> Iterator[tuple[str, float]]:
-    """The readings of a label that begins with this digit."""
-    h = first.height
-    row = sorted(
-        (box for box in boxes if box.left >= first.left and first.top - 0.2 * h <= box.top and box.bottom <= first.bottom + 0.45 * h),
-        key=lambda box: box.left,
-    )
-    line: list[_Spot] = []
-    for box in row:
-        if line and box.left - max(each.right for each in line) > 1.1 * h:
-            break
-        line.append(box)
-    # Small spots apart from the point are dust, or parts of µ's dots: they have no say.
-    line = [box for box in line if box.height >= 0.35 * h or (box.bottom > first.bottom - 0.3 * h and box.height >= 0.08 * h)]
-    line = _whole(line)
-    while line and line[-1].height < 0.35 * h:
-        line.pop()
-    if not 2 <= len(line) <= 12:
-        return
-    number, odds = "", 1.0
-    for place, box in enumerate(line[:-1]):
-        if place and number:
-            unit, sure = _unit(ink, first, line[place:])
-            if unit and _is_likely(number, unit):
-                yield f"{float(number):g} {unit}", _odds(number, odds, unit, sure)
-        if box.height < 0.35 * h:
-            if not number or "." in number:
-                return
-            number += "."
+def _labels(odds: Floats) -> Iterator[tuple[str, float, int, int]]:
+    """The labels of a line (places, 1 + letters): text, probability, and the places of its first and its last letter."""
+    for word in _words(_letters(odds)):
+        match = _LABEL.fullmatch("".join(letter.name for letter in word))
+        if match is None or float(match[1]) > _LONGEST[match[2]]:
             continue
-        for part in _parts(ink, box, h):
-            digit, sure = _digit(ink, first, part)
-            if digit == "x":
-                return
-            number, odds = number + digit, odds * sure
-    if number:
-        unit, sure = _unit(ink, first, line[-1:])
-        if unit and _is_likely(number, unit):
-            yield f"{float(number):g} {unit}", _odds(number, odds, unit, sure)
+        first, last = word[0].first, word[-1].last
+        part = odds[max(0, first - 2) : last + 3]
+        sure = float(np.exp(spelt_odds(part, match[0])))
+        if sure >= _POSSIBLE:
+            yield f"{float(match[1]):g} {match[2]}", sure, first, last
 
 
-def _whole(line: list[_Spot]) -> list[_Spot]:
-    """Spots that stand above each other as one: a letter whose strokes do not quite meet."""
-    joined: list[_Spot] = []
-    for box in line:
-        last = joined[-1] if joined else None
-        if last is not None and min(last.right, box.right) - box.left > 0.5 * min(last.right - last.left, box.right - box.left):
-            joined[-1] = _Spot(min(last.top, box.top), max(last.bottom, box.bottom), last.left, max(last.right, box.right))
-        else:
-            joined.append(box)
-    return joined
+def _letters(odds: Floats) -> list[_Letter]:
+    """The likeliest letter of each place, those that go on joined."""
+    said = odds.argmax(1)
+    starts = np.flatnonzero(np.diff(said, prepend=0))
+    ends = [*starts[1:], len(said)]
+    return [_Letter(LETTERS[said[a] - 1], int(a), int(b) - 1) for a, b in zip(starts, ends, strict=True) if said[a]]
 
 
-def _odds(number: str, odds: float, unit: str, sure: float) -> float:
-    """How sure a reading is: millimetres, and numbers such as 46, are rare beside bars and want more certainty."""
-    rare = len(number.replace(".", "").strip("0")) > 1 and not number.endswith("5")
-    return odds * sure * _USUAL[unit] * (_RARE if rare else 1.0)
-
-
-def _is_likely(number: str, unit: str) -> bool:
-    return bool(_LIKELY.fullmatch(number)) and float(number) <= _LONGEST[unit]
-
-
-def _parts(ink: Floats, box: _Spot, h: int) -> list[_Spot]:
-    """A spot, or where it is too wide for one digit the two or three that touch, cut where there is least ink."""
-    wide = box.right - box.left
-    n = max(1, round(wide / (0.62 * h))) if wide > 0.95 * h else 1
-    if n == 1:
-        return [box]
-    profile = ink[box.top : box.bottom, box.left : box.right].sum(0)
-    cuts = [0]
-    for k in range(1, n):
-        near = slice(max(1, round(k * wide / n - 0.12 * h)), round(k * wide / n + 0.12 * h) + 1)
-        cuts.append(near.start + int(profile[near].argmin()))
-    cuts.append(wide)
-    return [_Spot(box.top, box.bottom, box.left + a, box.left + b) for a, b in pairwise(cuts) if b > a]
-
-
-def _digit(ink: Floats, first: _Spot, box: _Spot) -> tuple[str, float]:
-    return _best(_network("digit"), framed(ink, first.top, first.bottom, box.left, box.right, DIGIT_FRAME), DIGITS)
-
-
-def _unit(ink: Floats, first: _Spot, rest: list[_Spot]) -> tuple[str, float]:
-    rest = [box for box in rest if box.height >= 0.35 * first.height]
-    left, right = min(box.left for box in rest), max(box.right for box in rest)
-    if right - left > 2.7 * first.height:
-        return "", 0.0
-    unit, sure = _best(_network("unit"), framed(ink, first.top, first.bottom, left, right, UNIT_FRAME), WRITTEN_UNITS)
-    return ("", 0.0) if unit == "x" else (unit, sure)
-
-
-def framed(ink: Floats, top: int, bottom: int, left: int, right: int, frame: tuple[int, int]) -> Floats:
-    """Columns `left` to `right` from the top of the digits to below their line, at the size of a frame, with width over height behind."""
-    low = bottom + max(1, round(DESCENT * (bottom - top)))
-    rows = np.linspace(top - 0.5, low - 0.5, 2 * frame[0] + 1)[1::2]
-    columns = np.linspace(left - 0.5, right - 0.5, 2 * frame[1] + 1)[1::2]
-    padded = np.pad(ink[max(0, top) : low, left:right], ((0, max(0, low - max(ink.shape[0], 0))), (0, 0)))
-    inside = ndimage.map_coordinates(padded, np.meshgrid(rows - max(0, top), columns - left, indexing="ij"), order=1, mode="nearest")
-    return np.append(inside.ravel(), (right - left) / max(bottom - top, 1)).astype(np.float32)
-
-
-def _best(network: list[npt.NDArray[Any]], values: Floats, names: Any) -> tuple[str, float]:
-    """The likeliest name and its probability: one hidden layer of rectified sums."""
-    hidden = np.maximum(values @ network[0] + network[1], 0)
-    logits = hidden @ network[2] + network[3]
-    odds = np.exp(logits - logits.max())
-    odds /= odds.sum()
-    odds[-1] *= _STRANGE  # in the row of a label few spots are no letters
-    odds /= odds.sum()
-    best = int(odds.argmax())
-    return names[best], float(odds[best])
-
-
-@cache
-def _network(kind: str) -> list[npt.NDArray[Any]]:
-    with (files("napari_temseg") / "models" / "bar_labels.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-        return [content[f"{kind}{index}"].astype(np.float32) for index in range(4)]
+def _words(letters: list[_Letter]) -> Iterator[list[_Letter]]:
+    """Letters that stand together; a space between a digit and a unit may be wide."""
+    word: list[_Letter] = []
+    for letter in letters:
+        if word:
+            apart = (letter.middle - word[-1].middle) * COLUMN_STEP / DIGIT_ROWS
+            if apart > (_SPACE if word[-1].name.isdigit() and letter.name in "nµm" else _APART):
+                yield word
+                word = []
+        word.append(letter)
+    if word:
+        yield word
