@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def item(path: Path) -> RunItem:
     columns = {"class": "particle", "class_id": 2, "plane": 0, "aggregate": ids, "frame": False, "cut": False}
     image = Micrograph(labels.astype(np.uint8), source=Source(str(path)))
     particles = Particles(labels, pd.DataFrame(columns, index=pd.Index(ids, name="particle")), image)
-    return RunItem("grid", path, measure(particles), {"particle": 12}, (), thumbnail(image.plane(), labels), 0)
+    return RunItem("grid", path, measure(particles), {"particle": 12}, (), partial(thumbnail, image.plane(), labels), 0)
 
 
 def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -> None:

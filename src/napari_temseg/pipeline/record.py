@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -158,7 +158,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
         sketch = content.get("sketch")
-        crops = tuple(Crop(*each, partial(_bytes, path, f"crop{index}")) for index, each in enumerate(facts.get("crops", ())))
+        crops = tuple(_crop(each, partial(_bytes, path, f"crop{index}")) for index, each in enumerate(facts.get("crops", ())))
         splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
@@ -185,6 +185,11 @@ def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
     step, setting, value = said
     exact = sizes.astype(np.float64)
     return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:])
+
+
+def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:
+    typical, doubt, width = said
+    return Crop(typical, doubt, width, jpeg)
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
