@@ -24,8 +24,8 @@ from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff, write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
 from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, without_areas
-from napari_temseg.pipeline.earlier.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
+from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.record import digest_of, key_of, settings_digest
 from napari_temseg.pipeline.report.crops import crops_of
 from napari_temseg.pipeline.report.page import figure_files, thumbnail, write_report

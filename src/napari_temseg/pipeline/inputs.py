@@ -13,7 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import STEM_BYTES, printable, short
 from napari_temseg.files.formats.tiff import content_of
 from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
-from napari_temseg.pipeline.earlier.older_results import OLDER
+from napari_temseg.pipeline.older_results import OLDER
 from napari_temseg.pipeline.run_folder import FIGURES, SET, STATE, UNFINISHED
 
 LABELS = ("_classes.tif", "_particles.tif", "_rois.zip", "_results.csv")  # what the files of a picture's result end in

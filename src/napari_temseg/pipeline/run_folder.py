@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import reason, replacing, write_text
-from napari_temseg.pipeline.earlier.older_results import OlderResults
+from napari_temseg.pipeline.older_results import OlderResults
 from napari_temseg.pipeline.record import SUFFIX, Record, file_digest, read_item, read_record, unchanged, write_record
 from napari_temseg.pipeline.run_result import RunItem
 

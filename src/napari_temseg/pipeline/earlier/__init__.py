@@ -1,1 +1,0 @@
-"""What earlier starts left in the folder of a run."""
