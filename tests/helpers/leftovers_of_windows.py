@@ -61,6 +61,15 @@ def due() -> list[str]:
     return [where for timer, where in _running().items() if timer.isSingleShot() and timer.interval() <= SOON]
 
 
+def hurry() -> None:
+    """Nobody does anything for a while: what waits for that, in its order, happens now."""
+    waiting = [timer for timer in _running() if timer.isSingleShot() and timer.interval() <= SOON]
+    for timer in sorted(waiting, key=QTimer.remainingTime):
+        if timer.isActive():  # not what the one before it has stopped
+            timer.stop()
+            timer.timeout.emit()
+
+
 def settle() -> None:
     """Wait for the threads that are about to end, then drain."""
     QThreadPool.globalInstance().waitForDone(ENDING)

@@ -185,10 +185,11 @@ def qtbot(qtbot: Any) -> Any:
 @pytest.fixture
 def idle(qtbot: Any) -> Callable[[], None]:
     """Wait until all that was set in motion in the main thread has happened: no event waits, no timer of ours is about to go off."""
-    from leftovers_of_windows import drain, due
+    from leftovers_of_windows import drain, due, hurry
 
     def wait() -> None:
         drain()
+        hurry()
         qtbot.waitUntil(lambda: not due())
         drain()
 
@@ -201,6 +202,8 @@ def wait_jobs(qtbot: Any, idle: Any) -> Callable[[Any], None]:
     from leftovers_of_windows import due
 
     def wait(session: Any) -> None:
+        idle()
+        qtbot.waitUntil(lambda: not session.jobs.running and not session.jobs.looking)
         idle()
         qtbot.waitUntil(lambda: not session.jobs.running and not session.jobs.looking and not due())
         idle()
