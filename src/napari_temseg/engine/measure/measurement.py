@@ -38,11 +38,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.descriptors import (
-    CONTOUR,
     DESCRIPTORS,
     FLAGS,
     IDENTITY,
-    MASK,
     UNSURE_BELOW,
     column_name,
     definitions,
@@ -50,11 +48,10 @@ from napari_temseg.engine.measure.descriptors import (
 )
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
-from napari_temseg.engine.measure.shape.contour import contour_lengths
 from napari_temseg.engine.measure.shape.edges import MaskOutline, at_half_contrast, edge_shifts
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
-from napari_temseg.engine.measure.shape.pixel_columns import boxes, moments, ratios, sizes
+from napari_temseg.engine.measure.shape.pixel_columns import between_pixels, boxes, moments, sizes
 from napari_temseg.engine.measure.shape_classes import morphology
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -282,7 +279,9 @@ def describe(
     if largest is not plane:
         pixels = Foreground.of(largest, origin)
     columns: dict[str, npt.NDArray[Any]] = {"particle": pixels.ids, "plane": np.full(len(pixels), index), "pieces": pieces}
-    columns |= _between_pixels(sizes(pixels, scale), pixels, particles, index, scale) | moments(pixels, scale) | boxes(pixels)
+    told = particles.prediction if isinstance(particles, Particles) else None
+    background, level = (None, 0.5) if told is None else (told.planes()[index, 0], float(particles.settings.get("threshold", 0.5)))
+    columns |= between_pixels(sizes(pixels, scale), pixels, background, level, scale) | moments(pixels, scale) | boxes(pixels)
     source = particles.micrograph if isinstance(particles, Particles) else None
     whole = particles.planes()[index] if isinstance(particles, Particles) else plane
     outline = MaskOutline.of(pixels, whole)
@@ -295,26 +294,6 @@ def describe(
     if not isinstance(particles, Particles):
         columns |= _neighbours(pixels)
     return columns
-
-
-def _between_pixels(
-    columns: dict[str, npt.NDArray[Any]], pixels: Foreground, particles: Any, index: int, scale: tuple[float, float]
-) -> dict[str, npt.NDArray[Any]]:
-    """The columns of `sizes` with lengths from the contour of the probability where a particle has one, and the "estimator" of each."""
-    from_mask = columns | {"estimator": np.full(len(pixels), MASK)}
-    if not isinstance(particles, Particles) or particles.prediction is None or not len(pixels):
-        return from_mask
-    background = particles.prediction.planes()[index, 0]
-    suits, lengths = contour_lengths(pixels, background, float(particles.settings.get("threshold", 0.5)), scale)
-    if not suits.any():
-        return from_mask
-    measured = {name: columns[name].copy() for name in ("area", *lengths) if name in columns}
-    for name in measured.keys() & lengths.keys():
-        measured[name][suits] = lengths[name]
-    convexity = columns["convexity"].copy()
-    convexity[suits] = np.minimum(lengths["hull_perimeter"] / lengths["perimeter"], 1.0)
-    estimator = np.where(suits, CONTOUR, MASK)
-    return columns | measured | ratios(measured, np.sqrt(scale[0] * scale[1])) | {"convexity": convexity, "estimator": estimator}
 
 
 def tabulate(

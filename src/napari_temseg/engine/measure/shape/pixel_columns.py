@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.descriptors import SMALL_DIAMETER
+from napari_temseg.engine.measure.descriptors import CONTOUR, MASK, SMALL_DIAMETER
+from napari_temseg.engine.measure.shape.contour import contour_lengths
 from napari_temseg.engine.measure.shape.geometry import Foreground, convex_hulls, crofton_perimeter, hull_lengths
 
 
@@ -25,6 +26,28 @@ def sizes(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArr
         "solidity": count / hulls.pixels,
         "convexity": np.minimum(hull_perimeter / perimeter, 1.0),
     }
+
+
+def between_pixels(
+    columns: dict[str, npt.NDArray[Any]], pixels: Foreground, background: npt.NDArray[Any] | None, level: float, scale: tuple[float, float]
+) -> dict[str, npt.NDArray[Any]]:
+    """The columns of `sizes` with lengths from the contour of the probability where a particle has one, and the "estimator" of each.
+
+    `background` and `level` are as in `contour_lengths`; without a map everything comes from the mask.
+    """
+    from_mask = columns | {"estimator": np.full(len(pixels), MASK)}
+    if background is None or not len(pixels):
+        return from_mask
+    suits, lengths = contour_lengths(pixels, background, level, scale)
+    if not suits.any():
+        return from_mask
+    measured = {name: columns[name].copy() for name in ("area", *lengths) if name in columns}
+    for name in measured.keys() & lengths.keys():
+        measured[name][suits] = lengths[name]
+    convexity = columns["convexity"].copy()
+    convexity[suits] = np.minimum(lengths["hull_perimeter"] / lengths["perimeter"], 1.0)
+    estimator = np.where(suits, CONTOUR, MASK)
+    return columns | measured | ratios(measured, np.sqrt(scale[0] * scale[1])) | {"convexity": convexity, "estimator": estimator}
 
 
 def ratios(measured: dict[str, npt.NDArray[Any]], side: float) -> dict[str, npt.NDArray[Any]]:
