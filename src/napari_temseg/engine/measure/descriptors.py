@@ -11,7 +11,7 @@ from typing import NamedTuple
 from napari_temseg.engine.measure.shape_classes import RULES
 
 SMALL_DIAMETER = 20.0
-CONTOUR, MASK = "contour", "mask"  # what lengths and perimeter are measured on
+BETWEEN_PIXELS, MASK = "contour", "mask"  # what lengths and perimeter are measured on
 UNSURE_BELOW = 0.75  # mean foreground probability below which a particle is flagged
 
 

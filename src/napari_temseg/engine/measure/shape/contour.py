@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.shape.geometry import Foreground, Hulls, hull_lengths, rings
+from napari_temseg.engine.measure.shape.geometry import FOUR_NEIGHBOURS, Foreground, Hulls, hull_lengths, rings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -22,7 +22,6 @@ CERTAIN = 0.9  # mean step of the probability over the outline beyond which a ma
 NOISY = 0.03  # standard deviation of what pixels deep inside are off the mean of their neighbours
 CONTRADICTED = 0.02  # share of the outline at which map and label may disagree
 _EVERY = 3  # of the pixels deep inside, as many tell the noise well enough
-_FOUR = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ def _crossings(pixels: Foreground, background: npt.NDArray[Any], level: float) -
     parts: list[tuple[Any, ...]] = []
     n = len(pixels)
     bad, steps, count = np.zeros(n), np.zeros(n), np.zeros(n)
-    for dy, dx in _FOUR:
+    for dy, dx in FOUR_NEIGHBOURS:
         edge = np.flatnonzero(pixels.leaves(dy, dx))
         code, y, x = pixels.code[edge], pixels.y[edge], pixels.x[edge]
         there = (np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1))
@@ -90,7 +89,7 @@ def _noise(pixels: Foreground, background: npt.NDArray[Any]) -> Floats:
         deep &= pixels.padded[pixels.place[some] + (dy * pixels.stride + dx)] == pixels.own[some]
     some = some[deep]
     y, x = pixels.y[some], pixels.x[some]
-    off = background[y, x].astype(np.float64) - sum(background[y + dy, x + dx].astype(np.float64) for dy, dx in _FOUR) / 4
+    off = background[y, x].astype(np.float64) - sum(background[y + dy, x + dx].astype(np.float64) for dy, dx in FOUR_NEIGHBOURS) / 4
     count = np.bincount(pixels.code[some], minlength=len(pixels))
     return np.asarray(np.sqrt(np.bincount(pixels.code[some], off**2, len(pixels)) / np.maximum(1.25 * count, 1)))
 

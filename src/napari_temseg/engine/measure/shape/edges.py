@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.shape.geometry import Foreground
+from napari_temseg.engine.measure.shape.geometry import FOUR_NEIGHBOURS, Foreground
 from napari_temseg.engine.measure.shape.pixel_columns import ratios
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +27,6 @@ _STEP = 0.5
 _OFFSETS = np.arange(-_EDGE_REACH, _EDGE_REACH + _STEP / 2, _STEP)
 _AT_ONCE = 1000  # particles
 _DIAMETERS = ("feret_max", "feret_min", "feret_mean", "rect_length", "rect_width", "ellipse_major", "ellipse_minor")
-_FOUR = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
 
 
@@ -66,12 +65,12 @@ class MaskOutline:
     def of(cls, pixels: Foreground, labels: npt.NDArray[np.integer[Any]]) -> MaskOutline:
         """The outermost pixels of labels that are some or all of the whole plane `labels` (Y, X)."""
         leaves = np.zeros(len(pixels.code), bool)
-        for step in _FOUR:
+        for step in FOUR_NEIGHBOURS:
             leaves |= pixels.leaves(*step)
         place = np.flatnonzero(leaves)
         y, x, own = pixels.y[place], pixels.x[place], pixels.own[place]
         beside = np.zeros(len(place), bool)
-        for dy, dx in _FOUR:
+        for dy, dx in FOUR_NEIGHBOURS:
             there = labels[np.clip(y + dy, 0, labels.shape[0] - 1), np.clip(x + dx, 0, labels.shape[1] - 1)]
             beside |= (there != 0) & (there != own)
         return cls(place, beside)

@@ -19,6 +19,7 @@ from scipy.special import ellipe
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 _PAIRS_AT_ONCE = 2_000_000
+FOUR_NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _BORDER = 2  # the longest step that is looked along
 _STEPS = ((0, 1), (1, 1), (1, 0), (1, -1), (1, 2), (2, 1), (2, -1), (1, -2))
 FOUR_BELOW, EIGHT_ABOVE = 8.0, 16.0  # diameters in px between which the perimeter passes from four directions to eight

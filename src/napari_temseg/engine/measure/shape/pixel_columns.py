@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.descriptors import CONTOUR, MASK, SMALL_DIAMETER
+from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, MASK, SMALL_DIAMETER
 from napari_temseg.engine.measure.shape.contour import contour_lengths
 from napari_temseg.engine.measure.shape.geometry import Foreground, convex_hulls, crofton_perimeter, hull_lengths
 
@@ -46,7 +46,7 @@ def between_pixels(
         measured[name][suits] = lengths[name]
     convexity = columns["convexity"].copy()
     convexity[suits] = np.minimum(lengths["hull_perimeter"] / lengths["perimeter"], 1.0)
-    estimator = np.where(suits, CONTOUR, MASK)
+    estimator = np.where(suits, BETWEEN_PIXELS, MASK)
     return columns | measured | ratios(measured, np.sqrt(scale[0] * scale[1])) | {"convexity": convexity, "estimator": estimator}
 
 
