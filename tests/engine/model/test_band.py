@@ -10,7 +10,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING_SIZE, BandNetwork, band_inputs, start_from
 from napari_temseg.engine.types.errors import TemsegError
 
-EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=WORKING_SIZE)
+EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=WORKING_SIZE, exact_size=True)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_no_other_encoder_has_a_working_size() -> None:
 
 
 def test_a_length_needs_a_pixel_size(banded: temseg.Segmenter, noise: np.ndarray) -> None:
-    told = temseg.PredictConfig(typical_nm=11.0)
+    told = temseg.PredictConfig(typical_nm=11.0, exact_size=True)
     with pytest.raises(TemsegError, match="pixel size"):
         temseg.predict(banded, noise, told)
     calibrated = temseg.Micrograph(noise, calibration=temseg.Calibration((0.5, 0.5)))

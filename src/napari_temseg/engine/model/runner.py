@@ -30,6 +30,7 @@ Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
 LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
 BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
 CLOSER, WORTH_A_LOOK = 1.6, 1.2  # × by which the second look of a network of one band is closer, and by which it is at the least
+CENTRED_IN = 2  # steps in which a size moves to that of what is found at it
 LEAST_SCALE = 0.05  # × to which a picture is reduced at most
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
@@ -59,6 +60,7 @@ class Runner:
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
         self.working_size = model.spec.working_size
+        self.exact_size = config.exact_size
         self.sign = SIGNS[config.polarity]
         self.candidates: tuple[SizeCandidate, ...] = ()
         if not all(LEAST_SCALE <= scale <= MOST_ENLARGED for scale in self.scales):
@@ -100,6 +102,8 @@ class Runner:
         own, self.adaptive = self.scales, False
         if self.working_size:
             size = self.typical or (yield from self._search(image, valid))
+            if not self.exact_size:
+                size = yield from self._centred(image, valid, size)
             self.scales = band_scales(self.working_size / size)
             return known
         if self.typical is not None:
@@ -134,6 +138,22 @@ class Runner:
                 yield 0.0
             found.append(size_search.evidence(size, scale, parts, image.size))
         size, self.candidates = size_search.chosen(found, self.working_size)
+        return size
+
+    def _centred(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float) -> Generator[float, None, float]:
+        """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane."""
+        told = size
+        for _ in range(CENTRED_IN):
+            scale, raws, valids = band_scales(self.working_size / size)[0], [], []
+            for window in size_search.windows(image.shape, scale):
+                raws.append((yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))))
+                valids.append(None if valid is None else valid[window])
+                yield 0.0
+            better = size_search.centred(size, scale, raws, valids)
+            better = min(max(better, told / size_search.CENTRED_BY), told * size_search.CENTRED_BY)
+            if max(better / size, size / better) < size_search.CENTRED:
+                break
+            size = better
         return size
 
     def _closer(

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from napari_temseg.engine.model.scales import CORE
+from napari_temseg.engine.model.scales import CORE, SEEN
 from napari_temseg.engine.model.tiles import scaled
-from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.engine.types.results import BAND, SizeCandidate
 
 SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
@@ -27,6 +27,9 @@ NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
+CENTRED_BY = 1.7  # × by which a size moves at most to the typical one of what it finds
+CENTRED = 1.12  # × by which it is worth it
+LEAST_FOUND = 4  # particles that tell it
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -70,27 +73,55 @@ def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
     return [(slice(y, y + side[0]), slice(x, x + side[1])) for y in first[0] for x in first[1]]
 
 
-def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
-    """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture.
+@dataclass(frozen=True, eq=False)
+class _Cores:
+    """Where the learnt depth of a raw output is great: cores are apart even where particles touch, and half as wide.
 
-    Cores count, where the learnt depth is great: they are apart even where particles touch, and half as wide.
+    `width` (px of the picture) of the particle of each, `area` (px of the output) and `deepest` of the core; `foreground` px of the output.
     """
-    widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
-    for raw, valid in parts:
+
+    width: npt.NDArray[np.float64]
+    area: npt.NDArray[np.intp]
+    deepest: npt.NDArray[np.float64]
+    foreground: int
+
+    @classmethod
+    def of(cls, raw: torch.Tensor, scale: float, valid: npt.NDArray[np.bool_] | None) -> _Cores:
         depth, probability = (torch.sigmoid(raw[0, channel]).numpy() for channel in (1, 0))
         core = (depth > CORE) & (probability > 0.5)
         if valid is not None:
             core &= scaled(torch.from_numpy(valid.astype(np.float32))[None, None], scale)[0, 0].numpy() > 0.5
         labels, n = ndimage.label(core)
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-        width = 4 * np.sqrt(area / math.pi) / scale
         deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, n + 1)), float).reshape(n) if n else np.zeros(0)
+        return cls(4 * np.sqrt(area / math.pi) / scale, area, deepest, int((probability > 0.5).sum()))
+
+
+def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Sequence[npt.NDArray[np.bool_] | None]) -> float:
+    """The typical width (px) of what windows of a picture hold of the band of `size`, near it; `size` itself where little is found.
+
+    Whoever drags across one particle hardly drags across the median one; seen at that of what is found, the answer is nearly the same.
+    """
+    found = [_Cores.of(raw, scale, valid) for raw, valid in zip(raws, valids, strict=True)]
+    width = np.concatenate([cores.width[cores.area >= SEEN] for cores in found])
+    width = width[(width > size / BAND) & (width < size * BAND)]
+    if len(width) < LEAST_FOUND:
+        return size
+    return min(max(float(np.median(width)), size / CENTRED_BY), size * CENTRED_BY)
+
+
+def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
+    """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture."""
+    widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
+    for raw, valid in parts:
+        cores = _Cores.of(raw, scale, valid)
+        width, area, deepest = cores.width, cores.area, cores.deepest
         near = (width >= size / NEAR_SIZE) & (width <= size * NEAR_SIZE)
         widths.append(width[near])
         sure.append(deepest[near])
         others += int((~near & (area >= 4)).sum())
-        seen += core.size / scale**2
-        foreground += float((probability > 0.5).sum()) / scale**2
+        seen += raw[0, 0].numel() / scale**2
+        foreground += cores.foreground / scale**2
     width = np.concatenate(widths)
     if not len(width):
         return Evidence(size)

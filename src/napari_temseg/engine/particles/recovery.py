@@ -56,7 +56,7 @@ def iter_recovery(model: Segmenter, particles: Particles, config: PredictConfig 
         image, places, origin = planted
         at = config or PredictConfig()
         if prediction.size:
-            at = replace(at, typical_size=prediction.size, typical_nm=None)
+            at = replace(at, typical_size=prediction.size, typical_nm=None, exact_size=True)
         else:
             at = replace(at, typical_size=None, typical_nm=None, scales=prediction.working_scale)
         job = iter_predict(model, image, at)

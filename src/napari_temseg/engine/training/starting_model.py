@@ -136,7 +136,7 @@ def _at_own_scale(
         if middle.scales and not drawn:  # known from a search
             scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
             continue
-        runner = Runner(reader, replace(config, typical_size=drawn) if drawn else config, middle.pixel_size, ready())
+        runner = Runner(reader, replace(config, typical_size=drawn, exact_size=True) if drawn else config, middle.pixel_size, ready())
         message = f"seeing how large particles are, picture {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
+from napari_temseg.engine.model.size_search import CENTRED_BY
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
 from napari_temseg.engine.training.validation import ValidationSplit, hold_out
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
@@ -52,7 +52,7 @@ class TrainingTask:
         if told is None:
             return True
         if self.base.spec.working_size:
-            return math.isclose(said.size, told, rel_tol=0.01)
+            return 1 / CENTRED_BY <= said.size / told <= CENTRED_BY  # it moved to what was found near the size that was told
         height, width = said.micrograph.frame
         return said.working_scale == working_scales(self.base.scales, told, height * width)
 

@@ -84,6 +84,12 @@ class PredictConfig(Config):
 
     typical_size: float | None = _typical_size()
     typical_nm: float | None = _typical_nm()
+    exact_size: bool = setting(
+        False,
+        "Exact size",
+        "Take the typical size just as it is told; else it moves to that of what is found near it: a careless drag changes nothing",
+        advanced=True,
+    )
     polarity: str = setting(
         "auto",
         "Polarity",

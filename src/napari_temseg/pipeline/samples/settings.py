@@ -26,5 +26,6 @@ def as_first(config: PredictConfig, first: RunItem, here: Calibration) -> Predic
     ratio = own / known if known and own else 1.0
     if first.size:
         bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
-        return replace(config, typical_size=min(max(first.size / ratio, bounds["minimum"]), bounds["maximum"]))
+        size = min(max(first.size / ratio, bounds["minimum"]), bounds["maximum"])
+        return replace(config, typical_size=size, exact_size=True)
     return replace(config, scales=tuple(scale * ratio for scale in first.scales)) if first.scales else config

@@ -51,7 +51,7 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     """The settings with which a plane is looked at as another was: for particles of the size that was found there, unless one is told."""
     if known is None or not known.size or predict.scales or predict.typical_size or predict.typical_nm:
         return predict
-    return replace(predict, typical_size=known.size)
+    return replace(predict, typical_size=known.size, exact_size=True)
 
 
 def loaded(model: Any) -> Any:
