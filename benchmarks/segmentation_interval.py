@@ -29,6 +29,7 @@ from accuracy_common import Ledger
 from band_sets import BAR, emps, powder, tio2
 from emps import entries
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, drifts, segmentation
+from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.wording import FEWEST
 from napari_temseg.files.segmentation import write_segmentation
 
@@ -66,7 +67,7 @@ def judged(prediction: temseg.Prediction, truth: np.ndarray) -> Row:
     image = prediction.micrograph.with_calibration(temseg.Calibration())
     particles = temseg.split(replace(prediction, micrograph=image))
     measured = temseg.measure(particles, other_splits=True)
-    outlined = replace(temseg.measure(truth), valid=image.valid)
+    outlined = replace(temseg.measure(truth), mask=None if image.valid is None else PackedMask.of(image.valid))
     found = temseg.size_distribution(measured)
     pooled = segmentation([measured])
     truly = temseg.size_distribution(outlined)

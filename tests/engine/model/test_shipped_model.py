@@ -69,3 +69,14 @@ def test_the_earlier_model_opens_and_answers_as_it_did(several_scales: temseg.Se
 
 def test_the_package_stays_small() -> None:
     assert sum(path.stat().st_size for path in shipped().values()) < 9e6
+
+
+def test_a_drag_across_a_small_or_a_large_particle_gives_the_same_distribution(particles: temseg.Segmenter) -> None:
+    settings = {"height": 384, "width": 384, "count": 40, "diameter": 24, "spread": 1.35, "touching": 0.1, "contrast": 0.6}
+    drawn = temseg.simulate(SimulateConfig(**settings, seed=4))
+    found = {told: temseg.predict(particles, drawn.micrograph, temseg.PredictConfig(typical_size=told)) for told in (15.0, 24.0, 38.0)}
+    middle = {told: temseg.size_distribution(temseg.measure(temseg.split(each))).quantile(0.5) for told, each in found.items()}
+    assert middle[15.0] == pytest.approx(middle[24.0], rel=0.03)
+    assert middle[38.0] == pytest.approx(middle[24.0], rel=0.03)
+    exact = temseg.predict(particles, drawn.micrograph, temseg.PredictConfig(typical_size=15.0, exact_size=True))
+    assert exact.size == pytest.approx(15.0)

@@ -101,9 +101,10 @@ class Runner:
         known: Known = {}
         own, self.adaptive = self.scales, False
         if self.working_size:
-            size = self.typical or (yield from self._search(image, valid))
-            if not self.exact_size:
-                size = yield from self._centred(image, valid, size)
+            if self.typical is None:
+                size = yield from self._search(image, valid)
+            else:
+                size = self.typical if self.exact_size else (yield from self._centred(image, valid, self.typical))
             self.scales = band_scales(self.working_size / size)
             return known
         if self.typical is not None:

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.model.scales import CORE, SEEN
 from napari_temseg.engine.model.tiles import scaled
-from napari_temseg.engine.types.results import BAND, SizeCandidate
+from napari_temseg.engine.types.results import SizeCandidate
 
 SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
@@ -28,6 +28,7 @@ FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
 CENTRED_BY = 1.7  # × by which a size moves at most to the typical one of what it finds
+CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
@@ -98,13 +99,13 @@ class _Cores:
 
 
 def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Sequence[npt.NDArray[np.bool_] | None]) -> float:
-    """The typical width (px) of what windows of a picture hold of the band of `size`, near it; `size` itself where little is found.
+    """The typical width (px) of what windows of a picture hold near `size`; `size` itself where little is found.
 
     Whoever drags across one particle hardly drags across the median one; seen at that of what is found, the answer is nearly the same.
     """
     found = [_Cores.of(raw, scale, valid) for raw, valid in zip(raws, valids, strict=True)]
     width = np.concatenate([cores.width[cores.area >= SEEN] for cores in found])
-    width = width[(width > size / BAND) & (width < size * BAND)]
+    width = width[(width > size / CENTRED_OF) & (width < size * CENTRED_OF)]
     if len(width) < LEAST_FOUND:
         return size
     return min(max(float(np.median(width)), size / CENTRED_BY), size * CENTRED_BY)
