@@ -68,6 +68,6 @@ def test_the_scale_of_the_first_picture_is_that_of_its_sample(manifest: Path, tm
     finer = temseg.Micrograph(np.zeros((8, 8)), calibration=Calibration((0.25, 0.25)))
     config = temseg.PredictConfig()
     assert not is_told(config)
-    assert as_first(config, first, finer).scales == (1.0,)
-    assert as_first(config, replace(first, size=20.0), finer).typical_size == 40.0
+    assert as_first(config, first, finer.calibration).scales == (1.0,)
+    assert as_first(config, replace(first, size=20.0), finer.calibration).typical_size == 40.0
     assert is_told(temseg.PredictConfig(typical_size=30.0))
