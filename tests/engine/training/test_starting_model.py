@@ -7,13 +7,13 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.segmenter import Normalisation
-from napari_temseg.engine.model.size_search import CENTRED_BY
 from napari_temseg.engine.training.dataset import Dataset, labelled_planes
 from napari_temseg.engine.training.starting_model import labelled_size, prepared
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.annotations import Annotations
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.progress import Control, Job
+from napari_temseg.engine.types.results import CENTRED_BY
 
 CONFIG = TrainConfig(max_seconds=1e5, max_steps=1)
 

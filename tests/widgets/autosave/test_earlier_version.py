@@ -78,9 +78,10 @@ def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
     qtbot.waitUntil(lambda: any("restored" in sentence for sentence in said), timeout=10_000)
     wait_jobs(bench.session)
     told = next(sentence for sentence in said if "restored" in sentence)
-    assert told.endswith(
-        "Measured anew, as the definition has changed (version then → now): perimeter (1 → 2), circularity (1 → 2), form factor (1 → 2)."
-    )
+    changed = "largest Feret diameter (1 → 2), smallest Feret diameter (1 → 2), mean Feret diameter (1 → 2), aspect ratio (1 → 2), "
+    changed += "rect length (1 → 2), rect width (1 → 2), rect ratio (1 → 2), perimeter (1 → 3), circularity (1 → 3), form factor (1 → 3), "
+    changed += "convexity (1 → 2), compactness (1 → 2), roundness (1 → 2), extent (1 → 2)."
+    assert told.endswith(f"Measured anew, as the definition has changed (version then → now): {changed}")
 
 
 def test_a_training_that_an_earlier_version_left_is_offered(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any) -> None:

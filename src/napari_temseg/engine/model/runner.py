@@ -24,7 +24,7 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import mapped
-from napari_temseg.engine.types.results import Prediction, SizeCandidate
+from napari_temseg.engine.types.results import CENTRED_BY, Prediction, SizeCandidate
 
 Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
 LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
@@ -151,7 +151,7 @@ class Runner:
                 valids.append(None if valid is None else valid[window])
                 yield 0.0
             better = size_search.centred(size, scale, raws, valids)
-            better = min(max(better, told / size_search.CENTRED_BY), told * size_search.CENTRED_BY)
+            better = min(max(better, told / CENTRED_BY), told * CENTRED_BY)
             if max(better / size, size / better) < size_search.CENTRED:
                 break
             size = better

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.model.scales import CORE, SEEN
 from napari_temseg.engine.model.tiles import scaled
-from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.engine.types.results import CENTRED_BY, SizeCandidate
 
 SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
@@ -27,7 +27,6 @@ NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
-CENTRED_BY = 1.7  # × by which a size moves at most to the typical one of what it finds
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it

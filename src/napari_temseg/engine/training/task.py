@@ -13,13 +13,12 @@ from scipy import ndimage
 
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
-from napari_temseg.engine.model.size_search import CENTRED_BY
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
 from napari_temseg.engine.training.validation import ValidationSplit, hold_out
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, CENTRED_BY, FIRST_CLASS, Prediction
 
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on

@@ -84,12 +84,6 @@ class PredictConfig(Config):
 
     typical_size: float | None = _typical_size()
     typical_nm: float | None = _typical_nm()
-    exact_size: bool = setting(
-        False,
-        "Exact size",
-        "Take the typical size just as it is told; else it moves to that of what is found near it: a careless drag changes nothing",
-        advanced=True,
-    )
     polarity: str = setting(
         "auto",
         "Polarity",
@@ -119,6 +113,12 @@ class PredictConfig(Config):
     )
     precision: str = setting(
         "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always exact", choices=("auto", "float32"), advanced=True
+    )
+    exact_size: bool = setting(
+        False,
+        "Exact size",
+        "Take the typical size just as it is told; else it moves to that of what is found near it: a careless drag changes nothing",
+        advanced=True,
     )
 
     def typical_in(self, pixel_size: float) -> float | None:

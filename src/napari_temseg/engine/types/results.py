@@ -21,6 +21,7 @@ T = TypeVar("T", bound=np.generic)
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
 BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
+CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it
 NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
 IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
 

@@ -119,6 +119,12 @@ class Restorer(QObject):
         commit(self.session, item, state, RESTORED_STEP, corrections=work.corrections)
         if work.redefined:
             told = [*told, f"Measured anew, as the definition has changed (version then → now): {', '.join(work.redefined)}."]
+        if work.contours:
+            lengths = f"Ferets, rectangle and perimeter of {work_store.plural(work.contours, 'particle')}"
+            told = [
+                *told,
+                f"{lengths} come from the mask now, not from the contour of what the model said, which is not kept: find anew for it.",
+            ]
         self._whole(item, work, told)
 
     def _whole(self, item: Item, work: work_store.SavedWork, told: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.descriptors import redefined, versions
+from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -141,6 +141,7 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     flags, arrays = _flags(work.measurement), {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
     about["particles"] = flags | {
         "definitions": versions(),
+        "contours": _contours(work.measurement),
         "count": len(table),
         "shape": particles.labels.shape,
         "settings": particles.settings,
@@ -159,6 +160,11 @@ def _flags(measurement: Measurement | None) -> dict[str, Any]:
     from napari_temseg.engine.measure.measurement import flags_of
 
     return dict(zip(("excluded", "seen"), flags_of(measurement), strict=True))
+
+
+def _contours(measurement: Measurement | None) -> int:
+    """How many particles were measured on the contour of what the model said, which is not kept."""
+    return 0 if measurement is None else int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
 
 
 def _probability(particles: Particles, measurement: Measurement | None) -> npt.NDArray[np.float64]:
@@ -197,6 +203,11 @@ class SavedWork:
         # Taken over as it was kept, as what the model said is not: it cannot come out otherwise.
         then = {str(name): int(version) for name, version in self.particles.get("definitions", {}).items()}
         return redefined(then | {"probability_mean": versions()["probability_mean"]})
+
+    @property
+    def contours(self) -> int:
+        """Particles whose lengths and perimeter were measured on the contour of what the model said, and are on the mask now."""
+        return int(self.particles.get("contours", 0)) if self.particles else 0
 
     @property
     def parts(self) -> list[str]:

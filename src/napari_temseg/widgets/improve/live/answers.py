@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.types.results import CENTRED_BY, FIRST_CLASS, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
@@ -48,10 +48,18 @@ class LiveAnswer:
 
 
 def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
-    """The settings with which a plane is looked at as another was: for particles of the size that was found there, unless one is told."""
-    if known is None or not known.size or predict.scales or predict.typical_size or predict.typical_nm:
+    """The settings with which a plane is looked at as another was: for particles of the size that was found there, unless one far from it
+    is told.
+    """
+    if known is None or not known.size or predict.scales or predict.exact_size:
         return predict
-    return replace(predict, typical_size=known.size, exact_size=True)
+    pixel = known.micrograph.calibration.nanometres
+    if predict.typical_nm and not pixel:
+        return predict
+    told = predict.typical_in(pixel)
+    if told is not None and not 1 / CENTRED_BY <= known.size / told <= CENTRED_BY:
+        return predict
+    return replace(predict, typical_size=known.size, typical_nm=None, exact_size=True)
 
 
 def loaded(model: Any) -> Any:
