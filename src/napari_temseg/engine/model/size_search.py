@@ -119,7 +119,7 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
         near = (width >= size / NEAR_SIZE) & (width <= size * NEAR_SIZE)
         widths.append(width[near])
         sure.append(deepest[near])
-        others += int((~near & (area >= 4)).sum())
+        others += int((~near & (area >= SEEN)).sum())
         seen += raw[0, 0].numel() / scale**2
         foreground += cores.foreground / scale**2
     width = np.concatenate(widths)

@@ -18,7 +18,7 @@ from napari_temseg.engine.training.validation import ValidationSplit, hold_out
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import BACKGROUND, CENTRED_BY, FIRST_CLASS, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
@@ -51,7 +51,7 @@ class TrainingTask:
         if told is None:
             return True
         if self.base.spec.working_size:
-            return 1 / CENTRED_BY <= said.size / told <= CENTRED_BY  # it moved to what was found near the size that was told
+            return said.suits(told)
         height, width = said.micrograph.frame
         return said.working_scale == working_scales(self.base.scales, told, height * width)
 

@@ -90,6 +90,10 @@ class Prediction:
         classes = self.classes.reshape((-1, *self.micrograph.frame))[0]
         return _outlined(self.micrograph, np.where(classes > BACKGROUND, classes, 0), repr(self)[1:-1])
 
+    def suits(self, told: float) -> bool:
+        """Whether what was looked for is what a size (px) that is told may move to."""
+        return 1 / CENTRED_BY <= self.size / told <= CENTRED_BY
+
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
         return self.probability.reshape((-1, *self.probability.shape[-3:]))

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import CENTRED_BY, FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
@@ -57,7 +57,7 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     if predict.typical_nm and not pixel:
         return predict
     told = predict.typical_in(pixel)
-    if told is not None and not 1 / CENTRED_BY <= known.size / told <= CENTRED_BY:
+    if told is not None and not known.suits(told):
         return predict
     return replace(predict, typical_size=known.size, typical_nm=None, exact_size=True)
 
