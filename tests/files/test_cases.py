@@ -6,7 +6,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import mrcfile
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from PIL import Image
 from scipy.ndimage import label
 
 import napari_temseg as temseg
-from napari_temseg.cli.main import main
 from napari_temseg.files.readers import Reading, other_pictures, read_noted, series_of
 from napari_temseg.files.tables import read_labels
 
@@ -334,42 +332,6 @@ def test_packed_bits(tmp_path: Path, bits: int) -> None:
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags) + bytes(4)
     (tmp_path / "a.tif").write_bytes(struct.pack("<2sHI", b"II", 42, 8 + len(rows)) + rows + directory)
     np.testing.assert_array_equal(temseg.read(tmp_path / "a.tif").plane(), picture)
-
-
-def test_a_file_still_being_written_is_told_from_a_dark_one(tmp_path: Path) -> None:
-    for cut, kind in ((1000, "tif"), (2000, "tif"), (1000, "mrc")):
-        path = tmp_path / f"a.{kind}"
-        if kind == "tif":
-            tifffile.imwrite(path, GREY)
-        else:
-            with mrcfile.new(path, overwrite=True) as mrc:
-                mrc.set_data(GREY.astype(np.int16))
-        content = path.read_bytes()
-        path.write_bytes(content[:-cut] + bytes(cut))
-        with pytest.raises(temseg.TemsegError, match="still being written"):
-            temseg.read(path)
-    dark = GREY.copy()
-    dark[GREY < 110] = 0
-    dark[-20:] = 0
-    iio.imwrite(tmp_path / "b.png", dark)
-    tifffile.imwrite(tmp_path / "b.tif", dark)
-    banded = GREY.copy()
-    banded[-4:] = 0
-    tifffile.imwrite(tmp_path / "c.tif", banded)
-    for name in ("b.png", "b.tif", "c.tif"):
-        temseg.read(tmp_path / name)
-
-
-def test_the_last_planes_of_a_stack_are_not_written_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stack = np.stack([np.maximum(GREY, 1)] * 4)
-    stack[2:] = 0
-    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
-    with pytest.raises(temseg.TemsegError, match=r"still being written .*the last 2 of 4 planes are zeros"):
-        temseg.read(tmp_path / "a.tif", axes="time")
-    assert main(["info", str(tmp_path / "a.tif")]) == 0
-    assert "still being written" in capsys.readouterr().out
-    tifffile.imwrite(tmp_path / "b.tif", np.zeros_like(GREY))
-    assert temseg.read(tmp_path / "b.tif").notes == ("All its pixels are 0: the picture is empty, or its file was not written to the end.",)
 
 
 def test_pages_and_tags_that_a_truncated_file_lost_are_told(tmp_path: Path) -> None:

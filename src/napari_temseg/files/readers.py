@@ -187,7 +187,7 @@ def checked_end(path: Path, one: Series) -> Series:
     """A picture of a file with an obstacle where the file does not seem to be written to its end."""
     from napari_temseg.files.formats.raw import finished
 
-    return one if path.suffix.lower() in PICTURES else finished(one)
+    return one if path.suffix.lower() in PICTURES else finished(one, path)
 
 
 def _digest(path: Path) -> str:

@@ -13,13 +13,10 @@ from typing import Any
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.files.atomic import json_text, write_text
-from napari_temseg.files.readers import PICTURES, TIFF
+from napari_temseg.files.readers import EXTENSIONS
 from napari_temseg.pipeline.burnt_in import MarkedArea, marked_area
 from napari_temseg.pipeline.inputs import LABELS
 from napari_temseg.pipeline.record import facts_of, file_digest, unchanged
-
-# Formats whose picture lies in the file itself and in what is named after it; others may refer to anything.
-_SELF_CONTAINED = (*TIFF, *PICTURES, ".dm3", ".dm4", ".ser", ".mrc", ".map", ".st", ".rec", ".emd")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class KnownPictures:
         try:
             said = json.loads((self._folder / f"{stem}.json").read_text(encoding="utf-8"))
             files = {name: tuple(known) for name, known in said["files"].items()}
-            if said["read_with"] != read_with or said["path"] != str(path.resolve()) or set(files) != {each.name for each in _beside(path)}:
+            if said["read_with"] != read_with or said["path"] != str(path.resolve()) or set(files) != set(_beside(path)):
                 return None
             if not all(unchanged(path.parent / name, known) for name, known in files.items()):
                 return None
@@ -61,13 +58,13 @@ class KnownPictures:
 
     def keep(self, stem: str, path: Path, read_with: str, known: KnownPicture) -> None:
         """Remember a picture; whatever prevents that only costs time at the next start."""
-        if path.suffix.lower() not in _SELF_CONTAINED:
+        if path.suffix.lower() not in EXTENSIONS:  # what others read may lie in any file
             return
         with suppress(OSError, TemsegError):
             said = {
                 "read_with": read_with,
                 "path": str(path.resolve()),
-                "files": {each.name: file_digest(each) for each in _beside(path)},
+                "files": {name: file_digest(path.parent / name) for name in _beside(path)},
                 **{field.name: getattr(known, field.name) for field in fields(known)},
                 "calibration": asdict(known.calibration),
                 "area": None if known.area is None else asdict(known.area),
@@ -75,15 +72,19 @@ class KnownPictures:
             write_text(self._folder / f"{stem}.json", json_text(said) + "\n")
 
 
-def _beside(path: Path) -> list[Path]:
-    """The file and those named after it, or it after them (side-cars, parts of one acquisition), but for what a run writes."""
+def _beside(path: Path) -> list[str]:
+    """The file, or the files of a folder, and those named after it, or it after them (side-cars, parts of one acquisition), but for what a
+    run writes; their paths from the folder it lies in.
+    """
     stem, is_set = path.name.partition(".")[0], ".ome." in path.name.lower()
     named = (
         name
         for name in os.listdir(path.parent)
         if name.startswith(stem) or stem.startswith(name.partition(".")[0] or name) or (is_set and ".ome." in name.lower())
     )
-    return sorted(path.parent / name for name in named if not name.endswith(LABELS) and (path.parent / name).is_file())
+    beside = [name for name in named if not name.endswith(LABELS) and (path.parent / name).is_file()]
+    within = [each.relative_to(path.parent).as_posix() for each in path.rglob("*") if each.is_file()] if path.is_dir() else []
+    return sorted([*beside, *within])
 
 
 def _area(said: Mapping[str, Any]) -> MarkedArea:

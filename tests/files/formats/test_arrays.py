@@ -76,6 +76,22 @@ def test_layouts_of_hdf5(tmp_path: Path, write: Any, nanometres: float) -> None:
     survives(_read_whole, path, tmp_path / "damaged.h5", flips=30)
 
 
+def test_chunks_of_hdf5_that_were_not_written_are_told(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", GREY.shape, GREY.dtype, chunks=(12, 60))
+        data[:24] = GREY[:24]
+    assert temseg.read(tmp_path / "a.h5").notes == (
+        "2 of 4 chunks are not stored and read as 0: they are empty, or were not written or copied.",
+    )
+
+
+def test_pixels_in_another_file_are_not_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=GREY, external=[(str(tmp_path / "outside.raw"), 0, h5py.h5f.UNLIMITED)])
+    with pytest.raises(temseg.TemsegError, match="its pixels lie in other files; export it with its pixels in it"):
+        temseg.read(tmp_path / "a.h5")
+
+
 def test_a_stack_and_a_spectrum_image_of_hyperspy(tmp_path: Path) -> None:
     image = temseg.read(hyperspy(tmp_path / "a.hspy", STACK), axes="time")
     np.testing.assert_array_equal(image.plane(1), STACK[1])
@@ -203,7 +219,7 @@ def test_ome_zarr(tmp_path: Path, version: int) -> None:
     assert len(image.source.content_hash) == 64
     chunk = next(entry for entry in (path / "0").rglob("*") if entry.is_file() and entry.name not in (".zarray", ".zattrs", "zarr.json"))
     chunk.unlink()
-    assert any("chunks are not in the folder" in note for note in read_noted(path).notes)
+    assert any("chunks are not stored" in note for note in read_noted(path).notes)
 
 
 def test_channels_and_time_of_ome_zarr(tmp_path: Path) -> None:

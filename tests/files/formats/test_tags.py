@@ -209,3 +209,12 @@ def test_real_files(data: Path, tmp_path: Path, name: str) -> None:
     pixels = [np.asarray(one["data"]) for one in tiff.file_reader(str(path))]
     grey = [one for one in pixels if one.dtype.kind != "V" and one.shape == image.data.shape]
     assert any(np.array_equal(one, np.asarray(image.data)) for one in grey)
+
+
+def test_a_damaged_description_of_imagej_is_told(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(2, 2), metadata={"unit": "nm"})
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content.replace(b"unit=nm", b"uni\xe1=nm"))
+    image = temseg.read(tmp_path / "a.tif")
+    assert image.calibration.pixel_size is None
+    assert "description of ImageJ is damaged" in image.notes[0]

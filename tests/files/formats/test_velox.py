@@ -120,6 +120,7 @@ def test_damaged_metadata_leave_the_pixels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.data, GREY)
     assert image.calibration.pixel_size is None
     assert image.source.series == "image 01234567"
+    assert "description of the picture is damaged, and its pixel size cannot be read" in image.notes[0]
 
 
 @pytest.mark.parametrize("unit", ["[n_m]", "nm", b"[nm]"])

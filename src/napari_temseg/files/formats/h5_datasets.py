@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.files.formats.raw import file_size, unusable
+from napari_temseg.files.formats.raw import MANY_CHUNKS, file_size, missing_chunks, unusable
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Tagged
 
@@ -42,11 +42,11 @@ def refused(name: str, why: str) -> Series:
 
 
 def entries(group: Any) -> Iterator[tuple[str, h5py.Group]]:
-    """Subgroups by name; none where the file has no such group."""
+    """Subgroups by name; none where the file has no such group, and none of other files."""
     if not isinstance(group, h5py.Group):
         return
     for name in list(group)[:MAX_ENTRIES]:
-        entry = group[name]
+        entry = None if isinstance(group.get(name, getlink=True), h5py.ExternalLink) else group[name]
         if isinstance(entry, h5py.Group):
             yield str(name), entry
 
@@ -71,6 +71,8 @@ def dataset_series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *,
     plane_bytes = math.prod(frame) * pixels.dtype.itemsize
     if 0 in shape:
         return refused(name, f"it is empty (shape {tuple(shape)}); export it again")
+    if pixels.is_virtual or pixels.external:
+        return refused(name, "its pixels lie in other files; export it with its pixels in it")
     plain = pixels.id.get_create_plist().get_nfilters() == 0
     chunk = math.prod(pixels.chunks or (1,)) * pixels.dtype.itemsize
     most = 4 * size + 2**26
@@ -79,7 +81,7 @@ def dataset_series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *,
     offset = pixels.id.get_offset() if pixels.chunks is None else None
     single = planes == 1
     data: Any
-    if offset is not None and plain and not pixels.external:
+    if offset is not None and plain:
         if offset + plane_bytes * planes > size:
             raise TemsegError(f"{path}: the file is truncated ({name} ends after its end); copy or export it again.")
         mapped = np.memmap(path, pixels.dtype, "r", offset, shape)
@@ -94,7 +96,15 @@ def dataset_series(path: Path, name: str, pixels: h5py.Dataset, said: Tagged, *,
         read = delayed(_plane, pure=True)
         native = pixels.dtype.newbyteorder("=")
         data = da.stack([da.from_delayed(read(path, pixels.name, k, frames_last), frame, native) for k in range(planes)])
-    return Series(name, data, said.calibration, "YX" if single else axes, said.obstacle, said.notes)
+    return Series(name, data, said.calibration, "YX" if single else axes, said.obstacle, (*said.notes, *_not_written(pixels)))
+
+
+def _not_written(pixels: h5py.Dataset) -> tuple[str, ...]:
+    """A note where chunks are not there, which then read as the fill value."""
+    if pixels.chunks is None:
+        return ()
+    planned = math.prod(-(-length // piece) for length, piece in zip(pixels.shape, pixels.chunks, strict=True))
+    return missing_chunks(planned, planned - pixels.id.get_num_chunks(), pixels.fillvalue) if planned <= MANY_CHUNKS else ()
 
 
 def _stack(array: npt.NDArray[Any], frames_last: bool) -> npt.NDArray[Any]:

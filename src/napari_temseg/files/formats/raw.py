@@ -17,11 +17,17 @@ from napari_temseg.files.formats.series import Series
 # Per pixel, in nm: finer or coarser than any microscope, so a damaged or made-up number.
 FINEST, COARSEST = 1e-3, 1e6
 TYPE_IT = "type it, or measure the scale bar"
-_FILLED = 0.99  # of pixels that are not 0 in a picture that is no dark one
+MANY_CHUNKS = 10_000  # of an array, beyond which it is not counted how many are there
+_FILLED = 0.99  # of pixels that are not 0 in a plane that is no dark one
+# Of a picture that ends in zeros: the share of pixels from which on that is said, the rows above that are looked at, how full rows are of a
+# picture that is no dark one, and the fewest pixels that a row lacks where a file breaks off.
+_MANY, _ABOVE, _FULL, _FEWEST_LEFT = 0.05, 8, 0.5, 8
+_PIECE = 2**20  # bytes
 _UNFINISHED = (
     "the file is still being written or was not copied to its end (the last {tail} are zeros); wait or copy it again, or cut the empty "
     "part off."
 )
+_DARK = "The last {tail} are zeros up to the end of the file: they are dark or masked, or were not written; look at the picture."
 DIFFRACTION = "it is a diffraction pattern (its pixels are {unit}, not lengths), which holds no particles; open an image instead."
 
 
@@ -77,6 +83,13 @@ def unusable(*shape: int) -> npt.NDArray[np.uint8]:
     return np.broadcast_to(np.uint8(0), shape[-3:])
 
 
+def missing_chunks(planned: int, missing: int, fill: Any) -> tuple[str, ...]:
+    """A note where chunks of an array are not stored, which then read as `fill`."""
+    if missing <= 0:
+        return ()
+    return (f"{missing} of {planned} chunks are not stored and read as {fill}: they are empty, or were not written or copied.",)
+
+
 def calibrated(y: float, x: float) -> tuple[Calibration, tuple[str, ...]]:
     """A pixel size in nm as a tag gives it, and notes for people; no calibration where it is missing or impossible."""
     if not (math.isfinite(y) and math.isfinite(x)) or (y == 0 and x == 0):
@@ -94,35 +107,63 @@ def is_reciprocal(metres: float) -> bool:
     return math.isfinite(metres) and metres * 1e9 > COARSEST
 
 
-def finished(one: Series) -> Series:
-    """The picture or stack with an obstacle where it ends in zeros as a file does whose end is not written yet; a note where all are zeros.
+def finished(one: Series, path: Path) -> Series:
+    """The picture or stack of a file with an obstacle where its end is not written, with a note where that may be, or where all is alike.
 
-    Dark pictures have zeros elsewhere too, and masked ones end with whole rows: those pass, unless they are a seventh of the picture.
+    What is not written yet is zeros to the last byte of a file. These begin somewhere within a row, below rows that are full; whole rows of
+    them may as well be dark or masked, and a file that goes on after them was written. Rows of some formats begin with the lowest.
     """
     if one.obstacle or len(one.data.shape) not in (2, 3) or one.data.dtype.kind not in "uif":
         return one
     count = one.data.shape[0] if len(one.data.shape) == 3 else 1
     for number in range(count, 0, -1):
         plane = np.asarray(one.data if len(one.data.shape) == 2 else one.data[number - 1])
-        if plane.any():
+        if (plane != plane[-1, -1]).any():
             break
     else:
-        return replace(one, notes=(*one.notes, "All its pixels are 0: the picture is empty, or its file was not written to the end."))
-    tail = _empty_tail(plane)
-    if number < count and np.count_nonzero(plane) > _FILLED * plane.size:
+        alike = f"All its pixels are {plane[-1, -1]:g}: the picture is empty, or its file was not written to the end."
+        return replace(one, notes=(*one.notes, alike))
+    missing, torn = max(_end(plane), _end(plane[::-1]))
+    tail = f"{missing / plane.size:.0%} of the picture"
+    if number < count:
+        missing, torn = (count - number) * plane.size, torn or bool(np.count_nonzero(plane) > _FILLED * plane.size)
         tail = f"{count - number} of {count} planes"
-    return replace(one, obstacle=_UNFINISHED.format(tail=tail)) if tail else one
+    elif not missing or not _ends_in_zeros(path, missing):  # after the pages of a stack there are often tags
+        return one
+    if torn:
+        return replace(one, obstacle=_UNFINISHED.format(tail=tail))
+    return replace(one, notes=(*one.notes, _DARK.format(tail=tail)))
 
 
-def _empty_tail(plane: npt.NDArray[Any]) -> str:
-    """The share of a picture (Y, X) that its end lacks, "" where it is whole."""
-    flat = plane.reshape(-1)
-    if flat.size < 64 or flat[-1] != 0:
-        return ""
-    filled = np.flatnonzero(flat)
-    end, width = int(filled[-1]) + 1, plane.shape[1]
-    missing = flat.size - end
-    torn = end % width != 0 and missing > width
-    if not (torn or missing > 0.15 * flat.size) or filled.size <= _FILLED * end:
-        return ""
-    return f"{missing / flat.size:.0%} of the picture"
+def _end(plane: npt.NDArray[Any]) -> tuple[int, bool]:
+    """How many pixels at the end of a picture (Y, X) are alike, 0 where they are few, and whether they begin as where a file breaks off."""
+    width = plane.shape[1]
+    if (plane[-1] != plane[-1, -1]).any():
+        return 0, False
+    filled = plane != plane[-1, -1]
+    row, column = divmod(int(np.flatnonzero(filled.reshape(-1))[-1]), width)
+    missing = plane.size - row * width - column - 1
+    above = filled[max(0, row - _ABOVE) : row]
+    torn = bool(
+        missing > width
+        and len(above)
+        and width - column >= _FEWEST_LEFT
+        and min(filled[row, : column + 1].mean(), above[:, : column + 1].mean(), above[:, column + 1 :].mean()) > _FULL
+    )
+    return (missing, torn) if torn or missing > _MANY * plane.size else (0, False)
+
+
+def _ends_in_zeros(path: Path, count: int) -> bool:
+    """Whether the last `count` bytes of a file are zeros; of a folder never, as what is not written is a file less."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as stream:
+        place = stream.seek(0, 2)
+        first = max(0, place - count)
+        while place > first:
+            start = max(first, place - _PIECE)
+            stream.seek(start)
+            if any(stream.read(place - start)):
+                return False
+            place = start
+    return True

@@ -87,7 +87,11 @@ def _is_ome(tif: tifffile.TiffFile) -> bool:
 
 def _imagej(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
     description = str(tags.valueof(270) or "")
-    metadata = dict(_IMAGEJ.findall(description)) if description.startswith("ImageJ=") else {}
+    if not description.startswith("ImageJ="):
+        return None
+    if not all(line.partition("=")[0].isascii() for line in description.splitlines()):
+        return Size(math.nan, math.nan, "nm", f"The description of ImageJ is damaged, and its unit may be lost: {TYPE_IT}.")
+    metadata = dict(_IMAGEJ.findall(description))
     unit = spelt(metadata.get("unit", ""))
     y, x = (_per_pixel(tags.valueof(code)) for code in (283, 282))
     # What ImageJ says of a picture that nobody has calibrated; dpi are far coarser than a microscope's pixels.

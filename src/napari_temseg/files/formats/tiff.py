@@ -167,6 +167,12 @@ def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
     if declared > planes:  # tifffile goes on with the first page of an ImageJ stack whose rest is missing
         raise TemsegError(f"{path}: the file is truncated ({planes} of {declared} planes); copy or export it again.")
     size = path.stat().st_size
+    lacking = 0 if series.dataoffset is not None else sum(map(_not_written, series.pages))
+    if lacking:  # tifffile takes them for zeros
+        raise TemsegError(
+            f"{path}: the file is still being written or was not copied to its end ({lacking} strips or tiles of the picture are not in "
+            "it); wait or copy it again."
+        )
     end = series.dataoffset + series.nbytes if series.dataoffset is not None else max(map(_end, series.pages))
     # A damaged width or height asks for more than the strips hold; tifffile would fill the rest with zeros.
     stored = row_bytes(page) * page.imagelength if page.compression == 1 and page.bitspersample >= 8 else 0
@@ -175,6 +181,11 @@ def _check_whole(series: Any, path: Path, declared: int, limit: int) -> None:
     if missing > size or max(page.nbytes, piece) > limit:
         known = f" ({size} of at least {missing} bytes)" if missing > size else ""
         raise TemsegError(f"{path}: the file is truncated or damaged{known}; copy or export it again.")
+
+
+def _not_written(page: Any) -> int:
+    """Strips or tiles of a page that are said to have no bytes."""
+    return 0 if page is None else sum(count == 0 for count in page.databytecounts)
 
 
 def _end(page: Any) -> int:

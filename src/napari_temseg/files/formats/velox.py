@@ -16,6 +16,7 @@ import numpy as np
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.formats.acquisitions import acquisition, flattened
 from napari_temseg.files.formats.h5_datasets import DAMAGED_HDF5, check_heaps, dataset_series, entries, groups, numbered, refused
+from napari_temseg.files.formats.raw import TYPE_IT
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number, tagged
 
@@ -61,13 +62,14 @@ def _velox(path: Path, file: h5py.File) -> Iterator[Series]:
 def _picture(path: Path, key: str, group: h5py.Group) -> Series:
     """One detector: pixels (Y, X, frames), with JSON in a column of bytes a frame."""
     pixels = group.get("Data")
-    metadata = _metadata(group.get("Metadata"))
+    metadata, trouble = _metadata(group.get("Metadata"))
     name = _detector(metadata) or f"image {key[:8]}"
     if not isinstance(pixels, h5py.Dataset) or pixels.ndim not in (2, 3):
         return refused(name, "it holds no pixels that could be shown; export it again")
     if pixels.dtype.kind not in "uif":
         return refused(name, f"it holds {pixels.dtype} and not grey values (a Fourier transform or a coloured map); open the image itself")
     said = tagged(_pixel_size(metadata), "Velox metadata", pixels.shape[:2])
+    said = replace(said, notes=(*said.notes, *trouble))
     if _DIFFERENCE.search(name):
         said = replace(
             said, notes=(*said.notes, f"“{name}” is a difference of signals, no picture of the specimen: choose another series.")
@@ -77,23 +79,26 @@ def _picture(path: Path, key: str, group: h5py.Group) -> Series:
     return replace(found, acquisition=acquisition({**flattened(metadata), "binaryresult.detector": _detector(metadata)}, mode))
 
 
-def _metadata(dataset: Any) -> Mapping[str, Any]:
-    """The JSON that describes the first frame; nothing where it is damaged, as the pixels may still be good."""
+def _metadata(dataset: Any) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The JSON that describes the first frame; where it is damaged nothing, and a note, as the pixels may still be good."""
+    if dataset is None:
+        return {}, ()
+    trouble = (f"The description of the picture is damaged, and its pixel size cannot be read: {TYPE_IT}.",)
     if (
         not isinstance(dataset, h5py.Dataset)
         or dataset.ndim not in (1, 2)
         or dataset.dtype != np.uint8
         or not 0 < dataset.shape[0] <= MAX_METADATA
     ):
-        return {}
+        return {}, trouble
     if dataset.chunks is not None and math.prod(dataset.chunks) > MAX_METADATA:
-        return {}
+        return {}, trouble
     try:
         column = dataset[:, 0] if dataset.ndim == 2 else dataset[:]
         value = json.loads(bytes(column).partition(b"\0")[0].decode("utf-8", "replace"))
     except (*DAMAGED_HDF5, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return {}, trouble
+    return (value, ()) if isinstance(value, dict) else ({}, trouble)
 
 
 def _part(metadata: Any, *names: str) -> Any:

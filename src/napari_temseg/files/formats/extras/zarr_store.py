@@ -13,13 +13,13 @@ import numpy as np
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.formats.extras.arrays import pictures
+from napari_temseg.files.formats.raw import MANY_CHUNKS, missing_chunks
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.formats.sizes import Size, number
 
 _ORIGIN = "OME-Zarr metadata"
 _DEEPEST, _MOST = 4, 200  # groups within groups, and pictures, that are looked at
 MAX_PLANE = 2**31  # px
-_MANY = 10_000  # chunks beyond which it is not counted how many are there
 
 
 def read_zarr(path: Path) -> list[Series]:
@@ -99,9 +99,4 @@ def _array(array: Any, name: str, axes: str, size: Size | None, channels: list[s
 def _missing(array: Any) -> tuple[str, ...]:
     """A note where chunks are not there, which then read as the fill value."""
     planned = int(array.nchunks)
-    if planned > _MANY:
-        return ()
-    missing = planned - int(array.nchunks_initialized)
-    if missing <= 0:
-        return ()
-    return (f"{missing} of {planned} chunks are not in the folder and read as {array.fill_value}: they are empty, or it is not complete.",)
+    return missing_chunks(planned, planned - int(array.nchunks_initialized), array.fill_value) if planned <= MANY_CHUNKS else ()

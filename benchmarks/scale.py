@@ -1,0 +1,130 @@
+"""Many pictures: how much memory `temseg run` takes as it goes on, and what it costs to be killed in the middle.
+
+    python benchmarks/scale.py folder [--pictures 200] [--every 20]
+
+`folder` runs over EMPS micrographs (parts *train* and *tune*; when these are used up, their lower right parts), kills the run (SIGKILL)
+when half of them are done, and gives the same command again. Every `--every` seconds a line tells the pictures that are done and the
+memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). For Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import imageio.v3 as iio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
+from emps import entries
+
+MB = 2**20
+EACH = 0.5  # seconds between two looks at the memory
+
+
+@dataclass
+class Watched:
+    """A run that is watched: (seconds, pictures done, resident and own bytes) each time, its exit code, processor seconds."""
+
+    seen: list[tuple[float, int, int, int]] = field(default_factory=list)
+    code: int = 0
+    seconds: float = 0.0
+
+    def most(self, first: int, last: int) -> str:
+        """The most resident memory while from `first` to `last` pictures were done."""
+        found = [resident for _, done, resident, _ in self.seen if first <= done <= last]
+        return f"{max(found) / MB:.0f} MB" if found else "–"
+
+
+def tree(process: int) -> Iterator[int]:
+    """A process and those that it started."""
+    yield process
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return
+    for child in children:
+        yield from tree(int(child))
+
+
+def memory(process: int) -> tuple[int, int]:
+    """Bytes that a process and its children hold resident, and those of them that are not of files."""
+    sums = [0, 0]
+    for one in tree(process):
+        try:
+            lines = Path(f"/proc/{one}/status").read_text().splitlines()
+        except OSError:
+            continue
+        for place, name in enumerate(("VmRSS:", "RssAnon:")):
+            sums[place] += sum(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+    return sums[0], sums[1]
+
+
+def watched(command: list[str], output: Path, every: float, stop: Callable[[int], bool] = lambda done: False) -> Watched:
+    """Run the command to its end, or kill it when `stop` says so of the number of pictures done."""
+    found, begun, last = Watched(), time.perf_counter(), -every
+    before = os.times()
+    with (output.parent / f"{output.name}.log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        while process.poll() is None:
+            seconds, done = time.perf_counter() - begun, len(list((output / ".temseg" / "pictures").glob("*.npz")))
+            found.seen.append((seconds, done, *memory(process.pid)))
+            if seconds - last >= every:
+                last = seconds
+                print(f"{seconds:8.0f} s {done:6} done {found.seen[-1][2] / MB:8.0f} MB resident {found.seen[-1][3] / MB:8.0f} MB its own")
+                sys.stdout.flush()
+            if stop(done):
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(EACH)
+        found.code = process.wait()
+    after = os.times()
+    found.seconds = sum(after[2:4]) - sum(before[2:4])
+    return found
+
+
+def temseg(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "napari_temseg.cli", *map(str, words)]
+
+
+def folder(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        pictures, output = Path(name, "pictures"), Path(name, "results")
+        pictures.mkdir()
+        known = [*entries("train"), *entries("tune")]
+        for number in range(options.pictures):
+            image = known[number % len(known)].image
+            again = number // len(known)
+            iio.imwrite(pictures / f"p{number:04}.png", image[40 * again :, 40 * again :])
+        command = temseg("run", pictures, "-o", output)
+        half = options.pictures // 2
+        print(f"{options.pictures} pictures, killed when {half} are done")
+        first = watched(command, output, options.every, lambda done: done >= half)
+        print(f"killed: {first.seen[-1][1]} done, {first.seconds:.0f} s of processor; the same command")
+        second = watched(command, output, options.every)
+        n = options.pictures
+        print(f"exit code {second.code}, {second.seconds:.0f} s of processor")
+        tenth = max(1, n // 20)
+        print(f"most resident while the first {tenth} were searched: {first.most(0, tenth)}")
+        print(f"the last before the kill: {first.most(half - tenth, half)}")
+        print(f"the last of all: {second.most(n - tenth, n - 1)}")
+        print(f"the table, the report and the rest of the end: {second.most(n, n)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("folder",))
+    parser.add_argument("--pictures", type=int, default=200, help="of a folder")
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between two lines")
+    options = parser.parse_args()
+    {"folder": folder}[options.what](options)
+
+
+if __name__ == "__main__":
+    main()
