@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from napari.utils.notifications import notification_manager
+
+from napari_temseg.engine.types.progress import Job, Progress
 
 
 def find(bench: Any, wait_jobs: Callable[[Any], None]) -> Any:
@@ -19,6 +23,41 @@ def find(bench: Any, wait_jobs: Callable[[Any], None]) -> Any:
     wait_jobs(bench.session)
     assert bench.session.current.particles is not None, heard
     return bench.session.current
+
+
+class _HeldJob:
+    """A job that waits after so many of its previews."""
+
+    def __init__(self, job: Job[Any], previews: int, go_on: threading.Event) -> None:
+        self.job, self.previews, self.go_on = job, previews, go_on
+        self.cancel, self.finish = job.cancel, job.finish
+
+    def __iter__(self) -> Iterator[Progress]:
+        for step in self.job:
+            yield step
+            self.previews -= step.preview is not None
+            if self.previews <= 0:
+                self.go_on.wait()
+
+    @property
+    def result(self) -> Any:
+        return self.job.result
+
+
+@contextmanager
+def held(jobs: Any, previews: int) -> Iterator[None]:
+    """A long job that starts within is still running at the end of it: it waits after so many planes or pictures.
+
+    What tests before have searched is found at once: without this, the search of which a picture is taken away might have ended.
+    """
+    start, go_on = jobs.start, threading.Event()
+    jobs.start = lambda title, make, *others, **settings: start(title, lambda: _HeldJob(make(), previews, go_on), *others, **settings)
+    try:
+        yield
+        assert jobs.running
+    finally:
+        jobs.start = start
+        go_on.set()
 
 
 def told(word: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_the_window import held
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.novelty import NAMES, Familiarity
@@ -43,15 +44,16 @@ def test_layers_may_change_while_a_search_runs(viewer: Any, open_bench: Any, wai
     session.set_axes(series, "NYX")
     seen: list[Any] = []
     session.jobs.progressed.connect(seen.extend)
-    bench.panel(1).all.click()
-    qtbot.waitUntil(lambda: sum(step.preview is not None for step in seen) >= moment, timeout=120_000)
-    series.layer.name = "renamed"
-    viewer.layers.reverse()
-    viewer.add_image(stack[1], name="late")
-    for role in ("particles", "probability"):
-        if role in series.made:
-            viewer.layers.remove(series.made[role])
-    viewer.layers.remove(series.layer)
+    with held(session.jobs, moment):
+        bench.panel(1).all.click()
+        qtbot.waitUntil(lambda: sum(step.preview is not None for step in seen) >= moment)
+        series.layer.name = "renamed"
+        viewer.layers.reverse()
+        viewer.add_image(stack[1], name="late")
+        for role in ("particles", "probability"):
+            if role in series.made:
+                viewer.layers.remove(series.made[role])
+        viewer.layers.remove(series.layer)
     wait_jobs(session)
     assert [item.name for item in session.items] == ["single", "late"]
     assert single.particles is not None
@@ -89,9 +91,10 @@ def test_a_picture_closed_during_its_search_leaves_nothing_and_no_success_is_tol
     session.set_axes(session.current, "NYX")
     said: list[str] = []
     session.said.connect(said.append)
-    bench.panel(1).one.click()
-    qtbot.waitUntil(lambda: "particles" in session.current.made, timeout=120_000)
-    viewer.layers.remove("series")
+    with held(session.jobs, 1):
+        bench.panel(1).one.click()
+        qtbot.waitUntil(lambda: "particles" in session.current.made)
+        viewer.layers.remove("series")
     wait_jobs(session)
     assert len(viewer.layers) == 0
     assert said[-1] == "The search was stopped, as its image was closed."
