@@ -127,6 +127,14 @@ def discs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.fixture
+def known_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sizes are drawn once."""
+    from known_drawings import remember
+
+    remember(monkeypatch)
+
+
+@pytest.fixture
 def log_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log of a command lies in the test's own folder."""
     monkeypatch.setattr("napari_temseg.cli.console.log_path", lambda: tmp_path / "log" / "temseg.log")

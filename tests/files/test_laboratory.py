@@ -104,6 +104,7 @@ def zeiss(path: Path, seed: int = 0) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("known_drawings")
 def test_a_run_names_what_it_applied_and_the_recipe_repeats_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     zeiss(tmp_path / "a.tif")
     plain = temseg.read(tmp_path / "a.tif")

@@ -19,6 +19,11 @@ class Brighter(torch.nn.Module):
         return image * self.gain
 
 
+@pytest.fixture(autouse=True)
+def _known_drawings(known_drawings: None) -> None:
+    """Hundreds of runs of a few pictures."""
+
+
 @pytest.fixture(scope="session")
 def bright() -> temseg.Segmenter:
     from napari_temseg.engine.model.network import NetworkSpec

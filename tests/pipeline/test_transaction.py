@@ -42,20 +42,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each plot is drawn once, though many runs have it: drawing takes three quarters of a run."""
-    draw, drawn = temseg.SizeDistribution.to_svg, {}
-
-    def once(sizes: temseg.SizeDistribution) -> bytes:
-        key = sizes.to_json()
-        if key not in drawn:
-            drawn[key] = draw(sizes)
-        return drawn[key]
-
-    monkeypatch.setattr(temseg.SizeDistribution, "to_svg", once)
-
-
-@pytest.fixture
 def go(folder: Path, bright: temseg.Segmenter) -> Callable[..., temseg.RunResult]:
     return lambda output, **more: temseg.run(folder, output, **{"model": bright, "split": WHOLE, **more})
 
@@ -109,7 +95,6 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     return forked(killed) == signal.SIGKILL
 
 
-@pytest.mark.usefixtures("_drawn_once")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a child of its own")
 @pytest.mark.parametrize(("before", "number"), [("nothing", 1), ("another run", 5), ("one picture", 9)])
 def test_killed_anywhere_the_same_call_ends_as_unbroken(

@@ -309,6 +309,10 @@ class SizeDistribution:
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""
+        return self._svg
+
+    @cached_property
+    def _svg(self) -> bytes:
         from napari_temseg.engine.measure.plots import svg
 
         return svg(self.plot())

@@ -72,15 +72,23 @@ def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[P
     """The figures of a report by file name, and what writes each: histograms and quantiles as SVG and PDF."""
     files: dict[str, Callable[[Path], object]] = {}
     for unit, each in sizes.items():
-        for title, draw in (("distribution", each.plot), ("quantiles", each.plot_quantiles)):
-            for write, ending in ((svg, "svg"), (pdf, "pdf")):
-                files[f"{FIGURES}/{title}_{unit}.{ending}"] = partial(_write_figure, draw=draw, write=write)
+        documents: dict[str, Callable[[], bytes]] = {
+            f"distribution_{unit}.svg": each.to_svg,
+            f"distribution_{unit}.pdf": partial(_drawn, each.plot, pdf),
+            f"quantiles_{unit}.svg": partial(_drawn, each.plot_quantiles, svg),
+            f"quantiles_{unit}.pdf": partial(_drawn, each.plot_quantiles, pdf),
+        }
+        files |= {f"{FIGURES}/{name}": partial(_write_figure, document=document) for name, document in documents.items()}
     return files
 
 
-def _write_figure(path: Path, draw: Callable[[], Figure], write: Callable[[Figure], bytes]) -> None:
+def _drawn(draw: Callable[[], Figure], document_of: Callable[[Figure], bytes]) -> bytes:
+    return document_of(draw())
+
+
+def _write_figure(path: Path, document: Callable[[], bytes]) -> None:
     with replacing(path) as temporary:
-        temporary.write_bytes(write(draw()))
+        temporary.write_bytes(document())
 
 
 def write_report(
