@@ -32,6 +32,11 @@ _READERS = {
     ".zarr": "extras.zarr_store:read_zarr",
 }
 EXTENSIONS = tuple(_READERS)
+_MARKS = {
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".tif"),
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"\xff\xd8\xff": ".jpg",
+}
 FOLDERS = (".zarr",)  # a picture that is a folder
 # What rosettasciio reads and we do not, and what people call it. It is GPL-3, an extra, and never imported unless such a file is opened.
 ROSETTA = {
@@ -126,7 +131,8 @@ def _check_empad(path: Path) -> None:
 def series_of(path: str | Path) -> list[Series]:
     """What a file holds, the first sensible picture first; `TemsegError` names the file, the trouble and the remedy."""
     path = checked_path(path)
-    module, name = _READERS.get(path.suffix.lower(), "extras.rosetta:read_rosetta").split(":")
+    kind = kind_of(path)
+    module, name = _READERS.get(kind, "extras.rosetta:read_rosetta").split(":")
     reader: Callable[[Path], list[Series]] = getattr(import_module(f"napari_temseg.files.formats.{module}"), name)
     try:
         found = reader(path)
@@ -136,9 +142,26 @@ def series_of(path: str | Path) -> list[Series]:
         raise TemsegError(f"{path}: cannot be read ({error.strerror or error}); copy or export it again.") from error
     if not found:
         raise TemsegError(f"{path}: the file holds no picture; copy or export it again.")
+    if _READERS.get(kind) != _READERS.get(path.suffix.lower()):
+        note = f"The name says {path.suffix}, but the file is one of {kind}, and was read as that."
+        found = [replace(one, notes=(*one.notes, note)) for one in found]
     from napari_temseg.files.sidecars import described  # as the readers, with libraries that nobody waits for
 
     return described(path, found)
+
+
+def kind_of(path: Path) -> str:
+    """The extension of what a file holds: that of its name, but of TIFF and pictures what their first bytes say."""
+    named = path.suffix.lower()
+    if named in (*TIFF, *PICTURES):
+        try:
+            with path.open("rb") as stream:
+                start = stream.read(8)
+        except OSError:
+            return named
+        found = next((kind for mark, kind in _MARKS.items() if start.startswith(mark)), named)
+        return named if _READERS[found] == _READERS[named] else found
+    return named
 
 
 def read(path: str | Path, *, axes: str = "", series: str | int = "", calibrations: Calibrations = None) -> Micrograph:
@@ -187,7 +210,7 @@ def checked_end(path: Path, one: Series) -> Series:
     """A picture of a file with an obstacle where the file does not seem to be written to its end."""
     from napari_temseg.files.formats.raw import finished
 
-    return one if path.suffix.lower() in PICTURES else finished(one, path)
+    return one if kind_of(path) in PICTURES else finished(one, path)
 
 
 def _digest(path: Path) -> str:

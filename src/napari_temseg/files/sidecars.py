@@ -105,6 +105,8 @@ def _with_size(one: Series, size: Size, origin: str, warning: str, *, alone: boo
     frame = one.data.shape[-2:]
     if one.obstacle or (not alone and size.frame != frame):
         return one
+    if warning and size.frame[1] not in (0, frame[1]):
+        return _told(one, f"The {origin} {warning}, a picture of another size, and was not used.")
     said = tagged(size, origin, frame)
     if warning:
         said = replace(said, notes=(*said.notes, f"The {origin} {warning}: check that it belongs to this picture."))
@@ -151,7 +153,7 @@ def jeol(text: str) -> Size | None:
     """The micron bar: its length on the specimen, $$SM_MICRON_MARKER, over that in px, $$SM_MICRON_BAR; $CM_FULL_SIZE is the picture."""
     entries = _entries(text)
     bar = number(entries.get("SM_MICRON_BAR"))
-    marker = re.fullmatch(r"([\d.]+(?:[eE][-+]?\d+)?)\s*(\S+)", entries.get("SM_MICRON_MARKER", "").strip())
+    marker = re.fullmatch(r"([\d.,]+(?:[eE][-+]?\d+)?)\s*(\S+)", entries.get("SM_MICRON_MARKER", "").strip())
     if not (bar > 0 and marker):
         return None
     try:

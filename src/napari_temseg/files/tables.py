@@ -17,7 +17,7 @@ from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Predicti
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.files.formats.pictures import read_array
 from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_tiff
-from napari_temseg.files.readers import TIFF, checked_axes, checked_path
+from napari_temseg.files.readers import TIFF, checked_axes, checked_path, kind_of
 
 _WITHOUT_ANY = ("image", "plane", "particle", "class")  # columns of a table of no picture
 EXCEL_ROWS = 2**20
@@ -100,10 +100,11 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
     and negative numbers.
     """
     path = checked_path(path)
-    if path.suffix.lower() in (".jpg", ".jpeg"):
+    kind = kind_of(path)
+    if kind in (".jpg", ".jpeg"):
         raise TemsegError(f"{path}: JPEG changes the numbers of a label image; save it as TIFF or PNG.")
     try:
-        known = path.suffix.lower() in TIFF
+        known = kind in TIFF
         array = np.asarray(read_tiff(path, expansion=PACKED, raw=True)[0].data) if known else _grey_exactly(read_array(path), path)
     except MemoryError as error:
         raise TemsegError(f"{path}: the label image is too large for this computer's memory; cut it into parts first.") from error
@@ -127,7 +128,7 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
 def read_calibration(path: str | Path) -> Calibration:
     """The pixel size that a label image carries, if any."""
     path = checked_path(path)
-    return read_tiff(path, expansion=PACKED, raw=True)[0].calibration if path.suffix.lower() in TIFF else Calibration()
+    return read_tiff(path, expansion=PACKED, raw=True)[0].calibration if kind_of(path) in TIFF else Calibration()
 
 
 def write_probability_tiff(path: str | Path, prediction: Prediction) -> None:

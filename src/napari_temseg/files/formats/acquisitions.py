@@ -197,7 +197,7 @@ def _leading(value: Any) -> float:
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):
-        match = re.match(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)", value)
+        match = re.match(r"\s*([-+]?\d[\d.,]*(?<![.,])(?:[eE][-+]?\d+)?|[-+]?\.\d+)", value)
         return number(match[1]) if match else math.nan
     return number(value)
 

@@ -16,6 +16,8 @@ from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import grey
+from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.files.formats.raw import resolution_note
 from napari_temseg.files.formats.series import LOSSY, Series
 
 # What Pillow raises for files that are damaged in one way or another.
@@ -47,5 +49,7 @@ def read_picture(path: Path) -> list[Series]:
     array = read_array(path)
     if array.ndim == 3:
         array = grey(array, str(path)) if array.shape[-1] >= 3 else array[..., 0]
-    lossy = path.suffix.lower() in (".jpg", ".jpeg")
-    return [Series("", array, axes="YX", notes=(LOSSY,) if lossy else (), lossy=lossy)]
+    with Image.open(path) as opened:
+        lossy, dpi = opened.format == "JPEG", opened.info.get("dpi", (0, 0))
+    notes = resolution_note(float(to_nanometres(1, "inch") / dpi[0])) if dpi[0] else ()
+    return [Series("", array, axes="YX", notes=(LOSSY, *notes) if lossy else notes, lossy=lossy)]

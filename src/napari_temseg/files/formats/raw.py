@@ -16,6 +16,7 @@ from napari_temseg.files.formats.series import Series
 
 # Per pixel, in nm: finer or coarser than any microscope, so a damaged or made-up number.
 FINEST, COARSEST = 1e-3, 1e6
+FINER_THAN_DPI = 1000.0  # nm
 TYPE_IT = "type it, or measure the scale bar"
 MANY_CHUNKS = 10_000  # of an array, beyond which it is not counted how many are there
 _FILLED = 0.99  # of pixels that are not 0 in a plane that is no dark one
@@ -81,6 +82,13 @@ def planes(pixels: npt.NDArray[Any]) -> Any:
 def unusable(*shape: int) -> npt.NDArray[np.uint8]:
     """Stands, without memory, for pixels that no array can hold (packed or in colour); their series has an obstacle."""
     return np.broadcast_to(np.uint8(0), shape[-3:])
+
+
+def resolution_note(nanometres: float) -> tuple[str, ...]:
+    """A note on a resolution for print by which a pixel would be so small that it may be meant as a calibration."""
+    if not FINEST <= nanometres < FINER_THAN_DPI:
+        return ()
+    return (f"By its resolution, which is that of print as a rule and was not taken, a pixel is {nanometres:.4g} nm: if so, {TYPE_IT}.",)
 
 
 def missing_chunks(planned: int, missing: int, fill: Any) -> tuple[str, ...]:

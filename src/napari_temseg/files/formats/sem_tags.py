@@ -81,7 +81,10 @@ def zeiss(tags: tifffile.TiffTags, frame: tuple[int, int]) -> Size | None:
         return Size(stored, stored, "nm", note, width)
     shown = _zeiss_length(metadata.get("ap_pixel_size"))
     if not field > 0 or not columns:
-        return Size(math.nan, math.nan, "nm", f"The Zeiss tag gives only the pixel of the display: {TYPE_IT}.") if shown > 0 else None
+        if shown > 0:
+            return Size(math.nan, math.nan, "nm", f"The Zeiss tag gives only the pixel of the display: {TYPE_IT}.")
+        unread = metadata.keys() & {"ap_image_pixel_size", "ap_pixel_size", "ap_width"}
+        return Size(math.nan, math.nan, "nm", f"The pixel size in the Zeiss tag cannot be read: {TYPE_IT}.") if unread else None
     x = field / columns
     if (
         shown > 0
@@ -104,6 +107,8 @@ def _zeiss_corrected(metadata: Mapping[str, Any]) -> bool:
 
 def _zeiss_length(entry: Any) -> float:
     """nm of a value with its unit; NaN where there is none."""
+    if isinstance(entry, tuple) and len(entry) == 2:  # tifffile knows no decimal comma
+        entry = (entry[0], *str(entry[1]).strip().rpartition(" ")[::2])
     if not isinstance(entry, tuple) or len(entry) < 3:
         return math.nan
     return number(entry[1]) * _in_nm(str(entry[2]))

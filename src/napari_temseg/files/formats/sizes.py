@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -17,6 +18,9 @@ AGREE = 0.01  # sizes from two places that differ less are one number, rounded
 _TALLER = 1.25  # how much taller than the scan a picture with its data bar may be
 _TILTED = 5.0  # degrees from which foreshortening is more than 0.4 %
 _UNSURE = ("OME tag", "ImageJ tag")  # programs of light microscopy, which write 1 µm when they know nothing
+
+
+_COMMA = re.compile(r"[-+]?(0+,\d+|\d+,(\d{1,2}|\d{4,})|\d+,\d+(?=[eE]))([eE][-+]?\d+)?")  # one of decimals
 
 
 class Size(NamedTuple):
@@ -42,7 +46,9 @@ class Tagged:
 
 
 def number(value: Any) -> float:
-    """A number from whatever a file holds in its place; NaN where that is none."""
+    """A number from whatever a file holds in its place; NaN where that is none, or where a comma may part thousands as well as decimals."""
+    if isinstance(value, str) and _COMMA.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -13,12 +13,11 @@ import tifffile
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.units import spelt, to_nanometres
 from napari_temseg.files.formats.acquisitions import acquisition, flattened, of_xml
-from napari_temseg.files.formats.raw import TYPE_IT
+from napari_temseg.files.formats.raw import FINER_THAN_DPI, TYPE_IT, resolution_note
 from napari_temseg.files.formats.sem_tags import fei, section, tescan, tescan_entries, zeiss
 from napari_temseg.files.formats.sizes import Size, Tagged, number, of_units, pixels, reconciled, tagged
 from napari_temseg.files.formats.xml_sizes import fei_xml, ome_document, ome_images, parsed
 
-_FINER_THAN_DPI = 1000.0  # nm
 _JEOL = (
     "JEOL's programs keep the pixel size outside the tags of a TIFF that are known (in a text file beside it, or in the data bar): "
     f"{TYPE_IT}."
@@ -41,7 +40,9 @@ def tiff_tags(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> Tagged:
         each = (tagged(reader(tif, tags, frame), origin, frame) for tags in both)
         found.append(next((one for one in each if one != Tagged()), Tagged()))
     said = reconciled(found)
-    return Tagged(notes=(_JEOL,)) if said == Tagged() and any(_names_jeol(tags) for tags in both) else said
+    if said != Tagged():
+        return said
+    return Tagged(notes=(_JEOL,)) if any(_names_jeol(tags) for tags in both) else Tagged(notes=_of_resolution(page.tags))
 
 
 def tiff_acquisition(page: tifffile.TiffPage, first: tifffile.TiffPage) -> Acquisition:
@@ -62,6 +63,12 @@ def tiff_acquisition(page: tifffile.TiffPage, first: tifffile.TiffPage) -> Acqui
         if found != Acquisition():
             return found
     return Acquisition()
+
+
+def _of_resolution(tags: tifffile.TiffTags) -> tuple[str, ...]:
+    """A note where the resolution, which is that of print as a rule, can only be that of a microscope."""
+    unit = {2: "inch", 3: "cm"}.get(tags.valueof(296) or 0, "")
+    return resolution_note(to_nanometres(_per_pixel(tags.valueof(282)), unit)) if unit else ()
 
 
 def _names_jeol(tags: tifffile.TiffTags) -> bool:
@@ -94,8 +101,10 @@ def _imagej(tif: tifffile.TiffFile, tags: tifffile.TiffTags, frame: tuple[int, i
     metadata = dict(_IMAGEJ.findall(description))
     unit = spelt(metadata.get("unit", ""))
     y, x = (_per_pixel(tags.valueof(code)) for code in (283, 282))
+    if not unit and tags.valueof(296) == 1 and math.isfinite(x) and x != 1:
+        return Size(y, x, "")
     # What ImageJ says of a picture that nobody has calibrated; dpi are far coarser than a microscope's pixels.
-    if unit.lower() in ("", "pixel", "pixels") or (unit in ("inch", "cm") and not to_nanometres(x, unit) < _FINER_THAN_DPI):
+    if unit.lower() in ("", "pixel", "pixels") or (unit in ("inch", "cm") and not to_nanometres(x, unit) < FINER_THAN_DPI):
         return None
     return of_units(y, metadata.get("yunit", unit), x, unit)
 

@@ -76,7 +76,10 @@ def ome_set(path: Path) -> OmeSet:
             missing = [name for name in others if not (path.parent / Path(name).name).exists()]
             note = f"The file is one of an OME set of {len(others) + 1}, and only its own planes are read; the others are {_listed(others)}"
             return OmeSet(True, f"{note}{_absent(missing)}.")
-        absent = sum(page is None for series in tif.series for page in series.pages)
+        try:
+            absent = sum(page is None for series in tif.series for page in series.pages)
+        except DAMAGED_TIFF:
+            return OmeSet(True, "The OME document is damaged or says too little of the pages, which are read as they lie in the file.")
         if absent:
             return OmeSet(True, f"The OME document speaks of {absent} more planes than the file holds: only those that are there are read.")
     return OmeSet(False)

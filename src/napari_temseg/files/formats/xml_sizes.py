@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from napari_temseg.files.formats.raw import TYPE_IT
 from napari_temseg.files.formats.sizes import Size, number, of_units, pixels
 
 MOST_XML_BYTES = 2**24  # of a document that lies in a file of its own
@@ -131,7 +132,8 @@ def ome_images(text: Any) -> list[OmeImage]:
 def _ome_size(node: ElementTree.Element) -> Size | None:
     said = node.attrib
     if "PhysicalSizeX" not in said:
-        return None
+        alone = "The OME tag gives the height of a pixel and not its width"
+        return Size(math.nan, math.nan, "µm", f"{alone}: {TYPE_IT}.") if "PhysicalSizeY" in said else None
     x, unit = said["PhysicalSizeX"], said.get("PhysicalSizeXUnit", "µm")
     y, unit_y = number(said.get("PhysicalSizeY", x)), said.get("PhysicalSizeYUnit", unit)
     return of_units(y, unit_y, number(x), unit, (pixels(said.get("SizeY")), pixels(said.get("SizeX"))))
