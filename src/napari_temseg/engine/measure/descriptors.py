@@ -33,6 +33,7 @@ DESCRIPTORS: dict[str, Definition] = {
     "rect_length": Definition("longer side of the rectangle of least area round it", "length", version=2),
     "rect_width": Definition("shorter side of that rectangle", "length", version=2),
     "rect_ratio": Definition("rect_width / rect_length", version=2),
+    "inscribed_diameter": Definition("diameter of the largest circle inside the outline, at most feret_min", "length"),
     "perimeter": Definition(
         "P: length of the contour; on the mask Crofton, 8 directions from 16 px on, 4 below 8 px, between both; holes included",
         "length",
@@ -57,6 +58,10 @@ DESCRIPTORS: dict[str, Definition] = {
     "neighbour_distance": Definition("distance of the centroid to that of the nearest particle of the plane", "length"),
     "constituents": Definition("particles of its aggregate, itself included"),
     "cut_share": Definition("share of the outline that borders another particle"),
+    "visible_share": Definition(
+        "A / area of the ellipse that the free part of the outline describes, at most 1; 1 where no particle borders it; empty at the "
+        "frame, where less than half of the outline is free, and where that part is no ellipse (off by more than 3 % of its radius)"
+    ),
     "edge_shift": Definition(
         "how far the half-contrast edge of the picture lies outside the outline (inside: negative), the mean over its free part: half-way "
         "between the grey levels 3 to 6 px to either side; empty where the picture tells no edge",
@@ -78,6 +83,8 @@ _READABLE = {
     "intensity_sd": "spread of grey level",
     "probability_mean": "mean probability",
     "cut_share": "share of the outline beside others",
+    "visible_share": "share that is seen",
+    "inscribed_diameter": "diameter of the inscribed circle",
     "edge_shift": "half-contrast edge beyond the outline",
 }
 IDENTITY = {

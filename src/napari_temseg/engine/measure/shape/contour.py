@@ -8,7 +8,7 @@ contour is worse than the mask, by measurement: such particles have none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,8 @@ class Crossings:
 
 def contour_lengths(
     pixels: Foreground, background: npt.NDArray[Any], level: float, scale: tuple[float, float]
-) -> tuple[npt.NDArray[np.bool_], dict[str, Floats]]:
-    """Which labels have a contour (n,), and the columns of `hull_lengths` and "perimeter" from it, for these alone.
+) -> tuple[npt.NDArray[np.bool_], dict[str, Floats], Crossings]:
+    """Which labels have a contour (n,), the columns of `hull_lengths` and "perimeter" from it, and its crossings, for these alone.
 
     `background` (Y, X) is the probability that a pixel of the whole plane is none of a particle, `level` the foreground probability from
     which it is one.
@@ -48,11 +48,11 @@ def contour_lengths(
     found, suits = _crossings(pixels, background, level)
     suits &= _noise(pixels, background) <= NOISY
     kept = suits[found.code]
+    found = Crossings(found.code[kept], found.y[kept], found.x[kept], found.cells[kept])
     number = np.cumsum(suits) - 1
     n = int(suits.sum())
-    found = Crossings(number[found.code[kept]], found.y[kept], found.x[kept], found.cells[kept])
-    hulls = _hulls(found, n)
-    return suits, {**hull_lengths(hulls, scale), "perimeter": _perimeter(found, n, scale)}
+    among = replace(found, code=number[found.code])
+    return suits, {**hull_lengths(_hulls(among, n), scale), "perimeter": _perimeter(among, n, scale)}, found
 
 
 def _crossings(pixels: Foreground, background: npt.NDArray[Any], level: float) -> tuple[Crossings, npt.NDArray[np.bool_]]:

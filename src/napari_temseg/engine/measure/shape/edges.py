@@ -26,7 +26,7 @@ _NEAR = 3.0  # px from which on the levels are taken
 _STEP = 0.5
 _OFFSETS = np.arange(-_EDGE_REACH, _EDGE_REACH + _STEP / 2, _STEP)
 _AT_ONCE = 1000  # particles
-_DIAMETERS = ("feret_max", "feret_min", "feret_mean", "rect_length", "rect_width", "ellipse_major", "ellipse_minor")
+_DIAMETERS = ("feret_max", "feret_min", "feret_mean", "rect_length", "rect_width", "inscribed_diameter", "ellipse_major", "ellipse_minor")
 _AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
 
 

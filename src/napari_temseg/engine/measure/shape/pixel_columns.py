@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, MASK, SMALL_DIAMETER
-from napari_temseg.engine.measure.shape.contour import contour_lengths
+from napari_temseg.engine.measure.shape.contour import Crossings, contour_lengths
 from napari_temseg.engine.measure.shape.geometry import Foreground, convex_hulls, crofton_perimeter, hull_lengths
+from napari_temseg.engine.measure.shape.inscribed import inscribed_diameters, mask_crossings
 
 
 def sizes(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
@@ -31,23 +32,34 @@ def sizes(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArr
 def between_pixels(
     columns: dict[str, npt.NDArray[Any]], pixels: Foreground, background: npt.NDArray[Any] | None, level: float, scale: tuple[float, float]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The columns of `sizes` with lengths from the contour of the probability where a particle has one, and the "estimator" of each.
+    """The columns of `sizes` with lengths from the contour of the probability where a particle has one, the "estimator" of each, and
+    "inscribed_diameter" inside the same outline.
 
     `background` and `level` are as in `contour_lengths`; without a map everything comes from the mask.
     """
-    from_mask = columns | {"estimator": np.full(len(pixels), MASK)}
+    everything = np.ones(len(pixels), bool)
     if background is None or not len(pixels):
-        return from_mask
-    suits, lengths = contour_lengths(pixels, background, level, scale)
-    if not suits.any():
-        return from_mask
+        return (
+            columns | {"estimator": np.full(len(pixels), MASK)} | _inscribed(columns, pixels, [mask_crossings(pixels, everything)], scale)
+        )
+    suits, lengths, contour = contour_lengths(pixels, background, level, scale)
+    outlines = [contour, mask_crossings(pixels, ~suits)]
     measured = {name: columns[name].copy() for name in ("area", *lengths) if name in columns}
     for name in measured.keys() & lengths.keys():
         measured[name][suits] = lengths[name]
     convexity = columns["convexity"].copy()
     convexity[suits] = np.minimum(lengths["hull_perimeter"] / lengths["perimeter"], 1.0)
     estimator = np.where(suits, BETWEEN_PIXELS, MASK)
-    return columns | measured | ratios(measured, np.sqrt(scale[0] * scale[1])) | {"convexity": convexity, "estimator": estimator}
+    columns = columns | measured | ratios(measured, np.sqrt(scale[0] * scale[1])) | {"convexity": convexity, "estimator": estimator}
+    return columns | _inscribed(columns, pixels, outlines, scale)
+
+
+def _inscribed(
+    columns: dict[str, npt.NDArray[Any]], pixels: Foreground, outlines: list[Crossings], scale: tuple[float, float]
+) -> dict[str, npt.NDArray[Any]]:
+    outline = Crossings(*(np.concatenate([getattr(each, name) for each in outlines]) for name in ("code", "y", "x", "cells")))
+    # Of a line a pixel or two wide the points of the outline lie further apart than its sides.
+    return {"inscribed_diameter": np.minimum(inscribed_diameters(pixels, outline, scale), columns["feret_min"])}
 
 
 def ratios(measured: dict[str, npt.NDArray[Any]], side: float) -> dict[str, npt.NDArray[Any]]:
