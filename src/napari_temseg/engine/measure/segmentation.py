@@ -1,9 +1,9 @@
 """What the segmentation leaves open: how sizes drift with the splitting, and what outlines drawn by hand say beyond that.
 
-The error of a picture is e = ln(D50 of outlines drawn by hand / D50 found). Its scale is taken as s = floor + Σ drifts, a drift being the
-largest |ln(D50 otherwise / D50 as found)| of a setting one step to either side. Beyond the scale `refused` outlines show errors that no
-interval of use would hold: the result is refused. Below it q, the quantile of |e − bias| / s over outlined pictures (conformal, each
-specimen counting once), gives the half width q s.
+The error of a picture is e = ln(D50 of outlines drawn by hand / D50 found). Its scale is taken as s = (floor + Σ drifts)^power, a drift
+being the largest |ln(D50 otherwise / D50 as found)| of a setting one step to either side. q, the quantile of |e − bias| / s over outlined
+pictures (conformal, each specimen counting once), gives the half width q s. Beyond the scale `refused` it would be too wide to be of use,
+and the result is refused.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class SegmentationCalibration:
     factor: float
     refused: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+    power: float = 1.0
 
     def scale(self, drift: Mapping[str, float]) -> float:
         """Scale of the error on the logarithm, from the drift of each setting."""
-        return self.floor + sum(drift.values())
+        return float((self.floor + sum(drift.values())) ** self.power)
 
 
 @dataclass(frozen=True)
