@@ -327,13 +327,27 @@ def test_a_stack_and_all_images_come_back(start: Any, stack: Any, grid: Any, wai
     wait_jobs(session)
     assert session.items[0].axes == "NYX"
     for item, table in zip(session.items, tables, strict=True):
-        back, on_mask = item.measurement.table, table["estimator"] == "mask"
-        pd.testing.assert_frame_equal(back[on_mask], table[on_mask], check_dtype=False)
-        diameters = [name for name in table if name.startswith("ecd")]
-        assert diameters
-        pd.testing.assert_frame_equal(back[diameters], table[diameters])
-        if not on_mask.all():
-            assert any("come from the mask now" in sentence for sentence in said)
+        pd.testing.assert_frame_equal(item.measurement.table, table, check_dtype=False)
+    assert any((table["estimator"] == "contour").any() for table in tables)
+    assert not any("come from the mask now" in sentence for sentence in said)
+
+
+def test_an_edit_of_what_came_back_leaves_the_contours_of_all_others(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    bench.panel(1).all.click()
+    wait_jobs(bench.session)
+    before = bench.session.items[0].measurement.table.set_index("particle")
+    assert (before["estimator"] == "contour").any()
+    bench.session.close()
+    bench = start(grid)
+    item = restored(bench, qtbot, wait_jobs)
+    gone = int(before.index[-1])
+    bench.session.select([gone])
+    bench.panel(3).corrector.delete()
+    after = item.measurement.table.set_index("particle")
+    rest = before.drop(index=gone)
+    outlines = ["estimator", "feret_max_px", "feret_min_px", "perimeter_px", "inscribed_diameter_px"]
+    pd.testing.assert_frame_equal(after[outlines], rest[outlines])
 
 
 def test_the_image_in_hand_is_shown_after_all_came_back(start: Any, stack: Any, wait_jobs: Any, qtbot: Any) -> None:

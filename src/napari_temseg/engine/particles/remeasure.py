@@ -13,9 +13,11 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
 from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.geometry import contacts
+from napari_temseg.engine.measure.shape.kept_contours import contour_columns, with_contour_columns
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
 from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
@@ -93,7 +95,10 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     origin = (window[0].start, window[1].start)
     columns = describe(alone, patch.plane, particles, measurement.calibration.scale, origin, measurement.frame)
     fresh = tabulate(columns, particles, measurement.image, measurement.calibration, measurement.frame)
-    fresh = _with_flags_of(fresh, old[stale & ~old["particle"].isin(changed)])
+    untouched = old[stale & ~old["particle"].isin(changed)]
+    fresh = _with_flags_of(fresh, untouched)
+    if particles.prediction is None:
+        fresh = _with_contours_of(fresh, untouched, measurement)
     table = pd.concat([old[~stale], fresh]).sort_values(["plane", "particle"], ignore_index=True)
     flags = rows_of(particles, table["particle"].to_numpy())
     for name in ("cut", "aggregate"):
@@ -111,6 +116,14 @@ def _with_flags_of(fresh: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
         values[stayed] = before[name].to_numpy()[place[stayed]]
         said[name] = pd.Series(values, fresh.index, fresh[name].dtype)
     return fresh.assign(**said)
+
+
+def _with_contours_of(fresh: pd.DataFrame, before: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
+    """Rows measured anew without what the model said, with the contours that those had whose free outline is as it was."""
+    free = before.set_index("particle")["cut_share"].reindex(fresh["particle"]).to_numpy()
+    same = fresh.loc[fresh["cut_share"].to_numpy() == free, "particle"]
+    kept = contour_columns(replace(measurement, table=before[before["particle"].isin(same)]))
+    return with_contour_columns(replace(measurement, table=fresh), kept, measurement.calibration.scale, versions()).table
 
 
 def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:

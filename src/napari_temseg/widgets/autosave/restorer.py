@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.autosave import work_store
 from napari_temseg.widgets.autosave.autosaver import Autosaver, adopt_classes
@@ -119,8 +120,9 @@ class Restorer(QObject):
         commit(self.session, item, state, RESTORED_STEP, corrections=work.corrections)
         if work.redefined:
             told = [*told, f"Measured anew, as the definition has changed (version then → now): {', '.join(work.redefined)}."]
-        if work.contours:
-            lengths = f"Ferets, rectangle and perimeter of {work_store.plural(work.contours, 'particle')}"
+        lost = work.contours - int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
+        if lost > 0:
+            lengths = f"Ferets, rectangle and perimeter of {work_store.plural(lost, 'particle')}"
             told = [
                 *told,
                 f"{lengths} come from the mask now, not from the contour of what the model said, which is not kept: find anew for it.",

@@ -125,6 +125,15 @@ def _delete(path: Path, why: str) -> None:
         logger.info("%s deleted: %s", path, why)
 
 
+def read_arrays(path: Path, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a kept file whose names begin so; none in files of versions that did not write them."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if name.startswith(prefix)}
+    except (*_UNREADABLE, AttributeError) as error:
+        raise unusable(path, str(error)) from error
+
+
 def read_file(path: Path, *names: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
     """What a kept file says of itself, and arrays out of it by name; `TemsegError` when it cannot be used."""
     try:

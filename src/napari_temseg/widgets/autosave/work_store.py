@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
 LARGE_LABELS = 200 << 20  # bytes of labels: more is written when nothing was done for a while, or at the end
+CONTOUR = "contour_"  # before the name of what was measured on contours of what the model said, which is not kept
 _PARTICLE_COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "frame": np.bool_, "cut": np.bool_}
 
 
@@ -142,6 +143,7 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     about["particles"] = flags | {
         "definitions": versions(),
         "contours": _contours(work.measurement),
+        "contour_scale": None if work.measurement is None else work.measurement.calibration.scale,
         "count": len(table),
         "shape": particles.labels.shape,
         "settings": particles.settings,
@@ -151,6 +153,10 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
     }
     arrays |= {"ids": table.index.to_numpy(np.int64), "probability": _probability(particles, work.measurement)}
+    if work.measurement is not None:
+        from napari_temseg.engine.measure.shape.kept_contours import contour_columns
+
+        arrays |= {CONTOUR + name: values for name, values in contour_columns(work.measurement).items()}
     return about, {"labels": particles.labels.copy()} | arrays  # painting goes on meanwhile
 
 
@@ -206,7 +212,7 @@ class SavedWork:
 
     @property
     def contours(self) -> int:
-        """Particles whose lengths and perimeter were measured on the contour of what the model said, and are on the mask now."""
+        """Particles whose lengths and perimeter were measured on the contour of what the model said."""
         return int(self.particles.get("contours", 0)) if self.particles else 0
 
     @property
@@ -303,7 +309,7 @@ def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint
         job = iter_cut_out(particles, image)
         yield from job
         particles, measurement = job.result
-        return particles, _flagged(measurement, found.particles or {}, probability)
+        return particles, _flagged(_with_contours(measurement, found), found.particles or {}, probability)
 
     return Job(steps)
 
@@ -330,6 +336,18 @@ def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uin
         raise store.unusable(found.path, f"{error}") from error
     labels, table = _agreeing(labels, table)
     return Particles(labels, table, image, None, dict(facts["settings"]), int(facts["uncertain"]), origin), means
+
+
+def _with_contours(measurement: Measurement, found: SavedWork) -> Measurement:
+    """With what was measured on contours then, where it was kept and the particles are the same."""
+    from napari_temseg.engine.measure.shape.kept_contours import FROM_CONTOURS, with_contour_columns
+
+    facts = found.particles or {}
+    kept = {name.removeprefix(CONTOUR): values for name, values in store.read_arrays(found.path, CONTOUR).items()}
+    if not set(FROM_CONTOURS) < kept.keys() or not facts.get("contour_scale"):
+        return measurement  # of an earlier version
+    y, x = facts["contour_scale"]
+    return with_contour_columns(measurement, kept, (float(y), float(x)), facts.get("definitions", {}))
 
 
 def _agreeing(labels: npt.NDArray[np.int32], table: Any) -> tuple[npt.NDArray[np.int32], Any]:
