@@ -17,8 +17,8 @@ from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
 from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.geometry import contacts
-from napari_temseg.engine.measure.shape.kept_contours import contour_columns, with_contour_columns
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
+from napari_temseg.engine.particles.kept_contours import contour_columns, with_contour_columns
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
 from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
 

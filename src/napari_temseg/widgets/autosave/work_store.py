@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
 LARGE_LABELS = 200 << 20  # bytes of labels: more is written when nothing was done for a while, or at the end
-CONTOUR = "contour_"  # before the name of what was measured on contours of what the model said, which is not kept
+KEPT_CONTOUR = "contour_"  # before the name of what was measured on contours of what the model said, which is not kept
 _PARTICLE_COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "frame": np.bool_, "cut": np.bool_}
 
 
@@ -154,9 +154,9 @@ def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     }
     arrays |= {"ids": table.index.to_numpy(np.int64), "probability": _probability(particles, work.measurement)}
     if work.measurement is not None:
-        from napari_temseg.engine.measure.shape.kept_contours import contour_columns
+        from napari_temseg.engine.particles.kept_contours import contour_columns
 
-        arrays |= {CONTOUR + name: values for name, values in contour_columns(work.measurement).items()}
+        arrays |= {KEPT_CONTOUR + name: values for name, values in contour_columns(work.measurement).items()}
     return about, {"labels": particles.labels.copy()} | arrays  # painting goes on meanwhile
 
 
@@ -340,10 +340,10 @@ def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uin
 
 def _with_contours(measurement: Measurement, found: SavedWork) -> Measurement:
     """With what was measured on contours then, where it was kept and the particles are the same."""
-    from napari_temseg.engine.measure.shape.kept_contours import FROM_CONTOURS, with_contour_columns
+    from napari_temseg.engine.particles.kept_contours import FROM_CONTOURS, with_contour_columns
 
     facts = found.particles or {}
-    kept = {name.removeprefix(CONTOUR): values for name, values in store.read_arrays(found.path, CONTOUR).items()}
+    kept = {name.removeprefix(KEPT_CONTOUR): values for name, values in store.read_arrays(found.path, KEPT_CONTOUR).items()}
     if not set(FROM_CONTOURS) < kept.keys() or not facts.get("contour_scale"):
         return measurement  # of an earlier version
     y, x = facts["contour_scale"]

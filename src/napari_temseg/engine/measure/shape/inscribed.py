@@ -71,10 +71,8 @@ def _middles(pixels: Foreground, scale: tuple[float, float]) -> tuple[Floats, Fl
     for step in FOUR_NEIGHBOURS:
         inner &= ~pixels.leaves(*step)
     within[pixels.place[inner]] = 1
-    within = within.reshape(-1, pixels.stride)
-    nearest = np.empty((2, *within.shape), np.int32)
     # The indices alone, as the distances of all pixels that are no particle cost as much again.
-    ndimage.distance_transform_edt(within, scale, return_distances=False, return_indices=True, indices=nearest)
+    nearest = ndimage.distance_transform_edt(within.reshape(-1, pixels.stride), scale, return_distances=False, return_indices=True)
     row, column = np.divmod(pixels.place, pixels.stride)
     away = [axis.ravel()[pixels.place] - at for axis, at in zip(nearest, (row, column), strict=True)]
     depth = (away[0] * scale[0]) ** 2 + (away[1] * scale[1]) ** 2

@@ -15,7 +15,7 @@ from napari_temseg.engine.measure.shape.geometry import Floats, Foreground, Ints
 from napari_temseg.engine.measure.shape.inscribed import mask_crossings
 
 LEAST_FREE = 0.5  # share of the outline that must be free for an ellipse to be told
-LEAST_POINTS = 12
+LEAST_FREE_POINTS = 12
 _APART = 2  # px from another particle from which on an outline is free: nearer it bends towards the seam
 OFF = 0.03  # root mean square distance of the outline from the ellipse, as a share of its mean radius, up to which it is one
 _POWERS = [(i, j) for i in range(5) for j in range(5 - i)]
@@ -49,7 +49,7 @@ def visible_shares(code: Ints, y: Floats, x: Floats, area: Floats, free: Floats)
     """
     share = np.where(free >= 1, 1.0, np.nan)
     count = np.bincount(code, minlength=len(area))
-    fitted = np.flatnonzero((free < 1) & (free >= LEAST_FREE) & (count >= LEAST_POINTS))
+    fitted = np.flatnonzero((free < 1) & (free >= LEAST_FREE) & (count >= LEAST_FREE_POINTS))
     if not len(fitted):
         return share
     number = np.full(len(area), -1)

@@ -14,7 +14,17 @@ from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, DESCRIPTORS
 from napari_temseg.engine.measure.measurement import Measurement
 
 # What hangs on where the outline lies between pixels; where edges are half-contrast ones, area and ellipse are grown from it too.
-FROM_CONTOURS = ("area", "ecd", "feret_max", "feret_min", "feret_mean", "aspect_ratio", "rect_length", "rect_width", "rect_ratio")
+FROM_CONTOURS: tuple[str, ...] = (
+    "area",
+    "ecd",
+    "feret_max",
+    "feret_min",
+    "feret_mean",
+    "aspect_ratio",
+    "rect_length",
+    "rect_width",
+    "rect_ratio",
+)
 FROM_CONTOURS += ("inscribed_diameter", "perimeter", "circularity", "form_factor", "convexity", "compactness", "roundness", "extent")
 FROM_CONTOURS += ("ellipse_major", "ellipse_minor")
 _PLACE = ("centroid_y_px", "centroid_x_px", "bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px")

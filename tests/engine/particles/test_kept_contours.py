@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_temseg import Calibration, Measurement, Micrograph, Particles, Prediction, SplitConfig, measure, split
 from napari_temseg.engine.measure.descriptors import versions
-from napari_temseg.engine.measure.shape.kept_contours import FROM_CONTOURS, contour_columns, with_contour_columns
+from napari_temseg.engine.particles.kept_contours import FROM_CONTOURS, contour_columns, with_contour_columns
 from napari_temseg.engine.particles.label_changes import Patch
 from napari_temseg.engine.particles.remeasure import corrected, remeasure
 
