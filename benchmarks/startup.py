@@ -27,10 +27,10 @@ import sys, time
 import napari_temseg.widgets.workbench
 import napari_temseg as temseg
 from napari_temseg.pipeline.find import iter_find
-from napari_temseg.widgets.jobs.preload import load_compiler
+from napari_temseg.widgets.jobs.preload import load_libraries
 image = temseg.read(sys.argv[1])
 begun = time.process_time()
-load_compiler()
+load_libraries()
 iter_find("particles", [image]).drain()
 print(time.process_time() - begun)
 """

@@ -3,9 +3,10 @@
     xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/window.py [--planes 16] [--size 512] [--seconds 30]
 
 Prints p50, p99 and maximum in ms for: nothing running (the peer), the first search (torch is loaded in it), a search through a stack,
-a training with preview and curves, and a training while somebody paints. Then p99 over the idle window's p99, and the worker's share:
-of all processor time that the process took meanwhile, the part of the job's own threads (Linux only, where these stand back by their nice
-value); the rest is painting.
+a training with preview and curves, and a training while somebody paints. Then p99 over the idle window's p99; `own`, p99 of the processor
+time that the window's thread itself took from beat to beat, which a busy machine does not change; how often a second the window was drawn;
+and the worker's share: of all processor time that the process took meanwhile, the part of the job's own threads (Linux only, where these
+stand back by their nice value); the rest is drawing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_H
     os.environ[_name] = _FOLDER.name
 
 import napari  # noqa: E402  after the folders, where it keeps its settings
-from qtpy.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
+from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer  # noqa: E402
 
 from napari_temseg.engine.simulate.micrographs import simulate  # noqa: E402
 from napari_temseg.engine.types.config import SimulateConfig, TrainConfig  # noqa: E402
@@ -53,12 +54,27 @@ def worker_share(before: dict[int, tuple[int, bool]]) -> float:
     return sum(ticks for ticks, working in spent if working) / total if total else float("nan")
 
 
+class Drawings(QObject):
+    """Counts how often a window is drawn, all that is drawn at once being one."""
+
+    def __init__(self, window: Any) -> None:
+        super().__init__(window)
+        self.count = 0
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """Count."""
+        self.count += event.type() == QEvent.Type.UpdateRequest
+        return False
+
+
 class Pulse:
-    """Counts how late each beat of a timer comes."""
+    """Counts how late each beat of a timer comes, and the processor time (ms) of this thread since the last one."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
-        self._last = 0.0
+        self.own: list[float] = []
+        self._last = self._spent = 0.0
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(BEAT)
@@ -66,13 +82,15 @@ class Pulse:
 
     def _beat(self) -> None:
         now = time.perf_counter()
+        spent = time.thread_time()
         self.late.append(1000 * (now - self._last) - BEAT)
-        self._last = now
+        self.own.append(1000 * (spent - self._spent))
+        self._last, self._spent = now, spent
 
     def during(self, running: Callable[[], bool], each: Callable[[], None] | None = None) -> np.ndarray:
         """Beat while `running`; `each` is called ten times a second."""
         loop, watch = QEventLoop(), QTimer()
-        self.late, self._last = [], time.perf_counter()
+        self.late, self.own, self._last, self._spent = [], [], time.perf_counter(), time.thread_time()
 
         def look() -> None:
             if not running():
@@ -108,35 +126,40 @@ def main() -> None:
     bench = Workbench(viewer)
     viewer.window.add_dock_widget(bench, name="TEM particles", area="right")
     print(f"dock opened in {time.perf_counter() - opened:.2f} s (after napari itself)")
-    session, pulse, rows, shares = bench.session, Pulse(), [], {}
+    session, pulse, drawings, rows = bench.session, Pulse(), Drawings(viewer.window._qt_window), []
     item = session.current
     if item is None:
         raise SystemExit("no image in hand")
     session.set_axes(item, "NYX")
 
-    def measure(name: str, each: Callable[[], None] | None = None) -> None:
-        before = processor_time()
-        rows.append((name, pulse.during(lambda: session.jobs.running or session.jobs.looking, each)))
-        shares[name] = worker_share(before)
+    def measure(name: str, running: Callable[[], bool], each: Callable[[], None] | None = None) -> None:
+        before, drawn, begun = processor_time(), drawings.count, time.monotonic()
+        late = pulse.during(running, each)
+        rows.append((name, late, np.percentile(pulse.own, 99), (drawings.count - drawn) / (time.monotonic() - begun), worker_share(before)))
+
+    def working() -> bool:
+        return session.jobs.running or session.jobs.looking
 
     settled, end = time.monotonic() + 3, time.monotonic() + 13
     pulse.during(lambda: time.monotonic() < settled)  # the window draws itself first
-    rows.append(("idle", pulse.during(lambda: time.monotonic() < end)))
+    measure("idle", lambda: time.monotonic() < end)
     session.part(Finder).find([item])
-    measure("first search, torch loads")
+    measure("first search, torch loads", working)
     session.part(Finder).find([item])
-    measure("search through the stack")
+    measure("search through the stack", working)
     bench.go(2)
     annotation = _annotate(bench, planes[0].classes)
     for name, each in (("training", None), ("training, painting on", _painter(annotation, args.size))):
         session.part(Trainer).train("particles", TrainConfig(max_seconds=args.seconds))
-        measure(name, each)
+        measure(name, working, each)
     reference = float(np.percentile(rows[0][1], 99))
-    print(f"{'':28}{'beats':>7}{'p50':>9}{'p99':>9}{'max':>9}{'> 50 ms':>9}{'p99/idle':>10}{'worker':>9}   (ms)")
-    for name, late in rows:
+    print(f"{'':28}{'beats':>7}{'p50':>8}{'p99':>8}{'max':>8}{'> 50 ms':>9}{'p99/idle':>10}{'own':>7}{'drawn/s':>9}{'worker':>8}   (ms)")
+    for name, late, own, drawn, share in rows:
         p50, p99 = np.percentile(late, [50, 99])
-        share = shares.get(name, float("nan"))
-        print(f"{name:28}{len(late):7}{p50:9.1f}{p99:9.1f}{late.max():9.1f}{int((late > 50).sum()):9}{p99 / reference:10.1f}{share:9.2f}")
+        print(
+            f"{name:28}{len(late):7}{p50:8.1f}{p99:8.1f}{late.max():8.1f}{int((late > 50).sum()):9}{p99 / reference:10.1f}"
+            f"{own:7.1f}{drawn:9.1f}{share:8.2f}"
+        )
     viewer.close()
 
 

@@ -164,12 +164,14 @@ class JobBar(QWidget):
         newest = steps[-1]
         if newest.stage != self._stage:  # it has a pace of its own
             self._begun = None
+        self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
         self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
         self._tell(newest.stage, newest.elapsed, self._left(steps))
         self._tick()
         self._ticking.start()  # anew: the next second is told with the next progress, not beside it
         if newest.message:
             self.sentence.setText(newest.message)
+        self.bar.setUpdatesEnabled(True)
 
     def _tell(self, stage: str, elapsed: float, rest: float | None) -> None:
         self._stage, self._elapsed, self._rest, self._told = stage, elapsed, rest, time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -201,6 +202,11 @@ def test_it_learns(tiny, dense):
 def test_the_last_steps_are_judged_too(tiny, dense):
     model = train(*dense, base=tiny, config=replace(JUDGED, max_steps=3, evaluate_every=50), meaning="instances")
     assert [point["step"] for point in model.history[-1]["curve"]] == [0, 3]
+
+
+def test_torchs_compiler_is_not_loaded(tiny, strokes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # importing it fails now
+    assert train(*strokes, base=tiny, config=QUICK).history[-1]["steps"] == 3
 
 
 def test_the_same_seed_gives_the_same_model(tiny, strokes):

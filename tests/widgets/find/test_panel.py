@@ -13,7 +13,7 @@ from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
 
 
-def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
+def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any) -> None:
     scale, units = (0.5, 0.5), ("nm", "nm")
     viewer.add_image(picture.micrograph.data, name="grid", scale=scale, translate=(10, 20), units=units)
     bench = open_bench(viewer)
@@ -22,16 +22,23 @@ def test_one_click_finds_particles_and_puts_them_in_place(viewer: Any, open_benc
     item = bench.session.current
     truth = int(picture.instances.max())
     assert 0.5 * truth <= len(item.particles) <= 1.5 * truth
-    for role in ("particles", "probability", "classes"):
+    for role, box in bench.panel(1).shown.items():
+        if role != "particles":
+            assert role not in item.made  # made when it is wanted
+            box.click()
         layer = item.made[role]
+        assert layer.visible
         assert layer in viewer.layers
         assert layer.name == f"grid {role}"
         np.testing.assert_allclose(layer.scale, scale)
         np.testing.assert_allclose(layer.translate, (10, 20))
         assert [str(unit) for unit in layer.units] == ["nanometer", "nanometer"]
     rows = viewer.window._qt_viewer.layers  # those that only serve are not listed
-    listed = [rows.model().index(number, 0).data() for number in range(rows.model().rowCount()) if not rows.isRowHidden(number)]
-    assert listed == ["grid particles", "grid"]
+
+    def listed() -> list[str]:
+        return [rows.model().index(number, 0).data() for number in range(rows.model().rowCount()) if not rows.isRowHidden(number)]
+
+    qtbot.waitUntil(lambda: listed() == ["grid particles", "grid"], timeout=10_000)
     features = item.made["particles"].features
     assert list(features["index"]) == list(item.measurement.table["particle"])
     assert "ecd_nm" in features

@@ -147,7 +147,7 @@ def test_training_improves_in_sight_while_painting_goes_on(
     assert panel.trainer.facts["background_share"] > 0
     assert "on the processor" in panel.note.text() or "GPU" in panel.note.text()
     assert previews
-    assert previews[0] not in viewer.layers
+    assert not previews[0].visible
     np.testing.assert_allclose(previews[0].translate, (10, 20))
     assert panel.advice.text()
     points = [point["step"] for point in panel.trainer.points]
@@ -194,7 +194,7 @@ def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: An
     assert panel.start.base == "particles+1"
     assert item.particles is not None
     np.testing.assert_array_equal(item.annotation.data, painted)
-    assert not [layer for layer in viewer.layers if layer.name.endswith("preview")]
+    assert not [layer for layer in viewer.layers if layer.name.endswith("preview") and layer.visible]
 
 
 def test_layers_and_viewer_may_go_in_the_middle(
@@ -384,7 +384,7 @@ def test_a_stack_is_previewed_and_filled_on_its_shown_plane(
     np.testing.assert_allclose(preview.translate, (8, 0, 0))
     session.jobs.cancel()
     wait_jobs(session)
-    assert preview not in viewer.layers
+    assert not preview.visible
 
 
 def test_settings_are_remembered(bench: Any, viewer: Any, open_bench: Any) -> None:

@@ -31,6 +31,24 @@ GENTLE_SHARE = 0.15  # of it for an encoder that already knows something …
 BOLD_SHARE = 1.0  # … and where that was another task, as a new decoder shows
 
 
+def _bare(method: Any) -> Any:
+    """A method without the wrapping that loads torch's compiler; the method itself in a torch that wraps it otherwise."""
+    return getattr(method, "__wrapped__", method)
+
+
+class EagerAdamW(torch.optim.AdamW):
+    """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) that leaves torch's compiler alone.
+
+    torch loads all of it at the first step, only to switch it off: more than a second of processor time, in which a window stutters.
+    """
+
+    add_param_group = _bare(torch.optim.Optimizer.add_param_group)
+    zero_grad = _bare(torch.optim.Optimizer.zero_grad)
+    state_dict = _bare(torch.optim.Optimizer.state_dict)
+    load_state_dict = _bare(torch.optim.Optimizer.load_state_dict)
+    step = torch.no_grad()(_bare(torch.optim.AdamW.step))
+
+
 class Learner:
     """The network of one training, on its device, its optimiser, and the crops it learns from.
 
@@ -49,7 +67,7 @@ class Learner:
         self.random: torch.Tensor | None = None  # state of the generator it draws from, if it does
         self.seed()
         self.batch = task.config.batch
-        self.optimiser: torch.optim.AdamW | None = None  # made with the first step
+        self.optimiser: EagerAdamW | None = None  # made with the first step
         self.freeze(self.pretrained)
         # What it started from, which a checkpoint need not hold; nothing where that is random.
         self.start: Tensors = {} if task.base is None else self.tensors()
@@ -84,14 +102,14 @@ class Learner:
         self.frozen, self.optimiser = frozen, None
         freeze_encoder(self.network, frozen)
 
-    def new_optimiser(self) -> torch.optim.AdamW:
-        """A fresh AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over what is not frozen."""
+    def new_optimiser(self) -> EagerAdamW:
+        """A fresh one over what is not frozen."""
         encoder = [p for p in self._part("encoder").parameters() if p.requires_grad]
         others = [p for part in ("decoder", "segmentation_head") for p in self._part(part).parameters()]
         groups: list[dict[str, Any]] = [{"params": others, "share": 1.0}]
         if encoder:
             groups.append({"params": encoder, "share": (BOLD_SHARE if self.new_decoder else GENTLE_SHARE) if self.pretrained else 1.0})
-        return torch.optim.AdamW(groups, lr=self.peak, weight_decay=self.config.weight_decay)
+        return EagerAdamW(groups, lr=self.peak, weight_decay=self.config.weight_decay)
 
     def seed(self) -> None:
         """Begin the random draws anew."""

@@ -20,6 +20,7 @@ from napari_temseg.widgets.kit.style import button, highlight, hint, row, separa
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
+from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.wording import details, found_by_another
 
@@ -221,7 +222,11 @@ class FindPanel(QWidget):
 
     def _show(self, role: Role, on: bool) -> None:
         item = self.session.current
-        if item is not None and role in item.made:
+        if item is None:
+            return
+        if on:
+            want_map(self.session, item, role)
+        if role in item.made:
             layers.set_visible(item.made[role], on)
 
     def _item_changed(self, item: Item, what: Change) -> None:
@@ -242,7 +247,7 @@ class FindPanel(QWidget):
         highlight(self.one, ready and item is not None and item.particles is None)
         for role, box in self.shown.items():
             layer = item.made.get(role) if item is not None else None
-            box.setEnabled(layer is not None)
+            box.setEnabled(layer is not None or (role is not Role.PARTICLES and item is not None and item.prediction is not None))
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
         self._show_doubts()

@@ -175,10 +175,13 @@ class Trainer(QObject):
         session, item = self.session, aim.item
         layer, name = item.made.get(Role.PREVIEW), f"{item.name} preview"
         shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, foreground(prediction), name, Role.PREVIEW)
+        layers.set_visible(shown, True)
         session.adopt(item, Role.PREVIEW, shown)
 
     def _clear(self, item: Item) -> None:
-        layers.remove(self.session.viewer, item.made.pop(Role.PREVIEW, None))
+        """Hide the preview; the next one is shown in its layer, as napari takes long to remove a layer."""
+        if Role.PREVIEW in item.made:
+            layers.set_visible(item.made[Role.PREVIEW], False)
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PREVIEW:

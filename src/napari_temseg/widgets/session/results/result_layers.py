@@ -1,4 +1,4 @@
-"""The layers that show what a search found: particles, probability and classes."""
+"""The layers that show what a search found: particles and, when they are wanted, probability and classes."""
 
 from __future__ import annotations
 
@@ -39,25 +39,27 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
         brush.forget_history(layer)
 
 
-def show_probability(session: Session, item: Item, values: Any) -> None:
-    """The probability layer of an item, hidden until somebody wants it."""
+def show_maps(session: Session, item: Item, prediction: Prediction) -> None:
+    """The probability and class layers of an item follow what was found, where somebody has wanted them."""
     if Role.PROBABILITY in item.made:
-        layers.set_data(item.made[Role.PROBABILITY], values)
-    else:
-        session.adopt(
-            item, Role.PROBABILITY, layers.add_map(session.viewer, item.layer, values, f"{item.name} probability", Role.PROBABILITY)
-        )
-
-
-def show_classes(session: Session, item: Item, prediction: Prediction) -> None:
-    """The class layer of an item, hidden until somebody wants it."""
-    colours = layers.class_colours(prediction.class_names, background=False)
+        layers.set_data(item.made[Role.PROBABILITY], foreground(prediction))
     if Role.CLASSES in item.made:
         layers.set_data(item.made[Role.CLASSES], prediction.classes)
-        layers.recolour(item.made[Role.CLASSES], colours)
+        layers.recolour(item.made[Role.CLASSES], layers.class_colours(prediction.class_names, background=False))
+
+
+def want_map(session: Session, item: Item, role: Role) -> None:
+    """Make the probability or class layer of an item that was searched, unless it is there.
+
+    Not made with every result: a layer costs napari a tenth of a second and more, and each drawing of the window a little.
+    """
+    prediction = item.prediction
+    if prediction is None or role in item.made:
         return
-    name = f"{item.name} classes"
-    made = layers.add_labels(
-        session.viewer, item.layer, prediction.classes, name, Role.CLASSES, colours=colours, visible=False, opacity=0.5
-    )
-    session.adopt(item, Role.CLASSES, made)
+    name = f"{item.name} {role}"
+    if role is Role.PROBABILITY:
+        session.adopt(item, role, layers.add_map(session.viewer, item.layer, foreground(prediction), name, role))
+    elif role is Role.CLASSES:
+        colours = layers.class_colours(prediction.class_names, background=False)
+        made = layers.add_labels(session.viewer, item.layer, prediction.classes, name, role, colours=colours, visible=False, opacity=0.5)
+        session.adopt(item, role, made)

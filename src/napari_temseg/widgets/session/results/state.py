@@ -13,7 +13,7 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP, Step
 from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
 from napari_temseg.widgets.session.questions import Questions
-from napari_temseg.widgets.session.results.result_layers import foreground, show_classes, show_labels, show_probability
+from napari_temseg.widgets.session.results.result_layers import show_labels, show_maps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,15 +68,16 @@ def put(session: Session, item: Item, state: ResultState) -> None:
     item.reviewed, item.found, item.restored = state.reviewed, state.found, state.restored
     session.part(Questions).drop(item, CLASHES)
     if state.particles is None:
-        for role in (Role.PARTICLES, Role.PROBABILITY, Role.CLASSES):
-            layers.remove(session.viewer, item.made.pop(role, None))
+        layers.remove(session.viewer, item.made.pop(Role.PARTICLES, None))
     else:
         bring_up_to_date(item)
         show_labels(session, item, state.particles.labels)
         show_features(item)
     if state.prediction is not None:
-        show_probability(session, item, foreground(state.prediction))
-        show_classes(session, item, state.prediction)
+        show_maps(session, item, state.prediction)
+    else:
+        for role in (Role.PROBABILITY, Role.CLASSES):
+            layers.remove(session.viewer, item.made.pop(role, None))
     session.item_changed.emit(item, Change.PREDICTION)
     session.item_changed.emit(item, Change.PARTICLES)
 

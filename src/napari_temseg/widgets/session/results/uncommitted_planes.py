@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.session.results.result_layers import show_labels, show_probability
+from napari_temseg.widgets.session.results.result_layers import show_labels
 from napari_temseg.widgets.session.results.state import ResultState, put
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ class UncommittedPlanes:
     def __init__(self, session: Session, item: Item) -> None:
         self.session, self.item = session, item
         self.labels: Any = None
-        self.probability: Any = None
 
     def plane(self, ready: PlaneFound) -> None:
         """Show a plane in the layers of its picture."""
@@ -34,11 +33,6 @@ class UncommittedPlanes:
                 self.labels[...] = item.particles.labels
         self.labels.reshape((-1, *shape[-2:]))[ready.plane] = ready.particles.labels
         show_labels(self.session, item, self.labels)
-        if ready.prediction is not None:
-            if self.probability is None:
-                self.probability = np.zeros(shape, np.float16)
-            self.probability.reshape((-1, *shape[-2:]))[ready.plane] = 1 - ready.prediction.probability[0]
-            show_probability(self.session, item, self.probability)
 
     def revert(self) -> None:
         """Back to what is committed."""
