@@ -95,8 +95,8 @@ def test_parts_stand_side_by_side_and_few_particles_have_no_d50():
     assert pieces["all"]["n"] == 3
     assert pieces["standing alone"]["n"] == 1
     assert pieces["standing alone"]["d50"] == pytest.approx(math.sqrt(4 * 16 / math.pi))
-    assert not sizes.verdict.usable
-    assert "a D50 needs 20" in sizes.verdict.why[0]
+    assert not sizes.usability.usable
+    assert "a D50 needs 20" in sizes.usability.why[0]
     assert not any("D50" in text.get_text() for text in sizes.plot().axes[0].texts)
 
 

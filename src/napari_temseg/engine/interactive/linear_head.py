@@ -1,6 +1,6 @@
 """An answer to strokes within a second: nothing is trained, what the model said is corrected where it looks like what was stroked.
 
-A stroke spreads over its own particle or patch of background (`Cells.spread`), and a linear correction of the model's logits on its
+A stroke spreads over its own particle or patch of background (`Superpixels.spread`), and a linear correction of the model's logits on its
 frozen features carries that over to places that look alike; everywhere else it is held to what the model said.
 """
 
@@ -18,7 +18,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
-from napari_temseg.engine.interactive.superpixels import Cells, Floats, cell_side
+from napari_temseg.engine.interactive.superpixels import Floats, Superpixels, cell_side
 from napari_temseg.engine.model.network import class_logits
 from napari_temseg.engine.model.prediction import fill
 from napari_temseg.engine.model.runner import Runner
@@ -45,7 +45,7 @@ class Ground:
     """What answering needs of one plane: what the model says of it, its cells, and their frozen features (cells, F)."""
 
     prediction: Prediction
-    cells: Cells
+    cells: Superpixels
     features: npt.NDArray[np.float64]
 
 
@@ -104,7 +104,7 @@ def _ground(said: Prediction, raw: torch.Tensor, image: torch.Tensor, features: 
     flat = features.reshape(len(features), -1).T.astype(np.float64)
     spread = flat.std(axis=0)
     flat = np.clip((flat - flat.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0), -4, 4)
-    return Ground(said, Cells(prior, look, side), np.c_[flat, np.ones(len(flat))])
+    return Ground(said, Superpixels(prior, look, side), np.c_[flat, np.ones(len(flat))])
 
 
 def _pooled(maps: torch.Tensor, side: int) -> torch.Tensor:

@@ -24,7 +24,7 @@ def cell_side(frame: tuple[int, int]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Superpixels:
     """`prior` (K, cy, cx): class probabilities by the model, summing to one; `look` (cy, cx, L): what tells edges, in SDs."""
 
     prior: Floats

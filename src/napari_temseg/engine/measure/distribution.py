@@ -17,7 +17,7 @@ from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
-from napari_temseg.engine.measure.verdict import Verdict, judge
+from napari_temseg.engine.measure.usability import Usability, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -107,9 +107,9 @@ class SizeDistribution:
             **self._quantiles(),
             **self._intervals,
             "intervals": self.named_intervals,
-            "usable": self.verdict.usable,
-            "why_not": list(self.verdict.why),
-            "next_steps": list(self.verdict.steps),
+            "usable": self.usability.usable,
+            "why_not": list(self.usability.why),
+            "next_steps": list(self.usability.steps),
             "pieces": self.pieces,
             "segmentation": None if self.segmentation is None else self.segmentation.plain(),
             "budget": self.budget,
@@ -232,7 +232,7 @@ class SizeDistribution:
         return found
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def usability(self) -> Usability:
         """Whether it can be used as it is, why not, and the next steps."""
         return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples)
 

@@ -32,7 +32,7 @@ DECODER_SCALES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Selected:
     """The decision: the network's tensors, the step they are of, its score (IoU, −loss), the working scales, and what is to be told."""
 
     tensors: Tensors
@@ -67,9 +67,9 @@ def evaluations(learner: Learner) -> float:
     return sum(scale**2 for scales in tried for scale in scales) / sum(scale**2 for scale in first)
 
 
-def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
+def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
-    kept = Kept(course.best, course.best_step, course.best_score, learner.model.scales)
+    kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
         return kept
     if learner.new_decoder:
@@ -80,7 +80,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
     return kept if grown or unasked else (yield from _half_way_back(kept, learner, course, data))
 
 
-def _best_or_last(kept: Kept, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
+def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """A new decoder as it was at its best or as it is at last, by more of what is held out than the curves can afford to look at."""
     if kept.step == course.steps:
         return kept
@@ -97,7 +97,7 @@ def _best_or_last(kept: Kept, learner: Learner, course: TrainingCourse, data: Tr
     return replace(kept, tensors=last, step=course.steps, score=(point["validation_iou"], -point["validation_loss"]))
 
 
-def _at_best_scales(kept: Kept, learner: Learner, data: TrainingData) -> Generator[str, None, Kept]:
+def _at_best_scales(kept: Selected, learner: Learner, data: TrainingData) -> Generator[str, None, Selected]:
     """Working scales for the best of a new decoder, by the validation part."""
     if not data.split.validation:
         return kept
@@ -110,7 +110,7 @@ def _at_best_scales(kept: Kept, learner: Learner, data: TrainingData) -> Generat
     return replace(kept, scales=DECODER_SCALES[chosen])
 
 
-def _half_way_back(kept: Kept, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Kept]:
+def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """Half way back to the starting model where that serves the labels as well: it drifts less on pictures nobody labelled.
 
     Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.

@@ -100,7 +100,7 @@ def write_report(
     """
     page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
-        # The verdict stands above them already.
+        # Whether it can be used stands above them already.
         cautions=[each for each in summary["cautions"] if not each.startswith(NOT_USABLE)],
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
@@ -141,7 +141,7 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], i
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "notes": notes,
-        "verdict": sizes.verdict,
+        "usability": sizes.usability,
         "sheet": sheet(unit, sizes, figures),
         "pieces": _pieces(figures, unit),
         "splits": _splits(figures["segmentation"], unit),

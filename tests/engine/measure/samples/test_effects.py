@@ -67,7 +67,7 @@ def test_from_three_grids_on_these_are_resampled():
 
 def test_pooled_samples_are_not_usable_as_they_are():
     rng = np.random.default_rng(0)
-    assert population(rng, 50, 3, sample="A").verdict.usable
+    assert population(rng, 50, 3, sample="A").usability.usable
     table = temseg.measure(np.eye(4, dtype=int))
     pooled = temseg.size_distribution([replace(table, sample="A"), replace(table, sample="B")])
-    assert "2 samples are pooled (A, B)" in pooled.verdict.why
+    assert "2 samples are pooled (A, B)" in pooled.usability.why

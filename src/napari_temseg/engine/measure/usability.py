@@ -18,7 +18,7 @@ _REMEDY = {
 }
 
 
-class Verdict(NamedTuple):
+class Usability(NamedTuple):
     """`why` is empty where a distribution can be used; each sentence of `steps` is something to do next."""
 
     usable: bool
@@ -33,8 +33,8 @@ class Verdict(NamedTuple):
 
 def judge(
     n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]], samples: Sequence[str] = ()
-) -> Verdict:
-    """The verdict on a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled."""
+) -> Usability:
+    """Whether one can use a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled."""
     why, steps = [], []
     if len(samples) > 1:
         why.append(f"{len(samples)} samples are pooled ({', '.join(samples)})")
@@ -52,7 +52,7 @@ def judge(
         told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
         why.append(f"classes of different sizes are pooled (D50 of {told})")
         steps.append("state each class by itself")
-    return Verdict(not why, tuple(why), tuple(steps))
+    return Usability(not why, tuple(why), tuple(steps))
 
 
 def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:
