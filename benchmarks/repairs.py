@@ -1,6 +1,6 @@
 """How many gestures lead to a right distribution: a simulated person with a fixed rule on real micrographs.
 
-    python benchmarks/repairs.py [--set tio2 emps] [--pictures 3] [--model sized] [--most 40] [--within 0.05]
+    python benchmarks/repairs.py [--set tio2 emps] [--pictures 3] [--model particles] [--most 40] [--within 0.05]
 
 The person drags across one particle of middling size, presses *Find*, and then looks at the worst suspect, again and again, as *Go
 through* leads: what is two in the picture is parted by a click on two centres, what is one is merged, what is right is left; it stops when
@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", nargs="+", default=["tio2", "emps"], choices=[name for name in SETS if name != "catalysts"])
     parser.add_argument("--pictures", type=int, default=3, help="of each set, spread over it")
-    parser.add_argument("--model", default="sized")
+    parser.add_argument("--model", default="particles")
     parser.add_argument("--most", type=int, default=40, help="gestures after which the person gives up")
     parser.add_argument("--within", type=float, default=0.05)
     args = parser.parse_args()

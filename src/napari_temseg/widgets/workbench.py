@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.types.progress import Progress
+from napari_temseg.widgets.canvas.folding_controls import FoldingControls
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.images.opening import accept_drops
@@ -59,12 +60,15 @@ class Workbench(QWidget):
         layout.setSpacing(6)
         layout.addWidget(self._make_steps())
         layout.addWidget(CurrentImage(self.session))
+        layout.addWidget(self.panels, 1)
+        # Below the panel: questions that come and go move no button of it.
         layout.addWidget(AxesQuestion(self.session))
         layout.addWidget(QuestionBar(self.session))
-        layout.addWidget(self.panels, 1)
         layout.addWidget(JobBar(self.session))
         for _, _, panel in DOCK_STEPS:
             self.panels.addWidget(_scrolling(panel(self.session)))
+        self.controls = FoldingControls(viewer)
+        self.session.closing.connect(self.controls.let_go)
         self.go(0)
         accept_drops(self, self.session)
         self.session.theme_changed.connect(self._restyle)
@@ -90,6 +94,7 @@ class Workbench(QWidget):
             self.session.put_tools_down(annotating=index == IMPROVE)
         self.steps.button(index).setChecked(True)
         self.panels.setCurrentIndex(index)
+        self.controls.need(index == IMPROVE)
 
     def panel(self, index: int) -> Any:
         """The panel of a step."""

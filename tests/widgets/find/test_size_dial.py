@@ -97,7 +97,7 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(28.0, 12), SizeCandidate(180.0, 2)))
     session.item_changed.emit(item, Change.PREDICTION)
     assert "which are meant" in panel.note.text()
-    assert panel.sizes[1].text() == "The large ones: 2 of 180 px"
+    assert panel.sizes[1].text() == "large: 2 of 180 px"
     assert not panel.ways.isHidden()
     assert panel.ways.currentIndex() == 1
     panel.sizes[0].click()

@@ -89,7 +89,7 @@ class FindPanel(QWidget):
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
         self.sizes = [button("", "", partial(self._take_candidate, index)) for index in range(2)]
         ways = QStackedWidget()
-        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1))):
+        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (2, 2))):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
@@ -185,8 +185,8 @@ class FindPanel(QWidget):
         self.ways.setCurrentIndex(1 if found else 0)
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
             size = self.dial.length(item, each.size)
-            made.setText(f"The {which} ones: {each.count} of {size}")
-            made.setToolTip(f"Particles of about {size} are meant: find them.")
+            made.setText(f"{which}: {each.count} of {size}")
+            made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
 
     def _paint(self) -> None:
         self.session.step_wanted.emit(_IMPROVE)
@@ -276,7 +276,7 @@ class FindPanel(QWidget):
         if item is None:
             return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
         if item.asks_axes:
-            return "Waits to know what the planes of this stack are (above)."
+            return "Waits to know what the planes of this stack are (below)."
         if item.particles is None:
             return "Nothing was searched in this image yet."
         n, unsure = len(item.particles), item.particles.uncertain

@@ -156,7 +156,7 @@ class SizeDial(QWidget):
             text = self.length(item, told, config.typical_nm) if told or config.typical_nm else ""
             if text != self.field.text():
                 self.field.setText(text)
-        self.field.setPlaceholderText(f"{AUTOMATIC}: {self.length(item, found)}" if found and not told else AUTOMATIC)
+        self.field.setPlaceholderText(f"auto: {self.length(item, found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
         size = told or found
         self.band.setText(self._band(item, size) if size else "")

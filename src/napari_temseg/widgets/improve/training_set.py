@@ -99,7 +99,7 @@ def ready(annotator: Annotator) -> str:
     if not any(item.trains for item in items):
         return "Waits for an image to learn from: tick one above."
     if any(item.trains and item.asks_axes for item in items):
-        return "Waits to know what the planes of a stack are (above)."
+        return "Waits to know what the planes of a stack are (below)."
     if annotator.counting:
         return ""
     counts = annotator.counts()

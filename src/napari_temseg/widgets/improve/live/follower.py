@@ -151,7 +151,7 @@ class LiveFollower(QObject):
         if item.annotation is None:
             return None, "Live waits for strokes: choose New annotation."
         if item.asks_axes:
-            return None, "Live waits to know what the planes of this stack are (above)."
+            return None, "Live waits to know what the planes of this stack are (below)."
         if base == NEW_NETWORK:
             return None, "Live needs a model: choose one under “start from”."
         aim = LiveTarget(item, session.shown_plane(item), session.segmenter(base), self.finder.predict)

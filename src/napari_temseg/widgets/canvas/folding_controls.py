@@ -1,0 +1,70 @@
+"""napari's layer controls, out of the way while nothing is painted: what they leave goes to the picture and to the list of layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt
+
+PAINTING = ("paint", "erase", "fill", "polygon")
+NARROW = 200  # px, of the column of docks without the controls
+
+
+class FoldingControls(QObject):
+    """Shows the controls of one viewer while they are needed, or a brush is in hand, until somebody shows or hides them otherwise."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer.window._qt_window)
+        self.viewer = viewer
+        docks = getattr(viewer.window, "_qt_viewer", None)
+        self._controls: Any = getattr(docks, "dockLayerControls", None)
+        self._list: Any = getattr(docks, "dockLayerList", None)
+        self._shown = self._needed = True  # as we left them, or napari did
+        self._wide = 0
+        self._layer: Any = None
+        self._follow(viewer.layers.selection.active)
+        viewer.layers.selection.events.active.connect(self._other_layer)
+
+    def need(self, on: bool) -> None:
+        """Whether the step in view needs them."""
+        self._needed = on
+        self._fold()
+
+    def let_go(self) -> None:
+        """Leave them as napari has them."""
+        self.viewer.layers.selection.events.active.disconnect(self._other_layer)
+        self._follow(None)
+        if not self._shown and self._left_alone():
+            self._show(True)
+        self._controls = None
+
+    def _other_layer(self, event: Any = None) -> None:
+        self._follow(self.viewer.layers.selection.active)
+        self._fold()
+
+    def _follow(self, layer: Any) -> None:
+        for each, wire in ((self._layer, "disconnect"), (layer, "connect")):
+            if each is not None and hasattr(each.events, "mode"):
+                getattr(each.events.mode, wire)(self._fold)
+        self._layer = layer
+
+    def _fold(self, event: Any = None) -> None:
+        if self._controls is None:
+            return
+        if not self._left_alone():
+            self._controls = None  # somebody knows better, for as long as the dock is open
+            return
+        wanted = self._needed or str(getattr(self._layer, "mode", "")) in PAINTING
+        if wanted != self._shown:
+            self._show(wanted)
+
+    def _left_alone(self) -> bool:
+        return self._controls is not None and self._controls.isHidden() != self._shown
+
+    def _show(self, on: bool) -> None:
+        if not on:
+            self._wide = self._list.width()
+        self._controls.setVisible(on)
+        self._shown = on
+        width = max(self._wide, NARROW) if on else NARROW
+        self.viewer.window._qt_window.resizeDocks([self._list], [width], Qt.Orientation.Horizontal)

@@ -1,0 +1,38 @@
+"""napari's layer controls make room while nothing is painted, and obey whoever shows or hides them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def controls(viewer: Any, grid: Any) -> Any:
+    return viewer.window._qt_viewer.dockLayerControls
+
+
+def test_they_are_there_while_something_is_painted(viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any) -> None:
+    bench = open_bench(viewer)
+    assert controls.isHidden()
+    bench.go(2)
+    assert not controls.isHidden()
+    bench.go(3)
+    assert controls.isHidden()
+    adopt(bench.session, bench.session.current, picture.instances)
+    layer = bench.session.current.particles_layer
+    viewer.layers.selection.active = layer
+    layer.mode = "paint"
+    assert not controls.isHidden()
+    layer.mode = "pan_zoom"
+    assert controls.isHidden()
+    bench.session.close()
+    assert not controls.isHidden()
+
+
+def test_whoever_shows_or_hides_them_is_obeyed(viewer: Any, controls: Any, open_bench: Any) -> None:
+    bench = open_bench(viewer)
+    controls.show()
+    bench.go(2)
+    bench.go(1)
+    assert not controls.isHidden()
