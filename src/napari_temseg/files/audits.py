@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,37 @@ def audit_of(sample: AuditSample, values: dict[str, Any]) -> Audit:
 def keep(state: Path, sample: AuditSample, values: dict[str, Any]) -> None:
     """Keep answers in the state of a run: one file an auditor and sample, whole with what they answer."""
     audit = audit_of(sample, values)
-    who = re.sub(r"[^\w-]+", "_", audit.answers.auditor).strip("_") or "nobody"
-    write_text(
-        state / AUDITS / f"{who}_{sample_digest(sample)}.json", json_text({**plain_sample(sample), "answers": values}, indent=1) + "\n"
-    )
+    write_text(_path(state, sample, audit.answers.auditor), json_text({**plain_sample(sample), "answers": values}, indent=1) + "\n")
 
 
-def kept(state: Path) -> list[Audit]:
-    """The audits of a folder, the newest of each auditor, oldest first; files that cannot be read are passed over."""
+def _path(state: Path, sample: AuditSample, auditor: str) -> Path:
+    who = re.sub(r"[^\w-]+", "_", auditor).strip("_") or "nobody"
+    return state / AUDITS / f"{who}_{sample_digest(sample)}.json"
+
+
+def answers_of(state: Path, sample: AuditSample, auditor: str) -> dict[str, Any] | None:
+    """What an auditor said of a sample, as it was kept; None without a file that can be read."""
+    try:
+        answers = json.loads(_path(state, sample, auditor).read_text(encoding="utf-8"))["answers"]
+        audit_of(sample, answers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, TemsegError):
+        return None
+    return dict(answers)
+
+
+def kept(state: Path, contents: Collection[str] | None = None) -> list[Audit]:
+    """The audits of a folder, the newest of each auditor, oldest first; files that cannot be read are passed over.
+
+    With `contents`, only those of pictures among these content hashes.
+    """
     found: dict[str, Audit] = {}
     for path in sorted((state / AUDITS).glob("*.json")):
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             audit = audit_of(sample_of(values), values["answers"])
         except (OSError, ValueError, KeyError, TypeError, TemsegError):
+            continue
+        if contents is not None and not {each.content_hash for each in audit.sample.particles} & set(contents):
             continue
         before = found.get(audit.answers.auditor)
         if before is None or before.answers.finished < audit.answers.finished:

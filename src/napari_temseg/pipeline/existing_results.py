@@ -22,6 +22,7 @@ from napari_temseg.files.atomic import STEM_BYTES, short
 from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.audit.carrying import Audit
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.pipeline.run_folder import RunFolder
     from napari_temseg.pipeline.run_result import RunItem
@@ -46,11 +47,13 @@ def iter_report(
     model: str = "",
     models: Mapping[str, Segmenter] | None = None,
     known: Mapping[str, str] | None = None,
+    audits: Sequence[Audit] = (),
 ) -> Job[Path]:
     """Write label images, particles.csv, summary.json and report.html to the folder `output`; returns the path of the report.
 
     Results may come from several models and settings: `models` gives names to models by what is in them, "particles" is known; without
-    it, `model` is the name of the one model. `known` are names by hash, of models that need not be at hand. No recipe is written: what was
+    it, `model` is the name of the one model. `known` are names by hash, of models that need not be at hand. `audits` are those of the
+    pictures. No recipe is written: what was
     done by hand cannot be replayed.
     What else is in the folder of an earlier report or run moves to older/TIME; only one at a time can be in it.
     """
@@ -69,7 +72,7 @@ def iter_report(
             items = yield from _committed(folder, results, control)
             yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
             sizes = distributions([item.measurement for item in items])
-            summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True), (), {})
+            summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True, audits=audits), (), {})
             _tell_origins(summary, results, _names(results, model, models, known or {}))
             by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
             summary["corrections_by_hand"] = by_hand

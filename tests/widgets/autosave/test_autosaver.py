@@ -332,24 +332,6 @@ def test_a_stack_and_all_images_come_back(start: Any, stack: Any, grid: Any, wai
     assert not any("come from the mask now" in sentence for sentence in said)
 
 
-def test_an_edit_of_what_came_back_leaves_the_contours_of_all_others(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
-    bench = start(grid)
-    bench.panel(1).all.click()
-    wait_jobs(bench.session)
-    before = bench.session.items[0].measurement.table.set_index("particle")
-    assert (before["estimator"] == "contour").any()
-    bench.session.close()
-    bench = start(grid)
-    item = restored(bench, qtbot, wait_jobs)
-    gone = int(before.index[-1])
-    bench.session.select([gone])
-    bench.panel(3).corrector.delete()
-    after = item.measurement.table.set_index("particle")
-    rest = before.drop(index=gone)
-    outlines = ["estimator", "feret_max_px", "feret_min_px", "perimeter_px", "inscribed_diameter_px"]
-    pd.testing.assert_frame_equal(after[outlines], rest[outlines])
-
-
 def test_the_image_in_hand_is_shown_after_all_came_back(start: Any, stack: Any, wait_jobs: Any, qtbot: Any) -> None:
     def begun() -> Any:
         bench = start(stack[0], "one")

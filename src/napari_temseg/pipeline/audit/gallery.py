@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
@@ -67,23 +67,40 @@ def write_sample(path: Path, sample: AuditSample) -> None:
 
 def _crop(kind: str, number: int, each: AuditParticle | AuditField, picture: Micrograph, labels: npt.NDArray[Any]) -> dict[str, Any]:
     """One question: a crop as PNG, where it lies, and outlines in its px (of the particle, or of all in a field)."""
+    shown = question_crop(each, picture, labels)
+    image = base64.b64encode(bytes(iio.imwrite("<bytes>", shown.grey, extension=".png"))).decode()
+    outlines = [outline.round(1).tolist() for outline in shown.outlines]
+    where = {"top": shown.top, "left": shown.left, "size": list(shown.grey.shape), "centre": list(shown.centre)}
+    return {"kind": kind, "number": number, **where, "outlines": outlines, "png": image}
+
+
+class QuestionCrop(NamedTuple):
+    """What is shown of a question: `grey` uint8 (height, width) from pixel (`top`, `left`) on; in its px the `centre` (y, x) of the
+    particle, () of a field, and `outlines` (n, 2), of the particle or of all in the field."""
+
+    grey: npt.NDArray[np.uint8]
+    top: int
+    left: int
+    centre: tuple[float, ...]
+    outlines: list[npt.NDArray[np.float64]]
+
+
+def question_crop(each: AuditParticle | AuditField, picture: Micrograph, labels: npt.NDArray[Any]) -> QuestionCrop:
+    """The part of a picture that a question is about; `labels` (planes, Y, X)."""
     height, width = picture.frame
+    centre: tuple[float, ...] = ()
     if isinstance(each, AuditParticle):
         reach = int(max(AROUND * each.ecd, _LEAST_REACH))
         top, left = (max(int(at) - reach, 0) for at in (each.y, each.x))
         bottom, right = min(int(each.y) + reach + 1, height), min(int(each.x) + reach + 1, width)
-        centre = [each.y - top, each.x - left]
+        centre = (each.y - top, each.x - left)
     else:
         top, left, bottom, right = each.top, each.left, each.top + each.side, each.left + each.side
-        centre = []
-    grey = _stretched(picture.plane(each.plane)[top:bottom, left:right])
     here = labels[each.plane][top:bottom, left:right]
     wanted = [each.particle] if isinstance(each, AuditParticle) else np.unique(here[here > 0]).tolist()
     masks = [np.pad(here == label, 1).astype(float) for label in wanted]
-    outlines = [(contour - 1).round(1).tolist() for mask in masks for contour in find_contours(mask, 0.5)]
-    image = base64.b64encode(bytes(iio.imwrite("<bytes>", grey, extension=".png"))).decode()
-    size = [bottom - top, right - left]
-    return {"kind": kind, "number": number, "top": top, "left": left, "size": size, "centre": centre, "outlines": outlines, "png": image}
+    outlines = [contour - 1 for mask in masks for contour in find_contours(mask, 0.5)]
+    return QuestionCrop(_stretched(picture.plane(each.plane)[top:bottom, left:right]), top, left, centre, outlines)
 
 
 def _stretched(crop: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -164,7 +164,8 @@ def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
         for each in audit["between"]
     ]
     if audit["not_fitting"]:
-        said.append(f"{audit['not_fitting']} judged particles are no more in this result and do not count.")
+        n = audit["not_fitting"]
+        said.append(f"{n} judged particle{' is' if n == 1 else 's are'} no more in this result and do{'es' if n == 1 else ''} not count.")
     return said
 
 

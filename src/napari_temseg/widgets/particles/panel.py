@@ -11,6 +11,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.audit.dialog import open_audit
+from napari_temseg.widgets.audit.kept_audits import write_audited_report
 from napari_temseg.widgets.canvas import brush
 from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.jobs.runner import guarded
@@ -103,7 +105,7 @@ class ParticlesPanel(QWidget):
             "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
             self._report,
         )
-        self.written: Path | None = None  # the newest report of this window
+        self.written: Path | None = None  # the newest report
         self.page = button("Open report", "Show the report that was written last in the browser.", self._open_page)
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
@@ -118,6 +120,7 @@ class ParticlesPanel(QWidget):
             "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
             later(open_comparison, self.session),
         )
+        self.audit = button("Audit…", "Judge 100 of the particles and 20 fields, blind and by keys.", self._audit)
         self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
 
     def _make_reasons(self) -> QMenu:
@@ -151,7 +154,7 @@ class ParticlesPanel(QWidget):
             row([self.export, self.report], (1, 1)),
             self.page,
             row([self.tiff, self.view], (1, 1)),
-            row([self.compare, self.below], (1, 1)),
+            row([self.compare, self.audit, self.below], (1, 0, 1)),
             self.cautions,
         )
         for widget in groups:
@@ -266,15 +269,18 @@ class ParticlesPanel(QWidget):
 
     def _export(self) -> None:
         self._settled()
-        path = export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv *.xlsx)")
-        if path:
+        if path := export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv *.xlsx)"):
             export.export_table(self.session, self.pool.measurements, path)
 
     def _report(self) -> None:
         self._settled()
         folder = export.ask_folder(self.session, self, "Folder for the report")
         if folder:
-            export.write_report(self.session, self.pool.items, self.pool.measurements, folder, self._written)
+            write_audited_report(self.session, self.pool.items, self.pool.measurements, folder, self._written)
+
+    def _audit(self) -> None:
+        self._settled()
+        open_audit(self.session, self.pool.items, self.pool.measurements)
 
     def _written(self, page: Path) -> None:
         self.written = page

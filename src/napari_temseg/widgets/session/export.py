@@ -17,6 +17,7 @@ from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.kit.folder_dialog import FolderDialog
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.audit.carrying import Audit
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -143,11 +144,16 @@ def export_labels(session: Session, item: Item, path: str) -> None:
 
 
 def write_report(
-    session: Session, items: Sequence[Item], measurements: Sequence[Measurement], folder: str, written: Callable[[Path], None] | None = None
+    session: Session,
+    items: Sequence[Item],
+    measurements: Sequence[Measurement],
+    folder: str,
+    written: Callable[[Path], None] | None = None,
+    audits: Sequence[Audit] = (),
 ) -> None:
     """Write report.html, particles.csv, summary.json and label images of measured micrographs to a folder, as a job.
 
-    `written` gets the path of the page.
+    `written` gets the path of the page; `audits` are those of the pictures.
     """
     from napari_temseg.pipeline.existing_results import Result, iter_report
 
@@ -165,7 +171,7 @@ def write_report(
     models, known = dict(session.models), dict(session.model_names)
     session.jobs.start(
         "Writing the report",
-        lambda: iter_report(results, folder, session.model, models, known),
+        lambda: iter_report(results, folder, session.model, models, known, audits),
         told,
     )
 
