@@ -6,6 +6,7 @@
     python benchmarks/accuracy.py inexact     masks that are eroded, dilated, shifted, or lack particles
     python benchmarks/accuracy.py published   draft labels and the model trained on them against hand-made truth
     python benchmarks/accuracy.py sizes       training sets of 1 to 165 micrographs
+    python benchmarks/accuracy.py peers       the shipped model beside BPartIS, the network of the authors of EMPS
     python benchmarks/accuracy.py groups      the shipped model by contrast, touching, size; also simulated, marks, cost (see model.py)
 
 Each has --help. Peer: scikit-learn's random forest on `skimage.feature.multiscale_basic_features`, what trainable pixel classifiers
@@ -25,7 +26,7 @@ import accuracy_common as common
 import napari_temseg as temseg
 
 Predictor = Callable[[np.ndarray], "temseg.Prediction"]
-OTHERS = ("few", "vnc", "inexact", "published", "sizes")
+OTHERS = ("few", "vnc", "inexact", "published", "sizes", "peers")
 OF_THE_MODEL = ("groups", "simulated", "marks", "cost")
 
 
