@@ -139,19 +139,12 @@ def components_least(labels: Labels) -> Labels:
 
 def box_score(boxes: Boxes, labels: Labels) -> dict[str, float]:
     """Hits by centre (inside the box, side ratio 0.4 to 1.4, one to one) and by box overlap of 0.5."""
-    places = [where for where in ndimage.find_objects(labels) if where is not None]
-    edges = np.array([[a.start, b.start, a.stop, b.stop] for a, b in places], float).reshape(-1, 4)
-    numbers = np.unique(labels[labels > 0])
-    centres = np.array(ndimage.center_of_mass(labels > 0, labels, numbers)).reshape(-1, 2) + 0.5
+    centred, ratio, edges, side = in_boxes(boxes, labels)
     half = boxes[:, 2:] / 2
-    inside = (np.abs(centres[:, None] - boxes[None, :, :2]) <= half[None]).all(-1)
-    side = np.sqrt((edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
-    ratio = side[:, None] / np.sqrt(boxes[:, 2] * boxes[:, 3])[None]
     low = np.maximum(edges[:, None, :2], (boxes[:, :2] - half)[None])
     high = np.minimum(edges[:, None, 2:], (boxes[:, :2] + half)[None])
     shared = np.maximum(high - low, 0).prod(-1)
     union = (side**2)[:, None] + (boxes[:, 2] * boxes[:, 3])[None] - shared
-    centred = inside & (ratio >= 0.4) & (ratio <= 1.4)
     matched = {"hits": centred, "box hits": shared / union >= 0.5}
     out = {name: float(_pairs(table)) for name, table in matched.items()}
     return {
@@ -160,6 +153,21 @@ def box_score(boxes: Boxes, labels: Labels) -> dict[str, float]:
         "true": float(len(boxes)),
         "ratio": float(np.median(ratio[centred])) if centred.any() else 0.0,
     }
+
+
+def in_boxes(
+    boxes: Boxes, labels: Labels
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Which labels lie in which boxes by centre and size (n, m), the ratios of their sides; edges (n, 4) and side (n,) of the labels."""
+    places = [where for where in ndimage.find_objects(labels) if where is not None]
+    edges = np.array([[a.start, b.start, a.stop, b.stop] for a, b in places], float).reshape(-1, 4)
+    numbers = np.unique(labels[labels > 0])
+    centres = np.array(ndimage.center_of_mass(labels > 0, labels, numbers)).reshape(-1, 2) + 0.5
+    half = boxes[:, 2:] / 2
+    inside = (np.abs(centres[:, None] - boxes[None, :, :2]) <= half[None]).all(-1)
+    side = np.sqrt((edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
+    ratio = side[:, None] / np.sqrt(boxes[:, 2] * boxes[:, 3])[None]
+    return inside & (ratio >= 0.4) & (ratio <= 1.4), ratio, edges, side
 
 
 def _pairs(allowed: npt.NDArray[np.bool_]) -> int:

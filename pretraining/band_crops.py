@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,6 +26,8 @@ ELSEWHERE = 0.14  # share of crops at a size at which there is nothing to find: 
 WHOLE = 0.6  # share of crops, of those that hold a whole picture, that show it as it will be shown: with its own edges
 FEW_PIXELS = 6.0  # × by which the pixels of a picture that fills a small part of its crop count at most
 JITTER = 0.4  # standard deviation of the logarithm of the size that is told
+COARSE = 0.4  # share of crops that are shown as if the particles had been recorded on few pixels
+COARSEST = 4.5  # × by which pixels are coarser there at most: particles 5 px wide
 Floats = npt.NDArray[np.float32]
 
 
@@ -107,6 +110,8 @@ def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> C
     image, labels, ignore, there = _cut(entry, where, window)
     target, inner = _targets(entry, labels, inside, where)
     image = _spoilt(image * (polarity or (1 if rng.random() < 0.75 else -1)), rng)
+    if rng.random() < COARSE:
+        image = _coarse(image, rng)
     turned = rng.integers(4), rng.random() < 0.5
     tensors = (torch.from_numpy(part[None]) for part in (image, target[0], target[1]))
     burnt, exact, distance, teaches = burn_marks(*tensors, rng, marked)
@@ -183,6 +188,25 @@ def _turned_offsets(target: Floats, quarters: int, mirrored: bool) -> Floats:
         dy, dx = -dx, dy
     out[3], out[4] = dy, dx
     return out
+
+
+def _coarse(image: Floats, rng: np.random.Generator) -> Floats:
+    """Recorded on coarser pixels, with their noise, out of focus or compressed at times; enlarged again, as small particles are."""
+    factor = math.exp(rng.uniform(math.log(1.3), math.log(COARSEST)))
+    size = tuple(max(8, round(n / factor)) for n in image.shape)
+    if rng.random() < 0.5:
+        image = ndimage.gaussian_filter(image, rng.uniform(0.2, 0.9) * factor, truncate=3)
+    small = F.interpolate(torch.from_numpy(image)[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[
+        0, 0
+    ].numpy()
+    small = small + np.float32(abs(rng.normal(0, 0.12))) * rng.standard_normal(small.shape, np.float32)
+    if rng.random() < 0.3:
+        low, high = np.percentile(small, [0.2, 99.8])
+        grey = np.clip(255 * (small - low) / max(high - low, 1e-6), 0, 255).astype(np.uint8)
+        written = iio.imwrite("<bytes>", grey, extension=".jpg", quality=int(rng.integers(35, 90)))
+        small = iio.imread(written, extension=".jpg").astype(np.float32).reshape(small.shape) / 255 * (high - low) + low
+    large = F.interpolate(torch.from_numpy(small.astype(np.float32))[None, None], size=image.shape, mode="bilinear", align_corners=False)
+    return large[0, 0].numpy()
 
 
 def _toned(image: Floats, rng: np.random.Generator) -> Floats:

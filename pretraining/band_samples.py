@@ -179,7 +179,7 @@ def of_boxes(image: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float64]) -> Sa
         width[number], centre[number] = math.sqrt(w * h) / BOX, (y - 0.5, x - 0.5)
     depth = np.maximum(width / 2, 0.5)
     size = float(np.median(width[1:]))
-    return Sample(Normalisation().apply(image), labels, ignore, width, depth, centre, np.ones(len(width), np.int8), (size,), "boxes", 0.5)
+    return Sample(Normalisation().apply(image), labels, ignore, width, depth, centre, np.ones(len(width), np.int8), (size,), "boxes", 0.8)
 
 
 def components(mask: npt.NDArray[np.bool_], least: int) -> Labels:

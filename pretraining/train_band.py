@@ -28,7 +28,7 @@ from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 
-SHARES = {"emps": 8, "simulated": 5, "catalysts": 1, "other": 2}  # crops of each kind in a batch of sixteen
+SHARES = {"emps": 7, "simulated": 4, "catalysts": 3, "other": 2}  # crops of each kind in a batch of sixteen
 
 SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)  # px of crops, of which a batch holds as many as make up the same area
 

@@ -85,7 +85,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             raws.append(both[:, :outputs])
             features.append(resize(both[:, outputs:], grid)[0].numpy())
             yield progress(1.0, done)
-        said = watcher.blank(model, plane)
+        said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)
         fill(said, raw)
         return _ground(said, raw, image, np.concatenate(features), side)

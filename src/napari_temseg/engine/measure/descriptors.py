@@ -71,6 +71,9 @@ DESCRIPTORS: dict[str, Definition] = {
     "intensity_mean": Definition("mean of the pixel values; pixels that are not finite left out", "grey level"),
     "intensity_sd": Definition("standard deviation of the pixel values", "grey level"),
     "probability_mean": Definition("mean foreground probability of the model"),
+    "confidence": Definition(
+        "share of particles of such a mean probability that are right, by outlines drawn by hand; empty where the model was never judged so"
+    ),
 }
 _READABLE = {
     "ecd": "equivalent circular diameter",

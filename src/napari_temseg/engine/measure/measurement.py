@@ -63,7 +63,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.packed_mask import PackedMask
-from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.units import to_nanometres
 
 __all__ = [
@@ -294,7 +294,8 @@ def describe(
     columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - outline.free_shares(pixels)}
     if _convention(particles) == HALF_CONTRAST:
         columns = at_half_contrast(columns, scale)
-    columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
+    mean = _probability(pixels, particles, index)
+    columns |= _grey(pixels, source, index) | {"probability_mean": mean, "confidence": _confidence(mean, told)}
     columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
     columns |= visible_columns(pixels, whole, columns["cut_share"] > 0, columns["frame"])
     if not isinstance(particles, Particles):
@@ -334,6 +335,10 @@ def _grey(pixels: Foreground, source: Micrograph | None, index: int) -> dict[str
         mean = pixels.total(np.where(finite, values, 0)) / count
         deviation = np.where(finite, values - mean[pixels.code], 0)
         return {"intensity_mean": mean, "intensity_sd": np.sqrt(pixels.total(deviation**2) / count)}
+
+
+def _confidence(mean: npt.NDArray[np.float64], told: Prediction | None) -> npt.NDArray[np.float64]:
+    return np.full(len(mean), np.nan) if told is None or told.confidence is None else told.confidence.of(mean)
 
 
 def _probability(pixels: Foreground, particles: Any, index: int) -> npt.NDArray[np.float64]:

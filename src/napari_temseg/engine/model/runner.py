@@ -78,6 +78,7 @@ class Runner:
             "pixel_ratio": self.pixel_ratio,
             "size": self.working_size / self.scales[0] if self.working_size else 0.0,
             "candidates": self.candidates,
+            "confidence": model.confidence,
         }
         return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 

@@ -18,9 +18,11 @@ from torch import nn
 
 from napari_temseg.engine.model.network import NetworkSpec, build_network
 from napari_temseg.engine.model.novelty import Familiarity
+from napari_temseg.engine.types.confidence import Confidence
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 
+_NOT_BEARING = ("history", "name", "familiar", "confidence")  # what is known of a model but changes no prediction
 SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
 MOST_MAGNIFICATION = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
 
@@ -86,6 +88,7 @@ class Segmenter:
     fixed_scale: bool = False  # trained on somebody's pictures at these scales, and used at them
     pixel_size: float = 0.0  # nm: that of the pictures to which fixed scales belong; 0 when it is not known, or not the same for all
     familiar: Familiarity | None = None  # what pictures like those of its training look like
+    confidence: Confidence | None = None  # how often it is right; None for one that was never judged by outlines
 
     def __post_init__(self) -> None:
         if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):
@@ -151,6 +154,7 @@ class Segmenter:
             **({"fixed_scale": self.fixed_scale} if self.fixed_scale or any(map(_learnt, self.history)) else {}),
             **({"pixel_size": self.pixel_size} if self.pixel_size else {}),
             **({"familiar": self.familiar.to_dict()} if self.familiar else {}),
+            **({"confidence": self.confidence.to_dict()} if self.confidence else {}),
         }
 
     @classmethod
@@ -183,11 +187,12 @@ class Segmenter:
         if not 0 <= pixel_size < math.inf:
             raise ValueError("its pixel size is out of range")
         familiar = Familiarity.from_dict(metadata["familiar"]) if "familiar" in metadata else None
-        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar)
+        confidence = Confidence.from_dict(metadata["confidence"]) if "confidence" in metadata else None
+        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar, confidence)
 
     def content_hash(self) -> str:
         """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
-        bearing = {key: value for key, value in self.metadata().items() if key not in ("history", "name", "familiar")}
+        bearing = {key: value for key, value in self.metadata().items() if key not in _NOT_BEARING}
         digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
         for name, tensor in sorted(self.tensors().items()):
             digest.update(name.encode())

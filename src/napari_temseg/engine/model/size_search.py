@@ -30,6 +30,7 @@ LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of th
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
+ROUND_CORE = 1.08  # × the largest circle inside the core of a round particle to what its area says, on pixels: a rod's is much less
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -77,7 +78,8 @@ def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
 class _Cores:
     """Where the learnt depth of a raw output is great: cores are apart even where particles touch, and half as wide.
 
-    `width` (px of the picture) of the particle of each, `area` (px of the output) and `deepest` of the core; `foreground` px of the output.
+    `width` (px of the picture) of the particle of each, that of a rod across it; `area` (px of the output) and `deepest` of the core;
+    `foreground` px of the output.
     """
 
     width: npt.NDArray[np.float64]
@@ -93,8 +95,11 @@ class _Cores:
             core &= scaled(torch.from_numpy(valid.astype(np.float32))[None, None], scale)[0, 0].numpy() > 0.5
         labels, n = ndimage.label(core)
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-        deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, n + 1)), float).reshape(n) if n else np.zeros(0)
-        return cls(4 * np.sqrt(area / math.pi) / scale, area, deepest, int((probability > 0.5).sum()))
+        deepest, inside = np.zeros(n + 1), np.zeros(n + 1)
+        np.maximum.at(deepest, labels[core], depth[core])
+        np.maximum.at(inside, labels[core], ndimage.distance_transform_edt(core)[core])
+        width = np.minimum(4 * np.sqrt(area / math.pi), 4 * ROUND_CORE * (inside[1:] - 0.5))
+        return cls(width / scale, area, deepest[1:], int((probability > 0.5).sum()))
 
 
 def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Sequence[npt.NDArray[np.bool_] | None]) -> float:
@@ -112,7 +117,7 @@ def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Seq
 
 def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
     """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture."""
-    widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
+    widths, sure, others, seen, foreground, covered = [], [], 0, 0.0, 0.0, 0.0
     for raw, valid in parts:
         cores = _Cores.of(raw, scale, valid)
         width, area, deepest = cores.width, cores.area, cores.deepest
@@ -122,11 +127,12 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
         others += int((~near & (area >= SEEN)).sum())
         seen += raw[0, 0].numel() / scale**2
         foreground += cores.foreground / scale**2
+        covered += 4 * float(area[near].sum()) / scale**2  # cores are half as wide
     width = np.concatenate(widths)
     if not len(width):
         return Evidence(size)
-    cover = float((math.pi / 4 * width**2).sum() / seen)
-    explained = min(1.0, cover * seen / foreground)  # there is some foreground: cores are of it
+    cover = min(1.0, covered / seen)
+    explained = min(1.0, covered / foreground)  # there is some foreground: cores are of it
     purity = len(width) / (len(width) + others)
     return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
 

@@ -195,7 +195,8 @@ def _at_its_scales(model: Segmenter, best_step: int, new_decoder: bool, base: Se
     Unless it goes by the pixel size, or has a new decoder, which learnt at the scales that it has.
     """
     if base and best_step == 0:  # as it was
-        return replace(model, scales=base.scales, fixed_scale=base.fixed_scale, pixel_size=base.pixel_size, familiar=base.familiar)
+        model = replace(model, familiar=base.familiar, confidence=base.confidence)
+        return replace(model, scales=base.scales, fixed_scale=base.fixed_scale, pixel_size=base.pixel_size)
     if base is None or new_decoder or model.pixel_size:
         return model
     return replace(model, scales=base.scales, fixed_scale=base.fixed_scale)

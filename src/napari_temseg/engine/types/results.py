@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_temseg.engine.types.confidence import Confidence
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 
@@ -62,6 +63,7 @@ class Prediction:
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
+    `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
     """
@@ -79,6 +81,7 @@ class Prediction:
     unlike: tuple[str, ...] = ()
     size: float = 0.0
     candidates: tuple[SizeCandidate, ...] = ()
+    confidence: Confidence | None = None
     parted: npt.NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
@@ -151,7 +154,8 @@ class Prediction:
         if any(plane._made_by != first._made_by for plane in planes):
             raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
         facts = {
-            name: getattr(first, name) for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates")
+            name: getattr(first, name)
+            for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates", "confidence")
         }
         unlike = tuple(reason for plane in planes for reason in plane.unlike)
         whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike)
@@ -192,12 +196,16 @@ class PlanePrediction:
 
 @dataclass(frozen=True)
 class Origin:
-    """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training."""
+    """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training.
+
+    `confidence` is as of its prediction.
+    """
 
     model_hash: str = ""
     model: str = ""
     scales: tuple[float, ...] = (1.0,)
     unlike: tuple[str, ...] = ()
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True, eq=False)

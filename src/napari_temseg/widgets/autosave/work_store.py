@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
+from napari_temseg.engine.types.confidence import Confidence
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -107,7 +108,8 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     prediction, origin = particles.prediction, particles.origin
     if prediction is None:
         return origin
-    return Origin(prediction.model_hash, models.get(prediction.model_hash, ""), tuple(prediction.working_scale), prediction.unlike)
+    name, scales = models.get(prediction.model_hash, ""), tuple(prediction.working_scale)
+    return Origin(prediction.model_hash, name, scales, prediction.unlike, prediction.confidence)
 
 
 class WorkFile(store.AutosaveFile):
@@ -208,7 +210,7 @@ class SavedWork:
             return []
         # Taken over as it was kept, as what the model said is not: it cannot come out otherwise.
         then = {str(name): int(version) for name, version in self.particles.get("definitions", {}).items()}
-        return redefined(then | {"probability_mean": versions()["probability_mean"]})
+        return redefined(then | {name: versions()[name] for name in ("probability_mean", "confidence")})
 
     @property
     def contours(self) -> int:
@@ -309,7 +311,7 @@ def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint
         job = iter_cut_out(particles, image)
         yield from job
         particles, measurement = job.result
-        return particles, _flagged(_with_contours(measurement, found), found.particles or {}, probability)
+        return particles, _flagged(_with_contours(measurement, found), found.particles or {}, probability, particles.origin)
 
     return Job(steps)
 
@@ -330,7 +332,9 @@ def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uin
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
         origin = facts["origin"]
         if origin:
-            origin = Origin(**{**origin, "scales": tuple(origin["scales"]), "unlike": tuple(map(str, origin.get("unlike", ())))})
+            told = {"scales": tuple(origin["scales"]), "unlike": tuple(map(str, origin.get("unlike", ())))}
+            curve = origin.get("confidence")
+            origin = Origin(**{**origin, **told, "confidence": Confidence.from_dict(curve) if curve else None})
         means = pd.Series(probability, table.index)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise store.unusable(found.path, f"{error}") from error
@@ -359,12 +363,13 @@ def _agreeing(labels: npt.NDArray[np.int32], table: Any) -> tuple[npt.NDArray[np
     return labels, table[table.index.isin(present)]
 
 
-def _flagged(measurement: Any, facts: dict[str, Any], probability: Any) -> Any:
+def _flagged(measurement: Any, facts: dict[str, Any], probability: Any, origin: Origin | None) -> Any:
     from napari_temseg.engine.measure.measurement import with_flags
 
     table = measurement.table
     alive = set(table["particle"].astype(int).tolist())
     means = probability.reindex(table["particle"]).to_numpy()
-    measurement = replace(measurement, table=table.assign(probability_mean=means))
+    sure = np.full(len(means), np.nan) if origin is None or origin.confidence is None else origin.confidence.of(means)
+    measurement = replace(measurement, table=table.assign(probability_mean=means, confidence=sure))
     excluded = {int(number): str(why) for number, why in facts["excluded"].items() if int(number) in alive}
     return with_flags(measurement, excluded, [number for number in facts["seen"] if number in alive])
