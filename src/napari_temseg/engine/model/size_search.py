@@ -30,7 +30,7 @@ LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of th
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
-ROUND_CORE = 1.08  # × the largest circle inside the core of a round particle to what its area says, on pixels: a rod's is much less
+ROUND_CORE = 1.08  # × from the largest circle on pixels inside a round core to the circle of the same area
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
 
@@ -78,11 +78,13 @@ def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
 class _Cores:
     """Where the learnt depth of a raw output is great: cores are apart even where particles touch, and half as wide.
 
-    `width` (px of the picture) of the particle of each, that of a rod across it; `area` (px of the output) and `deepest` of the core;
-    `foreground` px of the output.
+    `round` is the diameter of the circle of its area, `across` that of the largest circle inside it (px of the picture, of the particle of
+    each): what speaks for a size is the one or the other, or no size would be that of rods. `area` (px of the output) and `deepest` of the
+    core; `foreground` px of the output.
     """
 
-    width: npt.NDArray[np.float64]
+    round: npt.NDArray[np.float64]
+    across: npt.NDArray[np.float64]
     area: npt.NDArray[np.intp]
     deepest: npt.NDArray[np.float64]
     foreground: int
@@ -98,8 +100,13 @@ class _Cores:
         deepest, inside = np.zeros(n + 1), np.zeros(n + 1)
         np.maximum.at(deepest, labels[core], depth[core])
         np.maximum.at(inside, labels[core], ndimage.distance_transform_edt(core)[core])
-        width = np.minimum(4 * np.sqrt(area / math.pi), 4 * ROUND_CORE * (inside[1:] - 0.5))
-        return cls(width / scale, area, deepest[1:], int((probability > 0.5).sum()))
+        circles = 4 * np.sqrt(area / math.pi) / scale, 4 * ROUND_CORE * (inside[1:] - 0.5) / scale
+        return cls(*circles, area, deepest[1:], int((probability > 0.5).sum()))
+
+    def near(self, size: float, factor: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """Which are within a factor of a size, and the width by which they are."""
+        first, second = ((width >= size / factor) & (width <= size * factor) for width in (self.round, self.across))
+        return first | second, np.where(first, self.round, self.across)
 
 
 def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Sequence[npt.NDArray[np.bool_] | None]) -> float:
@@ -108,8 +115,8 @@ def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Seq
     Whoever drags across one particle hardly drags across the median one; seen at that of what is found, the answer is nearly the same.
     """
     found = [_Cores.of(raw, scale, valid) for raw, valid in zip(raws, valids, strict=True)]
-    width = np.concatenate([cores.width[cores.area >= SEEN] for cores in found])
-    width = width[(width > size / CENTRED_OF) & (width < size * CENTRED_OF)]
+    looked = [(cores.area >= SEEN, *cores.near(size, CENTRED_OF)) for cores in found]
+    width = np.concatenate([width[seen & near] for seen, near, width in looked])
     if len(width) < LEAST_FOUND:
         return size
     return min(max(float(np.median(width)), size / CENTRED_BY), size * CENTRED_BY)
@@ -117,22 +124,20 @@ def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Seq
 
 def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
     """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture."""
-    widths, sure, others, seen, foreground, covered = [], [], 0, 0.0, 0.0, 0.0
+    widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
     for raw, valid in parts:
         cores = _Cores.of(raw, scale, valid)
-        width, area, deepest = cores.width, cores.area, cores.deepest
-        near = (width >= size / NEAR_SIZE) & (width <= size * NEAR_SIZE)
+        near, width = cores.near(size, NEAR_SIZE)
         widths.append(width[near])
-        sure.append(deepest[near])
-        others += int((~near & (area >= SEEN)).sum())
+        sure.append(cores.deepest[near])
+        others += int((~near & (cores.area >= SEEN)).sum())
         seen += raw[0, 0].numel() / scale**2
         foreground += cores.foreground / scale**2
-        covered += 4 * float(area[near].sum()) / scale**2  # cores are half as wide
     width = np.concatenate(widths)
     if not len(width):
         return Evidence(size)
-    cover = min(1.0, covered / seen)
-    explained = min(1.0, covered / foreground)  # there is some foreground: cores are of it
+    cover = float((math.pi / 4 * width**2).sum() / seen)
+    explained = min(1.0, cover * seen / foreground)  # there is some foreground: cores are of it
     purity = len(width) / (len(width) + others)
     return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
 
