@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_temseg import measure
-from napari_temseg.engine.measure.audit.questions import Questions
+from napari_temseg.engine.measure.audit.questions import AuditQuestions
 from napari_temseg.engine.measure.audit.sampling import AuditParticle, AuditSample, drawn
 
 
@@ -19,7 +19,7 @@ def sample() -> AuditSample:
 
 
 def test_a_particle_is_measured_before_it_is_judged() -> None:
-    asked = Questions(sample())
+    asked = AuditQuestions(sample())
     assert isinstance(asked.current, AuditParticle)
     assert not asked.press("A")
     asked.click(10, 10)
@@ -40,7 +40,7 @@ def test_a_particle_is_measured_before_it_is_judged() -> None:
 
 def test_fields_take_pairs_of_clicks_and_answers_go_on_where_they_stopped() -> None:
     drawn_sample = sample()
-    asked = Questions(drawn_sample)
+    asked = AuditQuestions(drawn_sample)
     while isinstance(asked.current, AuditParticle):
         asked.press("N")
         asked.press("A")
@@ -50,7 +50,7 @@ def test_fields_take_pairs_of_clicks_and_answers_go_on_where_they_stopped() -> N
     assert asked.missed == {0: [[10.0, 15.0, 10.0]]}  # the single click at the end is no particle
     said = asked.answered("digest", "Ada", "2026-11-27T14:00:00")
     assert said["lengths"] == {}
-    again = Questions(drawn_sample, said)
+    again = AuditQuestions(drawn_sample, said)
     assert again.at == asked.at
     while again.current is not None:
         again.press("N")

@@ -62,14 +62,14 @@ class AuditDialog(QDialog):
     """Not modal. What is answered is kept after every question, by the content of the pictures."""
 
     def __init__(self, session: Session, items: Sequence[Item], found: Sequence[Measurement], sample: Any, parent: QWidget) -> None:
-        from napari_temseg.engine.measure.audit.questions import Questions
+        from napari_temseg.engine.measure.audit.questions import AuditQuestions
         from napari_temseg.files.audits import sample_digest
 
         super().__init__(parent)
         self.session, self.sample, self.digest = session, sample, sample_digest(sample)
         self.measurements = list(found)
         self.items = {measurement.image: item for measurement, item in zip(found, items, strict=True)}
-        self.questions = Questions(sample)
+        self.questions = AuditQuestions(sample)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Audit")
         self.name = QLineEdit()
@@ -118,10 +118,10 @@ class AuditDialog(QDialog):
 
     def _named(self) -> None:
         """Somebody who has begun before goes on there."""
-        from napari_temseg.engine.measure.audit.questions import Questions
+        from napari_temseg.engine.measure.audit.questions import AuditQuestions
 
         if self.questions.at == 0 and not self.questions.clicks:
-            self.questions = Questions(self.sample, said_by(self.sample, self.name.text().strip()))
+            self.questions = AuditQuestions(self.sample, said_by(self.sample, self.name.text().strip()))
             self._next_question()
         self.view.setFocus()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt
 
-PAINTING = ("paint", "erase", "fill", "polygon")
+PAINTING_MODES = ("paint", "erase", "fill", "polygon")
 NARROW = 200  # px, of the column of docks without the controls
 
 
@@ -54,7 +54,7 @@ class FoldingControls(QObject):
         if not self._left_alone():
             self._controls = None  # somebody knows better, for as long as the dock is open
             return
-        wanted = self._needed or str(getattr(self._layer, "mode", "")) in PAINTING
+        wanted = self._needed or str(getattr(self._layer, "mode", "")) in PAINTING_MODES
         if wanted != self._shown:
             self._show(wanted)
 

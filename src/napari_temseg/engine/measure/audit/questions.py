@@ -14,7 +14,7 @@ NEXT_KEY, BACK_KEY = "N", "U"
 Place = tuple[float, float]
 
 
-class Questions:
+class AuditQuestions:
     """Which question is asked and what was said; `at` counts particles first, then fields.
 
     `clicks` (y, x in px of the picture) are those on the question in hand; `shown` tells whether its outline may be seen. `decisions` and
