@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 NOT_USABLE = "Not usable as it is"  # how the caution of a verdict begins
+TOO_FEW_IMAGES = ("Only 1 image:", "Only 2 images:")  # and that of pictures which have no interval of the specimen
 INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.weighted import quantile
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.types.wording import four, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,7 +161,8 @@ def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str,
     """D50 and its interval as a mark above the bars, which stay as they are."""
     seen, top = axes.get_xlim(), axes.get_ylim()[1]  # an interval wider than the particles must not squeeze them
     ends = [[0.0], [0.0]] if interval is None else [[d50 - interval[0][0]], [interval[0][1] - d50]]
-    name = f"D50 = {four(d50)} {unit}" + ("" if interval is None else f" ({interval[1]})")
+    half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
+    name = f"D50 = {rounded(d50, half)} {unit}" + ("" if interval is None else f" ({interval[1]})")
     axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
     axes.set_ylim(0, 1.16 * top)
     axes.set_xlim(seen)

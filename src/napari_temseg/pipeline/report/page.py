@@ -24,7 +24,7 @@ from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
 from napari_temseg.pipeline.run_folder import FIGURES
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
-from napari_temseg.pipeline.summary import NOT_USABLE
+from napari_temseg.pipeline.summary import NOT_USABLE, TOO_FEW_IMAGES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,8 +100,8 @@ def write_report(
     """
     page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
-        # Whether it can be used stands above them already.
-        cautions=[each for each in summary["cautions"] if not each.startswith(NOT_USABLE)],
+        # Whether it can be used stands above them already, and why one or two pictures have no interval of the specimen.
+        cautions=[each for each in summary["cautions"] if not each.startswith((NOT_USABLE, *TOO_FEW_IMAGES))],
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
         distributions=[_distribution(unit, sizes[unit], summary, items) for unit in sizes],
@@ -129,7 +129,6 @@ def write_report(
 def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], items: Sequence[RunItem]) -> dict[str, Any]:
     """What the first sheet and the tables behind it show of the sizes in one unit."""
     figures = summary["distributions"][unit]
-    notes = [f"Counting alone: {figures['interval_basis']}."] if figures.get("interval_basis") else []
     rows = [
         (label, f"{figures[key]:.1%}" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
         for key, label, kind in _ROWS
@@ -140,7 +139,6 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], i
         "unit": unit,
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
-        "notes": notes,
         "usability": sizes.usability,
         "sheet": sheet(unit, sizes, figures),
         "pieces": _pieces(figures, unit),

@@ -79,14 +79,16 @@ def _bias(segmentation: dict[str, Any] | None) -> str:
     share = 100 * segmentation["bias"]
     seen = segmentation["calibration"].get("pictures", "?")
     if not share:
-        return f"Bias: none that shows on outlines drawn by hand ({seen} pictures)."
+        return f"Bias: none in the median of outlines drawn by hand ({seen} pictures); that of a single specimen is in the interval."
     return f"Bias of the model, {signed(-share, 1)} % on outlines drawn by hand, taken off the interval."
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str) -> str:
     n, pictures = summary["n"], summary["n_images"]
     stated = summary["calibration_relative_uncertainty"]
-    calibration = "lengths in px" if unit == "px" else f"calibration {'not stated' if stated is None else f'± {100 * stated:.2g} %'}"
+    calibration = (
+        "lengths in px" if unit == "px" else f"calibration {'without an uncertainty' if stated is None else f'± {100 * stated:.2g} %'}"
+    )
     samples = f" · {len(sizes.samples)} samples" if len(sizes.samples) > 1 else ""
     return f"{n} particle{'' if n == 1 else 's'} · {pictures} picture{'' if pictures == 1 else 's'}{samples} · {calibration}"
 
@@ -218,6 +220,18 @@ def indicator(found: dict[str, Any] | None) -> str:
     return f"Nanomaterial indicator: {told}. {found['caveat']}"
 
 
+def _stated(figures: dict[str, Any], unit: str) -> str:
+    """The D50 found and the widest interval that it has, in a sentence; nothing of too few particles."""
+    if figures["d50"] is None or figures["n"] < FEWEST:
+        return ""
+    named = [(name, each["d50"]) for name, each in figures["intervals"].items() if each["d50"]]
+    if not named:
+        return f" The D50 found is {four(figures['d50'])} {unit}."
+    name, ends = named[-1]
+    half = (ends[1] - ends[0]) / 2
+    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % {_NAMES[name]}: {_ends(ends, half)} {unit})."
+
+
 def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
     """A paragraph that may be pasted into a paper."""
     model = summary["model"] or {"name": "several models", "hash": ""}
@@ -229,12 +243,13 @@ def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any
     settings = ", ".join(f"{key.replace('_', ' ')} {first[key]:g}" for key in keys if first.get(key) is not None)
     how = f" with {settings}" if settings and same else ""
     figures = summary["distributions"][unit]
-    d50 = "" if figures["d50"] is None or figures["n"] < FEWEST else f" The D50 found is {four(figures['d50'])} {unit}."
+    d50 = _stated(figures, unit)
+    pictures = len(summary["images"])
     missing = "; ".join(figures["intervals"]["this specimen"]["lacks"])
     lacks = f" Not in the intervals: {missing}." if missing else ""
     audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."
     return (
-        f"Particles were found in {len(summary['images'])} micrographs with napari-temseg {summary['temseg']} ({by}) "
+        f"Particles were found in {pictures} micrograph{'' if pictures == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
         f"The {len(sizes)} particles that lie wholly inside the pictures count, each weighted for those of its size that the edges cut "
         f"(Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres.{d50} "
