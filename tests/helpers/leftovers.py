@@ -18,7 +18,8 @@ import pytest
 
 TOLD = 300  # characters of a difference
 OTHERS = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_", "KMP_")  # variables that pytest, torch and OpenMP set
-LOGGERS = ("", "napari_temseg", "py.warnings", "torch", "torch.onnx", "matplotlib", "dask", "distributed")
+LOGGERS = ("", "napari_temseg", "py.warnings")
+LIBRARIES = ("torch", "torch.onnx", "matplotlib", "dask", "distributed")  # some set their loggers when they are imported
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def _put_torch_settings(value: dict[str, Any]) -> None:
     torch.use_deterministic_algorithms(value["deterministic"])
 
 
-def _loggers() -> dict[str, tuple[int, list[logging.Handler]]]:
-    return {name: (logging.getLogger(name).level, [*logging.getLogger(name).handlers]) for name in LOGGERS}
+def _loggers(*names: str) -> dict[str, tuple[int, list[logging.Handler]]]:
+    return {name: (logging.getLogger(name).level, [*logging.getLogger(name).handlers]) for name in names}
 
 
 def _put_loggers(value: dict[str, tuple[int, list[logging.Handler]]]) -> None:
@@ -157,7 +158,8 @@ PROCESS = (
     Trace("numpy's errors", np.geterr, lambda value: np.seterr(**value)),
     Trace("numpy's printing", np.get_printoptions, lambda value: np.set_printoptions(**value)),
     Trace("torch", loaded("torch", _torch_settings), _put_torch_settings),
-    Trace("loggers", _loggers, _put_loggers),
+    Trace("loggers", lambda: _loggers(*LOGGERS), _put_loggers),
+    *(Trace(f"loggers of {name}", loaded(name, lambda _, name=name: _loggers(name)), _put_loggers) for name in LIBRARIES),
     Trace("log of warnings", lambda: getattr(logging, "_warnings_showwarning") is not None, logging.captureWarnings),  # noqa: B009
     Trace("handler of Ctrl+C", lambda: signal.getsignal(signal.SIGINT), _put_signal),
     Trace("threads", _own_threads, lambda _: None),
