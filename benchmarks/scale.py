@@ -1,10 +1,14 @@
 """Many pictures: how much memory `temseg run` takes as it goes on, and what it costs to be killed in the middle.
 
     python benchmarks/scale.py folder [--pictures 200] [--every 20]
+    python benchmarks/scale.py planes [--planes 50 300] [--side 1024]
+    python benchmarks/scale.py large [--side 12000]
 
 `folder` runs over EMPS micrographs (parts *train* and *tune*; when these are used up, their lower right parts), kills the run (SIGKILL)
 when half of them are done, and gives the same command again. Every `--every` seconds a line tells the pictures that are done and the
-memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). For Linux.
+memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). `planes` runs over
+simulated stacks and `large` over one plane, told the size of the particles, and print the most that is resident by the share of the run.
+For Linux.
 """
 
 from __future__ import annotations
@@ -21,6 +25,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import imageio.v3 as iio
+import numpy as np
+import tifffile
+
+from napari_temseg import simulate
+from napari_temseg.engine.types.config import SimulateConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 from emps import entries
@@ -117,13 +126,52 @@ def folder(options: argparse.Namespace) -> None:
         print(f"the table, the report and the rest of the end: {second.most(n, n)}")
 
 
+def simulated(side: int, seed: int) -> np.ndarray:
+    """A plane of discs in noise, uint8."""
+    config = SimulateConfig(seed=seed, width=512, height=512, count=60, diameter=24, pixel_size=0.5)
+    tile = np.asarray(simulate(config).micrograph.plane(0), np.float32)
+    tile = np.clip(128 + 40 * (tile - tile.mean()) / tile.std(), 1, 255).astype(np.uint8)
+    times = -(-side // 512)
+    return np.tile(tile, (times, times))[:side, :side]
+
+
+def shares(found: Watched) -> str:
+    """The most resident memory in each tenth of a run."""
+    end = found.seen[-1][0]
+    tenths = [max((one[2] for one in found.seen if k * end / 10 <= one[0] <= (k + 1) * end / 10), default=0) for k in range(10)]
+    return " ".join(f"{each / MB:.0f}" for each in tenths)
+
+
+def planes(options: argparse.Namespace) -> None:
+    side = options.side or 1024
+    few = [simulated(side, seed) for seed in range(8)]
+    for count in options.planes:
+        with tempfile.TemporaryDirectory() as name:
+            path, output = Path(name, "stack.tif"), Path(name, "results")
+            pages = (np.roll(few[number % 8], 7 * number, axis=1) for number in range(count))
+            tifffile.imwrite(path, pages, shape=(count, side, side), dtype=np.uint8, photometric="minisblack")
+            found = watched(temseg("run", path, "-o", output, "--axes", "time", "--typical-size", "24 px"), output, options.every)
+            print(f"{count} planes of {side}²: exit code {found.code}, {found.seconds:.0f} s of processor, MB by tenths: {shares(found)}")
+
+
+def large(options: argparse.Namespace) -> None:
+    side = options.side or 12000
+    with tempfile.TemporaryDirectory() as name:
+        path, output = Path(name, "large.tif"), Path(name, "results")
+        tifffile.imwrite(path, simulated(side, 0))
+        found = watched(temseg("run", path, "-o", output), output, options.every)
+        print(f"{side}²: exit code {found.code}, {found.seconds:.0f} s of processor, MB by tenths: {shares(found)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("folder",))
+    parser.add_argument("what", choices=("folder", "planes", "large"))
     parser.add_argument("--pictures", type=int, default=200, help="of a folder")
+    parser.add_argument("--planes", type=int, nargs="+", default=[50, 300], help="of each stack")
+    parser.add_argument("--side", type=int, help="px of a plane (1024, of a large one 12000)")
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two lines")
     options = parser.parse_args()
-    {"folder": folder}[options.what](options)
+    {"folder": folder, "planes": planes, "large": large}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ here, and what is written holds exactly the pixels of its particle.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from scipy import ndimage
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
 from napari_temseg.files.exchange import outlines_of
+from napari_temseg.files.label_pages import LabelPages, planes_of
 
 ROI_FILES = (".zip", ".roi")
 _AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, ROI_TYPE.OVAL)
@@ -145,18 +147,17 @@ def _within(polygon: Polygon, y: npt.NDArray[np.float64], x: npt.NDArray[np.floa
     return inside
 
 
-def write_rois(path: str | Path, labels: npt.NDArray[np.integer[Any]]) -> int:
+def write_rois(path: str | Path, labels: npt.NDArray[np.integer[Any]] | LabelPages) -> int:
     """Write each particle of (Y, X) or (P, Y, X) as a ROI with its number as name, for ImageJ's ROI Manager; returns how many."""
-    planes = labels.reshape((-1, *labels.shape[-2:]))
-    count = 0
+    several, count = math.prod(labels.shape[:-2]) > 1, 0
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as content:
-        for index, plane in enumerate(planes):
+        for index, plane in enumerate(planes_of(labels)):
             for label, window in enumerate(ndimage.find_objects(_small(plane)), 1):
                 if window is None:
                     continue
                 roi = _roi(outlines_of(plane[window] == label, window[0].start, window[1].start), f"{label}")
-                roi.position = index + 1 if len(planes) > 1 else 0
-                content.writestr(zipfile.ZipInfo(f"{label}{f'-{index + 1}' if len(planes) > 1 else ''}.roi"), roi.tobytes())
+                roi.position = index + 1 if several else 0
+                content.writestr(zipfile.ZipInfo(f"{label}{f'-{index + 1}' if several else ''}.roi"), roi.tobytes())
                 count += 1
     return count
 

@@ -16,7 +16,8 @@ from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Sourc
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.files.formats.pictures import read_array
-from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_tiff
+from napari_temseg.files.formats.tiff import content_of, read_tiff, slice_labels, write_planes, write_tiff
+from napari_temseg.files.label_pages import LabelPages, largest_of, planes_of
 from napari_temseg.files.readers import TIFF, checked_axes, checked_path, kind_of
 
 _WITHOUT_ANY = ("image", "plane", "particle", "class")  # columns of a table of no picture
@@ -79,18 +80,31 @@ def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write_labels_tiff(
-    path: str | Path, labels: npt.NDArray[np.integer[Any]], calibration: Calibration, axes: str = "YX", content: str = "particles"
+    path: str | Path,
+    labels: npt.NDArray[np.integer[Any]] | LabelPages,
+    calibration: Calibration,
+    axes: str = "YX",
+    content: str = "particles",
 ) -> None:
     """Write labels or classes (…, Y, X) for ImageJ, calibrated.
 
     ImageJ has no 32-bit integers: the type is uint8 up to 255, uint16 up to 65,535, and above that float32, exact up to
     2²⁴ labels; more are a `TemsegError`.
     """
-    top = int(labels.max(initial=0))
+    top = largest_of(labels)
     if top > LARGEST_LABEL:
         raise TemsegError(f"{path}: {top} labels are more than a TIFF for ImageJ can number; cut the image into parts first.")
     kind = np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.float32
-    write_tiff(path, labels.astype(kind), calibration, axes, content=content)
+    write_planes(
+        path,
+        (plane.astype(kind) for plane in planes_of(labels)),
+        labels.shape,
+        np.dtype(kind),
+        calibration,
+        axes,
+        content=content,
+        max=max(1, top),
+    )
 
 
 def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:

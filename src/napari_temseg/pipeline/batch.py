@@ -9,26 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_temseg.api import measure, read
-from napari_temseg.api import split as split_particles
+from napari_temseg.api import read
 from napari_temseg.engine.measure.audit.sampling import drawn
-from napari_temseg.engine.particles.other_splits import iter_other_splits
-from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.same_field import sketch_of
+from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.engine.types.wording import FEWEST
 from napari_temseg.files.audits import kept
-from napari_temseg.files.imagej_tables import write_results
-from napari_temseg.files.rois import write_rois
-from napari_temseg.files.tables import write_labels_tiff, write_particles_csv, write_particles_xlsx
+from napari_temseg.files.tables import write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
 from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, without_areas
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
+from napari_temseg.pipeline.plane_by_plane import iter_measured
 from napari_temseg.pipeline.record import digest_of, key_of, settings_digest
-from napari_temseg.pipeline.report.crops import crops_of
-from napari_temseg.pipeline.report.page import figure_files, thumbnail, write_report
+from napari_temseg.pipeline.report.page import figure_files, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told
@@ -40,11 +34,9 @@ if TYPE_CHECKING:
 
     from napari_temseg.engine.burntin.boxes import Box
     from napari_temseg.engine.measure.distribution import SizeDistribution
-    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-    from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
 
@@ -151,23 +143,15 @@ class PictureBatch:
         if offer:
             image = replace(image, notes=(*image.notes, offer))
         image = without_areas(image, self._areas.get(stem, ()))
-        job = self._predicting(segmenter, image, config)
+        job = iter_measured(segmenter, image, config, self._settings.split, self._ready(segmenter, config), self._settings.recovery)
         for progress in job:
             if control.finishing:
-                job.cancel()  # half a prediction is none
-            yield replace(progress, fraction=0.8 * progress.fraction)
-        particles = split_particles(job.result, self._settings.split)
-        others = iter_other_splits(measure(particles), particles)
-        for progress in others:
-            yield replace(progress, fraction=0.8 + 0.15 * progress.fraction)
-        measured = replace(others.result, image=stem, table=others.result.table.assign(image=stem))
-        if is_cheap(image) if self._settings.recovery is None else self._settings.recovery:
-            recovery = iter_recovery(segmenter, particles, config)
-            for progress in recovery:
-                yield replace(progress, fraction=0.95)
-            measured = replace(measured, recovered=recovery.result)
+                job.cancel()  # half a picture is none
+            yield progress
+        found = job.result
+        measured = replace(found.measured, image=stem, table=found.measured.table.assign(image=stem))
         self._tidy()
-        item, labels = finished(path, stem, particles, measured, imagej=self._settings.imagej)
+        item, labels = replace(found, measured=measured).committed(path, stem, imagej=self._settings.imagej)
         self._folder.commit(item, stem, key, self._digest, labels)
         self.done.add(stem)
         self._say_unfinished()
@@ -176,14 +160,13 @@ class PictureBatch:
         """What whoever looks into the folder after a kill should know; the files of the set say it once they are written."""
         self._folder.say_unfinished(unfinished(len(self.done), len(self.pictures), self._missing()))
 
-    def _predicting(self, segmenter: Segmenter, image: Micrograph, config: PredictConfig) -> Job[Prediction]:
-        """The job that predicts one picture, by a network that is made ready once for all."""
-        from napari_temseg.engine.model.prediction import iter_predict
+    def _ready(self, segmenter: Segmenter, config: PredictConfig) -> nn.Module:
+        """The network, made ready once for all pictures: what is said of one bears on its scale alone."""
         from napari_temseg.engine.model.runner import made_ready
 
         if self._network is None:
-            self._network = made_ready(segmenter, config)  # what is said of one picture bears on its scale alone
-        return iter_predict(segmenter, image, config, network=self._network)
+            self._network = made_ready(segmenter, config)
+        return self._network
 
     def fail(self, path: Path, error: Exception) -> None:
         """Say why a picture gives nothing; what nobody foresaw goes to the log with all its details."""
@@ -283,45 +266,6 @@ class PictureBatch:
                 **(further or {}),
             }
         )
-
-
-def finished(
-    path: Path, stem: str, particles: Particles, measured: Measurement, *, imagej: bool = False
-) -> tuple[RunItem, dict[str, Callable[[Path], object]]]:
-    """The item of a measured picture, and by name what writes its label images, STEM_….tif, and with `imagej` what ImageJ opens."""
-    image, prediction = particles.micrograph, particles.prediction
-    write = partial(write_labels_tiff, calibration=measured.calibration, axes=image.axes)
-    labels: dict[str, Callable[[Path], object]] = {}
-    if prediction is not None:
-        labels[f"{stem}_classes.tif"] = partial(write, labels=prediction.classes, content="classes")
-    labels[f"{stem}_particles.tif"] = partial(write, labels=particles.labels, content="particles")
-    if imagej:
-        labels[f"{stem}_rois.zip"] = partial(write_rois, labels=particles.labels)
-        sized = partial(write_results, table=measured.table, scale=measured.calibration.scale, unit=measured.length_unit)
-        labels[f"{stem}_results.csv"] = sized
-    counts = {str(key): int(count) for key, count in particles.table["class"].value_counts().items()}
-    picture = partial(thumbnail, image.plane(0), particles.planes()[0])
-    files = tuple(map(Path, labels))
-    return RunItem(
-        measured.image,
-        path,
-        measured,
-        counts,
-        files,
-        picture,
-        particles.uncertain,
-        image.source.lossy,
-        particles.unlike,
-        () if prediction is None else prediction.candidates,
-        particles.band_ends,
-        image.notes,
-        image.acquisition,
-        sketch_of(image.plane(0)),
-        scales=() if prediction is None else prediction.working_scale,
-        size=0.0 if prediction is None else prediction.size,
-        splitting=dict(particles.settings),
-        crops=crops_of(image.plane(0), particles.planes()[0], measured),
-    ), labels
 
 
 def nothing_done(failures: Mapping[str, str]) -> TemsegError:

@@ -93,8 +93,8 @@ def iter_report(
 def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -> Generator[Progress, None, list[RunItem]]:
     """Commit every result that is not in the folder as it is; what else was there is put aside."""
     from napari_temseg.engine.particles.other_splits import with_other_splits
-    from napari_temseg.pipeline.batch import finished
     from napari_temseg.pipeline.inputs import LABELS
+    from napari_temseg.pipeline.plane_by_plane import MeasuredPicture
 
     stems = file_stems([result.measurement.image for result in results])
     keys = [_key(result, stem) for result, stem in zip(results, stems, strict=True)]
@@ -108,7 +108,7 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
         if stem not in kept:
             path = Path(result.particles.micrograph.source.path or result.measurement.image)
             measured = with_other_splits(result.measurement, result.particles)
-            item, labels = finished(path, stem, result.particles, measured)
+            item, labels = MeasuredPicture.of(result.particles, measured).committed(path, stem)
             folder.commit(item, stem, key, IN_THE_WINDOW, labels)
     return [folder.item(stem) for stem in stems]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,44 +33,85 @@ def iter_predict(
     Planes are predicted in `order` (default: 0 … n − 1), a permutation of their indices, else `TemsegError`. There is no finishing
     early: half a prediction is none. `network` is the model's, made ready for these settings (see `runner`).
     """
+    places = _checked(micrograph, order)
+
+    def steps(control: Control) -> Generator[Progress, None, Prediction]:
+        over = _Pass(model, micrograph, config, network, control)
+        yield from over.settle()
+        whole = over.runner.blank(model, micrograph)
+        unlike = yield from over.predict(places, whole.at)
+        return replace(whole, unlike=tuple(unlike)) if over.runner.tells else whole
+
+    return Job(steps)
+
+
+def iter_predict_planes(
+    model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None = None
+) -> Job[list[str]]:
+    """As `iter_predict`, keeping no plane: each is handed over in its `PlanePrediction` alone, so that memory is that of one.
+
+    Returns what `Prediction.unlike` holds.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, list[str]]:
+        over = _Pass(model, micrograph, config, network, control)
+        yield from over.settle()
+        unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.runner.blank(model, micrograph.at(index)))
+        return unlike if over.runner.tells else []
+
+    return Job(steps)
+
+
+def _checked(micrograph: Micrograph, order: Sequence[int] | None) -> list[int]:
     n = micrograph.n_planes
     places = list(range(n)) if order is None else [int(index) for index in order]
     if sorted(places) != list(range(n)):
         raise TemsegError(f"{micrograph.name}: the order of the planes must name each of 0 to {n - 1} once.")
+    return places
 
-    def steps(control: Control) -> Generator[Progress, None, Prediction]:
-        runner, middle = Runner(model, config, micrograph.calibration.nanometres, network), n // 2
-        unlike = [""] * n
 
-        def normalised(index: int) -> npt.NDArray[np.float32]:
-            return model.normalisation.apply(micrograph.plane(index), micrograph.valid, micrograph.name)
+class _Pass:
+    """A network going over a micrograph."""
+
+    def __init__(
+        self, model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None, control: Control
+    ) -> None:
+        self.runner = Runner(model, config, micrograph.calibration.nanometres, network)
+        self._model, self._micrograph, self._control = model, micrograph, control
+        self._middle, self._known = micrograph.n_planes // 2, Known()
+
+    def settle(self) -> Generator[Progress, None, None]:
+        """Find one scale for all planes by the middle one: the same whatever plane is shown, and the same size all through a movie."""
 
         def looking(share: float) -> Progress:
-            return Progress("predict", 0.0, f"{micrograph.name}: seeing how large its particles are", control.elapsed)
+            message = f"{self._micrograph.name}: seeing how large its particles are"
+            return Progress("predict", 0.0, message, self._control.elapsed)
 
-        # One scale for all planes, told by the middle one: the same whatever plane is shown, and the same size all through a movie.
-        known: Known = (yield from mapped(runner.settle(normalised(middle), micrograph.valid), looking)) if runner.adaptive else {}
-        whole = runner.blank(model, micrograph)
+        if self.runner.adaptive:
+            self._known = yield from mapped(self.runner.settle(self._normalised(self._middle), self._micrograph.valid), looking)
 
-        def predicted(index: int, done: int) -> Generator[Progress, None, None]:
-            def progress(share: float, preview: PlanePrediction | None = None) -> Progress:
-                message = f"{micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), runner.device.plain())))
-                return Progress("predict", (done + share) / n, message, control.elapsed, preview=preview)
+    def predict(self, places: Sequence[int], blank: Callable[[int], Prediction]) -> Generator[Progress, None, list[str]]:
+        """Fill the `blank` of each of `places`; returns in what planes are unlike the model's training."""
+        n = self._micrograph.n_planes
+        unlike = [""] * n
+        for done, index in enumerate(places):
 
-            image = normalised(index)
-            raw = yield from mapped(runner.plane(image, known if index == middle else None), progress)
-            plane = whole.at(index)
+            def progress(share: float, preview: PlanePrediction | None = None, *, done: int = done, index: int = index) -> Progress:
+                message = f"{self._micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), self.runner.device.plain())))
+                return Progress("predict", (done + share) / n, message, self._control.elapsed, preview=preview)
+
+            image = self._normalised(index)
+            raw = yield from mapped(self.runner.plane(image, self._known if index == self._middle else None), progress)
+            plane = blank(index)
             fill(plane, raw)
-            if runner.tells:
-                unlike[index] = runner.unlike(image, raw, micrograph.valid)
+            if self.runner.tells:
+                unlike[index] = self.runner.unlike(image, raw, self._micrograph.valid)
                 plane = replace(plane, unlike=(unlike[index],))
             yield progress(1.0, PlanePrediction(index, plane))
+        return unlike
 
-        for done, index in enumerate(places):
-            yield from predicted(index, done)
-        return replace(whole, unlike=tuple(unlike)) if runner.tells else whole
-
-    return Job(steps)
+    def _normalised(self, index: int) -> npt.NDArray[np.float32]:
+        return self._model.normalisation.apply(self._micrograph.plane(index), self._micrograph.valid, self._micrograph.name)
 
 
 def fill(plane: Prediction, raw: torch.Tensor) -> None:

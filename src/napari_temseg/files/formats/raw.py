@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +65,55 @@ def mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int
     return np.memmap(path, dtype, "r", offset, shape)
 
 
+class StoredPlanes:
+    """Planes (…, Y, X) that lie one after another in a file, from byte `offset` on; what is asked for is read, and nothing stays mapped.
+
+    Pages that are mapped count as memory of the process, and of a long stack all would in the end.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> None:
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+        self._path, self._offset = path, offset
+
+    def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
+        """As of an array, by numbers and slices of each axis."""
+        taken = [
+            range(length)[part] if isinstance(part, slice) else (int(part),) for part, length in zip(key[:-2], self.shape, strict=False)
+        ]
+        stack = np.stack([self._plane(place) for place in product(*taken)]).reshape((*map(len, taken), *self.shape[-2:]))
+        whole: npt.NDArray[Any] = stack[(*(slice(None) if isinstance(part, slice) else 0 for part in key[:-2]), *key[-2:])]
+        return whole
+
+    def _plane(self, place: tuple[int, ...]) -> npt.NDArray[Any]:
+        count = math.prod(self.shape[-2:])
+        start = self._offset + int(np.ravel_multi_index(place, self.shape[:-2])) * count * self.dtype.itemsize
+        plane = np.fromfile(self._path, self.dtype, count, offset=start)
+        if plane.size < count:
+            raise truncated(self._path, file_size(self._path), start + count * self.dtype.itemsize)
+        return plane.reshape(self.shape[-2:])
+
+    def lazily(self) -> Any:
+        """As a dask array in native byte order, a plane a chunk."""
+        import dask.array as da  # for stacks alone, as it takes long to import
+
+        chunks = (*(1,) * (self.ndim - 2), *self.shape[-2:])
+        return da.from_array(self, chunks=chunks, name=False, meta=np.empty((0,) * self.ndim, self.dtype)).astype(
+            self.dtype.newbyteorder("=")
+        )
+
+
 def planes(pixels: npt.NDArray[Any]) -> Any:
     """The same pixels, (Y, X) or (planes, Y, X), in native byte order, rows one after the other.
 
-    What lies so in the file stays mapped; else one plane is copied, and a stack becomes a dask array, a plane a chunk.
+    One plane is copied, a stack becomes a dask array, a plane a chunk.
     """
-    native = pixels.dtype.newbyteorder("=")
     if pixels.ndim == 2:
-        return np.ascontiguousarray(pixels, native)
-    if pixels.dtype == native:
-        return pixels
+        return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    if isinstance(pixels, np.memmap) and pixels.flags.c_contiguous and pixels.filename is not None:
+        return StoredPlanes(Path(pixels.filename), pixels.dtype, pixels.shape, pixels.offset).lazily()
     import dask.array as da  # for stacks alone, as it takes long to import
 
-    return da.from_array(pixels, chunks=(1, *pixels.shape[1:]), name=False).astype(native)
+    return da.from_array(pixels, chunks=(1, *pixels.shape[1:]), name=False).astype(pixels.dtype.newbyteorder("="))
 
 
 def unusable(*shape: int) -> npt.NDArray[np.uint8]:

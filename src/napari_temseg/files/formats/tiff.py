@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 import tifffile
 
@@ -204,14 +206,32 @@ def write_tiff(
     `data` is uint8, uint16 or float32, what ImageJ knows; `axes` a `Micrograph`'s with "C" before "YX" for channels.
     `content` marks the file as a result of this program ("classes", "particles"). Values run from 0 to their largest on screen.
     """
+    planes = data.reshape((-1, *data.shape[-2:]))
+    write_planes(path, planes, data.shape, data.dtype, calibration, axes, content=content, **{"max": data.max(), **metadata})
+
+
+def write_planes(
+    path: str | Path,
+    planes: Iterable[npt.NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    calibration: Calibration,
+    axes: str,
+    *,
+    content: str = "",
+    **metadata: Any,
+) -> None:
+    """As `write_tiff`, of planes (Y, X) as they come, which make an array of `shape`; their largest value is said as `max`."""
     y, x = calibration.scale
-    known = {"axes": axes.replace("N", "Z"), "min": 0.0, "max": float(max(1, data.max())), **metadata}
+    known = {"axes": axes.replace("N", "Z"), "min": 0.0, **metadata}
+    known["max"] = float(max(1, known["max"]))
     if calibration.pixel_size is not None:
         known["unit"] = "nm"
     if content:
         known["temseg"] = content
     with replacing(path) as temporary:
-        tifffile.imwrite(temporary, data, imagej=True, resolution=(1 / x, 1 / y), metadata=known)
+        how: dict[str, Any] = {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": known}
+        tifffile.imwrite(temporary, iter(planes), shape=shape, dtype=dtype, **how)
 
 
 def content_of(path: Path) -> str:

@@ -15,6 +15,7 @@ import tifffile
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import grey
+from napari_temseg.files.formats.raw import StoredPlanes
 from napari_temseg.files.formats.xml_sizes import companion, ome_document, ome_images
 
 # What tifffile raises for files that are damaged in one way or another.
@@ -156,8 +157,8 @@ def _stored(path: Path, index: int, series: Any, alone: bool) -> Planes:
 
     if series.dataoffset is not None and not colour:
         # Uncompressed and in one piece: planes are read from the disk as they are looked at.
-        stack = np.memmap(path, series.keyframe.parent.byteorder + series.dtype.char, "r", series.dataoffset, series.shape)
-        return da.from_array(stack, chunks=(*(1,) * (stack.ndim - 2), *stack.shape[-2:])).astype(native)
+        dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
+        return StoredPlanes(path, dtype, tuple(series.shape), series.dataoffset).lazily()
     shape = tuple(n for n, axis in zip(series.shape, series.axes, strict=True) if axis != "S")
     if math.prod(shape[:-2]) != len(series.pages):
         return _grey(series.asarray(), series.axes, path).astype(native, copy=False)
