@@ -14,7 +14,7 @@ from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
 from napari_temseg.engine.measure.histogram_bins import MOST_BINS
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.kit.style import button, hint, row, theme_colours
+from napari_temseg.widgets.kit.style import NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import SCOPES, Pool
@@ -46,8 +46,8 @@ class Distribution(QWidget):
         self.scope = ScopeBox(session)
         self.filter = QLineEdit()
         self.everything = QCheckBox("all columns")
-        self.column = QComboBox()
-        self.weighting = QComboBox()
+        self.column = NameBox()
+        self.weighting = NameBox()
         self.log = QCheckBox("log")
         self.bins = QSpinBox()
         self.samples = QCheckBox("samples")
@@ -358,7 +358,8 @@ class DistributionOpener(QObject):
         """A height of its own; and the picture, which has less room now, is shown whole again."""
         session = self.session
         if self.dock is not None and not session.closed:
-            session.viewer.window._qt_window.resizeDocks([self.dock], [DOCK_HEIGHT], Qt.Orientation.Vertical)
+            window = session.viewer.window._qt_window
+            window.resizeDocks([self.dock], [min(DOCK_HEIGHT, window.height() // 4)], Qt.Orientation.Vertical)
             if session.current is not None:
                 self._refit.start()
 

@@ -16,6 +16,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.canvas.layer_list import TidyList
+from napari_temseg.widgets.canvas.outline_width import OutlineWidth
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import may_close
 from napari_temseg.widgets.jobs.runner import Jobs
@@ -82,7 +83,7 @@ class Session(QObject):
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
-        self._list = TidyList(viewer)
+        self._list, self._outlines = TidyList(viewer), OutlineWidth(viewer)
         self._on_active()
 
     def part(self, kind: type[Part]) -> Part:
@@ -345,6 +346,7 @@ class Session(QObject):
         self.closed = True
         self.closing.emit()
         self._list.let_go()
+        self._outlines.let_go()
         self.jobs.close()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)

@@ -1,0 +1,53 @@
+"""Outlines stay whole at every magnification: where several px of a picture share one of the screen, they are as wide as that takes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from napari.layers import Labels, Layer
+from qtpy.QtCore import QTimer
+
+from napari_temseg.widgets.canvas.layers import CONTOUR, role
+from napari_temseg.widgets.canvas.roles import Role
+
+ZOOMED = 200  # ms after the last zoom
+WIDEST = 6  # px: particles of a few px on the screen would be filled
+
+
+class OutlineWidth(QTimer):
+    """Follows the zoom of one viewer until `let_go`; a width that somebody chose is left as it is."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer.window._qt_window)
+        self.viewer = viewer
+        self._given: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
+        self.setSingleShot(True)
+        self.setInterval(ZOOMED)
+        self.timeout.connect(self._fit)
+        self._emitters = [viewer.scene.camera.events.zoom, viewer.layers.events.inserted]
+        for emitter in self._emitters:
+            emitter.connect(self._changed)
+
+    def let_go(self) -> None:
+        """Follow it no more."""
+        self.stop()
+        for emitter in self._emitters:
+            emitter.disconnect(self._changed)
+
+    def _changed(self, event: Any = None) -> None:
+        self.start()
+
+    def _fit(self) -> None:
+        for layer in self.viewer.layers:
+            if isinstance(layer, Labels) and role(layer) == Role.PARTICLES and layer.contour == self._given.get(layer, CONTOUR):
+                width = outline_width(float(layer.scale[-1]) * float(self.viewer.scene.camera.zoom))
+                if width != layer.contour:
+                    layer.contour = width
+                self._given[layer] = width
+
+
+def outline_width(on_screen: float) -> int:
+    """Width (px of the picture) of an outline where one of its px takes that many on the screen."""
+    return min(max(CONTOUR, math.ceil(1.2 / max(on_screen, 1e-6))), WIDEST)

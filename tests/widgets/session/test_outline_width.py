@@ -1,0 +1,30 @@
+"""Outlines are whole at every magnification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_temseg.widgets.canvas.outline_width import outline_width
+
+
+@pytest.mark.parametrize(("on_screen", "width"), [(4.0, 2), (1.0, 2), (0.5, 3), (0.25, 5), (0.01, 6)])
+def test_an_outline_takes_at_least_a_pixel_of_the_screen(on_screen: float, width: int) -> None:
+    assert outline_width(on_screen) == width
+
+
+def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
+    viewer: Any, grid: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+) -> None:
+    bench = open_bench(viewer)
+    adopt(bench.session, bench.session.current, picture.instances)
+    layer = bench.session.current.particles_layer
+    viewer.scene.camera.zoom = 0.4 / layer.scale[-1]
+    qtbot.waitUntil(lambda: layer.contour == 3)
+    viewer.scene.camera.zoom = 4 / layer.scale[-1]
+    qtbot.waitUntil(lambda: layer.contour == 2)
+    layer.contour = 4
+    viewer.scene.camera.zoom = 0.4 / layer.scale[-1]
+    qtbot.waitUntil(lambda: not bench.session._outlines.isActive())
+    assert layer.contour == 4
