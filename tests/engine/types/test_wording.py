@@ -35,4 +35,5 @@ def test_a_value_has_as_many_digits_as_its_half_width_allows() -> None:
     assert rounded(188.37, 62) == "188"
     assert rounded(1883.7, 620) == "1880"
     assert rounded(0.5, 0.0123) == "0.500"
+    assert rounded(188.374218, 1e-9) == "188.37"
     assert rounded(188.37, None) == "188.4"

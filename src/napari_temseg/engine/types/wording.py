@@ -27,10 +27,10 @@ def signed(value: float, digits: int) -> str:
 
 
 def rounded(value: float, half: float | None) -> str:
-    """A value with as many digits as its half width allows (two of the half width's); four digits where there is none."""
-    if half is None or not half > 0:
+    """A value with as many digits as its half width allows (two of the half width's, five at most); four where there is none."""
+    if half is None or not half > 0 or not value:
         return four(value)
-    digits = 1 - math.floor(math.log10(half))
+    digits = min(1 - math.floor(math.log10(half)), 4 - math.floor(math.log10(abs(value))))
     return f"{round(value, digits):.{max(digits, 0)}f}"
 
 

@@ -143,7 +143,7 @@ class ParticlesPanel(QWidget):
             row([self.exclude, self.include], (1, 1)),
             row([self.undo, self.redo], (1, 0)),
             separator(),
-            self.next,
+            row([self.next, self.audit], (1, 0)),
             row([self.progress, self.reviewed], (1, 0)),
             separator(),
             self.colours,
@@ -154,7 +154,7 @@ class ParticlesPanel(QWidget):
             row([self.export, self.report], (1, 1)),
             self.page,
             row([self.tiff, self.view], (1, 1)),
-            row([self.compare, self.audit, self.below], (1, 0, 1)),
+            row([self.compare, self.below], (1, 1)),
             self.cautions,
         )
         for widget in groups:
