@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFileDialog
 
 from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.errors import TemsegError
@@ -19,6 +18,7 @@ from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.audit.dialog import AuditDialog, open_audit
 from napari_temseg.widgets.audit.question_view import OUTLINED
+from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.data_folder import data_folder
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -56,7 +56,6 @@ def bench(viewer: Any, open_bench: Any, labels: np.ndarray, qtbot: Any) -> Any:
 def asked(bench: Any, qtbot: Any) -> Any:
     bench.panel(3).audit.click()
     dialog = bench.session.viewer.window._qt_window.findChild(AuditDialog)
-    qtbot.addWidget(dialog)
     return dialog
 
 
@@ -116,7 +115,7 @@ def test_what_is_answered_corrects_the_result_and_enters_the_report(
     (file,) = kept()
     assert file["answers"]["auditor"] == "Ada"
     assert len(file["particles"][0]["content_hash"]) == 64
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "report"))
+    monkeypatch.setattr(export, "ask_folder", lambda *_: str(tmp_path / "report"))
     bench.panel(3).report.click()
     wait_jobs(bench.session)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
@@ -131,13 +130,11 @@ def test_it_goes_on_where_it_stopped_and_a_second_person_is_compared(asked: Any,
         qtbot.keyClicks(asked.view, "a")
     pool = bench.panel(3).pool
     again = open_audit(bench.session, pool.items, pool.measurements)
-    qtbot.addWidget(again)
     again.name.setText("Ada")
     again.name.editingFinished.emit()
     assert again.where.text() == "particle 4 of 36"
     answer_all(again, qtbot)
     second = open_audit(bench.session, pool.items, pool.measurements)
-    qtbot.addWidget(second)
     second.name.setText("Grace")
     answer_all(second, qtbot, lambda number: "S" if number < 9 else "A")
     assert "Ada and Grace decided alike on 75% of 36 particles." in second.outcome.text()
@@ -155,7 +152,6 @@ def test_an_audit_holds_for_a_new_result_of_the_same_picture(asked: Any, bench: 
     pool = bench.panel(3).pool
     qtbot.waitUntil(lambda: len(pool.measurements[0].table) == 35)
     again = open_audit(session, pool.items, [replace(pool.measurements[0], image="grid")])
-    qtbot.addWidget(again)
     assert "35 particles (35 accepted)" in again.outcome.text()
     assert "1 judged particle is no more in this result" in again.outcome.text()
 
