@@ -27,10 +27,10 @@ import sys, time
 import napari_temseg.widgets.workbench
 import napari_temseg as temseg
 from napari_temseg.pipeline.find import iter_find
-from napari_temseg.widgets.jobs.preload import load_libraries
+from napari_temseg.widgets.jobs.preload import load_compiler
 image = temseg.read(sys.argv[1])
 begun = time.process_time()
-load_libraries()
+load_compiler()
 iter_find("particles", [image]).drain()
 print(time.process_time() - begun)
 """

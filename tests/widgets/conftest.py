@@ -50,9 +50,9 @@ def _has_screen() -> bool:
 def _known_timers() -> None:
     from leftovers_of_windows import trace_workers, watch_timers
 
-    from napari_temseg.widgets.jobs.preload import load_libraries
+    from napari_temseg.widgets.jobs.preload import load_compiler
 
-    load_libraries()  # tests of the engine may come after those of the window, in whose process OpenGL is
+    load_compiler()  # tests of the engine may come after those of the window, in whose process OpenGL is
 
     import napari_temseg.widgets.workbench  # noqa: F401
 

@@ -19,7 +19,7 @@ from scipy import ndimage
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.autosave import store, work_store
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.jobs.preload import load_libraries
+from napari_temseg.widgets.jobs.preload import load_compiler
 from napari_temseg.widgets.session import own_models
 
 SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
@@ -494,7 +494,7 @@ def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, pictu
 def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any) -> None:
     import napari_temseg as temseg
 
-    load_libraries()  # jobs do so before they load a model
+    load_compiler()  # jobs do so before they load a model
     own_models.folder().mkdir(parents=True)
     for number in range(1, 12):
         (own_models.folder() / f"particles+{number}.temseg").write_bytes(b"an old one")
@@ -515,7 +515,7 @@ def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any)
 def test_a_model_of_ones_own_is_removed_after_asking(start: Any, grid: Any, qtbot: Any) -> None:
     import napari_temseg as temseg
 
-    load_libraries()  # jobs do so before they load a model
+    load_compiler()  # jobs do so before they load a model
     folder = own_models.folder()
     folder.mkdir(parents=True)
     for name in ("old rods", "other"):

@@ -13,7 +13,7 @@ from superqt.utils import GeneratorWorker
 
 from napari_temseg.engine.types.errors import Cancelled
 from napari_temseg.engine.types.progress import Job, Progress
-from napari_temseg.widgets.jobs.preload import load_libraries
+from napari_temseg.widgets.jobs.preload import load_compiler
 
 NICE = 10  # on Linux: how far a job's threads stand behind the window's when both want the processor
 
@@ -89,7 +89,7 @@ def _steps(run: Run) -> Generator[Progress, None, Any]:
     """In the worker thread: make the job and drive it; one that was stopped returns None, torch's errors leave as `JobError`."""
     try:
         _stand_back()
-        load_libraries()
+        load_compiler()
         run.job = job = run.make()
         # What was said while the job was being made holds for it too.
         if run.cancelled:
