@@ -104,8 +104,10 @@ class Runner:
         if self.working_size:
             if self.typical is None:
                 size = yield from self._search(image, valid)
+            elif self.exact_size:
+                size = self.typical
             else:
-                size = self.typical if self.exact_size else (yield from self._centred(image, valid, self.typical))
+                size, known = yield from self._centred(image, valid, self.typical)
             self.scales = band_scales(self.working_size / size)
             return known
         if self.typical is not None:
@@ -142,21 +144,24 @@ class Runner:
         size, self.candidates = size_search.chosen(found, self.working_size)
         return size
 
-    def _centred(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float) -> Generator[float, None, float]:
-        """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane."""
-        told = size
+    def _centred(
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
+    ) -> Generator[float, None, tuple[float, Known]]:
+        """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane; the last look."""
+        told, known = size, Known()
         for _ in range(CENTRED_IN):
             scale, raws, valids = band_scales(self.working_size / size)[0], [], []
             for window in size_search.windows(image.shape, scale):
                 raws.append((yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))))
                 valids.append(None if valid is None else valid[window])
                 yield 0.0
+            known = {scale: raws[0]} if len(raws) == 1 else {}  # one window is the whole picture
             better = size_search.centred(size, scale, raws, valids)
             better = min(max(better, told / CENTRED_BY), told * CENTRED_BY)
             if max(better / size, size / better) < size_search.CENTRED:
                 break
             size = better
-        return size
+        return size, known
 
     def _closer(
         self, whole: torch.Tensor, seen: torch.Tensor, diameter: float | None, valid: npt.NDArray[np.bool_] | None
