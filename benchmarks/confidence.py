@@ -29,6 +29,7 @@ from band_sets import SETS, Case, in_boxes
 from emps import data_folder
 from napari_temseg.engine.particles.evaluation import _overlaps, _pair_iou
 from napari_temseg.engine.types.confidence import Confidence, logit
+from napari_temseg.files.models import save
 
 FOLDS = 5
 EDGES = (0.0, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
@@ -117,7 +118,7 @@ def main() -> None:
     curve = fitted(rows)
     print(f"\n{curve}")
     if args.write:
-        replace(model, confidence=curve).save(args.write)
+        save(replace(model, confidence=curve), args.write, half=True)
 
 
 if __name__ == "__main__":
