@@ -54,7 +54,7 @@ class Evidence:
     @property
     def weight(self) -> float:
         """One number: certain particles, few others, their number damped, more of them where they cover more, and most of what is found."""
-        # The exponents were chosen on train and tune parts: the size taken first is wrong in 8 of 165 pictures.
+        # The exponents were chosen on train and tune parts: the size taken first is wrong in 8 of 158 pictures.
         sure, number = max(self.sure - 0.5, 0.0), math.log1p(self.count)
         return float(sure * self.purity**2 * number**0.6 * self.cover**0.4 * self.explained**0.5)
 
