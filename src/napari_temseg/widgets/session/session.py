@@ -15,6 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.outline_width import OutlineWidth
 from napari_temseg.widgets.canvas.roles import Role
@@ -83,7 +84,7 @@ class Session(QObject):
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
-        self._list, self._outlines = TidyList(viewer), OutlineWidth(viewer)
+        self._list, self._outlines, self._memory = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer)
         self._on_active()
 
     def part(self, kind: type[Part]) -> Part:
@@ -347,6 +348,7 @@ class Session(QObject):
         self.closing.emit()
         self._list.let_go()
         self._outlines.let_go()
+        self._memory.let_go()
         self.jobs.close()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)
