@@ -176,11 +176,13 @@ def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_ask
     size, strength = panel.dial.field, panel.split.fields["strength"]
     viewer.layers.selection.active = a.layer
     qtbot.keyClicks(size, "56")
+    strength.value = 0.7
     viewer.layers.selection.active = b.layer
-    assert size.text() == ""
+    assert (size.text(), strength.value) == ("", 0.5)
     panel.all.click()
     wait_jobs(session)
     assert a.prediction.working_scale != b.prediction.working_scale
+    assert (a.particles.settings["strength"], b.particles.settings["strength"]) == (0.7, 0.5)
     viewer.layers.selection.active = a.layer
     assert size.text() == "56 px"
     strength.value = 0.9

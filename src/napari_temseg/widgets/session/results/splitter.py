@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.QtCore import QObject, Signal
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Splitter(QObject):
     """`config` holds the split settings in force, those that the user sees; panels replace them. `begun` tells that a split began.
 
-    What is changed while an image with particles is in hand is for that image; `_usual` is for those that were not searched yet.
+    What is changed while an image is in hand is for that image; `_usual` is for those of which nothing was said.
     """
 
     begun = Signal()
@@ -37,6 +37,7 @@ class Splitter(QObject):
         super().__init__(session)
         self.session = session
         self.config = self._usual = remembered(SplitConfig, session.settings.get("split"))
+        self._own: WeakKeyDictionary[Item, SplitConfig] = WeakKeyDictionary()  # as the user last set them
         self._overruled: WeakSet[Item] = WeakSet()  # what they were split with does not hold for their next search
         session.item_changed.connect(self._item_changed)
 
@@ -59,32 +60,37 @@ class Splitter(QObject):
     def edit(self, config: SplitConfig, item: Item | None) -> None:
         """Put split settings in force that the user chose with this image in hand."""
         self.config = config
-        if item is None or item.particles is None:
+        if item is None:
             self._usual = config
+        else:
+            self._own[item] = config
 
     def follow(self, item: Item | None) -> SplitConfig:
-        """Put in force, and return, the settings that the particles of an image were split with, or the usual ones."""
+        """Put in force, and return, the settings that the particles of an image were split with, or will be."""
         made = self._made(item)
         if self.config != made:  # a number that was typed stays one, though it be the automatic one
             self.config = self.config_of(item)
         return self.config
 
     def config_of(self, item: Item | None) -> SplitConfig:
-        """The settings that the particles of an image were split with, or the usual ones."""
+        """The settings that the particles of an image were split with, or will be."""
         made = self._made(item)
         searched = item is not None and item not in self._overruled and item.particles is not None and bool(item.particles.settings)
         return replace(made, certainty=None) if searched and _automatic(made.certainty, item) else made
 
     def _made(self, item: Item | None) -> SplitConfig:
-        found = item.particles if item is not None and item not in self._overruled else None
-        try:
-            return SplitConfig.from_dict(found.settings) if found is not None and found.settings else self._usual
-        except TemsegError:  # split by something else
+        if item is None:
             return self._usual
+        found, own = item.particles if item not in self._overruled else None, self._own.get(item, self._usual)
+        try:
+            return SplitConfig.from_dict(found.settings) if found is not None and found.settings else own
+        except TemsegError:  # split by something else
+            return own
 
     def use_for_all(self) -> None:
         """What is in force is for all images: those that were searched are split so now, as a job, the others when they are searched."""
         self._usual, current = self.config, self.session.current
+        self._own.clear()
         self._overruled = WeakSet(item for item in self.session.items if item.particles is not None and item is not current)
         again = [(item, item.prediction) for item in self._overruled if item.prediction is not None]
         if again:
