@@ -191,6 +191,7 @@ def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_ask
     panel.everywhere.click()
     wait_jobs(session)
     assert b.particles.settings["strength"] == 0.9
+    assert session.settings.get("split")["strength"] == 0.9  # of the next start
     viewer.layers.selection.active = b.layer
     assert (size.text(), strength.value) == ("56 px", 0.9)
     panel.one.click()

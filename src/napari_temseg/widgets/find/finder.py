@@ -74,6 +74,8 @@ class Finder(QObject):
             self._usual = replace(self._usual, typical_size=None, typical_nm=self._usual.typical_size * scale)
         self._own.clear()
         self.splitter.use_for_all()
+        self.splitter.remember()
+        self._remember()
         self.settings_changed.emit()
 
     def _remember(self) -> None:
