@@ -67,7 +67,7 @@ class Workbench(QWidget):
         layout.addWidget(JobBar(self.session))
         for _, _, panel in DOCK_STEPS:
             self.panels.addWidget(_scrolling(panel(self.session)))
-        self.controls = FoldingControls(viewer)
+        self.controls = FoldingControls(self.session.viewer)
         self.session.closing.connect(self.controls.let_go)
         self.go(0)
         accept_drops(self, self.session)

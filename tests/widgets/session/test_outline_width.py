@@ -20,11 +20,12 @@ def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
     bench = open_bench(viewer)
     adopt(bench.session, bench.session.current, picture.instances)
     layer = bench.session.current.particles_layer
-    viewer.scene.camera.zoom = 0.4 / layer.scale[-1]
-    qtbot.waitUntil(lambda: layer.contour == 3)
-    viewer.scene.camera.zoom = 4 / layer.scale[-1]
-    qtbot.waitUntil(lambda: layer.contour == 2)
+
+    def drawn(zoom: float, width: int) -> bool:
+        viewer.scene.camera.zoom = zoom / layer.scale[-1]  # again and again: the dock that opens shows the picture whole
+        return not bench.session._outlines.isActive() and layer.contour == width
+
+    qtbot.waitUntil(lambda: drawn(0.4, 3), timeout=20_000)
+    qtbot.waitUntil(lambda: drawn(4, 2), timeout=20_000)
     layer.contour = 4
-    viewer.scene.camera.zoom = 0.4 / layer.scale[-1]
-    qtbot.waitUntil(lambda: not bench.session._outlines.isActive())
-    assert layer.contour == 4
+    qtbot.waitUntil(lambda: drawn(0.4, 4), timeout=20_000)
