@@ -139,7 +139,12 @@ def as_prediction(p: Image, image: Image) -> temseg.Prediction:
 
 def particle_scores(prediction: temseg.Prediction, truth: Image) -> dict[str, float]:
     """The figures of one micrograph."""
-    score = temseg.evaluate(temseg.split(prediction), truth)
+    return label_scores(temseg.split(prediction).labels, truth)
+
+
+def label_scores(labels: Image, truth: Image) -> dict[str, float]:
+    """The same of labels."""
+    score = temseg.evaluate(labels, truth)
     error = score.mean_diameter_error
     found = {"IoU": score.iou, "AP50": score.ap50, "PQ": score.pq}
     # Nothing found has no mean diameter: it counts as 100 % off, not as no error.

@@ -31,6 +31,7 @@ from skimage.filters import threshold_otsu
 import accuracy_common as common
 import napari_temseg as temseg
 from accuracy import three_micrographs
+from band_sets import diameters
 
 SIDE = 512  # px at which it looks at every picture
 UNCERTAIN = 0.0125  # its authors' limit of the mean uncertainty of a particle
@@ -73,8 +74,7 @@ class Published:
 
 def top_hat(entry: common.Entry) -> Labels:
     """What stands out of a background of one and a half sizes, by Otsu; the size and the contrast of the particles are told."""
-    areas = np.bincount(entry.instances.ravel())[1:]
-    size = float(np.median(np.sqrt(4 / np.pi * areas[areas > 0])))
+    size = float(np.median(diameters(entry.instances)))
     image = entry.image.astype(np.float32) * (-1 if entry.row["contrast"] == "dark_on_bright" else 1)
     smooth = ndimage.gaussian_filter(image, 0.05 * size)
     side = max(3, int(1.5 * size) | 1)
@@ -88,10 +88,7 @@ def scored(entry: common.Entry, find: Callable[[common.Entry], Labels]) -> dict[
     start = time.process_time()
     labels = find(entry)
     spent = time.process_time() - start
-    score = temseg.evaluate(labels, entry.instances)
-    error = score.mean_diameter_error
-    figures = {"IoU": score.iou, "AP50": score.ap50, "PQ": score.pq}
-    return {**figures, "diameter error": 1.0 if error is None else abs(error), "diameter bias": error or 0.0, "seconds": spent}
+    return {**common.label_scores(labels, entry.instances), "seconds": spent}
 
 
 def main(arguments: list[str]) -> None:
