@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.types.progress import Progress
+from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage
@@ -27,6 +28,7 @@ from napari_temseg.widgets.images.panel import ImagesPanel
 from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
+from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
@@ -61,12 +63,16 @@ class Workbench(QWidget):
         layout.addWidget(self._make_steps())
         layout.addWidget(CurrentImage(self.session))
         layout.addWidget(self.panels, 1)
-        # Below the panel: questions that come and go move no button of it.
+        for _, _, panel in DOCK_STEPS:
+            self.panels.addWidget(_scrolling(panel(self.session)))
+        self.restore_bar = RestoreBar(self.session, self)
+        self.stopped = ContinueBar(self.session, self.panel(IMPROVE).go_on, self)
+        # Below the panel: what is offered and asked comes and goes, and moves no button of it.
+        layout.addWidget(self.restore_bar)
+        layout.addWidget(self.stopped)
         layout.addWidget(AxesQuestion(self.session))
         layout.addWidget(QuestionBar(self.session))
         layout.addWidget(JobBar(self.session))
-        for _, _, panel in DOCK_STEPS:
-            self.panels.addWidget(_scrolling(panel(self.session)))
         self.controls = FoldingControls(self.session.viewer)
         self.session.closing.connect(self.controls.let_go)
         self.go(0)

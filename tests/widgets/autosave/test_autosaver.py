@@ -17,7 +17,8 @@ from qtpy.QtCore import Qt
 from scipy import ndimage
 
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.widgets.autosave import store, work_store
+from napari_temseg.widgets.autosave import store, work
+from napari_temseg.widgets.autosave.work import SavedWork
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.preload import load_compiler
 from napari_temseg.widgets.session import own_models
@@ -48,11 +49,11 @@ def start(make_napari_viewer: Any, open_bench: Any) -> Any:
 
 
 def files() -> list[Path]:
-    return sorted(work_store.WorkFile.folder().glob("[!.]*.npz"))
+    return sorted(SavedWork.folder().glob("[!.]*.npz"))
 
 
 def offered(bench: Any, qtbot: Any, panel: int = 0) -> Any:
-    bar = bench.panel(panel).restore_bar
+    bar = bench.restore_bar
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     return bar
 
@@ -152,7 +153,7 @@ def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qt
     changed[0, 0] += 1
     bench = start(changed)
     wait_chores(bench.session)
-    assert bench.panel(0).restore_bar.isHidden()
+    assert bench.restore_bar.isHidden()
 
 
 def test_work_is_written_soon_and_goes_on_in_the_same_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
@@ -167,7 +168,7 @@ def test_work_is_written_soon_and_goes_on_in_the_same_file(start: Any, grid: Any
     bench.session.set_sample(bench.session.current, "A")
     bench.session.close()
     assert len(files()) == 1
-    assert store.read_file(files()[0])[0]["known"]["sample"] == "A"
+    assert store.read_about(files()[0])["known"]["sample"] == "A"
 
 
 def test_what_was_done_meanwhile_stays(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> None:
@@ -239,7 +240,7 @@ def test_a_new_search_leaves_the_removed_particles_in_their_file(start: Any, gri
     bench.session.viewer.layers.remove(item.particles_layer)
     find(bench, wait_jobs)
     bench.session.close()
-    counts = sorted(store.read_file(path)[0]["particles"]["corrections"] for path in files())
+    counts = sorted(store.read_about(path)["particles"]["corrections"] for path in files())
     assert counts == [0, 3]
 
 
@@ -279,11 +280,11 @@ def test_a_mangled_file_is_a_sentence_and_stays(start: Any, grid: Any, wait_jobs
     if harm == "labels":
         restored(bench, qtbot, wait_jobs)
         assert "cannot be read" in notification_manager.records[-1].message
-        assert not bench.panel(0).restore_bar.isHidden(), "it is offered still"
+        assert not bench.restore_bar.isHidden(), "it is offered still"
     else:
         wanted = "newer version" if harm == "newer" else "cannot be read"
         qtbot.waitUntil(lambda: any(wanted in sentence for sentence in said), timeout=10_000)
-        assert bench.panel(0).restore_bar.isHidden()
+        assert bench.restore_bar.isHidden()
     item = bench.session.current
     assert item.particles is None
     find(bench, wait_jobs)
@@ -318,11 +319,11 @@ def test_a_stack_and_all_images_come_back(start: Any, stack: Any, grid: Any, wai
     bench = start(stack, "series")
     bench.session.viewer.add_image(grid.copy(), name="single")
     session = bench.session
-    qtbot.waitUntil(lambda: len(bench.panel(0).restore_bar.autosaver.items_with_earlier_work()) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(bench.restore_bar.autosaver.items_with_earlier_work()) == 2, timeout=10_000)
     said: list[str] = []
     session.said.connect(said.append)
-    assert bench.panel(0).restore_bar.all.text() == "All 2"
-    bench.panel(0).restore_bar.all.click()
+    assert bench.restore_bar.all.text() == "All 2"
+    bench.restore_bar.all.click()
     qtbot.waitUntil(lambda: all(item.particles is not None for item in session.items), timeout=60_000)
     wait_jobs(session)
     assert session.items[0].axes == "NYX"
@@ -351,10 +352,10 @@ def test_the_image_in_hand_is_shown_after_all_came_back(start: Any, stack: Any, 
 
     bench = begun()
     session, panel = bench.session, bench.panel(0)
-    qtbot.waitUntil(lambda: len(panel.restore_bar.autosaver.items_with_earlier_work()) == 3, timeout=10_000)
+    qtbot.waitUntil(lambda: len(bench.restore_bar.autosaver.items_with_earlier_work()) == 3, timeout=10_000)
     hand = session.items[1]
     panel.table.selectRow(1)
-    panel.restore_bar.all.click()
+    bench.restore_bar.all.click()
     qtbot.waitUntil(lambda: all(item.particles is not None and item.annotation is not None for item in session.items), timeout=60_000)
     wait_jobs(session)
     assert session.current is hand
@@ -401,10 +402,10 @@ def test_the_model_that_made_what_came_back_is_in_use(start: Any, grid: Any, wai
 def test_what_is_large_waits_for_the_end(
     start: Any, grid: Any, wait_jobs: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, wait_chores: Any
 ) -> None:
-    monkeypatch.setattr(work_store, "LARGE_LABELS", 1000)
+    monkeypatch.setattr(work, "LARGE_LABELS", 1000)
     bench = start(grid)
     find(bench, wait_jobs)
-    bench.panel(0).restore_bar.autosaver.flush()
+    bench.restore_bar.autosaver.flush()
     wait_chores(bench.session)
     assert files() == []
     bench.session.close()
@@ -414,7 +415,7 @@ def test_what_is_large_waits_for_the_end(
 def test_the_folder_stays_within_its_room_and_the_oldest_go(
     start: Any, grid: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = work_store.WorkFile.folder()
+    folder = SavedWork.folder()
     folder.mkdir(parents=True)
     long_ago = time.time() - 2 * store.DAY
     for name, age in {"a-1.npz": 9, "b-1.npz": 8, "c-1.npz": 7, ".half-1.npz": 0}.items():
@@ -424,7 +425,7 @@ def test_the_folder_stays_within_its_room_and_the_oldest_go(
     caplog.set_level("INFO", "napari_temseg")
     bench = start(grid)
     bench.session.set_sample(bench.session.current, "batch 7")
-    bench.panel(0).restore_bar.autosaver.flush()
+    bench.restore_bar.autosaver.flush()
     qtbot.waitUntil(lambda: not (folder / ".half-1.npz").exists(), timeout=10_000)
     names = [path.name for path in files()]
     assert "a-1.npz" not in names
@@ -434,13 +435,13 @@ def test_the_folder_stays_within_its_room_and_the_oldest_go(
 
 
 def test_a_folder_that_cannot_be_written_is_told_once(start: Any, grid: Any, qtbot: Any, wait_chores: Any) -> None:
-    work_store.WorkFile.folder().parent.mkdir(parents=True, exist_ok=True)
-    work_store.WorkFile.folder().write_text("in the way")
+    SavedWork.folder().parent.mkdir(parents=True, exist_ok=True)
+    SavedWork.folder().write_text("in the way")
     bench = start(grid)
     notification_manager.records.clear()
     for sample in ("a", "b"):
         bench.session.set_sample(bench.session.current, sample)
-        bench.panel(0).restore_bar.autosaver.flush()
+        bench.restore_bar.autosaver.flush()
         wait_chores(bench.session)
     assert len([record for record in notification_manager.records if "autosaved" in record.message]) == 1
 

@@ -1,6 +1,8 @@
-"""What version 0.1.0 kept of a picture is offered, and comes back, in this one.
+"""What earlier versions kept of a picture is offered, and comes back, in this one.
 
-The files in `kept_by_0_1_0` were written by that version's own code for the picture below; its window kept just such.
+The files in `kept_by_0_1_0` were written by that version's own code for the picture `pixels`; its window kept just such. Those in
+`kept_with_contours` are of the window that first kept contours and confidence, in three stores of their own, of the picture `softened`.
+Neither holds the checkpoint of its training, which is large.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import platformdirs
 import pytest
 
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.widgets.autosave import training_store
+from napari_temseg.widgets.autosave import trainings
 from napari_temseg.widgets.autosave.store import Picture
 
-HERE = Path(__file__).parent / "kept_by_0_1_0"
+HERE = Path(__file__).parent
 CALIBRATION = Calibration((0.5, 0.5), "typed", 0.01, 1.02, 0.003, "gold on carbon", "2026-11-02")
 
 
@@ -38,9 +40,20 @@ def pixels(labels: Any) -> Any:
     return ((y * 5 + x * 3) % 97 + 120 * (labels > 0)).astype(np.uint8)
 
 
+@pytest.fixture
+def softened() -> Any:
+    """Another picture, uint8: four discs with soft edges."""
+    y, x = np.mgrid[:96, :128]
+    made = 60.0 + (y * 5 + x * 3) % 17
+    for middle_y, middle_x, radius in ((20, 24, 11), (28, 70, 14), (68, 30, 13), (70, 92, 16)):
+        made = made + 110 / (1 + np.exp(2 * (np.hypot(y - middle_y, x - middle_x) - radius)))
+    return made.astype(np.uint8)
+
+
 @pytest.fixture(autouse=True)
 def _earlier(_own_folders: None) -> None:
-    shutil.copytree(HERE, platformdirs.user_data_path("napari-temseg", appauthor=False), dirs_exist_ok=True)
+    for kept in ("kept_by_0_1_0", "kept_with_contours"):
+        shutil.copytree(HERE / kept, platformdirs.user_data_path("napari-temseg", appauthor=False), dirs_exist_ok=True)
 
 
 def test_work_and_strokes_of_an_earlier_version_come_back(
@@ -48,7 +61,7 @@ def test_work_and_strokes_of_an_earlier_version_come_back(
 ) -> None:
     viewer.add_image(pixels, name="grid")
     bench = open_bench(viewer)
-    bar = bench.panel(0).restore_bar
+    bar = bench.restore_bar
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     wanted = "is kept: 2 particles, 3 corrections, reviewed, 1 region, pixel size 0.51 nm, sample batch 7, strokes."
     assert bar.text.text().endswith(wanted)
@@ -72,7 +85,7 @@ def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
     bench = open_bench(viewer)
     said: list[str] = []
     bench.session.said.connect(said.append)
-    bar = bench.panel(0).restore_bar
+    bar = bench.restore_bar
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     bar.restore.click()
     qtbot.waitUntil(lambda: any("restored" in sentence for sentence in said), timeout=10_000)
@@ -86,10 +99,38 @@ def test_sizes_that_are_defined_otherwise_today_come_back_with_a_word(
 
 def test_a_training_that_an_earlier_version_left_is_offered(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, pixels: Any) -> None:
     viewer.add_image(pixels, name="grid")
-    bar = open_bench(viewer).panel(2).stopped
+    bench = open_bench(viewer)
+    bar = bench.stopped
+    bench.go(2)
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     assert bar.text.text() == "Training on grid stopped 20 Nov 14:03, at 12 s of 10 min, step 40."
-    (found,), owners = training_store.look_up({"grid": Picture(pixels)})
+    (found,), owners = trainings.look_up({"grid": Picture(pixels)})
     assert list(owners.values()) == ["grid"]
     (annotation,) = found.annotations([Micrograph(pixels, "YX", CALIBRATION)]).items
     assert np.unique(annotation.labels).tolist() == [0, 1, 2]
+
+
+def test_work_of_three_stores_comes_back_with_its_numbers(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, softened: Any) -> None:
+    viewer.add_image(softened, name="grid")
+    bench = open_bench(viewer)
+    bench.go(2)
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden() and not bench.stopped.isHidden(), timeout=10_000)
+    wanted = "is kept: 3 particles, 3 corrections, reviewed, 1 region, pixel size 0.51 nm, sample batch 8, strokes."
+    assert bench.restore_bar.text.text().endswith(wanted)
+    assert bench.stopped.text.text() == "Training on grid stopped 27 Nov 16:36, at 0 s of 10 min, step 1."
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    bench.restore_bar.restore.click()
+    item = bench.session.current
+    qtbot.waitUntil(lambda: item.annotation is not None and item.measurement is not None, timeout=10_000)
+    wait_jobs(bench.session)
+    table = item.measurement.table
+    assert (table["particle"].tolist(), table["estimator"].tolist()) == ([1, 3, 4], ["contour"] * 3)
+    assert table["excluded"].tolist() == ["out of focus", "", ""]
+    assert table["reviewed"].all()
+    np.testing.assert_allclose(table["feret_max_nm"], [11.978418, 14.038948, 17.125080], atol=1e-6)
+    np.testing.assert_allclose(table["perimeter_nm"], [37.210939, 43.884422, 53.409152], atol=1e-6)
+    np.testing.assert_allclose(table["confidence"], [0.977658, 0.985296, 0.988458], atol=1e-6)
+    assert np.unique(item.annotation.data, return_counts=True)[1].tolist() == [9582, 1033, 1673]
+    assert item.particles.origin.model == "particles"
+    assert not any("come from the mask now" in sentence or "Measured anew" in sentence for sentence in said)

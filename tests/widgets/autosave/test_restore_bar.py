@@ -59,7 +59,7 @@ def test_what_was_written_when_the_process_is_killed_is_offered(
     assert data_folder() == platformdirs.user_data_path()
     viewer.add_image(pixels, name="renamed")
     bench = open_bench(viewer)
-    bar = bench.panel(0).restore_bar
+    bar = bench.restore_bar
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     assert "sample batch 7" in bar.text.text()
     assert "strokes" in bar.text.text()

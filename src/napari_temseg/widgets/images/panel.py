@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
-from napari_temseg.widgets.autosave.restore_bar import RestoreBar
+from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, short_size
 from napari_temseg.widgets.images.opening import Opener, recently_opened
@@ -66,7 +66,6 @@ class ImagesPanel(QWidget):
         self._recent_menu.setToolTipsVisible(True)
         self.note = hint()
         self.calibration_note = hint()
-        self.restore_bar = RestoreBar(session, self, paint=False)
         self._lay_out()
         self._wire()
         self.refresh()
@@ -76,7 +75,6 @@ class ImagesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(row([self.open, self.folder, self.recent], (2, 3, 2)))
-        layout.addWidget(self.restore_bar)
         layout.addWidget(self.table, 1)
         layout.addWidget(row([self.calibrate, self.copy, self.measure], (3, 4, 2)))
         layout.addWidget(self.calibration_note)
@@ -90,7 +88,7 @@ class ImagesPanel(QWidget):
     def _wire(self) -> None:
         session = self.session
         session.items_changed.connect(self.refresh)
-        self.restore_bar.autosaver.earlier_changed.connect(self._refresh_buttons)
+        session.part(Autosaver).earlier_changed.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
         self.ruler.changed.connect(self._refresh_buttons)
         session.item_changed.connect(self._item_changed)
@@ -202,7 +200,7 @@ class ImagesPanel(QWidget):
     def _refresh_buttons(self) -> None:
         item, chosen = self.session.current, self.selected()
         highlight(self.open, item is None)
-        offered = item is not None and self.restore_bar.autosaver.earlier_work(item) is not None
+        offered = item is not None and self.session.part(Autosaver).earlier_work(item) is not None
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
         for each in (self.calibrate, self.region, self.image, self.burnt_in, self.measure):
             each.setEnabled(item is not None)

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QScrollArea, QVBoxLayou
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import replacing
-from napari_temseg.widgets.autosave.restore_bar import RestoreBar
 from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotation_box import AnnotationBox
@@ -25,7 +24,6 @@ from napari_temseg.widgets.improve.curve_advice import tuned_table
 from napari_temseg.widgets.improve.curves import CurvePlots
 from napari_temseg.widgets.improve.live.live_box import LiveBox
 from napari_temseg.widgets.improve.starting_model import StartBox
-from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
@@ -36,7 +34,7 @@ from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
-    from napari_temseg.widgets.autosave.training_store import StoppedTraining
+    from napari_temseg.widgets.autosave.trainings import SavedTraining
     from napari_temseg.widgets.session.session import Session
 
 TRAIN_KEY = "F9"
@@ -48,8 +46,6 @@ class ImprovePanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
-        self.restore_bar = RestoreBar(session, self, paint=True)
-        self.stopped = ContinueBar(session, self._go_on, self)
         self.labelling = AnnotationBox(self.annotator)
         self.classes = self.labelling.classes
         self.set = TrainingSet(self.annotator, self)
@@ -92,7 +88,7 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        above: Sequence[QWidget] = (self.restore_bar, self.stopped, self.labelling, separator(), self.live, separator())
+        above: Sequence[QWidget] = (self.labelling, separator(), self.live, separator())
         training: Sequence[QWidget] = (hint("Training", "heading"), self.set, row([QLabel("start from"), self.start], (0, 1)), self.form)
         below: Sequence[QWidget] = (self.train, self.note, self.advice, self.curves, self.model, self.compare)
         for widget in (*above, *training, *below):
@@ -116,7 +112,8 @@ class ImprovePanel(QWidget):
         self.trainer.train(self.start.base, config, tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 
-    def _go_on(self, found: StoppedTraining) -> None:
+    def go_on(self, found: SavedTraining) -> None:
+        """Take up a training that was stopped."""
         self.trainer.go_on(found)
         self._learnt = None
 

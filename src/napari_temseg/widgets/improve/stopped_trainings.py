@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.wording import day_and_time
-from napari_temseg.widgets.autosave import training_store
 from napari_temseg.widgets.autosave.autosaver import Autosaver
+from napari_temseg.widgets.autosave.trainings import SavedTraining, TrainingStore, look_up, remove
 from napari_temseg.widgets.canvas import micrograph_layer
-from napari_temseg.widgets.kit.style import button, highlight, hint, row
+from napari_temseg.widgets.kit.offer import OfferBar
+from napari_temseg.widgets.kit.style import button
 from napari_temseg.widgets.particles.sentences import clock
 
 if TYPE_CHECKING:
@@ -32,24 +33,24 @@ class StoppedTrainings(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.autosaver = session, session.part(Autosaver)
-        self._found: list[training_store.StoppedTraining] = []
+        self._found: list[SavedTraining] = []
         self._open: dict[str, Item] = {}  # by the key of the picture
-        self._running: training_store.TrainingStore | None = None
+        self._running: TrainingStore | None = None
         self._told: set[Path] = set()
         session.items_changed.connect(self._ask)
         session.closing.connect(self._close)
         self._ask()
 
     @property
-    def newest(self) -> training_store.StoppedTraining | None:
+    def newest(self) -> SavedTraining | None:
         """The newest that was stopped."""
         return self._found[0] if self._found else None
 
-    def missing(self, found: training_store.StoppedTraining) -> list[str]:
+    def missing(self, found: SavedTraining) -> list[str]:
         """Names of its pictures that are not open."""
         return [name for key, name in found.pictures if self._open.get(key) not in self.session.items]
 
-    def micrographs(self, found: training_store.StoppedTraining) -> list[Micrograph]:
+    def micrographs(self, found: SavedTraining) -> list[Micrograph]:
         """The pixels of its pictures; `TemsegError` when one is not open."""
         if missing := self.missing(found):
             raise TemsegError(f"{found.plan.title}: open {', '.join(missing)} too, then it can go on.")
@@ -60,11 +61,11 @@ class StoppedTrainings(QObject):
             for layer in shown
         ]
 
-    def items(self, found: training_store.StoppedTraining) -> list[Item]:
+    def items(self, found: SavedTraining) -> list[Item]:
         """Its pictures, when all of them are open."""
         return [self._open[key] for key, _ in found.pictures]
 
-    def started(self, store: training_store.TrainingStore) -> None:
+    def started(self, store: TrainingStore) -> None:
         """A training runs: it is not offered meanwhile."""
         store.hold()
         self._running = store
@@ -81,7 +82,7 @@ class StoppedTrainings(QObject):
     def discard(self) -> None:
         """Delete the one that is offered; what was stopped before it is offered next."""
         if self._found:
-            self.session.jobs.later(partial(training_store.remove, self._found.pop(0).path))
+            self.session.jobs.later(partial(remove, self._found.pop(0).path))
             self.changed.emit()
 
     def _close(self) -> None:
@@ -90,9 +91,9 @@ class StoppedTrainings(QObject):
 
     def _ask(self) -> None:
         pictures = {item: self.autosaver.picture(item) for item in self.session.items}
-        self.session.jobs.later(partial(training_store.look_up, pictures), self._looked_up)
+        self.session.jobs.later(partial(look_up, pictures), self._looked_up)
 
-    def _looked_up(self, answer: tuple[list[training_store.StoppedTraining], dict[str, Item]]) -> None:
+    def _looked_up(self, answer: tuple[list[SavedTraining], dict[str, Item]]) -> None:
         self._found, self._open = answer
         if self._found and self._found[0].path not in self._told and not self.session.jobs.running:
             self.session.say(f"{self._found[0].plan.title} was stopped; in step 3, Improve, it can go on.")
@@ -100,41 +101,35 @@ class StoppedTrainings(QObject):
         self.changed.emit()
 
 
-class ContinueBar(QWidget):
-    """One line that offers to go on; hidden when there is nothing."""
+class ContinueBar(OfferBar):
+    """Offers to go on while step 3 is shown."""
 
-    def __init__(self, session: Session, go_on: Callable[[training_store.StoppedTraining], None], parent: QWidget) -> None:
+    def __init__(self, session: Session, go_on: Callable[[SavedTraining], None], parent: QWidget | None = None) -> None:
         """`go_on` takes up a training."""
-        super().__init__(parent)
         self.session, self.stopped, self._go_on = session, session.part(StoppedTrainings), go_on
-        self.text = hint(role="heading")
         self.go_on = button("Go on", "Take the training up where it was, on the labels it had then, for the time that was left.", self._do)
         self.discard = button("Discard", "Delete for good what this training has learnt.", self.stopped.discard)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.text)
-        layout.addWidget(row([self.go_on, self.discard], (1, 1)))
-        for signal in (self.stopped.changed, session.jobs.changed):
+        super().__init__(parent, self.go_on, self.discard)
+        for signal in (self.stopped.changed, session.jobs.changed, session.improving):
             signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
-        found = self.stopped.newest
-        self.setVisible(found is not None)
-        if found is None:
+        found = self.stopped.newest if self.session.annotating else None
+        missing = self.stopped.missing(found) if found is not None else []
+        if not self.offer(_sentence(found, missing)):
             return
-        budget = found.plan.config.max_seconds
-        missing = self.stopped.missing(found)
-        others = f" To go on, open {', '.join(missing)} too." if missing else ""
-        self.text.setText(
-            f"{found.plan.title} stopped {day_and_time(found.time)}, "
-            f"at {clock(found.spent)} of {clock(budget)}, step {found.steps}.{others}"
-        )
         self.go_on.setEnabled(not missing and not self.session.jobs.running)
-        highlight(self.go_on)
 
     def _do(self) -> None:
         if self.stopped.newest is not None:
             self._go_on(self.stopped.newest)
+
+
+def _sentence(found: SavedTraining | None, missing: list[str]) -> str:
+    if found is None:
+        return ""
+    others = f" To go on, open {', '.join(missing)} too." if missing else ""
+    reached = f"at {clock(found.spent)} of {clock(found.plan.config.max_seconds)}, step {found.steps}"
+    return f"{found.plan.title} stopped {day_and_time(found.time)}, {reached}.{others}"

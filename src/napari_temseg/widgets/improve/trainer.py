@@ -16,7 +16,7 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
 from napari_temseg.widgets.autosave.autosaver import Autosaver
-from napari_temseg.widgets.autosave.training_store import StoppedTraining, TrainingPlan, TrainingStore
+from napari_temseg.widgets.autosave.trainings import SavedTraining, TrainingPlan, TrainingStore
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
@@ -90,7 +90,7 @@ class Trainer(QObject):
             lambda: collected(parts, names, *beside),
         )
 
-    def go_on(self, found: StoppedTraining) -> None:
+    def go_on(self, found: SavedTraining) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
         micrographs = self.stopped.micrographs(found)
         held, watched = map(tuple, open_beside(self.session.items, self.stopped.items(found)))

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.annotations import ClassCount
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import FIRST_CLASS
 from napari_temseg.widgets.autosave.autosaver import Autosaver
+from napari_temseg.widgets.autosave.restorer import Restorer
 from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.proposals import PlaneEdit, apply, changes_of
@@ -57,7 +58,7 @@ class Annotator(QObject):
         self._settle.setInterval(SETTLE)
         self._settle.timeout.connect(self._count)
         self.autosaver = session.part(Autosaver)
-        self.autosaver.restored.connect(self.annotate)
+        session.part(Restorer).strokes_read.connect(self.annotate)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._items_changed)
         session.classes_changed.connect(self._recolour)

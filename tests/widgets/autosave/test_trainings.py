@@ -13,7 +13,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_temseg.engine.training import checkpoint
-from napari_temseg.widgets.autosave import training_store
+from napari_temseg.widgets.autosave import trainings
 from napari_temseg.widgets.session.change import Change
 
 SMALL = {"max_seconds": 600.0, "max_steps": 100_000, "patience": 10_000, "evaluate_every": 2, "crop": 64, "batch": 1}
@@ -52,7 +52,7 @@ def annotate(bench: Any, picture: Any, qtbot: Any) -> None:
 
 
 def progress() -> dict[str, Any]:
-    found = list(training_store.folder().glob("*/progress.json"))
+    found = list(trainings.SavedTraining.folder().glob("*/progress.json"))
     return json.loads(found[0].read_text()) if found else {"steps": 0}
 
 
@@ -72,7 +72,7 @@ def stop(bench: Any) -> None:
 
 
 def offered(bench: Any, qtbot: Any) -> Any:
-    bar = bench.panel(2).stopped
+    bar = bench.stopped
     qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
     return bar
 
@@ -81,14 +81,14 @@ def test_a_training_goes_on_in_the_next_window(start: Any, picture: Any, qtbot: 
     bench = start("grid")
     annotate(bench, picture, qtbot)
     train(bench, qtbot)
-    assert bench.panel(2).stopped.isHidden()
+    assert bench.stopped.isHidden()
     bench.session.current.annotation.data[...] = 0  # whatever is painted meanwhile
     stop(bench)
     done = progress()["steps"]
 
     bench = start("renamed")  # other pixels: nothing is known of them
     wait_chores(bench.session)
-    assert bench.panel(2).stopped.isHidden()
+    assert bench.stopped.isHidden()
     bench.session.close()
 
     bench = start("grid")
@@ -109,7 +109,7 @@ def test_a_training_goes_on_in_the_next_window(start: Any, picture: Any, qtbot: 
     steps = [point["step"] for point in panel.trainer.points]
     assert steps[0] == 0
     assert steps == sorted(set(steps))
-    qtbot.waitUntil(lambda: list(training_store.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
     assert bar.isHidden()
     for model in bench.session.models.values():
         assert f"went on at step {done} after a stop" in model.history[-1]["notes"]
@@ -121,14 +121,14 @@ def test_cancel_discards_and_so_does_discard(start: Any, picture: Any, qtbot: An
     train(bench, qtbot, 1)
     bench.session.jobs.cancel()
     wait_jobs(bench.session)
-    qtbot.waitUntil(lambda: list(training_store.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
     train(bench, qtbot, 1)
     stop(bench)
     bench = start("grid")
     bar = offered(bench, qtbot)
     bar.discard.click()
     assert bar.isHidden()
-    qtbot.waitUntil(lambda: list(training_store.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
 
 
 def test_it_waits_for_all_its_pictures_and_tells_what_is_wrong(start: Any, picture: Any, qtbot: Any, wait_jobs: Any) -> None:
@@ -146,7 +146,7 @@ def test_it_waits_for_all_its_pictures_and_tells_what_is_wrong(start: Any, pictu
     bench.session.viewer.add_image(picture.micrograph.data[:192, :192] + 1, name="called otherwise")
     qtbot.waitUntil(bar.go_on.isEnabled, timeout=10_000)
 
-    (file,) = training_store.folder().glob("*/" + training_store.CHECKPOINT)
+    (file,) = trainings.SavedTraining.folder().glob("*/" + trainings.CHECKPOINT)
     content = file.read_bytes()
     file.unlink()
     file.write_bytes(content[: len(content) // 2])
@@ -164,20 +164,20 @@ def test_one_that_runs_elsewhere_is_not_offered(tmp_path: Path, picture: Any) ->
     from napari_temseg.widgets.autosave.store import Picture
 
     known = Picture(picture.micrograph.data)
-    store = training_store.TrainingStore(training_store.TrainingPlan("grid", "particles", TrainConfig(), False), [known])
+    store = trainings.TrainingStore(trainings.TrainingPlan("grid", "particles", TrainConfig(), False), [known])
     store.path.mkdir(parents=True)
     about = {
         "plan": {"what": "grid", "base": "particles", "config": {}, "tune": False},
         "classes": {},
         "pictures": [{"key": known.key, "name": "grid"}],
     }
-    np.savez(store.path / training_store.INPUT, about=np.array(json.dumps(about)))
+    np.savez(store.path / trainings.INPUT, about=np.array(json.dumps(about)))
     parent = psutil.Process(os.getppid())
     told = {"spent": 60, "steps": 9, "time": "2026-11-20T10:00:00", "pid": parent.pid, "began": parent.create_time()}
 
     def found() -> list[str]:
-        (store.path / training_store.PROGRESS).write_text(json.dumps(told))
-        return [each.plan.title for each in training_store.look_up({"it": known})[0]]
+        (store.path / trainings.PROGRESS).write_text(json.dumps(told))
+        return [each.plan.title for each in trainings.look_up({"it": known})[0]]
 
     assert found() == []
     told["began"] += 100  # the number belongs to another process by now
@@ -187,5 +187,5 @@ def test_one_that_runs_elsewhere_is_not_offered(tmp_path: Path, picture: Any) ->
     assert found() == []
     store.let_go()
     assert found() == ["Training on grid"]
-    (store.path / training_store.INPUT).write_bytes(b"no such file")
+    (store.path / trainings.INPUT).write_bytes(b"no such file")
     assert found() == []

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 import psutil
 
@@ -21,9 +20,8 @@ from napari_temseg.engine.types.annotations import Annotation, Annotations
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.files.atomic import json_text, write_arrays, write_text
-from napari_temseg.widgets.autosave import store
-from napari_temseg.widgets.session.data_folder import data_folder
+from napari_temseg.files.atomic import json_text, write_text
+from napari_temseg.widgets.autosave.store import Picture, Saved, readable, write_file
 
 if TYPE_CHECKING:
     from napari_temseg.engine.training.checkpoint import Checkpoint
@@ -34,11 +32,6 @@ logger = logging.getLogger("napari_temseg")
 NEWEST_TRAININGS = 3  # so many are kept
 INPUT, PROGRESS, CHECKPOINT = "training.npz", "progress.json", "checkpoint.safetensors"  # in the folder of each
 _running: set[Path] = set()  # folders of those that run in this process
-
-
-def folder() -> Path:
-    """Where they lie, each in a folder of its own."""
-    return data_folder() / "trainings"
 
 
 @dataclass(frozen=True)
@@ -59,11 +52,11 @@ class TrainingPlan:
 class TrainingStore:
     """Keeps the checkpoints of one training, and with the first of them what it was made of. Only the thread of its job writes."""
 
-    def __init__(self, plan: TrainingPlan, pictures: list[store.Picture], path: Path | None = None) -> None:
+    def __init__(self, plan: TrainingPlan, pictures: list[Picture], path: Path | None = None) -> None:
         """`path` is the folder of a training that goes on."""
         self.plan, self.name, self._pictures = plan, plan.title, pictures
         self.annotations: Annotations | None = None  # known before the first checkpoint
-        self.path = path or folder() / f"{datetime.now():%Y%m%d%H%M%S%f}"
+        self.path = path or SavedTraining.folder() / f"{datetime.now():%Y%m%d%H%M%S%f}"
 
     def load(self) -> Checkpoint | None:
         """The newest checkpoint, None when there is none."""
@@ -118,47 +111,47 @@ class TrainingStore:
             about = {"key": picture.key, "name": image.name, "axes": image.axes, "calibration": asdict(image.calibration)}
             pictures.append(about | {"arrays": list(there)})
         plan = {**asdict(self.plan), "config": self.plan.config.to_dict()}
-        classes = self.annotations.class_names
-        told = json_text({"format": store.AUTOSAVE_FORMAT, "plan": plan, "classes": classes, "pictures": pictures})
-        write_arrays(self.path / INPUT, {"about": np.array(told), **arrays})
+        write_file(self.path / INPUT, {"plan": plan, "classes": self.annotations.class_names, "pictures": pictures}, arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class StoppedTraining:
-    """A training that was stopped: how far it came (`spent` s, `steps`), and its pictures, (key, name) each."""
+class SavedTraining(Saved):
+    """A training that was stopped: how far it came (`spent` s, `steps`), and its pictures, (key, name) each. `path` is its folder."""
 
-    path: Path
-    plan: TrainingPlan
-    pictures: list[tuple[str, str]]
-    about: dict[str, Any]
-    spent: float
-    steps: int
-    time: datetime
+    folder_name = "trainings"
+    what = "training"
+
+    @property
+    def file(self) -> Path:
+        """What it was made of."""
+        return self.path / INPUT
+
+    def _take(self, about: dict[str, Any]) -> None:
+        plan, progress = about["plan"], _progress(self.path)
+        super()._take(progress)
+        self.plan = TrainingPlan(str(plan["what"]), str(plan["base"]), TrainConfig.from_dict(plan["config"]), bool(plan["tune"]))
+        self.pictures = [(str(each["key"]), str(each["name"])) for each in about["pictures"]]
+        self.spent, self.steps = float(progress["spent"]), int(progress["steps"])
 
     def annotations(self, micrographs: list[Micrograph]) -> Annotations:
         """What it learns from, on the pixels of `micrographs`; all else is as it was. `TemsegError` when that cannot be read."""
-        try:
-            items = tuple(self._annotation(*pair) for pair in enumerate(micrographs))
+        arrays = self.arrays()
+        with readable(self.path):
+            items = tuple(
+                _annotation(facts, {name: arrays[f"{name}_{number}"] for name in facts["arrays"]}, image)
+                for number, (facts, image) in enumerate(zip(self.about["pictures"], micrographs, strict=True))
+            )
             return Annotations(items, {int(number): str(name) for number, name in self.about["classes"].items()})
-        except TemsegError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise store.unusable(self.path, str(error)) from error
-
-    def _annotation(self, number: int, image: Micrograph) -> Annotation:
-        facts = self.about["pictures"][number]
-        names = [str(name) for name in facts["arrays"]]
-        _, arrays = store.read_file(self.path / INPUT, *(f"{name}_{number}" for name in names))
-        parts = dict(zip(names, arrays, strict=True))
-        if parts["labels"].shape != tuple(image.data.shape):
-            raise ValueError("it was drawn on a picture of another shape")
-        size = facts["calibration"]["pixel_size"]
-        calibration = Calibration(**{**facts["calibration"], "pixel_size": None if size is None else tuple(size)})
-        micrograph = replace(image, axes=str(facts["axes"]), calibration=calibration, valid=parts.get("valid"))
-        return Annotation(micrograph, parts["labels"], parts.get("instances"))
 
 
-def look_up(pictures: Mapping[T, store.Picture]) -> tuple[list[StoppedTraining], dict[str, T]]:
+def _annotation(facts: dict[str, Any], parts: dict[str, npt.NDArray[Any]], image: Micrograph) -> Annotation:
+    if parts["labels"].shape != tuple(image.data.shape):
+        raise ValueError("it was drawn on a picture of another shape")
+    calibration = Calibration(**facts["calibration"])
+    micrograph = replace(image, axes=str(facts["axes"]), calibration=calibration, valid=parts.get("valid"))
+    return Annotation(micrograph, parts["labels"], parts.get("instances"))
+
+
+def look_up(pictures: Mapping[T, Picture]) -> tuple[list[SavedTraining], dict[str, T]]:
     """Stopped trainings on any of these pictures, the newest first, and whose picture has which key.
 
     Those that cannot be read are left where they are.
@@ -169,7 +162,7 @@ def look_up(pictures: Mapping[T, store.Picture]) -> tuple[list[StoppedTraining],
     keys, found = {picture.key: owner for owner, picture in pictures.items()}, []
     for path in paths:
         try:
-            one = _found(path)
+            one = SavedTraining(path)
         except TemsegError as error:
             logger.warning("%s", error)
             continue
@@ -183,29 +176,9 @@ def remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _found(path: Path) -> StoppedTraining:
-    about, _ = store.read_file(path / INPUT)
-    try:
-        plan, progress = about["plan"], _progress(path)
-        return StoppedTraining(
-            path,
-            TrainingPlan(str(plan["what"]), str(plan["base"]), TrainConfig.from_dict(plan["config"]), bool(plan["tune"])),
-            [(str(each["key"]), str(each["name"])) for each in about["pictures"]],
-            about,
-            float(progress["spent"]),
-            int(progress["steps"]),
-            datetime.fromisoformat(progress["time"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise store.unusable(path, str(error)) from error
-
-
 def _progress(path: Path) -> dict[str, Any]:
-    try:
-        progress = json.loads((path / PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise store.unusable(path, str(error)) from error
-    return progress if isinstance(progress, dict) else {}
+    found: dict[str, Any] = json.loads((path / PROGRESS).read_text(encoding="utf-8"))
+    return found
 
 
 def _alive(path: Path) -> bool:
@@ -216,14 +189,14 @@ def _alive(path: Path) -> bool:
         if number == os.getpid() or path in _running:
             return path in _running
         return bool(abs(psutil.Process(number).create_time() - began) < 1)  # a number is given again to other processes
-    except (TemsegError, KeyError, TypeError, ValueError, psutil.Error):
+    except (OSError, LookupError, TypeError, ValueError, psutil.Error):
         return False
 
 
 def _folders() -> list[Path]:
     """The newest first."""
     try:
-        return sorted((path for path in folder().iterdir() if path.is_dir()), reverse=True)
+        return sorted((path for path in SavedTraining.folder().iterdir() if path.is_dir()), reverse=True)
     except OSError:  # none yet
         return []
 

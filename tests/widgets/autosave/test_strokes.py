@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_temseg.widgets.autosave import stroke_store
-from napari_temseg.widgets.autosave.store import Picture
+from napari_temseg.widgets.autosave.store import AutosaveFile, Picture
+from napari_temseg.widgets.autosave.strokes import SavedStrokes, Strokes
 
 
 @pytest.fixture
@@ -29,21 +29,21 @@ def painted(viewer: Any, open_bench: Any, qtbot: Any, stack: Any) -> tuple[Any, 
 
 
 def files() -> list[Path]:
-    return sorted(stroke_store.folder().glob("[!.]*.npz"))
+    return sorted(SavedStrokes.folder().glob("[!.]*.npz"))
 
 
 def test_an_annotation_that_is_gone_is_offered_and_comes_back(painted: Any, viewer: Any, qtbot: Any) -> None:
     bench, layer = painted
-    panel, item = bench.panel(2), bench.session.current
+    item = bench.session.current
     drawn = layer.data.copy()
     layer.name = "renamed"
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
-    assert panel.restore_bar.text.text().endswith("is kept: strokes.")
-    panel.restore_bar.restore.click()
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
+    assert bench.restore_bar.text.text().endswith("is kept: strokes.")
+    bench.restore_bar.restore.click()
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
     np.testing.assert_array_equal(item.annotation.data, drawn)
-    assert panel.restore_bar.isHidden()
+    assert bench.restore_bar.isHidden()
     item.annotation.paint((2, 20, 20), 2)
     qtbot.waitUntil(lambda: 2 in np.load(files()[0])["labels"], timeout=10_000)
     assert len(files()) == 1
@@ -54,10 +54,10 @@ def test_a_second_viewer_offers_it_with_its_classes(painted: Any, make_napari_vi
     other = make_napari_viewer(strict_qt=True)
     other.add_image(stack.copy(), name="under another name")
     bench = open_bench(other)
-    panel, session = bench.panel(2), bench.session
+    session = bench.session
     session.set_class(3, "cube")  # number 3 means something else here
-    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
-    panel.restore_bar.restore.click()
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
+    bench.restore_bar.restore.click()
     item = session.current
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
     assert session.classes[3] == "cube"
@@ -71,7 +71,7 @@ def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any
     bench, layer = painted
     panel, item = bench.panel(2), bench.session.current
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
     panel.labelling.new.click()
     item.annotation.paint((1, 10, 10), 2)
     qtbot.waitUntil(lambda: len(files()) == 2, timeout=10_000)
@@ -79,11 +79,10 @@ def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any
 
 def test_discarding_deletes_it(painted: Any, viewer: Any, qtbot: Any) -> None:
     bench, layer = painted
-    panel = bench.panel(2)
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not panel.restore_bar.isHidden(), timeout=10_000)
-    panel.restore_bar.discard.click()
-    assert panel.restore_bar.isHidden()
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
+    bench.restore_bar.discard.click()
+    assert bench.restore_bar.isHidden()
     qtbot.waitUntil(lambda: files() == [], timeout=10_000)
 
 
@@ -107,15 +106,15 @@ def test_a_broken_file_is_a_sentence(painted: Any, viewer: Any, qtbot: Any) -> N
     files()[0].write_bytes(b"PK\x03\x04 cut short")
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: any("cannot be read" in sentence for sentence in said), timeout=10_000)
-    assert bench.panel(2).restore_bar.isHidden()
+    assert bench.restore_bar.isHidden()
     assert len(files()) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: Any, qtbot: Any, picture: Any, wait_chores: Any) -> None:
     from napari.utils.notifications import notification_manager
 
-    stroke_store.folder().parent.mkdir(parents=True, exist_ok=True)
-    stroke_store.folder().write_text("in the way")
+    SavedStrokes.folder().parent.mkdir(parents=True, exist_ok=True)
+    SavedStrokes.folder().write_text("in the way")
     viewer.add_image(picture.micrograph.data, name="grid")
     bench = open_bench(viewer)
     bench.panel(2).labelling.new.click()
@@ -131,15 +130,15 @@ def test_a_folder_that_cannot_be_written_is_told_once(viewer: Any, open_bench: A
 def test_what_is_on_disk_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_temseg.engine.types.errors import TemsegError
 
-    place = stroke_store.StrokeFile(Picture(np.zeros((20, 30), np.uint8)))
+    place = AutosaveFile(Picture(np.zeros((20, 30), np.uint8)), SavedStrokes)
     labels = np.zeros((20, 30), np.uint8)
-    assert place.save(labels, {1: "background"}, "a") == ""
+    assert place.save(Strokes("a", labels, {1: "background"})) == ""
     assert files() == []
     labels[3, 4] = 1
-    place.save(labels, {1: "background"}, "a")
-    kept = stroke_store.look_up(stroke_store.StrokeFile(Picture(np.zeros((20, 30), np.uint8))))
-    assert isinstance(kept, stroke_store.SavedStrokes)
-    np.testing.assert_array_equal(stroke_store.read(kept, (20, 30)), labels)
+    place.save(Strokes("a", labels, {1: "background"}))
+    kept = AutosaveFile(Picture(np.zeros((20, 30), np.uint8)), SavedStrokes).newest()
+    assert isinstance(kept, SavedStrokes)
+    np.testing.assert_array_equal(kept.labels((20, 30)), labels)
     with pytest.raises(TemsegError, match="another shape"):
-        stroke_store.read(kept, (30, 20))
-    assert stroke_store.look_up(stroke_store.StrokeFile(Picture(np.ones((20, 30), np.uint8)))) is None
+        kept.labels((30, 20))
+    assert AutosaveFile(Picture(np.ones((20, 30), np.uint8)), SavedStrokes).newest() is None

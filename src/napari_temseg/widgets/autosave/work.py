@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +11,11 @@ import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
 from napari_temseg.engine.types.confidence import Confidence
-from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Origin, Particles
-from napari_temseg.widgets.autosave import store
+from napari_temseg.widgets.autosave.store import Saved, readable
 from napari_temseg.widgets.canvas import shapes_layers
-from napari_temseg.widgets.session.data_folder import data_folder
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -59,7 +55,6 @@ class Work:
     corrections: int
     classes: dict[int, str]
     origin: Origin | None
-    gone: bool = False  # whether the layer of the particles was removed since
 
     @classmethod
     def of(cls, item: Item, opened: PictureFacts, classes: Mapping[int, str], models: Mapping[str, str]) -> Work:
@@ -103,6 +98,23 @@ class Work:
         """Whether writing it takes so long that it waits for a pause."""
         return self.particles is not None and self.particles.labels.nbytes > LARGE_LABELS
 
+    def packed(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What was done, and the particles as arrays."""
+        about: dict[str, Any] = {
+            "image": self.image,
+            "opened": asdict(self.opened),
+            "known": asdict(self.known),
+            "ignored": self.ignored,
+            "reviewed": self.reviewed,
+            "regions": self.regions,
+            "classes": dict(sorted(self.classes.items())),
+        }
+        if self.particles is None:
+            return about, {}
+        facts, arrays = _packed_particles(self.particles, self.measurement)
+        origin = None if self.origin is None else asdict(self.origin)
+        return {**about, "particles": {**facts, "corrections": self.corrections, "origin": origin}}, arrays
+
 
 def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     prediction, origin = particles.prediction, particles.origin
@@ -112,91 +124,55 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     return Origin(prediction.model_hash, name, scales, prediction.unlike, prediction.confidence)
 
 
-class WorkFile(store.AutosaveFile):
-    """Where the work on one micrograph goes."""
+def _packed_particles(particles: Particles, measurement: Measurement | None) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    from napari_temseg.engine.measure.measurement import flags_of
+    from napari_temseg.engine.particles.kept_contours import contour_columns
 
-    @staticmethod
-    def folder() -> Path:
-        """Where work is kept."""
-        return data_folder() / "work"
-
-    def save(self, work: Work) -> str:
-        """Write what changed since the last time; returns a sentence when that failed for the first time, else ""."""
-        if work.plain and self.path is None:
-            return ""
-        return self.attempt(work.image, lambda: self.put(*_content(work)))
-
-
-def _content(work: Work) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    about: dict[str, Any] = {
-        "image": work.image,
-        "opened": asdict(work.opened),
-        "known": asdict(work.known),
-        "ignored": work.ignored,
-        "reviewed": work.reviewed,
-        "regions": work.regions,
-        "classes": dict(sorted(work.classes.items())),
-    }
-    particles = work.particles
-    if particles is None:
-        return about, {}
     table = particles.table
-    flags, arrays = _flags(work.measurement), {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
-    about["particles"] = flags | {
+    facts: dict[str, Any] = {
         "definitions": versions(),
-        "contours": _contours(work.measurement),
-        "contour_scale": None if work.measurement is None else work.measurement.calibration.scale,
+        "contours": 0,
+        "contour_scale": None,
         "count": len(table),
         "shape": particles.labels.shape,
         "settings": particles.settings,
         "uncertain": particles.uncertain,
-        "corrections": work.corrections,
-        "origin": None if work.origin is None else asdict(work.origin),
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
+        "excluded": {},
+        "seen": [],
     }
-    arrays |= {"ids": table.index.to_numpy(np.int64), "probability": _probability(particles, work.measurement)}
-    if work.measurement is not None:
-        from napari_temseg.engine.particles.kept_contours import contour_columns
-
-        arrays |= {KEPT_CONTOUR + name: values for name, values in contour_columns(work.measurement).items()}
-    return about, {"labels": particles.labels.copy()} | arrays  # painting goes on meanwhile
-
-
-def _flags(measurement: Measurement | None) -> dict[str, Any]:
-    if measurement is None:
-        return {"excluded": {}, "seen": []}
-    from napari_temseg.engine.measure.measurement import flags_of
-
-    return dict(zip(("excluded", "seen"), flags_of(measurement), strict=True))
+    arrays = {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
+    arrays |= {"ids": table.index.to_numpy(np.int64), "probability": np.full(len(particles), np.nan)}
+    if measurement is not None:
+        facts["excluded"], facts["seen"] = flags_of(measurement)
+        # The contour of what the model said, and the mean probability, cannot be had again: what it said is not kept.
+        facts["contours"] = int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
+        facts["contour_scale"] = measurement.calibration.scale
+        means = measurement.table.set_index("particle")["probability_mean"]
+        arrays["probability"] = means.reindex(table.index).to_numpy(np.float64)
+        arrays |= {KEPT_CONTOUR + name: values for name, values in contour_columns(measurement).items()}
+    return facts, {"labels": particles.labels.copy()} | arrays  # painting goes on meanwhile
 
 
-def _contours(measurement: Measurement | None) -> int:
-    """How many particles were measured on the contour of what the model said, which is not kept."""
-    return 0 if measurement is None else int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
-
-
-def _probability(particles: Particles, measurement: Measurement | None) -> npt.NDArray[np.float64]:
-    """Mean probability of each particle: it cannot be measured again without what the model said."""
-    if measurement is None:
-        return np.full(len(particles), np.nan)
-    means = measurement.table.set_index("particle")["probability_mean"]
-    return means.reindex(particles.table.index).to_numpy(np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class SavedWork:
+class SavedWork(Saved):
     """Work on disk. What nobody changed is None; so are the particles' facts when there are none."""
 
-    path: Path
-    time: datetime
-    calibration: Calibration | None
-    sample: str | None
-    axes: str | None
-    ignored: bool
-    reviewed: bool
-    regions: list[shapes_layers.Area]
-    classes: dict[int, str]
-    particles: dict[str, Any] | None = field(default=None)
+    folder_name = "work"
+
+    def _take(self, about: dict[str, Any]) -> None:
+        super()._take(about)
+        opened, known = (_facts_of(about[when]) for when in ("opened", "known"))
+        self.calibration = known.calibration if known.calibration != opened.calibration else None
+        self.sample = known.sample if known.sample != opened.sample else None
+        self.axes = known.axes if known.axes != opened.axes else None
+        self.ignored, self.reviewed = bool(about["ignored"]), bool(about["reviewed"])
+        self.regions = [shapes_layers.checked(kind, corners) for kind, corners in about["regions"]]
+        self.classes = {int(number): str(name) for number, name in about["classes"].items()}
+        self.particles: dict[str, Any] | None = about.get("particles")
+        if self.particles is not None:
+            versions_then = self.particles.get("definitions", {}).values()
+            _ = [int(number) for number in (self.particles["count"], self.particles["corrections"], *versions_then)]
+            _ = tuple(self.particles["shape"]), dict(self.particles["excluded"])
 
     @property
     def corrections(self) -> int:
@@ -247,54 +223,11 @@ def plural(n: int, what: str) -> str:
     return f"{n} {what}{'s' if n != 1 else ''}"
 
 
-def look_up(file: WorkFile, *, own: bool = False) -> SavedWork | str | None:
-    """The newest work kept of a picture, or a sentence when none can be read; None when there is none.
-
-    What this start has written counts only if `own`.
-    """
-    if not any(file.folder().glob("*.npz")):
-        return None
-    trouble = ""
-    for path in file.files():
-        if path == file.path and not own:
-            continue
-        try:
-            found = _saved(path, store.read_file(path)[0])
-            if found.parts:
-                return found
-        except TemsegError as error:
-            trouble = str(error)
-    return trouble or None
-
-
-def _saved(path: Path, about: dict[str, Any]) -> SavedWork:
-    try:
-        opened, known, particles = _facts_of(about["opened"]), _facts_of(about["known"]), about.get("particles")
-        if particles is not None:
-            int(particles["count"]), int(particles["corrections"]), tuple(particles["shape"]), dict(particles["excluded"])
-            _ = [int(version) for version in particles.get("definitions", {}).values()]
-        return SavedWork(
-            path,
-            datetime.fromisoformat(about["time"]),
-            known.calibration if known.calibration != opened.calibration else None,
-            known.sample if known.sample != opened.sample else None,
-            known.axes if known.axes != opened.axes else None,
-            bool(about["ignored"]),
-            bool(about["reviewed"]),
-            [shapes_layers.checked(kind, corners) for kind, corners in about["regions"]],
-            {int(number): str(name) for number, name in about["classes"].items()},
-            particles,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise store.unusable(path, f"{error} is missing or wrong") from error
-
-
 def _facts_of(facts: dict[str, Any]) -> PictureFacts:
-    size = facts["calibration"].pop("pixel_size")
     axes = str(facts["axes"])
     if axes and axes not in AXES:
         raise ValueError(f"“{axes}”")
-    return PictureFacts(Calibration(None if size is None else tuple(size), **facts["calibration"]), str(facts["sample"]), axes)
+    return PictureFacts(Calibration(**facts["calibration"]), str(facts["sample"]), axes)
 
 
 def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[tuple[Particles, Any]]:
@@ -307,47 +240,51 @@ def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint
         from napari_temseg.pipeline.label_images import iter_cut_out
 
         yield Progress("measure", 0.0, f"reading what is kept of {image.name}", control.elapsed)
-        particles, probability = _particles(found, image, renumber)
+        arrays = found.arrays()
+        particles, probability = _particles(found, arrays, image, renumber)
         job = iter_cut_out(particles, image)
         yield from job
         particles, measurement = job.result
-        return particles, _flagged(_with_contours(measurement, found), found.particles or {}, probability, particles.origin)
+        return particles, _flagged(_with_contours(measurement, found, arrays), found.particles or {}, probability, particles.origin)
 
     return Job(steps)
 
 
-def _particles(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> tuple[Particles, Any]:
+def _particles(
+    found: SavedWork, arrays: dict[str, npt.NDArray[Any]], image: Micrograph, renumber: npt.NDArray[np.uint8]
+) -> tuple[Particles, Any]:
     """Particles as they lie on disk, and their mean probabilities by number."""
     import pandas as pd
 
     facts = found.particles or {}
-    _, (labels, ids, probability, *columns) = store.read_file(found.path, "labels", "ids", "probability", *_PARTICLE_COLUMNS)
-    try:
+    with readable(found.path):
+        labels = arrays["labels"]
         if labels.shape != tuple(image.data.shape):
             raise ValueError("it belongs to a picture of another shape")
         labels = labels.astype(np.int32, casting="safe")
-        table = pd.DataFrame(dict(zip(_PARTICLE_COLUMNS, columns, strict=True)), pd.Index(ids, name="particle"))
+        table = pd.DataFrame({name: arrays[name] for name in _PARTICLE_COLUMNS}, pd.Index(arrays["ids"], name="particle"))
         names = {int(number): str(name) for number, name in facts["names"].items()}
         table.insert(0, "class", pd.Series([names[number] for number in table["class_id"].tolist()], table.index, object))
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
-        origin = facts["origin"]
-        if origin:
-            told = {"scales": tuple(origin["scales"]), "unlike": tuple(map(str, origin.get("unlike", ())))}
-            curve = origin.get("confidence")
-            origin = Origin(**{**origin, **told, "confidence": Confidence.from_dict(curve) if curve else None})
-        means = pd.Series(probability, table.index)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise store.unusable(found.path, f"{error}") from error
+        means, origin = pd.Series(arrays["probability"], table.index), _origin_of(facts["origin"])
     labels, table = _agreeing(labels, table)
     return Particles(labels, table, image, None, dict(facts["settings"]), int(facts["uncertain"]), origin), means
 
 
-def _with_contours(measurement: Measurement, found: SavedWork) -> Measurement:
+def _origin_of(facts: dict[str, Any] | None) -> Origin | None:
+    if not facts:
+        return None
+    curve = facts.get("confidence")
+    told = {"scales": tuple(facts["scales"]), "unlike": tuple(map(str, facts.get("unlike", ())))}
+    return Origin(**{**facts, **told, "confidence": Confidence.from_dict(curve) if curve else None})
+
+
+def _with_contours(measurement: Measurement, found: SavedWork, arrays: dict[str, npt.NDArray[Any]]) -> Measurement:
     """With what was measured on contours then, where it was kept and the particles are the same."""
     from napari_temseg.engine.particles.kept_contours import FROM_CONTOURS, with_contour_columns
 
     facts = found.particles or {}
-    kept = {name.removeprefix(KEPT_CONTOUR): values for name, values in store.read_arrays(found.path, KEPT_CONTOUR).items()}
+    kept = {name.removeprefix(KEPT_CONTOUR): values for name, values in arrays.items() if name.startswith(KEPT_CONTOUR)}
     if not set(FROM_CONTOURS) < kept.keys() or not facts.get("contour_scale"):
         return measurement  # of an earlier version
     y, x = facts["contour_scale"]
