@@ -49,6 +49,11 @@ def test_a_public_class_name_exists_once() -> None:
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
+def test_one_file_knows_the_private_names_of_the_window() -> None:
+    known = {in_package(path) for path in FILES if re.search(r"\._qt_window\b|_qt_viewer\b", path.read_text(encoding="utf-8"))}
+    assert known == {"widgets/canvas/main_window.py"}
+
+
 def test_a_constant_of_one_name_means_one_thing() -> None:
     values: dict[str, dict[str, str]] = defaultdict(dict)
     for path in FILES:

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.wording import four
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.label_images import iter_adopt
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import button, hint, sheet
@@ -143,7 +144,7 @@ class PlanesDialog(QDialog):
     """Asks what the planes of stacks are; goes on when all is said."""
 
     def __init__(self, session: Session, items: Sequence[Item], go_on: Callable[[], None]) -> None:
-        super().__init__(layers.window_of(session.viewer))
+        super().__init__(window_of(session.viewer))
         self.session, self.items, self.go_on = session, list(items), go_on
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("What are the planes?")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari.utils._proxies import PublicOnlyProxy
+
+from napari_temseg.widgets.canvas import main_window
+
 
 def test_two_viewers_do_not_meet(make_napari_viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, picture: Any, idle: Any) -> None:
     first, second = make_napari_viewer(), make_napari_viewer()
@@ -25,3 +29,10 @@ def test_two_viewers_do_not_meet(make_napari_viewer: Any, open_bench: Any, wait_
     wait_jobs(other.session)
     assert other.session.current.particles is not None
     other.session.close()
+
+
+def test_the_window_is_found_through_the_proxy_that_plugins_get(viewer: Any) -> None:
+    proxy = PublicOnlyProxy(viewer)
+    assert main_window.window_of(proxy) is main_window.window_of(viewer)
+    assert main_window.window_part(proxy, "canvas") is main_window.window_part(viewer, "canvas")
+    assert main_window.window_part(proxy, "canvas", "no such part", "nor this") is None

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import audits_of, keep_answers, said_by, with_content
 from napari_temseg.widgets.audit.question_view import QuestionView
-from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.session.change import Change
 
@@ -49,7 +49,7 @@ def open_audit(session: Session, items: Sequence[Item], measurements: Sequence[M
         raise TemsegError(
             "There is nothing to audit: find particles first (step 2), and choose pictures whose lengths are in one unit under Result."
         )
-    window = layers.window_of(session.viewer)
+    window = window_of(session.viewer)
     for before in window.findChildren(AuditDialog):
         before.close()
     dialog = AuditDialog(session, items, found, sample, window)

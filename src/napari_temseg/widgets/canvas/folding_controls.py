@@ -6,6 +6,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt
 
+from napari_temseg.widgets.canvas.main_window import window_of, window_part
+
 PAINTING_MODES = ("paint", "erase", "fill", "polygon")
 NARROW = 200  # px, of the column of docks without the controls
 
@@ -14,9 +16,9 @@ class FoldingControls(QObject):
     """Shows the controls of one viewer while they are needed, or a brush is in hand, until somebody shows or hides them otherwise."""
 
     def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer.window._qt_window)
+        super().__init__(window_of(viewer))
         self.viewer = viewer
-        docks = getattr(viewer.window, "_qt_viewer", None)
+        docks = window_part(viewer)
         self._controls: Any = getattr(docks, "dockLayerControls", None)
         self._list: Any = getattr(docks, "dockLayerList", None)
         self._shown = self._needed = True  # as we left them, or napari did
@@ -67,4 +69,4 @@ class FoldingControls(QObject):
         self._controls.setVisible(on)
         self._shown = on
         width = max(self._wide, NARROW) if on else NARROW
-        self.viewer.window._qt_window.resizeDocks([self._list], [width], Qt.Orientation.Horizontal)
+        window_of(self.viewer).resizeDocks([self._list], [width], Qt.Orientation.Horizontal)

@@ -11,13 +11,15 @@ from typing import Any
 
 from qtpy.QtCore import QObject
 
+from napari_temseg.widgets.canvas.main_window import window_of, window_part
+
 
 class GraphicsMemory(QObject):
     """Makes the context of a viewer's canvas current before napari frees removed layers, until `let_go`."""
 
     def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer.window._qt_window)
-        canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+        super().__init__(window_of(viewer))
+        canvas = window_part(viewer, "canvas")
         self._scene: Any = getattr(canvas, "_scene_canvas", None)
         self._emitters = [viewer.layers.events.removed]
         if hasattr(viewer.layers.events, "end_batch"):  # of napari 0.9: those of `layers.clear()` are freed when all are gone

@@ -8,6 +8,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_temseg.widgets.canvas.layers import role
+from napari_temseg.widgets.canvas.main_window import window_of, window_part
 from napari_temseg.widgets.canvas.roles import Role
 
 _SERVING = frozenset(Role) - {Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT, Role.TRUTH}
@@ -17,7 +18,7 @@ class TidyList(QTimer):
     """Keeps rows of serving layers out of the list of one viewer until `let_go`; a viewer without such a list is left as it is."""
 
     def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer.window._qt_window)
+        super().__init__(window_of(viewer))
         self.viewer = viewer
         self.setSingleShot(True)
         self.setInterval(0)  # the list follows the layers by itself first
@@ -44,7 +45,7 @@ class TidyList(QTimer):
     def _hide(self, unwanted: Any) -> None:
         from napari._qt.containers._base_item_model import ItemRole
 
-        rows: Any = getattr(getattr(self.viewer.window, "_qt_viewer", None), "layers", None)
+        rows: Any = window_part(self.viewer, "layers")
         model: Any = None if rows is None else rows.model()
         for number in range(0 if model is None else model.rowCount()):
             layer = model.data(model.index(number, 0), ItemRole)

@@ -13,6 +13,7 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.notifications import notification_manager
 
 from napari_temseg.widgets.canvas.colours import OUTLINES, class_colour
+from napari_temseg.widgets.canvas.main_window import window_part
 from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def quiet_units(viewer: Any) -> Iterator[None]:
     try:
         with notification_manager.notification_ready.blocker():
             yield
-            canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+            canvas = window_part(viewer, "canvas")
             if canvas is not None and getattr(canvas, "_needs_world_units_update", False) and mixed_units(viewer):
                 canvas._update_world_units()  # it would do so, and warn, at its next drawing
                 canvas._needs_world_units_update = False
@@ -234,14 +235,9 @@ def selected_labels(viewer: Any) -> list[Labels]:
     return [layer for layer in viewer.layers if layer in viewer.layers.selection and isinstance(layer, Labels) and not role(layer)]
 
 
-def window_of(viewer: Any) -> Any:
-    """napari's main window, the parent of dialogs."""
-    return viewer.window._qt_window
-
-
 def home_button(viewer: Any) -> Any:
     """napari's button that shows everything; None where there is none."""
-    return getattr(getattr(getattr(viewer.window, "_qt_viewer", None), "viewerButtons", None), "resetViewButton", None)
+    return window_part(viewer, "viewerButtons", "resetViewButton")
 
 
 def same_place(one: Layer, other: Layer) -> bool:

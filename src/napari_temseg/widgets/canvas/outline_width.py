@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_temseg.widgets.canvas.layers import CONTOUR, role
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 
 ZOOMED = 200  # ms after the last zoom
@@ -20,7 +21,7 @@ class OutlineWidth(QTimer):
     """Follows the zoom of one viewer until `let_go`; a width that somebody chose is left as it is."""
 
     def __init__(self, viewer: Any) -> None:
-        super().__init__(viewer.window._qt_window)
+        super().__init__(window_of(viewer))
         self.viewer = viewer
         self._given: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
         self.setSingleShot(True)

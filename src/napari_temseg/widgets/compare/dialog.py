@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.compare.evaluator import Choice, Evaluator
 from napari_temseg.widgets.compare.scores import Scores
 from napari_temseg.widgets.kit.style import button, clear_layout, highlight, hint, row, sheet
@@ -22,7 +22,7 @@ TRUTH_MEANINGS = {"look at the numbers": None, "each number is a particle": Fals
 
 def open_comparison(session: Session) -> ComparisonDialog:
     """Open the window, or bring it to the front."""
-    window = layers.window_of(session.viewer)
+    window = window_of(session.viewer)
     dialog: ComparisonDialog | None = window.findChild(ComparisonDialog)
     if dialog is None:
         dialog = ComparisonDialog(session, window)

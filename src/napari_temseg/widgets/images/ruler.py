@@ -8,7 +8,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QVBoxLayout
 
-from napari_temseg.widgets.canvas import layers, micrograph_layer, overlays
+from napari_temseg.widgets.canvas import micrograph_layer, overlays
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.style import hint, sheet
@@ -77,7 +78,7 @@ class ProfileWindow(QDialog):
     """Grey values along the last line; not modal."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(layers.window_of(session.viewer))
+        super().__init__(window_of(session.viewer))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Line profile")
         self.resize(420, 260)

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QDialog, QScrollArea, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, sheet
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Others:
 
 def show_series_dialog(session: Session, files: Sequence[Others], open_series: Callable[..., None]) -> SeriesDialog:
     """Offer the other pictures of files beside the window; `open_series(paths, axes=…, series=…)` opens what is chosen."""
-    window = layers.window_of(session.viewer)
+    window = window_of(session.viewer)
     for old in window.findChildren(SeriesDialog):
         old.close()
     dialog = SeriesDialog(session, files, open_series, window)

@@ -14,6 +14,7 @@ from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
 from napari_temseg.engine.measure.histogram_bins import MOST_BINS
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
@@ -342,7 +343,7 @@ class DistributionOpener(QObject):
             self.opened = True
             self.widget = Distribution(self.session)
             # The steps keep their height beside it: nothing of theirs is scrolled away when it comes.
-            window._qt_window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+            window_of(self.session.viewer).setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
             self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")
             self.dock.destroyed.connect(self._forget)
             self._settle.start()
@@ -358,7 +359,7 @@ class DistributionOpener(QObject):
         """A height of its own; and the picture, which has less room now, is shown whole again."""
         session = self.session
         if self.dock is not None and not session.closed:
-            window = session.viewer.window._qt_window
+            window = window_of(session.viewer)
             window.resizeDocks([self.dock], [min(DOCK_HEIGHT, window.height() // 4)], Qt.Orientation.Vertical)
             if session.current is not None:
                 self._refit.start()

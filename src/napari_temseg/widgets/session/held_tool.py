@@ -13,6 +13,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
 
@@ -32,7 +33,7 @@ class MouseTool(QObject):
     def __init__(self, session: Session, escaped: Callable[[], None]) -> None:
         super().__init__(session)
         self.session = session
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), session.viewer.window._qt_window, escaped)
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window_of(session.viewer), escaped)
         self._escape.setEnabled(False)  # napari's own while no tool is in hand
         session.viewer.mouse_drag_callbacks.append(self._pressed)
         session.closing.connect(self._close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_temseg.widgets.canvas.main_window import bare, window_of
 from napari_temseg.widgets.session.mixed_units import MixedUnits
 from napari_temseg.widgets.session.outside_changes import OutsideChanges
 from napari_temseg.widgets.session.reset_view import ResetView
@@ -12,9 +13,8 @@ from napari_temseg.widgets.session.session import Session
 
 def session_of(viewer: Any) -> Session:
     """The session of a viewer, made at the first call; it lives as long as the viewer's window."""
-    # napari hands plugins a proxy: layers taken through it are never the ones that its events carry.
-    viewer = getattr(viewer, "__wrapped__", viewer)
-    window = viewer.window._qt_window
+    viewer = bare(viewer)
+    window = window_of(viewer)
     found: Session | None = window.findChild(Session)
     if found is None or found.closed:
         found = Session(viewer, window)
