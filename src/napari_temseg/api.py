@@ -200,8 +200,10 @@ def measure(
     return with_other_splits(measured, particles)
 
 
-def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd") -> SizeDistribution:
+def size_distribution(measurements: Sequence[Measurement] | Measurement, column: str = "ecd", *, population: str = "") -> SizeDistribution:
     """Pool measurements into one distribution of `column` (a length without its unit: "ecd", "feret_min" …).
+
+    Where particles of two sizes were looked for, `population` says of which: "small" or "large"; they are never pooled.
 
     Where all were found by one model that ships, and have other splittings (`measure(…, other_splits=True)`), intervals hold what outlines
     drawn by hand said of it.
@@ -211,7 +213,7 @@ def size_distribution(measurements: Sequence[Measurement] | Measurement, column:
 
     pool = misplaced.as_measurements(measurements)
     models = {measurement.model_hash for measurement in pool if measurement.other_splits}
-    return _size_distribution(pool, column, segmentation_of(models.pop()) if len(models) == 1 else None)
+    return _size_distribution(pool, column, segmentation_of(models.pop()) if len(models) == 1 else None, population)
 
 
 def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:

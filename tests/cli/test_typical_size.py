@@ -29,6 +29,32 @@ def test_a_size_is_typed_in_px_or_as_a_length(text: str, px: float | None, nm: f
     assert config.typical_nm == (None if nm is None else pytest.approx(nm))
 
 
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("12nm,300nm", ((None, 12.0), (None, 300.0))),
+        ("12, 300 nm", ((None, 12.0), (None, 300.0))),
+        ("1,5 nm, 30 nm", ((None, 1.5), (None, 30.0))),
+        ("12 and 300", ((12.0, None), (300.0, None))),
+        ("20px; 0.5 µm", ((20.0, None), (None, 500.0))),
+    ],
+)
+def test_two_sizes_are_typed_as_people_write_them(text: str, sizes: tuple[tuple[float | None, float | None], ...]) -> None:
+    config = parsed("--typical-size", text)
+    assert ((config.typical_size, config.typical_nm), (config.other_size, config.other_nm)) == sizes
+    assert not config.both
+
+
+def test_both_sizes_are_asked_for_by_name_and_replace_what_a_recipe_told() -> None:
+    assert parsed("--typical-size", "both", base=temseg.PredictConfig(typical_nm=5.0)) == temseg.PredictConfig(both=True)
+    assert parsed("--typical-size", "8", base=temseg.PredictConfig(both=True)) == temseg.PredictConfig(typical_size=8.0)
+
+
+def test_a_comma_that_may_be_either_is_refused() -> None:
+    with pytest.raises(TemsegError, match="may be one size or two"):
+        parsed("--typical-size", "12,300")
+
+
 def test_the_size_of_a_recipe_is_replaced_whatever_its_unit() -> None:
     recipe = temseg.PredictConfig(typical_nm=5.0, polarity="dark")
     assert parsed("--typical-size", "8", base=recipe) == temseg.PredictConfig(typical_size=8.0, polarity="dark")

@@ -23,7 +23,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, TABLES, four, interval_words, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, TABLES, four, interval_words, one_size_alone, sizes_asked, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -158,6 +158,7 @@ def run_text(result: RunResult) -> str:
 
     lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
+    lines += [shares_line(each) for each in result.summary["populations"].values()]
     lines += [*map(sample_line, result.summary["samples"]), *map(comparison_line, result.summary["sample_comparisons"])]
     said = reading_notes(result.items)  # to standard error, also for those who read JSON
     lines += [f"Note: {sentence}" for sentence in result.summary["cautions"] if sentence not in said]
@@ -165,11 +166,23 @@ def run_text(result: RunResult) -> str:
     return "\n".join([*lines, *([f"Report: {report}"] if report in result.files else [])])
 
 
+def shares_line(populations: Sequence[dict[str, Any]]) -> str:
+    """What share of number, area and volume each of two populations is."""
+    told = [
+        f"{each['population']} {', '.join(f'{share:.1%} by {what}' for what, share in each['shares'].items() if share is not None)}"
+        for each in populations
+        if each["n"]
+    ]
+    return f"Of both populations: {'; '.join(told)}."
+
+
 def size_line(summary: dict[str, Any]) -> str:
     """Mean and D50 of a distribution with their unit, and what the interval that is given is about; no D50 of a few particles."""
     if summary["mean"] is None:
-        return "No particle to take a size from."
-    head = f"Equivalent circular diameter, N = {summary['n']}"
+        which = f"{summary['population']} " if summary.get("population") else ""
+        return f"No {which}particle to take a size from."
+    which = f" of the {summary['population']} particles" if summary.get("population") else ""
+    head = f"Equivalent circular diameter{which}, N = {summary['n']}"
     if summary["n"] < FEWEST:
         return f"{head}: too few for a D50 ({FEWEST} at least); mean {four(summary['mean'])} {summary['unit']}"
     within = interval_words(summary)
@@ -186,7 +199,9 @@ def add_predict(commands: Any) -> argparse.ArgumentParser:
         "-o", "--output", required=True, type=folder, metavar="DIR", help="folder for STEM_classes.tif (1 background, 2 and more: classes)"
     )
     parser.add_argument(
-        "--probability", action="store_true", help="also write STEM_probability.tif, which “temseg split” splits better than classes"
+        "--probability",
+        action="store_true",
+        help="also write STEM_probability.tif (of two sizes STEM_small_…, STEM_large_…), which “temseg split” splits better than classes",
     )
     add_model_option(parser)
     add_reading_options(parser)
@@ -200,6 +215,7 @@ def predict(args: argparse.Namespace) -> int:
     """Predict each image; 1 when some could not be."""
     config = config_from(args, PredictConfig)
     from napari_temseg.api import iter_predict, load
+    from napari_temseg.engine.types.populations import of_each_size
     from napari_temseg.files.tables import write_labels_tiff, write_probability_tiff
     from napari_temseg.pipeline.summary import ADVICE_FOR_COMMANDS
 
@@ -209,16 +225,19 @@ def predict(args: argparse.Namespace) -> int:
         image = _read(path, args)
         prediction, _ = drive(iter_predict(model, image, config), keep=False)
         files = [args.output / f"{name}_classes.tif"]
-        write_labels_tiff(files[0], prediction.classes, image.calibration, image.axes, "classes")
+        write_labels_tiff(files[0], prediction.all_classes(), image.calibration, image.axes, "classes")
         if args.probability:
-            files.append(args.output / f"{name}_probability.tif")
-            write_probability_tiff(files[1], prediction)
+            for population, each in of_each_size(prediction).items():
+                files.append(args.output / f"{'_'.join(filter(None, (name, population)))}_probability.tif")
+                write_probability_tiff(files[-1], each)
         strange = [reason for reason in prediction.unlike if reason]
         if strange:
             complain(f"{unlike_training(str(path), strange, image.n_planes)}: look at what it finds, or train it on a few strokes.")
+        if prediction.alone:
+            complain(one_size_alone(str(path), prediction.size, image.calibration.nanometres))
         if prediction.candidates:
             complain(sizes_asked(str(path), prediction.candidates, image.calibration.nanometres, ADVICE_FOR_COMMANDS["size"]))
-        share = float((prediction.classes > 1).mean())
+        share = float((prediction.all_classes() > 1).mean())
         return f"{files[0]}: {share:.1%} of the pixels are particles", files
 
     return _each(args, args.images, one)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
+from napari_temseg.engine.types.config import BOTH, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.setting import Config
 
@@ -53,7 +54,10 @@ def config_from(args: argparse.Namespace, config: type[C], base: C | None = None
     given = {entry.name: getattr(args, entry.name) for entry in dataclasses.fields(config) if hasattr(args, entry.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     for name in [name for name, value in given.items() if isinstance(value, TypedSize)]:
-        given |= given.pop(name).fields
+        told, known = given.pop(name).fields, {entry.name for entry in dataclasses.fields(config)}
+        if any(value for field, value in told.items() if field not in known):
+            raise TemsegError("A model is trained for one size: give one --typical-size.")
+        given |= {field: value for field, value in told.items() if field in known}
     return dataclasses.replace(base or config(), **given)
 
 
@@ -61,18 +65,19 @@ def config_from(args: argparse.Namespace, config: type[C], base: C | None = None
 class TypedSize:
     """A size as it was typed, by the fields that it sets."""
 
-    fields: dict[str, float | None]
+    fields: dict[str, Any]
 
 
 def typical_size(text: str) -> TypedSize:
-    """What is typed for `--typical-size`: a number of px, with or without the unit, or a length such as "12 nm"."""
-    from napari_temseg.engine.types.units import typed_size
+    """What is typed for `--typical-size`: a number of px, with or without the unit, a length such as "12 nm", two sizes, or "both"."""
+    from napari_temseg.engine.types.units import typed_sizes
 
+    if text.strip().lower() == BOTH:
+        return TypedSize(size_fields(both=True))
     try:
-        px, nm = typed_size(text)
+        return TypedSize(size_fields(typed_sizes(text)))
     except TemsegError as error:  # argparse would swallow the sentence of a ValueError
         raise argparse.ArgumentTypeError(str(error)) from error
-    return TypedSize({"typical_size": px, "typical_nm": nm})
 
 
 def _heading(config: type[Config]) -> str:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.config import BOTH, PredictConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.engine.types.units import to_nanometres, typed_size
+from napari_temseg.engine.types.units import to_nanometres, typed_sizes
 
 COLUMNS = ("file", "sample", "grid", "pixel_size", "uncertainty", "size", "polarity")
 _OTHERWISE = {"preparation": "grid", "grid_or_preparation": "grid", "picture": "file", "image": "file", "typical_size": "size"}
@@ -24,8 +24,8 @@ _PASSED_OVER = ("note", "notes", "comment", "comments", "")
 class ManifestRow:
     """One picture, as it was typed; "" where nothing was.
 
-    `pixel_size` such as "0.21 nm", `uncertainty` its standard uncertainty ("2 %" or "0.01 nm"), `size` of the particles ("12 nm" or px),
-    `grid` the grid or preparation; a row is checked when it is made (`TemsegError`).
+    `pixel_size` such as "0.21 nm", `uncertainty` its standard uncertainty ("2 %" or "0.01 nm"), `size` of the particles ("12 nm" or px; two
+    sizes, "12 nm, 300 nm", or "both"), `grid` the grid or preparation; a row is checked when it is made (`TemsegError`).
     """
 
     file: Path
@@ -58,8 +58,8 @@ class ManifestRow:
     def predict(self, config: PredictConfig) -> PredictConfig:
         """The settings of finding with what is said of this picture."""
         if self.size:
-            px, nm = typed_size(self.size)
-            config = replace(config, typical_size=px, typical_nm=nm)
+            both = self.size.lower() == BOTH
+            config = replace(config, **size_fields(() if both else typed_sizes(self.size), both=both))
         return replace(config, polarity=self.polarity) if self.polarity else config
 
     def applied(self, image: Micrograph) -> Micrograph:

@@ -45,7 +45,8 @@ class MeasuredPicture:
     """Particles and measurement of a picture without its prediction.
 
     `labels` and `classes` are (…, Y, X), `first` the labels of the first plane; `uncertain`, `unlike` and `ends` as of its `Particles`,
-    `candidates`, `scales` and `size` as of its `Prediction`; `splitting` the settings, those of the model filled in.
+    `candidates`, `scales`, `size` and `alone` as of its `Prediction`, `other_size` that of its `other`; `splitting` the settings, those of
+    the model filled in.
     """
 
     image: Micrograph
@@ -59,13 +60,15 @@ class MeasuredPicture:
     candidates: tuple[SizeCandidate, ...] = ()
     scales: tuple[float, ...] = ()
     size: float = 0.0
+    other_size: float = 0.0
+    alone: bool = False
     splitting: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, particles: Particles, measured: Measurement) -> MeasuredPicture:
         """From particles that are at hand as a whole."""
         by = particles.prediction
-        found = {} if by is None else {"classes": by.classes, **_facts(by)}
+        found = {} if by is None else {"classes": by.all_classes(), **_facts(by)}
         return cls(
             particles.micrograph,
             measured,
@@ -107,6 +110,8 @@ class MeasuredPicture:
             sketch_of(image.plane(0)),
             scales=self.scales,
             size=self.size,
+            other_size=self.other_size,
+            alone=self.alone,
             splitting=self.splitting,
             crops=crops_of(image.plane(0), self.first, measured),
         ), labels
@@ -157,10 +162,12 @@ class _Planes:
         """The particles of the next plane and their measurement, numbered from 1."""
         index = len(self._labels)
         table = measured.table.set_index("particle", drop=False)
+        if "carrier" in table:  # the label of another row
+            table = table.assign(carrier=np.where(table["carrier"] > 0, table["carrier"] + self._numbers.last, 0))
         labels, numbered = self._numbers.next(particles.labels, table.assign(plane=index))
         self._labels.append(labels)
         if particles.prediction is not None:
-            self._classes.append(particles.prediction.classes)
+            self._classes.append(particles.prediction.all_classes())
         self._tables.append(numbered.assign(particle=numbered.index).reset_index(drop=True))
         self._splits.append(measured.other_splits)
         self._uncertain += particles.uncertain
@@ -195,7 +202,8 @@ class _Planes:
 
 
 def _facts(by: Prediction) -> dict[str, Any]:
-    return {"candidates": by.candidates, "scales": by.working_scale, "size": by.size}
+    other = 0.0 if by.other is None else by.other.size
+    return {"candidates": by.candidates, "scales": by.working_scale, "size": by.size, "other_size": other, "alone": by.alone}
 
 
 def _one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -123,7 +123,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
         "crops": [(crop.typical, crop.doubt, crop.width) for crop in item.crops],
-        "splits": [(other.step, other.setting, other.value) for other in m.other_splits],
+        "splits": [(other.step, other.setting, other.value, other.population) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
     arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
@@ -182,9 +182,9 @@ def _bytes(path: Path, name: str) -> bytes:
 
 
 def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
-    step, setting, value = said
+    step, setting, value, *population = said  # records of earlier versions tell no population
     exact = sizes.astype(np.float64)
-    return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:])
+    return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:], *population)
 
 
 def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:

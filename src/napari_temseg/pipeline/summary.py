@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
-from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, definitions
-from napari_temseg.engine.types.wording import ends_touched, sizes_asked, unlike_training
+from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, POPULATION, definitions
+from napari_temseg.engine.measure.samples.populations import WHY_APART, by_population, population_figures, populations_of
+from napari_temseg.engine.types.populations import POPULATIONS
+from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -29,14 +31,14 @@ TOO_FEW_IMAGES = ("Only 1 image:", "Only 2 images:")  # and that of pictures whi
 INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
-    "size": "Say it with --typical-size",
+    "size": "Say it with --typical-size, or --typical-size both",
     "another size": "Say a smaller or larger --typical-size",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
 }
 ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
-    "size": "Say it with Find ▸ size",
+    "size": "Say it with Find ▸ size, or choose both there",
     "another size": "Say a smaller or larger size in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
@@ -44,9 +46,15 @@ ADVICE_FOR_THE_WINDOW = {
 
 
 def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribution]:
-    """One distribution of the equivalent circular diameter a unit: nm and px are never pooled."""
-    units = sorted({measurement.length_unit for measurement in measurements})
-    return {unit: size_distribution([m for m in measurements if m.length_unit == unit]) for unit in units}
+    """One distribution of the equivalent circular diameter a unit, "nm" or "px": these are never pooled.
+
+    Nor are two populations: those of a unit are "nm small" and "nm large".
+    """
+    found = {}
+    for unit in sorted({measurement.length_unit for measurement in measurements}):
+        for population, there in by_population([m for m in measurements if m.length_unit == unit]).items():
+            found[f"{unit} {population}".strip()] = size_distribution(there, population=population)
+    return found
 
 
 def summarise(
@@ -74,6 +82,7 @@ def summarise(
         "images": [_image(item) for item in items],
         "failures": failures,
         "distributions": summaries,
+        "populations": _populations(sizes),
         "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
         "audit": _audit(items, sizes, audits),
         "samples": samples,
@@ -90,12 +99,22 @@ def summarise(
         "columns": {
             column: {"definition": each.formula, "unit": each.kind, "version": each.version}
             for key in sorted({item.measurement.length_unit for item in items})
-            for column, each in definitions(key).items()
+            for column, each in (definitions(key) | (POPULATION if any(map(_has_two, items)) else {})).items()
         },
         "statistics": {name: {"definition": each.formula, "version": each.version} for name, each in DISTRIBUTION_STATISTICS.items()},
     }
     values: dict[str, Any] = plain(summary)
     return values
+
+
+def _has_two(item: RunItem) -> bool:
+    return len(populations_of(item.measurement)) > 1
+
+
+def _populations(sizes: Mapping[str, SizeDistribution]) -> dict[str, list[dict[str, Any]]]:
+    """Number, D50 and shares of two populations by unit; {} where all is of one size."""
+    units = {each.unit: {other.population: other for other in sizes.values() if other.unit == each.unit} for each in sizes.values()}
+    return {unit: figures for unit, own in units.items() if (figures := population_figures(own))}
 
 
 def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits: Sequence[Audit]) -> dict[str, Any] | None:
@@ -106,10 +125,12 @@ def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits:
 
 
 def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:
-    """The indicator of the pictures in nm."""
+    """The indicator of the pictures in nm; none of two populations, of which it counts the smaller one and little else."""
     from napari_temseg.engine.measure.nanomaterial import nanomaterial_indicator
 
     calibrated = [item.measurement for item in items if item.measurement.length_unit == "nm"]
+    if any(map(_has_two, items)):
+        return None
     return nanomaterial_indicator(calibrated, segmentation_of(calibrated[0].model_hash)) if calibrated else None
 
 
@@ -132,6 +153,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "excluded": m.table["excluded"][m.table["excluded"] != ""].value_counts().to_dict(),
         "reviewed": int(m.table["reviewed"].sum()),
         "per_class": item.per_class,
+        **({"per_population": _per_population(item)} if _has_two(item) else {}),
         "uncertain": item.uncertain,
         "splitting": item.splitting,
         "lossy": item.lossy,
@@ -140,6 +162,13 @@ def _image(item: RunItem) -> dict[str, Any]:
         "counted": item.counted,
         "unlike_training": ", ".join(dict.fromkeys(item.unlike.values())),
     }
+
+
+def _per_population(item: RunItem) -> dict[str, dict[str, Any]]:
+    """Of a picture with particles of two sizes: how many of each, and the size (px) that was looked for."""
+    counts = item.measurement.table["population"].value_counts()
+    sought = dict(zip(POPULATIONS, (item.size, item.other_size), strict=True))
+    return {name: {"particles": int(counts.get(name, 0)), "size_px": sought[name]} for name in POPULATIONS}
 
 
 def _cautions(
@@ -158,7 +187,7 @@ def _cautions(
             f"{_some(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
             f"{advice['pixel size']}."
         )
-    if len(summaries) > 1:
+    if len({each["unit"] for each in summaries.values()}) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
     cautions += reading_notes(items)
     lossy = [item.name for item in items if item.lossy]
@@ -169,6 +198,8 @@ def _cautions(
         cautions.append(f"{told}: check its particles, or {advice['strokes']}.")
     for item in [item for item in items if item.candidates]:
         cautions.append(sizes_asked(item.name, item.candidates, item.measurement.calibration.nanometres, advice["size"]))
+    for item in [item for item in items if item.alone]:
+        cautions.append(one_size_alone(item.name, item.size, item.measurement.calibration.nanometres))
     for item in items:
         if item.ends is not None and any(item.ends.touched):
             cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, advice["another size"]))
@@ -184,10 +215,12 @@ def _cautions(
             f"{_some([item.name for item in unsure])}: {dropped} regions were dropped because the model is unsure of them, "
             f"many beside {kept} particle{'s' if kept != 1 else ''} kept; {advice['certainty']} keeps them, a few strokes make it surer."
         )
+    if any(map(_has_two, items)):
+        cautions.append(f"{WHY_APART}.")
     for summary in summaries.values():
         found = summary.get("caution") or summary.get("cautions") or []
         cautions += [found] if isinstance(found, str) else list(found)
-    return cautions
+    return list(dict.fromkeys(cautions))  # of two populations the pictures are the same
 
 
 def reading_notes(items: Sequence[RunItem]) -> list[str]:

@@ -113,6 +113,12 @@ FLAGS = {
     "reviewed": Definition("a person has looked at it"),
 }
 
+# Columns of a table that holds particles of two sizes.
+POPULATION = {
+    "population": Definition("which of two sizes it is of, small or large: the one that its width is nearer to by ratio"),
+    "carrier": Definition("the large particle that a small one lies on, at least half of it; 0: none"),
+}
+
 # Of a distribution of sizes x with weights w (frame correction); lengths in the unit of the sizes.
 DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "n": Definition("particles that count"),

@@ -45,7 +45,7 @@ class SizeDistribution:
     `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
     edges drawn by the other convention, None or NaN where nobody knows. `by_grid`: `group` tells grids instead of pictures.
     `limit` is the size from which on particles are found, by `recovered`, those of known size that were put into pictures: infinite where
-    none is, None where nobody tried.
+    none is, None where nobody tried. `population` is that of two sizes which these are of, "" where there is one.
     """
 
     column: str
@@ -70,6 +70,7 @@ class SizeDistribution:
     recovered: tuple[RecoveredSize, ...] = ()
     other_sizes: Floats | None = None
     d50_left_out: Mapping[str, float] = field(default_factory=dict)
+    population: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -78,7 +79,8 @@ class SizeDistribution:
         n, images = len(self), f"{self.n_images} image{'' if self.n_images == 1 else 's'}"
         middle = self.quantile(0.5)
         told = "" if middle is None else f", D50 {four(middle)} {self.unit}"
-        return f"<SizeDistribution of {self.column} in {self.unit}: {n} particle{'' if n == 1 else 's'} in {images}{told}>"
+        which = f"{self.population} " if self.population else ""
+        return f"<SizeDistribution of {self.column} in {self.unit}: {n} {which}particle{'' if n == 1 else 's'} in {images}{told}>"
 
     def _repr_html_(self) -> str:
         from napari_temseg.engine.types.thumbnails import framed
@@ -99,6 +101,7 @@ class SizeDistribution:
         return {
             "column": self.column,
             "unit": self.unit,
+            **({"population": self.population} if self.population else {}),
             "n": len(self),
             "n_images": self.n_images,
             "n_left_out": dict(self.left_out),

@@ -63,6 +63,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.packed_mask import PackedMask
+from napari_temseg.engine.types.populations import apart, are_populations, with_populations
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.units import to_nanometres
 
@@ -205,8 +206,10 @@ def measure(
     _check(labels, name)
     calibration = typed or (source.calibration if source else Calibration())
     planes = labels.reshape((-1, *labels.shape[-2:]))
-    parts = [describe(plane, index, particles, calibration.scale) for index, plane in enumerate(planes)]
+    parts = [describe(page, index, each, calibration.scale) for each, pages in apart(particles, planes) for index, page in enumerate(pages)]
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    order = np.lexsort((columns["particle"], columns["plane"]))
+    columns = {key: column[order] for key, column in columns.items()}
     check_planes(planes, columns["particle"], name)
     valid = source.valid if source else None
     return Measurement(
@@ -318,8 +321,11 @@ def tabulate(
     columns |= {"image": np.full(n, image), "lossy": np.full(n, source is not None and source.lossy)}
     columns |= {"excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
     table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
+    if are_populations(particles):
+        table = with_populations(table, particles)
     # Said outright, or tables without particles would have other types than those with.
-    table = table.astype(dict.fromkeys(("image", "class", "excluded", "morphology", "estimator"), "str"))
+    texts = [name for name in ("image", "class", "population", "excluded", "morphology", "estimator") if name in table]
+    table = table.astype(dict.fromkeys(texts, "str"))
     table.attrs["definitions"] = versions()
     return among_neighbours(table, calibration, frame)
 

@@ -20,7 +20,7 @@ class OtherSplit:
 
     `setting` is the field of `SplitConfig` that differs, `value` what it was set to, `step` the same step for every picture ("less",
     "more", …), whatever the settings it started from; `diameter` (n,) equivalent circular diameters, `box` (n, 2) height and width of the
-    bounding boxes, of the particles that do not touch the frame.
+    bounding boxes, of the particles that do not touch the frame. `population` is that of two sizes which they are of.
     """
 
     step: str
@@ -28,6 +28,7 @@ class OtherSplit:
     value: float
     diameter: Floats
     box: Floats
+    population: str = ""
 
     @property
     def key(self) -> str:

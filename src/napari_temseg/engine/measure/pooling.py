@@ -15,6 +15,7 @@ from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.recovery.limit import detection_limit
 from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
+from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -35,17 +36,20 @@ _DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
 
 def size_distribution(
-    measurements: Sequence[Measurement] | Measurement, column: str = "ecd", calibration: SegmentationCalibration | None = None
+    measurements: Sequence[Measurement] | Measurement,
+    column: str = "ecd",
+    calibration: SegmentationCalibration | None = None,
+    population: str = "",
 ) -> SizeDistribution:
     """Pool measurements into one distribution of `column`, any length without its unit: "ecd", "feret_min" …
 
     Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
     these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
     own; a stack over time or depth is one. `calibration` is what outlines drawn by hand said of the model; it counts where all
-    measurements are of that model and have other splittings. `TemsegError` for measurements in px beside others in nm, and for columns
-    that are no length.
+    measurements are of that model and have other splittings. `population` ("small", "large") takes particles of one of two sizes.
+    `TemsegError` for measurements in px beside others in nm, for columns that are no length, and for two populations at once.
     """
-    pool = [measurements] if isinstance(measurements, Measurement) else list(measurements)
+    pool = [of_population(each, population) for each in ([measurements] if isinstance(measurements, Measurement) else measurements)]
     if not pool:
         raise TemsegError("There is nothing to pool: measure at least one image first.")
     unit = _common_unit(pool)
@@ -98,6 +102,7 @@ def size_distribution(
         per_area=float((1 / seen).sum()),
         convention=" / ".join(sorted({measurement.convention for measurement in pool})),
         other_sizes=_by_other_edge(pool, name, x, tables)[order],
+        population=population,
     )
 
 

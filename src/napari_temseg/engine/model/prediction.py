@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from napari_temseg.engine.model.network import class_logits
-from napari_temseg.engine.model.runner import Known, Runner
+from napari_temseg.engine.model.runner import Known, Runner, made_ready
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -38,7 +39,7 @@ def iter_predict(
     def steps(control: Control) -> Generator[Progress, None, Prediction]:
         over = _Pass(model, micrograph, config, network, control)
         yield from over.settle()
-        whole = over.runner.blank(model, micrograph)
+        whole = over.blank(micrograph)
         unlike = yield from over.predict(places, whole.at)
         return replace(whole, unlike=tuple(unlike)) if over.runner.tells else whole
 
@@ -56,7 +57,7 @@ def iter_predict_planes(
     def steps(control: Control) -> Generator[Progress, None, list[str]]:
         over = _Pass(model, micrograph, config, network, control)
         yield from over.settle()
-        unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.runner.blank(model, micrograph.at(index)))
+        unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.blank(micrograph.at(index)))
         return unlike if over.runner.tells else []
 
     return Job(steps)
@@ -76,9 +77,25 @@ class _Pass:
     def __init__(
         self, model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None, control: Control
     ) -> None:
-        self.runner = Runner(model, config, micrograph.calibration.nanometres, network)
+        pixel_size = micrograph.calibration.nanometres
+        sizes = config.sizes_in(pixel_size)
+        if (config.both or len(sizes) == 2) and not model.spec.working_size:
+            raise TemsegError(
+                f"{micrograph.name}: this model looks for all sizes at once, so it cannot look for two apart; use the model that ships, or "
+                "give one size."
+            )
+        ready = made_ready(model, config) if network is None else network
+        self.runner = Runner(model, config, pixel_size, ready)
+        self._ready, self._config = ready, config
+        self.runners = [self.runner]  # that of the smaller size first
         self._model, self._micrograph, self._control = model, micrograph, control
-        self._middle, self._known = micrograph.n_planes // 2, Known()
+        self._middle, self._known = micrograph.n_planes // 2, [Known(), Known()]
+        for size in sizes[1:]:
+            self._look_for_larger(size)
+
+    def _look_for_larger(self, size: float) -> None:
+        pixel_size = self._micrograph.calibration.nanometres
+        self.runners.append(Runner(self._model, self._config.for_size(size), pixel_size, self._ready))
 
     def settle(self) -> Generator[Progress, None, None]:
         """Find one scale for all planes by the middle one: the same whatever plane is shown, and the same size all through a movie."""
@@ -87,12 +104,21 @@ class _Pass:
             message = f"{self._micrograph.name}: seeing how large its particles are"
             return Progress("predict", 0.0, message, self._control.elapsed)
 
-        if self.runner.adaptive:
-            self._known = yield from mapped(self.runner.settle(self._normalised(self._middle), self._micrograph.valid), looking)
+        for index, runner in enumerate(self.runners):  # grows where the first finds two sizes
+            if runner.adaptive:
+                image = self._normalised(self._middle)
+                self._known[index] = yield from mapped(runner.settle(image, self._micrograph.valid), looking)
+            if runner.both and runner.candidates:
+                self._look_for_larger(runner.candidates[1].size)
+
+    def blank(self, micrograph: Micrograph) -> Prediction:
+        """What will be said of a micrograph, nothing yet."""
+        first, *second = (runner.blank(self._model, micrograph) for runner in self.runners)
+        return replace(first, other=second[0]) if second else first
 
     def predict(self, places: Sequence[int], blank: Callable[[int], Prediction]) -> Generator[Progress, None, list[str]]:
         """Fill the `blank` of each of `places`; returns in what planes are unlike the model's training."""
-        n = self._micrograph.n_planes
+        n, looks = self._micrograph.n_planes, len(self.runners)
         unlike = [""] * n
         for done, index in enumerate(places):
 
@@ -101,17 +127,27 @@ class _Pass:
                 return Progress("predict", (done + share) / n, message, self._control.elapsed, preview=preview)
 
             image = self._normalised(index)
-            raw = yield from mapped(self.runner.plane(image, self._known if index == self._middle else None), progress)
             plane = blank(index)
-            fill(plane, raw)
+            for look, (runner, target) in enumerate(zip(self.runners, (plane, plane.other), strict=False)):
+                known = self._known[look] if index == self._middle else None
+                within = partial(_part_of, progress, look, looks)
+                raw = yield from mapped(runner.plane(image, known), within)
+                if target is not None:
+                    fill(target, raw)
+                if runner.tells:
+                    unlike[index] = unlike[index] or runner.unlike(image, raw, self._micrograph.valid)
             if self.runner.tells:
-                unlike[index] = self.runner.unlike(image, raw, self._micrograph.valid)
                 plane = replace(plane, unlike=(unlike[index],))
             yield progress(1.0, PlanePrediction(index, plane))
         return unlike
 
     def _normalised(self, index: int) -> npt.NDArray[np.float32]:
         return self._model.normalisation.apply(self._micrograph.plane(index), self._micrograph.valid, self._micrograph.name)
+
+
+def _part_of(progress: Callable[[float], Progress], look: int, looks: int, share: float) -> Progress:
+    """The progress of one look at a plane as that of all its looks."""
+    return progress((look + share) / looks)
 
 
 def fill(plane: Prediction, raw: torch.Tensor) -> None:

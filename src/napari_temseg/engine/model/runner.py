@@ -48,7 +48,7 @@ class Runner:
     """
 
     def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0, network: nn.Module | None = None) -> None:
-        self.typical = config.typical_in(pixel_size)
+        self.typical = next(iter(config.sizes_in(pixel_size)), None)
         told = bool(config.scales or self.typical)
         suited = model if told else model.suited(pixel_size)
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
@@ -63,6 +63,7 @@ class Runner:
         self.exact_size = config.exact_size
         self.sign = SIGNS[config.polarity]
         self.candidates: tuple[SizeCandidate, ...] = ()
+        self.both, self.alone = config.both, False
         if not all(LEAST_SCALE <= scale <= MOST_ENLARGED for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from {LEAST_SCALE:g} to {MOST_ENLARGED:g}.")
         self.tile = max(STRIDE, config.tile // STRIDE * STRIDE)
@@ -77,7 +78,8 @@ class Runner:
             "depth_taught": model.depth_taught,
             "pixel_ratio": self.pixel_ratio,
             "size": self.working_size / self.scales[0] if self.working_size else 0.0,
-            "candidates": self.candidates,
+            "candidates": () if self.both else self.candidates,
+            "alone": self.alone,
             "confidence": model.confidence,
         }
         return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
@@ -141,8 +143,10 @@ class Runner:
                 parts.append((raw, None if valid is None else valid[window]))
                 yield 0.0
             found.append(size_search.evidence(size, scale, parts, image.size))
-        size, self.candidates = size_search.chosen(found, self.working_size)
-        return size
+        share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
+        size, self.candidates = size_search.chosen(found, self.working_size, share)
+        self.alone = self.both and not self.candidates
+        return self.candidates[0].size if self.both and self.candidates else size
 
     def _centred(
         self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float

@@ -26,6 +26,7 @@ SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
+SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
@@ -142,8 +143,8 @@ def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.
     return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
 
 
-def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[SizeCandidate, ...]]:
-    """The size (px) with most evidence, and, where one far from it has nearly as much, both as candidates, the smaller first.
+def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:
+    """The size (px) with most evidence, and, where one far from it has `share` of that, both as candidates, the smaller first.
 
     `otherwise` is the answer where there is next to no evidence.
     """
@@ -151,7 +152,7 @@ def chosen(found: Sequence[Evidence], otherwise: float) -> tuple[float, tuple[Si
     if best.weight < LEAST_EVIDENCE:
         return otherwise, ()
     rivals = [
-        each for each in found if each.weight >= RIVAL_SHARE * best.weight and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
+        each for each in found if each.weight >= share * best.weight and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
     ]
     if not rivals:
         return best.found, ()

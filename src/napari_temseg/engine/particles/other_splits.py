@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.measure.other_splits import AS_FOUND, Floats, OtherSplit, sizes_of
-from napari_temseg.engine.particles.splitting import at_frame, default_certainty, divisible, kept_pieces, pieces_of_plane
+from napari_temseg.engine.measure.other_splits import AS_FOUND, Floats, OtherSplit, sizes_of, whole_sizes
+from napari_temseg.engine.particles.splitting import at_frame, default_certainty, divisible, kept_pieces, pieces_of_plane, split_plane
 from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles, Prediction
 
@@ -50,6 +51,21 @@ def _sizes(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[
         yield sizes_of(labels, np.flatnonzero(whole))
 
 
+def _apart(prediction: Prediction, config: SplitConfig) -> dict[str, tuple[Floats, Floats]]:
+    """Diameters and boxes of the whole particles of one plane by population, where two sizes are meant."""
+    labels, table, _ = split_plane(prediction, config)
+    found = of_each_population(Particles(labels, table.assign(plane=0), prediction.micrograph, prediction))
+    return {name: whole_sizes(each) for name, each in found.items()}
+
+
+def _each(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[dict[str, tuple[Floats, Floats]]]:
+    """The sizes of one plane under each of the settings, by population."""
+    if prediction.other is None:
+        yield from ({"": sizes} for sizes in _sizes(prediction, settings))
+    else:
+        yield from (_apart(prediction, config) for config in settings)
+
+
 def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Measurement]:
     """The job that gives a measurement of `particles` its `other_splits`; without a prediction there are none, and it stays as it is.
 
@@ -66,18 +82,20 @@ def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Mea
         # Those that share most come one after another: what they share is done once.
         settings = [("", AS_FOUND, config), *sorted(other_settings(config), key=lambda each: _SHARING.index(each[0]))]
         n = prediction.micrograph.n_planes
-        sizes: list[list[tuple[Floats, Floats]]] = [[] for _ in settings]
+        sizes: list[list[dict[str, tuple[Floats, Floats]]]] = [[] for _ in settings]
         for plane in range(n):
-            for index, found in enumerate(_sizes(prediction.at(plane), [each for _, _, each in settings])):
+            for index, found in enumerate(_each(prediction.at(plane), [each for _, _, each in settings])):
                 sizes[index].append(found)
                 done = (plane + (index + 1) / len(settings)) / n
                 yield Progress("measure", done, f"{particles.micrograph.name}: splitting otherwise", control.elapsed)
         others = {}
         for (name, step, other), each in zip(settings, sizes, strict=True):
             value = float(getattr(other, name)) if name else 0.0
-            others[name, step] = OtherSplit(step, name, value, *(np.concatenate(part) for part in zip(*each, strict=True)))
+            for population in each[0]:
+                diameter, box = (np.concatenate(part) for part in zip(*(page[population] for page in each), strict=True))
+                others[name, step, population] = OtherSplit(step, name, value, diameter, box, population)
         order = [("", AS_FOUND), *((name, step) for name, step, _ in other_settings(config))]
-        return replace(measurement, other_splits=tuple(others[each] for each in order))
+        return replace(measurement, other_splits=tuple(others[*each, population] for each in order for population in sizes[0][0]))
 
     return Job(steps)
 

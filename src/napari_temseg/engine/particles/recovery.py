@@ -46,17 +46,20 @@ def is_cheap(image: Micrograph) -> bool:
 
 
 def iter_recovery(model: Segmenter, particles: Particles, config: PredictConfig | None = None) -> Job[tuple[RecoveredSize, ...]]:
-    """The job that puts particles into the first plane, and tells by size how many of them are found; () where it cannot be told."""
+    """The job that puts particles into the first plane, and tells by size how many of them are found; () where it cannot be told.
+
+    Nor is it told of two populations: particles made smaller would pass from one into the other.
+    """
 
     def steps(control: Control) -> Generator[Progress, None, tuple[RecoveredSize, ...]]:
         prediction = particles.prediction
-        planted = None if prediction is None else _planted(particles)
+        planted = None if prediction is None or prediction.other is not None else _planted(particles)
         if prediction is None or planted is None:
             return ()
         image, places, origin = planted
         at = config or PredictConfig()
         if prediction.size:
-            at = replace(at, typical_size=prediction.size, typical_nm=None, exact_size=True)
+            at = replace(at.for_size(prediction.size), exact_size=True)
         else:
             at = replace(at, typical_size=None, typical_nm=None, scales=prediction.working_scale)
         job = iter_predict(model, image, at)

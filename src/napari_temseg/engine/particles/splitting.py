@@ -19,6 +19,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
+from napari_temseg.engine.particles.populations import merged
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -92,7 +93,7 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
     tables: list[pd.DataFrame] = []
     uncertain, numbers = 0, Numbering()
     for index in range(n):
-        plane, table, unsure = _split_plane(prediction.at(index), config)
+        plane, table, unsure = split_plane(prediction.at(index), config)
         uncertain += unsure
         table.insert(2, "plane", index)
         labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
@@ -103,8 +104,15 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
     return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
 
 
-def _split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
-    """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain."""
+def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
+    """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain.
+
+    Where two sizes are meant, what was found for either is split and both are merged (see `populations`).
+    """
+    if prediction.other is not None:
+        small, of_small, unsure = split_plane(replace(prediction, other=None), config)
+        large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted), config)
+        return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
     parts = divisible(prediction, config)
     labels, class_ids, unsure = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))
     return *_table(labels, class_ids, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), unsure

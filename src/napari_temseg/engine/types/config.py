@@ -5,13 +5,16 @@ Kept apart from the code that uses them, so that a window or `--help` can read t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.setting import Config, setting
 
 OUTLINE, HALF_CONTRAST = "outline", "half contrast"  # where a particle ends, by convention
+BOTH = "both"  # typed in the place of a size: particles of two sizes are meant, which are found
+LEAST_APART = 2.0  # ratio of two sizes from which on they can be those of two populations
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,23 @@ class SimulateConfig(Config):
     seed: int = setting(0, "Seed", "The same seed gives the same picture", minimum=0)
 
 
-def _typical_size() -> Any:
+def _typical_size(title: str = "Typical size", help: str = "") -> Any:
     return setting(
         None,
-        "Typical size",
-        "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
+        title,
+        help or "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
         minimum=2.0,
         maximum=10000.0,
         unit="px",
         of_picture=True,
+        said_by="typical_size" if help else "",
     )
 
 
-def _typical_nm() -> Any:
+def _typical_nm(title: str = "Typical size") -> Any:
     return setting(
         None,
-        "Typical size",
+        title,
         "The same as a length, for pictures that are calibrated",
         minimum=1e-3,
         maximum=1e9,
@@ -120,14 +124,52 @@ class PredictConfig(Config):
         "Take the typical size just as it is told; else it moves to that of what is found near it: a careless drag changes nothing",
         advanced=True,
     )
+    other_size: float | None = _typical_size(
+        "Typical size of a second population", "Particles of two sizes far apart are meant: the other one"
+    )
+    other_nm: float | None = _typical_nm("Typical size of a second population")
+    both: bool = setting(
+        False,
+        "Both sizes",
+        "Where particles of two sizes far apart are seen, both are meant: each is looked for, and measured as a population of its own",
+        of_picture=True,
+        said_by="typical_size",
+    )
 
     def typical_in(self, pixel_size: float) -> float | None:
         """The typical size in px of a picture whose pixels are `pixel_size` nm (0: not known); `TemsegError` for a length without one."""
-        if self.typical_nm is None:
-            return self.typical_size
-        if not pixel_size:
-            raise TemsegError(f"A typical size of {self.typical_nm:.4g} nm says nothing of a picture without a pixel size: give it in px.")
-        return self.typical_nm / pixel_size
+        return _in_px(self.typical_size, self.typical_nm, pixel_size)
+
+    def for_size(self, size: float) -> Self:
+        """The same for particles of one size (px) alone."""
+        return replace(self, typical_size=size, typical_nm=None, other_size=None, other_nm=None, both=False)
+
+    def sizes_in(self, pixel_size: float) -> tuple[float, ...]:
+        """The sizes that are told, in px, ascending: none, one, or those of two populations; `TemsegError` for what cannot be meant."""
+        first, second = self.typical_in(pixel_size), _in_px(self.other_size, self.other_nm, pixel_size)
+        if (second is not None and first is None) or (self.both and first is not None and second is None):
+            raise TemsegError("Of two populations, one size alone says too little: give both sizes, or none and have both found.")
+        told = sorted(size for size in (first, second) if size is not None)
+        if len(told) == 2 and told[1] < LEAST_APART * told[0]:
+            raise TemsegError(
+                f"Sizes of {told[0]:.4g} and {told[1]:.4g} px are no two populations: one search finds both, as it looks for sizes from a "
+                f"third to three times the one that is told; give one of them, or two that are {LEAST_APART:g} times apart."
+            )
+        return tuple(told)
+
+
+def size_fields(sizes: Sequence[tuple[float | None, float | None]] = (), *, both: bool = False) -> dict[str, Any]:
+    """The fields of a `PredictConfig` that say the size: none, one or two, each in px or in nm (the other None), or `both` to be found."""
+    (px, nm), (other_px, other_nm) = (*sizes, *[(None, None)] * 2)[:2]
+    return {"typical_size": px, "typical_nm": nm, "other_size": other_px, "other_nm": other_nm, "both": both}
+
+
+def _in_px(size: float | None, nanometres: float | None, pixel_size: float) -> float | None:
+    if nanometres is None:
+        return size
+    if not pixel_size:
+        raise TemsegError(f"A typical size of {nanometres:.4g} nm says nothing of a picture without a pixel size: give it in px.")
+    return nanometres / pixel_size
 
 
 @dataclass(frozen=True)

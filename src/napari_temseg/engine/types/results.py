@@ -65,6 +65,8 @@ class Prediction:
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
     `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
+    `other` is what was said of the same picture when particles of a second, larger size were looked for, where those of both are meant
+    (`size` is the smaller then); `alone` is True where both were asked for and only one size has evidence.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
     """
 
@@ -83,6 +85,8 @@ class Prediction:
     candidates: tuple[SizeCandidate, ...] = ()
     confidence: Confidence | None = None
     parted: npt.NDArray[np.bool_] | None = None
+    other: Prediction | None = None
+    alone: bool = False
 
     def __repr__(self) -> str:
         classes = ", ".join(self.class_names[number] for number in self.class_ids)
@@ -97,6 +101,15 @@ class Prediction:
         """Whether what was looked for is what a size (px) that is told may move to."""
         return 1 / CENTRED_BY <= self.size / told <= CENTRED_BY
 
+    def foreground(self) -> npt.NDArray[np.float16]:
+        """Probability of any particle (…, Y, X), of either size where two are meant; a view where there is one class and one size."""
+        own = self.probability[..., 1, :, :] if self.probability.shape[-3] == 2 else 1 - self.probability[..., 0, :, :]
+        return own if self.other is None else np.maximum(own, self.other.foreground())
+
+    def all_classes(self) -> npt.NDArray[np.uint8]:
+        """`classes`, and where they say background, those of the larger size where two are meant."""
+        return self.classes if self.other is None else np.maximum(self.classes, self.other.classes)
+
     def planes(self) -> npt.NDArray[np.float16]:
         """`probability` as (P, K, Y, X), one entry a plane, whatever the axes."""
         return self.probability.reshape((-1, *self.probability.shape[-3:]))
@@ -109,7 +122,8 @@ class Prediction:
         maps = {name: depth[index] for name, depth in self.auxiliary.items()}
         arrays = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
         parted = None if self.parted is None else self.parted[index]
-        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], parted=parted, **arrays)
+        other = None if self.other is None else self.other.at(index)
+        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], parted=parted, other=other, **arrays)
 
     @classmethod
     def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
@@ -155,10 +169,12 @@ class Prediction:
             raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
         facts = {
             name: getattr(first, name)
-            for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates", "confidence")
+            for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates", "confidence", "alone")
         }
         unlike = tuple(reason for plane in planes for reason in plane.unlike)
-        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike)
+        others = [plane.other for plane in planes if plane.other is not None]
+        other = cls.gathered(others, micrograph) if others else None
+        whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike, other=other)
         for index, plane in enumerate(planes):
             target = whole.at(index)
             target.probability[...], target.classes[...] = plane.probability, plane.classes
@@ -214,7 +230,9 @@ class Particles:
 
     `table` has one row a label (index name `particle`) with columns `class` (name), `class_id`, `plane`, `aggregate` (id shared
     by touching particles), `frame` (touches the edge of the picture or an invalid area) and `cut` (bounded by a watershed line).
-    `uncertain` counts what was dropped for want of certainty. `origin` tells what found them where `prediction` is not at hand any more.
+    Where two sizes are meant it has a column `population` ("small" or "large") too, and where a small one lies on a large one, the pixels
+    are the small one's (see `populations`). `uncertain` counts what was dropped for want of certainty. `origin` tells what found them
+    where `prediction` is not at hand any more.
     """
 
     labels: npt.NDArray[np.int32]
@@ -253,7 +271,8 @@ class Particles:
             return None
         area = np.bincount(self.labels.ravel())[1:]
         diameter = np.sqrt(4 / np.pi * area[area > 0])
-        low, high = size / BAND, size * BAND
+        other = self.prediction.other if self.prediction is not None else None
+        low, high = size / BAND, (size if other is None else other.size) * BAND
         near = (int((diameter < low * NEAR_END).sum()), int((diameter > high / NEAR_END).sum()))
         return BandEnds(low, high, *near, len(diameter))
 

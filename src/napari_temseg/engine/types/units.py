@@ -67,6 +67,25 @@ def typed_size(text: str, usual: str = "px") -> tuple[float | None, float | None
     return (value, None) if unit.lower() == "px" else (None, to_nanometres(value, unit))
 
 
+def typed_sizes(text: str, usual: str = "px") -> list[tuple[float | None, float | None]]:
+    """One size or two, as people type them: "12 nm", "12nm,300nm", "12 and 300 nm"; each as by `typed_size`.
+
+    A size without a unit has that of the other. `TemsegError` for what is none, for three, and for "12,300", which may be either.
+    """
+    if re.fullmatch(r"\s*\d+,\d{3}\s*[^\d\s.,;+]*\s*", text):
+        raise TemsegError(f"“{text}” may be one size or two: write it with a point, or put a space behind the comma.")
+    try:
+        return [typed_size(text, usual)]
+    except TemsegError:
+        # A comma may be that of a decimal, so it parts only where nothing else does.
+        found = (re.split(between, text) for between in (r"[;+&]", r"\band\b", r",\s+|(?<=[^\d\s.,]),", r","))
+        parts = next((each for each in found if len(each) > 1), [])
+        if len(parts) != 2:
+            raise
+    units = [unit for part in parts if (unit := re.sub(r"^[\d.,eE+\-\s]*", "", part).strip())]
+    return [typed_size(part, units[0] if units else usual) for part in parts]
+
+
 def to_nanometres(value: float, unit: str) -> float:
     """Convert a length to nm; `TemsegError` for a unit that is not a length."""
     known = _UNITS.get(spelt(unit))

@@ -66,6 +66,18 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 
+def one_size_alone(name: str, size: float, pixel_size: float) -> str:
+    """“a.tif: both sizes were asked for, but only particles of about 12 nm are seen: they alone are looked for. …”
+
+    `size` is in px, `pixel_size` in nm, 0 where it is not known.
+    """
+    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
+    return (
+        f"{name}: both sizes were asked for, but only particles of about {size * factor:.3g} {unit} are seen, so that they alone were "
+        "looked for; if there are others, give both sizes."
+    )
+
+
 def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
     """“a.tif: 12 of 280 particles are near 4 nm, the smallest that was looked for: … may go on beyond it. …”; "" where none is.
 

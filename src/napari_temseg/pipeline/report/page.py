@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from html import escape
 from itertools import chain
@@ -18,12 +20,22 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
+from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words, signed
 from napari_temseg.files.atomic import printable, replacing
-from napari_temseg.pipeline.report.sheet import audit_words, corrected, indicator, methods_paragraph, picture_line, sheet
+from napari_temseg.pipeline.report.sheet import (
+    audit_words,
+    corrected,
+    indicator,
+    methods_paragraph,
+    picture_line,
+    picture_lines,
+    population_words,
+    sheet,
+)
 from napari_temseg.pipeline.run_folder import FIGURES
-from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of
+from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of, sample_name
 from napari_temseg.pipeline.summary import NOT_USABLE, TOO_FEW_IMAGES
 
 if TYPE_CHECKING:
@@ -71,12 +83,13 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> 
 def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[Path], object]]:
     """The figures of a report by file name, and what writes each: histograms and quantiles as SVG and PDF."""
     files: dict[str, Callable[[Path], object]] = {}
-    for unit, each in sizes.items():
+    for key, each in sizes.items():
+        name = key.replace(" ", "_")  # "nm", or of two populations "nm_small" and "nm_large"
         documents: dict[str, Callable[[], bytes]] = {
-            f"distribution_{unit}.svg": each.to_svg,
-            f"distribution_{unit}.pdf": partial(_drawn, each.plot, pdf),
-            f"quantiles_{unit}.svg": partial(_drawn, each.plot_quantiles, svg),
-            f"quantiles_{unit}.pdf": partial(_drawn, each.plot_quantiles, pdf),
+            f"distribution_{name}.svg": each.to_svg,
+            f"distribution_{name}.pdf": partial(_drawn, each.plot, pdf),
+            f"quantiles_{name}.svg": partial(_drawn, each.plot_quantiles, svg),
+            f"quantiles_{name}.pdf": partial(_drawn, each.plot_quantiles, pdf),
         }
         files |= {f"{FIGURES}/{name}": partial(_write_figure, document=document) for name, document in documents.items()}
     return files
@@ -104,15 +117,15 @@ def write_report(
         cautions=[each for each in summary["cautions"] if not each.startswith((NOT_USABLE, *TOO_FEW_IMAGES))],
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
-        distributions=[_distribution(unit, sizes[unit], summary, items) for unit in sizes],
+        distributions=[_distribution(key, sizes[key], summary, items) for key in sizes],
         audit=summary["audit"],
-        audited={unit: audit_words(summary["audit"], unit) for unit in sizes},
-        corrected={unit: corrected(summary["audit"], unit) for unit in sizes},
+        audited={key: audit_words(summary["audit"], each.unit) for key, each in sizes.items()},
+        corrected={key: corrected(summary["audit"], each.unit) for key, each in sizes.items()},
         samples=_samples(items, summary),
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         # Those that the first sheet has no room for.
-        lines=[picture_line(item.measurement) for item in items] if len(items) > LISTED else [],
+        lines=[line for item in items for line in picture_lines(item.measurement)] if len(items) > LISTED else [],
         # One after the other, as each is written: the pictures of a set are the most of its report.
         images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
         n_images=len(items),
@@ -126,17 +139,23 @@ def write_report(
         stream.writelines(printable(piece) for piece in chain(page, ["\n"]))
 
 
-def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], items: Sequence[RunItem]) -> dict[str, Any]:
-    """What the first sheet and the tables behind it show of the sizes in one unit."""
-    figures = summary["distributions"][unit]
+def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], items: Sequence[RunItem]) -> dict[str, Any]:
+    """What the first sheet and the tables behind it show of the sizes in one unit, of two populations those of one."""
+    figures, unit = summary["distributions"][key], sizes.unit
     rows = [
         (label, f"{figures[key]:.1%}" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
         for key, label, kind in _ROWS
         if figures.get(key) is not None
     ]
-    own = [item for item in items if item.measurement.length_unit == unit]
+    own = [
+        replace(item, measurement=of_population(item.measurement, sizes.population))
+        for item in items
+        if item.measurement.length_unit == unit and sizes.population in populations_of(item.measurement)
+    ]
     return {
+        "key": key,
         "unit": unit,
+        "both": population_words(sizes, summary["populations"].get(unit, [])),
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "usability": sizes.usability,
@@ -146,7 +165,7 @@ def _distribution(unit: str, sizes: SizeDistribution, summary: dict[str, Any], i
         "lines": [picture_line(item.measurement) for item in own[:LISTED]],
         "more_lines": f"{len(own) - LISTED} more are listed behind this sheet." if len(own) > LISTED else "",
         "crops": _crops(own, figures["d50"]),
-        "paragraph": methods_paragraph(unit, sizes, summary),
+        "paragraph": methods_paragraph(key, sizes, summary),
         "recovered": [
             (_number(row["diameter"], unit), row["planted"], f"{row['found'] / row['planted']:.0%}", _share(row["bias"]))
             for row in (figures["detection"] or {"sizes": []})["sizes"]
@@ -209,10 +228,14 @@ def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any
         remarks = ", ".join([differing, *([f"{by_hand} corrections by hand"] if by_hand else [])])
         d50 = "–" if each["d50"] is None or each["n"] < FEWEST else f"{four(each['d50'])} {each['unit']}{interval_words(each)}"
         d50 += "" if each["usable"] else " · not usable as it is"
-        lines.append((each["sample"], len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks))
+        lines.append((sample_name(each), len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks))
     sizes = distributions_of(items)
-    units = sorted({unit for _, unit in sizes if sum(1 for _, other in sizes if other == unit) > 1})
-    drawn = [draw_samples({name: (each.values, each.weights) for (name, of), each in sizes.items() if of == unit}, unit) for unit in units]
+    kinds = [kind for kind, n in Counter((unit, population) for _, unit, population in sizes).items() if n > 1]
+    drawn = []
+    for unit, population in sorted(kinds):
+        own = {name: each for (name, *kind), each in sizes.items() if kind == [unit, population]}
+        told = f", {population}" if population else ""
+        drawn.append(draw_samples({f"{name}{told}": (each.values, each.weights) for name, each in own.items()}, unit))
     return {"lines": lines, "plots": [inline_svg(svg(figure), "Cumulative curves of the samples") for figure in drawn]}
 
 

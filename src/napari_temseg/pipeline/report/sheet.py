@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.measure.samples.populations import WHY_APART, of_population, populations_of
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.wording import FEWEST, four, rounded, signed
 
@@ -37,7 +39,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[s
     d50 = summary["d50"]
     return {
         "sample": ", ".join(sizes.samples) or "The pictures",
-        "measurand": f"median by number (D50) of the {_MEASURAND}",
+        "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
         "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}{_expanded(best)}",
         "found": "" if d50 is None or few else f"{four(d50)} {unit}",
         "intervals": [_named(name, each, unit) for name, each in summary["intervals"].items()],
@@ -211,6 +213,24 @@ def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
     return name, len(sizes), told, measurement.calibration.describe()
 
 
+def picture_lines(measurement: Measurement) -> list[tuple[str, int, str, str]]:
+    """A picture in a line, in two where it holds two populations, each named."""
+    found = []
+    for population in populations_of(measurement):
+        name, n, d50, calibration = picture_line(of_population(measurement, population))
+        found.append((" · ".join(filter(None, (name, population))), n, d50, calibration))
+    return found
+
+
+def population_words(sizes: SizeDistribution, populations: Sequence[dict[str, Any]]) -> list[str]:
+    """What a population is of both, by number, area and volume, and why there is no D50 of both; [] of one size."""
+    own = next((each for each in populations if sizes.population and each["population"] == sizes.population), None)
+    if own is None:
+        return []
+    told = ", ".join(f"{share:.1%} by {what}" for what, share in own["shares"].items() if share is not None)
+    return [*([f"Of both populations the {sizes.population} particles are {told}."] if told else []), f"{WHY_APART}."]
+
+
 def indicator(found: dict[str, Any] | None) -> str:
     """The nanomaterial indicator in a sentence, or ""."""
     if found is None:
@@ -232,7 +252,7 @@ def _stated(figures: dict[str, Any], unit: str) -> str:
     return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % {_NAMES[name]}: {_ends(ends, half)} {unit})."
 
 
-def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
+def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
     """A paragraph that may be pasted into a paper."""
     model = summary["model"] or {"name": "several models", "hash": ""}
     by = f"model {model['name'] or 'unnamed'}" + (f", SHA-256 {model['hash'][:16]}…" if model["hash"] else "")
@@ -242,16 +262,24 @@ def methods_paragraph(unit: str, sizes: SizeDistribution, summary: dict[str, Any
     keys = ("strength", "threshold", "certainty", "min_diameter")
     settings = ", ".join(f"{key.replace('_', ' ')} {first[key]:g}" for key in keys if first.get(key) is not None)
     how = f" with {settings}" if settings and same else ""
-    figures = summary["distributions"][unit]
+    figures, unit = summary["distributions"][key], sizes.unit
     d50 = _stated(figures, unit)
     pictures = len(summary["images"])
     missing = "; ".join(figures["intervals"]["this specimen"]["lacks"])
     lacks = f" Not in the intervals: {missing}." if missing else ""
+    which = f"{sizes.population} " if sizes.population else ""
+    sought = (
+        "Small and large particles were looked for in turn and are populations of their own, each particle of the size that its width is "
+        "nearer to by ratio. "
+        if sizes.population
+        else ""
+    )
     audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."
     return (
         f"Particles were found in {pictures} micrograph{'' if pictures == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
-        f"The {len(sizes)} particles that lie wholly inside the pictures count, each weighted for those of its size that the edges cut "
-        f"(Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres.{d50} "
+        f"{sought}The {len(sizes)} {which}particles that lie wholly inside the pictures count, each weighted for those of its size that "
+        f"the edges cut (Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres."
+        f"{d50} "
         f"Counting: {figures['interval_basis']}.{lacks} {audited}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.config import PredictConfig, size_fields
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration
@@ -26,6 +26,6 @@ def as_first(config: PredictConfig, first: RunItem, here: Calibration) -> Predic
     ratio = own / known if known and own else 1.0
     if first.size:
         bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
-        size = min(max(first.size / ratio, bounds["minimum"]), bounds["maximum"])
-        return replace(config, typical_size=size, exact_size=True)
+        sizes = [min(max(size / ratio, bounds["minimum"]), bounds["maximum"]) for size in (first.size, first.other_size) if size]
+        return replace(config, **size_fields([(size, None) for size in sizes]), exact_size=True)
     return replace(config, scales=tuple(scale * ratio for scale in first.scales)) if first.scales else config

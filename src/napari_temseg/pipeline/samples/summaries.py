@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.samples.effects import effects
+from napari_temseg.engine.measure.samples.populations import populations_of
 from napari_temseg.engine.types.wording import FEWEST, four, interval_words
 
 if TYPE_CHECKING:
@@ -31,30 +32,36 @@ def with_sample(measurement: Measurement) -> pd.DataFrame:
     return table
 
 
-def by_sample(items: Sequence[RunItem]) -> dict[tuple[str, str], list[RunItem]]:
-    """The items that count, by sample and unit of length; those without a sample are in none."""
-    found: dict[tuple[str, str], list[RunItem]] = {}
+Key = tuple[str, str, str]  # sample, unit of length, population ("" where there is one size)
+
+
+def by_sample(items: Sequence[RunItem]) -> dict[Key, list[RunItem]]:
+    """The items that count, by sample, unit of length and population; those without a sample are in none."""
+    found: dict[Key, list[RunItem]] = {}
     for item in items:
         if item.counted and item.measurement.sample:
-            found.setdefault((item.measurement.sample, item.measurement.length_unit), []).append(item)
+            for population in populations_of(item.measurement):
+                found.setdefault((item.measurement.sample, item.measurement.length_unit, population), []).append(item)
     return found
 
 
-def distributions_of(items: Sequence[RunItem]) -> dict[tuple[str, str], SizeDistribution]:
-    """The distribution of each sample."""
-    return {key: size_distribution([item.measurement for item in each]) for key, each in by_sample(items).items()}
+def distributions_of(items: Sequence[RunItem]) -> dict[Key, SizeDistribution]:
+    """The distribution of each sample, of two populations each by itself."""
+    return {key: size_distribution([item.measurement for item in each], population=key[2]) for key, each in by_sample(items).items()}
 
 
 def sample_summaries(items: Sequence[RunItem]) -> list[dict[str, Any]]:
     """Of each sample: pictures, grids, particles, D50 with interval and verdict, and pictures whose settings differ from the others'."""
     grouped, sizes = by_sample(items), distributions_of(items)
     found = []
-    for (sample, unit), each in grouped.items():
-        summary = sizes[sample, unit].summary()
+    for key, each in grouped.items():
+        sample, unit, population = key
+        summary = sizes[key].summary()
         found.append(
             {
                 "sample": sample,
                 "unit": unit,
+                **({"population": population} if population else {}),
                 "images": [item.name for item in each],
                 "grids": sorted({item.measurement.grid for item in each} - {""}),
                 "deviating": deviating(each),
@@ -66,17 +73,17 @@ def sample_summaries(items: Sequence[RunItem]) -> list[dict[str, Any]]:
 
 
 def comparisons(items: Sequence[RunItem]) -> list[dict[str, Any]]:
-    """Each sample against each other (of many: each against the first), second over first; units are not mixed."""
+    """Each sample against each other (of many: each against the first), second over first; units and populations are not mixed."""
     grouped, sizes = by_sample(items), distributions_of(items)
-    pairs = list(combinations(grouped, 2))
-    if len(grouped) > MOST_COMPARED:
-        pairs = pairs[: len(grouped) - 1]
     found = []
-    for one, other in pairs:
-        if one[1] == other[1]:
+    for unit, population in dict.fromkeys(key[1:] for key in grouped):
+        keys = [key for key in grouped if key[1:] == (unit, population)]
+        pairs = list(combinations(keys, 2))
+        for one, other in pairs[: len(keys) - 1] if len(keys) > MOST_COMPARED else pairs:
             apart, stated = _calibration_apart(grouped[one], grouped[other])
             compared = effects(sizes[one], sizes[other], apart)
-            found.append({"one": one[0], "other": other[0], "unit": one[1], "calibration": stated, **compared})
+            told = {"population": population} if population else {}
+            found.append({"one": one[0], "other": other[0], "unit": unit, **told, "calibration": stated, **compared})
     return found
 
 
@@ -90,7 +97,7 @@ def deviating(items: Sequence[RunItem]) -> list[str]:
 def _settings(item: RunItem) -> str:
     """What pictures of a sample share: model, splitting, and the size at which the model saw a nanometre (a px where none is known)."""
     length = item.measurement.calibration.nanometres or 1.0
-    seen = [item.size * length] if item.size else [scale / length for scale in item.scales]
+    seen = [size * length for size in (item.size, item.other_size) if size] if item.size else [scale / length for scale in item.scales]
     return str([item.measurement.model_hash, sorted(item.splitting.items()), [f"{value:.3g}" for value in seen]])
 
 
@@ -105,9 +112,14 @@ def _calibration_apart(one: Sequence[RunItem], other: Sequence[RunItem]) -> tupl
     return float(sum(value**2 for value in each) ** 0.5), "different calibrations, whose uncertainties are in the intervals"
 
 
+def sample_name(sample: dict[str, Any]) -> str:
+    """A sample, with the population where it holds two: "A, small"."""
+    return ", ".join(filter(None, (sample["sample"], sample.get("population", ""))))
+
+
 def sample_line(sample: dict[str, Any]) -> str:
     """A sample in a line, for a terminal."""
-    head = f"{sample['sample']}: N = {sample['n']} in {len(sample['images'])} image{'' if len(sample['images']) == 1 else 's'}"
+    head = f"{sample_name(sample)}: N = {sample['n']} in {len(sample['images'])} image{'' if len(sample['images']) == 1 else 's'}"
     grids = f" of {len(sample['grids'])} grids" if len(sample["grids"]) > 1 else ""
     if sample["n"] < FEWEST or sample["d50"] is None:
         return f"{head}{grids}: too few for a D50"
@@ -117,7 +129,8 @@ def sample_line(sample: dict[str, Any]) -> str:
 
 def comparison_line(compared: dict[str, Any]) -> str:
     """Two samples in a line, for a terminal and a report."""
-    head = f"D50 of {compared['other']} over {compared['one']}"
+    which = f" ({compared['population']} particles)" if compared.get("population") else ""
+    head = f"D50 of {compared['other']} over {compared['one']}{which}"
     d50 = compared["ratios"].get("d50")
     if d50 is None:
         return f"{head}: nothing to compare"

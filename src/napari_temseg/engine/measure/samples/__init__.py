@@ -1,1 +1,1 @@
-"""Samples against one another."""
+"""One sample against another, and two populations in one sample."""

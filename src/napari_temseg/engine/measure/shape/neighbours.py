@@ -13,15 +13,14 @@ from napari_temseg.engine.types.micrograph import Calibration
 def among_neighbours(table: pd.DataFrame, calibration: Calibration, frame: tuple[int, int]) -> pd.DataFrame:
     """A table of one picture or stack with its columns of neighbours found anew, plane by plane, in frames of (height, width) px.
 
-    A distance is censored where the frame is nearer than the neighbour: one beyond it could be nearer.
+    A distance is censored where the frame is nearer than the neighbour: one beyond it could be nearer. Of two populations each has its own
+    neighbours.
     """
     scale = np.asarray(calibration.scale)
     distance = np.full(len(table), np.nan)
     censored = np.ones(len(table), bool)
     centre = table[["centroid_y_px", "centroid_x_px"]].to_numpy(np.float64)
-    plane = table["plane"].to_numpy()
-    for index in np.unique(plane):
-        here = np.flatnonzero(plane == index)
+    for here in table.groupby(["plane", *(["population"] if "population" in table else [])]).indices.values():
         edge = np.minimum((centre[here] + 0.5) * scale, (np.asarray(frame) - 0.5 - centre[here]) * scale).min(axis=1)
         if len(here) > 1:
             found = np.asarray(cKDTree(centre[here] * scale).query(centre[here] * scale, k=2)[0])
