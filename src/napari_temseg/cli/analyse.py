@@ -69,6 +69,13 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"
     )
+    parser.add_argument(
+        "--workers",
+        default="1",
+        metavar="N",
+        help="search N pictures at once, each in a process of one thread that holds up to 1 GB (auto: as many as there are cores and "
+        "memory suffices for; default 1); the results are the same",
+    )
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
     parser.add_argument(
         "--table",
@@ -107,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         split=recipe.split,
         expected=recipe,
         recursive=args.recursive,
+        workers=args.workers,
     )
     result, interrupted = drive(job)
     from napari_temseg.pipeline.summary import reading_notes

@@ -78,7 +78,8 @@ def _progress() -> Iterator[Any]:
         def line(progress: Progress) -> None:
             if progress.elapsed - last[0] >= QUIET:
                 last[0] = progress.elapsed
-                print(f"{progress.fraction:4.0%} {progress.elapsed:5.0f} s  {progress.message}", file=sys.stderr, flush=True)
+                left = "" if progress.remaining is None else f", {progress.remaining:.0f} s left"
+                print(f"{progress.fraction:4.0%} {progress.elapsed:5.0f} s{left}  {progress.message}", file=sys.stderr, flush=True)
 
         yield line
         return

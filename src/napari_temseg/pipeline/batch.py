@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_temseg.api import read
 from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Progress
@@ -17,26 +18,24 @@ from napari_temseg.engine.types.wording import FEWEST
 from napari_temseg.files.audits import kept
 from napari_temseg.files.tables import write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
-from napari_temseg.pipeline.burnt_in import areas_left_out, bar_offer, without_areas
+from napari_temseg.pipeline.burnt_in import areas_left_out
 from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
 from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
-from napari_temseg.pipeline.plane_by_plane import iter_measured
-from napari_temseg.pipeline.record import digest_of, key_of, settings_digest
+from napari_temseg.pipeline.record import Record, digest_of, settings_digest
 from napari_temseg.pipeline.report.page import figure_files, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told
 from napari_temseg.pipeline.samples.summaries import with_sample
 from napari_temseg.pipeline.summary import distributions, said_complete, stopped_sentence, summarise, unfinished, write_summary
+from napari_temseg.pipeline.workers.in_turn import Crew
+from napari_temseg.pipeline.workers.picture_task import Learning, PictureTask, Searching, Work
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from napari_temseg.engine.burntin.boxes import Box
     from napari_temseg.engine.measure.distribution import SizeDistribution
-    from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.config import PredictConfig
-    from napari_temseg.engine.types.micrograph import Calibration, Micrograph
+    from napari_temseg.engine.types.micrograph import Micrograph
     from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
 
@@ -56,21 +55,24 @@ class PictureBatch:
         self._expected = {path.resolve(): digest for path, digest in expected.items()}
         self._notes: list[str] = []
         self._rows = {row.file.resolve(): row for row in settings.manifest}
+        self._samples: dict[str, list[str]] = {}
+        for stem in self.pictures:
+            if (row := self._row(stem)) is not None:
+                self._samples.setdefault(row.sample, []).append(stem)
         self._areas: dict[str, tuple[Box, ...]] = {}
         self._learnt = KnownPictures(folder.state / "known")
         self._is_tidy = False
-        self._network: nn.Module | None = None
 
-    def recognise(self, control: Control) -> Generator[Progress, None, None]:
+    def recognise(self, crew: Crew, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
-        yield from self._look(control)
+        yield from self._look(crew, control)
         waiting = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
         for index, stem in enumerate(waiting):
             if control.finishing:
                 break
             yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(waiting)}", control.elapsed)
             try:
-                if self._folder.is_done(stem, self._key(self._known(stem), stem)):
+                if self._folder.is_done(stem, self._task(stem).key(self._known(stem))):
                     self.done.add(stem)
             except TemsegError as error:  # it says so again when its turn comes
                 logger.info("%s", error)
@@ -85,88 +87,111 @@ class PictureBatch:
         if not control.finishing:
             self._say_unfinished()
 
-    def _look(self, control: Control) -> Generator[Progress, None, None]:
+    def _look(self, crew: Crew, control: Control) -> Generator[Progress, None, None]:
         """What is burnt into the pictures, of all of them first: those of one camera lose the same area."""
         if self._settings.mask_overlays is False:
             return
-        found = {}
-        for index, (stem, path) in enumerate(self.pictures.items()):
-            if control.finishing:
-                break
-            message = f"{stem}: looking for what is burnt in, {index + 1} of {len(self.pictures)}"
-            yield Progress("run", 0.0, message, control.elapsed)
-            try:
-                found[stem] = self._known(stem).area
-            except Exception as error:  # noqa: BLE001  it says so again when its turn comes
-                logger.info("%s: %s", path, error)
-        areas = areas_left_out([area for area in found.values() if area is not None], everything=bool(self._settings.mask_overlays))
-        self._areas = {stem: boxes for stem, boxes in zip(found, areas, strict=True) if boxes}
+        found = {stem: known.area for stem in self.pictures if (known := self._remembered(stem)) is not None}
+        unknown = [stem for stem in self.pictures if stem not in found]
+        works = (Learning(self._task(stem, self._settings.predict)) for stem in unknown)
+        seen, said_of = 0, ""
+        with closing(crew.each(lambda: next(works, None))) as all_said:
+            for said in all_said:
+                if control.finishing:
+                    break
+                if said.error is not None:  # it says so again when its turn comes
+                    logger.info("%s: %s", self.pictures[said.stem], said.error)
+                elif said.value is not None:
+                    self._keep(said.stem, said.value)
+                    found[said.stem] = said.value.area
+                seen, said_of = seen + said.is_end, said.stem or said_of
+                message = f"{said_of}: looking for what is burnt in, {seen} of {len(unknown)}"
+                yield Progress("run", 0.0, message, control.elapsed)
+        known_first = [stem for stem in self.pictures if stem in found]
+        areas = [area for stem in known_first if (area := found[stem]) is not None]
+        left_out = areas_left_out(areas, everything=bool(self._settings.mask_overlays))
+        self._areas = {stem: boxes for stem, boxes in zip(known_first, left_out, strict=True) if boxes}
+
+    def _read_with(self, stem: str) -> str:
+        """A hash of all that decides what is learnt of a picture."""
+        marked = self._settings.mask_overlays is not False
+        return digest_of([self._digest, marked, [asdict(row) for row in self._settings.calibrations or ()], self._row(stem)])
+
+    def _remembered(self, stem: str) -> KnownPicture | None:
+        """What is known of a picture as it is now from an earlier start."""
+        path = self.pictures[stem]
+        known, expected = self._learnt.find(stem, path, self._read_with(stem)), self._expected.get(path.resolve(), "")
+        return None if known is None or (expected and known.facts[0] != expected) else known
+
+    def _keep(self, stem: str, known: KnownPicture) -> None:
+        self._learnt.keep(stem, self.pictures[stem], self._read_with(stem), known)
 
     def _known(self, stem: str) -> KnownPicture:
         """What tells a picture, read from its file only where nothing is known of it as it is now."""
-        path, marked = self.pictures[stem], self._settings.mask_overlays is not False
-        read_with = digest_of([self._digest, marked, [asdict(row) for row in self._settings.calibrations or ()], self._row(stem)])
-        known = self._learnt.find(stem, path, read_with)
-        expected = self._expected.get(path.resolve(), "")
-        if known is None or (expected and known.facts[0] != expected):
-            known = KnownPicture.of(self._read(path), marked=marked)
-            self._learnt.keep(stem, path, read_with, known)
+        known = self._remembered(stem)
+        if known is None:
+            known = self._task(stem).learn()
+            self._keep(stem, known)
         return known
-
-    def _key(self, known: KnownPicture, stem: str) -> str:
-        """The key of a picture: with the area that is left out, and what the manifest and its sample say."""
-        further: dict[str, object] = {"left_out": self._areas[stem]} if stem in self._areas else {}
-        if self._row(stem) is not None:
-            predict = self._predict(known.calibration, stem).to_dict()
-            further |= {"sample": known.sample, "grid": known.grid, "predict": predict}
-        return key_of(known.facts, known.calibration, stem, self._digest, **further)
 
     def _row(self, stem: str) -> ManifestRow | None:
         return self._rows.get(self.pictures[stem].resolve())
 
-    def _predict(self, own: Calibration, stem: str) -> PredictConfig:
+    def _task(self, stem: str, predict: PredictConfig | None = None) -> PictureTask:
+        path, row = self.pictures[stem], self._row(stem)
+        settings, expected = replace(self._settings, manifest=()), self._expected.get(path.resolve(), "")
+        predict = predict or self._predict(stem)
+        return PictureTask(path, stem, settings, self._digest, predict, row, expected, self._areas.get(stem, ()))
+
+    def _predict(self, stem: str) -> PredictConfig:
         """The settings of finding: those of the run and of the manifest, else what the first picture of the sample was found with."""
         row = self._row(stem)
         config = self._settings.predict if row is None else row.predict(self._settings.predict)
-        if row is None or not row.sample or is_told(config):
+        first = next((each for each in self._before_in_sample(stem, config) if each in self.done), None)
+        if first is None:
             return config
-        before = list(self.pictures)[: list(self.pictures).index(stem)]
-        first = next((each for each in before if each in self.done and (r := self._row(each)) and r.sample == row.sample), None)
-        return config if first is None else as_first(config, self._folder.item(first), own)
+        try:
+            known = self._remembered(stem) or self._task(stem, config).learn()
+        except Exception:  # noqa: BLE001  it says so again when it is searched
+            return config
+        return as_first(config, self._folder.item(first), known.calibration)
 
-    def search(self, segmenter: Segmenter, stem: str, path: Path, control: Control) -> Generator[Progress, None, None]:
-        """Find, measure and commit one picture."""
-        image = self._read(path)
-        key = self._key(KnownPicture.of(image, marked=False), stem)
-        config = self._predict(image.calibration, stem)
-        offer = bar_offer(image)
-        if offer:
-            image = replace(image, notes=(*image.notes, offer))
-        image = without_areas(image, self._areas.get(stem, ()))
-        job = iter_measured(segmenter, image, config, self._settings.split, self._ready(segmenter, config), self._settings.recovery)
-        for progress in job:
-            if control.finishing:
-                job.cancel()  # half a picture is none
-            yield progress
-        found = job.result
-        measured = replace(found.measured, image=stem, table=found.measured.table.assign(image=stem))
+    def _before_in_sample(self, stem: str, config: PredictConfig) -> Iterator[str]:
+        """The pictures of its sample before it, where the size that is meant in it hangs on them."""
+        row = self._row(stem)
+        if row is None or not row.sample or is_told(config):
+            return
+        yield from takewhile(lambda each: each != stem, self._samples[row.sample])
+
+    def _can_begin(self, stem: str) -> bool:
+        """Whether nothing has to be known first: the first picture of a sample that gives anything tells the others their size."""
+        row = self._row(stem)
+        config = self._settings.predict if row is None else row.predict(self._settings.predict)
+        before = (each for each in self._before_in_sample(stem, config) if str(self.pictures[each]) not in self.failures)
+        return next(before, stem) in {stem, *self.done}
+
+    def waiting(self) -> list[str]:
+        """The pictures that are not done yet."""
+        return [stem for stem, path in self.pictures.items() if stem not in self.done and str(path) not in self.failures]
+
+    def work_of(self, waiting: list[str]) -> Work | None:
+        """The search of the first of those waiting that can begin, which is taken out of them."""
+        stem = next(filter(self._can_begin, waiting), None)
+        if stem is None:
+            return None
+        waiting.remove(stem)
+        return Searching(self._task(stem), self._folder.staging(stem), self._folder.output)
+
+    def commit(self, record: Record) -> None:
+        """Commit the picture whose results wait in its staging folder."""
         self._tidy()
-        item, labels = replace(found, measured=measured).committed(path, stem, imagej=self._settings.imagej)
-        self._folder.commit(item, stem, key, self._digest, labels)
-        self.done.add(stem)
+        self._folder.install(record)
+        self.done.add(record.stem)
         self._say_unfinished()
 
     def _say_unfinished(self) -> None:
         """What whoever looks into the folder after a kill should know; the files of the set say it once they are written."""
         self._folder.say_unfinished(unfinished(len(self.done), len(self.pictures), self._missing()))
-
-    def _ready(self, segmenter: Segmenter, config: PredictConfig) -> nn.Module:
-        """The network, made ready once for all pictures: what is said of one bears on its scale alone."""
-        from napari_temseg.engine.model.runner import made_ready
-
-        if self._network is None:
-            self._network = made_ready(segmenter, config)
-        return self._network
 
     def fail(self, path: Path, error: Exception) -> None:
         """Say why a picture gives nothing; what nobody foresaw goes to the log with all its details."""
@@ -203,15 +228,13 @@ class PictureBatch:
             tuple(filter(None, [*self._notes, self._found.note()])),
         )
 
+    def note(self, sentence: str) -> None:
+        """Something to be said when the run has ended, or nothing."""
+        self._notes += [sentence] if sentence else []
+
     def _read(self, path: Path) -> Micrograph:
-        image = read(path, axes=self._settings.axes, series=self._settings.series, calibrations=self._settings.calibrations)
-        digest = self._expected.get(path.resolve(), "")
-        if digest and digest != image.source.content_hash:
-            raise TemsegError(f"{path}: has changed since the recipe was made; restore it, or name the inputs again without their hashes.")
-        if self._settings.calibration is not None:
-            image = image.with_calibration(self._settings.calibration)
-        row = self._rows.get(path.resolve())
-        return image if row is None else row.applied(image)
+        stem = next(stem for stem, each in self.pictures.items() if each == path)
+        return self._task(stem, self._settings.predict).read()
 
     def _tidy(self) -> None:
         """Once, before the first thing of this run is written: put aside what is not of it."""

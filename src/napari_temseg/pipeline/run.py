@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import load
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
-from napari_temseg.engine.types.errors import Cancelled, TemsegError
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
@@ -22,6 +23,10 @@ from napari_temseg.pipeline.inputs import gather
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_folder import Unwritable, opened
 from napari_temseg.pipeline.run_result import RunResult
+from napari_temseg.pipeline.workers.crew import crew_of
+from napari_temseg.pipeline.workers.in_turn import Crew, Said
+from napari_temseg.pipeline.workers.picture_task import ReadyModel
+from napari_temseg.pipeline.workers.pool import number_of
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
@@ -46,6 +51,7 @@ def iter_run(
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
     recursive: bool = False,
+    workers: int | str = 1,
 ) -> Job[RunResult]:
     """Run a model over files and folders, with `recursive` their sub-folders too, and write everything to the folder `output`.
 
@@ -61,6 +67,9 @@ def iter_run(
     `table` "semicolons" writes particles.csv for an Excel with decimal commas, "xlsx" particles.xlsx beside it.
     Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
+    With `workers` pictures are searched side by side in so many processes of one thread each ("auto" or 0: as many as there are cores and
+    memory suffices for, a GB each); results are those of one. A worker that dies is replaced and its picture tried once more, then refused.
+    In a script, such a call has to stand below `if __name__ == "__main__":`.
 
     Each picture is committed by itself. However a run ends, the same call goes on where it was: `finish()` makes the files of the set of
     the pictures done so far, `cancel()` and a kill leave those of the start. Results in the folder that are of other settings or other
@@ -93,6 +102,7 @@ def iter_run(
         raise TemsegError(f"“{table}” is no way to write a table; use one of {', '.join(TABLES)}.")
     if recipe.axes and recipe.axes not in AXES:
         raise TemsegError(f"“{axes}” is no meaning of a stack's first axis; use fields, time or depth.")
+    count = number_of(workers)
     found = gather(as_inputs(inputs), recursive=recursive)
     output = Path(output)
     if output.exists() and not output.is_dir():
@@ -108,8 +118,10 @@ def iter_run(
             _check_model(settings, expected)
             batch = PictureBatch(folder, found, settings, {} if expected is None else expected.inputs)
             try:
-                yield from batch.recognise(control)
-                yield from _search(batch, segmenter, control)
+                with crew_of(count, ReadyModel(lambda: segmenter), len(batch.pictures)) as crew:
+                    yield from batch.recognise(crew, control)
+                    yield from _search(batch, crew, control)
+                    batch.note(crew.note())
             except Unwritable as error:
                 batch.trouble = str(error)
             if not batch.done and not control.finishing and not batch.trouble:
@@ -126,28 +138,35 @@ def run(*inputs: Any, **settings: Any) -> RunResult:
     return iter_run(*inputs, **settings).drain()
 
 
-def _search(batch: PictureBatch, segmenter: Segmenter, control: Control) -> Generator[Progress, None, None]:
-    """What is not done yet, picture by picture."""
-    n = len(batch.pictures)
-    for index, (stem, path) in enumerate(batch.pictures.items()):
-        if control.finishing:
-            return
-        if stem in batch.done:
-            continue
-        try:
-            for progress in batch.search(segmenter, stem, path, control):
-                fraction = (index + 0.9 * progress.fraction) / n
-                yield replace(progress, stage="run", fraction=fraction, elapsed=control.elapsed)
-        except Cancelled:
-            return
-        except Unwritable:
-            raise
-        except Exception as error:  # whatever one picture does, the others finish
-            if n == 1 and not isinstance(error, TemsegError):
-                raise
-            batch.fail(path, error)
-        outcome = "left out" if str(path) in batch.failures else "done"
-        yield Progress("run", (index + 1) / n, f"{stem}: {outcome}", control.elapsed)
+def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Progress, None, None]:
+    """What is not done yet, picture by picture; the share is of these."""
+    waiting = batch.waiting()
+    n, ended, message, shares = len(waiting), 0, "", dict[str, float]()
+    with closing(crew.each(lambda: batch.work_of(waiting))) as all_said:
+        for said in all_said:
+            if control.finishing:
+                return
+            if said.progress is not None:
+                shares[said.stem] = 0.9 * said.progress.fraction
+                message = said.progress.message
+            elif said.is_end:
+                shares.pop(said.stem, None)
+                ended += 1
+                path = batch.pictures[said.stem]
+                _settle(batch, path, said)
+                message = f"{said.stem}: {'left out' if str(path) in batch.failures else 'done'}"
+            beside = f" · {len(shares)} pictures at once" if len(shares) > 1 else ""
+            yield Progress("run", (ended + sum(shares.values())) / n, message + beside, control.elapsed)
+
+
+def _settle(batch: PictureBatch, path: Path, said: Said) -> None:
+    """Commit a picture, or say why it gives nothing: whatever one does, the others finish."""
+    if said.error is None:
+        batch.commit(said.value)
+    elif isinstance(said.error, Unwritable) or (len(batch.pictures) == 1 and not isinstance(said.error, TemsegError)):
+        raise said.error
+    else:
+        batch.fail(path, said.error)
 
 
 def _check_model(settings: Recipe, expected: Recipe | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -56,7 +57,10 @@ def opened(output: Path) -> Iterator[RunFolder]:
         _probe(output, state)
         folder = RunFolder(output)
         folder.recover()
-        yield folder
+        try:
+            yield folder
+        finally:
+            folder.clear()
     finally:
         lock.release()
 
@@ -87,30 +91,59 @@ def _owner(state: Path) -> str:
         return "another process"
 
 
+@contextmanager
+def writing(folder: Path, output: Path) -> Iterator[None]:
+    """Write to a folder that is gone afterwards, but for a commit that was complete and only could not be moved into place.
+
+    `Unwritable` names the folder `output` of the run when the disk does not take it.
+    """
+    try:
+        yield
+    except TemsegError as error:
+        if isinstance(error.__cause__, OSError):
+            raise Unwritable(str(error).replace(f"{folder}{os.sep}", f"{output}{os.sep}")) from error.__cause__
+        raise
+    except OSError as error:
+        raise Unwritable(f"{output}: cannot be written ({reason(error, folder)}).") from error
+    finally:
+        if not any(folder.glob(f"*{SUFFIX}")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def stage(folder: Path, item: RunItem, stem: str, key: str, settings: str, labels: Mapping[str, Callable[[Path], object]]) -> Record:
+    """Write a picture's label images (by name, what writes each to a path) to `folder`, and then its record."""
+    for name, write in labels.items():
+        write(folder / name)
+    record = Record(stem, key, settings, {name: file_digest(folder / name) for name in labels})
+    write_record(folder / f"{stem}{SUFFIX}", record, item)
+    return record
+
+
 class RunFolder:
     """What is committed in a locked folder.
 
-    A picture is written to a folder of its own beside the results, its record last; then it is moved into place, its record last again.
-    A kill in between is made good by whoever opens the folder next, from the record that waits there.
+    A picture is written to a folder of its own beside the results, by whatever process, its record last; then it is moved into place, its
+    record last again. A kill in between is made good by whoever opens the folder next, from the record that waits there.
     """
 
     def __init__(self, output: Path) -> None:
         self.output = output
         self._pictures, self._new, self._set = (output / STATE / name for name in ("pictures", "new", "set"))
+        self._start = secrets.token_hex(4)  # a worker that outlives its run writes to no folder of the next one
         self.older = OlderResults(output, STATE)
         self.records: dict[str, Record] = {}
 
     def recover(self) -> None:
         """Complete what a kill left half-way, and see what there is."""
         self.older.resume()
-        for path in sorted(self._new.glob(f"*{SUFFIX}")):
-            record = read_record(path)
+        for path in sorted(self._new.rglob(f"*{SUFFIX}")):
+            record, staging = read_record(path), path.parent
             if (
                 record is not None
                 and record.stem == path.stem
-                and all(unchanged(self._new / name, known) or unchanged(self.output / name, known) for name, known in record.files.items())
+                and all(unchanged(staging / name, known) or unchanged(self.output / name, known) for name, known in record.files.items())
             ):
-                self._install(record)
+                self._install(record, staging)
         shutil.rmtree(self._new, ignore_errors=True)
         shutil.rmtree(self._set, ignore_errors=True)
         found = (read_record(path) for path in sorted(self._pictures.glob(f"*{SUFFIX}")))
@@ -149,22 +182,40 @@ class RunFolder:
 
         `Unwritable` when the disk does not take it: nothing is to be seen of it then.
         """
-        with self._writing(self._new):
-            for name, write in labels.items():
-                write(self._new / name)
-            record = Record(stem, key, settings, {name: file_digest(self._new / name) for name in labels})
-            write_record(self._new / f"{stem}{SUFFIX}", record, item)
-            self._install(record)
-            self.records[stem] = record
+        staging = self.staging(stem)
+        with writing(staging, self.output):
+            self.install(stage(staging, item, stem, key, settings, labels))
 
-    def _install(self, record: Record) -> None:
+    def staging(self, stem: str) -> Path:
+        """An empty folder of its own for what is to be committed of a picture."""
+        folder = self._new / self._start / stem
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise Unwritable(f"{self.output}: cannot be written ({reason(error, self.output)}).") from error
+        return folder
+
+    def install(self, record: Record) -> None:
+        """Commit a picture: move what waits in its staging folder into place."""
+        staging = self._new / self._start / record.stem
+        with writing(staging, self.output):
+            self._install(record, staging)
+            self.records[record.stem] = record
+
+    def _install(self, record: Record, staging: Path) -> None:
         path = self._pictures / f"{record.stem}{SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         for name in record.files:
-            if (self._new / name).is_file():
-                os.replace(self._new / name, self.output / name)
-        os.replace(self._new / path.name, path)
+            if (staging / name).is_file():
+                os.replace(staging / name, self.output / name)
+        os.replace(staging / path.name, path)
+
+    def clear(self) -> None:
+        """Remove what was begun and is not to be committed; a commit that was complete and could not be moved into place waits."""
+        if not any(self._new.rglob(f"*{SUFFIX}")):
+            shutil.rmtree(self._new, ignore_errors=True)
 
     @property
     def state(self) -> Path:
@@ -173,7 +224,7 @@ class RunFolder:
 
     def say_unfinished(self, sentence: str) -> None:
         """Leave a sentence among the results for whoever looks at them after a kill; it goes when the set is written."""
-        with self._writing(self._set):
+        with writing(self._set, self.output):
             write_text(self.output / UNFINISHED, sentence + "\n")
 
     def say_ended(self) -> None:
@@ -186,7 +237,7 @@ class RunFolder:
 
     def write_set(self, writers: Mapping[str, Callable[[Path], object]]) -> tuple[Path, ...]:
         """Replace the files of the set once all of them are written (by name, what writes each to a path)."""
-        with self._writing(self._set):
+        with writing(self._set, self.output):
             for name, write in writers.items():
                 (self._set / name).parent.mkdir(parents=True, exist_ok=True)
                 write(self._set / name)
@@ -198,18 +249,3 @@ class RunFolder:
                     (self.output / name).unlink(missing_ok=True)
             self.say_ended()
         return tuple(self.output / name for name in writers)
-
-    @contextmanager
-    def _writing(self, folder: Path) -> Iterator[None]:
-        """Write to a folder that is gone afterwards, but for a commit that was complete and only could not be moved into place."""
-        try:
-            yield
-        except TemsegError as error:
-            if isinstance(error.__cause__, OSError):
-                raise Unwritable(str(error).replace(f"{folder}{os.sep}", f"{self.output}{os.sep}")) from error.__cause__
-            raise
-        except OSError as error:
-            raise Unwritable(f"{self.output}: cannot be written ({reason(error, folder)}).") from error
-        finally:
-            if not any(folder.glob(f"*{SUFFIX}")):
-                shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,3 +76,14 @@ def test_what_is_masked_does_not_reach_beyond() -> None:
 def test_no_length_is_refused(size: float) -> None:
     with pytest.raises(TemsegError, match="positive"):
         flatten(np.zeros((8, 8)), size)
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    plane = np.random.default_rng(0).normal(0, 1, (700, 700)).astype(np.float32)
+    one, before = flatten(plane, 22.0), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(flatten(plane, 22.0), one)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

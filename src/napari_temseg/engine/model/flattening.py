@@ -8,6 +8,8 @@ would not either, takes particles of two to three times the size away with it (`
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,17 +62,29 @@ def flatten_planes(
     with torch.autocast(planes.device.type, enabled=False):
         seen = torch.ones_like(planes) if seen is None else seen
         # About the mean and in units of the deviation, squares lose no digits.
-        count = seen.sum((2, 3), keepdim=True).clamp_min(1)
-        mean = (planes * seen).sum((2, 3), keepdim=True) / count
-        values = (planes - mean) * seen
-        further = values.sum((2, 3), keepdim=True) / count  # what rounding left of a mean that is large beside the deviation
-        values = (values - further) * seen
-        spread = ((values * values).sum((2, 3), keepdim=True) / count).sqrt()
+        with _one_thread():
+            count = seen.sum((2, 3), keepdim=True).clamp_min(1)
+            mean = (planes * seen).sum((2, 3), keepdim=True) / count
+            values = (planes - mean) * seen
+            further = values.sum((2, 3), keepdim=True) / count  # what rounding left of a mean that is large beside the deviation
+            values = (values - further) * seen
+            spread = ((values * values).sum((2, 3), keepdim=True) / count).sqrt()
         values = values / spread.clamp_min(1e-30)
         step = max(1, int(diameter / _FINE))
         level, deviation = _background(values, seen, reach * diameter, step, rounds)
         flat = ((values - level) / deviation).clamp(-STRONGEST, STRONGEST) * seen
         return flat * (spread > 1e-6 * mean.abs().clamp_min(1.0))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order: else the last digit, and with it now and then the size that is found, hangs on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _background(values: torch.Tensor, seen: torch.Tensor, sigma: float, step: int, rounds: int) -> tuple[torch.Tensor, torch.Tensor]:
