@@ -20,7 +20,7 @@ from napari_temseg.pipeline.workers.picture_task import ReadyModel, Work
 from napari_temseg.pipeline.workers.process import DONE, FAILED, GOING, READY, work
 
 GB = 1e9
-EACH = 1.0 * GB  # bytes that a worker may hold with pictures of 2048²; measured 0.6 to 0.9
+OF_A_WORKER = 1.0 * GB  # bytes that a worker may hold with pictures of 2048²; measured 0.6 to 0.9
 TRIES = 2  # of a picture whose worker died
 TICK = 0.2  # seconds after which it is seen to whether somebody stopped the run
 
@@ -28,7 +28,7 @@ TICK = 0.2  # seconds after which it is seen to whether somebody stopped the run
 def number_of(workers: int | str) -> int:
     """How many processes are meant: a number, or 0 and "auto" for as many as there are cores and memory suffices for."""
     if workers in (0, "auto", "0"):
-        return max(1, min(_cores(), int(_free() / EACH)))
+        return max(1, min(_cores(), int(_free() / OF_A_WORKER)))
     try:
         number = int(workers)
     except ValueError:
@@ -41,9 +41,9 @@ def number_of(workers: int | str) -> int:
 def memory_note(count: int) -> str:
     """A sentence where so many workers may need more memory than is free, or ""."""
     free = _free()
-    if count * EACH <= free:
+    if count * OF_A_WORKER <= free:
         return ""
-    return f"{count} workers may hold {count * EACH / GB:.0f} GB and {free / GB:.1f} GB are free; use fewer if pictures fail."
+    return f"{count} workers may hold {count * OF_A_WORKER / GB:.0f} GB and {free / GB:.1f} GB are free; use fewer if pictures fail."
 
 
 def _cores() -> int:
