@@ -14,6 +14,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, gaussian_filter
 
+from napari_temseg.engine.burntin.letters import data_bands
 from napari_temseg.engine.burntin.scale_bar import ScaleBar, find_scale_bar, overlay_mask
 from napari_temseg.engine.simulate.micrographs import Simulation, simulate
 from napari_temseg.engine.types.config import SimulateConfig
@@ -243,3 +244,15 @@ def test_bars_of_real_micrographs(data: Path) -> None:
         bar = find_scale_bar(image)
         right += bar is not None and max(abs(bar.start[1] - float(row["left"])), abs(bar.end[1] - float(row["right"]))) <= 2
     assert right >= 0.8 * len(rows)
+
+
+def test_a_data_bar_below_a_dark_support_is_seen_whole() -> None:
+    rng = np.random.default_rng(0)
+    plane = np.clip(rng.normal(30, 5, (384, 512)), 8, 255).astype(np.uint8)
+    plane[180:200, 200:230] = 250
+    plane[350:382] = 0
+    for left in range(20, 480, 12):
+        plane[360:372, left : left + 6] = 255
+    rows = data_bands(plane.astype(np.float32))[:, 0]
+    assert rows[352:].all()
+    assert not rows[:348].any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,11 @@ class _Spot(NamedTuple):
         return self.bottom - self.top
 
 
+# How far the paper of a data bar is from black or white, how far the picture beside it at least, and what share of that looks like paper at
+# most: of a bar that was blurred or compressed, and of one that is one level exactly, which stands out from a dark support too.
+_PAPERS = ((30, 40, 0.35), (2, 8, 0.1))
+
+
 def data_bands(grey: Floats) -> Mask:
     """True (Y, X) on the even band with text that many microscopes put below, rarely above, their pictures; grey levels 0 to 255."""
     found = np.zeros(grey.shape, bool)
@@ -54,8 +60,8 @@ def _band_rows(grey: Floats) -> int:
     height = grey.shape[0]
     deepest = int(_BAND[1] * height) + 6
     part = grey[:deepest]
-    for level in (0.0, WHITE):
-        paper = np.abs(part - level) < 30
+    for level, (tolerance, least, most) in product((0.0, WHITE), _PAPERS):
+        paper = np.abs(part - level) < tolerance
         share = paper.mean(1)
         even = ndimage.median_filter(share, 5, mode="nearest") >= 0.5  # lets rule lines pass
         rim = int(even[:_RIM].argmax())
@@ -67,7 +73,7 @@ def _band_rows(grey: Floats) -> int:
         blank = (share[:rows] > 0.9).mean()
         # The picture begins at once and all along.
         above, below = np.median(np.abs(part[rows + 2 : rows + 6] - level)), share[rows + 2 : rows + 6].mean()
-        if text > 0.004 and blank > 0.08 and above > 40 and below < 0.35:
+        if text > 0.004 and blank > 0.08 and above > least and below < most:
             return rows
     return 0
 
