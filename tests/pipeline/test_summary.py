@@ -53,7 +53,7 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     assert {"excluded", "reviewed"} <= set(back["columns"])
     write_report(tmp_path / "report.html", items, sizes, summary)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert re.search(r"left out, excluded: overlapping</th>\s*<td>2</td>\s*<td>[\d.]+ px</td>", page)
+    assert re.search(r"left out, excluded: overlapping</th>\s*<td>2</td>\s*<td>[\d.]+ px \(few\)</td>", page)
     write_particles_csv(tmp_path / "particles.csv", [flagged.table])
     table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
     assert table.excluded.tolist() == flagged.table.excluded.tolist()

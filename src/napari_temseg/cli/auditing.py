@@ -34,6 +34,6 @@ def audit(args: argparse.Namespace) -> int:
     told = corrected(summary["audit"], unit)
     lines = audit_words(summary["audit"], unit)
     if told:
-        lines.append(f"D50 corrected by the audit: {told['value']}. {told['interval']}")
+        lines.append(f"D50 corrected by the audit: {told['value']} {told['expanded']}. {told['interval']}")
     report(args, "\n".join([*lines, f"Report: {args.run / 'report.html'}"]), {"audit": summary["audit"]})
     return 0

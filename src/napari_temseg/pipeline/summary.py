@@ -121,7 +121,7 @@ def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits:
     if not audits or len(sizes) != 1:
         return None
     (distribution,) = sizes.values()
-    return outcomes(audits, [item.measurement for item in items if item.counted], distribution.quantile(0.5))
+    return outcomes(audits, [item.measurement for item in items if item.counted], distribution)
 
 
 def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:
@@ -155,6 +155,8 @@ def _image(item: RunItem) -> dict[str, Any]:
         "per_class": item.per_class,
         **({"per_population": _per_population(item)} if _has_two(item) else {}),
         "uncertain": item.uncertain,
+        "size_looked_for_px": item.size or None,
+        "scales": list(item.scales),
         "splitting": item.splitting,
         "lossy": item.lossy,
         "notes": list(item.notes),

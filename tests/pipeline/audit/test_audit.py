@@ -13,7 +13,7 @@ from skimage.draw import disk
 
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
-from napari_temseg.engine.measure.audit.carrying import carried
+from napari_temseg.engine.measure.audit.carrying import Audit, carried, outcomes
 from napari_temseg.engine.measure.audit.outcome import ACCEPT, REJECT, SEVERAL, Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.files.audits import audit_of, sample_digest
@@ -66,6 +66,20 @@ def test_a_bias_that_the_auditor_sees_is_corrected() -> None:
     assert told["corrected_d50_interval"][0] < 0.9 * d50 < told["corrected_d50_interval"][1]
     few = Answers("A", "", {0: ACCEPT, 1: SEVERAL}, {0: 10.0})
     assert outcome(sample, few, d50)["corrected_d50"] is None  # too few
+
+
+def test_what_counting_and_calibration_leave_open_adds_to_the_audit() -> None:
+    measured = [replace(discs(np.random.default_rng(k)), image=str(k), content_hash=str(k)) for k in range(4)]
+    sample, sizes = drawn(measured), temseg.size_distribution(measured)
+    assert sample is not None
+    told = outcomes([Audit(sample, answered(sample, shrink=0.9), {})], measured, sizes)
+    assert told is not None
+    low, high = told["corrected"]["d50"]
+    alone = told["corrected_d50_interval"]
+    assert told["corrected"]["holds"] == ["audit", "counting"]
+    assert told["corrected"]["name"] == "this specimen"
+    assert low < alone[0] < told["corrected_d50"] < alone[1] < high
+    assert "corrected" not in outcome(sample, answered(sample), sizes.quantile(0.5))
 
 
 def test_what_was_missed_lowers_recall_at_its_size() -> None:
@@ -144,7 +158,7 @@ def test_a_run_writes_the_gallery_and_takes_its_answers(run: Path, bright: temse
     assert "Audited by Ada, 2026-01-02: 25 particles" in capsys.readouterr().out
     report = (run / "report.html").read_text(encoding="utf-8")
     assert "not audited" not in report
-    assert "Precision 100%" in report
+    assert "Precision 100 %" in report
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert summary["audit"]["agreement"]["bias"] == pytest.approx(1 / 0.95 - 1, abs=0.001)
     again = temseg.run(run.parent / "a.tif", run, model=bright, split=temseg.SplitConfig(strength=0.4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from napari_temseg import Micrograph, measure
 from napari_temseg.engine.measure.measurement import Measurement
+from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.pipeline.report.crops import crops_of
 from napari_temseg.pipeline.run_result import Crop
 
@@ -58,3 +60,16 @@ def test_a_crop_is_never_larger_than_its_picture(tmp_path: Path) -> None:
     labels[10:40, 5:30] = 1
     for crop in crops(labels, measure(Micrograph(labels).data)):
         assert crop.width == 70
+
+
+def test_typical_and_worst_do_not_overlap_and_keep_off_a_data_bar(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
+    labels, _ = alone_and_in_contact
+    valid = np.ones(labels.shape, bool)
+    valid[300:] = False
+    measured = measure(np.where(valid, labels, 0))
+    measured = replace(measured, mask=PackedMask.of(valid))
+    plane = np.where(labels > 0, 200, 50).astype(np.uint8)
+    plane[300:] = 120  # as a data bar would be
+    for crop in crops_of(plane, labels, measured):
+        shown = np.asarray(Image.open(io.BytesIO(crop.jpeg())).convert("L"))
+        assert not ((shown > 110) & (shown < 130)).all(axis=1).any()

@@ -137,7 +137,7 @@ def test_it_goes_on_where_it_stopped_and_a_second_person_is_compared(asked: Any,
     second = open_audit(bench.session, pool.items, pool.measurements)
     second.name.setText("Grace")
     answer_all(second, qtbot, lambda number: "S" if number < 9 else "A")
-    assert "Ada and Grace decided alike on 75% of 36 particles." in second.outcome.text()
+    assert "Ada and Grace decided alike on 75 % of 36 particles." in second.outcome.text()
 
 
 def test_an_audit_holds_for_a_new_result_of_the_same_picture(asked: Any, bench: Any, labels: np.ndarray, qtbot: Any) -> None:

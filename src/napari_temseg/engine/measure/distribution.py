@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
-from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, named_intervals
+from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.usability import Usability, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, four
+from napari_temseg.engine.types.wording import FEWEST, four, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,6 +180,10 @@ class SizeDistribution:
             self.quantile(0.5), self.unit, self.n_images, self.counted, self.segmentation, self.calibration_uncertainty, self._edge
         )
 
+    def audited(self, corrected: float, audit: Sequence[float]) -> tuple[str, dict[str, Any]]:
+        """Name and interval of a D50 that an audit corrected, whose own interval is `audit`."""
+        return audited_interval(corrected, audit, self.counted, self.unit, self.calibration_uncertainty)
+
     @property
     def budget(self) -> dict[str, float | None]:
         """Relative standard uncertainty of D50 by where it comes from, None where nobody knows it."""
@@ -253,10 +257,10 @@ class SizeDistribution:
         if found is None:
             return []
         if found["limit"] is None:
-            return ["Particles of known size that were put into the pictures were often missed, whatever their size: many may be missing."]
+            return ["Particles of known size that were put into the images were often missed, whatever their size: many may be missing."]
         if found["share_below"] < BELOW_LIMIT:
             return []
-        told = f"{found['share_below']:.0%} of the particles are smaller than {four(found['limit'])} {self.unit}"
+        told = f"{100 * found['share_below']:.0f} % of the particles are smaller than {rounded(found['limit'], found['limit'])} {self.unit}"
         return [f"{told}, below which fewer than nine of ten are found: D10, the mean and the number are uncertain to that side."]
 
     @property

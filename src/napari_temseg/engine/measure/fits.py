@@ -26,6 +26,7 @@ CLUSTERS = 5  # pictures from which on they are resampled
 ENOUGH_FOR_TWO = 50  # particles from which on two lognormals are tried
 _BETTER = 6.0  # by the Bayesian criterion: what two lognormals must gain on one curve that is adequate
 _REPLICATES = 100
+_NARROWEST = 0.01  # standard deviation of ln x that each of two lognormals has at least
 _ROUNDS = 60
 _BINS = 400
 
@@ -129,7 +130,7 @@ def _two_step(z: Floats, w: Floats, p: Floats) -> Floats:
     for part in (mine, w - mine):
         total = np.maximum(part.sum(axis=1), 1e-9)
         mean = part @ z / total
-        found += [mean, np.sqrt(np.maximum(part @ z**2 / total - mean**2, 1e-4))]
+        found += [mean, np.sqrt(np.maximum(part @ z**2 / total - mean**2, _NARROWEST**2))]
     return np.column_stack(found)
 
 
@@ -227,8 +228,13 @@ def _fit(shape: Family, x: Floats, w: Floats, draws: Floats, curves: tuple[Float
         "intervals": ends,
         "largest_difference": far,
         "p": p_value,
-        "adequate": far <= TOO_FAR and not (far > MATTERS and p_value < SIGNIFICANT),
+        "adequate": far <= TOO_FAR and not (far > MATTERS and p_value < SIGNIFICANT) and not _spiked(found),
     }
+
+
+def _spiked(found: Floats) -> bool:
+    """Whether one of two curves shrank to a few equal sizes: narrower ones than it may get."""
+    return found.shape[1] > 2 and bool((found[0, 2::2] <= 1.01 * _NARROWEST).any())
 
 
 def _readable(name: str, value: float) -> float:

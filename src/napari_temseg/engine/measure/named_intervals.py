@@ -37,18 +37,42 @@ def named_intervals(
     if calibration is not None:
         parts.append(("calibration", NORMAL * calibration))
     else:
-        lacks.append("calibration (not stated)" if unit == "nm" else "calibration (lengths are in px)")
+        lacks.append(_no_calibration(unit))
     if edge is not None and parts:
         parts.append(("edge convention", NORMAL * edge))
     else:
         lacks.append("where the edge of a particle is drawn (a convention)")
     theirs = _interval(d50, parts, lacks, bias, "" if parts else f"nothing of it is known; it lacks {', '.join(lacks)}")
     if not counted.of_specimen:
-        cannot = f"{n_images} picture{'' if n_images == 1 else 's'} cannot tell how pictures of the specimen differ: it takes three"
+        cannot = f"{n_images} image{'' if n_images == 1 else 's'} cannot tell how images of the specimen differ: it takes three"
         return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
     half = counted.half.get("d50")
     more = [] if half is None else [("counting", half)]
     return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, "" if more else counted.basis)}
+
+
+def audited_interval(
+    corrected: float, audit: Sequence[float], counted: Counting, unit: str, calibration: float | None
+) -> tuple[str, dict[str, Any]]:
+    """Name and 95 % interval of a D50 that an audit corrected, as `named_intervals` gives one.
+
+    `audit` is the interval of the audit itself, which stands in the place of segmentation and edge: the auditor saw both.
+    """
+    parts, lacks = [("audit", math.log(audit[1] / audit[0]) / 2)], []
+    bias = math.log(math.sqrt(audit[0] * audit[1]) / corrected)
+    half = counted.half.get("d50")
+    name = THIS_SPECIMEN if counted.of_specimen and half is not None else THESE_PARTICLES
+    if name == THIS_SPECIMEN and half is not None:
+        parts.append(("counting", half))
+    if calibration is not None:
+        parts.append(("calibration", NORMAL * calibration))
+    else:
+        lacks.append(_no_calibration(unit))
+    return name, _interval(corrected, parts, lacks, bias, "")
+
+
+def _no_calibration(unit: str) -> str:
+    return "calibration (not stated)" if unit == "nm" else "calibration (lengths are in px)"
 
 
 def _no_segmentation(segmentation: Segmentation | None) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.weighted import quantile
-from napari_temseg.engine.types.wording import four, rounded
+from napari_temseg.engine.types.wording import rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 _BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
 _MISSED = "#DDDDDD"
 _MANY = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_ROOM = 0.35  # of the axis of the particles that an interval may add on either side
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
 
@@ -75,7 +76,7 @@ def beside(axes: Axes, *, own: bool) -> None:
     if not axes.get_legend_handles_labels()[0]:
         return
     if own and isinstance(figure, Figure):
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     else:
         axes.legend(frameon=False)
 
@@ -124,7 +125,7 @@ def _limit(limit: float, unit: str, panels: Sequence[Axes]) -> None:
     """A grey ground below the detection limit, in sight or at the left end."""
     low, high = panels[0].get_xlim()
     end = min(limit, high)
-    name = f"not all are found below {four(limit)} {unit}" if np.isfinite(limit) else "not all are found"
+    name = f"not all are found below {rounded(limit, limit)} {unit}" if np.isfinite(limit) else "not all are found"
     if end <= low:
         panels[0].plot([], [], color=_MISSED, linewidth=6, label=f"{name} (left of the axis)")
         return
@@ -158,11 +159,21 @@ def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurv
 
 
 def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes) -> None:
-    """D50 and its interval as a mark above the bars, which stay as they are."""
-    seen, top = axes.get_xlim(), axes.get_ylim()[1]  # an interval wider than the particles must not squeeze them
+    """D50 and its interval as a mark above the bars; where it leaves the axes, an arrow says so."""
+    (low, high), top = axes.get_xlim(), axes.get_ylim()[1]
     ends = [[0.0], [0.0]] if interval is None else [[d50 - interval[0][0]], [interval[0][1] - d50]]
     half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
     name = f"D50 = {rounded(d50, half)} {unit}" + ("" if interval is None else f" ({interval[1]})")
     axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
     axes.set_ylim(0, 1.16 * top)
+    if interval is None:
+        return
+    room = _ROOM * (high - low)  # an interval much wider than the particles must not squeeze them
+    seen = (
+        max(low - room, min(low, interval[0][0] - 0.03 * (high - low))),
+        min(high + room, max(high, interval[0][1] + 0.03 * (high - low))),
+    )
+    for beyond, at, arrow in ((interval[0][0] < seen[0], seen[0], "<"), (interval[0][1] > seen[1], seen[1], ">")):
+        if beyond:
+            axes.plot([at], [1.08 * top], arrow, color=_MEDIAN, markersize=6, clip_on=False)
     axes.set_xlim(seen)

@@ -41,7 +41,7 @@ def judge(
         steps.append("state each sample by itself")
     if n < FEWEST:
         why.append(f"only {n} particle{'' if n == 1 else 's'} count{'s' if n == 1 else ''}; a D50 needs {FEWEST} at least")
-        steps.append("measure more pictures of the sample")
+        steps.append("measure more images of the sample")
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
         why.append(_moved(setting, segmentation, unit) + _cut(pieces))
@@ -78,7 +78,7 @@ def _cut(pieces: Sequence[Mapping[str, Any]]) -> str:
     if everything is None or alone is None or not everything["n"]:
         return ""
     share = 1 - alone["n"] / everything["n"]
-    return f"; {share:.0%} of the particles are cut from a neighbour" if share >= MANY_CUT else ""
+    return f"; {100 * share:.0f} % of the particles are cut from a neighbour" if share >= MANY_CUT else ""
 
 
 def _alone(pieces: Sequence[Mapping[str, Any]], unit: str) -> list[str]:

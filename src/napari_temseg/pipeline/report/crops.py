@@ -16,7 +16,7 @@ from napari_temseg.pipeline.run_result import Crop
 if TYPE_CHECKING:
     import pandas as pd
 
-SIDES = (192, 512)  # px: the least and the most that a crop shows
+SIDES = (192, 512)  # px: the least and the most that a crop shows; less than half of the longer side, so that two need not overlap
 DIAMETERS = 8  # of a middling particle that it shows, within these
 DOUBLED_BELOW = 320  # px: smaller crops are drawn at twice their size, so that an outline hides less
 _CENTRES = 200  # particles that are tried as the middle of a crop
@@ -32,19 +32,33 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     if not len(table):
         return ()
     middling = float(np.median(np.sqrt(4 * table[measured.column("area")] / np.pi / np.prod(measured.calibration.scale))))
-    side = int(np.clip(DIAMETERS * middling, *SIDES))
+    side = int(np.clip(min(DIAMETERS * middling, max(plane.shape) // 2), *SIDES))
     corners = _corners(table, side, plane.shape)
     doubts, sizes, inside = _seen(table, measured, corners, side)
-    enough = inside >= min(_FEWEST_INSIDE, inside.max())
+    enough = (inside >= min(_FEWEST_INSIDE, inside.max())) & _least_masked(measured.valid, corners, side)
     usual = np.abs(doubts - np.average(doubts, weights=inside)) + np.abs(np.log(np.maximum(sizes, 1e-9) / middling))
     usual += np.abs(np.log(np.maximum(inside, 1) / np.median(inside)))
-    most, least = (int(np.flatnonzero(enough)[value[enough].argmax()]) for value in (doubts, -usual))
+    most = _largest(doubts, enough)
+    apart = (np.abs(corners - corners[most]) >= side).any(axis=1)
+    least = _largest(-usual, enough & apart if (enough & apart).any() else enough)
     found = []
     for at, typical in ((least, True), (most, False)):
         top, left = corners[at]
         window = np.s_[top : top + side, left : left + side]
         found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window])))
     return tuple(found)
+
+
+def _least_masked(valid: npt.NDArray[np.bool_] | None, corners: npt.NDArray[np.intp], side: int) -> npt.NDArray[np.bool_]:
+    """Which windows (n,) show as little as can be of data bars and of what else is left out."""
+    if valid is None:
+        return np.ones(len(corners), bool)
+    masked = np.array([(~valid[top : top + side, left : left + side]).sum() for top, left in corners])
+    return np.asarray(masked == masked.min())
+
+
+def _largest(value: npt.NDArray[Any], among: npt.NDArray[np.bool_]) -> int:
+    return int(np.flatnonzero(among)[value[among].argmax()])
 
 
 def _corners(table: pd.DataFrame, side: int, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:

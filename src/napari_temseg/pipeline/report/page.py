@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from html import escape
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +22,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words, signed
+from napari_temseg.engine.types.wording import FEWEST, four, interval_words, rounded, signed
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
     corrected,
+    half_width,
+    image_line,
+    image_lines,
     indicator,
     methods_paragraph,
-    picture_line,
-    picture_lines,
     population_words,
     sheet,
 )
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run_result import RunItem
 
-LISTED = 12  # pictures of which the first sheet has a line each
+LISTED = 12  # images of which the first sheet has a line each
+CAUTION_LINES, AUDIT_LINES, REFUSAL_LINES = 9, 5, 2  # of cautions on the first sheet, and fewer by what an audit and a refusal take
+_LINE = 150  # letters of a printed line
 PICTURE = 720  # px, the longer side of an image in the report
+_LEFT_OUT = {"at the edge": "left out, cut by the edge (what is seen of them)"}
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline.report", "."),
     autoescape=True,
@@ -111,10 +115,14 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
+    # Whether it can be used stands above them already, and why one or two images have no interval of the specimen.
+    cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, *TOO_FEW_IMAGES))]
+    refused = not all(each.usability.usable for each in sizes.values())
+    first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
     page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
-        # Whether it can be used stands above them already, and why one or two pictures have no interval of the specimen.
-        cautions=[each for each in summary["cautions"] if not each.startswith((NOT_USABLE, *TOO_FEW_IMAGES))],
+        cautions=first,
+        more_cautions=others,
         failures=list(summary["failures"].values()),
         missing=summary.get("missing", ()),
         distributions=[_distribution(key, sizes[key], summary, items) for key in sizes],
@@ -125,7 +133,7 @@ def write_report(
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         # Those that the first sheet has no room for.
-        lines=[line for item in items for line in picture_lines(item.measurement)] if len(items) > LISTED else [],
+        lines=[line for item in items for line in image_lines(item.measurement, _relative(summary))] if len(items) > LISTED else [],
         # One after the other, as each is written: the pictures of a set are the most of its report.
         images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
         n_images=len(items),
@@ -139,11 +147,18 @@ def write_report(
         stream.writelines(printable(piece) for piece in chain(page, ["\n"]))
 
 
+def _fitting(cautions: Sequence[str], room: int) -> tuple[list[str], list[str]]:
+    """The cautions that the first sheet has `room` for, in lines, and the rest."""
+    lines = list(accumulate(-(-len(each) // _LINE) for each in cautions))
+    n = sum(1 for each in lines if each <= room)
+    return list(cautions[:n]), list(cautions[n:])
+
+
 def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], items: Sequence[RunItem]) -> dict[str, Any]:
     """What the first sheet and the tables behind it show of the sizes in one unit, of two populations those of one."""
     figures, unit = summary["distributions"][key], sizes.unit
     rows = [
-        (label, f"{figures[key]:.1%}" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
+        (label, f"{100 * figures[key]:.3g} %" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
         for key, label, kind in _ROWS
         if figures.get(key) is not None
     ]
@@ -159,15 +174,17 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "usability": sizes.usability,
-        "sheet": sheet(unit, sizes, figures),
+        "sheet": sheet(
+            unit, sizes, figures, len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid})
+        ),
         "pieces": _pieces(figures, unit),
-        "splits": _splits(figures["segmentation"], unit),
-        "lines": [picture_line(item.measurement) for item in own[:LISTED]],
+        "splits": _splits(figures["segmentation"], half_width(figures)),
+        "lines": [image_line(item.measurement, _relative(summary)) for item in own[:LISTED]],
         "more_lines": f"{len(own) - LISTED} more are listed behind this sheet." if len(own) > LISTED else "",
         "crops": _crops(own, figures["d50"]),
         "paragraph": methods_paragraph(key, sizes, summary),
         "recovered": [
-            (_number(row["diameter"], unit), row["planted"], f"{row['found'] / row['planted']:.0%}", _share(row["bias"]))
+            (_number(row["diameter"], unit), row["planted"], f"{100 * row['found'] / row['planted']:.0f} %", _share(row["bias"]))
             for row in (figures["detection"] or {"sizes": []})["sizes"]
         ],
     }
@@ -189,8 +206,14 @@ def inline_svg(svg_document: bytes, title: str) -> str:
 def _pieces(figures: dict[str, Any], unit: str) -> list[tuple[str, Any, str]]:
     """Number and D50 of all particles that count, of parts of them, and of those that are left out, by reason."""
     pieces = [(each["what"], each["n"], each["d50"]) for each in figures["pieces"]]
-    pieces += [(f"left out, {reason}", n, figures["d50_left_out"].get(reason)) for reason, n in figures["n_left_out"].items() if n]
-    return [(what, n, "–" if d50 is None else _number(d50, unit)) for what, n, d50 in pieces]
+    pieces += [
+        (_LEFT_OUT.get(reason, f"left out, {reason}"), n, figures["d50_left_out"].get(reason))
+        for reason, n in figures["n_left_out"].items()
+        if n
+    ]
+    half = half_width(figures)
+    few = {what for what, n, _ in pieces if n < FEWEST}
+    return [(what, n, "–" if d50 is None else f"{rounded(d50, half)} {unit}{' (few)' if what in few else ''}") for what, n, d50 in pieces]
 
 
 def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
@@ -210,7 +233,7 @@ def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
             "title": title,
             "name": item.name,
             "jpeg": base64.b64encode(crop.jpeg()).decode(),
-            "bar": _bar(item.measurement, crop.width),
+            "bar": _bar(item.measurement, crop.width, 3),
         }
         for title, (item, crop) in (("Typical", typical), ("Worst", worst))
     ]
@@ -224,7 +247,7 @@ def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any
     lines = []
     for each in summary["samples"]:
         by_hand = sum(edits.get(name, 0) for name in each["images"])
-        differing = f"{len(each['deviating'])} of {len(each['images'])} pictures deviate" if each["deviating"] else "the same"
+        differing = f"{len(each['deviating'])} of {len(each['images'])} images deviate" if each["deviating"] else "the same"
         remarks = ", ".join([differing, *([f"{by_hand} corrections by hand"] if by_hand else [])])
         d50 = "–" if each["d50"] is None or each["n"] < FEWEST else f"{four(each['d50'])} {each['unit']}{interval_words(each)}"
         d50 += "" if each["usable"] else " · not usable as it is"
@@ -243,19 +266,18 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{signed(100 * value, 1)} %"
 
 
-def _splits(segmentation: dict[str, Any] | None, unit: str) -> list[tuple[str, str]]:
-    """Each setting of the splitting with the values that were tried, and D50 under each."""
+def _splits(segmentation: dict[str, Any] | None, half: float | None) -> list[tuple[str, str]]:
+    """Each setting of the splitting, and D50 under each value that was tried, with the digits that `half` allows."""
     tried: dict[str, list[tuple[float, str, str]]] = {}
     for key, figures in (segmentation or {"splits": {}})["splits"].items():
         setting, _, step = key.partition(" ")
         if key != "as found":
             value, d50 = figures["value"], figures["d50"]
             order = (0.0 if "less" in step else 1.0) if value is None else value
-            tried.setdefault(setting, []).append((order, step if value is None else f"{value:.2g}", "none" if d50 is None else four(d50)))
-    return [
-        (f"{setting} {' · '.join(name for _, name, _ in sorted(each))}", f"{' · '.join(d50 for _, _, d50 in sorted(each))} {unit}")
-        for setting, each in tried.items()
-    ]
+            tried.setdefault(setting, []).append(
+                (order, step if value is None else f"{value:.2g}", "none found" if d50 is None else rounded(d50, half))
+            )
+    return [(setting, " · ".join(f"{name}: {d50}" for _, name, d50 in sorted(each))) for setting, each in tried.items()]
 
 
 def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
@@ -265,28 +287,32 @@ def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
         "jpeg": base64.b64encode(item.picture()).decode(),
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
-        "bar": _bar(m, m.frame[1]),
+        "bar": _bar(m, m.frame[1], 5),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }
 
 
-def _bar(measurement: Measurement, width: int) -> tuple[float, str] | None:
-    """A scale bar about a fifth of a calibrated picture of this `width` (px) long: its share of it in %, and its length in words."""
-    pixel = measurement.calibration.scale[1]
-    if measurement.length_unit == "px":
-        return None
-    across = width * pixel
-    decade = 10.0 ** math.floor(math.log10(across / 5))
-    length = max(each * decade for each in (1, 2, 5) if each * decade <= across / 5)
-    return round(100 * length / across, 2), f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
+def _bar(measurement: Measurement, width: int, part: int) -> tuple[float, str]:
+    """A scale bar at most a `part`th of an image of this `width` (px) long: its share of it in %, and its length in words."""
+    across = width * measurement.calibration.scale[1]
+    decade = 10.0 ** math.floor(math.log10(across / part))
+    length = max(each * decade for each in (1, 2, 5) if each * decade <= across / part)
+    unit = measurement.length_unit
+    return round(100 * length / across, 2), f"{length / 1000:g} µm" if unit == "nm" and length >= 1000 else f"{length:g} {unit}"
+
+
+def _relative(summary: dict[str, Any]) -> float | None:
+    """The widest uncertainty that a D50 has, as a share of it."""
+    shares = [(half_width(each) or 0.0) / each["d50"] for each in summary["distributions"].values() if each["d50"]]
+    return max(shares, default=0.0) or None
 
 
 def _remarks(image: dict[str, Any]) -> list[str]:
     """Whether an image is unlike what its model knows; what a person left out, corrected, excluded and reviewed in it."""
     share, excluded, corrections = image["left_out_share"], image["excluded"], image.get("corrections", 0)
     said = [f"unlike the model's training ({image['unlike_training']})"] if image["unlike_training"] else []
-    said += [] if share is None else [f"{100 * share:.3g} % of the picture left out"]
+    said += [] if share is None else [f"{100 * share:.3g} % of the image left out"]
     if corrections:
         said.append(f"{corrections} correction{'s' if corrections != 1 else ''} by hand")
     if excluded:
@@ -302,18 +328,25 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Program", f"napari-temseg {summary['temseg']}"),
         ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
+        ("Size looked for", _each(images, [_looked_for(image) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
         *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") is not False else []),
-        ("Particles on the edge of a picture", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
+        ("Particles on the edge of an image", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(row for stage in summary["settings"] for row in _settings(stage, summary)),
     ]
 
 
+def _looked_for(image: dict[str, Any]) -> str:
+    """The size that a model looked for in an image, and the scale at which it did."""
+    size, scales = image["size_looked_for_px"], ", ".join(f"{each:.3g}" for each in image["scales"])
+    return f"{size:.3g} px{f', image enlarged {scales} times' if scales else ''}" if size else "all sizes"
+
+
 def _masked(images: Sequence[dict[str, Any]]) -> str:
     """Which pictures lost what is burnt in, found by the program."""
     shares = [image["left_out_share"] for image in images]
-    told = [f"left out, {100 * share:.3g} % of the picture (found automatically)" if share else "none found" for share in shares]
+    told = [f"left out, {100 * share:.3g} % of the image (found automatically)" if share else "none found" for share in shares]
     return _each(images, told)
 
 

@@ -1,8 +1,7 @@
-"""The first page of a report in words: verdict, value with what it leaves open, budget, a line a picture, a paragraph for a paper."""
+"""The first page of a report in words: verdict, value with what it leaves open, budget, a line an image, a paragraph for a paper."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,50 +23,63 @@ _TABLE = (
     ("d32", "D[3,2] (spheres)"),
     ("gsd", "Geometric standard deviation"),
 )
+_SETTINGS = (
+    ("strength", "strength", ""),
+    ("threshold", "threshold", ""),
+    ("certainty", "certainty", ""),
+    ("min_diameter", "least diameter", " px"),
+)
 _DECIDED = {"accept": "accepted", "reject": "no particle", "split": "several in one", "part": "part of one"}
-_RESAMPLED = {"images": "pictures", "grids": "grids", "particles": "particles"}
 _BAR_NAMES = {"edge": "edge convention"}
-_NAMES = {"these particles": "of these particles", "this specimen": "of this specimen"}
+_LENGTHS = ("mean", "sd", "median", "median_2", "scale")  # parameters of curves that have a unit
+_FEWER = {"gsd": "GSD", "sd": "standard deviation"}
 
 
-def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any]) -> dict[str, Any]:
-    """What the first page says of a distribution; "value" is None where no D50 may be stated in large type."""
-    named = {name: each for name, each in summary["intervals"].items() if each["d50"]}
-    best = named.get("this specimen") or named.get("these particles")
-    half = (best["d50"][1] - best["d50"][0]) / 2 if best else None
+def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: int) -> dict[str, Any]:
+    """What the first page says of a distribution of so many `grids` (0: not told); "value" is None where no D50 may stand in large type."""
+    best = {name: each["d50"] for name, each in reversed(summary["intervals"].items()) if each["d50"]}
+    half = half_width(summary)
     few = summary["n"] < FEWEST
     d50 = summary["d50"]
+    stated = not few and d50 is not None and summary["usable"]
     return {
-        "sample": ", ".join(sizes.samples) or "The pictures",
+        "sample": ", ".join(sizes.samples) or "Sample without a name",
         "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
-        "value": None if few or d50 is None or not summary["usable"] else f"{rounded(d50, half)} {unit}{_expanded(best)}",
-        "found": "" if d50 is None or few else f"{four(d50)} {unit}",
+        "value": f"{rounded(d50, half)} {unit}" if stated else None,
+        "expanded": _expanded(d50, next(iter(best.items())), unit) if stated and best else "",
+        "found": "" if d50 is None or few else f"{rounded(d50, half)} {unit}",
         "intervals": [_named(name, each, unit) for name, each in summary["intervals"].items()],
         "bias": _bias(summary["segmentation"]),
-        "counts": _counts(summary, sizes, unit),
-        "table": [(title, *_statistic(summary, key, unit)) for key, title in _TABLE if summary[key] is not None],
-        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"]),
+        "counts": _counts(summary, sizes, unit, grids),
+        "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
+        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
         "detection": _detection(summary["detection"], unit),
-        "fit": _fit(sizes),
+        "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
 
 
-def _expanded(interval: dict[str, Any] | None) -> str:
-    """Half the width of an interval of the logarithm, as a share: " ± 12 %", or "" without one."""
-    if interval is None:
-        return ""
-    low, high = interval["d50"]
-    return f" ± {100 * (math.sqrt(high / low) - 1):.2g} %"
+def half_width(summary: dict[str, Any]) -> float | None:
+    """Half of the widest interval that D50 has, in its unit: what allows how many digits a length is told with."""
+    ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]]
+    return max(((high - low) / 2 for low, high in ends), default=None)
+
+
+def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:
+    """What an interval adds to a value: "± 2.7 nm (95 %, this specimen)", both sides where they differ."""
+    name, (low, high) = named
+    half = (high - low) / 2
+    up, down = (rounded(each, half) for each in (high - d50, d50 - low))
+    return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} (95 %, {name})"
 
 
 def _named(name: str, interval: dict[str, Any], unit: str) -> str:
-    """The name of an interval of D50, the interval or why there is none, and what it holds and lacks."""
+    """The name of an interval of D50, the interval or why there is none, and what is and is not in it."""
     if not interval["d50"]:
-        return f"95 % {_NAMES[name]}: none, {interval['why_none']}."
+        return f"95 % interval of D50 for {name}: none, {interval['why_none']}."
     half = (interval["d50"][1] - interval["d50"][0]) / 2
-    told = [f"{what} {', '.join(interval[what])}" for what in ("holds", "lacks") if interval[what]]
-    return f"95 % {_NAMES[name]}: {_ends(interval['d50'], half)} {unit} ({'; '.join(told)})."
+    told = [f"{words} {', '.join(interval[what])}" for what, words in (("holds", "with"), ("lacks", "without")) if interval[what]]
+    return f"95 % interval of D50 for {name}: {_ends(interval['d50'], half)} {unit}, {'; '.join(told)}."
 
 
 def _ends(interval: list[float], half: float | None) -> str:
@@ -79,37 +91,48 @@ def _bias(segmentation: dict[str, Any] | None) -> str:
     if not segmentation or not segmentation["calibrated"]:
         return "Bias: not known, the model has not been compared with outlines drawn by hand."
     share = 100 * segmentation["bias"]
-    seen = segmentation["calibration"].get("pictures", "?")
+    seen = f"{segmentation['calibration'].get('pictures', '?')} images with outlines drawn by hand"
     if not share:
-        return f"Bias: none in the median of outlines drawn by hand ({seen} pictures); that of a single specimen is in the interval."
-    return f"Bias of the model, {signed(-share, 1)} % on outlines drawn by hand, taken off the interval."
+        return f"Bias: none is taken off; over {seen} it is 0 in the median, and how it scatters is in the intervals."
+    return f"Bias: sizes of the model are {signed(-share, 1)} % off in the median of {seen}; the intervals are moved by that."
 
 
-def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str) -> str:
-    n, pictures = summary["n"], summary["n_images"]
-    stated = summary["calibration_relative_uncertainty"]
-    calibration = (
-        "lengths in px" if unit == "px" else f"calibration {'without an uncertainty' if stated is None else f'± {100 * stated:.2g} %'}"
-    )
-    samples = f" · {len(sizes.samples)} samples" if len(sizes.samples) > 1 else ""
-    return f"{n} particle{'' if n == 1 else 's'} · {pictures} picture{'' if pictures == 1 else 's'}{samples} · {calibration}"
+def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int) -> str:
+    n, stated = summary["n"], summary["calibration_relative_uncertainty"]
+    told = [
+        f"{n} particle{' that counts' if n == 1 else 's that count'}",
+        *(_several(number, what) for number, what in ((summary["n_images"], "image"), (grids, "grid")) if number),
+        *([_several(len(sizes.samples), "sample")] if len(sizes.samples) > 1 else []),
+    ]
+    if unit == "px":
+        told.append("not calibrated, lengths are in px")
+    else:
+        told.append(f"calibration {'without a stated uncertainty' if stated is None else f'± {100 * stated:.2g} % (standard uncertainty)'}")
+    return " · ".join(told)
 
 
-def _statistic(summary: dict[str, Any], key: str, unit: str) -> tuple[str, str]:
-    """A value as its interval of counting allows, and that interval."""
-    interval = summary.get(f"{key}_interval")
+def _several(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _statistic(summary: dict[str, Any], key: str, unit: str, d50_half: float | None) -> tuple[str, str]:
+    """A value as its interval allows, that of counting or, of a length, in proportion that of D50; and the interval of counting."""
+    interval, value = summary.get(f"{key}_interval"), summary[key]
     length = "" if key == "gsd" else f" {unit}"
-    if not interval:
-        return f"{four(summary[key])}{length}", "–"
-    half = (interval[1] - interval[0]) / 2
-    return f"{rounded(summary[key], half)}{length}", _ends(interval, half)
+    widths = [(interval[1] - interval[0]) / 2] if interval else []
+    if length and d50_half:
+        widths.append(d50_half * value / summary["d50"])
+    half = max(widths, default=None)
+    return f"{rounded(value, half)}{length}", _ends(interval, half) if interval else "none"
 
 
-def _bars(budget: dict[str, float | None], other_edge: float | None, convention: str) -> list[tuple[str, str, float]]:
+def _bars(budget: dict[str, float | None], other_edge: float | None, convention: str, unit: str) -> list[tuple[str, str, float]]:
     """Each part of the budget: name, words, and its width in % of the widest."""
     known = {name: value for name, value in budget.items() if value}
     widest = max(known.values(), default=1.0)
     told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
+    if not budget["calibration"]:
+        told["calibration"] = "lengths are in px" if unit == "px" else "not stated"
     if other_edge is None:
         told["edge"] = f"drawn by {convention}; the other convention is usually 3 to 7 % away"
     else:
@@ -125,22 +148,29 @@ def _detection(found: dict[str, Any] | None, unit: str) -> str:
         return "Detection limit: not measured (temseg run ‑‑recovery)."
     planted = sum(row["planted"] for row in found["sizes"])
     if found["limit"] is None:
-        return f"Detection limit: none reached; of no size nine of ten particles put into the pictures ({planted}) were found."
+        return f"Detection limit: none reached; of no size were nine of ten particles put into the images ({planted}) found."
     near = [row for row in found["sizes"] if row["bias"] is not None and row["diameter"] >= found["limit"]]
-    bias = f"; there diameters come out {signed(100 * near[0]['bias'], 0)} % off" if near else ""
-    told = f"nine of ten particles put into the pictures ({planted}) are found from there on{bias}"
-    return f"Detection limit: {four(found['limit'])} {unit}; {told}. {found['share_below']:.0%} of those that count are smaller."
+    bias = f"; diameters near it are off by {signed(100 * near[0]['bias'], 0)} %" if near else ""
+    told = f"of {planted} particles of known size put into the images nine in ten are found from there on{bias}"
+    smaller = f"{_percent(found['share_below'])} of the particles that count are smaller"
+    return f"Detection limit: {rounded(found['limit'], found['limit'])} {unit}; {told}. {smaller}."
 
 
-def _fit(sizes: SizeDistribution) -> str:
+def _fit(sizes: SizeDistribution, unit: str) -> str:
     name = sizes.best_fit
     if name is None:
         return "No curve is drawn: none of normal, lognormal, Weibull and two lognormals is adequate, or the particles are too few to tell."
     fit = sizes.fits[name]
-    told = ", ".join(
-        f"{key.replace('_2', ' of the second')} {four(fit[key])} ({four(a)} to {four(b)})" for key, (a, b) in fit["intervals"].items()
-    )
-    return f"Curve: {name}, {told}; largest difference of the cumulative curves {100 * fit['largest_difference']:.1f} %."
+    told = ", ".join(_parameter(key, fit[key], ends, unit) for key, ends in fit["intervals"].items())
+    return f"Curve: {name}, {told}; the cumulative curves differ by {100 * fit['largest_difference']:.1f} % at most."
+
+
+def _parameter(key: str, value: float, ends: list[float], unit: str) -> str:
+    """A parameter of a curve with its interval from counting: "GSD 1.29 (1.27 to 1.31)"."""
+    half = (ends[1] - ends[0]) / 2
+    name, _, second = key.partition("_")
+    length = f" {unit}" if key in _LENGTHS else ""
+    return f"{_FEWER.get(name, name)}{' of the second' if second else ''} {rounded(value, half)}{length} ({_ends(ends, half)})"
 
 
 def _more(more: dict[str, Any] | None) -> str:
@@ -148,7 +178,7 @@ def _more(more: dict[str, Any] | None) -> str:
         return ""
     if not more["more"]:
         return "Counting leaves less than ± 5 % of D50 open."
-    return f"For ± 5 % of D50 from counting: {more['more']} more {_RESAMPLED[more['of']]} like these."
+    return f"For ± 5 % of D50 from counting: {more['more']} more {more['of']} like these."
 
 
 def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
@@ -164,7 +194,7 @@ def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
         bias = f"{signed(100 * agreement['bias'], 1)} %, limits of agreement {low} to {high} %"
         said.append(f"Diameters against those measured by hand ({agreement['n']}): {bias}.")
     said += [
-        f"{' and '.join(each['auditors'])} decided alike on {each['equal_decisions']:.0%} of {each['n']} particles."
+        f"{' and '.join(each['auditors'])} decided alike on {_percent(each['equal_decisions'])} of {each['n']} particles."
         for each in audit["between"]
     ]
     if audit["not_fitting"]:
@@ -174,16 +204,20 @@ def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
 
 
 def _precision_and_recall(audit: dict[str, Any], unit: str) -> str:
-    precision = f"Precision {audit['precision']:.0%}{_percent(audit['precision_interval'])}"
+    precision = f"Precision {_percent(audit['precision'])}{_percents(audit['precision_interval'])}"
     if audit["recall"] is None:
         return f"{precision}; recall not known, no field was searched."
-    sizes = ", ".join(f"{_range(each, unit)} {each['recall']:.0%}" for each in audit["recall_by_size"] if each["recall"] is not None)
-    recall = f"recall {audit['recall']:.0%}{_percent(audit['recall_interval'])}"
+    sizes = ", ".join(f"{_range(each, unit)} {_percent(each['recall'])}" for each in audit["recall_by_size"] if each["recall"] is not None)
+    recall = f"recall {_percent(audit['recall'])}{_percents(audit['recall_interval'])}"
     return f"{precision}; {recall}, {audit['missed']} missed in {audit['fields']} fields; by size: {sizes}."
 
 
-def _percent(interval: list[float] | None) -> str:
-    return "" if interval is None else f" (95 %: {interval[0]:.0%} to {interval[1]:.0%})"
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _percents(interval: list[float] | None) -> str:
+    return "" if interval is None else f" (95 %: {_percent(interval[0])} to {_percent(interval[1])})"
 
 
 def _range(each: dict[str, Any], unit: str) -> str:
@@ -193,31 +227,36 @@ def _range(each: dict[str, Any], unit: str) -> str:
 
 
 def corrected(audit: dict[str, Any] | None, unit: str) -> dict[str, str] | None:
-    """D50 as the audit corrects it, in large type, and its interval; None where it corrects nothing."""
+    """D50 as the audit corrects it, in large type, what its interval adds, and that interval in words; None where it corrects nothing."""
     if audit is None or audit["corrected_d50"] is None:
         return None
-    interval = audit["corrected_d50_interval"]
-    half = None if interval is None else (interval[1] - interval[0]) / 2
-    told = "" if interval is None else f"95 % of the audit (which particles were drawn): {_ends(interval, half)} {unit}"
-    return {"value": f"{rounded(audit['corrected_d50'], half)} {unit}", "interval": told}
+    d50, whole = audit["corrected_d50"], audit["corrected"]
+    if whole is None:
+        return {"value": f"{four(d50)} {unit}", "expanded": "", "interval": ""}
+    half = (whole["d50"][1] - whole["d50"][0]) / 2
+    return {
+        "value": f"{rounded(d50, half)} {unit}",
+        "expanded": _expanded(d50, (whole["name"], whole["d50"]), unit),
+        "interval": _named(whole["name"], whole, unit).replace("D50", "the corrected D50", 1),
+    }
 
 
-def picture_line(measurement: Measurement) -> tuple[str, int, str, str]:
-    """A picture in a line: name, particles that count, their D50, calibration."""
+def image_line(measurement: Measurement, relative: float | None) -> tuple[str, int, str, str]:
+    """An image in a line: name, particles that count, their D50 with the digits that `relative`, a share of it, allows, calibration."""
     from napari_temseg.engine.measure.pooling import size_distribution
 
     sizes = size_distribution([measurement])
     d50 = sizes.quantile(0.5)
-    told = "–" if d50 is None else f"{four(d50)} {sizes.unit}" + ("" if len(sizes) >= FEWEST else " (few)")
+    told = "–" if d50 is None else f"{rounded(d50, relative and relative * d50)} {sizes.unit}" + ("" if len(sizes) >= FEWEST else " (few)")
     name = " · ".join(filter(None, (measurement.image, measurement.sample, measurement.grid)))
     return name, len(sizes), told, measurement.calibration.describe()
 
 
-def picture_lines(measurement: Measurement) -> list[tuple[str, int, str, str]]:
-    """A picture in a line, in two where it holds two populations, each named."""
+def image_lines(measurement: Measurement, relative: float | None) -> list[tuple[str, int, str, str]]:
+    """An image in a line, in two where it holds two populations, each named."""
     found = []
     for population in populations_of(measurement):
-        name, n, d50, calibration = picture_line(of_population(measurement, population))
+        name, n, d50, calibration = image_line(of_population(measurement, population), relative)
         found.append((" · ".join(filter(None, (name, population))), n, d50, calibration))
     return found
 
@@ -227,7 +266,7 @@ def population_words(sizes: SizeDistribution, populations: Sequence[dict[str, An
     own = next((each for each in populations if sizes.population and each["population"] == sizes.population), None)
     if own is None:
         return []
-    told = ", ".join(f"{share:.1%} by {what}" for what, share in own["shares"].items() if share is not None)
+    told = ", ".join(f"{100 * share:.1f} % by {what}" for what, share in own["shares"].items() if share is not None)
     return [*([f"Of both populations the {sizes.population} particles are {told}."] if told else []), f"{WHY_APART}."]
 
 
@@ -236,7 +275,7 @@ def indicator(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
     low, high = found["interval"]
-    told = f"{found['share']:.0%} of the number below 100 nm ({low:.0%} to {high:.0%}; {', '.join(found['holds'])})"
+    told = f"{_percent(found['share'])} of the number below 100 nm ({_percent(low)} to {_percent(high)}; with {', '.join(found['holds'])})"
     return f"Nanomaterial indicator: {told}. {found['caveat']}"
 
 
@@ -249,7 +288,7 @@ def _stated(figures: dict[str, Any], unit: str) -> str:
         return f" The D50 found is {four(figures['d50'])} {unit}."
     name, ends = named[-1]
     half = (ends[1] - ends[0]) / 2
-    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % {_NAMES[name]}: {_ends(ends, half)} {unit})."
+    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % interval for {name}: {_ends(ends, half)} {unit})."
 
 
 def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
@@ -259,12 +298,11 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
     splits = [image.get("splitting") or {} for image in summary["images"]]
     first = splits[0] if splits else {}
     same = all(each == first for each in splits)
-    keys = ("strength", "threshold", "certainty", "min_diameter")
-    settings = ", ".join(f"{key.replace('_', ' ')} {first[key]:g}" for key in keys if first.get(key) is not None)
+    settings = ", ".join(f"{words} {first[name]:g}{length}" for name, words, length in _SETTINGS if first.get(name) is not None)
     how = f" with {settings}" if settings and same else ""
     figures, unit = summary["distributions"][key], sizes.unit
+    images = figures["n_images"]
     d50 = _stated(figures, unit)
-    pictures = len(summary["images"])
     missing = "; ".join(figures["intervals"]["this specimen"]["lacks"])
     lacks = f" Not in the intervals: {missing}." if missing else ""
     which = f"{sizes.population} " if sizes.population else ""
@@ -275,10 +313,13 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
         else ""
     )
     audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."
+    better = corrected(summary["audit"], unit)
+    if better:
+        audited += f" D50 corrected by the audit: {better['value']} {better['expanded']}."
     return (
-        f"Particles were found in {pictures} micrograph{'' if pictures == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
+        f"Particles were found in {images} micrograph{'' if images == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
-        f"{sought}The {len(sizes)} {which}particles that lie wholly inside the pictures count, each weighted for those of its size that "
+        f"{sought}The {len(sizes)} {which}particles that lie wholly inside the images count, each weighted for those of its size that "
         f"the edges cut (Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres."
         f"{d50} "
         f"Counting: {figures['interval_basis']}.{lacks} {audited}"

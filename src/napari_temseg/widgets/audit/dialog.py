@@ -167,9 +167,9 @@ class AuditDialog(QDialog):
         from napari_temseg.engine.measure.pooling import size_distribution
         from napari_temseg.pipeline.report.sheet import audit_words, corrected
 
-        told = outcomes(audits_of(self.measurements), self.measurements, size_distribution(self.measurements).quantile(0.5))
+        told = outcomes(audits_of(self.measurements), self.measurements, size_distribution(self.measurements))
         better = corrected(told, self.sample.unit)
-        more = [] if better is None else [f"D50 corrected by it: {better['value']}. {better['interval']}."]
+        more = [] if better is None else [f"D50 corrected by it: {better['value']} {better['expanded']}. {better['interval']}"]
         return [*audit_words(told, self.sample.unit), *more]
 
     # -- what the session tells

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from napari_temseg.engine.measure.audit.outcome import Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import STRATA, AuditSample
+from napari_temseg.engine.measure.distribution import SizeDistribution
 from napari_temseg.engine.measure.measurement import Measurement
 
 _ALIKE = 1.25  # ratio of diameters up to which a particle of a new result is the one that was judged
@@ -25,20 +26,32 @@ class Audit:
     missed: dict[int, list[tuple[float, float, float]]]
 
 
-def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], d50: float | None) -> dict[str, Any] | None:
-    """What the newest audit says of measurements, with "others" of further auditors, "between" them; None without one that fits."""
+def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], sizes: SizeDistribution) -> dict[str, Any] | None:
+    """What the newest audit says of measurements and their `sizes`, with "others" of further auditors, "between" them.
+
+    "corrected" names the interval of the D50 that it corrects, which holds what counting and calibration leave open too. None without an
+    audit that fits.
+    """
     fitting = [carried(audit, measurements) for audit in audits]
-    told = [outcome(audit.sample, audit.answers, d50) for audit in fitting if audit.answers.decisions]
+    told = [outcome(audit.sample, audit.answers, sizes.quantile(0.5)) for audit in fitting if audit.answers.decisions]
     if not told:
         return None
     judged = [audit for audit in fitting if audit.answers.decisions]
     pairs = [between(one.answers, judged[-1].answers) for one in judged[:-1] if one.sample == judged[-1].sample]
     return {
         **told[-1],
+        "corrected": _corrected(told[-1], sizes),
         "not_fitting": len(audits[-1].answers.decisions) - told[-1]["judged"],
         "others": told[:-1],
         "between": [p for p in pairs if p],
     }
+
+
+def _corrected(told: dict[str, Any], sizes: SizeDistribution) -> dict[str, Any] | None:
+    if told["corrected_d50"] is None or told["corrected_d50_interval"] is None:
+        return None
+    name, found = sizes.audited(told["corrected_d50"], told["corrected_d50_interval"])
+    return {"name": name, **found}
 
 
 def carried(audit: Audit, measurements: Sequence[Measurement]) -> Audit:
