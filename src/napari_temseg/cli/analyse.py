@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.cli.console import complain, drive, report
 from napari_temseg.cli.label_inputs import add_image_option, add_imagej_option, read_drawn, write_for_imagej
+from napari_temseg.cli.many_pictures import add_many_pictures_options, many_pictures
 from napari_temseg.cli.options import (
     add_calibrations_option,
     add_config_options,
@@ -69,13 +70,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"
     )
-    parser.add_argument(
-        "--workers",
-        default="1",
-        metavar="N",
-        help="search N pictures at once, each in a process of one thread that holds up to 1 GB (auto: as many as there are cores and "
-        "memory suffices for; default 1); the results are the same",
-    )
+    add_many_pictures_options(parser)
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
     parser.add_argument(
         "--table",
@@ -114,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         split=recipe.split,
         expected=recipe,
         recursive=args.recursive,
-        workers=args.workers,
+        **many_pictures(args),
     )
     result, interrupted = drive(job)
     from napari_temseg.pipeline.summary import reading_notes
@@ -123,11 +118,11 @@ def run(args: argparse.Namespace) -> int:
         complain(sentence)
     if result.trouble:
         complain(result.trouble)
-    elif result.stopped or interrupted:
+    elif result.stopped or (interrupted and not args.watch):
         total = len(result.items) + len(result.missing)
         complain(f"stopped. {stopped_sentence(len(result.items), total, result.missing)}")
     report(args, run_text(result), {**result.summary, "files": result.files, "stopped": result.stopped, "notes": result.notes})
-    return 1 if result.failures or result.stopped or interrupted else 0
+    return 1 if result.failures or result.stopped or (interrupted and not args.watch) else 0
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

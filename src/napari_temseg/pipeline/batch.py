@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,7 +19,7 @@ from napari_temseg.files.audits import kept
 from napari_temseg.files.tables import write_particles_csv, write_particles_xlsx
 from napari_temseg.pipeline.audit.gallery import write_gallery, write_sample
 from napari_temseg.pipeline.burnt_in import areas_left_out
-from napari_temseg.pipeline.inputs import LABELS, Inputs, output_names
+from napari_temseg.pipeline.inputs import LABELS, Inputs, further_name, output_names
 from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.record import Record, digest_of, settings_digest
 from napari_temseg.pipeline.report.page import figure_files, write_report
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.micrograph import Micrograph
     from napari_temseg.files.manifest import ManifestRow
+    from napari_temseg.pipeline.burnt_in import MarkedArea
     from napari_temseg.pipeline.recipe import Recipe
+    from napari_temseg.pipeline.watching.stopping import StoppingRule
 
 logger = logging.getLogger("napari_temseg")
 
@@ -50,6 +52,7 @@ class PictureBatch:
         self.done: set[str] = set()
         self.failures = dict(found.failures)
         self.trouble = ""
+        self.rule: StoppingRule | None = None  # by which pictures are added
         self._folder, self._settings, self._found = folder, settings, found
         self._digest = settings_digest(settings, **({"imagej": True} if settings.imagej else {}))
         self._expected = {path.resolve(): digest for path, digest in expected.items()}
@@ -59,13 +62,14 @@ class PictureBatch:
         for stem in self.pictures:
             if (row := self._row(stem)) is not None:
                 self._samples.setdefault(row.sample, []).append(stem)
+        self._marked: dict[str, MarkedArea] = {}
         self._areas: dict[str, tuple[Box, ...]] = {}
         self._learnt = KnownPictures(folder.state / "known")
         self._is_tidy = False
 
     def recognise(self, crew: Crew, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
-        yield from self._look(crew, control)
+        yield from self._look(list(self.pictures), crew, control)
         waiting = [stem for stem in self.pictures if stem in self._folder.records and self._folder.records[stem].settings == self._digest]
         for index, stem in enumerate(waiting):
             if control.finishing:
@@ -87,12 +91,28 @@ class PictureBatch:
         if not control.finishing:
             self._say_unfinished()
 
-    def _look(self, crew: Crew, control: Control) -> Generator[Progress, None, None]:
-        """What is burnt into the pictures, of all of them first: those of one camera lose the same area."""
+    def add(self, paths: Sequence[Path], crew: Crew, control: Control) -> Generator[Progress, None, None]:
+        """More pictures, or the same ones changed; those whose burnt-in area others tell better now are searched again."""
+        stems = {path: stem for stem, path in self.pictures.items()}
+        for path in paths:
+            self.failures.pop(str(path), None)
+            if path not in stems:
+                stems[path] = further_name(path, [*self.pictures], self._folder.output)
+                self.pictures[stems[path]] = path
+                if (row := self._row(stems[path])) is not None:
+                    self._samples.setdefault(row.sample, []).append(stems[path])
+            self.done.discard(stems[path])
+        before = dict(self._areas)
+        yield from self._look([stems[path] for path in paths], crew, control)
+        self.done -= {stem for stem in self.done if self._areas.get(stem) != before.get(stem)}
+        self._say_unfinished()
+
+    def _look(self, stems: Sequence[str], crew: Crew, control: Control) -> Generator[Progress, None, None]:
+        """What is burnt into pictures, of all of them first: those of one camera lose the same area."""
         if self._settings.mask_overlays is False:
             return
-        found = {stem: known.area for stem in self.pictures if (known := self._remembered(stem)) is not None}
-        unknown = [stem for stem in self.pictures if stem not in found]
+        found = {stem: known.area for stem in stems if (known := self._remembered(stem)) is not None}
+        unknown = [stem for stem in stems if stem not in found]
         works = (Learning(self._task(stem, self._settings.predict)) for stem in unknown)
         seen, said_of = 0, ""
         with closing(crew.each(lambda: next(works, None))) as all_said:
@@ -107,10 +127,10 @@ class PictureBatch:
                 seen, said_of = seen + said.is_end, said.stem or said_of
                 message = f"{said_of}: looking for what is burnt in, {seen} of {len(unknown)}"
                 yield Progress("run", 0.0, message, control.elapsed)
-        known_first = [stem for stem in self.pictures if stem in found]
-        areas = [area for stem in known_first if (area := found[stem]) is not None]
-        left_out = areas_left_out(areas, everything=bool(self._settings.mask_overlays))
-        self._areas = {stem: boxes for stem, boxes in zip(known_first, left_out, strict=True) if boxes}
+        self._marked |= {stem: area for stem, area in found.items() if area is not None}
+        marked = {stem: self._marked[stem] for stem in self.pictures if stem in self._marked}
+        left_out = areas_left_out(list(marked.values()), everything=bool(self._settings.mask_overlays))
+        self._areas = {stem: boxes for stem, boxes in zip(marked, left_out, strict=True) if boxes}
 
     def _read_with(self, stem: str) -> str:
         """A hash of all that decides what is learnt of a picture."""
@@ -204,6 +224,10 @@ class PictureBatch:
         told = f"{kind}: {said}" if said else kind
         self.failures[str(path)] = f"{path}: failed ({told}); try it alone, or in parts if it is large."
 
+    def sizes(self) -> dict[str, SizeDistribution]:
+        """The sizes of all that is committed, as they would be written."""
+        return distributions([item.measurement for item in self._items() if item.counted])
+
     def result(self) -> RunResult:
         """Write the files of the set; what is committed and what is missing."""
         items = self._items()
@@ -255,6 +279,8 @@ class PictureBatch:
 
     def _summary(self, items: list[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, object]:
         summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output, audits=kept(self._folder.state))
+        if self.rule is not None:
+            summary = {**summary, "stopping": self.rule.plain()}
         return said_complete(summary, self._missing(), self._found.skipped)
 
     def _gallery(self, items: list[RunItem]) -> dict[str, Callable[[Path], object]]:

@@ -140,6 +140,14 @@ def output_names(paths: Sequence[Path], output: Path) -> list[str]:
     return names
 
 
+def further_name(path: Path, names: Sequence[str], output: Path) -> str:
+    """The name of one more picture, where others have theirs and keep them."""
+    used = {name.casefold() for name in names}
+    (wanted,) = output_names([path], output)
+    with_end = _clean(f"{path.stem}_{path.suffix[1:].lower()}")
+    return next(name for name in (wanted, with_end, *(f"{wanted}_{n}" for n in range(2, len(names) + 3))) if name.casefold() not in used)
+
+
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """A name each for tables and files: the stem, with extension, folder or number added where stems repeat (whatever their case).
 

@@ -316,9 +316,11 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
     better = corrected(summary["audit"], unit)
     if better:
         audited += f" D50 corrected by the audit: {better['value']} {better['expanded']}."
+    stopped = summary["stopping"]["text"] + " " if summary.get("stopping") else ""
     return (
         f"Particles were found in {images} micrograph{'' if images == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
+        f"{stopped}"
         f"{sought}The {len(sizes)} {which}particles that lie wholly inside the images count, each weighted for those of its size that "
         f"the edges cut (Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres."
         f"{d50} "

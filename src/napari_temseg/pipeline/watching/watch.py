@@ -1,0 +1,49 @@
+"""A run that goes on as pictures arrive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.pipeline.watching.arrivals import Arrivals
+from napari_temseg.pipeline.watching.stopping import StoppingRule
+
+if TYPE_CHECKING:
+    from napari_temseg.pipeline.batch import PictureBatch
+    from napari_temseg.pipeline.workers.in_turn import Crew
+
+EVERY = 0.5  # seconds between two looks at the folders
+Search = Callable[["PictureBatch", "Crew", Control], Generator[Progress, None, None]]
+
+
+def watched(
+    batch: PictureBatch, crew: Crew, control: Control, arrivals: Arrivals, rule: StoppingRule, search: Search
+) -> Generator[Progress, None, None]:
+    """Search what there is and what arrives, until all of it meets the rule or somebody ends it; each picture tells D50 as it stands."""
+    done = -1
+    while True:
+        for progress in search(batch, crew, control):
+            if len(batch.done) != done and rule.due():
+                done = len(batch.done)
+                rule.look(batch.sizes())
+            yield replace(progress, fraction=0.0, message=_with(progress.message, rule.said))
+        if control.finishing:
+            return
+        if len(batch.done) != done:
+            done = len(batch.done)
+            rule.look(batch.sizes())
+        if rule.met:
+            return
+        arrived = arrivals.whole()
+        if arrived:
+            yield from batch.add(arrived, crew, control)
+            continue
+        yield Progress("run", 0.0, _with(f"{done} pictures done, waiting for more (Ctrl-C ends it)", rule.said), control.elapsed)
+        time.sleep(EVERY)
+
+
+def _with(message: str, said: str) -> str:
+    return " · ".join(filter(None, (message, said)))
