@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.pipeline.watching.arrivals import Arrivals
 from napari_temseg.pipeline.watching.stopping import StoppingRule
 
 if TYPE_CHECKING:
-    from napari_temseg.pipeline.batch import PictureBatch
+    from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.pipeline.workers.in_turn import Crew
 
 EVERY = 0.5  # seconds between two looks at the folders
-Search = Callable[["PictureBatch", "Crew", Control], Generator[Progress, None, None]]
+
+
+class Growing(Protocol):
+    """Pictures to which more are added."""
+
+    @property
+    def done(self) -> Collection[str]:
+        """What is committed."""
+        ...
+
+    def sizes(self) -> dict[str, SizeDistribution]:
+        """The sizes of all that is committed."""
+        ...
+
+    def add(self, paths: Sequence[Path], crew: Crew, control: Control) -> Generator[Progress, None, None]:
+        """Add pictures, or those that changed once more."""
+        ...
+
+
+G = TypeVar("G", bound=Growing)
 
 
 def watched(
-    batch: PictureBatch, crew: Crew, control: Control, arrivals: Arrivals, rule: StoppingRule, search: Search
+    batch: G,
+    crew: Crew,
+    control: Control,
+    arrivals: Arrivals,
+    rule: StoppingRule,
+    search: Callable[[G, Crew, Control], Generator[Progress, None, None]],
 ) -> Generator[Progress, None, None]:
     """Search what there is and what arrives, until all of it meets the rule or somebody ends it; each picture tells D50 as it stands."""
     done = -1
