@@ -14,8 +14,15 @@ from napari_temseg.widgets.canvas.roles import Role
 _SERVING = frozenset(Role) - {Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT, Role.TRUTH}
 
 
+_PAUSE = 500  # ms
+
+
 class TidyList(QTimer):
-    """Keeps rows of serving layers out of the list of one viewer until `let_go`; a viewer without such a list is left as it is."""
+    """Keeps rows of serving layers out of the list of one viewer until `let_go`; a viewer without such a list is left as it is.
+
+    The list is drawn at most twice a second while somebody paints: with each of napari's thumbnails the whole window is drawn once more,
+    which with software OpenGL took half of what painting costs.
+    """
 
     def __init__(self, viewer: Any) -> None:
         super().__init__(window_of(viewer))
@@ -27,6 +34,11 @@ class TidyList(QTimer):
         self._emitters = [events.inserted, events.removed, events.reordered]
         for emitter in self._emitters:
             emitter.connect(self._changed)
+        events.connect(self._hold)
+        self._drawing = QTimer(self)
+        self._drawing.setSingleShot(True)
+        self._drawing.setInterval(_PAUSE)
+        self._drawing.timeout.connect(self._draw)
         self.start()
 
     def let_go(self) -> None:
@@ -34,10 +46,24 @@ class TidyList(QTimer):
         self.stop()
         for emitter in self._emitters:
             emitter.disconnect(self._changed)
+        self.viewer.layers.events.disconnect(self._hold)
+        self._drawing.stop()
+        self._draw()
         self._hide(lambda layer: False)
 
     def _changed(self, event: Any = None) -> None:
         self.start()
+
+    def _hold(self, event: Any) -> None:
+        rows = window_part(self.viewer, "layers")
+        if rows is not None and event.type == "paint" and not self._drawing.isActive():
+            rows.setUpdatesEnabled(False)
+            self._drawing.start()
+
+    def _draw(self) -> None:
+        rows = window_part(self.viewer, "layers")
+        if rows is not None:
+            rows.setUpdatesEnabled(True)
 
     def _tidy(self) -> None:
         self._hide(serves)

@@ -122,3 +122,5 @@ class CurvePlots(QWidget):
         self.legend.setText("&ensp; ".join(marks))
         for plot in self.plots:
             plot.show_points(points, fresh)
+        for plot in self.plots:  # else the ranges change while they are drawn, and all of it is drawn once more
+            plot.getPlotItem().getViewBox().updateAutoRange()
