@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, POPULATION, definitions
-from napari_temseg.engine.measure.samples.populations import WHY_APART, by_population, population_figures, populations_of
+from napari_temseg.engine.measure.samples.populations import by_population, population_figures, populations_of
 from napari_temseg.engine.types.populations import POPULATIONS
-from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -118,10 +118,10 @@ def _populations(sizes: Mapping[str, SizeDistribution]) -> dict[str, list[dict[s
 
 
 def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits: Sequence[Audit]) -> dict[str, Any] | None:
-    if not audits or len(sizes) != 1:
+    if not audits or len({each.unit for each in sizes.values()}) != 1:
         return None
-    (distribution,) = sizes.values()
-    return outcomes(audits, [item.measurement for item in items if item.counted], distribution)
+    only = next(iter(sizes.values())) if len(sizes) == 1 else None
+    return outcomes(audits, [item.measurement for item in items if item.counted], only)
 
 
 def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:

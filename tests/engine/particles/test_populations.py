@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import napari_temseg as temseg
+from napari_temseg.engine.particles.doubts import doubts, split_more
+from napari_temseg.engine.particles.edits import Patch, delete, redraw
 from napari_temseg.engine.particles.populations import FILLED_BY_SMALL, SAME_OUTLINE, kept_of_both, merged, widths
+from napari_temseg.engine.particles.remeasure import corrected, remeasure
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.populations import carriers, of_population
+from napari_temseg.engine.types.populations import carriers, of_population, without
 from napari_temseg.engine.types.results import Particles
 
 SIDE = 160
@@ -113,3 +117,48 @@ def test_of_two_populations_no_size_is_pooled() -> None:
     assert temseg.size_distribution([measurement], population="large").quantile(0.5) == pytest.approx(50, rel=0.02)
     with pytest.raises(temseg.TemsegError, match="is of one size"):
         temseg.size_distribution([temseg.measure(discs((30, 30, 8)))], population="small")
+
+
+def measured(particles: Particles) -> tuple[Particles, temseg.Measurement]:
+    return particles, temseg.measure(particles)
+
+
+def corrected_by(particles: Particles, measurement: temseg.Measurement, patch: Patch) -> tuple[Particles, temseg.Measurement]:
+    after = corrected(replace(particles, labels=particles.labels.copy()), patch)
+    return after, remeasure(measurement, after, patch)
+
+
+def test_a_small_one_that_is_deleted_leaves_the_large_one_whole() -> None:
+    particles, measurement = measured(both(discs((80, 80, 8), (30, 30, 8)), discs((80, 80, 60))))
+    patch = delete(particles.labels, 0, [2], without(particles, 0, [2]))
+    after, anew = corrected_by(particles, measurement, patch)
+    assert after.table["population"].tolist() == ["large", "small"]
+    assert (after.labels == 0).sum() == (particles.labels == 0).sum()
+    pd.testing.assert_frame_equal(anew.table, temseg.measure(after).table)
+    assert anew.table["ecd_px"][0] == measurement.table["ecd_px"][0]
+    back = corrected(replace(after, labels=after.labels.copy()), patch.inverse())
+    assert np.array_equal(back.labels, particles.labels)
+    assert back.table["population"][2] == "small"
+
+
+def test_a_particle_that_is_drawn_is_of_the_size_that_it_is_nearer_to() -> None:
+    particles, measurement = measured(both(discs((30, 30, 8)), discs((100, 100, 60))))
+    after, anew = corrected_by(particles, measurement, redraw(particles.labels, 0, 3, [(10, 100), (10, 110), (20, 110), (20, 100)]))
+    assert after.table["population"].tolist() == ["large", "small", "small"]
+    later, _ = corrected_by(after, anew, redraw(after.labels, 0, 4, [(60, 10), (60, 60), (110, 60), (110, 10)]))
+    assert later.table["population"][4] == "large"
+    assert not later.table["cut"].any()
+
+
+def test_doubts_and_splitting_see_either_population_by_itself() -> None:
+    dumbbell = np.minimum(discs((80, 60, 44), (80, 100, 44)), 1).astype(np.int32)
+    particles = both(discs((80, 60, 8), (30, 30, 8)), dumbbell)
+    config = temseg.SplitConfig()
+    assert set(doubts(particles, config).two) == {1}
+    patch, whole = split_more(particles, 0, [1, 2], config)
+    assert patch is not None
+    assert whole == [2]
+    after = corrected(replace(particles, labels=particles.labels.copy()), patch)
+    assert after.table["population"].tolist() == ["large", "small", "small", "large"]
+    assert (after.labels == 2).sum() == (particles.labels == 2).sum()  # what lies on it stays
+    assert after.table["cut"].tolist() == [True, False, False, True]

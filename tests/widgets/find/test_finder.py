@@ -20,7 +20,7 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     session = bench.session
     monkeypatch.setattr(session, "segmenter", lambda: replace(particles, familiar=WARY))
     find = bench.panel(1)
-    find.dial.say_size(28.0)  # else the size is asked for first
+    find.dial.say_sizes([28.0])  # else the size is asked for first
     find.one.click()
     wait_jobs(session)
     item = session.current

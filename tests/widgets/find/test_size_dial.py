@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from in_the_window import mouse
 from qtpy.QtCore import Qt
+from two_sizes import two_sizes
 
+import napari_temseg as temseg
 from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.widgets.session.change import Change
 
@@ -105,3 +107,52 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     assert panel.dial.field.text() == "28 px"
     assert panel.ways.currentIndex() == 0
     assert len(item.particles) > 5
+
+
+def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: Any) -> None:
+    dial = panel.dial
+    item = panel.session.current
+    qtbot.keyClicks(dial.field, "12 nm, 60 nm")
+    config = dial.finder.config_of(item)
+    assert (config.typical_nm, config.other_nm) == (pytest.approx(12.0), pytest.approx(60.0))
+    assert dial.band.text() == "4 to 180 nm"
+    qtbot.keyClick(dial.field, Qt.Key.Key_Return)
+    assert dial.field.text() == "12 nm, 60 nm"
+    dial.field.clear()
+    qtbot.keyClicks(dial.field, "both")
+    assert dial.finder.config_of(item) == temseg.PredictConfig(both=True)
+    qtbot.keyClick(dial.field, Qt.Key.Key_Return)
+    assert dial.field.text() == "both"
+    dial.field.clear()
+    qtbot.keyClicks(dial.field, "20 nm")
+    assert not dial.finder.config_of(item).both
+
+
+def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    picture = two_sizes()
+    viewer.add_image(picture.image, name="grid")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    bench.go(1)
+    panel.dial.say_sizes([12.0])
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    item.prediction = replace(item.prediction, candidates=(SizeCandidate(13.0, 80), SizeCandidate(95.0, 12)))
+    session.item_changed.emit(item, Change.PREDICTION)
+    assert panel.sizes[2].text() == "both: 92"
+    panel.sizes[2].click()
+    wait_jobs(session)
+    assert panel.dial.field.text() == "13 px, 95 px"
+    assert "80 small and 11 large" in panel.note.text()
+    assert panel.ways.currentIndex() == 0
+    populations = item.measurement.table["population"].value_counts()
+    assert (populations["small"], populations["large"]) == (pytest.approx(80, abs=1), pytest.approx(12, abs=1))
+    # Splitting goes on to work live on both.
+    before = item.particles
+    panel.split.fields["threshold"].value = 0.8
+    wait_jobs(session)
+    assert item.particles is not before
+    assert set(item.particles.table["population"]) == {"small", "large"}
+    areas = [np.bincount(each.labels.ravel())[1:].mean() for each in (item.particles, before)]
+    assert areas[0] < areas[1]

@@ -179,18 +179,18 @@ def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any
 
 def test_bars_depend_on_the_data_alone_and_no_axis_begins_below_zero(below: Any, qtbot: Any) -> None:
     plot, session = below.histogram, below.session
-    edges = plot._drawn[2].copy()
+    edges = plot._drawn[0][2].copy()
     session.select([1, 2])
     below.bins.setValue(9)
-    assert len(plot._drawn[2]) == 10
+    assert len(plot._drawn[0][2]) == 10
     below.bins.setValue(0)
-    np.testing.assert_array_equal(plot._drawn[2], edges)
+    np.testing.assert_array_equal(plot._drawn[0][2], edges)
     assert plot.getViewBox().viewRange()[0][0] >= 0
     assert "D50" in below.legend.text()
     below.samples.click()
     assert session.current.name in below.legend.text()
     below.samples.click()
-    np.testing.assert_array_equal(plot._drawn[2], edges)
+    np.testing.assert_array_equal(plot._drawn[0][2], edges)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])

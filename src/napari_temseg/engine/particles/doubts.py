@@ -19,9 +19,10 @@ from scipy import ndimage
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
 from napari_temseg.engine.particles.basins import FloatArray, Labels, basins_of, joined
 from napari_temseg.engine.particles.edits import renumber
-from napari_temseg.engine.particles.label_changes import Patch, difference, new_id, page_of, window_of
+from napari_temseg.engine.particles.label_changes import Patch, Window, difference, new_id, page_of, window_of
 from napari_temseg.engine.particles.splitting import Dent, landscape_of, pieces_of
 from napari_temseg.engine.types.config import SplitConfig
+from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.results import Particles, Prediction
 
 WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt: up to there every other suspect is two, as up to 0.15
@@ -56,12 +57,13 @@ class Doubts:
 def doubts(particles: Particles, config: SplitConfig) -> Doubts:
     """The doubts about all planes of a result; without its `prediction` outlines alone tell."""
     found = Doubts()
-    for plane, labels in enumerate(particles.planes()):
-        if labels.any():
-            prediction = None if particles.prediction is None else particles.prediction.at(plane)
-            two, one = _of_plane(labels, prediction, config)
-            found.two.update(two)
-            found.one.update(one)
+    for each in of_each_population(particles).values():
+        for plane, labels in enumerate(each.planes()):
+            if labels.any():
+                prediction = None if each.prediction is None else each.prediction.at(plane)
+                two, one = _of_plane(labels, prediction, config)
+                found.two.update(two)
+                found.one.update(one)
     return Doubts(dict(sorted(found.two.items(), key=lambda each: each[1])), dict(sorted(found.one.items(), key=lambda each: -each[1])))
 
 
@@ -152,12 +154,29 @@ def _like_one(labels: Labels, landscape: FloatArray, unit: Dent, config: SplitCo
 def split_more(particles: Particles, plane: int, ids: Collection[int], config: SplitConfig) -> tuple[Patch | None, list[int]]:
     """Split some particles of a plane where their deepest dents are, each by just the strength that it needs; and those without a dent.
 
-    The patch is None when none comes apart. The largest piece keeps the label.
+    The patch is None when none comes apart. The largest piece keeps the label. Of two populations, those of each are split by what the
+    search for it found; what lies on a particle stays where it is.
     """
-    page = page_of(particles.labels, plane)
-    prediction = None if particles.prediction is None else particles.prediction.at(plane)
     numbers = np.unique(np.asarray(list(ids), np.int64))
+    page, whole, fresh = page_of(particles.labels, plane), list[int](), new_id(particles.labels)
     window = window_of(page, numbers, margin=2)
+    before = page[window]
+    after = before.copy()
+    for alone in of_each_population(particles).values():
+        own = np.intersect1d(numbers, alone.table.index)
+        if len(own):
+            seen = page_of(alone.labels, plane)
+            prediction = None if alone.prediction is None else alone.prediction.at(plane)
+            pieces, left, fresh = _pieces(seen, window, own, prediction, config, fresh)
+            after = np.where(before == seen[window], pieces, after)
+            whole += left
+    return difference(before, after, plane, (window[0].start, window[1].start)), whole
+
+
+def _pieces(
+    page: Labels, window: Window, numbers: npt.NDArray[np.int64], prediction: Prediction | None, config: SplitConfig, fresh: int
+) -> tuple[Labels, list[int], int]:
+    """A window of a plane with some particles split, new labels from `fresh` on; those without a dent, and the next free label."""
     before = page[window]
     mask = np.isin(before, numbers)
     own = np.where(mask, before, 0).astype(np.int32)
@@ -166,7 +185,7 @@ def split_more(particles: Particles, plane: int, ids: Collection[int], config: S
     ways = [(landscape, learnt)]
     if learnt:  # what the model does not see, the shape may tell
         ways.append((landscape_of(mask, None, config)[0], False))
-    after, whole, fresh = before.copy(), numbers.tolist(), new_id(particles.labels)
+    after, whole = before.copy(), numbers.tolist()
     for ground, taught in ways:
         strength = _strengths(_dents(own, ground, Dent.at(0.5, taught), config))
         for number in list(whole):
@@ -176,4 +195,4 @@ def split_more(particles: Particles, plane: int, ids: Collection[int], config: S
                 if count > 1:
                     fresh = renumber(after, pieces, number, fresh)
                     whole.remove(number)
-    return difference(before, after, plane, (window[0].start, window[1].start)), whole
+    return after, whole, fresh

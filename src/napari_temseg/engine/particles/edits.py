@@ -107,12 +107,12 @@ def part_at(labels: Labels, plane: int, centres: npt.ArrayLike) -> Patch:
     return _changed(plane, before, after, window)
 
 
-def delete(labels: Labels, plane: int, ids: Collection[int]) -> Patch:
-    """Turn particles into background."""
+def delete(labels: Labels, plane: int, ids: Collection[int], under: Labels | None = None) -> Patch:
+    """Turn particles into background, or into what lies `under` them: labels (Y, X) of the plane without those that hide others."""
     page = page_of(labels, plane)
     numbers, window = _picked(page, plane, ids)
     before = page[window]
-    return _changed(plane, before, np.where(np.isin(before, numbers), 0, before), window)
+    return _changed(plane, before, np.where(np.isin(before, numbers), 0 if under is None else under[window], before), window)
 
 
 def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> Patch:

@@ -14,30 +14,35 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.descriptors import versions
-from napari_temseg.engine.measure.measurement import Measurement, describe, rows_of, tabulate
+from napari_temseg.engine.measure.measurement import Measurement, describe, measure, rows_of, tabulate
 from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.geometry import contacts
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.kept_contours import contour_columns, with_contour_columns
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
+from napari_temseg.engine.types.populations import SMALL, are_populations, nearer_populations
 from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
 
 Ids = npt.NDArray[np.int64]
 
 
-def corrected(particles: Particles, patch: Patch, class_of: Mapping[int, int] | None = None) -> Particles:
+def corrected(
+    particles: Particles, patch: Patch, class_of: Mapping[int, int] | None = None, population_of: Mapping[int, str] | None = None
+) -> Particles:
     """The particles after a correction, with a table that fits.
 
     `particles.labels` are changed in place, not copied, and shared by the result; where the viewer has made the change in them already,
     making it again does nothing. `particles` keeps its table: to undo, revert the patch and go back to it.
 
     The class of a new label is that of `class_of` (label → class number), else the one of the particle that most of its pixels belonged
-    to, else the first class.
+    to, else the first class. Of two populations it is of that of `population_of`, else of the one whose size it is nearer to by ratio.
     """
     patch.apply(particles.labels)
     classes = _inherited(particles.table, patch) | dict(class_of or {})
     names = particles.prediction.class_names if particles.prediction else {}
-    table = retable(particles.table, particles.labels, patch, particles.micrograph.valid, classes, names)
+    nearer = nearer_populations(particles, np.setdiff1d(patch.ids(), particles.table.index)) if are_populations(particles) else {}
+    populations = nearer | dict(population_of or {})
+    table = retable(particles.table, particles.labels, patch, particles.micrograph.valid, classes, names, populations)
     return replace(particles, table=table)
 
 
@@ -48,12 +53,14 @@ def retable(
     valid: npt.NDArray[np.bool_] | None = None,
     class_of: Mapping[int, int] | None = None,
     names: Mapping[int, str] | None = None,
+    population_of: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
     """A copy of the table of `Particles` (without `valid`: of a picture that is all valid) that fits `labels` after a patch.
 
     Rows of labels that vanished are dropped, new labels get rows, of the class in `class_of` or else the first. `frame` is found anew for
     labels that changed, `cut` for these and their neighbours, `aggregate` for those whose group may have changed. Groups that are
     joined take the smallest of their ids; of one that falls apart, the part with the smallest label keeps the id. All other rows stay.
+    Particles of two populations do not touch: one lies on the other.
     """
     page = page_of(labels, patch.plane)
     changed = patch.ids()
@@ -69,7 +76,10 @@ def retable(
     present = np.union1d(np.setdiff1d(members, changed), alive)
     new = np.setdiff1d(present, table.index)
     table = table[~table.index.isin(np.setdiff1d(changed, present))]
-    table = _with_rows(table, new, patch.plane, class_of or {}, names or {})
+    table = _with_rows(table, new, patch.plane, class_of or {}, names or {}, population_of or {})
+    if "population" in table and len(pairs):
+        sides = [table["population"].reindex(side).to_numpy() for side in pairs.T]
+        pairs = pairs[sides[0] == sides[1]]
     met = np.intersect1d(near, present)
     _set(table, "frame", alive, np.isin(alive, _beside_nothing(page, window, valid)))
     _set(table, "cut", met, np.isin(met, pairs))
@@ -84,6 +94,8 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     `reviewed`; those that changed count again and are not reviewed. Neighbours are measured anew too, as the free part of their outlines
     may have changed. `TemsegError` when the two are not of the same particles.
     """
+    if are_populations(particles):
+        return _measured_anew(measurement, particles, patch)
     old, page = measurement.table, page_of(particles.labels, patch.plane)
     changed = patch.ids()
     rows, beside = (slice(max(span.start - SEEN_FROM, 0), span.stop + SEEN_FROM) for span in (patch.rows, patch.columns))
@@ -104,6 +116,17 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     for name in ("cut", "aggregate"):
         table[name] = flags[name].to_numpy()
     return replace(measurement, table=among_neighbours(table, measurement.calibration, measurement.frame))
+
+
+def _measured_anew(measurement: Measurement, particles: Particles, patch: Patch) -> Measurement:
+    """The measurement of two populations after a correction: what lies on others changes these too, so that all are measured."""
+    picture = particles.micrograph.with_calibration(measurement.calibration)
+    fresh = measure(replace(particles, micrograph=picture)).table.assign(image=measurement.image)
+    untouched = measurement.table[~measurement.table["particle"].isin(patch.ids())]
+    fresh = _with_flags_of(fresh, untouched)
+    if particles.prediction is None:
+        fresh = _with_contours_of(fresh, untouched, measurement)
+    return replace(measurement, table=fresh)
 
 
 def _with_flags_of(fresh: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +159,9 @@ def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:
     return dict(zip(most["now"].tolist(), classes.tolist(), strict=True))
 
 
-def _with_rows(table: pd.DataFrame, new: Ids, plane: int, class_of: Mapping[int, int], names: Mapping[int, str]) -> pd.DataFrame:
+def _with_rows(
+    table: pd.DataFrame, new: Ids, plane: int, class_of: Mapping[int, int], names: Mapping[int, str], population_of: Mapping[int, str]
+) -> pd.DataFrame:
     """A copy of the table with rows for new labels, whose aggregate is still 0."""
     known = PARTICLE_CLASSES | dict(names) | dict(zip(table["class_id"], table["class"], strict=True))
     numbers = [class_of.get(int(label), FIRST_CLASS) for label in new]
@@ -147,6 +172,7 @@ def _with_rows(table: pd.DataFrame, new: Ids, plane: int, class_of: Mapping[int,
         "aggregate": 0,
         "frame": False,
         "cut": False,
+        "population": [population_of.get(int(label), SMALL) for label in new],
     }
     added = pd.DataFrame(columns, index=pd.Index(new, name=table.index.name))[list(table.columns)]
     return pd.concat([table, added.astype(table.dtypes.to_dict())]).sort_index()

@@ -111,7 +111,7 @@ def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd
     """
     if prediction.other is not None:
         small, of_small, unsure = split_plane(replace(prediction, other=None), config)
-        large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted), config)
+        large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted, micrograph=prediction.micrograph), config)
         return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
     parts = divisible(prediction, config)
     labels, class_ids, unsure = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))

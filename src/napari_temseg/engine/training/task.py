@@ -45,7 +45,7 @@ class TrainingTask:
 
     def _would_say(self, said: Prediction) -> bool:
         """Whether the starting model, asked as this training asks, says just that."""
-        if self.base is None or said.model_hash != self.base.content_hash() or said.candidates:
+        if self.base is None or said.model_hash != self.base.content_hash() or said.candidates or said.other is not None:
             return False
         told = self.predicting.typical_in(said.micrograph.calibration.nanometres)
         if told is None:

@@ -6,7 +6,7 @@ pixel of a small particle is beneath whatever is nearest to it of that which is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -61,6 +61,21 @@ def prediction_of(prediction: Prediction | None, population: str) -> Prediction 
     return prediction.other if population == LARGE else replace(prediction, other=None)
 
 
+def nearer_populations(particles: Particles, labels: npt.NDArray[np.integer[Any]]) -> dict[int, str]:
+    """Of labels, by their diameters, the population whose size they are nearer to by ratio: that which was looked for, or the median."""
+    area = np.bincount(particles.labels.ravel(), minlength=int(np.max(labels, initial=0)) + 1)
+    prediction, table = particles.prediction, particles.table
+    if prediction is not None and prediction.other is not None:
+        middle = np.pi / 4 * prediction.size * prediction.other.size
+    else:
+        there = table[table.index < len(area)]
+        of_each = [area[there.index[there["population"] == name]] for name in POPULATIONS]
+        if not all(map(len, of_each)):
+            return dict.fromkeys(labels.tolist(), SMALL if len(of_each[0]) else LARGE)
+        middle = float(np.sqrt(np.prod([np.median(each) for each in of_each])))
+    return {int(label): SMALL if area[label] < middle else LARGE for label in labels}
+
+
 def of_each_size(prediction: Prediction) -> dict[str, Prediction]:
     """What was said of the picture for small and for large particles; {"": prediction} where there is one size."""
     return (
@@ -89,6 +104,15 @@ def beneath(page: npt.NDArray[np.integer[Any]], small: npt.NDArray[np.bool_]) ->
         return np.where(small, 0, page).astype(np.int32)
     nearest = ndimage.distance_transform_edt(small, return_distances=False, return_indices=True)
     return np.asarray(page[tuple(nearest)], np.int32)
+
+
+def without(particles: Particles, plane: int, ids: Collection[int]) -> Labels | None:
+    """Labels (Y, X) of a plane as they are where some small particles are not: what is beneath these. None of one size."""
+    if not are_populations(particles):
+        return None
+    page = particles.planes()[plane]
+    gone = np.isin(page, list(ids)) & small_labels(particles)[page]
+    return np.where(gone, beneath(page, small_labels(particles)[page]), np.where(np.isin(page, list(ids)), 0, page))
 
 
 def with_populations(table: pd.DataFrame, particles: Particles) -> pd.DataFrame:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 
 TABLES = ("csv", "semicolons", "xlsx")  # how a run writes its table
+WHY_APART = (
+    "Small and large particles are two populations, each with a D50 of its own; none of both together is given, as it would tell how many "
+    "there are of either, not how large they are"
+)
 FEWEST = 20  # particles below which no D50 is stated
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_temseg.engine.measure.samples.populations import WHY_APART, of_population, populations_of
+from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
-from napari_temseg.engine.types.wording import FEWEST, four, rounded, signed
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, rounded, signed
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution

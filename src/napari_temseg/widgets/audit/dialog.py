@@ -167,7 +167,8 @@ class AuditDialog(QDialog):
         from napari_temseg.engine.measure.pooling import size_distribution
         from napari_temseg.pipeline.report.sheet import audit_words, corrected
 
-        told = outcomes(audits_of(self.measurements), self.measurements, size_distribution(self.measurements))
+        two = any("population" in each.table for each in self.measurements)
+        told = outcomes(audits_of(self.measurements), self.measurements, None if two else size_distribution(self.measurements))
         better = corrected(told, self.sample.unit)
         more = [] if better is None else [f"D50 corrected by it: {better['value']} {better['expanded']}. {better['interval']}"]
         return [*audit_words(told, self.sample.unit), *more]

@@ -140,6 +140,7 @@ def _packed_particles(particles: Particles, measurement: Measurement | None) -> 
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
         "excluded": {},
         "seen": [],
+        "populations": table["population"].tolist() if "population" in table else None,
     }
     arrays = {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
     arrays |= {"ids": table.index.to_numpy(np.int64), "probability": np.full(len(particles), np.nan)}
@@ -265,6 +266,8 @@ def _particles(
         table = pd.DataFrame({name: arrays[name] for name in _PARTICLE_COLUMNS}, pd.Index(arrays["ids"], name="particle"))
         names = {int(number): str(name) for number, name in facts["names"].items()}
         table.insert(0, "class", pd.Series([names[number] for number in table["class_id"].tolist()], table.index, object))
+        if facts.get("populations"):
+            table["population"] = pd.Series(facts["populations"], table.index, object)
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
         means, origin = pd.Series(arrays["probability"], table.index), _origin_of(facts["origin"])
     labels, table = _agreeing(labels, table)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import BACKGROUND
@@ -70,8 +70,10 @@ class Finder(QObject):
         """What is in force for the picture in hand is for all; those that were searched are split so, but not searched again."""
         self._usual, item = self.predict, self.session.current
         scale = item.calibration.nanometres if item is not None else 0.0
-        if scale and self._usual.typical_size:  # the same particles are another number of px in a picture of another magnification
-            self._usual = replace(self._usual, typical_size=None, typical_nm=self._usual.typical_size * scale)
+        usual = self._usual
+        if scale and usual.typical_size:  # the same particles are another number of px in a picture of another magnification
+            sizes = [size * scale for size in (usual.typical_size, usual.other_size) if size]
+            self._usual = replace(usual, **size_fields([(None, size) for size in sizes]))
         self._own.clear()
         self.splitter.use_for_all()
         self.splitter.remember()
@@ -103,7 +105,7 @@ class Finder(QObject):
     def _checked(self, item: Item) -> PredictConfig:
         config = self.config_of(item)
         try:
-            config.typical_in(item.calibration.nanometres)
+            config.sizes_in(item.calibration.nanometres)
         except TemsegError as error:
             raise TemsegError(f"{item.name}: {error}") from error
         return config

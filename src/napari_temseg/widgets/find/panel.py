@@ -22,7 +22,7 @@ from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
-from napari_temseg.widgets.session.results.wording import details, found_by_another
+from napari_temseg.widgets.session.results.wording import details, found_by_another, of_both
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -87,9 +87,9 @@ class FindPanel(QWidget):
             "Paint", "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them.", self._paint
         )
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
-        self.sizes = [button("", "", partial(self._take_candidate, index)) for index in range(2)]
+        self.sizes = [button("", "", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
         ways = QStackedWidget()
-        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (2, 2))):
+        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (3, 3, 2))):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
@@ -172,11 +172,11 @@ class FindPanel(QWidget):
     def _size(self) -> None:
         self.dial.drag.take_up()
 
-    def _take_candidate(self, index: int) -> None:
-        """Particles of one of the sizes that were in question are meant: they are found."""
+    def _take_candidates(self, which: list[int]) -> None:
+        """Particles of one of the sizes that were in question are meant, or of both: they are found."""
         item = self.session.current
         if item is not None and item.prediction is not None:
-            self.dial.say_size(item.prediction.candidates[index].size)
+            self.dial.say_sizes([item.prediction.candidates[index].size for index in which])
             self._find_one()
 
     def _show_ways(self, item: Item | None) -> None:
@@ -187,6 +187,10 @@ class FindPanel(QWidget):
             size = self.dial.length(item, each.size)
             made.setText(f"{which}: {each.count} of {size}")
             made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
+        self.sizes[2].setText(f"both: {sum(each.count for each in found)}")
+        self.sizes[2].setToolTip(
+            "Both are meant: each is looked for, and measured as a population with a D50, a count and shares of its own."
+        )
 
     def _paint(self) -> None:
         self.session.step_wanted.emit(_IMPROVE)
@@ -280,7 +284,7 @@ class FindPanel(QWidget):
         if item.particles is None:
             return "Nothing was searched in this image yet."
         n, unsure = len(item.particles), item.particles.uncertain
-        text = f"{n} particle{'s' if n != 1 else ''}"
+        text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
             text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
         if model := found_by_another(self.session, item):

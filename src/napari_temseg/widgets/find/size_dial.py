@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
 
-from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.config import BOTH, PredictConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import BAND
-from napari_temseg.engine.types.units import typed_size
+from napari_temseg.engine.types.units import typed_sizes
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.size_drag import MOST_DRAGS, SizeDrag
 from napari_temseg.widgets.kit.forms import AUTOMATIC
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-SIZE_FIELDS = ("typical_size", "typical_nm", "polarity")
+SIZE_FIELDS = ("typical_size", "typical_nm", "polarity", "other_size", "other_nm", "both")
 _DECLARED = {entry.name: entry.metadata for entry in fields(PredictConfig)}
 
 
@@ -35,7 +36,8 @@ class SizeDial(QWidget):
         self.field.setAccessibleName("size of the particles")
         self.field.setToolTip(
             "The diameter of a typical particle, of a rod its width: drag across one, or type it, as 12 nm or 30 px.\n"
-            "Empty: found from the picture itself. The rings show which sizes are looked for, from a third to three times it."
+            "Empty: found from the picture itself. The rings show which sizes are looked for, from a third to three times it.\n"
+            "Two sizes far apart, as 12 nm, 300 nm, are two populations, measured apart; both: the two that are seen."
         )
         self.across = button("Drag across one", "", self._toggle)
         self.across.setCheckable(True)
@@ -74,9 +76,9 @@ class SizeDial(QWidget):
 
     # -- what people do
 
-    def say_size(self, size: float) -> None:
-        """The size (px) that is meant, as it was chosen among others."""
-        self._edit(typical_size=size, typical_nm=None)
+    def say_sizes(self, sizes: Sequence[float]) -> None:
+        """The size (px) that is meant, or both, as chosen among others."""
+        self._edit(**size_fields([(size, None) for size in sizes]))
 
     def _toggle(self) -> None:
         if self.session.current is None:
@@ -90,7 +92,7 @@ class SizeDial(QWidget):
         if item is not self.session.current:
             return
         size = told_size(widths)
-        self._edit(typical_size=size, typical_nm=None, polarity=polarity)
+        self._edit(**size_fields([(size, None)]), polarity=polarity)
         left = MOST_DRAGS - len(widths)
         apart = max(widths) > BAND**2 * min(widths)
         more = "Drag across a smaller and a larger one too, if sizes differ much; or find." if left else "Now find."
@@ -100,9 +102,12 @@ class SizeDial(QWidget):
 
     def _typed(self, text: str) -> None:
         item = self.session.current
+        asked = text.strip().lower()
+        if asked and BOTH.startswith(asked) and asked != BOTH:
+            return  # is being typed
         try:
-            px, nm = self._read(text) if text.strip() else (None, None)
-            self._edit(typical_size=px, typical_nm=nm)
+            both = asked == BOTH
+            self._edit(**size_fields(self._read(text) if asked and not both else (), both=both))
         except TemsegError as error:
             self.session.say(str(error))
             return
@@ -110,13 +115,13 @@ class SizeDial(QWidget):
         if item is not None:
             self._show_rings(item)
 
-    def _read(self, text: str) -> tuple[float | None, float | None]:
+    def _read(self, text: str) -> list[tuple[float | None, float | None]]:
         item = self.session.current
         calibrated = item is not None and bool(item.calibration.nanometres)
-        px, nm = typed_size(text, "nm" if calibrated else "px")
-        if nm and item is not None and not calibrated:
+        sizes = typed_sizes(text, "nm" if calibrated else "px")
+        if any(nm for _, nm in sizes) and item is not None and not calibrated:
             raise TemsegError(f"{item.name} has no pixel size, so a length says nothing of it: type the size in px, or calibrate it first.")
-        return px, nm
+        return sizes
 
     def _finished(self) -> None:
         self.field.setModified(False)
@@ -139,9 +144,9 @@ class SizeDial(QWidget):
         return False
 
     def _show_rings(self, item: Item) -> None:
-        size = self._told(item) or self._found(item)
-        if size:
-            self.drag.show(item, size)
+        sizes = self._told(item) or self._found(item)
+        if sizes:
+            self.drag.show(item, sizes[0])
         else:
             self.drag.hide()
 
@@ -153,13 +158,12 @@ class SizeDial(QWidget):
         config = self.finder.config_of(item)
         told, found = self._told(item), self._found(item)
         if not self.field.isModified():  # else a number that is being typed would be rewritten
-            text = self.length(item, told, config.typical_nm) if told or config.typical_nm else ""
+            text = BOTH if config.both else self._lengths(item, told) or self._typed_lengths(config)
             if text != self.field.text():
                 self.field.setText(text)
-        self.field.setPlaceholderText(f"auto: {self.length(item, found)}" if found and not told else AUTOMATIC)
+        self.field.setPlaceholderText(f"auto: {self._lengths(item, found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
-        size = told or found
-        self.band.setText(self._band(item, size) if size else "")
+        self.band.setText(self._band(item, told or found) if told or found else "")
         self.across.setChecked(self.drag.held)
         self.across.setText("Done" if self.drag.held else "Drag across one")
         for each in (self.field, self.across, self.polarity):
@@ -169,28 +173,34 @@ class SizeDial(QWidget):
         """The keyboard is at the size."""
         self.field.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _told(self, item: Item | None) -> float:
-        """The size in px that was said of a picture, 0 where none was, or where a length says nothing of it."""
-        config = self.finder.config_of(item)
+    def _told(self, item: Item | None) -> tuple[float, ...]:
+        """The sizes in px that were said of a picture, () where none was, or where a length says nothing of it."""
         try:
-            return (config.typical_in(item.calibration.nanometres) if item is not None else config.typical_size) or 0.0
+            return self.finder.config_of(item).sizes_in(item.calibration.nanometres if item is not None else 0.0)
         except TemsegError:
-            return 0.0
+            return ()
 
     @staticmethod
-    def _found(item: Item | None) -> float:
-        return item.prediction.size if item is not None and item.prediction is not None else 0.0
+    def _found(item: Item | None) -> tuple[float, ...]:
+        said = item.prediction if item is not None else None
+        return tuple(each.size for each in (said, said and said.other) if each is not None and each.size)
+
+    def _lengths(self, item: Item | None, sizes: Sequence[float]) -> str:
+        return ", ".join(self.length(item, size) for size in sizes)
 
     @staticmethod
-    def length(item: Item | None, pixels: float, nanometres: float | None = None) -> str:
+    def _typed_lengths(config: PredictConfig) -> str:
+        """Lengths that were said, of a picture in which they say nothing."""
+        return ", ".join(_in_unit(nm) for nm in (config.typical_nm, config.other_nm) if nm)
+
+    @staticmethod
+    def length(item: Item | None, pixels: float) -> str:
         """A size in px as people read it: with the unit of the picture."""
         scale = item.calibration.nanometres if item is not None else 0.0
-        if scale or nanometres:
-            return _in_unit(nanometres or pixels * scale)
-        return f"{_three(pixels)} px"
+        return _in_unit(pixels * scale) if scale else f"{_three(pixels)} px"
 
-    def _band(self, item: Item | None, size: float) -> str:
-        low, high = self.length(item, size / BAND), self.length(item, size * BAND)
+    def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
+        low, high = self.length(item, sizes[0] / BAND), self.length(item, sizes[-1] * BAND)
         same = low.split()[1] == high.split()[1]
         return f"{low.split()[0] if same else low} to {high}"
 

@@ -25,7 +25,6 @@ from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.own_models import OwnModels
-from napari_temseg.widgets.session.results.result_layers import foreground
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
@@ -174,7 +173,7 @@ class Trainer(QObject):
             return
         session, item = self.session, aim.item
         layer, name = item.made.get(Role.PREVIEW), f"{item.name} preview"
-        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, foreground(prediction), name, Role.PREVIEW)
+        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, prediction.foreground(), name, Role.PREVIEW)
         layers.set_visible(shown, True)
         session.adopt(item, Role.PREVIEW, shown)
 

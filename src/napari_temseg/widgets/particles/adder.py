@@ -43,7 +43,7 @@ class Adder(QObject):
         image = micrograph_layer.window(item.layer, plane, rows, columns)
         said: Any = None
         if item.prediction is not None:
-            said = 1 - item.prediction.planes()[plane][0, rows, columns].astype(np.float32)
+            said = item.prediction.at(plane).foreground()[rows, columns].astype(np.float32)
         origin = np.array([rows.start, columns.start], float)
         near = place - origin
         outline: npt.NDArray[np.float64] = outline_at(image, (float(near[0]), float(near[1])), radius, said, drawn=drawn is not None)

@@ -34,7 +34,7 @@ class ColourBox(QWidget):
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(8)
         self.choice.setToolTip(
-            "What the colours of the outlines tell; by number they only tell neighbours apart. "
+            "What the colours of the outlines tell; by number they only tell neighbours apart, or two populations. "
             "Excluded particles are grey, selected ones white, in any case."
         )
         self.low, self.high, self.bar, self.classes = QLabel(), QLabel(), Bar(), hint()

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, definitions
 from napari_temseg.widgets.canvas import layers, overlays
-from napari_temseg.widgets.canvas.colours import class_colour
+from napari_temseg.widgets.canvas.colours import OF_POPULATION, class_colour
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
@@ -64,13 +64,15 @@ class Colouring(QObject):
         self.changed.emit()
 
     def _item_changed(self, item: Item, what: Change) -> None:
-        if item is self.session.current and what in (Change.PARTICLES, Change.CALIBRATION) and self.by != CYCLE:
+        if item is self.session.current and what in (Change.PARTICLES, Change.CALIBRATION):
             self._timer.start()
 
     def _colour(self, item: Item) -> Legend | None:
         layer, measurement = item.particles_layer, item.measurement
         if layer is None or measurement is None:
             return None
+        if self.by == CYCLE and "population" in item.found_particles().table:
+            return self._by_population(item)
         if self.by == CYCLE:
             if not overlays.is_cycled(layer):
                 layers.cycle_colours(layer)
@@ -87,6 +89,12 @@ class Colouring(QObject):
         low, high = float(finite.min()), float(finite.max())
         overlays.colour_by(layer, ids, overlays.gradient((values - low) / ((high - low) or 1.0)))
         return Legend(low, high, definitions(measurement.length_unit)[name].kind)
+
+    def _by_population(self, item: Item) -> Legend:
+        table, layer = item.found_particles().table, item.particles_layer
+        if layer is not None:
+            layers.recolour(layer, dict(zip(table.index.astype(int), table["population"].map(OF_POPULATION), strict=True)))
+        return Legend(classes=tuple(OF_POPULATION.items()))
 
     def _by_class(self, item: Item) -> Legend:
         table = item.found_particles().table

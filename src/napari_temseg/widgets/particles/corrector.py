@@ -117,11 +117,13 @@ class Corrector(QObject):
     def delete(self) -> None:
         """Turn the selected particles into background."""
         from napari_temseg.engine.particles.edits import delete
+        from napari_temseg.engine.types.populations import without
 
         item, ids = self.picked("delete")
         by_plane = {plane: [n for n in ids if self._plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
-        labels = self._labels(item)
-        self._correct(item, [delete(labels, plane, part) for plane, part in by_plane.items()], f"deleting {_count(ids)}")
+        labels, particles = self._labels(item), item.found_particles()
+        patches = [delete(labels, plane, part, without(particles, plane, part)) for plane, part in by_plane.items()]
+        self._correct(item, patches, f"deleting {_count(ids)}")
         self.session.select([])
 
     def redraw(self) -> None:
@@ -306,7 +308,7 @@ class Corrector(QObject):
         for patch in patches:
             self._write(item, patch)
             self.painted_edits.accept(item, patch)
-            particles = corrected(particles, patch, facts.classes)
+            particles = corrected(particles, patch, facts.classes, facts.populations)
             measurement = remeasure(measurement, particles, patch)
         alive = set(particles.table.index)
         excluded = {n: reason for n, reason in facts.excluded.items() if n in alive}

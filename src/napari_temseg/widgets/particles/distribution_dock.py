@@ -236,11 +236,13 @@ class Distribution(QWidget):
 
     def _samples(self) -> list[tuple[str, Any]]:
         """The samples that are laid over one another; images without one stand for themselves. None unless that is asked for."""
-        images = np.asarray(self.pool.distribution.image)
+        images, populations = np.asarray(self.pool.distribution.image), self.pool.distribution.population
         if not self.samples.isChecked() or not len(images):
             return []
         sample_of = {item.name: item.sample or item.name for item in self.pool.items}
         names = np.asarray([sample_of.get(str(image), str(image)) for image in images])
+        if len(populations):
+            names = np.asarray([", ".join(filter(None, pair)) for pair in zip(names, populations, strict=True)])
         return [(name, names == name) for name in dict.fromkeys(names.tolist())]
 
     def _show_samples(self, *_: Any) -> None:
@@ -259,7 +261,7 @@ class Distribution(QWidget):
                 distribution,
                 by_volume=self.histogram.by_volume,
                 n_bins=self.histogram.n_bins,
-                samples=self._samples(),
+                samples=self._samples() or [(each.title, distribution.population == each.name) for each in distribution.populations],
                 logarithmic=self.histogram.logarithmic,
             )
 

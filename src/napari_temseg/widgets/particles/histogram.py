@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import four
-from napari_temseg.widgets.canvas.colours import ORANGE, OUTLINES, SKY, VERMILION
+from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, ORANGE, OUTLINES, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
-from napari_temseg.widgets.particles.pooling import PooledDistribution
+from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
 from napari_temseg.widgets.session.session import Session
 
 Mask = npt.NDArray[np.bool_]
@@ -51,8 +51,8 @@ class Histogram(Plot):
     logarithmic = False
     sizes: SizeAxis | None = None
     _range: Any = None
-    _drawn: Any = None  # places, weights and edges of the bars
-    _marked: Any = None
+    _drawn: Any = None  # places, weights and edges of the bars: of each population, where there are two
+    _marked: Any = ()
     n_bins: int | None = None  # by hand; None: by rule
     samples: Any = ()  # name and mask of each that is drawn for itself, none for all together
 
@@ -102,7 +102,8 @@ class Histogram(Plot):
         """From the first bar to the last and a little more, but sizes have no side below zero."""
         if self._drawn is None:
             return
-        edges = self._drawn[2]
+        edges = np.concatenate([edges for _, _, edges in self._drawn])
+        edges = np.array([edges.min(), edges.max()])
         margin = 0.04 * (edges[-1] - edges[0])
         floor = -np.inf if self.sizes is not None and self.sizes.logarithmic else 0.0 if edges[0] >= 0 else -np.inf
         self.getViewBox().setLimits(xMin=None if np.isinf(floor) else floor)
@@ -116,7 +117,7 @@ class Histogram(Plot):
     def redraw(self) -> None:
         """Draw everything anew."""
         self.clear()
-        self._drawn = self._marked = None
+        self._drawn, self._marked = None, []
         distribution = self.distribution
         log = self.logarithmic and len(distribution.values) > 0 and bool((distribution.values > 0).all())
         if self.sizes is not None:
@@ -129,16 +130,18 @@ class Histogram(Plot):
         x = np.log10(distribution.values) if log else distribution.values
         weights = 100 * distribution.volumes / distribution.volumes.sum() if self.by_volume else distribution.weights
         edges = bins(x, self.n_bins)
+        self._drawn = [(x, weights, edges)]
         if self.samples:
-            self._drawn = x, weights, edges
             self._overlay(x, distribution.volumes if self.by_volume else distribution.weights, edges)
             return
-        self._drawn = x, weights, edges
+        if distribution.populations:
+            self._side_by_side(x, distribution.volumes if self.by_volume else distribution.weights, log)
+            return
         height = self._bars(x, weights, edges, SKY).opts["height"]
         self._mark()
         highest = self._curve(edges, float(weights.sum()), log)
         self.setYRange(0, 1.05 * max(float(height.max()), highest), padding=0)
-        self._median(log)
+        self._median(distribution.of_column, log, VERMILION)
         if self._range is not None:
             self._region(*self._range)
 
@@ -152,15 +155,43 @@ class Histogram(Plot):
                 f"<span style='color:{OUTLINES[n % len(OUTLINES)]}'>▬</span> {html.escape(name)} ({int(mask.sum())})"
                 for n, (name, mask) in enumerate(self.samples)
             )
-        summary, parts = distribution.of_column, []
-        value = summary.get("dv50" if self.by_volume else "d50")
-        if value is not None:
-            interval = None if self.by_volume else summary.get("d50_interval")
-            between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
-            parts.append(f"<span style='color:{VERMILION}'>┆</span> D50 {four(value)} {distribution.unit}{between}")
+        if distribution.populations:
+            return " &nbsp; ".join(self._of_population(each) for each in distribution.populations)
+        parts = [f"<span style='color:{VERMILION}'>┆</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
         return " &nbsp; ".join(parts)
+
+    def _d50(self, summary: dict[str, Any]) -> str:
+        value = summary.get("dv50" if self.by_volume else "d50")
+        interval = None if self.by_volume else summary.get("d50_interval")
+        between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
+        return "" if value is None else f"D50 {four(value)} {self.distribution.unit}{between}"
+
+    def _of_population(self, population: PopulationFigures) -> str:
+        share = population.shares.get("volume" if self.by_volume else "number")
+        told = (f"{population.summary['n']}", "" if share is None else f"{share:.1%}", self._d50(population.of_column))
+        colour = OF_POPULATION.get(population.name, BLUE)
+        return f"<span style='color:{colour}'>■</span> {population.title}: {', '.join(filter(None, told))}"
+
+    def _side_by_side(self, x: Any, weights: Any, log: bool) -> None:
+        """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""
+        self.label("left", "share of each population (%)")
+        highest, self._drawn = 0.0, []
+        for each in self.distribution.populations:
+            own = np.asarray(self.distribution.population) == each.name
+            total = float(weights[own].sum())
+            shares = np.where(own, 100 * weights / total if total > 0 else 0.0, 0.0)
+            if not own.any():
+                continue
+            colour, edges = OF_POPULATION.get(each.name, BLUE), bins(x[own], self.n_bins)
+            highest = max(highest, float(self._bars(x, shares, edges, colour).opts["height"].max()))
+            self._drawn.append((x, shares, edges))
+            self._median(each.of_column, log, colour)
+        self._mark()
+        self.setYRange(0, 1.05 * max(highest, 1e-9), padding=0)
+        if self._range is not None:
+            self._region(*self._range)
 
     def _overlay(self, x: Any, weights: Any, edges: Any) -> None:
         """Each sample as a line of steps, in shares of its own."""
@@ -182,13 +213,13 @@ class Histogram(Plot):
 
     def _mark(self) -> None:
         """The bars of the selected particles, in front of the others and behind the lines."""
-        if self._marked is not None:
-            self.removeItem(self._marked)
-            self._marked = None
-        if self._drawn is not None and self.selected is not None and self.selected.any():
-            x, weights, edges = self._drawn
-            self._marked = self._bars(x[self.selected], weights[self.selected], edges, ORANGE)
-            self._marked.setZValue(1)
+        for marked in self._marked:
+            self.removeItem(marked)
+        self._marked = []
+        if self._drawn is not None and self.selected is not None and self.selected.any() and not self.samples:
+            for x, weights, edges in self._drawn:
+                self._marked.append(self._bars(x[self.selected], weights[self.selected], edges, ORANGE))
+                self._marked[-1].setZValue(1)
 
     def _curve(self, edges: Any, total: float, log: bool) -> float:
         """The lognormal fit, scaled to the bars, and how high it is; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
@@ -207,20 +238,19 @@ class Histogram(Plot):
         curve.setZValue(2)
         return float(density.max())
 
-    def _median(self, log: bool) -> None:
-        summary = self.distribution.of_column
+    def _median(self, summary: dict[str, Any], log: bool, colour: str) -> None:
         value = summary.get("dv50" if self.by_volume else "d50")
         if value is None:
             return
         interval = None if self.by_volume else summary.get("d50_interval")
         if interval:
             ends = np.log10(interval) if log else interval
-            shade = pg.mkColor(VERMILION)
+            shade = pg.mkColor(colour)
             shade.setAlpha(60)
             region = pg.LinearRegionItem(ends, movable=False, brush=shade, pen=pg.mkPen(None))
             region.setZValue(-1)  # behind the bars
             self.addItem(region, ignoreBounds=True)
-        line = pg.InfiniteLine(float(np.log10(value) if log else value), pen=pg.mkPen(VERMILION, width=2, style=Qt.PenStyle.DashLine))
+        line = pg.InfiniteLine(float(np.log10(value) if log else value), pen=pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine))
         line.setZValue(3)
         self.addItem(line, ignoreBounds=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, and who was looked at."""
+    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, who was looked at, and populations."""
 
     classes: Mapping[int, int]
     excluded: Mapping[int, str]
     reviewed: Collection[int]
+    populations: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, item: Item, ids: Collection[int]) -> Facts:
@@ -37,6 +38,7 @@ class Facts:
             dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
             dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
             rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
+            dict(zip(known.index.astype(int), known["population"], strict=True)) if "population" in known else {},
         )
 
 

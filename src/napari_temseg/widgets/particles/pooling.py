@@ -18,6 +18,7 @@ from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -27,13 +28,32 @@ _MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.SAMPLE, C
 Floats = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class PopulationFigures:
+    """One of two populations ("" where pictures of one size are looked at beside them).
+
+    Its `summary` and `of_column` are as of a `PooledDistribution`; `shares` of both by number, area and volume.
+    """
+
+    name: str
+    summary: dict[str, Any]
+    of_column: dict[str, Any]
+    shares: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.name or "of one size"
+
+
 @dataclass(frozen=True, eq=False)
 class PooledDistribution:
     """What plots and sentences show of some measurements.
 
     `values` (n,) of `column` belong to `image` and `particle` (n,); `weights` correct for the frame and sum to n, `volumes` take each for
     a sphere of its diameter. Particles that touch the frame or are excluded are not among them. `summary` is that of the diameter,
-    `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none.
+    `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none. Of two populations there is
+    no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each.
     """
 
     column: str = ""
@@ -48,6 +68,8 @@ class PooledDistribution:
     of_column: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] | None = None
     obstacle: str = ""
+    population: Any = ()
+    populations: tuple[PopulationFigures, ...] = ()
 
 
 class Pool(QObject):
@@ -146,12 +168,36 @@ class Pool(QObject):
 
 def pooled_distribution(measurements: Sequence[Measurement], column: str) -> PooledDistribution:
     """Everything that takes more than a moment to work out."""
+    from napari_temseg.engine.measure.samples.populations import by_population, of_population, shares
+
+    found = {}
+    for population, there in by_population(measurements).items():
+        try:
+            found[population] = _of_one_size([of_population(each, population) for each in there], column)
+        except TemsegError as error:  # px beside nm
+            return PooledDistribution(column=column, obstacle=str(error))
+    if set(found) == {""}:
+        return found[""][0]
+    if len({sizes.unit for _, sizes in found.values()}) > 1:
+        return PooledDistribution(column=column, obstacle="Some images are measured in nm, some in px: look at one at a time.")
+    pools, told = [pool for pool, _ in found.values()], shares({name: sizes for name, (_, sizes) in found.items() if name})
+    arrays = ("values", "weights", "volumes", "image", "particle")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(pool, name) for pool in pools]) for name in arrays}
+    return PooledDistribution(
+        column=pools[0].column,
+        unit=pools[0].unit,
+        title=pools[0].title,
+        population=np.repeat(list(found), [len(pool.values) for pool in pools]),
+        populations=tuple(PopulationFigures(name, pool.summary, pool.of_column, told.get(name, {})) for name, (pool, _) in found.items()),
+        **joined,
+    )
+
+
+def _of_one_size(measurements: Sequence[Measurement], column: str) -> tuple[PooledDistribution, SizeDistribution]:
+    """The same of measurements that hold no two populations, and the distribution of diameters."""
     from napari_temseg.engine.measure.pooling import LENGTHS, size_distribution
 
-    try:
-        sizes = size_distribution(measurements)
-    except TemsegError as error:  # px beside nm
-        return PooledDistribution(column=column, obstacle=str(error))
+    sizes = size_distribution(measurements)
     unit = sizes.unit
     table = pd.concat([m.table for m in measurements], ignore_index=True)
     table = table[(~table["frame"] & (table["excluded"] == "")).to_numpy()]
@@ -162,7 +208,7 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str) -> Poo
     name = measurements[0].column(column)
     values = table[name].to_numpy(np.float64)
     there = np.isfinite(values)
-    return PooledDistribution(
+    pool = PooledDistribution(
         column=name,
         unit=_unit(name, unit),
         title=readable(column),
@@ -175,6 +221,7 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str) -> Poo
         of_column=length.summary() if length is not None else {},
         fit=length.fits["lognormal"] if length is not None and length.best_fit == "lognormal" else None,
     )
+    return pool, sizes
 
 
 def _unit(column: str, unit: str) -> str:

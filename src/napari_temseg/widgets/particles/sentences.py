@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.types.wording import WHY_APART, four
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
@@ -27,10 +28,19 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
 
 
 def sized(distribution: PooledDistribution) -> str:
-    """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number."""
+    """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number; of two populations a line each."""
     if distribution.obstacle:
         return distribution.obstacle
-    summary = distribution.summary
+    if not distribution.populations:
+        return _d50(distribution.summary)
+    lines = []
+    for each in distribution.populations:
+        shares = [f"{share:.1%} by {what}" for what, share in each.shares.items() if share is not None and what != "area"]
+        lines.append(f"{each.title}: {', '.join(filter(None, (_d50(each.summary) or 'none counts', *shares)))}")
+    return "\n".join(lines)
+
+
+def _d50(summary: Mapping[str, Any]) -> str:
     if not summary or summary["d50"] is None:
         return ""
     interval = summary["d50_interval"]
@@ -39,26 +49,31 @@ def sized(distribution: PooledDistribution) -> str:
 
 
 def explained(distribution: PooledDistribution) -> str:
-    """Further figures, and what the interval is."""
-    summary = distribution.summary
-    if distribution.obstacle or not summary or summary["d50"] is None:
+    """Further figures, and what the interval is; of two populations those of each."""
+    if distribution.obstacle:
         return ""
+    told = {"": distribution.summary} | {each.title: each.summary for each in distribution.populations}
+    return "\n\n".join(filter(None, ("\n".join([*filter(None, [name]), *_figures(summary)]) for name, summary in told.items())))
+
+
+def _figures(summary: Mapping[str, Any]) -> list[str]:
+    if not summary or summary["d50"] is None:
+        return []
     unit = summary["unit"]
     lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
     about = "95 % interval of the D50" if summary["intervals"]["this specimen"]["d50"] else "what counting leaves open of the D50"
-    lines.append(f"[ ]: {about}, {summary['interval_basis']}")
-    return "\n".join(lines)
+    return [*lines, f"[ ]: {about}, {summary['interval_basis']}"]
 
 
 def cautions(distribution: PooledDistribution) -> list[str]:
     """What a reader of these numbers has to know."""
-    summary = distribution.summary
-    found = [str(summary["caution"])] if summary.get("caution") else []
-    if summary.get("unit") == "px":
+    summaries = [distribution.summary, *(each.summary for each in distribution.populations)]
+    found = list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary.get("caution")))
+    if any(summary.get("unit") == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
-    return found
+    return [f"{WHY_APART}.", *found] if distribution.populations else found
 
 
 def doubted(doubts: Doubts | None, number: int) -> str:

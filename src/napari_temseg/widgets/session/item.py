@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import ends_touched, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
@@ -122,9 +122,11 @@ class Item:
 
     @property
     def asked(self) -> str:
-        """A question where particles of more than one size could be meant and nobody said which; else ""."""
+        """A question where particles of more than one size could be meant and nobody said which, or that there is only one; else ""."""
         found = self.prediction.candidates if self.prediction is not None else ()
         scale = self.calibration.nanometres
+        if self.prediction is not None and self.prediction.alone:
+            return one_size_alone(self.name, self.prediction.size, scale)
         return sizes_asked(self.name, found, scale, "Say the size and find again") if found else ""
 
     @property

@@ -312,7 +312,7 @@ def test_what_is_on_the_screen_is_answered_before_the_rest_is_looked_at(
     bench = open_bench(viewer)
     bench.go(2)
     panel, item = bench.panel(2), bench.session.current
-    bench.panel(1).dial.say_size(20.0)  # nothing is searched for: that would only take longer
+    bench.panel(1).dial.say_sizes([20.0])  # nothing is searched for: that would only take longer
     live = panel.live.model
     shown: list[Any] = []
     show = live.view.show

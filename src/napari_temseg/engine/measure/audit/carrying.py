@@ -26,14 +26,16 @@ class Audit:
     missed: dict[int, list[tuple[float, float, float]]]
 
 
-def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], sizes: SizeDistribution) -> dict[str, Any] | None:
+def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], sizes: SizeDistribution | None) -> dict[str, Any] | None:
     """What the newest audit says of measurements and their `sizes`, with "others" of further auditors, "between" them.
 
+    `sizes` are None of two populations, which have no D50 in common to be corrected.
     "corrected" names the interval of the D50 that it corrects, which holds what counting and calibration leave open too. None without an
     audit that fits.
     """
     fitting = [carried(audit, measurements) for audit in audits]
-    told = [outcome(audit.sample, audit.answers, sizes.quantile(0.5)) for audit in fitting if audit.answers.decisions]
+    d50 = None if sizes is None else sizes.quantile(0.5)
+    told = [outcome(audit.sample, audit.answers, d50) for audit in fitting if audit.answers.decisions]
     if not told:
         return None
     judged = [audit for audit in fitting if audit.answers.decisions]
@@ -47,8 +49,8 @@ def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], sizes
     }
 
 
-def _corrected(told: dict[str, Any], sizes: SizeDistribution) -> dict[str, Any] | None:
-    if told["corrected_d50"] is None or told["corrected_d50_interval"] is None:
+def _corrected(told: dict[str, Any], sizes: SizeDistribution | None) -> dict[str, Any] | None:
+    if sizes is None or told["corrected_d50"] is None or told["corrected_d50_interval"] is None:
         return None
     name, found = sizes.audited(told["corrected_d50"], told["corrected_d50_interval"])
     return {"name": name, **found}

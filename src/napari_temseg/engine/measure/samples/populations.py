@@ -13,10 +13,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.populations import POPULATIONS
 
 SHARE_POWERS = {"number": 0, "area": 2, "volume": 3}  # the power of the diameter that is summed
-WHY_APART = (
-    "Small and large particles are two populations, each with a D50 of its own; none of both together is given, as it would tell how many "
-    "there are of either, not how large they are"
-)
 
 
 def populations_of(measurement: Measurement) -> tuple[str, ...]:

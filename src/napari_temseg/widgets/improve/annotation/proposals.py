@@ -73,10 +73,11 @@ def _of_particles(plane: int, labels: Any, class_of: Any) -> dict[int, Labels]:
 
 
 def _of_prediction(plane: int, prediction: Prediction, least: float) -> dict[int, Labels]:
-    classes = prediction.classes.reshape((-1, *prediction.classes.shape[-2:]))[plane]
+    here = prediction.at(plane)
+    classes = here.all_classes()
     if not least:
         return {plane: classes.copy()}
-    sure = (prediction.planes()[plane] >= least).any(axis=0)
+    sure = np.logical_and.reduce([(each.probability >= least).any(axis=0) for each in (here, here.other) if each is not None])
     return {plane: np.where(sure, classes, UNLABELLED).astype(np.uint8)}
 
 

@@ -53,13 +53,15 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     """
     if known is None or not known.size or predict.scales or predict.exact_size:
         return predict
+    if known.other is not None:  # an instant answer is one of one size: the smaller
+        return replace(predict.for_size(known.size), exact_size=True)
     pixel = known.micrograph.calibration.nanometres
     if predict.typical_nm and not pixel:
         return predict
     told = predict.typical_in(pixel)
     if told is not None and not known.suits(told):
         return predict
-    return replace(predict, typical_size=known.size, typical_nm=None, exact_size=True)
+    return replace(predict.for_size(known.size), exact_size=True)
 
 
 def loaded(model: Any) -> Any:

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 
-def foreground(prediction: Prediction) -> Any:
-    """Probability of any particle (…, Y, X); a view where there is one class only."""
-    probability = prediction.probability
-    return probability[..., 1, :, :] if probability.shape[-3] == 2 else 1 - probability[..., 0, :, :]
-
-
 def show_labels(session: Session, item: Item, labels: Any) -> None:
     """The particles layer of an item, made when there is none."""
     layer = item.particles_layer
@@ -42,9 +36,9 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
 def show_maps(session: Session, item: Item, prediction: Prediction) -> None:
     """The probability and class layers of an item follow what was found, where somebody has wanted them."""
     if Role.PROBABILITY in item.made:
-        layers.set_data(item.made[Role.PROBABILITY], foreground(prediction))
+        layers.set_data(item.made[Role.PROBABILITY], prediction.foreground())
     if Role.CLASSES in item.made:
-        layers.set_data(item.made[Role.CLASSES], prediction.classes)
+        layers.set_data(item.made[Role.CLASSES], prediction.all_classes())
         layers.recolour(item.made[Role.CLASSES], layers.class_colours(prediction.class_names, background=False))
 
 
@@ -58,8 +52,10 @@ def want_map(session: Session, item: Item, role: Role) -> None:
         return
     name = f"{item.name} {role}"
     if role is Role.PROBABILITY:
-        session.adopt(item, role, layers.add_map(session.viewer, item.layer, foreground(prediction), name, role))
+        session.adopt(item, role, layers.add_map(session.viewer, item.layer, prediction.foreground(), name, role))
     elif role is Role.CLASSES:
         colours = layers.class_colours(prediction.class_names, background=False)
-        made = layers.add_labels(session.viewer, item.layer, prediction.classes, name, role, colours=colours, visible=False, opacity=0.5)
+        made = layers.add_labels(
+            session.viewer, item.layer, prediction.all_classes(), name, role, colours=colours, visible=False, opacity=0.5
+        )
         session.adopt(item, role, made)

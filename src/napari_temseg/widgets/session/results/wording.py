@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_temseg.engine.types.populations import POPULATIONS
 from napari_temseg.engine.types.results import BAND
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ def found_by_another(session: Session, item: Item) -> str:
     by = None if item.particles is None else item.particles.prediction or item.particles.origin
     name = "" if by is None else session.model_names.get(by.model_hash, "")
     return name if name != session.model else ""
+
+
+def of_both(item: Item) -> str:
+    """ ": 280 small and 12 large" of particles of two sizes, else ""."""
+    table = None if item.particles is None else item.particles.table
+    if table is None or "population" not in table:
+        return ""
+    counts = table["population"].value_counts()
+    return f": {' and '.join(f'{int(counts.get(name, 0))} {name}' for name in POPULATIONS)}"
 
 
 def details(item: Item) -> str:
@@ -39,6 +49,10 @@ def _scale_sentence(prediction: Prediction | None) -> str:
     if prediction.size and prediction.pixel_ratio == 1:
         nanometres = prediction.micrograph.calibration.nanometres
         size, unit = (prediction.size * nanometres, "nm") if nanometres else (prediction.size, "px")
+        if prediction.other is not None:
+            large = prediction.other.size * (nanometres or 1)
+            both = f"Particles of about {size:.3g} {unit} and of about {large:.3g} {unit} were looked for"
+            return f"{both}, of either from a third to three times that."
         return f"Particles of about {size:.3g} {unit} were looked for: those from {size / BAND:.3g} to {size * BAND:.3g} {unit} count."
     if prediction.pixel_ratio != 1:
         return f"Shown at {scales} its size: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
