@@ -52,8 +52,9 @@ class _Rectangle:
 
 
 def _rectangle(
-    shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: float, window: int, whole: bool, rng: np.random.Generator
+    shape: tuple[int, ...], centre: npt.NDArray[np.float64], zoom: float, window: int, corner: int | None, rng: np.random.Generator
 ) -> _Rectangle:
+    """A picture smaller than the window begins at `corner`, or anywhere."""
     parts = []
     for n, c in zip(shape, centre, strict=True):
         length = round(window / zoom)
@@ -61,7 +62,7 @@ def _rectangle(
             parts.append((int(np.clip(round(c - length / 2), 0, n - length)), length, window, 0))
         else:
             scaled = max(8, min(window, round(n * zoom)))
-            parts.append((0, n, scaled, 0 if whole else int(rng.integers(0, window - scaled + 1))))
+            parts.append((0, n, scaled, int(rng.integers(0, window - scaled + 1)) if corner is None else corner))
     first, length_, scaled_, at = zip(*parts, strict=True)
     return _Rectangle(first, length_, scaled_, at)
 
@@ -95,36 +96,60 @@ def _polarity(entry: Sample, rng: np.random.Generator) -> int:
     return int(rng.choice(sorted(present)))
 
 
-def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> Crop:
-    """A crop of `side` px at a told size, two times in three on a particle that is meant."""
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A part of a picture at a told size, `margin` px wider on each side than its crop, not yet spoilt.
+
+    `image` float32 (W, W), normalised and brighter where particles are when the polarity is told; `labels` int32 (W, W); `inside` bool
+    (n + 1,), the particles that are meant; `counts` float32 (W, W), what a pixel counts; `where` the picture lies in the window.
+    """
+
+    image: Floats
+    labels: Labels
+    inside: npt.NDArray[np.bool_]
+    counts: Floats
+    where: _Rectangle
+    margin: int
+    told: bool
+
+
+def chosen(entry: Sample, side: int, rng: np.random.Generator, margin_of_whole: int = 0) -> Chosen:
+    """Where a crop of `side` px lies, at a told size; two times in three on a particle that is meant."""
     size, polarity = told_size(entry, rng), _polarity(entry, rng)
     zoom = WORKING_SIZE / size
     whole = zoom * max(entry.plane.shape) <= side and rng.random() < WHOLE
-    margin = 0 if whole else MARGIN
+    margin = margin_of_whole if whole else MARGIN
     window = side + 2 * margin
     inside, unsure = _meant(entry, size, polarity)
     centre = rng.uniform(0, 1, 2) * entry.plane.shape
     if inside.any() and rng.random() < 0.67:
         centre = entry.centre[int(rng.choice(np.flatnonzero(inside)))] + rng.uniform(-0.3, 0.3, 2) * side / zoom
-    where = _rectangle(entry.plane.shape, centre, zoom, window, whole, rng)
+    where = _rectangle(entry.plane.shape, centre, zoom, window, margin if whole else None, rng)
     image, labels, ignore, there = _cut(entry, where, window)
-    target, inner = _targets(entry, labels, inside, where)
-    image = _spoilt(image * (polarity or (1 if rng.random() < 0.75 else -1)), rng)
+    image = image * (polarity or (1 if rng.random() < 0.75 else -1))
+    counts = there * min(FEW_PIXELS, (side if whole else window) ** 2 / max(1, int(there.sum()))) * ~(ignore | unsure[labels])
+    return Chosen(image, labels, inside, counts.astype(np.float32), where, margin, polarity != 0)
+
+
+def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> Crop:
+    """A crop of `side` px at a told size, spoilt, with what it teaches."""
+    part = chosen(entry, side, rng)
+    target, inner = _targets(entry, part.labels, part.inside, part.where)
+    image = _spoilt(part.image, rng)
     if rng.random() < COARSE:
         image = _coarse(image, rng)
     turned = rng.integers(4), rng.random() < 0.5
-    tensors = (torch.from_numpy(part[None]) for part in (image, target[0], target[1]))
+    tensors = (torch.from_numpy(plane[None]) for plane in (image, target[0], target[1]))
     burnt, exact, distance, teaches = burn_marks(*tensors, rng, marked)
     image, target[0], target[1] = burnt[0].numpy(), exact[0].numpy(), distance[0].numpy()
     target[2] *= target[0]
-    counts = there * min(FEW_PIXELS, there.size / max(1, int(there.sum())))
-    seen = np.where(target[0] > 0, 1.0, entry.background) * counts * teaches[0].numpy() * ~(ignore | unsure[labels])
-    flat = _flattened(image, where) if rng.random() >= EMPTY else np.zeros_like(image)
-    planes = np.stack([image, flat, np.full_like(image, float(polarity != 0))])
+    seen = np.where(target[0] > 0, 1.0, entry.background) * part.counts * teaches[0].numpy()
+    flat = _flattened(image, part.where) if rng.random() >= EMPTY else np.zeros_like(image)
+    planes = np.stack([image, flat, np.full_like(image, float(part.told))])
     inner = inner * seen * (target[0] > 0) if entry.teaches != "instances" else inner * seen
-    cut = (..., slice(margin, window - margin), slice(margin, window - margin))
-    out = [_turned(part[cut], *turned) for part in (planes, target, seen[None], inner[None])]
-    return Crop(*(np.ascontiguousarray(part, np.float32) for part in (out[0], _turned_offsets(out[1], *turned), out[2][0], out[3][0])))
+    cut = (..., slice(part.margin, part.margin + side), slice(part.margin, part.margin + side))
+    out = [_turned(plane[cut], *turned) for plane in (planes, target, seen[None], inner[None])]
+    return Crop(*(np.ascontiguousarray(plane, np.float32) for plane in (out[0], _turned_offsets(out[1], *turned), out[2][0], out[3][0])))
 
 
 def _flattened(image: Floats, where: _Rectangle) -> Floats:

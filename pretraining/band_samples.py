@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -145,10 +146,10 @@ def _rotation(angle: float) -> npt.NDArray[np.float64]:
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
-def emps(part: str = "train") -> list[Sample]:
+def emps(part: str = "train", first: int = 0, every: int = 1) -> list[Sample]:
     """EMPS: every particle outlined; the contrast of the index is that of the particles."""
     signs = {"dark_on_bright": -1, "bright_on_dark": 1}
-    return [sample(entry.image, entry.instances, signs=signs.get(entry.row["contrast"], 0)) for entry in entries(part)]
+    return [sample(e.image, e.instances, signs=signs.get(e.row["contrast"], 0)) for e in entries(part, first=first, every=every)]
 
 
 def catalysts() -> list[Sample]:
@@ -190,10 +191,10 @@ def components(mask: npt.NDArray[np.bool_], least: int) -> Labels:
     return np.where(keep[labels], labels, 0).astype(np.int32)
 
 
-def superalloy() -> list[Sample]:
+def superalloy(first: int = 0, every: int = 1) -> list[Sample]:
     """Two sizes of precipitates, dark in bright; the first fifteen by name."""
     folder, found = data_folder() / "superalloy_sem", []
-    for path in sorted((folder / "classes").glob("*.png"))[:15]:
+    for path in sorted((folder / "classes").glob("*.png"))[:15][first::every]:
         classes = iio.imread(path)
         large, small = components(classes == 100, 30), components(classes == 200, 6)
         labels = np.where(large > 0, large, np.where(small > 0, small + large.max(), 0)).astype(np.int32)
@@ -209,16 +210,13 @@ def superalloy() -> list[Sample]:
     return found
 
 
-def powder() -> list[Sample]:
+def powder(first: int = 0, every: int = 1) -> list[Sample]:
     """Metal powder: its particles, and the satellites on them; what is dark there is blurred and not labelled."""
     folder, found = data_folder() / "powder_sem", []
     for kind in ("particle", "satellite"):
-        for path in sorted((folder / f"instances_{kind}").glob("training_*.png")) + sorted(
-            (folder / f"instances_{kind}").glob("validation_*.png")
-        ):
-            name = path.name.split("_", 1)[1]
-            if name.startswith(POWDER_TUNE):
-                continue
+        paths = [*(folder / f"instances_{kind}").glob("training_*.png"), *(folder / f"instances_{kind}").glob("validation_*.png")]
+        names = {path.name.split("_", 1)[1]: path for path in sorted(paths)}
+        for name, path in islice(((n, p) for n, p in names.items() if not n.startswith(POWDER_TUNE)), first, None, every):
             image, labels = iio.imread(folder / "images" / name), iio.imread(path).astype(np.int32)
             smooth = ndimage.gaussian_filter(image.astype(np.float32), 6)
             dark = (smooth < np.percentile(smooth, 35)) & (labels == 0)
@@ -226,10 +224,10 @@ def powder() -> list[Sample]:
     return found
 
 
-def sintering() -> list[Sample]:
+def sintering(first: int = 0, every: int = 1) -> list[Sample]:
     """Dark particles of an in-situ movie; touching ones are merged, so that they teach foreground only."""
     folder, found = data_folder() / "sintering_bf", []
-    for path in sorted((folder / "images").glob("*.png")):
+    for path in sorted((folder / "images").glob("*.png"))[first::every]:
         mask = iio.imread(Path(str(path).replace("images", "masks"))) > 0
         labels = components(mask, 60)
         found.append(sample(iio.imread(path), labels, mask & (labels == 0), -1, teaches="foreground", background=0.8))

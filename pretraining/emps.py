@@ -28,11 +28,11 @@ def data_folder() -> Path:
     return Path(os.environ.get("TEMSEG_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
-def entries(part: str, folder: Path | None = None, limit: int | None = None) -> list[Entry]:
-    """The micrographs of one part, in the order of the index."""
+def entries(part: str, folder: Path | None = None, limit: int | None = None, first: int = 0, every: int = 1) -> list[Entry]:
+    """The micrographs of one part, or every so many of them, in the order of the index."""
     root = (folder or data_folder()) / "emps"
     with (root / "index.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["part"] == part][:limit]
+        rows = [row for row in csv.DictReader(file) if row["part"] == part][:limit][first::every]
     return [
         Entry(
             row["name"],

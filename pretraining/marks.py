@@ -30,7 +30,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _mark(size: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], bool]:
+def mark(size: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], bool]:
     """One mark on a crop of size × size px: its cover 0…1, its ink −1 (dark) … 1 (bright), and whether it hides what it covers."""
     cover, ink = Image.new("L", (size, size)), Image.new("L", (size, size), 128)
     pens = ImageDraw.Draw(cover), ImageDraw.Draw(ink)
@@ -104,7 +104,7 @@ def burn_marks(
     middle, reach = float(np.median(pixels)), float(np.percentile(np.abs(pixels - np.median(pixels)), 99)) + 0.3
     image, exact, distance = image.clone(), exact.clone(), distance.clone()
     for _ in range(int(rng.choice([1, 1, 2, 3]))):
-        cover, ink, hides = _mark(image.shape[-1], rng)
+        cover, ink, hides = mark(image.shape[-1], rng)
         strength = rng.uniform(0.8, 1.6) * reach
         image[0] = image[0] * torch.from_numpy(1 - cover) + torch.from_numpy(cover * (middle + strength * ink))
         covered = torch.from_numpy(cover > 0.2)[None]

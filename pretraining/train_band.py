@@ -33,7 +33,7 @@ SHARES = {"emps": 7, "simulated": 4, "catalysts": 3, "other": 2}  # crops of eac
 SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)  # px of crops, of which a batch holds as many as make up the same area
 
 
-def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss and its four parts: foreground (BCE + Dice), distance and border (BCE), offsets (Huber, inside particles only)."""
     raw = raw.float()
     foreground, distance, border = target[:, 0], target[:, 1], target[:, 2]
@@ -49,7 +49,7 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: 
     way = F.smooth_l1_loss(raw[:, 3:5], target[:, 3:5], reduction="none", beta=0.1).sum(1)
     offsets = (weight * way).sum() / weight.sum().clamp_min(1)
     parts = [bce + dice.mean(), depth, seams, offsets]
-    return parts[0] + parts[1] + parts[2] + 2 * parts[3], [float(part.detach()) for part in parts]
+    return parts[0] + parts[1] + parts[2] + 2 * parts[3], torch.stack([part.detach() for part in parts])
 
 
 class Source:
@@ -109,10 +109,9 @@ def export(checkpoint: Path, path: Path) -> None:
     save_file(tensors, path, {"step": str(stored["step"]), "minutes": f"{stored['spent'] / 60:.1f}"})
 
 
-def begin(args: argparse.Namespace) -> Optimisation:
-    """A new network, or one that goes on."""
+def begin(network: BandNetwork, args: argparse.Namespace) -> Optimisation:
+    """A new network, one that starts from weights, or one that goes on."""
     torch.manual_seed(args.seed)
-    network = BandNetwork()
     if args.start:
         tensors = load_file(args.start)
         copied = start_from(network, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
@@ -126,7 +125,7 @@ def begin(args: argparse.Namespace) -> Optimisation:
 
 def train(state: Optimisation, source: Source, args: argparse.Namespace, rng: np.random.Generator) -> None:
     """Until the steps are done, or the minutes of this run spent."""
-    device, running = choose_device(), []
+    device, running = choose_device(), list[torch.Tensor]()
     start = saved = last = time.monotonic()
     state.network.train()
     while (share := state.step / args.steps) < 1 and last - start < 60 * args.minutes:
@@ -144,7 +143,7 @@ def train(state: Optimisation, source: Source, args: argparse.Namespace, rng: np
         now = time.monotonic()
         state.step, state.spent, last = state.step + 1, state.spent + now - last, now
         if state.step % 50 == 0:
-            means = np.mean(running, 0).round(4).tolist()
+            means = [round(mean, 4) for mean in torch.stack(running).mean(0).tolist()]
             state.curve.append([state.step, round(state.spent, 1), *means])
             print(f"step {state.step}  {state.spent / 60:.1f} min  foreground, distance, border, offset {means}", flush=True)
             running.clear()
@@ -163,7 +162,7 @@ def main() -> None:
         export(checkpoint, args.export)
         return
     args.folder.mkdir(parents=True, exist_ok=True)
-    state = begin(args)
+    state = begin(BandNetwork(), args)
     rng = np.random.default_rng([args.seed, state.step])
     source = Source(args.pool, rng)
     counts = {name: [len(group) for group in groups] for name, groups in source.sets.items()}

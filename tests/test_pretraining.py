@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
-from band_crops import _meant, crop
+from band_crops import MARGIN, _flattened, _meant, _Rectangle, _targets, chosen, crop
 from band_samples import described, inner_distance, of_boxes, sample
+from crop_feed import crops_of, cut_out, joined
+from device_crops import REACH, Marks, compressed, finished, flattened, on_device, targets
+from device_crops import inner_distance as inner_distances
 from napari_temseg.engine.model.band import WORKING_SIZE
 from optimisation import Optimisation
 from train_band import loss_of
@@ -107,3 +111,71 @@ def test_going_on_from_a_checkpoint_is_as_never_stopping(tmp_path: Path) -> None
         assert torch.equal(tensor, again.network.state_dict()[name])
         assert torch.equal(whole.averaged[name], again.averaged[name])
     assert not torch.equal(whole.averaged["0.weight"], whole.network.state_dict()["0.weight"])
+
+
+def cuts(side: int = 96, seed: int = 0) -> dict[str, np.ndarray]:
+    """Two parts of crops of the discs, as the processes hand them over."""
+    entry = sample(*discs(), signs=1, sizes=(20.0,))
+    rng = np.random.default_rng(seed)
+    return joined([cut_out({"all": [[entry]]}, {"all": 1}, side, 0.5, rng) for _ in range(2)])
+
+
+def test_many_crops_at_once_have_the_targets_of_one() -> None:
+    entry = sample(*discs(), signs=1, sizes=(20.0,))
+    part = cut_out({"all": [[entry]]}, {"all": 1}, 96, 0.0, np.random.default_rng(4))
+    found, teaches = targets(on_device(joined([part]), torch.device("cpu")))
+    rng = np.random.default_rng(4)
+    rng.choice(["all"], crops_of(96), p=[1.0])
+    for index in range(4):
+        rng.integers(1), rng.integers(1)
+        one = chosen(entry, 96, rng, MARGIN)
+        target, _ = _targets(entry, one.labels, one.inside, one.where)
+        target[2] *= target[0]
+        target[1] = np.where(inner_distance(np.where(one.inside[one.labels], one.labels, 0)) < REACH, target[1], found[index, 1])
+        np.testing.assert_allclose(found[index], target, atol=2e-3)
+    assert bool(teaches.all())
+
+
+def test_distances_of_many_are_exact() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (2, 9, 11)).repeat(6, 1).repeat(5, 2).astype(np.int64)
+    found = inner_distances(torch.from_numpy(labels)).numpy()
+    for plane, distance in zip(labels, found, strict=True):
+        np.testing.assert_allclose(distance, inner_distance(plane.astype(np.int32)), atol=1e-5)
+
+
+def test_flattening_many_mirrors_beyond_the_picture() -> None:
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 96, 96)).astype(np.float32))
+    where = _Rectangle((0, 0), (48, 60), (48, 60), (33, 30))
+    found = flattened(image, torch.tensor([[33, 30, 48, 60]]))[0].numpy()
+    np.testing.assert_allclose(found, _flattened(image[0].numpy(), where), atol=1e-3)
+
+
+def test_finished_crops_keep_particle_image_and_offsets_together() -> None:
+    rng = np.random.default_rng(1)
+    given = on_device(cuts(), torch.device("cpu"))
+    planes, target, seen, inner = finished(given, Marks(96 + 2 * MARGIN, 5, torch.device("cpu"), rng), rng)
+    n = len(given.image)
+    assert planes.shape == (n, 3, 96, 96)
+    assert target.shape == (n, 5, 96, 96)
+    assert seen.shape == inner.shape == (n, 96, 96)
+    assert bool(torch.isfinite(planes).all())
+    within = (planes[:, 0] * target[:, 0]).sum() / target[:, 0].sum()
+    without = (planes[:, 0] * (1 - target[:, 0])).sum() / (1 - target[:, 0]).sum()
+    told = planes[:, 2].mean((1, 2)) > 0
+    assert bool(told.any())
+    assert float(within - without) > 0.3  # bright discs, of which some are shown inverted
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    for one in target:
+        labels, count = ndimage.label(one[0].numpy())
+        for number in range(1, count + 1):
+            here = torch.from_numpy(labels == number)
+            ends = torch.stack([(y + one[3] * WORKING_SIZE)[here], (x + one[4] * WORKING_SIZE)[here]])
+            assert len(torch.unique(ends.round(), dim=1).T) <= 8  # the middles of the two discs that touch, rounded either way
+
+
+def test_jpeg_changes_grey_levels_a_little() -> None:
+    image = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(3, 50, 61)), (0, 3, 3)).astype(np.float32))
+    image = image / image.std()
+    out = compressed(image)
+    assert out.shape == image.shape
+    assert 0.002 < float((out - image).abs().mean()) < 0.1
