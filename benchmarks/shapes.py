@@ -2,20 +2,26 @@
 
     python benchmarks/shapes.py [--maps coverage blurred noisy mask] [--repeats 24]
     python benchmarks/shapes.py speed [--side 4096] [--particles 10000]
+    python benchmarks/shapes.py linear [--labels 10000 100000 1000000]
 
 Discs, ellipses, squares and rods at random sub-pixel places and angles, 6 to 80 px: mean error in % of the truth, the spread of one
 particle in brackets. As a map: the exact share of each pixel that is covered, the same blurred (σ 1 px), with noise added to that (σ 0.1),
 and its mask at one half. `speed`: `split` and `measure` of one prediction, against a watershed of the distance transform and
 `regionprops_table`, in processor seconds: with the columns that it has, and with those that it lacks made by SciPy, region by region.
+`linear`: time and memory of `measure` for more and more labels.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import resource
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 
 import numpy as np
 from scipy import ndimage
@@ -185,17 +191,50 @@ def speed(side: int, particles: int) -> None:
         print(f"| {name} | {min(seconds):.1f} | {min(seconds) / ours:.1f} |")
 
 
+def linear(counts: list[int]) -> None:
+    """Processor seconds and memory of `measure` on a plane of so many discs of 4 to 7 px, each count in a process of its own."""
+    print("| labels | plane | s | µs a label | highest resident, MB | of the labels themselves, MB |\n" + "|---" * 6 + "|", flush=True)
+    for count in counts:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            side, seconds, memory, own = pool.submit(_measured, count).result()
+        print(f"| {count} | {side}² | {seconds:.1f} | {1e6 * seconds / count:.0f} | {memory:.0f} | {own:.0f} |", flush=True)
+
+
+def _measured(count: int) -> tuple[int, float, float, float]:
+    """Side of the plane, seconds, highest memory of this process and that of the labels (MB)."""
+    cell = 9
+    n = math.isqrt(count - 1) + 1
+    labels = np.zeros((n * cell, n * cell), np.int32)
+    middle, y = cell / 2, np.arange(cell)
+    for number in range(8):  # as many sizes
+        disc = np.hypot(y[:, None] - middle + 0.5, y - middle + 0.5) <= 2 + number * 0.2
+        rows = range(number, n, 8)
+        for row in rows:
+            label = row * n + 1 + np.arange(n)
+            label[label > count] = 0
+            labels[row * cell : (row + 1) * cell] = (disc[:, None, :] * label[None, :, None]).reshape(cell, -1)
+    start = time.process_time()
+    measured = temseg.measure(labels)
+    seconds = time.process_time() - start
+    if len(measured) != count:
+        raise RuntimeError(f"{len(measured)} of {count} labels were measured")
+    return len(labels), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, labels.nbytes / 2**20
+
+
 def main() -> None:
     """Choose the part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", choices=("accuracy", "speed"), default="accuracy")
+    parser.add_argument("part", nargs="?", choices=("accuracy", "speed", "linear"), default="accuracy")
     parser.add_argument("--repeats", type=int, default=24)
     parser.add_argument("--maps", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--particles", type=int, default=10_000)
+    parser.add_argument("--labels", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     args = parser.parse_args()
     if args.part == "speed":
         speed(args.side, args.particles)
+    elif args.part == "linear":
+        linear(args.labels)
     else:
         accuracy(args.repeats, args.maps)
 

@@ -75,7 +75,7 @@ def judged(model: temseg.Segmenter, drawn: Drawn, scene: Scene, told: bool) -> R
         sizes = {"true": float(drawn.ecd[label - 1]), "on mask": float(row.ecd_px), "found": None if match is None else float(match)}
         particles.append({**sizes, "touching": bool(near[label - 1])})
     matched = [each["found"] / each["true"] for each in particles if each["found"]]
-    both_d50 = (temseg.size_distribution(found).quantile(0.5), float(np.median(drawn.ecd)))
+    both_d50 = (temseg.size_distribution(found).quantile(0.5), temseg.size_distribution(true).quantile(0.5))
     return {"particles": particles, "d50": both_d50, "matched": float(np.median(matched)) if matched else None}
 
 
