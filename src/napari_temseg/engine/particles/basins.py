@@ -11,6 +11,15 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+_STEPS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+_BAND = 32  # rows that are looked at together
+# Every two of 8 neighbours once: the pixels, and those to the right, below left, below, below right of them.
+PAIRS = (
+    (np.s_[:, :-1], np.s_[:, 1:]),
+    (np.s_[:-1, 1:], np.s_[1:, :-1]),
+    (np.s_[:-1], np.s_[1:]),
+    (np.s_[:-1, :-1], np.s_[1:, 1:]),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,50 +36,54 @@ class Basins:
 
 def basins_of(mask: npt.NDArray[np.bool_], landscape: FloatArray) -> Basins:
     """Every pixel points to the highest of itself and its 8 neighbours; following the pointers ends on a summit."""
-    padded = np.pad(np.where(mask, landscape, -np.inf).astype(np.float32), 1, constant_values=-np.inf)
-    width = padded.shape[1]
-    heights = padded.ravel()
-    pixels = np.flatnonzero(np.pad(mask, 1))
-    rank = np.full(heights.size, -1, np.int32)
-    rank[pixels] = np.arange(len(pixels), dtype=np.int32)
+    heights = np.pad(np.where(mask, landscape, -np.inf).astype(np.float32), 1, constant_values=-np.inf)
+    pixels = np.flatnonzero(mask)
+    rank = np.full(mask.shape, -1, np.int32)
+    rank.ravel()[pixels] = np.arange(len(pixels), dtype=np.int32)
 
-    # In raster order the first of equal neighbours wins, so that level ground has one summit and no cycle.
-    offsets = (-width - 1, -width, -width + 1, -1, 0, 1, width - 1, width, width + 1)
-    best = np.full(len(pixels), -np.inf, np.float32)
-    target = pixels.copy()
-    for offset in offsets:
-        height = heights[pixels + offset]
-        higher = height > best
-        np.copyto(best, height, where=higher)
-        np.copyto(target, pixels + offset, where=higher)
-    up = rank[target]
+    offsets = np.array([dy * mask.shape[1] + dx for dy, dx in _STEPS], np.intp)
+    up = rank.ravel()[pixels + offsets[_ways(heights).ravel()[pixels]]]
     while True:
         further = up[up]
         if np.array_equal(further, up):
             break
         up = further
     summits = np.flatnonzero(up == np.arange(len(up)))
-    number = np.zeros(len(up), np.int64)
-    number[summits] = np.arange(len(summits))
-    of_pixel = number[up]
-    first, second, height = _passes(of_pixel, heights, pixels, rank, (1, width - 1, width, width + 1), len(summits))
-    return Basins(of_pixel, heights[pixels[summits]], np.bincount(of_pixel), first, second, height)
+    number_of = np.zeros(len(up), np.int64)
+    number_of[summits] = np.arange(len(summits))
+    of_pixel = number_of[up]
+    rank.ravel()[pixels] = of_pixel  # the plane of basins from here on
+    inside = heights[1:-1, 1:-1]
+    first, second, height_of = _passes(rank, inside, len(summits))
+    return Basins(of_pixel, inside[np.unravel_index(pixels[summits], mask.shape)], np.bincount(of_pixel), first, second, height_of)
 
 
-def _passes(
-    of_pixel: IntArray, heights: FloatArray, pixels: IntArray, rank: Labels, offsets: tuple[int, ...], count: int
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """The highest pass between each two touching basins: the lower of two neighbouring pixels, at its highest."""
+def _ways(heights: FloatArray) -> npt.NDArray[np.uint8]:
+    """Which of `_STEPS` leads each pixel to the highest of itself and its neighbours; `heights` has a border of a pixel.
+
+    The first of equal ones in raster order wins, so that level ground has one summit and no cycle. Shifted bands of rows that fit the
+    processor's memory: to gather the neighbours of each pixel, or to shift the whole plane, would take several times as long.
+    """
+    rows, width = heights.shape[0] - 2, heights.shape[1] - 2
+    ways = np.zeros((rows, width), np.uint8)
+    for top in range(0, rows, _BAND):
+        way = ways[top : top + _BAND]
+        best = np.full(way.shape, -np.inf, np.float32)
+        for number, (dy, dx) in enumerate(_STEPS):
+            height = heights[top + 1 + dy : top + 1 + dy + len(way), 1 + dx : 1 + dx + width]
+            np.copyto(way, np.uint8(number), where=height > best)
+            np.maximum(best, height, out=best)
+    return ways
+
+
+def _passes(basin: Labels, heights: FloatArray, count: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """The highest pass between each two touching basins of a plane (−1: none): the lower of two neighbouring pixels, at its highest."""
     keys, levels = [], []
-    for offset in offsets:
-        neighbour = rank[pixels + offset]
-        here = np.flatnonzero(neighbour >= 0)
-        there = neighbour[here]
-        border = of_pixel[here] != of_pixel[there]
-        here, there = here[border], there[border]
-        low, high = np.minimum(of_pixel[here], of_pixel[there]), np.maximum(of_pixel[here], of_pixel[there])
-        keys.append(low * count + high)
-        levels.append(np.minimum(heights[pixels[here]], heights[pixels[there]]))
+    for here, there in PAIRS:
+        border = (basin[here] != basin[there]) & (basin[here] >= 0) & (basin[there] >= 0)
+        a, b = (basin[side][border].astype(np.int64) for side in (here, there))
+        keys.append(np.minimum(a, b) * count + np.maximum(a, b))
+        levels.append(np.minimum(heights[here][border], heights[there][border]))
     pairs, index = np.unique(np.concatenate(keys), return_inverse=True)
     height = np.full(len(pairs), -np.inf, np.float32)
     np.maximum.at(height, index, np.concatenate(levels))
