@@ -287,3 +287,24 @@ def test_an_image_left_out_is_not_searched_with_the_others(viewer: Any, open_ben
     assert session.items[1].particles is not None
     panel.image.click()
     assert not session.items[0].ignored
+
+
+def test_what_is_said_and_offered_moves_no_button(viewer: Any, open_bench: Any, idle: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    panel, session, item = bench.panel(0), bench.session, bench.session.current
+    buttons = [panel.open, panel.calibrate, panel.region, panel.image, panel.burnt_in]
+
+    def heights() -> list[int]:
+        idle()
+        return [each.mapTo(bench, each.rect().topLeft()).y() for each in buttons]
+
+    before = heights()
+    assert not panel.calibration_note.isHidden()
+    session.set_calibration([item], Calibration((0.5, 0.5), "typed"))
+    session.set_ignored([item], True)
+    assert panel.calibration_note.isHidden()
+    assert not panel.note.isHidden()
+    assert heights() == before
+    bench.restore_bar.offer("Work of 27 Nov 16:36 is kept: 3 particles, 3 corrections, reviewed, 1 region, sample batch 8, strokes.")
+    assert heights() == before

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QStyle, QStyleOptionComboBox
 
 from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
-from napari_temseg.widgets.particles.distribution_dock import TITLE, open_distribution
+from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
@@ -234,3 +234,18 @@ def test_image_may_go(below: Any, viewer: Any, qtbot: Any) -> None:
     viewer.layers.remove(session.current.layer)
     qtbot.waitUntil(lambda: below.table.particles.rowCount() == 0)
     assert not below.note.isHidden()
+
+
+def test_choices_of_the_plot_can_be_read_on_a_small_screen(viewer: Any, open_bench: Any, wait_jobs: Any, idle: Any, picture: Any) -> None:
+    viewer.window.resize(1280, 800)
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    idle()
+    below = bench.session.part(DistributionOpener).widget
+    for box in (below.column, below.weighting):
+        option = QStyleOptionComboBox()
+        box.initStyleOption(option)
+        field = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box)
+        assert box.fontMetrics().horizontalAdvance(box.currentText()) <= field.width() - 4

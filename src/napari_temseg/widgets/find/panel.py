@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FIND_KEY = "F8"
-SENTENCE_LINES = 3  # room for the sentence on the result: what is below does not move when a longer one comes
+SENTENCE_LINES = 4  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _IMPROVE, _PARTICLES = 2, 3
 

@@ -54,8 +54,8 @@ class SizeDial(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.setColumnStretch(1, 1)
-        layout.setColumnStretch(2, 1)
+        layout.setColumnStretch(1, 5)
+        layout.setColumnStretch(2, 6)
         for line, (text, *parts) in enumerate((("size", self.field, self.across), ("they are", self.polarity, self.band))):
             layout.addWidget(QLabel(text), line, 0)
             for column, part in enumerate(parts, start=1):

@@ -75,13 +75,15 @@ class ImagesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(row([self.open, self.folder, self.recent], (2, 3, 2)))
-        layout.addWidget(self.table, 1)
         layout.addWidget(row([self.calibrate, self.copy, self.measure], (3, 4, 2)))
-        layout.addWidget(self.calibration_note)
         layout.addWidget(separator())
         layout.addWidget(hint("Leave out", "heading"))
         layout.addWidget(row([self.region, self.image], (1, 1)))
         layout.addWidget(self.burnt_in)
+        layout.addWidget(separator())
+        # Below the buttons: whatever is said, asked or offered takes its room from the table, and moves none of them.
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.calibration_note)
         layout.addWidget(self.note)
         self.table.setMinimumHeight(150)
 

@@ -41,6 +41,7 @@ class Curve(Plot):
         self.untouched.hide()
         for side in ("left", "bottom"):
             self.getAxis(side).enableAutoSIPrefix(False)
+            self.getAxis(side).setStyle(hideOverlappingLabels=True)  # else half of a number shows at the end of an axis
         self.getAxis("left").setWidth(AXIS)
         self.setFixedHeight(CURVE_HEIGHT + (34 if last else 0))
         self.setMouseEnabled(False, False)

@@ -53,7 +53,7 @@ class Distribution(QWidget):
         self.bins = QSpinBox()
         self.samples = QCheckBox("samples")
         self.save = button("Save…", "Write this histogram as a PNG of 300 dpi or as an SVG.", self._save_plot)
-        self.legend = QLabel()
+        self.legend = hint()
         self.count = QLabel()
         self.note = hint(WAITS)
         self._columns: list[str] = []
@@ -95,18 +95,20 @@ class Distribution(QWidget):
 
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
-        halves: Sequence[tuple[QWidget, QWidget, Sequence[QWidget]]] = (
-            (left, row([self.scope, self.filter, self.everything, self.count], (0, 1)), [self.table]),
-            (right, row([self.column, self.weighting, self.bins, self.log, self.samples, self.save], (2, 1)), [self.note, self.histogram]),
+        tops = [row([self.scope, self.filter, self.everything, self.count], (0, 1))]
+        # In two rows: on a small screen the names of column and weighting can be read whole.
+        drawn = [row([self.column, self.weighting, self.save], (5, 3)), row([self.legend, self.bins, self.log, self.samples], (1,))]
+        halves: Sequence[tuple[QWidget, Sequence[QWidget], Sequence[QWidget]]] = (
+            (left, tops, [self.table]),
+            (right, drawn, [self.note, self.histogram]),
         )
-        for half, top, body in halves:
+        for half, rows, body in halves:
             layout = QVBoxLayout(half)
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)
-            top.setMinimumWidth(ROW)  # what it would need is more than a small screen has beside the steps
-            layout.addWidget(top)
-            if half is right:
-                layout.addWidget(self.legend)
+            for each in rows:
+                each.setMinimumWidth(ROW)  # what it would need is more than a small screen has beside the steps
+                layout.addWidget(each)
             for widget in body:
                 layout.addWidget(widget, 1)
         splitter = QSplitter(Qt.Orientation.Horizontal)
