@@ -14,7 +14,8 @@ import napari_temseg as temseg
 from napari_temseg.engine.model.runner import made_ready
 from napari_temseg.engine.particles.other_splits import with_other_splits
 from napari_temseg.files.label_pages import LabelPages
-from napari_temseg.pipeline.plane_by_plane import MeasuredPicture, iter_measured
+from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture
+from napari_temseg.pipeline.picture.plane_by_plane import iter_measured
 
 SPLIT = temseg.SplitConfig(min_diameter=4)
 

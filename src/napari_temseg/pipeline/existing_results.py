@@ -94,7 +94,7 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
     """Commit every result that is not in the folder as it is; what else was there is put aside."""
     from napari_temseg.engine.particles.other_splits import with_other_splits
     from napari_temseg.pipeline.inputs import LABELS
-    from napari_temseg.pipeline.plane_by_plane import MeasuredPicture
+    from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture
 
     stems = file_stems([result.measurement.image for result in results])
     keys = [_key(result, stem) for result, stem in zip(results, stems, strict=True)]

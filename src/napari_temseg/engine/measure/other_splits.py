@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_temseg.engine.types.results import Particles
 
 Floats = npt.NDArray[np.float64]
+Core = tuple[slice, slice] | None  # rows and columns of a plane that count, None: all
 AS_FOUND = "as found"  # the `step` of the splitting that the table was measured of
 
 
@@ -36,17 +37,23 @@ class OtherSplit:
         return f"{self.setting} {self.step}".strip()
 
 
-def whole_sizes(particles: Particles) -> tuple[Floats, Floats]:
-    """Diameters and boxes, in px, of the particles that do not touch the frame."""
+def whole_sizes(particles: Particles, core: Core = None) -> tuple[Floats, Floats]:
+    """Diameters and boxes, in px, of the particles that do not touch the frame; `core` as of `sizes_of`, of one plane."""
     whole = particles.table.index[~particles.table["frame"].to_numpy(bool)].to_numpy(np.int64)
     labels = particles.labels.reshape((-1, particles.labels.shape[-1]))  # planes below one another: a label lies in one
-    return sizes_of(labels, whole)
+    return sizes_of(labels, whole, core)
 
 
-def sizes_of(labels: npt.NDArray[np.int32], whole: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Diameters and boxes, in px, of the labels `whole` of a plane (Y, X)."""
-    area = np.bincount(labels.ravel(), minlength=int(whole.max(initial=0)) + 1)[whole]
+def sizes_of(labels: npt.NDArray[np.int32], whole: npt.NDArray[np.int64], core: Core = None) -> tuple[Floats, Floats]:
+    """Diameters and boxes, in px, of the labels `whole` of a plane (Y, X); with a `core`, of those the middle of whose box lies there."""
     places = ndimage.find_objects(labels)
+    if core is not None:
+        whole = np.array([label for label in whole.tolist() if _inside(places[label - 1], core)], np.int64)
+    area = np.bincount(labels.ravel(), minlength=int(whole.max(initial=0)) + 1)[whole]
     spans = [places[label - 1] for label in whole.tolist()]
     box = np.array([(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in spans], np.float64).reshape(-1, 2)
     return np.sqrt(4 * area / np.pi), box
+
+
+def _inside(box: tuple[slice, slice], core: tuple[slice, slice]) -> bool:
+    return all(part.start <= (side.start + side.stop) / 2 < part.stop for side, part in zip(box, core, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -18,8 +18,10 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
-from napari_temseg.engine.types.results import BACKGROUND, PlanePrediction, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, PlanePrediction, Prediction, SizeCandidate
 from napari_temseg.engine.types.wording import at_plane
+
+_ANY_SIZE = 64.0  # px at the working scale: what a model for all sizes is taken to look for
 
 
 def iter_predict(
@@ -59,6 +61,28 @@ def iter_predict_planes(
         yield from over.settle()
         unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.blank(micrograph.at(index)))
         return unlike if over.runner.tells else []
+
+    return Job(steps)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """At what a picture is to be looked at: the settings that say so exactly, the `largest` size (px) that is looked for, and what else
+    was seen, as of a `Prediction`."""
+
+    config: PredictConfig
+    largest: float
+    candidates: tuple[SizeCandidate, ...] = ()
+    alone: bool = False
+
+
+def iter_settled(model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None = None) -> Job[Settled]:
+    """The job that finds, or takes as told, the size at which a picture is looked at, so that its parts can be looked at alike."""
+
+    def steps(control: Control) -> Generator[Progress, None, Settled]:
+        over = _Pass(model, micrograph, config, network, control)
+        yield from over.settle()
+        return over.settled(config)
 
     return Job(steps)
 
@@ -110,6 +134,17 @@ class _Pass:
                 self._known[index] = yield from mapped(runner.settle(image, self._micrograph.valid), looking)
             if runner.both and runner.candidates:
                 self._look_for_larger(runner.candidates[1].size)
+
+    def settled(self, config: PredictConfig) -> Settled:
+        """What `settle` found, as settings."""
+        runner = self.runner
+        if not runner.working_size:
+            told = replace(config, typical_size=None, typical_nm=None, scales=runner.scales)
+            return Settled(told, _ANY_SIZE / min(runner.scales))
+        bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
+        sizes = [min(max(each.working_size / each.scales[0], bounds["minimum"]), bounds["maximum"]) for each in self.runners]
+        told = replace(config.for_size(sizes[0]), exact_size=True, other_size=sizes[1] if len(sizes) > 1 else None)
+        return Settled(told, max(sizes), runner.candidates, runner.alone)
 
     def blank(self, micrograph: Micrograph) -> Prediction:
         """What will be said of a micrograph, nothing yet."""

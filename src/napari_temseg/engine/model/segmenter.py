@@ -24,6 +24,7 @@ from napari_temseg.engine.types.results import PARTICLE_CLASSES
 
 _NOT_BEARING = ("history", "name", "familiar", "confidence")  # what is known of a model but changes no prediction
 SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
+_ROWS_OF = 2**20  # px of a large plane that are normalised together
 MOST_MAGNIFICATION = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
 
 # The engine knows no file formats: files.models puts its writer here when it is imported.
@@ -61,6 +62,51 @@ class Normalisation:
             result = (np.clip(image, low, high) / unit - mean) / (sd if sd > 1e-9 else 1.0)
         normalised: npt.NDArray[np.float32] = np.where(np.isfinite(image), result, 0.0).astype(np.float32)
         return normalised
+
+    def fixed(self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image") -> FixedNormalisation:
+        """What `apply` makes of a large plane (Y, X), for its parts: found a few rows at a time."""
+        step = max(1, int(_ROWS_OF / plane.shape[1]))
+        strips = [slice(top, top + step) for top in range(0, plane.shape[0], step)]
+        use = valid if valid is not None and any(bool((np.isfinite(plane[rows]) & valid[rows]).any()) for rows in strips) else None
+
+        def values(rows: slice) -> npt.NDArray[np.float64]:
+            part = np.asarray(plane[rows], np.float64)
+            seen = np.isfinite(part) if use is None else np.isfinite(part) & use[rows]
+            return part[seen]
+
+        counts = [values(rows).size for rows in strips]
+        if not sum(counts):
+            raise TemsegError(f"{name}: no pixel holds a finite number; open the file again or leave this image out.")
+        thin = max(1, sum(counts) // 1_000_000)
+        low, high = np.percentile(np.concatenate([values(rows)[::thin] for rows in strips]), [self.low, self.high])
+        unit = float(max(abs(low), abs(high))) or 1.0
+        sums = np.array([[part.sum(), (part * part).sum()] for rows in strips for part in [np.clip(values(rows), low, high) / unit]])
+        mean, square = sums.sum(axis=0) / sum(counts)
+        return FixedNormalisation(self.low, self.high, float(low), float(high), unit, float(mean), math.sqrt(max(square - mean**2, 0.0)))
+
+
+@dataclass(frozen=True)
+class FixedNormalisation(Normalisation):
+    """One that was found for a whole plane, for each part of it: clipped to `lowest` and `highest`, in units of `unit`, less `mean`, over
+    `sd`."""
+
+    lowest: float = 0.0
+    highest: float = 1.0
+    unit: float = 1.0
+    mean: float = 0.0
+    sd: float = 1.0
+
+    def apply(
+        self, plane: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None, name: str = "the image"
+    ) -> npt.NDArray[np.float32]:
+        """The part (Y, X) as float32, a few rows at a time; what is not finite becomes the mean (0)."""
+        result = np.empty(plane.shape, np.float32)
+        step = max(1, int(_ROWS_OF / plane.shape[1]))
+        for top in range(0, plane.shape[0], step):
+            part = np.asarray(plane[top : top + step], np.float64)
+            scaled = (np.clip(part, self.lowest, self.highest) / self.unit - self.mean) / (self.sd if self.sd > 1e-9 else 1.0)
+            result[top : top + step] = np.where(np.isfinite(part), scaled, 0.0)
+        return result
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.measure.other_splits import AS_FOUND, Floats, OtherSplit, sizes_of, whole_sizes
+from napari_temseg.engine.measure.other_splits import AS_FOUND, Core, Floats, OtherSplit, sizes_of, whole_sizes
 from napari_temseg.engine.particles.splitting import at_frame, default_certainty, divisible, kept_pieces, pieces_of_plane, split_plane
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
@@ -36,7 +36,7 @@ def other_settings(config: SplitConfig) -> list[tuple[str, str, SplitConfig]]:
     return found
 
 
-def _sizes(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[tuple[Floats, Floats]]:
+def _sizes(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[tuple[Floats, Floats]]:
     """Diameters and boxes of the whole particles of one plane under each of the settings."""
     parts, threshold = None, None
     pieces, strength = None, None
@@ -48,28 +48,29 @@ def _sizes(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[
         labels, classes, _ = kept_pieces(parts, prediction, config, *pieces)
         whole = ~at_frame(labels, len(classes), prediction.micrograph.valid)
         whole[0] = False
-        yield sizes_of(labels, np.flatnonzero(whole))
+        yield sizes_of(labels, np.flatnonzero(whole), core)
 
 
-def _apart(prediction: Prediction, config: SplitConfig) -> dict[str, tuple[Floats, Floats]]:
+def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str, tuple[Floats, Floats]]:
     """Diameters and boxes of the whole particles of one plane by population, where two sizes are meant."""
     labels, table, _ = split_plane(prediction, config)
     found = of_each_population(Particles(labels, table.assign(plane=0), prediction.micrograph, prediction))
-    return {name: whole_sizes(each) for name, each in found.items()}
+    return {name: whole_sizes(each, core) for name, each in found.items()}
 
 
-def _each(prediction: Prediction, settings: Sequence[SplitConfig]) -> Iterator[dict[str, tuple[Floats, Floats]]]:
+def _each(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[dict[str, tuple[Floats, Floats]]]:
     """The sizes of one plane under each of the settings, by population."""
     if prediction.other is None:
-        yield from ({"": sizes} for sizes in _sizes(prediction, settings))
+        yield from ({"": sizes} for sizes in _sizes(prediction, settings, core))
     else:
-        yield from (_apart(prediction, config) for config in settings)
+        yield from (_apart(prediction, config, core) for config in settings)
 
 
-def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Measurement]:
+def iter_other_splits(measurement: Measurement, particles: Particles, core: Core = None) -> Job[Measurement]:
     """The job that gives a measurement of `particles` its `other_splits`; without a prediction there are none, and it stays as it is.
 
     The splittings are those near the settings of `particles`, found on their prediction. Yields `Progress` after each.
+    With a `core` those of one plane count whose middle lies there.
     """
 
     def steps(control: Control) -> Generator[Progress, None, Measurement]:
@@ -84,7 +85,7 @@ def iter_other_splits(measurement: Measurement, particles: Particles) -> Job[Mea
         n = prediction.micrograph.n_planes
         sizes: list[list[dict[str, tuple[Floats, Floats]]]] = [[] for _ in settings]
         for plane in range(n):
-            for index, found in enumerate(_each(prediction.at(plane), [each for _, _, each in settings])):
+            for index, found in enumerate(_each(prediction.at(plane), [each for _, _, each in settings], core)):
                 sizes[index].append(found)
                 done = (plane + (index + 1) / len(settings)) / n
                 yield Progress("measure", done, f"{particles.micrograph.name}: splitting otherwise", control.elapsed)

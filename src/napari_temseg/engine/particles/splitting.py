@@ -331,7 +331,7 @@ def _table(
 ) -> tuple[Labels, pd.DataFrame]:
     """The table of labels 1…n; contacts are found before frame-touching particles are left out, as those were really there."""
     count = len(class_ids)
-    first, second = _contacts(labels)
+    first, second = contacts_of(labels)
     cut = np.zeros(count + 1, bool)
     cut[first] = cut[second] = True
     graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(count + 1, count + 1))
@@ -361,7 +361,7 @@ def at_frame(labels: Labels, count: int, valid: npt.NDArray[np.bool_] | None) ->
     return frame
 
 
-def _contacts(labels: Labels) -> tuple[Labels, Labels]:
+def contacts_of(labels: Labels) -> tuple[Labels, Labels]:
     """Pairs of different labels that are 8-neighbours somewhere, with repeats."""
     shifts = (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]), (np.s_[:-1, :-1], np.s_[1:, 1:]), (np.s_[:-1, 1:], np.s_[1:, :-1])
     first, second = [], []

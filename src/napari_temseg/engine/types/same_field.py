@@ -44,7 +44,7 @@ class Field:
 
 def sketch_of(plane: npt.NDArray[Any]) -> Sketch:
     """A plane (Y, X) as 128 × 128 px, each pixel the mean of what lies in it, between the 1 and 99 percentile."""
-    values: npt.NDArray[Any] = np.nan_to_num(np.asarray(plane, np.float32))
+    values: npt.NDArray[Any] = np.nan_to_num(np.array(plane, np.float32), copy=False)
     for axis in (0, 1):
         edges = np.linspace(0, values.shape[axis], SKETCH_SIDE + 1).astype(int)
         counts = np.maximum(np.diff(edges), 1).reshape((-1, 1) if axis == 0 else (1, -1))  # a small picture's pixels stand for several

@@ -51,6 +51,8 @@ def framed(caption: str, image: bytes, kind: str) -> str:
 
 def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
     height, width = (n // step * step for n in plane.shape)
-    blocks = np.nan_to_num(plane[:height, :width].astype(np.float32)).reshape(height // step, step, width // step, step)
-    binned: npt.NDArray[np.float32] = blocks.mean(axis=(1, 3))
+    binned = np.empty((height // step, width // step), np.float32)
+    for row in range(len(binned)):  # a large plane is never there as floats as a whole
+        part = np.nan_to_num(plane[row * step : (row + 1) * step, :width].astype(np.float32), copy=False)
+        binned[row] = part.reshape(1, step, width // step, step).mean(axis=(1, 3))[0]
     return binned

@@ -13,7 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.pipeline.burnt_in import bar_offer, without_areas
 from napari_temseg.pipeline.known_pictures import KnownPicture
-from napari_temseg.pipeline.plane_by_plane import iter_measured
+from napari_temseg.pipeline.picture.plane_by_plane import iter_measured
 from napari_temseg.pipeline.record import Record, key_of
 from napari_temseg.pipeline.run_folder import stage, writing
 

@@ -1,0 +1,58 @@
+"""How a large plane is cut: cores that cover it once, each looked at with what lies round it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LARGE = 3072 * 3072  # px of a plane from which on it is searched in pieces
+CORE = 1536  # px, the side of a core at most
+HALO_SIZES = 8.0  # sizes of what is looked for that are seen round a core: more than the background window and a rod need …
+HALO = (128, 768)  # … px, at least and at most
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A `window` of a plane that is looked at, and the `core` in it (in px of the plane) whose particles are its own."""
+
+    window: Window
+    core: Window
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """First row and column of the window."""
+        return self.window[0].start, self.window[1].start
+
+    @property
+    def inner(self) -> Window:
+        """The core in px of the window."""
+        rows, columns = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(self.core, self.window, strict=True))
+        return rows, columns
+
+    @property
+    def share(self) -> float:
+        """Of the window that is core."""
+        core, window = (math.prod(side.stop - side.start for side in part) for part in (self.core, self.window))
+        return float(core / window)
+
+    def own(self, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which of these places (px of the window) lie in the core."""
+        rows, columns = self.inner
+        inside = (y >= rows.start - 0.5) & (y < rows.stop - 0.5)
+        return np.asarray(inside & (x >= columns.start - 0.5) & (x < columns.stop - 0.5))
+
+
+def pieces(frame: tuple[int, int], size: float) -> Iterator[Piece]:
+    """The pieces of a plane of `frame` px for particles `size` px wide, row by row."""
+    halo = round(min(max(HALO_SIZES * size, HALO[0]), HALO[1]))
+    cuts = [np.linspace(0, n, math.ceil(n / CORE) + 1).astype(int).tolist() for n in frame]
+    for top, bottom in zip(cuts[0], cuts[0][1:], strict=False):
+        for left, right in zip(cuts[1], cuts[1][1:], strict=False):
+            core = slice(top, bottom), slice(left, right)
+            rows, columns = (slice(max(0, c.start - halo), min(n, c.stop + halo)) for c, n in zip(core, frame, strict=True))
+            yield Piece((rows, columns), core)

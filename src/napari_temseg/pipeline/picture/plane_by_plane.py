@@ -1,0 +1,117 @@
+"""A picture a plane at a time: memory is that of one, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from napari_temseg.engine.measure.measurement import Measurement, measure
+from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.particles.other_splits import iter_other_splits
+from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
+from napari_temseg.engine.particles.splitting import Numbering, split
+from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction
+from napari_temseg.files.label_pages import LabelPages
+from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction, one_of_each, one_table
+from napari_temseg.pipeline.picture.piece_by_piece import is_large, iter_large
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from napari_temseg.engine.measure.recovery.limit import RecoveredSize
+    from napari_temseg.engine.model.segmenter import Segmenter
+
+_TOGETHER = 64  # tables of planes that are put together at a time: each has a cost of its own
+
+
+def iter_measured(
+    segmenter: Segmenter, image: Micrograph, predict: PredictConfig, config: SplitConfig, network: nn.Module, recovery: bool | None
+) -> Job[MeasuredPicture]:
+    """The job that predicts, splits and measures a picture, each plane before the next is looked at; `recovery` as of `iter_run`."""
+    if is_large(image):
+        return iter_large(segmenter, image, predict, config, network, recovery)
+
+    def steps(control: Control) -> Generator[Progress, None, MeasuredPicture]:
+        from napari_temseg.engine.model.prediction import iter_predict_planes
+
+        planes = _Planes(image)
+        recovered: tuple[RecoveredSize, ...] = ()
+        job = iter_predict_planes(segmenter, image, predict, network=network)
+        for progress in job:
+            ready = progress.preview
+            yield replace(progress, fraction=0.95 * progress.fraction, preview=None)
+            if not isinstance(ready, PlanePrediction):
+                continue
+            particles = split(ready.prediction, config)
+            others = iter_other_splits(measure(particles), particles)
+            for step in others:
+                yield replace(step, fraction=0.95 * progress.fraction)
+            if ready.index == 0 and (is_cheap(image) if recovery is None else recovery):
+                looking = iter_recovery(segmenter, particles, predict)
+                for step in looking:
+                    yield replace(step, fraction=0.95 * progress.fraction)
+                recovered = looking.result
+            planes.add(particles, others.result)
+        return planes.together(job.result, recovered)
+
+    return Job(steps)
+
+
+class _Planes:
+    """What was found on the planes of a picture, in their order."""
+
+    def __init__(self, image: Micrograph) -> None:
+        shape = tuple(int(n) for n in image.data.shape)
+        self._image, self._labels, self._classes = image, LabelPages(shape, np.int32), LabelPages(shape, np.uint8)
+        self._numbers, self._uncertain, self._ends = Numbering(), 0, list[BandEnds]()
+        self._tables, self._splits = list[pd.DataFrame](), list[tuple[OtherSplit, ...]]()
+        self._first: tuple[Particles, Measurement] | None = None
+
+    def add(self, particles: Particles, measured: Measurement) -> None:
+        """The particles of the next plane and their measurement, numbered from 1."""
+        index = len(self._labels)
+        table = measured.table.set_index("particle", drop=False)
+        if "carrier" in table:  # the label of another row
+            table = table.assign(carrier=np.where(table["carrier"] > 0, table["carrier"] + self._numbers.last, 0))
+        labels, numbered = self._numbers.next(particles.labels, table.assign(plane=index))
+        self._labels.append(labels)
+        if particles.prediction is not None:
+            self._classes.append(particles.prediction.all_classes())
+        self._tables.append(numbered.assign(particle=numbered.index).reset_index(drop=True))
+        self._splits.append(measured.other_splits)
+        self._uncertain += particles.uncertain
+        self._ends += [particles.band_ends] if particles.band_ends is not None else []
+        if self._first is None:
+            self._first = particles, measured
+        if len(self._tables) > _TOGETHER:
+            self._tables, self._splits = [one_table(self._tables)], [one_of_each(self._splits)]
+
+    def together(self, unlike: Sequence[str], recovered: tuple[RecoveredSize, ...]) -> MeasuredPicture:
+        """The whole picture."""
+        if self._first is None:
+            raise ValueError("a picture has a plane at least")
+        first, of_first = self._first
+        table, n = one_table(self._tables), self._image.n_planes
+        found = set(table["plane"].unique().tolist())
+        measured = replace(
+            of_first, table=table, n_planes=n, axes=self._image.axes, other_splits=one_of_each(self._splits), recovered=recovered
+        )
+        return MeasuredPicture(
+            self._image,
+            measured,
+            self._labels,
+            first.labels,
+            self._classes if len(self._classes) else None,
+            self._uncertain,
+            {plane: reason for plane, reason in enumerate(unlike) if reason and plane in found},
+            all_ends(self._ends),
+            splitting=dict(first.settings),
+            **({} if first.prediction is None else facts_of_prediction(first.prediction)),
+        )
