@@ -22,9 +22,9 @@ SPLIT, EXACT = temseg.SplitConfig(min_diameter=4), temseg.PredictConfig(typical_
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pictures are large."""
-    monkeypatch.setattr(piece_by_piece, "LARGE", 1000)
-    monkeypatch.setattr(pieces, "CORE", 96)
-    monkeypatch.setattr(pieces, "HALO", (48, 48))
+    monkeypatch.setattr(piece_by_piece, "LARGE_PLANE", 1000)
+    monkeypatch.setattr(pieces, "CORE_SIDE", 96)
+    monkeypatch.setattr(pieces, "HALO_PX", (48, 48))
 
 
 def picture() -> temseg.Micrograph:

@@ -25,7 +25,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction, Prediction
 from napari_temseg.pipeline.picture.label_file import LabelFile
 from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction, one_of_each, one_table
-from napari_temseg.pipeline.picture.pieces import LARGE, Piece, pieces
+from napari_temseg.pipeline.picture.pieces import LARGE_PLANE, Piece, pieces
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ _SAME = 0.5  # share of its pixels that a particle may lose to those of the piec
 
 def is_large(image: Micrograph) -> bool:
     """Whether it is a single plane that is searched in pieces."""
-    return image.axes == "YX" and int(np.prod(image.frame)) > LARGE
+    return image.axes == "YX" and int(np.prod(image.frame)) > LARGE_PLANE
 
 
 def iter_large(
@@ -189,7 +189,7 @@ class _LargePlane:
 
 
 def _own(piece: Piece, particles: Particles, before: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
-    """Labels of the piece without the pixels that its own particles lost to those before, and which are its own; others stay as neighbours."""
+    """Labels of the piece without the pixels that its own particles lost to those before, and which are its own."""
     labels = particles.labels.copy()
     y, x = np.nonzero(labels)
     here = labels[y, x]
