@@ -15,6 +15,7 @@ from in_the_window import find
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from scipy import ndimage
+from two_sizes import two_sizes
 
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.autosave import store, work
@@ -546,3 +547,27 @@ def test_a_model_of_ones_own_is_removed_after_asking(start: Any, grid: Any, qtbo
     models.delete.click()
     qtbot.waitUntil(lambda: not (folder / "particles+1.temseg").exists(), timeout=10_000)
     assert session.models == {}
+
+
+def test_two_populations_come_back_digit_for_digit(start: Any, wait_jobs: Any, qtbot: Any) -> None:
+    picture = two_sizes(side=320, small=30, large=6)
+    bench = start(picture.image)
+    session, item = bench.session, bench.session.current
+    bench.panel(1).dial.say_sizes([13.0, 92.0])
+    find_both(bench, wait_jobs)
+    small = item.particles.table.index[item.particles.table["population"] == "small"]
+    session.select([int(small[0])])
+    bench.panel(3).corrector.delete()
+    table, labels = item.measurement.table, item.particles.labels.copy()
+    assert table["population"].value_counts()["small"] > 20
+    session.close()
+    back = start(picture.image)
+    item = restored(back, qtbot, wait_jobs)
+    np.testing.assert_array_equal(item.particles.labels, labels)
+    pd.testing.assert_frame_equal(item.measurement.table, table, check_dtype=False)
+
+
+def find_both(bench: Any, wait_jobs: Any) -> None:
+    bench.go(1)
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)

@@ -13,6 +13,10 @@ from two_sizes import two_sizes
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.widgets.canvas.colours import OF_POPULATION
+from napari_temseg.widgets.particles.colouring import Colouring
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
+from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session.change import Change
 
 
@@ -99,7 +103,7 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(28.0, 12), SizeCandidate(180.0, 2)))
     session.item_changed.emit(item, Change.PREDICTION)
     assert "which are meant" in panel.note.text()
-    assert panel.sizes[1].text() == "large: 2 of 180 px"
+    assert panel.sizes[1].accessibleName() == "large: 2 of 180 px"
     assert not panel.ways.isHidden()
     assert panel.ways.currentIndex() == 1
     panel.sizes[0].click()
@@ -128,7 +132,7 @@ def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: A
     assert not dial.finder.config_of(item).both
 
 
-def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
     picture = two_sizes()
     viewer.add_image(picture.image, name="grid")
     bench = open_bench(viewer)
@@ -140,7 +144,7 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     item = session.current
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(13.0, 80), SizeCandidate(95.0, 12)))
     session.item_changed.emit(item, Change.PREDICTION)
-    assert panel.sizes[2].text() == "both: 92"
+    assert panel.sizes[2].accessibleName() == "both: 92"
     panel.sizes[2].click()
     wait_jobs(session)
     assert panel.dial.field.text() == "13 px, 95 px"
@@ -148,6 +152,21 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     assert panel.ways.currentIndex() == 0
     populations = item.measurement.table["population"].value_counts()
     assert (populations["small"], populations["large"]) == (pytest.approx(80, abs=1), pytest.approx(12, abs=1))
+    # Two colours, and a D50, count and share for each, in panel and dock.
+    bench.go(3)
+    pool = session.part(Pool)
+    qtbot.waitUntil(lambda: not pool.busy and len(pool.distribution.populations) == 2)
+    small, large = bench.panel(3).sizes.text().split("\n")
+    assert small.startswith("small: D50 1")
+    assert large.startswith("large: D50 9")
+    assert "by number" in small
+    assert not pool.distribution.summary  # nothing of both together
+    assert "none of both together" in bench.panel(3).cautions.text()
+    colouring = session.part(Colouring)
+    qtbot.waitUntil(lambda: colouring.legend is not None)
+    assert colouring.legend.classes == tuple(OF_POPULATION.items())
+    legend = session.part(DistributionOpener).open().legend
+    qtbot.waitUntil(lambda: all(colour in legend.text() for colour in OF_POPULATION.values()))
     # Splitting goes on to work live on both.
     before = item.particles
     panel.split.fields["threshold"].value = 0.8

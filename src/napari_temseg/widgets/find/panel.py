@@ -16,7 +16,7 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
-from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -87,9 +87,9 @@ class FindPanel(QWidget):
             "Paint", "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them.", self._paint
         )
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
-        self.sizes = [button("", "", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
+        self.sizes = [ElidedButton("", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
         ways = QStackedWidget()
-        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (3, 3, 2))):
+        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1, 1))):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
@@ -184,10 +184,10 @@ class FindPanel(QWidget):
         self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched))
         self.ways.setCurrentIndex(1 if found else 0)
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
-            size = self.dial.length(item, each.size)
-            made.setText(f"{which}: {each.count} of {size}")
+            size = self.dial.length(item, float(f"{each.size:.2g}"))  # about that much
+            made.set_text(f"{which}: {each.count} of {size}", f"{each.count} of {size}")
             made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
-        self.sizes[2].setText(f"both: {sum(each.count for each in found)}")
+        self.sizes[2].set_text(f"both: {sum(each.count for each in found)}")
         self.sizes[2].setToolTip(
             "Both are meant: each is looked for, and measured as a population with a D50, a count and shares of its own."
         )

@@ -167,14 +167,15 @@ class ElidedButton(QPushButton):
 
     def __init__(self, text: str, action: Any) -> None:
         super().__init__(text)
-        self._text = text
+        self._text, self._short = text, ""
         self.clicked.connect(lambda *_: guarded(action))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(60)
 
-    def set_text(self, text: str) -> None:
-        """Say something else."""
-        self._text = text
+    def set_text(self, text: str, short: str = "") -> None:
+        """Say something else; `short` is what is said where there is no room for all of it."""
+        self._text, self._short = text, short
+        self.setAccessibleName(text)
         self._elide()
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
@@ -183,7 +184,9 @@ class ElidedButton(QPushButton):
         self._elide()
 
     def _elide(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, max(self.width() - 16, 30)))
+        room, metrics = max(self.width() - 16, 30), self.fontMetrics()
+        text = self._short if self._short and metrics.horizontalAdvance(self._text) > room else self._text
+        self.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, room))
 
 
 def separator() -> QFrame:
