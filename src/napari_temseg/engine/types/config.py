@@ -56,17 +56,11 @@ class SimulateConfig(Config):
     seed: int = setting(0, "Seed", "The same seed gives the same picture", minimum=0)
 
 
-def _typical_size(title: str = "Typical size", help: str = "") -> Any:
-    return setting(
-        None,
-        title,
-        help or "Typical particle diameter, to choose the working scale by; empty: found from the picture itself",
-        minimum=2.0,
-        maximum=10000.0,
-        unit="px",
-        of_picture=True,
-        said_by="typical_size" if help else "",
-    )
+_TYPICAL = "Typical particle diameter, to choose the working scale by; empty: found from the picture itself"
+
+
+def _typical_size(title: str = "Typical size", help: str = _TYPICAL, said_by: str = "") -> Any:
+    return setting(None, title, help, minimum=2.0, maximum=10000.0, unit="px", of_picture=True, said_by=said_by)
 
 
 def _typical_nm(title: str = "Typical size") -> Any:
@@ -86,7 +80,9 @@ def _typical_nm(title: str = "Typical size") -> Any:
 class PredictConfig(Config):
     """How a model is run over a picture."""
 
-    typical_size: float | None = _typical_size()
+    typical_size: float | None = _typical_size(
+        help=f"{_TYPICAL}; two, as 12nm,300nm, or “both” to be found: two populations, each searched and measured by itself"
+    )
     typical_nm: float | None = _typical_nm()
     polarity: str = setting(
         "auto",
@@ -125,7 +121,7 @@ class PredictConfig(Config):
         advanced=True,
     )
     other_size: float | None = _typical_size(
-        "Typical size of a second population", "Particles of two sizes far apart are meant: the other one"
+        "Typical size of a second population", "Particles of two sizes far apart are meant: the other one", said_by="typical_size"
     )
     other_nm: float | None = _typical_nm("Typical size of a second population")
     both: bool = setting(
