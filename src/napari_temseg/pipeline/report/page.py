@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words, rounded, signed
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, interval_words, rounded, signed
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
@@ -115,8 +115,8 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
-    # Whether it can be used stands above them already, and why one or two images have no interval of the specimen.
-    cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, *TOO_FEW_IMAGES))]
+    # Whether it can be used, why two populations are apart, and why one or two images tell nothing of the specimen stands above already.
+    cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, WHY_APART, *TOO_FEW_IMAGES))]
     refused = not all(each.usability.usable for each in sizes.values())
     first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
     page = _TEMPLATES.get_template("report.template.html").generate(

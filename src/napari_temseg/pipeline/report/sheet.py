@@ -53,7 +53,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "counts": _counts(summary, sizes, unit, grids),
         "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
-        "detection": _detection(summary["detection"], unit),
+        "detection": _detection(summary["detection"], unit, two=bool(sizes.population)),
         "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
@@ -142,8 +142,10 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
     return [(_BAR_NAMES.get(name, name), told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
 
 
-def _detection(found: dict[str, Any] | None, unit: str) -> str:
+def _detection(found: dict[str, Any] | None, unit: str, *, two: bool = False) -> str:
     """From which size on particles are found, and how far off the diameters are there."""
+    if found is None and two:
+        return "Detection limit: not measured of two populations; a run for one of the sizes tells it."
     if found is None:
         return "Detection limit: not measured (temseg run ‑‑recovery)."
     planted = sum(row["planted"] for row in found["sizes"])
