@@ -9,6 +9,13 @@ particle in brackets. As a map: the exact share of each pixel that is covered, t
 and its mask at one half. `speed`: `split` and `measure` of one prediction, against a watershed of the distance transform and
 `regionprops_table`, in processor seconds: with the columns that it has, and with those that it lacks made by SciPy, region by region.
 `linear`: time and memory of `measure` for more and more labels.
+
+Tried for corners, which the contour cuts (squares of 20, 40, 80 px feret_max −2.1, −1.0, −0.6 %, rods 4:1 aspect ratio +4.8, +2.5, +1.2 %
+on coverage), and left out: a rectangle fitted to the middles of the four sides, where residual (0.2 px), area and retreat of the contour
+at the corners (0.75 px) allow one (0.0 % for both on coverage, discs, ellipses, hexagons untouched; on blurred and noisy maps it is never
+allowed, and corners rounded by 1 px, which retreat no further than sharp ones, become +3 instead of −0.8 % at 20 px); the rectangle of
+equal second moments (within 0.7 % for squares on every map, rods of 20 px −1.0 and +3.7 %, but +8 % for squares rounded by 0.15 of their
+side); corners where long runs of the hull meet (no effect: the hull of a contour has few runs of 4 px).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.pooling import size_distribution
-from napari_temseg.engine.measure.segmentation import SegmentationCalibration
+from napari_temseg.engine.measure.segmentation import MOST_HANGING, SegmentationCalibration, hanging
 
 HASH = "abc"
 CALIBRATION = SegmentationCalibration(HASH, bias=-0.02, floor=0.02, factor=1.5, refused=0.1, facts={"pictures": 40})
@@ -62,6 +62,18 @@ def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():
         assert "strength 0.3" in summary["why_not"][0]
         assert summary["next_steps"]
         assert summary["intervals"]["these particles"]["d50"] is None
+
+
+def test_where_many_hang_on_the_splitting_a_learnt_share_of_them_is_taken_off():
+    sizes = np.linspace(18, 22, 30)
+    fewer = replace(with_drift(0.0), other_splits=(split("as found", "", 0.0, sizes), split("less", "strength", 0.4, sizes[5:-5])))
+    welded = replace(CALIBRATION, bias=0.0, welded=-0.2)
+    found = size_distribution([fewer], calibration=welded)
+    low, high = found.summary()["intervals"]["these particles"]["d50"]
+    assert math.sqrt(low * high) == pytest.approx(found.quantile(0.5) * (20 / 30) ** 0.2)
+    assert hanging({"as found": {"n": 30.0}, "strength less": {"n": 0.0}}) == MOST_HANGING
+    assert hanging({"as found": {"n": 30.0}, "strength less": {"n": 31.0}}) == 0
+    assert hanging({"as found": {"n": 30.0}}) == 0
 
 
 def test_models_of_ones_own_are_not_calibrated():

@@ -3,7 +3,8 @@
 The error of a picture is e = ln(D50 of outlines drawn by hand / D50 found). Its scale is taken as s = (floor + Σ drifts)^power, a drift
 being the largest |ln(D50 otherwise / D50 as found)| of a setting one step to either side. q, the quantile of |e − bias| / s over outlined
 pictures (conformal, each specimen counting once), gives the half width q s. Beyond the scale `refused` it would be too wide to be of use,
-and the result is refused.
+and the result is refused. The bias grows with `hanging`: where many particles become one when touching ones are split less, others that are
+still one were several, and sizes come out too large.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.weighted import quantile
 
 Floats = npt.NDArray[np.float64]
+LESS_SPLIT = "strength less"
+MOST_HANGING = 1.3  # of ln(particles / those when split less), as far as outlined pictures go
 NEAR_STEPS = ("less", "more")  # the steps whose drift counts; the others are only shown
 WIDE_DRIFT = math.log(1.15)  # of the splitting: beyond it a result hangs on a setting nobody can know
 SHARES = {"d10": (0.1, 0), "d50": (0.5, 0), "d90": (0.9, 0), "dv50": (0.5, 3)}
@@ -31,8 +34,9 @@ SHARES = {"d10": (0.1, 0), "d50": (0.5, 0), "d90": (0.9, 0), "dv50": (0.5, 3)}
 class SegmentationCalibration:
     """What outlines drawn by hand said of one model, told by its hash; see the module for the formula.
 
-    `bias` is the median of e (0 where it is no larger than its own uncertainty), `factor` is q, `refused` the largest scale of which an
-    interval is given. `facts` say what it was learnt on and how it did on what it had not seen.
+    The bias is `welded` times `hanging`, and `bias`, the median of what is left of e (0 where it is no larger than its own uncertainty);
+    `factor` is q, `refused` the largest scale of which an interval is given. `facts` say what it was learnt on and how it did on what it
+    had not seen.
     """
 
     model_hash: str
@@ -42,6 +46,11 @@ class SegmentationCalibration:
     refused: float
     facts: Mapping[str, Any] = field(default_factory=dict)
     power: float = 1.0
+    welded: float = 0.0
+
+    def offset(self, splits: Mapping[str, Mapping[str, float | None]]) -> float:
+        """What is to be added to the logarithm of a D50 found."""
+        return self.bias + self.welded * hanging(splits)
 
     def scale(self, drift: Mapping[str, float]) -> float:
         """Scale of the error on the logarithm, from the drift of each setting."""
@@ -88,7 +97,9 @@ def segmentation(pool: Sequence[Measurement], calibration: SegmentationCalibrati
     if calibration is None:
         return Segmentation(splits, drift, refused=drift.get("strength", 0.0) > WIDE_DRIFT)
     scale = calibration.scale(drift)
-    return Segmentation(splits, drift, calibration.factor * scale, calibration.bias, scale > calibration.refused, calibration.facts)
+    return Segmentation(
+        splits, drift, calibration.factor * scale, calibration.offset(splits), scale > calibration.refused, calibration.facts
+    )
 
 
 def _common_keys(pool: Sequence[Measurement]) -> list[str]:
@@ -107,6 +118,14 @@ def drifts(splits: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]
         there = figures["d50"]
         largest[setting] = max(largest.get(setting, 0.0), math.inf if there is None else abs(math.log(there / found)))
     return largest
+
+
+def hanging(splits: Mapping[str, Mapping[str, float | None]]) -> float:
+    """How many particles hang on the splitting: ln(their number / that when touching ones are split less), 0 to `MOST_HANGING`."""
+    found, less = splits[AS_FOUND]["n"], splits.get(LESS_SPLIT, {}).get("n")
+    if less is None or not found:
+        return 0.0
+    return min(max(math.log(found / less), 0.0), MOST_HANGING) if less else MOST_HANGING
 
 
 def _sizes_of(pool: Sequence[Measurement], key: str) -> dict[str, float | None]:
