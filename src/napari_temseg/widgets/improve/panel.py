@@ -138,7 +138,8 @@ class ImprovePanel(QWidget):
         self.train.setEnabled(not waits and not busy)
         self.train.setText("Train again" if self.trainer.ended else "Train")
         highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
-        self.note.setText(waits or self.trainer.setting)
+        told = waits or self.trainer.setting
+        self.note.setText(f"{told[:1].upper()}{told[1:]}")
         self.note.setVisible(bool(self.note.text()))
         self.advice.setText(self.trainer.advice)
         self.advice.setToolTip(tuned_table(self.trainer.tuned))

@@ -47,10 +47,17 @@ def sheet(viewer: Any) -> str:
     QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
     QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QAbstractSpinBox {{ min-width: 44px; }}
+    QLineEdit {{ placeholder-text-color: {_between(colour["text"], colour["foreground"])}; }}
     QLabel[role="hint"] {{ color: {colour["text"]}; }}
     QLabel[role="warning"] {{ color: {warning}; }}
     QLabel[role="heading"] {{ font-weight: bold; }}
     """
+
+
+def _between(one: str, other: str) -> str:
+    """A colour nearer to the first of two: what nobody typed is told from what was, and can be read."""
+    pairs = ((int(each[start : start + 2], 16) for each in (one, other)) for start in (1, 3, 5))
+    return "#" + "".join(f"{(3 * first + second) // 4:02x}" for first, second in pairs)
 
 
 def _dark(colour: str) -> bool:
