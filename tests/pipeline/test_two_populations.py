@@ -143,3 +143,21 @@ def test_sizes_that_cannot_be_meant_are_refused(config: temseg.PredictConfig, se
 def test_a_model_for_all_sizes_looks_for_no_two(tiny: temseg.Segmenter) -> None:
     with pytest.raises(temseg.TemsegError, match="looks for all sizes at once"):
         temseg.predict(tiny, np.ones((64, 64), np.float32), temseg.PredictConfig(both=True))
+
+
+def test_results_that_are_at_hand_are_reported_and_predicted_by_population(
+    particles: temseg.Segmenter, picture: TwoSizes, folder: Path, tmp_path: Path, log_elsewhere: None
+) -> None:
+    from napari_temseg.cli.main import main
+    from napari_temseg.pipeline.existing_results import Result, iter_report
+
+    found = temseg.split(temseg.predict(particles, picture.image, temseg.PredictConfig(both=True)))
+    assert " small, 1" in repr(found)
+    iter_report([Result(found, temseg.measure(found))], tmp_path, "particles").drain()
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert list(summary["distributions"]) == ["px small", "px large"]
+    assert main(["predict", str(folder / "both.tif"), "-o", str(tmp_path / "maps"), "--typical-size", "both", "--probability"]) == 0
+    assert {path.name for path in (tmp_path / "maps").glob("*_probability.tif")} == {
+        "both_small_probability.tif",
+        "both_large_probability.tif",
+    }

@@ -247,8 +247,9 @@ class Particles:
         return len(self.table)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {name}" for name, count in self.table["class"].value_counts().items())
-        which = f" ({counts})" if self.table["class"].nunique() > 1 else ""
+        kinds = [name for name in ("class", "population") if name in self.table and self.table[name].nunique() > 1]
+        counts = "; ".join(", ".join(f"{count} {kind}" for kind, count in self.table[name].value_counts().items()) for name in kinds)
+        which = f" ({counts})" if counts else ""
         found = f"{len(self)} particle{'' if len(self) == 1 else 's'}{which}"
         return f"<Particles of {self.micrograph.name}: {found} in {self.micrograph.extent}, {self.micrograph.calibration.describe()}>"
 

@@ -96,7 +96,10 @@ class SizeDial(QWidget):
         left = MOST_DRAGS - len(widths)
         apart = max(widths) > BAND**2 * min(widths)
         more = "Drag across a smaller and a larger one too, if sizes differ much; or find." if left else "Now find."
-        wide = " These are further apart than can be looked for at once: what is smaller or larger than the rings is left out."
+        wide = (
+            " These are further apart than can be looked for at once: what is smaller or larger than the rings is left out. "
+            "Of two populations, type both sizes."
+        )
         self.session.say(f"About {self.length(item, size)}. {more}{wide if apart else ''}")
         self.drag.show(item, size)
 
