@@ -14,7 +14,7 @@ from skimage.draw import disk
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
 from napari_temseg.engine.measure.audit.carrying import Audit, carried, outcomes
-from napari_temseg.engine.measure.audit.outcome import ACCEPT, REJECT, SEVERAL, Answers, between, outcome
+from napari_temseg.engine.measure.audit.outcome import ACCEPT, PIECE, REJECT, SEVERAL, Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.files.audits import audit_of, sample_digest
 from napari_temseg.files.formats.tiff import write_tiff
@@ -66,6 +66,22 @@ def test_a_bias_that_the_auditor_sees_is_corrected() -> None:
     assert told["corrected_d50_interval"][0] < 0.9 * d50 < told["corrected_d50_interval"][1]
     few = Answers("A", "", {0: ACCEPT, 1: SEVERAL}, {0: 10.0})
     assert outcome(sample, few, d50)["corrected_d50"] is None  # too few
+
+
+def test_several_in_one_count_by_their_area_and_parts_as_shares() -> None:
+    measured = discs(np.random.default_rng(0))
+    sample, d50 = drawn([measured]), temseg.size_distribution(measured).quantile(0.5)
+    assert sample is not None
+    assert d50 is not None
+    n = len(sample.particles)
+    halves = Answers("A", "", dict.fromkeys(range(n), SEVERAL), {k: each.ecd / np.sqrt(2) for k, each in enumerate(sample.particles)})
+    assert outcome(sample, halves, d50)["corrected_d50"] == pytest.approx(d50 / np.sqrt(2), rel=0.05)
+    large_and_small = Answers("A", "", dict.fromkeys(range(n), SEVERAL), {k: 0.9 * each.ecd for k, each in enumerate(sample.particles)})
+    every = np.array([each.ecd for each in sample.particles]) * sample.particles[0].scale
+    told = outcome(sample, large_and_small, d50)["corrected_d50"]
+    assert told / d50 == pytest.approx(np.median(np.r_[0.9 * every, np.sqrt(1 - 0.81) * every]) / np.median(every), rel=0.1)
+    parts = Answers("A", "", dict.fromkeys(range(n), PIECE), {k: 2 * each.ecd for k, each in enumerate(sample.particles)})
+    assert outcome(sample, parts, d50)["corrected_d50"] == pytest.approx(2 * d50, rel=0.05)
 
 
 def test_what_counting_and_calibration_leave_open_adds_to_the_audit() -> None:

@@ -2,7 +2,9 @@
 
 Sampled particles stand for their stratum; missed particles that were found in fields for the area of all pictures. The corrected D50 is the
 found one times a ratio: the median of the auditor's diameters (of what was not rejected, and of what was missed) over that of the
-program's diameters of all that was looked at. Its interval comes from resampling within strata, and fields.
+program's diameters of all that was looked at. Several in one count as often as the one that was measured goes into their area; where
+that is once, what is left of the area is the other one. A part of one counts as the share that it is. The interval comes from resampling
+within strata, and fields.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 ACCEPT, REJECT, SEVERAL, PIECE = "accept", "reject", "split", "part"
 DECISIONS = (ACCEPT, REJECT, SEVERAL, PIECE)  # one particle, well outlined; none; several in one; a piece of one
 ENOUGH = 30  # judged particles from which an audit corrects a result
+LEAST_OTHER = 0.5  # diameter of the second of two in one, of that of the first, at least
 _REPLICATES = 400
 _SIZES = 3  # ranges of recall
 
@@ -102,6 +105,20 @@ class _Data:
         ecd = np.array([row.ecd for row in rows]) * scale
         return cls(ecd, length, decision, stratum, weight, missed, sample.area / seen if seen else 0.0, sum(sample.population))
 
+    @property
+    def times(self) -> Floats:
+        """How many particles of the diameter measured each judged one stands for, by its area."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            goes = np.nan_to_num((self.ecd / self.length) ** 2, nan=1.0, posinf=1.0)
+        several, part = self.decision == SEVERAL, self.decision == PIECE
+        return np.select([several, part], [np.maximum(np.floor(goes), 1.0), np.minimum(goes, 1.0)], 1.0)
+
+    @property
+    def other(self) -> Floats:
+        """Diameter of the second of several in one, of which the measured one takes more than half; NaN where there is none."""
+        left = np.sqrt(np.maximum(self.ecd**2 - self.length**2, (LEAST_OTHER * self.length) ** 2))
+        return np.where((self.decision == SEVERAL) & (self.times < 2), left, np.nan)
+
     def resampled(self, rng: np.random.Generator) -> npt.NDArray[np.intp]:
         """Indices drawn again within each stratum."""
         drawn = [rng.choice(here, len(here)) for s in np.unique(self.stratum) if len(here := np.flatnonzero(self.stratum == s))]
@@ -117,8 +134,10 @@ def _figures(data: _Data, which: npt.NDArray[np.intp], fields: npt.NDArray[np.in
     there = float(weight[real].sum())
     recall = there / (there + len(missed) * data.missed_weight) if len(fields) and there else None
     measured = real & np.isfinite(data.length[which])
-    lengths = np.concatenate([data.length[which][measured], missed])
-    weights = np.concatenate([weight[measured], np.full(len(missed), data.missed_weight)])
+    times, other = data.times[which], data.other[which]
+    second = measured & np.isfinite(other)
+    lengths = np.concatenate([data.length[which][measured], other[second], missed])
+    weights = np.concatenate([(weight * times)[measured], weight[second], np.full(len(missed), data.missed_weight)])
     corrected = None
     if d50 is not None and measured.any():
         corrected = d50 * _median(lengths, weights) / _median(data.ecd[which], weight)
