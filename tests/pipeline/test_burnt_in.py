@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.acquisition import Acquisition
+from napari_temseg.pipeline import burnt_in
 from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, without_areas
 
 CAMERA = ((100, 200), "SEM 1", "SEM", "")
@@ -52,3 +54,23 @@ def test_a_simulated_data_bar_is_certain_and_a_plain_picture_loses_nothing() -> 
     assert areas_left_out([marked_area(plain)], everything=False) == [()]
     assert without_areas(plain, ()) is plain
     assert np.asarray(plain.data).any()
+
+
+def test_a_large_plane_is_looked_at_coarser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data bar at its end, and all that is burnt in, are those of the plane as it is, to a coarse pixel."""
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(120, 8, (900, 1200)).clip(0, 255).astype(np.uint8)
+    pixels[840:] = 0
+    pixels[860:872, 60:360] = 255
+    image = temseg.Micrograph(pixels, "YX")
+    fine = marked_area(image)
+    monkeypatch.setattr(burnt_in, "LARGEST_LOOK", pixels.size // 4)
+    coarse = marked_area(image)
+    assert fine.certain
+    assert coarse.certain
+    assert coarse.camera == fine.camera
+    assert fine.bands[1] <= coarse.bands[1] <= fine.bands[1] + 4
+    valid = [without_areas(image, areas_left_out([area], everything=True)[0]).valid for area in (fine, coarse)]
+    assert valid[0] is not None
+    assert valid[1] is not None
+    assert np.mean(valid[0] != valid[1]) < 0.01

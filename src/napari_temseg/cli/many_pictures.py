@@ -1,11 +1,11 @@
-"""Options of a run over many pictures: side by side, or as a microscope writes them."""
+"""Options of a run over many pictures: side by side, on a cluster, or as a microscope writes them."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-_NAMES = ("workers", "watch", "until", "settled")
+_NAMES = ("workers", "scheduler", "watch", "until", "settled")
 
 
 def add_many_pictures_options(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,13 @@ def add_many_pictures_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="search N pictures at once, each in a process of one thread that holds up to 1 GB (auto: as many as there are cores and "
         "memory suffices for; default 1); the results are the same",
+    )
+    group.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="search the pictures on the cluster of a dask scheduler, such as tcp://node17:8786, whose workers see the same folders under "
+        "the same names (needs [distributed])",
     )
     group.add_argument(
         "--watch",

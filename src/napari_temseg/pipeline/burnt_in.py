@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
 SAME_LENGTH = 1.0  # px
+LARGEST_LOOK = 4200 * 4200  # px of a plane that is looked at as fine as it is: those of usual cameras
 _SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
 
 
@@ -80,14 +82,15 @@ def bar_offer(image: Micrograph) -> str:
 
     if image.calibration.pixel_size is not None:
         return ""
-    plane = image.plane(0)
+    plane, step = _looked_at(image)
     bar = find_scale_bar(plane)
     value = None if bar is None else read_bar_value(plane, bar)
     if bar is None or value is None:
         return ""
     number, unit = value.text.split()
-    size = f"{float(number) / bar.length:.4g} {unit}"
-    return f'Its scale bar, {bar.length:.1f} px long, seems to read “{value.text}”; if that is right, use it with --pixel-size "{size}".'
+    length = step * bar.length
+    size = f"{float(number) / length:.4g} {unit}"
+    return f'Its scale bar, {length:.1f} px long, seems to read “{value.text}”; if that is right, use it with --pixel-size "{size}".'
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def marked_area(image: Micrograph) -> MarkedArea:
 
     taken = image.acquisition
     camera = (image.frame, taken.instrument, taken.mode, taken.camera)
-    plane = image.plane(0)
+    plane, step = _looked_at(image)
     bar = find_scale_bar(plane)
     mask = overlay_mask(plane, bar)
     levels = band_levels(plane)
@@ -119,7 +122,29 @@ def marked_area(image: Micrograph) -> MarkedArea:
     rows = data_bands(levels)[:, 0]  # whole rows, at the ends
     top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
     certain = bool(top or bottom) or (bar is not None and bar.confidence >= _SURE_BAR)
-    return MarkedArea(camera, tuple(boxes_of(mask)), (top, bottom), certain)
+    boxes = tuple(_enlarged(box, step, image.frame) for box in boxes_of(mask))
+    return MarkedArea(camera, boxes, _rows_of(top, bottom, step, image.frame[0]), certain)
+
+
+def _looked_at(image: Micrograph) -> tuple[npt.NDArray[Any], int]:
+    """The first plane, a large one coarser, and by how much: floats of all of it, several at a time, would not fit in memory."""
+    from napari_temseg.engine.types.thumbnails import binned
+
+    plane = image.plane(0)
+    step = max(1, math.ceil(math.sqrt(plane.size / LARGEST_LOOK)))
+    return (plane, 1) if step == 1 else (binned(plane, step), step)
+
+
+def _enlarged(box: Box, step: int, frame: tuple[int, int]) -> Box:
+    top, left, bottom, right = (side * step for side in box)
+    return top, left, min(bottom + step - 1, frame[0]), min(right + step - 1, frame[1])
+
+
+def _rows_of(top: int, bottom: int, step: int, height: int) -> tuple[int, int]:
+    """The rows of data bars in px of the plane, of which the last may not have made a whole coarse one."""
+    if step == 1:
+        return top, bottom
+    return (top + 1) * step if top else 0, (bottom + 1) * step + height % step if bottom else 0
 
 
 def areas_left_out(areas: Sequence[MarkedArea], *, everything: bool) -> list[tuple[Box, ...]]:

@@ -55,6 +55,7 @@ def iter_run(
     expected: Recipe | None = None,
     recursive: bool = False,
     workers: int | str = 1,
+    scheduler: str = "",
     watch: bool = False,
     until: float | None = None,
     settled: float = 5.0,
@@ -75,7 +76,8 @@ def iter_run(
     it is named in `failures`.
     With `workers` pictures are searched side by side in so many processes of one thread each ("auto" or 0: as many as there are cores and
     memory suffices for, a GB each); results are those of one. A worker that dies is replaced and its picture tried once more, then refused.
-    In a script, such a call has to stand below `if __name__ == "__main__":`.
+    In a script, such a call has to stand below `if __name__ == "__main__":`. `scheduler` is the address of one of dask, whose workers do it
+    instead: they see inputs and `output` under the same paths, and have this version installed.
 
     With `watch` the run goes on with what arrives in the folders, each file when its size and time have stayed the same for `settled`
     seconds and again when they change, until `finish()`, or until counting leaves at most ± `until` of D50 open (a share; 95 %, from how
@@ -130,7 +132,8 @@ def iter_run(
             _check_model(settings, expected)
             batch = PictureBatch(folder, found, settings, {} if expected is None else expected.inputs)
             try:
-                with crew_of(count, ReadyModel(lambda: segmenter), len(batch.pictures) if arrivals is None else count) as crew:
+                enough = len(batch.pictures) if arrivals is None else count
+                with crew_of(count, ReadyModel(lambda: segmenter), enough, scheduler, folder.state) as crew:
                     yield from batch.recognise(crew, control)
                     if arrivals is None:
                         yield from _search(batch, crew, control)

@@ -20,7 +20,7 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | No
     `labels` (Y, X) are drawn as outlines.
     """
     step = max(1, -(-max(plane.shape) // side))
-    small = np.nan_to_num(plane[::step, ::step].astype(np.float32)) if step == 1 else _binned(plane, step)
+    small = np.nan_to_num(plane[::step, ::step].astype(np.float32)) if step == 1 else binned(plane, step)
     low, high = np.percentile(small, [0.5, 99.5])
     grey = (np.clip((small - low) / max(float(high - low), 1e-12), 0, 1) * 255).astype(np.uint8)
     picture = np.repeat(grey[..., None], 3, axis=-1)
@@ -49,10 +49,11 @@ def framed(caption: str, image: bytes, kind: str) -> str:
     return f'<figure style="margin: 0"><img alt="{told}" src="{source}"><figcaption>{told}</figcaption></figure>'
 
 
-def _binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
+def binned(plane: npt.NDArray[Any], step: int) -> npt.NDArray[np.float32]:
+    """A plane (Y, X) `step` times as coarse, each pixel the mean of what lies in it (what is not finite as `nan_to_num` has it)."""
     height, width = (n // step * step for n in plane.shape)
-    binned = np.empty((height // step, width // step), np.float32)
-    for row in range(len(binned)):  # a large plane is never there as floats as a whole
+    coarse = np.empty((height // step, width // step), np.float32)
+    for row in range(len(coarse)):  # a large plane is never there as floats as a whole
         part = np.nan_to_num(plane[row * step : (row + 1) * step, :width].astype(np.float32), copy=False)
-        binned[row] = part.reshape(1, step, width // step, step).mean(axis=(1, 3))[0]
-    return binned
+        coarse[row] = part.reshape(1, step, width // step, step).mean(axis=(1, 3))[0]
+    return coarse
