@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_temseg.widgets.autosave.store import AutosaveFile, Picture
+from napari_temseg.widgets.autosave.store import AutosaveFile, Picture, read_about
 from napari_temseg.widgets.autosave.strokes import SavedStrokes, Strokes
 
 
@@ -84,6 +84,13 @@ def test_discarding_deletes_it(painted: Any, viewer: Any, qtbot: Any) -> None:
     bench.restore_bar.discard.click()
     assert bench.restore_bar.isHidden()
     qtbot.waitUntil(lambda: files() == [], timeout=10_000)
+
+
+def test_another_name_of_a_class_is_written_too(painted: Any, qtbot: Any) -> None:
+    bench, _ = painted
+    bench.session.set_class(3, "cube")
+    qtbot.waitUntil(lambda: read_about(files()[0])["classes"]["3"] == "cube", timeout=10_000)
+    assert len(files()) == 1
 
 
 def test_undo_is_written_too(painted: Any, qtbot: Any) -> None:

@@ -92,6 +92,7 @@ class Autosaver(QObject):
         self._timer, self._pause = self._ticker(SAVE, self.flush), self._ticker(PAUSE, self._write)
         session.items_changed.connect(self._items_changed)
         session.item_changed.connect(self._item_changed)
+        session.classes_changed.connect(self._classes_changed)
         session.closing.connect(self.close)
         self._items_changed()
 
@@ -189,6 +190,13 @@ class Autosaver(QObject):
                 record.gone = True
                 self._write([item])
                 self._ask(item)
+
+    def _classes_changed(self) -> None:
+        """What is kept tells classes by name."""
+        for item in self.session.items:
+            if item.annotation is not None:
+                self.painted(item, item.annotation)
+            self.changed(item)
 
     def _items_changed(self) -> None:
         closed = [item for item in self.records if item not in self.session.items]
