@@ -36,6 +36,20 @@ def item(path: Path) -> RunItem:
     return RunItem("grid", path, measure(particles), {"particle": 12}, (), partial(thumbnail, image.plane(), labels), 0)
 
 
+def test_cautions_that_the_first_sheet_has_no_room_for_stand_behind_it(tmp_path: Path) -> None:
+    items = [item(tmp_path / "grid.tif")]
+    sizes = distributions([items[0].measurement])
+    summary = summarise(items, {}, sizes, Recipe("particles", ""), tmp_path)
+    told = [f"Caution number {number}." for number in range(30)]
+    write_report(tmp_path / "report.html", items, sizes, {**summary, "cautions": told})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    first, behind = page.split("Read these too before you use the numbers")
+    assert told[0] in first
+    assert told[29] in behind
+    assert all((each in first) != (each in behind) for each in told)
+    assert "More of them behind this sheet" in first
+
+
 def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -> None:
     found = item(tmp_path / "grid.tif")
     flagged = with_flags(found.measurement, {3: "overlapping", 7: "overlapping", 8: "debris", 1: "debris"}, reviewed=range(1, 9))

@@ -24,7 +24,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, TABLES, four, interval_words, one_size_alone, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, TABLES, d50_words, four, one_size_alone, sizes_asked, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -188,8 +188,7 @@ def size_line(summary: dict[str, Any]) -> str:
     head = f"Equivalent circular diameter{which}, N = {summary['n']}"
     if summary["n"] < FEWEST:
         return f"{head}: too few for a D50 ({FEWEST} at least); mean {four(summary['mean'])} {summary['unit']}"
-    within = interval_words(summary)
-    d50 = f"D50 {four(summary['d50'])} {summary['unit']}{within}"
+    d50 = f"D50 {d50_words(summary)}"
     verdict = "" if summary["usable"] else "; not usable as it is (see the notes)"
     return f"{head}: mean {four(summary['mean'])} {summary['unit']}, {d50}{verdict}"
 

@@ -38,13 +38,25 @@ def rounded(value: float, half: float | None) -> str:
     return f"{round(value, digits):.{max(digits, 0)}f}"
 
 
+def half_width(summary: Mapping[str, Any]) -> float | None:
+    """Half of the widest interval that D50 has, in its unit: what allows how many digits a length is told with."""
+    ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]]
+    return max(((high - low) / 2 for low, high in ends), default=None)
+
+
+def d50_words(summary: Mapping[str, Any]) -> str:
+    """A D50 with its unit and its interval, with as many digits as that allows: "221 nm (this specimen, 95 %: 168 to 292)"."""
+    return f"{rounded(summary['d50'], half_width(summary))} {summary['unit']}{interval_words(summary)}"
+
+
 def interval_words(summary: Mapping[str, Any]) -> str:
     """Which interval of D50 a distribution has, with its name: " (this specimen, 95 %: 21.10 to 23.40)", or ""."""
     named = summary["intervals"]
     for name, told in (("this specimen", "this specimen, 95 %"), ("these particles", "these particles, 95 %")):
         if named[name]["d50"]:
-            low, high = named[name]["d50"]
-            return f" ({told}: {four(low)} to {four(high)})"
+            half = half_width(summary)
+            low, high = (rounded(each, half) for each in named[name]["d50"])
+            return f" ({told}: {low} to {high})"
     counted = summary["d50_interval"]
     return f" (counting alone: {four(counted[0])} to {four(counted[1])})" if counted else ""
 

@@ -22,12 +22,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, interval_words, rounded, signed
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
     corrected,
-    half_width,
     image_line,
     image_lines,
     indicator,
@@ -249,7 +248,7 @@ def _samples(items: Sequence[RunItem], summary: dict[str, Any]) -> dict[str, Any
         by_hand = sum(edits.get(name, 0) for name in each["images"])
         differing = f"{len(each['deviating'])} of {len(each['images'])} images deviate" if each["deviating"] else "the same"
         remarks = ", ".join([differing, *([f"{by_hand} corrections by hand"] if by_hand else [])])
-        d50 = "–" if each["d50"] is None or each["n"] < FEWEST else f"{four(each['d50'])} {each['unit']}{interval_words(each)}"
+        d50 = "–" if each["d50"] is None or each["n"] < FEWEST else d50_words(each)
         d50 += "" if each["usable"] else " · not usable as it is"
         lines.append((sample_name(each), len(each["grids"]) or "–", len(each["images"]), each["n"], d50, remarks))
     sizes = distributions_of(items)

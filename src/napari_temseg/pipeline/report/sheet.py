@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, rounded, signed
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, half_width, rounded, signed
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -57,12 +57,6 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
-
-
-def half_width(summary: dict[str, Any]) -> float | None:
-    """Half of the widest interval that D50 has, in its unit: what allows how many digits a length is told with."""
-    ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]]
-    return max(((high - low) / 2 for low, high in ends), default=None)
 
 
 def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:

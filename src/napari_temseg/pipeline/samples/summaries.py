@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.samples.effects import effects
 from napari_temseg.engine.measure.samples.populations import populations_of
-from napari_temseg.engine.types.wording import FEWEST, four, interval_words
+from napari_temseg.engine.types.wording import FEWEST, d50_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def sample_line(sample: dict[str, Any]) -> str:
     if sample["n"] < FEWEST or sample["d50"] is None:
         return f"{head}{grids}: too few for a D50"
     verdict = "" if sample["usable"] else "; not usable as it is"
-    return f"{head}{grids}: D50 {four(sample['d50'])} {sample['unit']}{interval_words(sample)}{verdict}"
+    return f"{head}{grids}: D50 {d50_words(sample)}{verdict}"
 
 
 def comparison_line(compared: dict[str, Any]) -> str:
