@@ -96,11 +96,12 @@ class Distribution(QWidget):
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
         tops = [row([self.scope, self.filter, self.everything, self.count], (0, 1))]
-        # In two rows: on a small screen the names of column and weighting can be read whole.
-        drawn = [row([self.column, self.weighting, self.save], (5, 3)), row([self.legend, self.bins, self.log, self.samples], (1,))]
+        # In two rows: on a small screen the names of column and weighting can be read whole. What is drawn has a row of its own: beside
+        # the choices it would break into as many lines as it has words.
+        drawn = [row([self.column, self.weighting, self.save], (5, 3)), row([self.bins, self.log, self.samples], (0, 0, 1))]
         halves: Sequence[tuple[QWidget, Sequence[QWidget], Sequence[QWidget]]] = (
             (left, tops, [self.table]),
-            (right, drawn, [self.note, self.histogram]),
+            (right, [*drawn, self.legend], [self.note, self.histogram]),
         )
         for half, rows, body in halves:
             layout = QVBoxLayout(half)

@@ -176,7 +176,7 @@ class Histogram(Plot):
 
     def _side_by_side(self, x: Any, weights: Any, log: bool) -> None:
         """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""
-        self.label("left", "share of each (%)")
+        self.label("left", "share (%)")
         highest, self._drawn = 0.0, []
         for each in self.distribution.populations:
             own = np.asarray(self.distribution.population) == each.name
