@@ -1,12 +1,13 @@
 """Runs that end before their end: what is left in the folder, and whether the same command then gives what an unbroken run gives.
 
-    python benchmarks/interrupted.py [--pictures 6] [--kills 10] [--seed 1]
+    python benchmarks/interrupted.py [--pictures 6] [--kills 10] [--seed 1] [--workers 1]
 
 `temseg run` over small simulated pictures with the shipped model is killed (SIGKILL) at `--kills` random moments, stopped by Ctrl-C, met by
 a second run into its folder, by a disk that is full after some files, and by older results of other settings. Each line tells what was
 left: pictures that the table holds, whether each of its rows is one of the label image beside it ("whole"), and what the summary says is
 missing, or without a table whether UNFINISHED.txt says what the label images are; then the exit code of the same command, and whether
 every file is byte for byte that of an unbroken run. Exit code 1 where not.
+With `--workers` the pictures of all but the unbroken run are searched side by side in so many processes.
 For systems that can fork; a limit for the size of a file stands for the full disk.
 """
 
@@ -87,8 +88,8 @@ def left(output: Path) -> str:
 class Case:
     """Pictures, what an unbroken run makes of them, and how long that takes."""
 
-    def __init__(self, folder: Path, pictures: int) -> None:
-        self.pictures, self.root, self.bad = folder / "pictures", folder, 0
+    def __init__(self, folder: Path, pictures: int, workers: int) -> None:
+        self.pictures, self.root, self.bad, self.workers = folder / "pictures", folder, 0, workers
         self.pictures.mkdir()
         for seed in range(pictures):
             drawn = temseg.simulate(SimulateConfig(seed=seed, width=160, height=160, count=12, diameter=16, pixel_size=0.5))
@@ -100,10 +101,14 @@ class Case:
         self.seconds = time.perf_counter() - begun
         self.expected = content(folder / "unbroken")
 
+    def run(self, output: Path, *more: str, said: Path | None = None) -> int:
+        """The command as it may be broken."""
+        return run(self.pictures, output, "--workers", str(self.workers), *more, said=said)
+
     def again(self, name: str, output: Path, what: str) -> None:
         """Say what was left, run the same command, and compare."""
         before = left(output)
-        code = run(self.pictures, output)
+        code = self.run(output)
         equal = content(output) == self.expected
         self.bad += not equal or code != 0 or "NOT WHOLE" in before or "NOTHING SAID" in before
         print(f"{name:<34}{what:<34}{before:<48}{code:>3}  {'equal' if equal else 'DIFFERENT'}", flush=True)
@@ -112,7 +117,7 @@ class Case:
 def killed(case: Case, number: int, moment: float, kind: int = signal.SIGKILL) -> None:
     """Send a signal to a run after some seconds."""
     output = case.root / f"{signal.Signals(kind).name}{number}"
-    child = started(lambda: run(case.pictures, output))
+    child = started(lambda: case.run(output))
     time.sleep(moment)
     os.kill(child, kind)
     code = ended(child)
@@ -123,10 +128,10 @@ def killed(case: Case, number: int, moment: float, kind: int = signal.SIGKILL) -
 def met(case: Case) -> None:
     """A second run into the folder of one that goes on."""
     output, said = case.root / "both", case.root / "said.txt"
-    first = started(lambda: run(case.pictures, output))
+    first = started(lambda: case.run(output))
     while not (output / ".temseg" / "owner.json").exists():
         time.sleep(0.05)
-    second = ended(started(lambda: run(case.pictures, output, said=said)))
+    second = ended(started(lambda: case.run(output, said=said)))
     case.bad += second == 0 or "is writing its results there" not in said.read_text(encoding="utf-8")
     case.again("two runs at once", output, f"ended with {ended(first)} and {second}")
 
@@ -139,7 +144,7 @@ def full(case: Case) -> None:
     def limited() -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, resource.RLIM_INFINITY))
-        code = run(case.pictures, output)
+        code = case.run(output)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         said.write_text(str(code), encoding="utf-8")
         return code
@@ -152,9 +157,9 @@ def full(case: Case) -> None:
 def older(case: Case) -> None:
     """Results of other settings lie in the folder."""
     output = case.root / "other"
-    run(case.pictures, output, "--min-diameter", "14")
+    case.run(output, "--min-diameter", "14")
     earlier = content(output)
-    child = started(lambda: run(case.pictures, output))
+    child = started(lambda: case.run(output))
     time.sleep(case.seconds / 2)
     os.kill(child, signal.SIGKILL)
     code = ended(child)
@@ -169,10 +174,11 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=6, help="simulated pictures of a run")
     parser.add_argument("--kills", type=int, default=10, help="random moments at which a run is killed")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as name:
-        case = Case(Path(name), options.pictures)
+        case = Case(Path(name), options.pictures, options.workers)
         print(f"An unbroken run of {options.pictures} pictures takes {case.seconds:.1f} s.")
         print(f"{'what happened':<34}{'the run':<34}{'what was left':<48} rc  files of the same command")
         for number, moment in enumerate(rng.uniform(0, case.seconds, options.kills)):

@@ -1,13 +1,16 @@
 """Many pictures: how much memory `temseg run` takes as it goes on, and what it costs to be killed in the middle.
 
-    python benchmarks/scale.py folder [--pictures 200] [--every 20]
+    python benchmarks/scale.py folder [--pictures 200] [--every 20] [--workers 1]
+    python benchmarks/scale.py workers [--pictures 24] [--workers 2]
     python benchmarks/scale.py planes [--planes 50 300] [--side 1024]
     python benchmarks/scale.py large [--side 12000]
 
 `folder` runs over EMPS micrographs (parts *train* and *tune*; when these are used up, their lower right parts), kills the run (SIGKILL)
 when half of them are done, and gives the same command again. Every `--every` seconds a line tells the pictures that are done and the
-memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). `planes` runs over
-simulated stacks and `large` over one plane, told the size of the particles, and print the most that is resident by the share of the run.
+memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). `workers` runs over as many
+with one process and with `--workers`, and prints seconds of the clock and of processors a picture, their ratio, and whether all files are
+the same. `planes` runs over simulated stacks, told the size of the particles, and `large` over one plane; both print the most that is
+resident by the share of the run, and the former whether that is flat: within 5 % between the second tenth and the ninth of each stack.
 For Linux.
 """
 
@@ -102,16 +105,23 @@ def temseg(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "napari_temseg.cli", *map(str, words)]
 
 
+def write_pictures(folder: Path, count: int) -> float:
+    """EMPS micrographs, and when these are used up, their lower right parts; million px of one on average."""
+    folder.mkdir()
+    known, pixels = [*entries("train"), *entries("tune")], 0
+    for number in range(count):
+        again = 40 * (number // len(known))
+        image = known[number % len(known)].image[again:, again:]
+        pixels += image.size
+        iio.imwrite(folder / f"p{number:04}.png", image)
+    return pixels / count / 1e6
+
+
 def folder(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         pictures, output = Path(name, "pictures"), Path(name, "results")
-        pictures.mkdir()
-        known = [*entries("train"), *entries("tune")]
-        for number in range(options.pictures):
-            image = known[number % len(known)].image
-            again = number // len(known)
-            iio.imwrite(pictures / f"p{number:04}.png", image[40 * again :, 40 * again :])
-        command = temseg("run", pictures, "-o", output)
+        write_pictures(pictures, options.pictures)
+        command = temseg("run", pictures, "-o", output, "--workers", str(options.workers))
         half = options.pictures // 2
         print(f"{options.pictures} pictures, killed when {half} are done")
         first = watched(command, output, options.every, lambda done: done >= half)
@@ -126,6 +136,26 @@ def folder(options: argparse.Namespace) -> None:
         print(f"the table, the report and the rest of the end: {second.most(n, n)}")
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*") if path.is_file()}
+
+
+def workers(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        pictures, n = Path(name, "pictures"), options.pictures
+        size = write_pictures(pictures, n)
+        os.environ["OMP_NUM_THREADS"] = "1"
+        clock, outputs = [], []
+        for count in (1, options.workers):
+            outputs.append(Path(name, f"results{count}"))
+            found = watched(temseg("run", pictures, "-o", outputs[-1], "--workers", str(count)), outputs[-1], options.every)
+            clock.append(found.seen[-1][0])
+            told = f"{clock[-1] / n:.2f} s of the clock and {found.seconds / n:.2f} s of processor a picture of {size:.2f} million px"
+            print(f"{count} workers: exit code {found.code}, {told}, at most {found.most(0, n)} resident")
+        same = files_of(outputs[0]) == files_of(outputs[1])
+        print(f"{clock[0] / clock[1]:.2f} times as fast; the files are {'the same' if same else 'NOT THE SAME'}")
+
+
 def simulated(side: int, seed: int) -> np.ndarray:
     """A plane of discs in noise, uint8."""
     config = SimulateConfig(seed=seed, width=512, height=512, count=60, diameter=24, pixel_size=0.5)
@@ -135,11 +165,20 @@ def simulated(side: int, seed: int) -> np.ndarray:
     return np.tile(tile, (times, times))[:side, :side]
 
 
-def shares(found: Watched) -> str:
-    """The most resident memory in each tenth of a run."""
+def tenths(found: Watched) -> list[float]:
+    """The most resident memory (MB) in each tenth of a run."""
     end = found.seen[-1][0]
-    tenths = [max((one[2] for one in found.seen if k * end / 10 <= one[0] <= (k + 1) * end / 10), default=0) for k in range(10)]
-    return " ".join(f"{each / MB:.0f}" for each in tenths)
+    return [max((one[2] for one in found.seen if k * end / 10 <= one[0] <= (k + 1) * end / 10), default=0) / MB for k in range(10)]
+
+
+def shares(found: Watched) -> str:
+    return " ".join(f"{each:.0f}" for each in tenths(found))
+
+
+def flat(found: Watched) -> str:
+    """Whether memory stayed the same while planes were searched; the end, where table and report are written, is told apart."""
+    each = tenths(found)
+    return f"{'flat' if max(each[1:9]) <= 1.05 * each[1] else 'NOT FLAT'} while searched, {each[9] / each[1]:.2f} × at the end"
 
 
 def planes(options: argparse.Namespace) -> None:
@@ -152,6 +191,7 @@ def planes(options: argparse.Namespace) -> None:
             tifffile.imwrite(path, pages, shape=(count, side, side), dtype=np.uint8, photometric="minisblack")
             found = watched(temseg("run", path, "-o", output, "--axes", "time", "--typical-size", "24 px"), output, options.every)
             print(f"{count} planes of {side}²: exit code {found.code}, {found.seconds:.0f} s of processor, MB by tenths: {shares(found)}")
+            print(f"    {flat(found)}")
 
 
 def large(options: argparse.Namespace) -> None:
@@ -165,13 +205,16 @@ def large(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("folder", "planes", "large"))
-    parser.add_argument("--pictures", type=int, default=200, help="of a folder")
+    parser.add_argument("what", choices=("folder", "workers", "planes", "large"))
+    parser.add_argument("--pictures", type=int, help="of a folder (200, to compare workers 24)")
+    parser.add_argument("--workers", type=int, help="processes side by side (1, to compare 2)")
     parser.add_argument("--planes", type=int, nargs="+", default=[50, 300], help="of each stack")
     parser.add_argument("--side", type=int, help="px of a plane (1024, of a large one 12000)")
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two lines")
     options = parser.parse_args()
-    {"folder": folder, "planes": planes, "large": large}[options.what](options)
+    options.pictures = options.pictures or (24 if options.what == "workers" else 200)
+    options.workers = options.workers or (2 if options.what == "workers" else 1)
+    {"folder": folder, "workers": workers, "planes": planes, "large": large}[options.what](options)
 
 
 if __name__ == "__main__":
