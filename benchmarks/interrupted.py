@@ -76,6 +76,8 @@ def left(output: Path) -> str:
         labels = len(list(output.glob("*_particles.tif")))
         return f"{labels} label images, {'said not to be finished' if said_so else 'NOTHING SAID' if labels else 'nothing begun'}"
     rows = pd.read_csv(table)
+    if rows.empty:
+        return f"0 pictures, whole, {len(json.loads(summary.read_text(encoding='utf-8'))['missing'])} said to be missing"
     sizes = {name: np.bincount(read_labels(output / f"{name}_particles.tif").ravel())[1:].tolist() for name in rows["image"].unique()}
     column = "area_nm2" if rows["area_nm2"].notna().all() else "area_px2"
     scale = 0.25 if column == "area_nm2" else 1.0
@@ -99,6 +101,10 @@ class Case:
         begun = time.perf_counter()
         run(self.pictures, folder / "unbroken")
         self.seconds = time.perf_counter() - begun
+        if workers > 1:  # which take longer to begin
+            begun = time.perf_counter()
+            self.run(folder / "unbroken_workers")
+            self.seconds = time.perf_counter() - begun
         self.expected = content(folder / "unbroken")
 
     def run(self, output: Path, *more: str, said: Path | None = None) -> int:

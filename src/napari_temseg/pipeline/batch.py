@@ -232,6 +232,8 @@ class PictureBatch:
         """Write the files of the set; what is committed and what is missing."""
         items = self._items()
         sizes = distributions([item.measurement for item in items if item.counted])
+        if self.rule is not None:
+            self.rule.look(sizes)
         summary = self._summary(items, sizes)
         files: tuple[Path, ...] = ()
         try:

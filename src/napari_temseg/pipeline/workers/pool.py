@@ -110,7 +110,7 @@ class WorkerPool:
         self._workers: list[_Worker] = []
         self._again: list[Work] = []
         self._tries: dict[str, int] = {}
-        self._stillborn, self._most, self._warning = 0, 0, memory_note(count)
+        self._ended_early, self._most, self._warning = 0, 0, memory_note(count)
 
     def each(self, take: Take) -> Generator[Said, None, None]:
         """As `Crew` says."""
@@ -171,7 +171,7 @@ class WorkerPool:
         stem = given.task.stem
         self._most = max(self._most, peak)
         if kind == READY:
-            worker.came_up, self._stillborn = True, 0
+            worker.came_up, self._ended_early = True, 0
             return None
         if kind == GOING:
             return Said(stem, value)
@@ -185,8 +185,8 @@ class WorkerPool:
         worker.end()
         self._workers.remove(worker)
         if not worker.came_up:
-            self._stillborn += 1
-            if self._stillborn > TRIES:
+            self._ended_early += 1
+            if self._ended_early > TRIES:
                 raise TemsegError(
                     f"The processes of the workers end as they begin ({why}): run it with one worker. In a script of your own, call "
                     "run(…, workers=…) below “if __name__ == '__main__':”."
