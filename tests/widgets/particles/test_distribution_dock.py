@@ -237,7 +237,7 @@ def test_image_may_go(below: Any, viewer: Any, qtbot: Any) -> None:
 
 
 def test_choices_of_the_plot_can_be_read_on_a_small_screen(viewer: Any, open_bench: Any, wait_jobs: Any, idle: Any, picture: Any) -> None:
-    viewer.window.resize(1280, 800)
+    viewer.window.resize(980, 800)  # what the steps leave of 1280
     viewer.add_image(picture.micrograph.data, name="grid")
     bench = open_bench(viewer)
     bench.panel(1).one.click()

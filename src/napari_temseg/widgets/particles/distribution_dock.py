@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TITLE = "TEM particles: table and distribution"
 DOCK_HEIGHT = 250  # px when it opens
-ROW = 240  # px that the controls above table and plot may be squeezed to
+ROW, PLOT_ROW = 240, 470  # px that the controls above table and plot may be squeezed to
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
 NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
@@ -87,6 +87,7 @@ class Distribution(QWidget):
         self.bins.setSuffix(" bins")
         self.bins.setToolTip("Number of bins; auto: by the rule of Freedman and Diaconis.")
         self.bins.setAccessibleName("number of bins")
+        self.bins.setMaximumWidth(100)
         self.samples.setToolTip("Lay the samples over one another, each in shares of its own; look at “all images” for that.")
         self.save.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         for box in (self.column, self.weighting):
@@ -108,7 +109,9 @@ class Distribution(QWidget):
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)
             for each in rows:
-                each.setMinimumWidth(ROW)  # what it would need is more than a small screen has beside the steps
+                each.setMinimumWidth(
+                    PLOT_ROW if half is right else ROW
+                )  # what it would need is more than a small screen has beside the steps
                 layout.addWidget(each)
             for widget in body:
                 layout.addWidget(widget, 1)
