@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_temseg.engine.types.populations import POPULATIONS
 from napari_temseg.engine.types.results import BAND
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ def of_both(item: Item) -> str:
     table = None if item.particles is None else item.particles.table
     if table is None or "population" not in table:
         return ""
+    from napari_temseg.engine.types.populations import POPULATIONS  # scipy comes with it
+
     counts = table["population"].value_counts()
     return f": {' and '.join(f'{int(counts.get(name, 0))} {name}' for name in POPULATIONS)}"
 
