@@ -339,7 +339,7 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
 def _looked_for(image: dict[str, Any]) -> str:
     """The size that a model looked for in an image, and the scale at which it did."""
     size, scales = image["size_looked_for_px"], ", ".join(f"{each:.3g}" for each in image["scales"])
-    return f"{size:.3g} px{f', image enlarged {scales} times' if scales else ''}" if size else "all sizes"
+    return f"{size:.3g} px{f', seen at scale {scales}' if scales else ''}" if size else "all sizes"
 
 
 def _masked(images: Sequence[dict[str, Any]]) -> str:

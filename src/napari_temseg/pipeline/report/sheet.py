@@ -27,12 +27,12 @@ _SETTINGS = (
     ("strength", "strength", ""),
     ("threshold", "threshold", ""),
     ("certainty", "certainty", ""),
-    ("min_diameter", "least diameter", " px"),
+    ("min_diameter", "minimum diameter", " px"),
 )
 _DECIDED = {"accept": "accepted", "reject": "no particle", "split": "several in one", "part": "part of one"}
 _BAR_NAMES = {"edge": "edge convention"}
 _LENGTHS = ("mean", "sd", "median", "median_2", "scale")  # parameters of curves that have a unit
-_FEWER = {"gsd": "GSD", "sd": "standard deviation"}
+_IN_WORDS = {"gsd": "GSD", "sd": "standard deviation"}
 
 
 def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: int) -> dict[str, Any]:
@@ -63,6 +63,8 @@ def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:
     """What an interval adds to a value: "± 2.7 nm (95 %, this specimen)", both sides where they differ."""
     name, (low, high) = named
     half = (high - low) / 2
+    if not low < d50 < high:  # a bias larger than the interval
+        return f"{_ends([low, high], half)} {unit} (95 %, {name})"
     up, down = (rounded(each, half) for each in (high - d50, d50 - low))
     return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} (95 %, {name})"
 
@@ -169,7 +171,7 @@ def _parameter(key: str, value: float, ends: list[float], unit: str) -> str:
     half = (ends[1] - ends[0]) / 2
     name, _, second = key.partition("_")
     length = f" {unit}" if key in _LENGTHS else ""
-    return f"{_FEWER.get(name, name)}{' of the second' if second else ''} {rounded(value, half)}{length} ({_ends(ends, half)})"
+    return f"{_IN_WORDS.get(name, name)}{' of the second' if second else ''} {rounded(value, half)}{length} ({_ends(ends, half)})"
 
 
 def _more(more: dict[str, Any] | None) -> str:
