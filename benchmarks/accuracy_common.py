@@ -60,9 +60,9 @@ def papers(part: str, limit: int | None = None) -> dict[str, list[Entry]]:
     return dict(list(several.items())[:limit])
 
 
-def imagenet_weights() -> Path | None:
-    """A file of ImageNet weights for MobileNetV2 beside the data, where nothing can be downloaded."""
-    path = data_folder().parent / "weights" / "mobilenet_v2_imagenet.safetensors"
+def imagenet_weights(encoder: str = "mobilenet_v2") -> Path | None:
+    """A file of ImageNet weights for an encoder beside the data, where nothing can be downloaded."""
+    path = data_folder().parent / "weights" / f"{encoder}_imagenet.safetensors"
     return path if path.exists() else None
 
 

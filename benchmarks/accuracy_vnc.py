@@ -3,12 +3,14 @@
     python benchmarks/accuracy.py vnc [--seconds 300] [--only METHOD…] [--ledger FILE] [--json FILE]
 
 Compared: the decoder trained (frozen encoder) and the encoder unfrozen after a tenth of the time, on eight sections and on three; a new
-EfficientNet-B0 with focal loss and random weights; a frozen ImageNet encoder where its weights lie beside the data; a random forest.
+EfficientNet-B0 with focal loss and random weights; a random forest; where their weights lie beside the data, a frozen MobileNetV2 of
+ImageNet, and an EfficientNet-Lite0 of ImageNet with focal loss, frozen and not, on eight sections and on three.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import imageio.v3 as iio
@@ -19,6 +21,7 @@ import napari_temseg as temseg
 
 NAMES = {2: "mitochondrion"}
 FIRST_SCORED = 8
+LITE0 = "tu-tf_efficientnet_lite0"
 
 
 def sections() -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +80,13 @@ def main(arguments: list[str]) -> None:
     }
     if weights is not None:
         methods["new U-Net, frozen ImageNet encoder"] = lambda: trained("none", 8, seconds, encoder_weights=str(weights))
+    if (lite0 := common.imagenet_weights("efficientnet_lite0")) is not None:
+        for count in (FIRST_SCORED, 3):
+            for unfreeze in (False, True):
+                name = f"EfficientNet-Lite0 of ImageNet, focal loss, {'unfreezing' if unfreeze else 'frozen'}, {count} sections"
+                methods[name] = partial(
+                    trained, "none", count, seconds, encoder=LITE0, encoder_weights=str(lite0), loss="focal", unfreeze=unfreeze
+                )
     unknown = set(args.only or ()) - set(methods)
     if unknown:
         parser.error(f"no line is named {', '.join(sorted(unknown))}; there are {', '.join(methods)}")

@@ -80,3 +80,12 @@ def test_a_drag_across_a_small_or_a_large_particle_gives_the_same_distribution(p
     assert middle[38.0] == pytest.approx(middle[24.0], rel=0.03)
     exact = temseg.predict(particles, drawn.micrograph, temseg.PredictConfig(typical_size=15.0, exact_size=True))
     assert exact.size == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize("ratio", [0.6, 1.0, 1.67])
+def test_the_size_of_a_lone_particle_may_be_said_wrongly(particles: temseg.Segmenter, ratio: float) -> None:
+    drawn = temseg.simulate(SimulateConfig(height=320, width=320, count=1, diameter=90, spread=1.0, touching=0.0, contrast=0.6, seed=5))
+    found = temseg.predict(particles, drawn.micrograph, temseg.PredictConfig(typical_size=90 * ratio))
+    area = np.bincount(temseg.split(found).labels.ravel())[1:]
+    assert len(area) == 1
+    assert 2 * np.sqrt(area[0] / np.pi) == pytest.approx(90, rel=0.06)

@@ -137,35 +137,51 @@ class Runner:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
         found = []
         for size in size_search.sizes(image.shape):
-            scale, parts = self.working_size / size, []
-            for window in size_search.windows(image.shape, scale):
-                raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))
-                parts.append((raw, None if valid is None else valid[window]))
-                yield 0.0
+            scale, parts = yield from self._look(image, valid, size)
             found.append(size_search.evidence(size, scale, parts, image.size))
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
 
+    def _look(
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
+    ) -> Generator[float, None, tuple[float, list[size_search.Part]]]:
+        """The scale at which things of `size` (px) are shown, and what the windows of a normalised plane look like there."""
+        scale, parts = band_scales(self.working_size / size)[0], []
+        for window in size_search.windows(image.shape, scale):
+            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))
+            parts.append((raw, None if valid is None else valid[window]))
+            yield 0.0
+        return scale, parts
+
     def _centred(
         self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
     ) -> Generator[float, None, tuple[float, Known]]:
         """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane; the last look."""
         told, known = size, Known()
-        for _ in range(CENTRED_IN):
-            scale, raws, valids = band_scales(self.working_size / size)[0], [], []
-            for window in size_search.windows(image.shape, scale):
-                raws.append((yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))))
-                valids.append(None if valid is None else valid[window])
-                yield 0.0
-            known = {scale: raws[0]} if len(raws) == 1 else {}  # one window is the whole picture
-            better = size_search.centred(size, scale, raws, valids)
-            better = min(max(better, told / CENTRED_BY), told * CENTRED_BY)
+        for step in range(CENTRED_IN):
+            scale, parts = yield from self._look(image, valid, size)
+            known = {scale: parts[0][0]} if len(parts) == 1 else {}  # one window is the whole picture
+            better = size_search.centred(size, scale, parts)
+            if better is None and not step:
+                better = yield from self._beside(image, valid, size_search.evidence(size, scale, parts, image.size))
+            better = min(max(better or size, told / CENTRED_BY), told * CENTRED_BY)
             if max(better / size, size / better) < size_search.CENTRED:
                 break
             size = better
         return size, known
+
+    def _beside(
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, told: size_search.Evidence
+    ) -> Generator[float, None, float | None]:
+        """The size beside a told one, at which little is found, where there is more: people are off by so much."""
+        found = [told]
+        for size in (told.size / size_search.SIZE_STEP, told.size * size_search.SIZE_STEP):
+            scale, parts = yield from self._look(image, valid, size)
+            found.append(size_search.evidence(size, scale, parts, image.size))
+        best = max(found, key=lambda each: each.weight)
+        return best.size if best.weight >= max(2 * told.weight, size_search.LEAST_EVIDENCE) else None
 
     def _closer(
         self, whole: torch.Tensor, seen: torch.Tensor, diameter: float | None, valid: npt.NDArray[np.bool_] | None

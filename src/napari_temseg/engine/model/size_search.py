@@ -34,6 +34,7 @@ LEAST_FOUND = 4  # particles that tell it
 ROUND_CORE = 1.08  # × from the largest circle on pixels inside a round core to the circle of the same area
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
+Part = tuple[torch.Tensor, npt.NDArray[np.bool_] | None]  # raw output (1, C, y, x) of a window and its valid pixels
 
 
 @dataclass(frozen=True)
@@ -110,20 +111,20 @@ class _Cores:
         return first | second, np.where(first, self.round, self.across)
 
 
-def centred(size: float, scale: float, raws: Sequence[torch.Tensor], valids: Sequence[npt.NDArray[np.bool_] | None]) -> float:
-    """The typical width (px) of what windows of a picture hold near `size`; `size` itself where little is found.
+def centred(size: float, scale: float, parts: Sequence[Part]) -> float | None:
+    """The typical width (px) of what windows of a picture hold near `size`; None where too little is found.
 
     Whoever drags across one particle hardly drags across the median one; seen at that of what is found, the answer is nearly the same.
     """
-    found = [_Cores.of(raw, scale, valid) for raw, valid in zip(raws, valids, strict=True)]
+    found = [_Cores.of(raw, scale, valid) for raw, valid in parts]
     looked = [(cores.area >= SEEN, *cores.near(size, CENTRED_OF)) for cores in found]
     width = np.concatenate([width[seen & near] for seen, near, width in looked])
     if len(width) < LEAST_FOUND:
-        return size
+        return None
     return min(max(float(np.median(width)), size / CENTRED_BY), size * CENTRED_BY)
 
 
-def evidence(size: float, scale: float, parts: Sequence[tuple[torch.Tensor, npt.NDArray[np.bool_] | None]], pixels: int) -> Evidence:
+def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> Evidence:
     """Of a size, from raw outputs (1, C, y, x) at `scale` with the valid pixels of their windows; `pixels` are those of the picture."""
     widths, sure, others, seen, foreground = [], [], 0, 0.0, 0.0
     for raw, valid in parts:
