@@ -19,7 +19,7 @@ from napari_temseg.cli.options import (
     file,
     folder,
 )
-from napari_temseg.engine.types.config import SimulateConfig
+from napari_temseg.engine.types.config import PredictConfig, SimulateConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.version import __version__
 
@@ -184,6 +184,8 @@ def info(args: argparse.Namespace) -> int:
         ),
         "devices": ", ".join(available),
         "device chosen": choose_device().describe(),
+        "backend": "torch, unless another is asked for (--backend, backend=)",
+        **{f"backend {name}": said for name, said in _backends().items()},
         "threads": torch.get_num_threads(),
         "package": str(Path(__file__).parents[1]),
         "models": ", ".join(shipped()) or "none",
@@ -191,6 +193,29 @@ def info(args: argparse.Namespace) -> int:
     }
     report(args, "\n".join(f"{name:<30}{value}" for name, value in values.items()), values)
     return 0
+
+
+def _backends() -> dict[str, str]:
+    """What else than torch can run the network here or why not, and what "auto" would take for the shipped model."""
+    import torch
+
+    from napari_temseg.engine.model.backends import AUTO, RUNTIMES, measured, why_not
+    from napari_temseg.engine.model.device import choose_device
+    from napari_temseg.files.models import load
+
+    told = {name: f"not usable, {reason}" if (reason := why_not(name)) else f"{_version(name)}, usable" for name in RUNTIMES}
+    by_itself = choose_device()
+    if by_itself.kind != "cpu":
+        return {**told, AUTO: f"torch, on {by_itself.kind}"}
+    seconds = measured(load("particles"), PredictConfig(device="cpu", precision="float32"))
+    quickest = min(seconds, key=seconds.__getitem__, default="")
+    times = ", ".join(f"{name} {1e3 * each:.0f} ms" for name, each in seconds.items())
+    exact = f"{quickest} (a tile by {times})" if seconds else "not measured yet, the first run with it does"
+    if all(map(why_not, RUNTIMES)):
+        exact = "torch, there is nothing else"
+    if by_itself.dtype != torch.float32:
+        exact = f"torch, as results of the others differ in bfloat16; with --precision float32: {exact}"
+    return {**told, AUTO: exact}
 
 
 def _version(name: str) -> str:

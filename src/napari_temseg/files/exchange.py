@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,42 +80,21 @@ def write_onnx(model: Segmenter, path: str | Path) -> None:
     Outputs: `probability` (B, K, Y, X) and one map (B, Y, X) in [0, 1] an auxiliary. Classes, normalisation and working scales go into
     the file's metadata. `TemsegError` without the `[export]` extra.
     """
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    from napari_temseg.engine.model.exported import missing_exporters, onnx_of
+
+    missing = missing_exporters()
     if missing:
         raise TemsegError(f'{path}: writing ONNX needs {" and ".join(missing)}; install them with: pip install "napari-temseg[export]".')
     import onnx
-    import torch
 
-    batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
-    with warnings.catch_warnings(), _quiet(logging.getLogger("torch.onnx")):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _exportable(model),
-            (torch.zeros(2, 1, 256, 320),),
-            dynamo=True,
-            verbose=False,
-            input_names=["image"],
-            output_names=["probability", *model.spec.auxiliary],
-            dynamic_shapes=({0: batch, 2: height, 3: width},),
-        )
-    if program is None:
-        raise TemsegError(f"{path}: this version of torch cannot export the network; update torch.")
-    proto = program.model_proto
+    try:
+        proto = onnx_of(_exportable(model), 1, ["probability", *model.spec.auxiliary])
+    except TemsegError as error:
+        raise TemsegError(f"{path}: {error}") from error
     for key, value in model.metadata().items():
         onnx.helper.set_model_props(proto, {**{p.key: p.value for p in proto.metadata_props}, f"temseg.{key}": json.dumps(value)})
     with replacing(path) as temporary:
         onnx.save(proto, temporary)
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """It tells errors only, until the end of the block."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _exportable(model: Segmenter) -> Any:

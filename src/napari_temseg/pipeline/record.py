@@ -32,6 +32,7 @@ from napari_temseg.version import __version__
 RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
+_DEFAULTS = {"backend": "torch"}  # settings that came later: as they are by default they change no hash
 _APART = ("table", "mask", "calibration", "other_splits", "recovered")  # of a measurement
 # Of an item.
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends", "crops")
@@ -63,7 +64,7 @@ def settings_digest(recipe: Recipe, **further: Any) -> str:
         recipe.series,
         recipe.mask_overlays,
         recipe.recovery,
-        {name: value for name, value in recipe.predict.to_dict().items() if name not in _MACHINE},
+        {name: value for name, value in recipe.predict.to_dict().items() if name not in _MACHINE and _DEFAULTS.get(name) != value},
         recipe.split.to_dict(),
         further,
     ]

@@ -128,7 +128,7 @@ def iter_run(
         with opened(output) as folder:
             yield Progress("run", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
             segmenter = load(model) if isinstance(model, (str, Path)) else model
-            settings = replace(recipe, model_hash=segmenter.content_hash())
+            settings = replace(recipe, model_hash=segmenter.content_hash(), predict=_with_backend(segmenter, predict, scheduler))
             _check_model(settings, expected)
             batch = PictureBatch(folder, found, settings, {} if expected is None else expected.inputs)
             try:
@@ -187,6 +187,15 @@ def _settle(batch: PictureBatch, path: Path, said: Said) -> None:
         raise said.error
     else:
         batch.fail(path, said.error)
+
+
+def _with_backend(segmenter: Segmenter, predict: PredictConfig, scheduler: str) -> PredictConfig:
+    """The settings with "auto" made up its mind, so that all pictures are searched by one backend and the recipe names it."""
+    from napari_temseg.engine.model.backends import AUTO, TORCH, chosen
+
+    if scheduler:  # what is installed and fast here says nothing of its workers
+        return replace(predict, backend=TORCH) if predict.backend == AUTO else predict
+    return chosen(segmenter, predict)
 
 
 def _check_model(settings: Recipe, expected: Recipe | None) -> None:

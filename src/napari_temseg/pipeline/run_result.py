@@ -56,6 +56,7 @@ class RunItem:
     size: float = 0.0  # px, of the particles that were looked for, 0 where the model answers for all sizes
     other_size: float = 0.0  # px, that of the large ones, where two sizes are meant and `size` is that of the small ones
     alone: bool = False  # as of its prediction: two sizes were asked for, one has evidence
+    computed_with: str = ""  # as of its prediction
     splitting: dict[str, Any] = field(default_factory=dict)  # the settings as they came to be, those of the model filled in
     crops: tuple[Crop, ...] = field(default=(), repr=False)  # where it is typical, and where it is worst
 

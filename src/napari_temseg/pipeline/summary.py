@@ -157,6 +157,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "uncertain": item.uncertain,
         "size_looked_for_px": item.size or None,
         "scales": list(item.scales),
+        "computed_with": item.computed_with,
         "splitting": item.splitting,
         "lossy": item.lossy,
         "notes": list(item.notes),

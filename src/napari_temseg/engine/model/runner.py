@@ -11,11 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_temseg.engine.model import size_search
+from napari_temseg.engine.model import backends, size_search
 from napari_temseg.engine.model.band import MOST_ENLARGED, band_inputs
-from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.model.device import Device, out_of_memory, release
 from napari_temseg.engine.model.looks import Looks
-from napari_temseg.engine.model.network import for_inference
 from napari_temseg.engine.model.novelty import statistics_of
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
 from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
@@ -37,8 +36,7 @@ SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
 def made_ready(model: Segmenter, config: PredictConfig) -> nn.Module:
     """The network of a model as it predicts by these settings: to make it ready takes as long as to predict a small picture."""
-    device = choose_device(config.device, config.precision)
-    return for_inference(model.network, device.torch, device.dtype)
+    return backends.ready(model, config)
 
 
 class Runner:
@@ -54,8 +52,8 @@ class Runner:
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
         self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
-        self.device: Device = choose_device(config.device, config.precision)
         self.network: nn.Module = made_ready(model, config) if network is None else network
+        self.device: Device = backends.device_of(self.network, config)
         self.n_classes, self.looks = model.spec.n_classes, Looks.of(model)
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
@@ -81,6 +79,7 @@ class Runner:
             "candidates": () if self.both else self.candidates,
             "alone": self.alone,
             "confidence": model.confidence,
+            "computed_with": backends.described(self.network, self.device),
         }
         return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 
@@ -267,12 +266,9 @@ class Runner:
             raise TemsegError("The image has no pixels.")
         return total / weight
 
-    @torch.no_grad()
     def run(self, tile: torch.Tensor) -> torch.Tensor:
         """Raw output (1, C, Y, X) float32 on the CPU of one tile (1, ·, Y, X) of what is `shown`, sides multiples of the stride."""
-        ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
-        raw: torch.Tensor = self.network(ready).float().cpu()
-        return raw
+        return backends.run_on(self.network, self.device, tile)
 
 
 def band_scales(scale: float) -> tuple[float, ...]:

@@ -114,6 +114,13 @@ class PredictConfig(Config):
     precision: str = setting(
         "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always exact", choices=("auto", "float32"), advanced=True
     )
+    backend: str = setting(
+        "torch",
+        "Backend",
+        "What runs the network on the processor; auto: the fastest installed, measured at first use, where its result is the same",
+        choices=("auto", "torch", "openvino", "onnxruntime"),
+        advanced=True,
+    )
     exact_size: bool = setting(
         False,
         "Exact size",

@@ -68,6 +68,7 @@ class Prediction:
     `other` is what was said of the same picture when particles of a second, larger size were looked for, where those of both are meant
     (`size` is the smaller then); `alone` is True where both were asked for and only one size has evidence.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
+    `computed_with` is what ran the network: backend and version, device, precision.
     """
 
     probability: npt.NDArray[np.float16]
@@ -87,6 +88,7 @@ class Prediction:
     parted: npt.NDArray[np.bool_] | None = None
     other: Prediction | None = None
     alone: bool = False
+    computed_with: str = ""
 
     def __repr__(self) -> str:
         classes = ", ".join(self.class_names[number] for number in self.class_ids)
@@ -169,7 +171,17 @@ class Prediction:
             raise TemsegError(f"{micrograph.name}: its planes were predicted by different models or at different scales; predict it again.")
         facts = {
             name: getattr(first, name)
-            for name in ("model_hash", "working_scale", "depth_taught", "pixel_ratio", "size", "candidates", "confidence", "alone")
+            for name in (
+                "model_hash",
+                "working_scale",
+                "depth_taught",
+                "pixel_ratio",
+                "size",
+                "candidates",
+                "confidence",
+                "alone",
+                "computed_with",
+            )
         }
         unlike = tuple(reason for plane in planes for reason in plane.unlike)
         others = [plane.other for plane in planes if plane.other is not None]

@@ -33,8 +33,8 @@ class MeasuredPicture:
     """Particles and measurement of a picture without its prediction.
 
     `labels` and `classes` are (…, Y, X), `first` the labels of the first plane; `uncertain`, `unlike` and `ends` as of its `Particles`,
-    `candidates`, `scales`, `size` and `alone` as of its `Prediction`, `other_size` that of its `other`; `splitting` the settings, those of
-    the model filled in.
+    `candidates`, `scales`, `size`, `alone` and `computed_with` as of its `Prediction`, `other_size` that of its `other`; `splitting` the
+    settings, those of the model filled in.
     """
 
     image: Micrograph
@@ -50,6 +50,7 @@ class MeasuredPicture:
     size: float = 0.0
     other_size: float = 0.0
     alone: bool = False
+    computed_with: str = ""
     splitting: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -100,6 +101,7 @@ class MeasuredPicture:
             size=self.size,
             other_size=self.other_size,
             alone=self.alone,
+            computed_with=self.computed_with,
             splitting=self.splitting,
             crops=crops_of(image.plane(0), self.first, measured),
         ), labels
@@ -108,7 +110,14 @@ class MeasuredPicture:
 def facts_of_prediction(by: Prediction) -> dict[str, Any]:
     """What a `MeasuredPicture` keeps of a prediction."""
     other = 0.0 if by.other is None else by.other.size
-    return {"candidates": by.candidates, "scales": by.working_scale, "size": by.size, "other_size": other, "alone": by.alone}
+    return {
+        "candidates": by.candidates,
+        "scales": by.working_scale,
+        "size": by.size,
+        "other_size": other,
+        "alone": by.alone,
+        "computed_with": by.computed_with,
+    }
 
 
 def one_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -327,6 +327,7 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Program", f"napari-temseg {summary['temseg']}"),
         ("Model", _each(images, [_model(image.get("model", summary["model"])) for image in images])),
+        *([("Computed with", computed)] if (computed := _each(images, [image.get("computed_with", "") for image in images])) else []),
         ("Size looked for", _each(images, [_looked_for(image) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
         *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") is not False else []),

@@ -1,0 +1,63 @@
+"""`--backend`: what ran the network is in recipe, summary and report; what cannot is told with the remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+import napari_temseg as temseg
+from napari_temseg.cli import main
+from napari_temseg.engine.model import exported
+from napari_temseg.engine.model.backends import RUNTIMES, why_not
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr(exported, "user_cache_path", lambda *_, **__: folder)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    drawn = temseg.simulate(temseg.SimulateConfig(height=256, width=256, count=20, seed=3))
+    plane = drawn.micrograph.plane(0)
+    iio.imwrite(tmp_path / "a.png", (255 * (plane - plane.min()) / np.ptp(plane)).astype(np.uint8))
+    return tmp_path / "a.png"
+
+
+def test_a_run_says_what_computed_it(picture: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    asked = ["--backend", "auto", "--precision", "float32", "--device", "cpu", "--typical-size", "24"]
+    assert main(["run", str(picture), "-o", str(output), *asked]) == 0
+    backend = json.loads((output / "recipe.json").read_text())["predict"]["backend"]  # made up its mind
+    assert backend in ("torch", *RUNTIMES)
+    (image,) = json.loads((output / "summary.json").read_text())["images"]
+    assert image["computed_with"].startswith(f"{backend} ")
+    assert image["computed_with"].endswith(", cpu, float32")
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "Computed with" in page
+    assert image["computed_with"] in page
+
+
+def test_info_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["backend"].startswith("torch")
+    for name in RUNTIMES:
+        said = told[f"backend {name}"]
+        assert why_not(name) in said if why_not(name) else said.endswith("usable")
+    assert told["backend auto"]
+
+
+@pytest.mark.parametrize("backend", list(RUNTIMES))
+def test_one_that_is_not_installed_ends_the_run_in_a_sentence(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str
+) -> None:
+    if not why_not(backend):
+        pytest.skip(f"{backend} is installed here, so its absence cannot be tried")
+    assert main(["run", str(picture), "-o", str(tmp_path / "out"), "--backend", backend]) != 0
+    assert f'pip install "napari-temseg[{backend}]"' in capsys.readouterr().err
