@@ -159,6 +159,8 @@ def ready(model: Segmenter, config: PredictConfig) -> nn.Module:
     kind, path = RUNTIMES[backend], exported(model)
     try:
         return kind(path, kind.precision_for(device.dtype))
+    except TemsegError:
+        raise
     except Exception as error:  # each raises classes of its own, for a damaged file too
         path.unlink(missing_ok=True)
         raise TemsegError(f"{path}: {backend} cannot run it ({_line(error)}); try again, or take backend torch.") from error
