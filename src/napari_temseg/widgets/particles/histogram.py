@@ -165,7 +165,7 @@ class Histogram(Plot):
     def _d50(self, summary: dict[str, Any]) -> str:
         value = summary.get("dv50" if self.by_volume else "d50")
         interval = None if self.by_volume else summary.get("d50_interval")
-        between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
+        between = f" (counting: {four(interval[0])} to {four(interval[1])})" if interval else ""
         return "" if value is None else f"D50 {four(value)} {self.distribution.unit}{between}"
 
     def _of_population(self, population: PopulationFigures) -> str:

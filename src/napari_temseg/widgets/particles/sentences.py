@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.wording import WHY_APART, four
+from napari_temseg.engine.types.wording import WHY_APART, d50_words, four
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
 
 
 def sized(distribution: PooledDistribution) -> str:
-    """“D50 32.04 nm [30.91, 33.12] · n = 57”, or why there is no such number; of two populations a line each."""
+    """“D50 32.0 nm (counting alone: 30.91 to 33.12) · n = 57”, or why there is no such number; of two populations a line each."""
     if distribution.obstacle:
         return distribution.obstacle
     if not distribution.populations:
@@ -43,9 +43,7 @@ def sized(distribution: PooledDistribution) -> str:
 def _d50(summary: Mapping[str, Any]) -> str:
     if not summary or summary["d50"] is None:
         return ""
-    interval = summary["d50_interval"]
-    between = f" [{four(interval[0])}, {four(interval[1])}]" if interval else ""
-    return f"D50 {four(summary['d50'])} {summary['unit']}{between} · n = {summary['n']}"
+    return f"D50 {d50_words(summary)} · n = {summary['n']}"
 
 
 def explained(distribution: PooledDistribution) -> str:
@@ -64,7 +62,7 @@ def _figures(summary: Mapping[str, Any]) -> list[str]:
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
     about = "95 % interval of the D50" if summary["intervals"]["this specimen"]["d50"] else "what counting leaves open of the D50"
-    return [*lines, f"[ ]: {about}, {summary['interval_basis']}"]
+    return [*lines, f"In brackets: {about}, {summary['interval_basis']}"]
 
 
 def cautions(distribution: PooledDistribution) -> list[str]:
