@@ -191,6 +191,9 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(f"{v:.3f}" for v in mean) + f" | {np.median(first):g} | {there.mean():.0%} | {dip:.4f} |")
     print()
     for name in curves:
+        if not seconds[name]:
+            print(f"{name}: no particle was wrong")
+            continue
         p50, p95 = np.percentile(seconds[name], [50, 95])
         print(f"{name}: prepared in {np.median(prepared[name]):.2f} s, an answer p50 {p50:.2f} s, p95 {p95:.2f} s")
     common.end(args, {"curves": curves, "seconds": seconds})

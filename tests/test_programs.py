@@ -50,9 +50,9 @@ def test_accuracy_prints_its_table(run):
 
 @needs_emps
 def test_strokes_prints_its_curve_and_goes_on_from_its_ledger(run, tmp_path):
-    command = ["benchmarks/strokes.py", "--particles", "--part", "tune", "--limit", "1", "--rounds", "2", "--without-forest"]
+    command = ["benchmarks/strokes.py", "--particles", "--part", "tune", "--limit", "3", "--rounds", "2", "--without-forest"]
     first = run(*command, "--ledger", tmp_path / "done.jsonl")
-    assert "| instant answer | 0." in first
+    assert "| instant answer | " in first
     assert run(*command, "--ledger", tmp_path / "done.jsonl").splitlines()[4:] == first.splitlines()[4:]
 
 

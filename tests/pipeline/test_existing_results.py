@@ -111,7 +111,7 @@ def test_captions_tell_what_was_left_out_and_done_by_hand(tmp_path: Path) -> Non
     page, summary = written(tmp_path, [seen, result("b")])
     gallery = page[page.index('class="gallery"') :]
     caption, other = re.findall("<figcaption>(.*?)</figcaption>", gallery, re.DOTALL)
-    assert "25 % of the picture left out · 1 correction by hand · 1 excluded (damaged: 1) · 1 of 2 reviewed" in caption
+    assert "25 % of the image left out · 1 correction by hand · 1 excluded (damaged: 1) · 1 of 2 reviewed" in caption
     assert "left out" not in other
     assert [image["left_out_share"] for image in summary["images"]] == [0.25, None]
 
