@@ -28,6 +28,7 @@ FEW_PIXELS = 6.0  # × by which the pixels of a picture that fills a small part 
 JITTER = 0.4  # standard deviation of the logarithm of the size that is told
 COARSE = 0.4  # share of crops that are shown as if the particles had been recorded on few pixels
 COARSEST = 4.5  # × by which pixels are coarser there at most: particles 5 px wide
+SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)  # px of crops, of which a batch holds as many as make up the same area
 Floats = npt.NDArray[np.float32]
 
 

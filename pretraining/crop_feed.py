@@ -14,12 +14,11 @@ import numpy.typing as npt
 import torch
 
 import band_samples
-from band_crops import MARGIN, chosen
+from band_crops import MARGIN, SIDE_SHARES, SIDES, chosen
 from band_samples import Sample
 from device_crops import Cuts
 
 PART = 16  # crops of 160 px in what a process hands over at once; as many more or fewer of another side as make up the same area
-SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)
 MOST_PIXELS = max(round(PART * (160 / side) ** 2) * (side + 2 * MARGIN) ** 2 for side in SIDES)
 MOST_PARTICLES = 16384
 TEACHES = {"instances": 0, "boxes": 1, "foreground": 2}

@@ -22,15 +22,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 import band_samples
-from band_crops import Crop, crop
+from band_crops import SIDE_SHARES, SIDES, Crop, crop
 from band_samples import Sample
 from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 
 SHARES = {"emps": 7, "simulated": 4, "catalysts": 3, "other": 2}  # crops of each kind in a batch of sixteen
-
-SIDES, SIDE_SHARES = (96, 160, 224), (0.3, 0.5, 0.2)  # px of crops, of which a batch holds as many as make up the same area
 
 
 def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

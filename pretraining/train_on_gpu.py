@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from band_crops import MARGIN
-from crop_feed import PART, SIDES, Feed, Plan
+from band_crops import MARGIN, SIDES
+from crop_feed import PART, Feed, Plan
 from device_crops import Marks, finished, on_device
 from napari_temseg.engine.model.band import BandNetwork
 from optimisation import Optimisation

@@ -136,8 +136,8 @@ class Runner:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
         found = []
         for size in size_search.sizes(image.shape):
-            scale, parts = yield from self._look(image, valid, size)
-            found.append(size_search.evidence(size, scale, parts, image.size))
+            evidence = yield from self._evidence(image, valid, size)
+            found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
@@ -153,6 +153,13 @@ class Runner:
             parts.append((raw, None if valid is None else valid[window]))
             yield 0.0
         return scale, parts
+
+    def _evidence(
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
+    ) -> Generator[float, None, size_search.Evidence]:
+        """What speaks for `size` (px) in a normalised plane."""
+        scale, parts = yield from self._look(image, valid, size)
+        return size_search.evidence(size, scale, parts, image.size)
 
     def _centred(
         self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
@@ -177,8 +184,8 @@ class Runner:
         """The size beside a told one, at which little is found, where there is more: people are off by so much."""
         found = [told]
         for size in (told.size / size_search.SIZE_STEP, told.size * size_search.SIZE_STEP):
-            scale, parts = yield from self._look(image, valid, size)
-            found.append(size_search.evidence(size, scale, parts, image.size))
+            evidence = yield from self._evidence(image, valid, size)
+            found.append(evidence)
         best = max(found, key=lambda each: each.weight)
         return best.size if best.weight >= max(2 * told.weight, size_search.LEAST_EVIDENCE) else None
 
