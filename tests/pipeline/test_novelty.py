@@ -11,6 +11,7 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
+from napari_temseg.engine.measure.measurement import with_flags
 from napari_temseg.engine.model.novelty import NAMES, TEXTURE, Familiarity
 from napari_temseg.engine.types.results import Origin
 from napari_temseg.files.formats.tiff import write_tiff
@@ -45,9 +46,27 @@ def test_a_run_tells_it_in_summary_report_and_on_the_terminal(folder: Path, caps
     assert told in capsys.readouterr().out
     summary = json.loads((folder / "out" / "summary.json").read_text(encoding="utf-8"))
     assert [image["unlike_training"] for image in summary["images"]] == [TEXTURE, ""]  # where nothing is found there is no alarm
+    assert any("grid is unlike the images the model was trained on" in why for why in summary["distributions"]["nm"]["why_not"])
     report = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert told in report
     assert report.count(f"unlike the model&#39;s training ({TEXTURE})") == 1
+
+
+def test_a_size_of_pictures_unlike_the_training_is_not_usable_until_somebody_has_looked() -> None:
+    labels = np.zeros((200, 200), np.int32)
+    for index in range(49):
+        y, x = 14 + 28 * (index // 7), 14 + 28 * (index % 7)
+        labels[y - 5 : y + 5, x - 5 : x + 5] = index + 1
+    measured = temseg.measure(labels, pixel_size=0.5)
+    strange = replace(measured, image="odd", unlike={0: TEXTURE})
+    sizes = temseg.size_distribution(strange)
+    assert sizes.usability.headline == "not usable as it is"
+    assert f"odd is unlike the images the model was trained on ({TEXTURE})" in sizes.usability.why[0]
+    assert "audit 100 of the particles" in sizes.usability.steps[0]
+    assert any("has not been compared" in each for each in sizes.named_intervals["these particles"]["lacks"])
+    looked_at = with_flags(strange, reviewed=range(1, 50))
+    assert temseg.size_distribution(looked_at).usability.usable
+    assert temseg.size_distribution([strange, *[measured] * 10]).usability.usable  # too few of them to matter
 
 
 def test_predict_complains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

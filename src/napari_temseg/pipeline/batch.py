@@ -86,7 +86,7 @@ class PictureBatch:
             yield Progress("run", 0.0, self._notes[0], control.elapsed)
         if 0 < len(self.done) < len(self.pictures):
             items = self._items()
-            sizes = distributions([item.measurement for item in items if item.counted])
+            sizes = self._sizes(items)
             self._write_set(items, sizes, self._summary(items, sizes))
         if not control.finishing:
             self._say_unfinished()
@@ -226,12 +226,15 @@ class PictureBatch:
 
     def sizes(self) -> dict[str, SizeDistribution]:
         """The sizes of all that is committed, as they would be written."""
-        return distributions([item.measurement for item in self._items() if item.counted])
+        return self._sizes(self._items())
+
+    def _sizes(self, items: Sequence[RunItem]) -> dict[str, SizeDistribution]:
+        return distributions([item.measurement for item in items if item.counted], kept(self._folder.state))
 
     def result(self) -> RunResult:
         """Write the files of the set; what is committed and what is missing."""
         items = self._items()
-        sizes = distributions([item.measurement for item in items if item.counted])
+        sizes = self._sizes(items)
         if self.rule is not None:
             self.rule.look(sizes)
         summary = self._summary(items, sizes)

@@ -71,7 +71,7 @@ def iter_report(
         with opened(output) as folder:
             items = yield from _committed(folder, results, control)
             yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
-            sizes = distributions([item.measurement for item in items])
+            sizes = distributions([item.measurement for item in items], audits)
             summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True, audits=audits), (), {})
             _tell_origins(summary, results, _names(results, model, models, known or {}))
             by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}

@@ -33,7 +33,7 @@ RECORD_FORMAT = 2
 SUFFIX = ".npz"
 _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and mean the same result
 _DEFAULTS = {"backend": "torch"}  # settings that came later: as they are by default they change no hash
-_APART = ("table", "mask", "calibration", "other_splits", "recovered")  # of a measurement
+_APART = ("table", "mask", "calibration", "other_splits", "recovered", "unlike")  # of a measurement; the last is that of its item
 # Of an item.
 _NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends", "crops")
 
@@ -164,10 +164,10 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
     recovered = tuple(RecoveredSize(*each) for each in facts.get("recovered", ()))
-    table = pd.DataFrame(columns)
-    measurement = Measurement(table=table, calibration=calibration, mask=mask, other_splits=splits, recovered=recovered, **said)
     of_item: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["item"].items()}
     of_item["unlike"] = {int(plane): reason for plane, reason in of_item["unlike"].items()}
+    said |= {"other_splits": splits, "recovered": recovered, "unlike": of_item["unlike"]}
+    measurement = Measurement(table=pd.DataFrame(columns), calibration=calibration, mask=mask, **said)
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))

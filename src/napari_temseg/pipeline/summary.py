@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
-from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
+from napari_temseg.engine.measure.audit.carrying import Audit, audited
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, POPULATION, definitions
 from napari_temseg.engine.measure.samples.populations import by_population, population_figures, populations_of
 from napari_temseg.engine.types.populations import POPULATIONS
@@ -45,16 +45,17 @@ ADVICE_FOR_THE_WINDOW = {
 }
 
 
-def distributions(measurements: Sequence[Measurement]) -> dict[str, SizeDistribution]:
+def distributions(measurements: Sequence[Measurement], audits: Sequence[Audit] = ()) -> dict[str, SizeDistribution]:
     """One distribution of the equivalent circular diameter a unit, "nm" or "px": these are never pooled.
 
-    Nor are two populations: those of a unit are "nm small" and "nm large".
+    Nor are two populations: those of a unit are "nm small" and "nm large". `audits` are those that were made of the images; they count
+    where all lengths are in one unit.
     """
     found = {}
     for unit in sorted({measurement.length_unit for measurement in measurements}):
         for population, there in by_population([m for m in measurements if m.length_unit == unit]).items():
             found[f"{unit} {population}".strip()] = size_distribution(there, population=population)
-    return found
+    return audited(found, audits, measurements)
 
 
 def summarise(
@@ -69,10 +70,10 @@ def summarise(
 ) -> dict[str, Any]:
     """Everything of a run that is a number or a sentence, as plain values; with `window`, advice names its controls.
 
-    `audits` are those that were made of the pictures; they count where all lengths are in one unit.
+    `sizes` are audited already (`distributions`); with `audits` the samples are too.
     """
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
-    recorded, samples = settings.to_dict(output), sample_summaries(items)
+    recorded, samples = settings.to_dict(output), sample_summaries(items, audits)
     summary = {
         "temseg": __version__,
         "model": recorded["model"],
@@ -84,7 +85,7 @@ def summarise(
         "distributions": summaries,
         "populations": _populations(sizes),
         "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
-        "audit": _audit(items, sizes, audits),
+        "audit": next((each.audit for each in sizes.values()), None),
         "samples": samples,
         "sample_comparisons": comparisons(items),
         "nanomaterial_indicator": _nanomaterial(items),
@@ -115,13 +116,6 @@ def _populations(sizes: Mapping[str, SizeDistribution]) -> dict[str, list[dict[s
     """Number, D50 and shares of two populations by unit; {} where all is of one size."""
     units = {each.unit: {other.population: other for other in sizes.values() if other.unit == each.unit} for each in sizes.values()}
     return {unit: figures for unit, own in units.items() if (figures := population_figures(own))}
-
-
-def _audit(items: Sequence[RunItem], sizes: dict[str, SizeDistribution], audits: Sequence[Audit]) -> dict[str, Any] | None:
-    if not audits or len({each.unit for each in sizes.values()}) != 1:
-        return None
-    only = next(iter(sizes.values())) if len(sizes) == 1 else None
-    return outcomes(audits, [item.measurement for item in items if item.counted], only)
 
 
 def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:

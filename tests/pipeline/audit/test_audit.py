@@ -13,9 +13,11 @@ from skimage.draw import disk
 
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
-from napari_temseg.engine.measure.audit.carrying import Audit, carried, outcomes
+from napari_temseg.engine.measure.audit.carrying import Audit, audited, carried, outcomes
 from napari_temseg.engine.measure.audit.outcome import ACCEPT, PIECE, REJECT, SEVERAL, Answers, between, outcome
 from napari_temseg.engine.measure.audit.sampling import drawn
+from napari_temseg.engine.measure.segmentation import Segmentation
+from napari_temseg.engine.types.wording import d50_words
 from napari_temseg.files.audits import audit_of, sample_digest
 from napari_temseg.files.formats.tiff import write_tiff
 
@@ -66,6 +68,31 @@ def test_a_bias_that_the_auditor_sees_is_corrected() -> None:
     assert told["corrected_d50_interval"][0] < 0.9 * d50 < told["corrected_d50_interval"][1]
     few = Answers("A", "", {0: ACCEPT, 1: SEVERAL}, {0: 10.0})
     assert outcome(sample, few, d50)["corrected_d50"] is None  # too few
+
+
+def test_a_corrected_median_enters_number_interval_plot_and_verdict() -> None:
+    measured = discs(np.random.default_rng(0))
+    found, sample = temseg.size_distribution(measured), drawn([measured])
+    assert sample is not None
+    audits = [Audit(sample, answered(sample, shrink=0.8), {})]
+    splits = {key: {"value": value, "n": 300.0, "d50": d50} for key, value, d50 in (("as found", None, 13.0), ("strength less", 0.4, 20.0))}
+    hanging = replace(found, segmentation=Segmentation(splits, {"strength": 0.43}, refused=True))
+    told = audited({"nm": hanging}, audits, [measured])["nm"]
+    summary = told.summary()
+    corrected, low, high = summary["corrected"]["d50"], *summary["corrected"]["interval"]
+    assert low < corrected < high < found.quantile(0.5)  # type: ignore[operator]
+    assert f"corrected by the audit; these particles, 95 %: {low:.2f} to {high:.2f}; found: {summary['d50']:.2f}" in d50_words(summary)
+    assert list(told.budget) == ["counting", "audit", "calibration"]
+    marks = {text.split(" = ")[0]: text for text in told.plot().axes[0].get_legend_handles_labels()[1]}
+    assert f"{corrected:.2f}" in marks["D50"]
+    assert "corrected by the audit" in marks["D50"]
+    assert f"{summary['d50']:.2f}" in marks["D50 as found"]
+    assert not hanging.usability.usable
+    assert (summary["usable"], summary["verdict"]) == (True, "usable with the audit")
+    assert "how touching particles are split" in summary["mended_by_audit"][0]
+    assert audited({"nm": found}, audits, [measured])["nm"].usability.headline == "usable"
+    two = audited({"nm small": found, "nm large": found}, audits, [measured])
+    assert [each.corrected for each in two.values()] == [None, None]  # no D50 in common
 
 
 def test_several_in_one_count_by_their_area_and_parts_as_shares() -> None:

@@ -115,6 +115,8 @@ def test_what_is_answered_corrects_the_result_and_enters_the_report(
     (file,) = kept()
     assert file["answers"]["auditor"] == "Ada"
     assert len(file["particles"][0]["content_hash"]) == 64
+    asked.close()
+    qtbot.waitUntil(lambda: "corrected by the audit" in bench.panel(3).sizes.text())
     monkeypatch.setattr(export, "ask_folder", lambda *_: str(tmp_path / "report"))
     bench.panel(3).report.click()
     wait_jobs(bench.session)

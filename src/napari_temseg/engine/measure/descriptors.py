@@ -154,7 +154,14 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
         for name in ("mean", "d50")
     },
     "intervals": Definition("95 % intervals of D50 by what they are about, with what each holds and lacks", "length"),
-    "usable": Definition("whether the distribution can be used as it is: 20 particles, and no wide drift with the splitting"),
+    "verdict": Definition("in a few words: usable, usable with the audit, not usable as it is"),
+    "usable": Definition(
+        "whether the distribution can be used: 20 particles, one sample, classes alike, no wide drift with the splitting, at most a tenth "
+        "of the particles in images unlike the model's training that nobody has reviewed; an audit mends the last two",
+        version=2,
+    ),
+    "mended_by_audit": Definition("why it could not be used without the audit"),
+    "corrected": Definition("D50 as an audit corrects it, its 95 % interval and what that is about"),
     "why_not": Definition("why it cannot"),
     "next_steps": Definition("what to do then"),
     "pieces": Definition("number and D50 of all particles and of parts of them", "length"),

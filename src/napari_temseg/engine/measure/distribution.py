@@ -17,7 +17,7 @@ from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
-from napari_temseg.engine.measure.usability import Usability, judge
+from napari_temseg.engine.measure.usability import Unlike, Usability, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -45,7 +45,8 @@ class SizeDistribution:
     `convention` is where particles end, `OUTLINE` or `HALF_CONTRAST` (or both, joined by " / "), `other_sizes` (n,) are `values` with
     edges drawn by the other convention, None or NaN where nobody knows. `by_grid`: `group` tells grids instead of pictures.
     `limit` is the size from which on particles are found, by `recovered`, those of known size that were put into pictures: infinite where
-    none is, None where nobody tried. `population` is that of two sizes which these are of, "" where there is one.
+    none is, None where nobody tried. `population` is that of two sizes which these are of, "" where there is one. `unlike` tells of images
+    unlike the model's training; `audit` is what an audit says of these sizes (`audit.carrying.outcomes`), None without one.
     """
 
     column: str
@@ -71,6 +72,8 @@ class SizeDistribution:
     other_sizes: Floats | None = None
     d50_left_out: Mapping[str, float] = field(default_factory=dict)
     population: str = ""
+    unlike: Unlike = field(default_factory=Unlike)
+    audit: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -110,9 +113,12 @@ class SizeDistribution:
             **self._quantiles(),
             **self._intervals,
             "intervals": self.named_intervals,
+            "corrected": self.corrected,
+            "verdict": self.usability.headline,
             "usable": self.usability.usable,
             "why_not": list(self.usability.why),
             "next_steps": list(self.usability.steps),
+            "mended_by_audit": list(self.usability.mended),
             "pieces": self.pieces,
             "segmentation": None if self.segmentation is None else self.segmentation.plain(),
             "budget": self.budget,
@@ -176,9 +182,16 @@ class SizeDistribution:
     @property
     def named_intervals(self) -> dict[str, dict[str, Any]]:
         """The 95 % intervals of D50 by what they are about; see `named_intervals.named_intervals`."""
-        return named_intervals(
-            self.quantile(0.5), self.unit, self.n_images, self.counted, self.segmentation, self.calibration_uncertainty, self._edge
-        )
+        told = (self.quantile(0.5), self.unit, self.n_images, self.counted, self.segmentation, self.calibration_uncertainty, self._edge)
+        return named_intervals(*told, unlike=self.unlike.counts)
+
+    @property
+    def corrected(self) -> dict[str, Any] | None:
+        """The "d50" that the audit corrects, its 95 % "interval" and what that is "about"; None where none corrects it."""
+        whole = None if self.audit is None else self.audit["corrected"]
+        if self.audit is None or whole is None or not whole["d50"]:
+            return None
+        return {"d50": self.audit["corrected_d50"], "interval": whole["d50"], "about": whole["name"]}
 
     def audited(self, corrected: float, audit: Sequence[float]) -> tuple[str, dict[str, Any]]:
         """Name and interval of a D50 that an audit corrected, whose own interval is `audit`."""
@@ -186,11 +199,18 @@ class SizeDistribution:
 
     @property
     def budget(self) -> dict[str, float | None]:
-        """Relative standard uncertainty of D50 by where it comes from, None where nobody knows it."""
+        """Relative standard uncertainty of D50 by where it comes from, None where nobody knows it.
+
+        That of an audited D50 holds the audit in place of segmentation and edge, which the auditor saw.
+        """
         half = None if self.segmentation is None else self.segmentation.half
         counted = self.counted.half.get("d50")
+        shared = {"counting": None if counted is None else counted / NORMAL, "calibration": self.calibration_uncertainty}
+        if self.corrected is not None and self.audit is not None:
+            low, high = self.audit["corrected_d50_interval"]
+            return {"counting": shared["counting"], "audit": math.log(high / low) / 2 / NORMAL, "calibration": shared["calibration"]}
         return {
-            "counting": None if counted is None else counted / NORMAL,
+            "counting": shared["counting"],
             "segmentation": None if half is None or not np.isfinite(half) else half / NORMAL,
             "calibration": self.calibration_uncertainty,
             "edge": self._edge,
@@ -241,7 +261,9 @@ class SizeDistribution:
     @cached_property
     def usability(self) -> Usability:
         """Whether it can be used as it is, why not, and the next steps."""
-        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples)
+        ends = None if self.corrected is None else self.corrected["interval"]
+        audited = None if ends is None else math.log(ends[1] / ends[0]) / 2
+        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples, self.unlike, audited)
 
     @property
     def _differing(self) -> list[str]:
@@ -292,7 +314,10 @@ class SizeDistribution:
         return best(self.fits, effective(self.weights)) if len(self) >= FEWEST else None
 
     def plot(self, ax: Axes | None = None) -> Figure:
-        """Histogram with the best adequate fit and D50 with its interval, on `ax` or a figure of its own; returns the figure."""
+        """Histogram with the best adequate fit and D50 with its interval, on `ax` or a figure of its own; returns the figure.
+
+        Where an audit corrects D50 it is that, beside the one found.
+        """
         from napari_temseg.engine.measure.plots import draw
 
         few = len(self) < FEWEST
@@ -300,7 +325,8 @@ class SizeDistribution:
         name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
         shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
         d50 = None if few else self.quantile(0.5)
-        return draw(self.values, self.weights, self.column, self.unit, self.n_images, self._curve(), d50, shown, ax, self.limit)
+        sizes = (self.values, self.weights, self.column, self.unit, self.n_images)
+        return draw(*sizes, self._curve(), d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)
 
     def plot_quantiles(self, ax: Axes | None = None) -> Figure:
         """Sizes over the quantiles of the fit that is drawn, or of the likeliest where none is adequate: a straight line where it holds."""

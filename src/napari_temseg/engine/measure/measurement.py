@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -90,7 +90,7 @@ class Measurement:
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
     particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`; `grid` the grid or preparation of the
-    sample; `recovered` tells of particles of known size that were put into the picture, where somebody asked (`iter_recovery`).
+    sample; `recovered` tells of particles of known size put into it, if asked for (`iter_recovery`); `unlike` is as of `Particles`.
     """
 
     table: pd.DataFrame
@@ -110,6 +110,7 @@ class Measurement:
     convention: str = OUTLINE
     grid: str = ""
     recovered: tuple[RecoveredSize, ...] = ()
+    unlike: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -146,8 +147,7 @@ def with_flags(
 ) -> Measurement:
     """A copy in which particles are left out or taken back, and marked as looked at or not; their sizes stay.
 
-    `excluded` gives the reason by label, "" takes a particle back; `reviewed` and `unreviewed` are labels. `TemsegError` for labels
-    that the table does not have.
+    `excluded`: reason by label, "" takes a particle back; the others are labels. `TemsegError` for labels that the table does not have.
     """
     table = measurement.table
     index = pd.Index(table["particle"])
@@ -196,7 +196,6 @@ def measure(
     `particles` are `Particles`, or labels (Y, X) or (planes, Y, X) of any integer type: 0 is background, the rest need not be in sequence.
     `pixel_size`, a number or (y, x) in `unit`, replaces the calibration of the micrograph; without either, lengths are in px. Pixels
     need not be square. What labels alone do not tell (intensity, probability) is NaN.
-
     `TemsegError` for what is no label image, for a label on more than one plane and for a pixel size that is not positive.
     """
     typed = None if pixel_size is None else _calibration(pixel_size, unit)
@@ -228,12 +227,13 @@ def measure(
         smallest=float(particles.settings.get("min_diameter", 0.0)) if isinstance(particles, Particles) else 0.0,
         convention=_convention(particles),
         grid=source.grid if source else "",
+        unlike=particles.unlike if isinstance(particles, Particles) else {},
     )
 
 
 def _model_hash(particles: Any) -> str:
     by = (particles.prediction or particles.origin) if isinstance(particles, Particles) else None
-    return by.model_hash if by is not None else ""
+    return "" if by is None else by.model_hash
 
 
 def _calibration(pixel_size: float | tuple[float, float], unit: str) -> Calibration:

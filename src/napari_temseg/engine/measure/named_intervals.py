@@ -9,6 +9,7 @@ from typing import Any
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, interval
 from napari_temseg.engine.measure.segmentation import Segmentation
 
+_UNLIKE = "the model has not been compared with outlines in such images"
 THESE_PARTICLES, THIS_SPECIMEN = "these particles", "this specimen"
 
 
@@ -20,11 +21,14 @@ def named_intervals(
     segmentation: Segmentation | None,
     calibration: float | None,
     edge: float | None = None,
+    *,
+    unlike: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """95 % intervals of D50 by name: "d50" (two lengths or None), what it "holds", what it "lacks", and "why_none".
 
     "these particles" is what segmentation, calibration and edge convention (relative standard uncertainties) leave open of what is in the
-    pictures; the last alone makes no interval. "this specimen" adds how pictures differ, and exists from three pictures on.
+    pictures; the last alone makes no interval. With `unlike` pictures what outlines of others said of the model does not hold. "this
+    specimen" adds how pictures differ, and exists from three pictures on.
     """
     parts: list[tuple[str, float]] = []
     lacks: list[str] = []
@@ -33,7 +37,7 @@ def named_intervals(
         parts.append(("segmentation", segmentation.half))
         bias = segmentation.bias
     else:
-        lacks.append(f"segmentation ({_no_segmentation(segmentation)})")
+        lacks.append(f"segmentation ({_UNLIKE if unlike else _no_segmentation(segmentation)})")
     if calibration is not None:
         parts.append(("calibration", NORMAL * calibration))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib
 import numpy as np
@@ -39,10 +39,12 @@ def draw(
     interval: tuple[Sequence[float], str] | None = None,
     ax: Axes | None = None,
     limit: float | None = None,
+    corrected: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Histogram in % of the particles a bin, the curve of a fit, D50 with an `interval` and its name; on `ax` or a figure of its own.
 
-    `values` (n,) in `unit`, ascending, with their `weights` (n,); below `limit` not all particles are found.
+    `values` (n,) in `unit`, ascending, with their `weights` (n,); below `limit` not all particles are found. `corrected` is the D50 of an
+    audit (`SizeDistribution.corrected`), which takes the place of the one found, then shown without its interval.
     """
     axes, below = _panels() if ax is None else (ax, None)
     label = _NAMES.get(column, column.replace("_", " ").capitalize())
@@ -55,7 +57,9 @@ def draw(
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
             _curve(curve, edges, axes)
-        if d50 is not None:
+        if d50 is not None and corrected is not None:
+            _median(corrected["d50"], (corrected["interval"], f"corrected by the audit; {corrected['about']}, 95 %"), unit, axes, d50)
+        elif d50 is not None:
             _median(d50, interval, unit, axes)
         if limit is not None:
             _limit(limit, unit, [axes] if below is None else [axes, below])
@@ -158,13 +162,17 @@ def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurv
     return cast(Figure, axes.get_figure(root=True))
 
 
-def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes) -> None:
-    """D50 and its interval as a mark above the bars; where it leaves the axes, an arrow says so."""
+def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes, found: float | None = None) -> None:
+    """D50 and its interval as a mark above the bars, and the one `found` where an audit corrects it; where it leaves the axes, an arrow
+    says so."""
     (low, high), top = axes.get_xlim(), axes.get_ylim()[1]
     ends = [[0.0], [0.0]] if interval is None else [[d50 - interval[0][0]], [interval[0][1] - d50]]
     half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
     name = f"D50 = {rounded(d50, half)} {unit}" + ("" if interval is None else f" ({interval[1]})")
     axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
+    if found is not None:
+        told = f"D50 as found = {rounded(found, half)} {unit}"
+        axes.plot([found], [1.08 * top], "o", color=_MEDIAN, markerfacecolor="none", markersize=6, linestyle="none", label=told)
     axes.set_ylim(0, 1.16 * top)
     if interval is None:
         return

@@ -17,6 +17,7 @@ from napari_temseg.engine.measure.recovery.limit import detection_limit
 from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
+from napari_temseg.engine.measure.usability import Unlike
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -46,7 +47,8 @@ def size_distribution(
     Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
     these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
     own; a stack over time or depth is one. `calibration` is what outlines drawn by hand said of the model; it counts where all
-    measurements are of that model and have other splittings. `population` ("small", "large") takes particles of one of two sizes.
+    measurements are of that model, of images like those it was trained on, and have other splittings. `population` ("small", "large")
+    takes particles of one of two sizes.
     `TemsegError` for measurements in px beside others in nm, for columns that are no length, and for two populations at once.
     """
     pool = [of_population(each, population) for each in ([measurements] if isinstance(measurements, Measurement) else measurements)]
@@ -78,6 +80,8 @@ def size_distribution(
     order = np.argsort(x, kind="stable")
     sides = [float(np.sqrt(np.prod(measurement.calibration.scale))) for measurement in pool]
     recovered = tuple(pooled_sizes([measurement.recovered for measurement in pool], sides))
+    unlike = _unlike(pool, tables)
+    holds = calibration is not None and not unlike.counts and all(_outlined_by(measurement, calibration) for measurement in pool)
     seen = seen_areas(pool, np.concatenate(boxes)) if len(x) else np.zeros(0)
     return SizeDistribution(
         column=name,
@@ -94,7 +98,7 @@ def size_distribution(
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
         parts=_parts(tables, order),
-        segmentation=segmentation(pool, calibration if calibration and all(_outlined_by(m, calibration) for m in pool) else None),
+        segmentation=segmentation(pool, calibration if holds else None),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
         lowest=max(m.smallest * side for m, side in zip(pool, sides, strict=True)) if name == "ecd" else 0.0,
         recovered=recovered,
@@ -103,7 +107,24 @@ def size_distribution(
         convention=" / ".join(sorted({measurement.convention for measurement in pool})),
         other_sizes=_by_other_edge(pool, name, x, tables)[order],
         population=population,
+        unlike=unlike,
     )
+
+
+def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unlike:
+    """The images unlike the model's training that hold particles which count and nobody has looked at."""
+    found: dict[str, list[str]] = {}
+    n = 0
+    for measurement, table in zip(pool, tables, strict=True):
+        if not measurement.unlike:
+            continue
+        unseen = table["plane"][~table["reviewed"].to_numpy(bool)]
+        here = unseen[unseen.isin([*measurement.unlike])]
+        n += len(here)
+        for plane in here.unique().tolist():
+            found.setdefault(measurement.image, []).append(measurement.unlike[plane])
+    reasons = dict.fromkeys(reason for each in found.values() for reason in each)
+    return Unlike(tuple(found), tuple(reasons), n / max(sum(map(len, tables)), 1))
 
 
 def _outlined_by(measurement: Measurement, calibration: SegmentationCalibration) -> bool:

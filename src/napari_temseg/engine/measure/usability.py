@@ -11,6 +11,8 @@ from napari_temseg.engine.types.wording import FEWEST, four
 
 MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
 DIFFERING = 1.1  # ratio of the D50 of two classes from which on one number for both says little
+UNLIKE_COUNTS = 0.1  # share of particles from images unlike the model's training: one such image in twenty is like them after all
+OPEN = 1.3  # ratio to D50 at the end of an interval beyond which a result is of little use
 _REMEDY = {
     "strength": "correct the splitting by eye, or teach the model with strokes along the borders of touching particles (step Improve)",
     "threshold": "teach the model where particles end with a few strokes along their edges (step Improve)",
@@ -19,22 +21,49 @@ _REMEDY = {
 
 
 class Usability(NamedTuple):
-    """`why` is empty where a distribution can be used; each sentence of `steps` is something to do next."""
+    """`why` is empty where a distribution can be used; each sentence of `steps` is something to do next. `mended` is why it could not be
+    used without its audit."""
 
     usable: bool
     why: tuple[str, ...]
     steps: tuple[str, ...]
+    mended: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
         """In a few words."""
-        return "usable" if self.usable else "not usable as it is"
+        if not self.usable:
+            return "not usable as it is"
+        return "usable with the audit" if self.mended else "usable"
+
+
+class Unlike(NamedTuple):
+    """Images unlike those that the model was trained on, in what they are, and the share of the particles that count which they hold and
+    nobody has looked at."""
+
+    images: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    share: float = 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether they are too much of a result for what is known of the model to hold of it."""
+        return self.share >= UNLIKE_COUNTS
 
 
 def judge(
-    n: int, unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]], samples: Sequence[str] = ()
+    n: int,
+    unit: str,
+    segmentation: Segmentation | None,
+    pieces: Sequence[Mapping[str, Any]],
+    samples: Sequence[str] = (),
+    unlike: Unlike | None = None,
+    audited: float | None = None,
 ) -> Usability:
-    """Whether one can use a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled."""
+    """Whether one can use a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled.
+
+    `audited` is the half width, on the logarithm, of the D50 that an audit corrected: it stands for what the model cannot be trusted in.
+    """
     why, steps = [], []
     if len(samples) > 1:
         why.append(f"{len(samples)} samples are pooled ({', '.join(samples)})")
@@ -42,17 +71,45 @@ def judge(
     if n < FEWEST:
         why.append(f"only {n} particle{'' if n == 1 else 's'} count{'s' if n == 1 else ''}; a D50 needs {FEWEST} at least")
         steps.append("measure more images of the sample")
-    if segmentation is not None and segmentation.refused:
-        setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
-        why.append(_moved(setting, segmentation, unit) + _cut(pieces))
-        steps += [_REMEDY[setting], *_alone(pieces, unit)]
+    doubts, remedies = _doubts_of_model(unit, segmentation, pieces, unlike)
+    if audited is not None and doubts:
+        doubts, remedies, mended = [], [], doubts
+        if audited > math.log(OPEN):
+            doubts = [*mended, f"the audit leaves D50 open by a factor of {math.exp(audited):.2g}"]
+            remedies, mended = ["judge more particles and search more fields in the audit"], []
+    else:
+        mended = []
+    why, steps = why + doubts, steps + remedies
     classes = [piece for piece in pieces if piece["what"].startswith("class ") and piece["n"] >= FEWEST]
     sizes = [piece["d50"] for piece in classes]
     if len(classes) > 1 and max(sizes) > DIFFERING * min(sizes):
         told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
         why.append(f"classes of different sizes are pooled (D50 of {told})")
         steps.append("state each class by itself")
-    return Usability(not why, tuple(why), tuple(steps))
+    return Usability(not why, tuple(why), tuple(steps), tuple(mended))
+
+
+def _doubts_of_model(
+    unit: str, segmentation: Segmentation | None, pieces: Sequence[Mapping[str, Any]], unlike: Unlike | None
+) -> tuple[list[str], list[str]]:
+    """Why the model cannot be trusted in these images, and what to do next."""
+    why, steps = [], []
+    if unlike is not None and unlike.counts:
+        some = ", ".join(unlike.images[:3]) + (f" and {len(unlike.images) - 3} more" if len(unlike.images) > 3 else "")
+        are = "is" if len(unlike.images) == 1 else "are"
+        why.append(
+            f"{some} {are} unlike the images the model was trained on ({', '.join(unlike.reasons)}), and what is known of its errors does "
+            "not hold there"
+        )
+        steps += [
+            "audit 100 of the particles and 20 fields, or look at every particle of these images and mark it as reviewed",
+            "or train the model on a few strokes in such an image (step Improve)",
+        ]
+    if segmentation is not None and segmentation.refused:
+        setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
+        why.append(_moved(setting, segmentation, unit) + _cut(pieces))
+        steps += [_REMEDY[setting], *_alone(pieces, unit)]
+    return why, steps
 
 
 def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:

@@ -45,8 +45,23 @@ def half_width(summary: Mapping[str, Any]) -> float | None:
 
 
 def d50_words(summary: Mapping[str, Any]) -> str:
-    """A D50 with its unit and its interval, with as many digits as that allows: "221 nm (this specimen, 95 %: 168 to 292)"."""
+    """A D50 with its unit and its interval, with as many digits as that allows: "221 nm (this specimen, 95 %: 168 to 292)".
+
+    Where an audit corrects it: "202 nm (corrected by the audit; these particles, 95 %: 180 to 227; found: 240)".
+    """
+    if better := summary.get("corrected"):
+        half = (better["interval"][1] - better["interval"][0]) / 2
+        d50, low, high, found = (rounded(each, half) for each in (better["d50"], *better["interval"], summary["d50"]))
+        return f"{d50} {summary['unit']} (corrected by the audit; {better['about']}, 95 %: {low} to {high}; found: {found})"
     return f"{rounded(summary['d50'], half_width(summary))} {summary['unit']}{interval_words(summary)}"
+
+
+def shown_median(summary: Mapping[str, Any]) -> tuple[float | None, Sequence[float] | None, str]:
+    """The D50 that a plot of the window marks, its interval and what that is: as an audit corrects it, else as found and counting alone."""
+    if better := summary.get("corrected"):
+        return better["d50"], better["interval"], f"corrected by the audit; {better['about']}, 95 %"
+    of_specimen = summary.get("intervals", {}).get("this specimen", {}).get("d50")
+    return summary.get("d50"), summary.get("d50_interval"), "95 % interval" if of_specimen else "what counting leaves open"
 
 
 def interval_words(summary: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from typing import Any
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.audits import keep, kept, sample_of
 from napari_temseg.pipeline.recipe import read_recipe
-from napari_temseg.pipeline.report.page import write_report
+from napari_temseg.pipeline.report.page import figure_files, write_report
 from napari_temseg.pipeline.run_folder import STATE, opened
 from napari_temseg.pipeline.run_result import fields_once
-from napari_temseg.pipeline.summary import distributions, summarise, write_summary
+from napari_temseg.pipeline.summary import NOT_USABLE, distributions, summarise, write_summary
 
 
 def take_answers(output: Path, answers: Sequence[str | Path]) -> dict[str, Any]:
-    """Keep answers to audit.html, and write report.html and summary.json anew with what they say; returns the summary.
+    """Keep answers to audit.html, and write report.html, figures and summary.json anew with what they say; returns the summary.
 
     `TemsegError` where the folder holds no run with a gallery, or the answers are to another one.
     """
@@ -36,13 +36,19 @@ def take_answers(output: Path, answers: Sequence[str | Path]) -> dict[str, Any]:
         before = _read(output / "summary.json")
         recipe = read_recipe(output / "recipe.json")
         items = fields_once([folder.item(image["image"]) for image in before["images"]], count_twice=recipe.count_twice)
-        sizes = distributions([item.measurement for item in items if item.counted])
-        summary = summarise(items, before["failures"], sizes, recipe, output, audits=kept(folder.state))
+        audits = kept(folder.state)
+        sizes = distributions([item.measurement for item in items if item.counted], audits)
+        summary = summarise(items, before["failures"], sizes, recipe, output, audits=audits)
+        verdicts = [each for each in summary["cautions"] if each.startswith(NOT_USABLE)]
         summary |= {name: before[name] for name in ("complete", "missing", "skipped", "cautions", "model") if name in before}
-        for name, write in (
-            ("report.html", partial(write_report, items=items, sizes=sizes, summary=summary)),
-            ("summary.json", partial(write_summary, summary=summary)),
-        ):
+        # An audit may mend what was not usable.
+        summary["cautions"] = [*verdicts, *(each for each in summary["cautions"] if not each.startswith(NOT_USABLE))]
+        files: dict[str, Callable[[Path], object]] = {
+            **figure_files(sizes),
+            "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
+            "summary.json": partial(write_summary, summary=summary),
+        }
+        for name, write in files.items():
             write(output / name)
     return summary
 

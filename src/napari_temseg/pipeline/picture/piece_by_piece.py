@@ -146,6 +146,7 @@ class _LargePlane:
         attrs = dict(table.attrs)
         table = among_neighbours(table.assign(aggregate=self._aggregates(table)), of_first.calibration, image.frame)
         table.attrs = attrs
+        strange = {0: self.unlike[0]} if self.unlike and self.unlike[0] and len(table) else {}
         measured = replace(
             of_first,
             table=table,
@@ -154,6 +155,7 @@ class _LargePlane:
             mask=None if valid is None else PackedMask.of(valid),
             other_splits=one_of_each(self._splits),
             recovered=self.recovered,
+            unlike=strange,
         )
         labels = self._labels.whole()
         facts = {} if first.prediction is None else facts_of_prediction(first.prediction) | {"candidates": candidates, "alone": alone}
@@ -164,7 +166,7 @@ class _LargePlane:
             labels,
             self._classes.whole() if first.prediction is not None else None,
             round(self._uncertain),
-            {0: self.unlike[0]} if self.unlike and self.unlike[0] and len(table) else {},
+            strange,
             all_ends(self._ends),
             splitting=dict(first.settings),
             **facts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -100,9 +100,9 @@ class _Planes:
         first, of_first = self._first
         table, n = one_table(self._tables), self._image.n_planes
         found = set(table["plane"].unique().tolist())
-        measured = replace(
-            of_first, table=table, n_planes=n, axes=self._image.axes, other_splits=one_of_each(self._splits), recovered=recovered
-        )
+        strange = {plane: reason for plane, reason in enumerate(unlike) if reason and plane in found}
+        facts: dict[str, Any] = {"other_splits": one_of_each(self._splits), "recovered": recovered, "unlike": strange}
+        measured = replace(of_first, table=table, n_planes=n, axes=self._image.axes, **facts)
         return MeasuredPicture(
             self._image,
             measured,
@@ -110,7 +110,7 @@ class _Planes:
             first.labels,
             self._classes if len(self._classes) else None,
             self._uncertain,
-            {plane: reason for plane, reason in enumerate(unlike) if reason and plane in found},
+            strange,
             all_ends(self._ends),
             splitting=dict(first.settings),
             **({} if first.prediction is None else facts_of_prediction(first.prediction)),

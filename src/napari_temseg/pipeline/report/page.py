@@ -173,6 +173,7 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "usability": sizes.usability,
+        "verdict": _verdict(sizes),
         "sheet": sheet(
             unit, sizes, figures, len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid})
         ),
@@ -187,6 +188,13 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
             for row in (figures["detection"] or {"sizes": []})["sizes"]
         ],
     }
+
+
+def _verdict(sizes: SizeDistribution) -> str:
+    """“Usable · not audited”."""
+    headline = sizes.usability.headline
+    audited = "" if sizes.usability.mended else " · not audited" if sizes.audit is None else " · audited"
+    return f"{headline[0].upper()}{headline[1:]}{audited}"
 
 
 def inline_svg(svg_document: bytes, title: str) -> str:

@@ -132,7 +132,9 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
     told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
     if not budget["calibration"]:
         told["calibration"] = "lengths are in px" if unit == "px" else "not stated"
-    if other_edge is None:
+    if "edge" not in budget:  # the auditor saw it
+        told["audit"] += " (in place of segmentation and edge convention)"
+    elif other_edge is None:
         told["edge"] = f"drawn by {convention}; the other convention is usually 3 to 7 % away"
     else:
         told["edge"] += (

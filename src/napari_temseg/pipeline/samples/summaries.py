@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.api import size_distribution
+from napari_temseg.engine.measure.audit.carrying import Audit, audited
 from napari_temseg.engine.measure.samples.effects import effects
 from napari_temseg.engine.measure.samples.populations import populations_of
 from napari_temseg.engine.types.wording import FEWEST, d50_words
@@ -45,14 +46,19 @@ def by_sample(items: Sequence[RunItem]) -> dict[Key, list[RunItem]]:
     return found
 
 
-def distributions_of(items: Sequence[RunItem]) -> dict[Key, SizeDistribution]:
-    """The distribution of each sample, of two populations each by itself."""
-    return {key: size_distribution([item.measurement for item in each], population=key[2]) for key, each in by_sample(items).items()}
+def distributions_of(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> dict[Key, SizeDistribution]:
+    """The distribution of each sample, of two populations each by itself, of one with what its audits say."""
+    found = {}
+    for key, each in by_sample(items).items():
+        there = [item.measurement for item in each]
+        sizes = {"": size_distribution(there, population=key[2])}
+        found[key] = (sizes if key[2] else audited(sizes, audits, there))[""]
+    return found
 
 
-def sample_summaries(items: Sequence[RunItem]) -> list[dict[str, Any]]:
+def sample_summaries(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> list[dict[str, Any]]:
     """Of each sample: pictures, grids, particles, D50 with interval and verdict, and pictures whose settings differ from the others'."""
-    grouped, sizes = by_sample(items), distributions_of(items)
+    grouped, sizes = by_sample(items), distributions_of(items, audits)
     found = []
     for key, each in grouped.items():
         sample, unit, population = key
@@ -66,7 +72,7 @@ def sample_summaries(items: Sequence[RunItem]) -> list[dict[str, Any]]:
                 "grids": sorted({item.measurement.grid for item in each} - {""}),
                 "deviating": deviating(each),
                 **{name: summary[name] for name in ("n", "n_images", "d10", "d50", "d90", "gsd", "intervals", "d50_interval")},
-                **{name: summary[name] for name in ("interval_basis", "usable", "why_not")},
+                **{name: summary[name] for name in ("interval_basis", "corrected", "verdict", "usable", "why_not")},
             }
         )
     return found

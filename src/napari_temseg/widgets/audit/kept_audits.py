@@ -33,6 +33,16 @@ def audits_of(measurements: Sequence[Measurement]) -> list[Audit]:
     return [audit for audit in kept(data_folder(), contents) if audit.answers.decisions]
 
 
+def kept_audits(items: Sequence[Item], measurements: Sequence[Measurement]) -> tuple[Sequence[Measurement], Sequence[Audit]]:
+    """The measurements under the content of their pictures, and their audits; they stay as they are where nobody has audited anything."""
+    from napari_temseg.files.audits import AUDITS
+
+    if not (data_folder() / AUDITS).is_dir():
+        return measurements, ()
+    known = with_content(items, measurements)
+    return known, audits_of(known)
+
+
 def keep_answers(sample: AuditSample, said: dict[str, Any]) -> None:
     """Keep what an auditor has said so far."""
     from napari_temseg.files.audits import keep

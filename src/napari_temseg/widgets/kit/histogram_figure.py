@@ -13,7 +13,7 @@ from scipy import stats
 
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.plots import beside
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.types.wording import four, shown_median
 
 Floats = npt.NDArray[np.float64]
 _SAMPLES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -58,15 +58,12 @@ def draw_seen(
 
 def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool) -> None:
     """The median, and by number what is left open of it."""
-    value = summary.get("dv50" if by_volume else "d50")
+    value, interval, name = (summary.get("dv50"), None, "") if by_volume else shown_median(summary)
     if value is None:
         return
     axes.axvline(value, color="#D55E00", linestyle="--", label=f"D50 = {four(value)}")
-    interval = None if by_volume else summary.get("d50_interval")
     if interval:
-        of_specimen = summary.get("intervals", {}).get("this specimen", {}).get("d50")
         seen = axes.get_xlim()
-        name = "95 % interval" if of_specimen else "what counting leaves open"
         axes.axvspan(interval[0], interval[1], color="#D55E00", alpha=0.2, linewidth=0, zorder=0, label=name)
         axes.set_xlim(seen)
 

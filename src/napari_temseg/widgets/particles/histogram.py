@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import four
+from napari_temseg.engine.types.wording import four, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, ORANGE, OUTLINES, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
@@ -163,9 +163,9 @@ class Histogram(Plot):
         return " &nbsp; ".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:
-        value = summary.get("dv50" if self.by_volume else "d50")
-        interval = None if self.by_volume else summary.get("d50_interval")
-        between = f" (counting: {four(interval[0])} to {four(interval[1])})" if interval else ""
+        value, interval, _ = (summary.get("dv50"), None, "") if self.by_volume else shown_median(summary)
+        about = "corrected by the audit" if summary.get("corrected") else "counting"
+        between = f" ({about}: {four(interval[0])} to {four(interval[1])})" if interval else ""
         return "" if value is None else f"D50 {four(value)} {self.distribution.unit}{between}"
 
     def _of_population(self, population: PopulationFigures) -> str:
@@ -239,10 +239,9 @@ class Histogram(Plot):
         return float(density.max())
 
     def _median(self, summary: dict[str, Any], log: bool, colour: str) -> None:
-        value = summary.get("dv50" if self.by_volume else "d50")
+        value, interval, _ = (summary.get("dv50"), None, "") if self.by_volume else shown_median(summary)
         if value is None:
             return
-        interval = None if self.by_volume else summary.get("d50_interval")
         if interval:
             ends = np.log10(interval) if log else interval
             shade = pg.mkColor(colour)

@@ -280,7 +280,7 @@ class ParticlesPanel(QWidget):
 
     def _audit(self) -> None:
         self._settled()
-        open_audit(self.session, self.pool.items, self.pool.measurements)
+        open_audit(self.session, self.pool.items, self.pool.measurements).finished.connect(self.pool.outdated)
 
     def _written(self, page: Path) -> None:
         self.written = page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,18 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.audit.kept_audits import kept_audits
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.audit.carrying import Audit
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
+
+    Audits = Callable[[], tuple[Sequence[Measurement], Sequence[Audit]]]
 
 SCOPES = ("this image", "this sample", "all images")
 _MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.SAMPLE, Change.IGNORED, Change.NAME}
@@ -112,6 +116,10 @@ class Pool(QObject):
         same = [item for item in self.session.items if everything or item is current or (item.sample and item.sample == current.sample)]
         return [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
 
+    def outdated(self) -> None:
+        """What figures are made of has changed beside the session: an audit."""
+        self._timer.start()
+
     @property
     def measurements(self) -> list[Measurement]:
         """Their measurements, under the names and samples of today."""
@@ -145,14 +153,14 @@ class Pool(QObject):
 
     def _reckon(self) -> None:
         self._number += 1
-        number, measurements, column = self._number, self.measurements, self.column
+        number, items, measurements, column = self._number, self.items, self.measurements, self.column
         if not measurements:
             self._take(number, PooledDistribution())
             return
 
         def work() -> PooledDistribution | Exception | None:
             # Only the newest request is worth the effort.
-            return _tried(measurements, column) if number == self._number else None
+            return _tried(measurements, column, partial(kept_audits, items, measurements)) if number == self._number else None
 
         self.busy = True
         self.session.jobs.later(work, partial(self._take, number))
@@ -166,14 +174,15 @@ class Pool(QObject):
             self.distribution_changed.emit()
 
 
-def pooled_distribution(measurements: Sequence[Measurement], column: str) -> PooledDistribution:
-    """Everything that takes more than a moment to work out."""
+def pooled_distribution(measurements: Sequence[Measurement], column: str, audits: Audits | None = None) -> PooledDistribution:
+    """Everything that takes more than a moment to work out; `audits` gives the measurements under the content of their pictures, and what
+    was audited of them."""
     from napari_temseg.engine.measure.samples.populations import by_population, of_population, shares
 
     found = {}
     for population, there in by_population(measurements).items():
         try:
-            found[population] = _of_one_size([of_population(each, population) for each in there], column)
+            found[population] = _of_one_size([of_population(each, population) for each in there], column, None if population else audits)
         except TemsegError as error:  # px beside nm
             return PooledDistribution(column=column, obstacle=str(error))
     if set(found) == {""}:
@@ -193,11 +202,15 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str) -> Poo
     )
 
 
-def _of_one_size(measurements: Sequence[Measurement], column: str) -> tuple[PooledDistribution, SizeDistribution]:
+def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audits | None) -> tuple[PooledDistribution, SizeDistribution]:
     """The same of measurements that hold no two populations, and the distribution of diameters."""
+    from napari_temseg.engine.measure.audit.carrying import audited
     from napari_temseg.engine.measure.pooling import LENGTHS, size_distribution
 
     sizes = size_distribution(measurements)
+    if audits is not None:
+        known, made = audits()
+        sizes = audited({"": sizes}, made, known)[""]
     unit = sizes.unit
     table = pd.concat([m.table for m in measurements], ignore_index=True)
     table = table[(~table["frame"] & (table["excluded"] == "")).to_numpy()]
@@ -231,9 +244,9 @@ def _unit(column: str, unit: str) -> str:
     return known[column].kind if column in known else ""
 
 
-def _tried(measurements: Sequence[Measurement], column: str) -> PooledDistribution | Exception:
+def _tried(measurements: Sequence[Measurement], column: str, audits: Audits) -> PooledDistribution | Exception:
     """The distribution, or the error to be told in the main thread."""
     try:
-        return pooled_distribution(measurements, column)
+        return pooled_distribution(measurements, column, audits)
     except (TemsegError, ValueError, RuntimeError, MemoryError) as error:
         return error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.wording import WHY_APART, d50_words, four
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def _figures(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
+    if summary.get("corrected"):
+        return [*lines, "The D50 that is corrected by the audit takes the place of the one found; D10, D90 and mean are as found"]
     about = "95 % interval of the D50" if summary["intervals"]["this specimen"]["d50"] else "what counting leaves open of the D50"
     return [*lines, f"In brackets: {about}, {summary['interval_basis']}"]
 
@@ -68,7 +70,9 @@ def _figures(summary: Mapping[str, Any]) -> list[str]:
 def cautions(distribution: PooledDistribution) -> list[str]:
     """What a reader of these numbers has to know."""
     summaries = [distribution.summary, *(each.summary for each in distribution.populations)]
-    found = list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary.get("caution")))
+    refused = [summary for summary in summaries if summary.get("n", 0) >= FEWEST and not summary["usable"]]
+    found = [f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}." for each in refused]
+    found += list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary.get("caution")))
     if any(summary.get("unit") == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,16 @@ def outcomes(audits: Sequence[Audit], measurements: Sequence[Measurement], sizes
         "others": told[:-1],
         "between": [p for p in pairs if p],
     }
+
+
+def audited(
+    sizes: Mapping[str, SizeDistribution], audits: Sequence[Audit], measurements: Sequence[Measurement]
+) -> dict[str, SizeDistribution]:
+    """Distributions of `measurements`, by any name, with what their audits say: that corrects the D50 of a single one."""
+    only = next(iter(sizes.values())) if len(sizes) == 1 else None
+    one_unit = len({each.unit for each in sizes.values()}) == 1
+    told = outcomes(audits, measurements, only) if audits and one_unit else None
+    return {name: replace(each, audit=told) for name, each in sizes.items()} if told else dict(sizes)
 
 
 def _corrected(told: dict[str, Any], sizes: SizeDistribution | None) -> dict[str, Any] | None:
