@@ -7,12 +7,13 @@ working size is told the typical size everywhere, another in powder_sem: the int
 and split, and no width makes up for a size that was not meant (`band.py --untold` judges the search). Each picture is judged by a
 calibration that has seen none of its specimen (EMPS: paper; each other set is one specimen). The train part of EMPS is learnt from and
 never judged, as the network has seen it; its errors are no smaller than those of tune. Simulated micrographs are judged, their size not
-told, and never learnt from. Only pictures in which 20 particles or more are found are judged, those from 10 on are learnt from. `--write`
-keeps the calibration of all of them, tied to the model's hash; that of a model that ships lies beside it as MODEL.segmentation.json. With
+told, and never learnt from. Only pictures in which 20 particles or more are found are judged, those from 10 on are learnt from. Pictures
+that the model says are unlike its training are refused (`usability`) and not learnt from: no interval is given of them. `--write` keeps
+the calibration of all of them, tied to the model's hash; that of a model that ships lies beside it as MODEL.segmentation.json. With
 --ledger predictions are made once for each model, and fits take seconds. The bias is a share of ln(particles / those when split less), by
-least squares drawn to 0 by a tenth, learnt on tune alone: in the others the network has seen what comes apart. Peer: the interval of
-counting alone, which is what was printed before. The last columns are medians of D50 found over that of the outlines, minus 1, refused or
-not: signed, unsigned, and the same with the bias taken off.
+least squares drawn to 0 by a tenth, learnt on tune alone, as is what is left of it: in the others the network has seen the outlines.
+Peer: the interval of counting alone, which is what was printed before. The last columns are medians of D50 found over that of the
+outlines, minus 1, refused or not: signed, unsigned, and the same with the bias taken off.
 
 Tried on these pictures with the specimen left out, and no better (refused, held, half width in %; 29, 93, 24 before there was a bias, 27,
 97, 24 with it): scales from the width of the distribution, alone and with drifts (44 to 71, 87 to 100, 22 to 26); other powers and
@@ -20,6 +21,14 @@ floors, a level of 0.92 (24, 84, 21); quantiles for either side (24 to 88, 84 to
 in px, number of particles or of those that hang on the splitting (24 to 85, 89 to 100, 16 to 25); quantile regression forests, conformal
 (56 to 85, 89 to 100, 13 to 25) or not (0 to 44, 71 to 87, 19 to 27); a bias by the share of outlines beside others (24, 94, 23, but the
 signed error stays), by D50 under more splitting (27 to 51, 85 to 93, 24 to 26), or by groups (24 to 68, 86 to 100, 23 to 26).
+
+Tried on the 28 of 37 pictures like the training, with the weights c9a0a857 (25, 90, 23 as it is): 44 pairs of a bias (by what hangs, its
+root, either with the drift of the threshold) and a scale (powers, floors, the mean confidence, the spread of sizes; or a root of squares
+fitted by likelihood to drifts, what hangs, confidence, spread). Chosen within the pictures learnt from, nested, by the interval score:
+36, 89, 18. The best of them in hindsight, 32, 89, 14, is not to be had without looking. What is left are differences between specimens
+that no covariate tells: TiO2 comes out 13 % too large as small pieces within the outlines of neighbours are missed, the small ones of the
+superalloy 10 % as its masks are drawn half a pixel further in. D50 of the confident half, confidence weights, shares of small and irregular
+particles and the half-contrast shift do not tell either.
 """
 
 from __future__ import annotations
@@ -98,6 +107,7 @@ def judged(prediction: temseg.Prediction, truth: np.ndarray) -> Row:
     pooled = segmentation([measured])
     truly = temseg.size_distribution(outlined)
     return {
+        "unlike": bool(found.unlike.images),
         "n": len(found),
         "outlined": len(truly),
         "truth": truly.quantile(0.5),
@@ -118,7 +128,8 @@ def error(row: Row) -> float:
 
 def learnt(rows: Sequence[tuple[str, Row]], model: str = "") -> SegmentationCalibration:
     """The calibration that pictures (specimen, row) give: conformal, each specimen with the same weight."""
-    used = [(specimen, row) for specimen, row in rows if usable(row, LEARNT_FROM) and math.isfinite(sum(drifts(row["splits"]).values()))]
+    there = [(specimen, row) for specimen, row in rows if usable(row, LEARNT_FROM) and not row["unlike"]]
+    used = [(specimen, row) for specimen, row in there if math.isfinite(sum(drifts(row["splits"]).values()))]
     shares: dict[str, int] = defaultdict(int)
     for specimen, _ in used:
         shares[specimen] += 1
@@ -128,9 +139,11 @@ def learnt(rows: Sequence[tuple[str, Row]], model: str = "") -> SegmentationCali
     weights = np.array([1 / shares[specimen] for specimen, _ in used])
     welded = _welded(used, errors, weights)
     errors = errors - welded * np.array([hanging(row["splits"]) for _, row in used])
-    order = np.argsort(errors)
-    bias = float(errors[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)])
-    uncertain = 1.25 * float(np.std(errors)) / math.sqrt(len(shares))
+    new = np.array([not specimen.startswith(SEEN) for specimen, _ in used])  # of the others the network knows the outlines
+    order = np.argsort(errors[new])
+    reached = np.cumsum(weights[new][order])
+    bias = float(errors[new][order][np.searchsorted(reached, weights[new].sum() / 2)])
+    uncertain = 1.25 * float(np.std(errors[new])) / math.sqrt(len({specimen for specimen, _ in used if not specimen.startswith(SEEN)}))
     bias = bias if abs(bias) > 2 * uncertain else 0.0
     scores = np.abs(errors - bias) / scale
     order = np.argsort(scores)
@@ -153,7 +166,7 @@ def held(row: Row, calibration: SegmentationCalibration) -> tuple[bool, float, b
     """Whether the interval holds the truth, its half width as a share, and whether the result is refused."""
     scale = calibration.scale(drifts(row["splits"]))
     half = calibration.factor * scale
-    return abs(corrected(row, calibration)) <= half, math.exp(half) - 1, scale > calibration.refused
+    return abs(corrected(row, calibration)) <= half, math.exp(half) - 1, scale > calibration.refused or row["unlike"]
 
 
 def corrected(row: Row, calibration: SegmentationCalibration) -> float:
@@ -209,8 +222,11 @@ def main() -> None:
     print("|---" * 11 + "|")
     outlined = [each for each in rows if each[0] != SIMULATED]
     tune = [each for each in outlined if not each[0].startswith(SEEN)]
+    like = [each for each in tune if not each[1]["unlike"]]
     sets = ("tio2", "powder", "superalloy", "spheroidite")
-    groups = {"outlines of tune": tune} | {f"– {name}": [each for each in tune if each[0] == name] for name in sets}
+    groups = {"outlines of tune": tune, "of these like the training": like} | {
+        f"– {name}": [each for each in tune if each[0] == name] for name in sets
+    }
     groups |= {"– EMPS": [each for each in tune if each[0] not in sets], SIMULATED: [each for each in rows if each[0] == SIMULATED]}
     figures = {title: report(title, each, outlined) for title, each in groups.items()}
     final = learnt(outlined, model.content_hash())
@@ -219,7 +235,8 @@ def main() -> None:
         f"{final.facts['pictures']} pictures of {final.facts['specimens']} specimens"
     )
     if args.write:
-        facts = {**final.facts, "left one specimen out": figures["outlines of tune"], "made by": "benchmarks/segmentation_interval.py"}
+        judged_on = {"left one specimen out": figures["outlines of tune"], "like the training": figures["of these like the training"]}
+        facts = {**final.facts, **judged_on, "made by": "benchmarks/segmentation_interval.py"}
         write_segmentation(args.write, replace(final, facts=facts))
 
 
