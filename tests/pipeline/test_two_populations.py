@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from two_sizes import TwoSizes, two_sizes
 
 import napari_temseg as temseg
+from napari_temseg.engine.particles.recovery import iter_recovery
 from napari_temseg.pipeline.run import run
 
 pytestmark = pytest.mark.usefixtures("known_drawings")
@@ -58,6 +60,19 @@ def test_both_sizes_are_found_and_measured_apart(picture: TwoSizes, particles: t
     areas = [np.bincount(each.labels.ravel())[1:].mean() for each in (less, found)]
     assert areas[0] < areas[1]
     assert set(less.table["population"]) == {"small", "large"}
+
+
+def test_each_population_has_a_detection_limit_of_its_own(picture: TwoSizes, particles: temseg.Segmenter) -> None:
+    told = temseg.PredictConfig(typical_size=12.0, other_size=90.0, exact_size=True)
+    found = temseg.split(temseg.predict(particles, two_sizes(large=5).image, told))
+    measurement = replace(temseg.measure(found), recovered=iter_recovery(particles, found, told).drain())
+    limits = {name: temseg.size_distribution([measurement], population=name).detection for name in ("small", "large")}
+    for name, smallest, largest in (("small", 4.0, 12.0), ("large", 32.0, 90.0)):
+        rows = limits[name]["sizes"]
+        assert smallest <= rows[0]["diameter"] <= rows[-1]["diameter"] < 1.1 * largest
+        assert rows[-1]["found"] >= 0.9 * rows[-1]["planted"]
+        assert smallest <= limits[name]["limit"] < largest
+    assert "population" not in limits["small"]["sizes"][0]
 
 
 def test_sizes_that_are_told_are_looked_for_in_either_order(picture: TwoSizes, particles: temseg.Segmenter) -> None:

@@ -297,7 +297,7 @@ class SizeDistribution:
             return None
         finite = math.isfinite(self.limit)
         below = float(self.weights[self.values < self.limit].sum() / max(self.weights.sum(), 1e-300)) if len(self) else 0.0
-        return {"limit": self.limit if finite else None, "share_below": below, "sizes": [row._asdict() for row in self.recovered]}
+        return {"limit": self.limit if finite else None, "share_below": below, "sizes": [row.plain() for row in self.recovered]}
 
     @cached_property
     def fits(self) -> dict[str, dict[str, Any]]:

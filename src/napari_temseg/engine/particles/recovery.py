@@ -7,6 +7,7 @@ at one window of the picture, at the scale at which it looked at the whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.particles.splitting import split
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.populations import LARGE, of_each_population
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles
 
@@ -48,37 +50,51 @@ def is_cheap(image: Micrograph) -> bool:
 def iter_recovery(model: Segmenter, particles: Particles, config: PredictConfig | None = None) -> Job[tuple[RecoveredSize, ...]]:
     """The job that puts particles into the first plane, and tells by size how many of them are found; () where it cannot be told.
 
-    Nor is it told of two populations: particles made smaller would pass from one into the other.
+    Of two populations each is told of by itself, the large one from the size on at which a particle is nearer to it than to the small one.
     """
 
     def steps(control: Control) -> Generator[Progress, None, tuple[RecoveredSize, ...]]:
         prediction = particles.prediction
-        planted = None if prediction is None or prediction.other is not None else _planted(particles)
-        if prediction is None or planted is None:
+        if prediction is None:
             return ()
-        image, places, origin = planted
-        at = config or PredictConfig()
-        if prediction.size:
-            at = replace(at.for_size(prediction.size), exact_size=True)
-        else:
-            at = replace(at, typical_size=None, typical_nm=None, scales=prediction.working_scale)
-        job = iter_predict(model, image, at)
-        for progress in job:
-            if control.finishing:
-                job.cancel()
-            yield replace(progress, stage="measure", message=f"{particles.micrograph.name}: looking for particles of known size")
-        found = split(job.result, SplitConfig.from_dict(particles.settings))
-        before = particles.planes()[0][origin]
-        return _told(found.labels, before, places)
+        told: list[RecoveredSize] = []
+        middle = 0.0 if prediction.other is None else math.sqrt(prediction.size * prediction.other.size)
+        for name, own in of_each_population(particles).items():
+            smallest = max(_SMALLEST, middle) if name == LARGE else _SMALLEST
+            found = yield from _looked_for(model, own, config or PredictConfig(), particles.planes()[0], smallest, control)
+            told += [row._replace(population=name) for row in found]
+        return tuple(told)
 
     return Job(steps)
 
 
-def _planted(particles: Particles) -> tuple[Micrograph, Floats, Window] | None:
-    """A window of the first plane with particles put in, their places (n, 3: y, x, diameter in px) in it, and where it lies."""
+def _looked_for(
+    model: Segmenter, particles: Particles, config: PredictConfig, taken: npt.NDArray[Any], smallest: float, control: Control
+) -> Generator[Progress, None, tuple[RecoveredSize, ...]]:
+    """What is found of particles of one size that are put where nothing is `taken` (labels (Y, X))."""
+    prediction = particles.prediction
+    planted = None if prediction is None else _planted(particles, taken, smallest)
+    if prediction is None or planted is None:
+        return ()
+    image, places, origin = planted
+    if prediction.size:
+        at = replace(config.for_size(prediction.size), exact_size=True)
+    else:
+        at = replace(config, typical_size=None, typical_nm=None, scales=prediction.working_scale)
+    job = iter_predict(model, image, at)
+    for progress in job:
+        if control.finishing:
+            job.cancel()
+        yield replace(progress, stage="measure", message=f"{particles.micrograph.name}: looking for particles of known size")
+    found = split(job.result, SplitConfig.from_dict(particles.settings))
+    return _told(found.labels, taken[origin], places)
+
+
+def _planted(particles: Particles, taken: npt.NDArray[Any], smallest: float) -> tuple[Micrograph, Floats, Window] | None:
+    """A window of the first plane with particles from `smallest` on put in, their places (n, 3: y, x, diameter, px), and where it lies."""
     picture, labels = particles.micrograph, particles.planes()[0]
     plane = np.nan_to_num(np.asarray(picture.plane(0), np.float32))
-    free = labels == 0 if picture.valid is None else (labels == 0) & picture.valid
+    free = taken == 0 if picture.valid is None else (taken == 0) & picture.valid
     window = _emptiest(free)
     templates = _templates(particles, plane, labels)
     if not templates:
@@ -87,7 +103,7 @@ def _planted(particles: Particles) -> tuple[Micrograph, Floats, Window] | None:
     rng = np.random.default_rng(0)
     data, room = plane[window].copy(), ndimage.distance_transform_edt(np.pad(free[window], 1))[1:-1, 1:-1]
     largest = float(np.median([each[1] for each in templates]))
-    sizes = (_SMALLEST * STEP ** np.arange(int(np.log(max(largest / _SMALLEST, 1.0)) / np.log(STEP)) + 1))[::-1]
+    sizes = (smallest * STEP ** np.arange(int(np.log(max(largest / smallest, 1.0)) / np.log(STEP)) + 1))[::-1]
     places = []
     for size in sizes:
         for _ in range(EACH):

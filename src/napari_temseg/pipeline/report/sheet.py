@@ -53,7 +53,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "counts": _counts(summary, sizes, unit, grids),
         "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
-        "detection": _detection(summary["detection"], unit, two=bool(sizes.population)),
+        "detection": _detection(summary["detection"], unit),
         "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
@@ -143,12 +143,10 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
     return [(_BAR_NAMES.get(name, name), told[name], 100 * known.get(name, 0.0) / widest) for name in budget]
 
 
-def _detection(found: dict[str, Any] | None, unit: str, *, two: bool = False) -> str:
+def _detection(found: dict[str, Any] | None, unit: str) -> str:
     """From which size on particles are found, and how far off the diameters are there."""
-    if found is None and two:
-        return "Detection limit: not measured of two populations; a run for one of the sizes tells it."
     if found is None:
-        return "Detection limit: not measured (temseg run ‑‑recovery)."
+        return "Detection limit: not measured (temseg run ‑‑recovery; it takes particles that stand alone)."
     planted = sum(row["planted"] for row in found["sizes"])
     if found["limit"] is None:
         return f"Detection limit: none reached; of no size were nine of ten particles put into the images ({planted}) found."

@@ -12,17 +12,23 @@ FOUND = 0.9  # share of a size that must be found for it to count as seen
 
 
 class RecoveredSize(NamedTuple):
-    """Of particles of one diameter (px): how many were put in, how many found, and the median error of the diameter of these (a share)."""
+    """Of particles of one diameter (px): how many were put in, how many found, and the median error of the diameter of these (a share);
+    `population` is that of two sizes which they are of."""
 
     diameter: float
     planted: int
     found: int
     bias: float | None
+    population: str = ""
 
     @property
     def recall(self) -> float:
         """Share that was found."""
         return self.found / self.planted
+
+    def plain(self) -> dict[str, float | None]:
+        """As plain values."""
+        return {"diameter": self.diameter, "planted": self.planted, "found": self.found, "bias": self.bias}
 
 
 def detection_limit(recovered: Sequence[RecoveredSize]) -> float | None:

@@ -32,7 +32,8 @@ def of_population(measurement: Measurement, population: str) -> Measurement:
         own = measurement.table[measurement.table["population"] == population]
         table = own.drop(columns=list(POPULATION)).reset_index(drop=True)
         splits = tuple(each for each in measurement.other_splits if each.population == population)
-        return replace(measurement, table=table, other_splits=splits)
+        recovered = tuple(each._replace(population="") for each in measurement.recovered if each.population == population)
+        return replace(measurement, table=table, other_splits=splits, recovered=recovered)
     if not population:
         raise TemsegError(f'{measurement.image}: holds two populations, which have no size in common; say population="small" or "large".')
     told = "is of one size" if there == ("",) else f"holds the populations {', '.join(there)}"
