@@ -16,6 +16,7 @@ import tifffile
 import napari_temseg as temseg
 from napari_temseg.files.atomic import json_text, replacing
 from napari_temseg.files.tables import (
+    mapped_labels,
     read_calibration,
     read_labels,
     read_prediction,
@@ -208,3 +209,15 @@ def test_json_has_no_nan():
         "b": [1.5, None],
         "2": ["x"],
     }
+
+
+@pytest.mark.parametrize("top", [200, 70_000])
+def test_labels_of_ours_are_read_as_they_are_looked_at(tmp_path: Path, top: int) -> None:
+    labels = np.zeros((3, 40, 50), np.int32)
+    labels[:, 5, 7] = 1, 2, top
+    write_labels_tiff(tmp_path / "l.tif", labels, temseg.Calibration(), "TYX")
+    mapped = mapped_labels(tmp_path / "l.tif")
+    assert isinstance(mapped, np.memmap)
+    assert np.array_equal(mapped, read_labels(tmp_path / "l.tif"))
+    tifffile.imwrite(tmp_path / "packed.tif", labels, compression="zlib", photometric="minisblack")
+    assert np.array_equal(mapped_labels(tmp_path / "packed.tif"), labels)

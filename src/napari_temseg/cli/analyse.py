@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.recipe import Recipe
     from napari_temseg.pipeline.run_result import RunResult
 
+MOST_LINES = 40  # pictures that a terminal tells one by one
+
 
 def add_run(commands: Any) -> argparse.ArgumentParser:
     """`temseg run`."""
@@ -159,7 +161,9 @@ def run_text(result: RunResult) -> str:
     from napari_temseg.pipeline.samples.summaries import comparison_line, sample_line
     from napari_temseg.pipeline.summary import reading_notes
 
-    lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in result.items]
+    shown = result.items if len(result.items) <= MOST_LINES else result.items[: MOST_LINES // 2]
+    lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in shown]
+    lines += [f"… and {len(result.items) - len(shown)} more, each in the report."] if len(shown) < len(result.items) else []
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
     lines += [shares_line(each) for each in result.summary["populations"].values()]
     lines += [*map(sample_line, result.summary["samples"]), *map(comparison_line, result.summary["sample_comparisons"])]

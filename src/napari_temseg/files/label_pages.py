@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 import weakref
 import zlib
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 
+_STRIP = 1024  # rows of a plane that are looked at together
 _IN_MEMORY = 2**25  # bytes, compressed; more goes to a temporary file that goes with the object
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -58,4 +60,15 @@ def planes_of(labels: Labels | LabelPages) -> Iterable[Labels]:
 
 def largest_of(labels: Labels | LabelPages) -> int:
     """The largest number in labels (…, Y, X)."""
-    return labels.largest if isinstance(labels, LabelPages) else int(labels.max(initial=0))
+    if isinstance(labels, LabelPages):
+        return labels.largest
+    return max((int(rows.max(initial=0)) for plane in planes_of(labels) for rows in strips_of(plane)), default=0)
+
+
+def strips_of(plane: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """A plane (Y, X) some rows at a time; what was looked at of a mapped file does not stay in memory."""
+    mapped: Any = getattr(plane, "_mmap", None)
+    for top in range(0, len(plane), _STRIP):
+        yield plane[top : top + _STRIP]
+        if hasattr(mapped, "madvise"):  # not on Windows
+            mapped.madvise(mmap.MADV_DONTNEED)

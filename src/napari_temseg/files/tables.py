@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import tifffile
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import one_a_particle
@@ -97,7 +99,7 @@ def write_labels_tiff(
     kind = np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.float32
     write_planes(
         path,
-        (plane.astype(kind) for plane in planes_of(labels)),
+        planes_of(labels),
         labels.shape,
         np.dtype(kind),
         calibration,
@@ -137,6 +139,16 @@ def read_labels(path: str | Path) -> npt.NDArray[np.integer[Any]]:
     if array.dtype.kind == "i" and int(array.min()) < 0:
         raise TemsegError(f"{path}: holds negative numbers, which are no labels; number classes or particles from 1, with 0 for nothing.")
     return array
+
+
+def mapped_labels(path: str | Path) -> npt.NDArray[Any]:
+    """As `read_labels` of a file that `write_labels_tiff` wrote, in the type it has there, read from the disk as it is looked at."""
+    path = checked_path(path)
+    if content_of(path):
+        with suppress(ValueError):  # a file that somebody packed meanwhile
+            mapped: npt.NDArray[Any] = tifffile.memmap(path, mode="r")
+            return mapped
+    return read_labels(path)
 
 
 def read_calibration(path: str | Path) -> Calibration:

@@ -22,7 +22,7 @@ from napari_temseg.pipeline.burnt_in import areas_left_out
 from napari_temseg.pipeline.inputs import LABELS, Inputs, further_name, output_names
 from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.record import Record, digest_of, settings_digest
-from napari_temseg.pipeline.report.page import figure_files, write_report
+from napari_temseg.pipeline.report.page import figure_files, picture_files, write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.watching.stopping import StoppingRule
 
 logger = logging.getLogger("napari_temseg")
+RECOGNISING, WRITING = 0.1, 0.02  # shares of a run: to get to know all pictures (of EMPS), and to write the files of the set
 
 
 class PictureBatch:
@@ -66,6 +67,7 @@ class PictureBatch:
         self._areas: dict[str, tuple[Box, ...]] = {}
         self._learnt = KnownPictures(folder.state / "known")
         self._is_tidy = False
+        self.recognised = 0.0  # share of the run that went by until all pictures were known
 
     def recognise(self, crew: Crew, control: Control) -> Generator[Progress, None, None]:
         """Which pictures were done before; the files of the set are those of these before anything is searched."""
@@ -74,7 +76,7 @@ class PictureBatch:
         for index, stem in enumerate(waiting):
             if control.finishing:
                 break
-            yield Progress("run", 0.0, f"looking at what is done: {index + 1} of {len(waiting)}", control.elapsed)
+            yield Progress("run", self.recognised, f"looking at what is done: {index + 1} of {len(waiting)}", control.elapsed)
             try:
                 if self._folder.is_done(stem, self._task(stem).key(self._known(stem))):
                     self.done.add(stem)
@@ -83,7 +85,7 @@ class PictureBatch:
         if self.done:
             self._tidy()
             self._notes.insert(0, f"{len(self.done)} of {len(self.pictures)} were done before.")
-            yield Progress("run", 0.0, self._notes[0], control.elapsed)
+            yield Progress("run", self.recognised, self._notes[0], control.elapsed)
         if 0 < len(self.done) < len(self.pictures):
             items = self._items()
             sizes = self._sizes(items)
@@ -126,7 +128,8 @@ class PictureBatch:
                     found[said.stem] = said.value.area
                 seen, said_of = seen + said.is_end, said.stem or said_of
                 message = f"{said_of}: looking for what is burnt in, {seen} of {len(unknown)}"
-                yield Progress("run", 0.0, message, control.elapsed)
+                self.recognised = RECOGNISING * seen / len(unknown)
+                yield Progress("run", self.recognised, message, control.elapsed)
         self._marked |= {stem: area for stem, area in found.items() if area is not None}
         marked = {stem: self._marked[stem] for stem in self.pictures if stem in self._marked}
         left_out = areas_left_out(list(marked.values()), everything=bool(self._settings.mask_overlays))
@@ -314,6 +317,7 @@ class PictureBatch:
                 "particles.csv": partial(write_particles_csv, tables=tables, semicolons=recipe.table == "semicolons"),
                 **excel,
                 **figure_files(sizes),
+                **picture_files(items),
                 "summary.json": partial(write_summary, summary=summary),
                 "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
                 "recipe.json": partial(recipe.write, folder=self._folder.output),

@@ -61,7 +61,7 @@ def iter_report(
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
-        from napari_temseg.pipeline.report.page import figure_files, write_report
+        from napari_temseg.pipeline.report.page import figure_files, picture_files, write_report
         from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.samples.summaries import with_sample
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary
@@ -81,6 +81,7 @@ def iter_report(
                 {
                     "particles.csv": partial(write_particles_csv, tables=[with_sample(item.measurement) for item in items]),
                     **figure_files(sizes),
+                    **picture_files(items),
                     "summary.json": partial(write_summary, summary=summary),
                     "report.html": partial(write_report, items=items, sizes=sizes, summary=summary, recipe=False),
                 }

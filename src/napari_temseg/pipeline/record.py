@@ -199,7 +199,11 @@ def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
 
 
 def _column(array: npt.NDArray[Any]) -> pd.Series[Any]:
-    return pd.Series(array.astype(object), dtype="str") if array.dtype.kind == "U" else pd.Series(array)
+    if array.dtype.kind != "U":
+        return pd.Series(array)
+    # The same words in every row are one object each, or a name would weigh as much as all numbers of its particle.
+    words, which = np.unique(array, return_inverse=True)
+    return pd.Series(words.astype(object)[which], dtype="str")
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], shape: Sequence[int]) -> npt.NDArray[np.bool_]:

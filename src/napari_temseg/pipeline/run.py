@@ -18,7 +18,7 @@ from napari_temseg.engine.types.wording import TABLES
 from napari_temseg.files.laboratory import Calibrations, rows_from
 from napari_temseg.files.manifest import ManifestRow, read_manifest
 from napari_temseg.files.readers import AXES_BY_NAME
-from napari_temseg.pipeline.batch import PictureBatch, nothing_done
+from napari_temseg.pipeline.batch import WRITING, PictureBatch, nothing_done
 from napari_temseg.pipeline.inputs import gather
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.run_folder import Unwritable, opened
@@ -146,6 +146,7 @@ def iter_run(
             if not batch.done and not control.finishing and not batch.trouble:
                 folder.say_ended()
                 raise nothing_done(batch.failures)
+            yield Progress("run", 1 - WRITING, "writing the table and the report", control.elapsed)
             return batch.result()
 
     return Job(steps)
@@ -158,9 +159,10 @@ def run(*inputs: Any, **settings: Any) -> RunResult:
 
 
 def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Progress, None, None]:
-    """What is not done yet, picture by picture; the share is of these."""
+    """What is not done yet, picture by picture; the share is of these, after that of getting to know them."""
     waiting = batch.waiting()
     n, ended, message, shares = max(1, len(waiting)), 0, "", dict[str, float]()
+    before = batch.recognised
     with closing(crew.each(lambda: batch.work_of(waiting))) as all_said:
         for said in all_said:
             if control.finishing:
@@ -175,7 +177,8 @@ def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Prog
                 _settle(batch, path, said)
                 message = f"{said.stem}: {'left out' if str(path) in batch.failures else 'done'}"
             beside = f" · {len(shares)} pictures at once" if len(shares) > 1 else ""
-            yield Progress("run", (ended + sum(shares.values())) / n, message + beside, control.elapsed)
+            share = (ended + sum(shares.values())) / n
+            yield Progress("run", before + (1 - WRITING - before) * share, message + beside, control.elapsed)
 
 
 def _settle(batch: PictureBatch, path: Path, said: Said) -> None:

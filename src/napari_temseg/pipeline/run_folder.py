@@ -22,6 +22,7 @@ from napari_temseg.pipeline.run_result import RunItem
 
 STATE = ".temseg"
 FIGURES = "figures"  # the folder of the figures of a report
+THUMBNAILS = f"{FIGURES}/pictures"  # that of its pictures, where they are many
 _FIGURES = tuple(
     f"{FIGURES}/{title}_{unit}.{end}" for title in ("distribution", "quantiles") for unit in ("nm", "px") for end in ("svg", "pdf")
 )
@@ -169,7 +170,7 @@ class RunFolder:
             files += self.older.of_summary(names)
         moved = [*dict.fromkeys(file for file in files if file.is_file()), *gone]
         if moved or not kept:
-            moved = [*(path for path in (self.output / name for name in SET) if path.is_file()), *moved]
+            moved = [*(path for path in self._of_set() if path.is_file()), *moved]
         self.records = {stem: record for stem, record in self.records.items() if stem in kept}
         return self.older.put_aside(moved, len(kept)) if moved else ""
 
@@ -242,10 +243,15 @@ class RunFolder:
                 (self._set / name).parent.mkdir(parents=True, exist_ok=True)
                 write(self._set / name)
             for name in writers:
-                (self.output / name).parent.mkdir(exist_ok=True)
+                (self.output / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(self._set / name, self.output / name)
-            for name in SET:  # of a state in which there was more
-                if name not in writers:
-                    (self.output / name).unlink(missing_ok=True)
+            written = {self.output / name for name in writers}
+            for path in self._of_set():  # of a state in which there was more
+                if path not in written:
+                    path.unlink(missing_ok=True)
             self.say_ended()
         return tuple(self.output / name for name in writers)
+
+    def _of_set(self) -> list[Path]:
+        """Where files of the set may lie."""
+        return [*(self.output / name for name in SET), *sorted((self.output / THUMBNAILS).glob("*.jpg"))]

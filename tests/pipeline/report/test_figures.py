@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.pipeline.report import page
 from napari_temseg.pipeline.report.page import figure_files
 
 
@@ -43,3 +47,21 @@ def test_equal_sizes_give_the_same_bytes_and_others_do_not(tmp_path: Path) -> No
     assert one == again
     assert all(one[name] != other[name] for name in one)
     assert one["figures/distribution_nm.svg"] == sizes(60, 1).to_svg()
+
+
+def test_a_report_of_many_pictures_names_them_and_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a b%", "c"):
+        iio.imwrite(tmp_path / f"{name}.png", np.pad(np.full((20, 20), 220, np.uint8), 22))
+    settings = {"model": "particles", "predict": temseg.PredictConfig(typical_size=20.0)}
+    temseg.run(tmp_path, tmp_path / "out", **settings)
+    assert not (tmp_path / "out" / "figures" / "pictures").exists()
+    (tmp_path / "d.png").write_bytes((tmp_path / "c.png").read_bytes())
+    monkeypatch.setattr(page, "IN_ONE_FILE", 2)
+    temseg.run(tmp_path, tmp_path / "out", **settings)
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    found = re.findall(r'<img loading="lazy" alt="[^"]*" src="([^"]*)"', text)
+    assert [unquote(each) for each in found] == [f"figures/pictures/{name}.jpg" for name in ("a b%", "c", "d")]
+    assert all(iio.imread(tmp_path / "out" / unquote(each)).ndim == 3 for each in found)
+    monkeypatch.undo()
+    temseg.run(tmp_path, tmp_path / "out", **settings)
+    assert not list((tmp_path / "out" / "figures").rglob("*.jpg"))

@@ -221,7 +221,7 @@ class Micrograph:
             return self.source.content_hash
         digest = hashlib.sha256(f"{tuple(self.data.shape)}{self.data.dtype}".encode())
         for index in range(self.n_planes):
-            digest.update(np.ascontiguousarray(self.plane(index)).tobytes())
+            digest.update(np.ascontiguousarray(self.plane(index)).data)
         return digest.hexdigest()
 
 

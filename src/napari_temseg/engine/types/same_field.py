@@ -44,13 +44,13 @@ class Field:
 
 def sketch_of(plane: npt.NDArray[Any]) -> Sketch:
     """A plane (Y, X) as 128 × 128 px, each pixel the mean of what lies in it, between the 1 and 99 percentile."""
-    values: npt.NDArray[Any] = np.nan_to_num(np.array(plane, np.float32), copy=False)
-    for axis in (0, 1):
-        edges = np.linspace(0, values.shape[axis], SKETCH_SIDE + 1).astype(int)
-        counts = np.maximum(np.diff(edges), 1).reshape((-1, 1) if axis == 0 else (1, -1))  # a small picture's pixels stand for several
-        values = np.add.reduceat(values, edges[:-1], axis=axis) / counts
-    low, high = np.percentile(values, [1, 99])
-    sketch: Sketch = (np.clip((values - low) / max(float(high - low), 1e-12), 0, 1) * 255).astype(np.uint8)
+    rows, columns = (np.linspace(0, n, SKETCH_SIDE + 1).astype(int) for n in plane.shape)
+    high, wide = (np.maximum(np.diff(edges), 1) for edges in (rows, columns))  # a small picture's pixels stand for several
+    strips = (np.nan_to_num(np.array(plane[top : top + n], np.float32), copy=False) for top, n in zip(rows[:-1], high, strict=True))
+    down = np.concatenate([np.add.reduceat(strip, [0], axis=0) for strip in strips]) / high[:, None]
+    values = np.add.reduceat(down, columns[:-1], axis=1) / wide
+    darkest, brightest = np.percentile(values, [1, 99])
+    sketch: Sketch = (np.clip((values - darkest) / max(float(brightest - darkest), 1e-12), 0, 1) * 255).astype(np.uint8)
     return sketch
 
 

@@ -21,6 +21,7 @@ from napari_temseg.files.formats.series import LOSSY, Series
 from napari_temseg.files.formats.sizes import Tagged
 from napari_temseg.files.formats.tags import tiff_acquisition, tiff_tags
 from napari_temseg.files.formats.tiff_pixels import DAMAGED_TIFF, explained, ome_set, opened, parts, row_bytes
+from napari_temseg.files.label_pages import strips_of
 
 MAX_PIXELS = 2**31  # of one plane: beyond any camera, so a damaged header rather than a picture
 JPEG = (6, 7, 99, 33004, 33007, 34892)  # compressions that are JPEG or its lossy kin
@@ -231,7 +232,12 @@ def write_planes(
         known["temseg"] = content
     with replacing(path) as temporary:
         how: dict[str, Any] = {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": known}
-        tifffile.imwrite(temporary, iter(planes), shape=shape, dtype=dtype, **how)
+        start = tifffile.imwrite(temporary, shape=shape, dtype=dtype, returnoffset=True, **how)
+        with temporary.open("r+b") as stream:
+            stream.seek(start[0])
+            for plane in planes:
+                for rows in strips_of(plane):  # a large plane is never there twice
+                    stream.write(np.ascontiguousarray(rows, dtype.newbyteorder("=")).data)
 
 
 def content_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from napari_temseg.engine.measure.audit.sampling import AuditField, AuditParticl
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, write_text
 from napari_temseg.files.audits import plain_sample, sample_digest
-from napari_temseg.files.tables import read_labels
+from napari_temseg.files.tables import mapped_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def write_gallery(path: Path, items: Sequence[RunItem], sample: AuditSample, rea
         labels_file = next((file for file in item.files if file.name.endswith("_particles.tif")), None)
         try:
             picture = read(item.path)
-            labels = None if labels_file is None else read_labels(labels_file).reshape((-1, *picture.frame))
+            labels = None if labels_file is None else mapped_labels(labels_file).reshape((-1, *picture.frame))
         except TemsegError:
             continue
         if labels is not None:

@@ -1,4 +1,7 @@
-"""report.html: one file that needs nothing else, neither a network nor a program, to be read, printed and archived."""
+"""report.html, which needs neither a network nor a program to be read, printed and archived.
+
+It is one file, but for the pictures of a set of many, which lie beside it and are read as they come into sight.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from html import escape
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import imageio.v3 as iio
 import numpy as np
@@ -34,7 +38,7 @@ from napari_temseg.pipeline.report.sheet import (
     population_words,
     sheet,
 )
-from napari_temseg.pipeline.run_folder import FIGURES
+from napari_temseg.pipeline.run_folder import FIGURES, THUMBNAILS
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of, sample_name
 from napari_temseg.pipeline.summary import NOT_USABLE, TOO_FEW_IMAGES
 
@@ -49,6 +53,7 @@ LISTED = 12  # images of which the first sheet has a line each
 CAUTION_LINES, AUDIT_LINES, REFUSAL_LINES = 9, 5, 2  # of cautions on the first sheet, and fewer by what an audit and a refusal take
 _LINE = 150  # letters of a printed line
 PICTURE = 720  # px, the longer side of an image in the report
+IN_ONE_FILE = 100  # images of a report that holds them itself: of 10,000 it would be a gigabyte
 _LEFT_OUT = {"at the edge": "left out, cut by the edge (what is seen of them)"}
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline.report", "."),
@@ -83,6 +88,12 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> 
     return bytes(iio.imwrite("<bytes>", outlined(plane, labels, PICTURE), extension=".jpg", quality=88, subsampling=0))
 
 
+def picture_files(items: Sequence[RunItem]) -> dict[str, Callable[[Path], object]]:
+    """The pictures of a report of many, which lie beside it, by file name, and what writes each."""
+    apart = items if len(items) > IN_ONE_FILE else ()
+    return {f"{THUMBNAILS}/{item.name}.jpg": partial(_write_figure, document=item.picture) for item in apart}
+
+
 def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[Path], object]]:
     """The figures of a report by file name, and what writes each: histograms and quantiles as SVG and PDF."""
     files: dict[str, Callable[[Path], object]] = {}
@@ -114,10 +125,11 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
-    # Whether it can be used, why two populations are apart, and why one or two images tell nothing of the specimen stands above already.
+    # These stand above already.
     cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, WHY_APART, *TOO_FEW_IMAGES))]
     refused = not all(each.usability.usable for each in sizes.values())
     first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
+    apart = len(items) > IN_ONE_FILE
     page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
         cautions=first,
@@ -134,7 +146,8 @@ def write_report(
         # Those that the first sheet has no room for.
         lines=[line for item in items for line in image_lines(item.measurement, _relative(summary))] if len(items) > LISTED else [],
         # One after the other, as each is written: the pictures of a set are the most of its report.
-        images=(_image(item, image) for item, image in zip(items, summary["images"], strict=True)),
+        images=(_image(item, image, apart=apart) for item, image in zip(items, summary["images"], strict=True)),
+        apart=apart,
         n_images=len(items),
         methods=_methods(summary),
         columns=summary["columns"],
@@ -287,11 +300,12 @@ def _splits(segmentation: dict[str, Any] | None, half: float | None) -> list[tup
     return [(setting, " · ".join(f"{name}: {d50}" for _, name, d50 in sorted(each))) for setting, each in tried.items()]
 
 
-def _image(item: RunItem, image: dict[str, Any]) -> dict[str, Any]:
+def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, Any]:
     m = item.measurement
+    beside = quote(f"{THUMBNAILS}/{item.name}.jpg")
     return {
         "name": item.name,
-        "jpeg": base64.b64encode(item.picture()).decode(),
+        "source": beside if apart else f"data:image/jpeg;base64,{base64.b64encode(item.picture()).decode()}",
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
         "bar": _bar(m, m.frame[1], 5),
@@ -379,10 +393,12 @@ def _value(value: Any) -> str:
 
 
 def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
-    """What is equal for all images once, else "a, b: this; c: that"."""
+    """What is equal for all images once, else "a, b: this; c: that"; of many images not each."""
     names: dict[str, list[str]] = {}
     for image, value in zip(images, values, strict=True):
         names.setdefault(value, []).append(image["image"])
+    if len(names) > LISTED and len(images) > IN_ONE_FILE:
+        return f"{len(names)} different ones; summary.json tells that of each image"
     return next(iter(names)) if len(names) == 1 else "; ".join(f"{', '.join(each)}: {value}" for value, each in names.items())
 
 
