@@ -106,6 +106,20 @@ def test_auto_stays_with_torch_where_it_computes_in_bfloat16(tiny: temseg.Segmen
     assert chosen(tiny, temseg.PredictConfig(device="cpu", backend="auto")).backend == "torch"
 
 
+@pytest.mark.parametrize("told", [None, 14.0])
+def test_rounding_to_bfloat16_decides_nothing(particles: temseg.Segmenter, told: float | None) -> None:
+    if not cpu_has_bfloat16():
+        pytest.skip("this processor has no bfloat16")
+    drawn = temseg.simulate(temseg.SimulateConfig(height=256, width=288, count=30, seed=3))
+    configs = [temseg.PredictConfig(device="cpu", precision=precision, typical_size=told) for precision in ("float32", "auto")]
+    exact, fast = (temseg.predict(particles, drawn.micrograph, config) for config in configs)
+    assert fast.computed_with != exact.computed_with
+    assert (fast.size, fast.working_scale, fast.candidates) == (exact.size, exact.working_scale, exact.candidates)
+    sizes = [temseg.measure(temseg.split(each)).table["ecd_nm"] for each in (exact, fast)]
+    assert len(sizes[0]) == len(sizes[1]) > 10
+    assert sizes[1].median() == pytest.approx(sizes[0].median(), rel=2e-3)
+
+
 def test_openvino_tells_its_makers_nothing() -> None:
     """To import it sends an event, where the library for that is found."""
     if find_spec("openvino") is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from napari_temseg.engine.model.size_search import (
     RIVAL_SHARE,
     SEARCH_PIXELS,
     SIZE_STEP,
+    UNSURE,
     Evidence,
     chosen,
+    deciding,
     evidence,
     sizes,
     windows,
@@ -81,3 +84,17 @@ def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
     assert size == 12.0
     assert [(each.size, each.count) for each in candidates] == [(12.0, 280), (35.0, 3)]
     assert chosen([Evidence(10), Evidence(16)], WORKING) == (WORKING, ())
+
+
+def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:
+    best = Evidence(10, 280, 12.0, sure=0.9, purity=0.9, cover=0.1, explained=0.9)
+
+    def like(size: float, share: float) -> Evidence:
+        """Of another size, with `share` of the best evidence."""
+        return replace(best, size=size, purity=best.purity * share**0.5)
+
+    just, short = 1.01 / UNSURE, 0.99 / UNSURE
+    far = 10 * FAR_SIZE
+    assert deciding([best, like(16, just), like(far, RIVAL_SHARE * just)], RIVAL_SHARE) == [0, 1, 2]
+    assert deciding([best, like(16, short), like(far, RIVAL_SHARE * short)], RIVAL_SHARE) == [0]
+    assert deciding([Evidence(10), Evidence(16)], RIVAL_SHARE) == []

@@ -53,9 +53,10 @@ class _Watcher(Runner):
     """A network whose last features are looked at too: channels of the head, then those of the decoder."""
 
     @torch.no_grad()
-    def run(self, tile: torch.Tensor) -> torch.Tensor:
-        ready = tile.to(self.device.torch, self.device.dtype, memory_format=torch.channels_last)
-        encoder, decoder, head = (cast(nn.Module, getattr(self.network, name)) for name in ("encoder", "decoder", "segmentation_head"))
+    def run(self, tile: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
+        network, device = self.computing(exact=exact)
+        ready = tile.to(device.torch, device.dtype, memory_format=torch.channels_last)
+        encoder, decoder, head = (cast(nn.Module, getattr(network, name)) for name in ("encoder", "decoder", "segmentation_head"))
         decoded = decoder(encoder(ready))
         return torch.cat([head(decoded), decoded], dim=1).float().cpu()
 

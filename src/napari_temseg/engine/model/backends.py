@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ from napari_temseg.engine.types.errors import TemsegError
 
 TORCH, AUTO = "torch", "auto"
 _SIDE, _ROUNDS = 512, 3  # px of the tile that is measured, and how often each runs it
-_importing = Lock()
+_importing, _making_exact = Lock(), Lock()
+_exact: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()  # in float32, by the network that is faster
 
 
 class Runtime(nn.Module):
@@ -169,6 +171,20 @@ def ready(model: Segmenter, config: PredictConfig) -> nn.Module:
 def device_of(network: nn.Module, config: PredictConfig) -> Device:
     """Where a network that is `ready` runs."""
     return network.device if isinstance(network, Runtime) else choose_device(config.device, config.precision)
+
+
+def exact(model: Segmenter, network: nn.Module, device: Device) -> tuple[nn.Module, Device]:
+    """The same in float32, and where that runs; itself where it computes so.
+
+    What is read off it decides at which scale a picture is seen, so that rounding which hardly changes an outline would change them all.
+    """
+    computes_in = network.precision if isinstance(network, Runtime) else device.dtype
+    if computes_in == torch.float32:
+        return network, device
+    with _making_exact:
+        if network not in _exact:
+            _exact[network] = for_inference(model.network, device.torch, torch.float32)
+    return _exact[network], replace(device, dtype=torch.float32)
 
 
 def described(network: nn.Module, device: Device) -> str:

@@ -54,6 +54,7 @@ class Runner:
         self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
         self.network: nn.Module = made_ready(model, config) if network is None else network
         self.device: Device = backends.device_of(self.network, config)
+        self._exactly = partial(backends.exact, model, self.network, self.device)
         self.n_classes, self.looks = model.spec.n_classes, Looks.of(model)
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
@@ -139,26 +140,29 @@ class Runner:
             evidence = yield from self._evidence(image, valid, size)
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
+        if self._exactly()[0] is not self.network:
+            for index in size_search.deciding(found, share):
+                found[index] = yield from self._evidence(image, valid, found[index].size, exact=True)
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
 
     def _look(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, exact: bool
     ) -> Generator[float, None, tuple[float, list[size_search.Part]]]:
         """The scale at which things of `size` (px) are shown, and what the windows of a normalised plane look like there."""
         scale, parts = band_scales(self.working_size / size)[0], []
         for window in size_search.windows(image.shape, scale):
-            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale))
+            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale), exact=exact)
             parts.append((raw, None if valid is None else valid[window]))
             yield 0.0
         return scale, parts
 
     def _evidence(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, exact: bool = False
     ) -> Generator[float, None, size_search.Evidence]:
         """What speaks for `size` (px) in a normalised plane."""
-        scale, parts = yield from self._look(image, valid, size)
+        scale, parts = yield from self._look(image, valid, size, exact=exact)
         return size_search.evidence(size, scale, parts, image.size)
 
     def _centred(
@@ -167,7 +171,7 @@ class Runner:
         """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane; the last look."""
         told, known = size, Known()
         for step in range(CENTRED_IN):
-            scale, parts = yield from self._look(image, valid, size)
+            scale, parts = yield from self._look(image, valid, size, exact=True)
             known = {scale: parts[0][0]} if len(parts) == 1 else {}  # one window is the whole picture
             better = size_search.centred(size, scale, parts)
             if better is None and not step:
@@ -184,7 +188,7 @@ class Runner:
         """The size beside a told one, at which little is found, where there is more: people are off by so much."""
         found = [told]
         for size in (told.size / size_search.SIZE_STEP, told.size * size_search.SIZE_STEP):
-            evidence = yield from self._evidence(image, valid, size)
+            evidence = yield from self._evidence(image, valid, size, exact=True)
             found.append(evidence)
         best = max(found, key=lambda each: each.weight)
         return best.size if best.weight >= max(2 * told.weight, size_search.LEAST_EVIDENCE) else None
@@ -233,13 +237,13 @@ class Runner:
         image = scaled(whole, scale)
         return band_inputs(image[0, 0].numpy(), polarity=self.sign, size=self.working_size) if self.working_size else image
 
-    def tiled(self, image: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+    def tiled(self, image: torch.Tensor, *, exact: bool = False) -> Generator[float, None, torch.Tensor]:
         """What `run` gives for a whole image (1, ·, Y, X) as it is `shown`, tiles blended; yields the share done between tiles."""
         height, width = image.shape[-2:]
         whole = padded(image)
         while True:
             try:
-                blended = yield from self._blend(whole)
+                blended = yield from self._blend(whole, exact=exact)
                 return blended[..., :height, :width]
             except RuntimeError as error:
                 if not out_of_memory(error):
@@ -253,16 +257,16 @@ class Runner:
             self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
             release()
 
-    def _blend(self, whole: torch.Tensor) -> Generator[float, None, torch.Tensor]:
+    def _blend(self, whole: torch.Tensor, *, exact: bool) -> Generator[float, None, torch.Tensor]:
         (rows, height), (columns, width) = (tiles(n, self.tile, self.overlap) for n in whole.shape[-2:])
         if len(rows) == len(columns) == 1:
-            return self.run(whole)
+            return self.run(whole, exact=exact)
         total = weight = None
         for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
             if done:
                 yield done / (len(rows) * len(columns))
             here = (..., slice(y, y + height), slice(x, x + width))
-            raw = self.run(whole[here])
+            raw = self.run(whole[here], exact=exact)
             share = ramp(height, self.overlap)[:, None] * ramp(width, self.overlap)[None]
             if total is None or weight is None:
                 total = torch.zeros(1, raw.shape[1], *whole.shape[-2:])
@@ -273,9 +277,14 @@ class Runner:
             raise TemsegError("The image has no pixels.")
         return total / weight
 
-    def run(self, tile: torch.Tensor) -> torch.Tensor:
+    def computing(self, *, exact: bool) -> tuple[nn.Module, Device]:
+        """The network and where it runs; `exact`: in float32, whatever it is that predicts."""
+        return self._exactly() if exact else (self.network, self.device)
+
+    def run(self, tile: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
         """Raw output (1, C, Y, X) float32 on the CPU of one tile (1, ·, Y, X) of what is `shown`, sides multiples of the stride."""
-        return backends.run_on(self.network, self.device, tile)
+        network, device = self.computing(exact=exact)
+        return backends.run_on(network, device, tile)
 
 
 def band_scales(scale: float) -> tuple[float, ...]:

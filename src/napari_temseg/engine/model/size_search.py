@@ -28,6 +28,7 @@ FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
+UNSURE = 1.3  # × by which evidence of few particles may be off where it was gathered in bfloat16
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
@@ -142,6 +143,17 @@ def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> E
     explained = min(1.0, cover * seen / foreground)  # there is some foreground: cores are of it
     purity = len(width) / (len(width) + others)
     return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
+
+
+def deciding(found: Sequence[Evidence], share: float) -> list[int]:
+    """Which sizes decide by what `chosen` would compare: with a little more or less evidence these would be taken, or be rivals."""
+    most = max(each.weight for each in found)
+    best = [each.size for each in found if each.weight >= most / UNSURE]
+
+    def may_rival(each: Evidence) -> bool:
+        return each.weight >= share * most / UNSURE and any(max(each.size / size, size / each.size) >= FAR_SIZE for size in best)
+
+    return [index for index, each in enumerate(found) if each.weight * UNSURE >= most or may_rival(each)] if most > 0 else []
 
 
 def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:

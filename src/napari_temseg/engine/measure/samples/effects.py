@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not stats, which takes longer to import than most pictures to measure
 
 from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES, NORMAL
 
@@ -42,10 +42,10 @@ def _half(one: SizeDistribution, other: SizeDistribution, name: str, calibration
         half, units = each.counted.half.get(name), each.counted.units
         if half is None:
             return None
-        errors.append(half / float(stats.t.ppf(0.975, units - 1)))
+        errors.append(half / float(special.stdtrit(units - 1, 0.975)))
         freedom.append(units - 1)
     variance = sum(error**2 for error in errors)
     if not variance:
         return NORMAL * calibration
     degrees = variance**2 / sum(error**4 / each for error, each in zip(errors, freedom, strict=True))
-    return float(np.hypot(stats.t.ppf(0.975, degrees) * np.sqrt(variance), NORMAL * calibration))
+    return float(np.hypot(special.stdtrit(degrees, 0.975) * np.sqrt(variance), NORMAL * calibration))
