@@ -97,4 +97,4 @@ def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:
     far = 10 * FAR_SIZE
     assert deciding([best, like(16, just), like(far, RIVAL_SHARE * just)], RIVAL_SHARE) == [0, 1, 2]
     assert deciding([best, like(16, short), like(far, RIVAL_SHARE * short)], RIVAL_SHARE) == [0]
-    assert deciding([Evidence(10), Evidence(16)], RIVAL_SHARE) == []
+    assert deciding([Evidence(10), Evidence(16)], RIVAL_SHARE) == [0, 1]

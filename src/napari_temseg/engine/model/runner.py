@@ -140,29 +140,38 @@ class Runner:
             evidence = yield from self._evidence(image, valid, size)
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
-        if self._exactly()[0] is not self.network:
-            for index in size_search.deciding(found, share):
-                found[index] = yield from self._evidence(image, valid, found[index].size, exact=True)
+        for index in size_search.deciding(found, share):
+            if not self._is_close(image.shape, found[index].size):
+                found[index] = yield from self._evidence(image, valid, found[index].size, closely=True)
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
 
+    def _is_close(self, shape: tuple[int, ...], size: float) -> bool:
+        """Whether a quick look at `size` (px) is all that a close one would be."""
+        scale = band_scales(self.working_size / size)[0]
+        pixels = np.prod(shape) * scale**2
+        return bool(pixels <= size_search.QUICK_PIXELS) and self._exactly()[0] is self.network
+
     def _look(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, exact: bool
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool
     ) -> Generator[float, None, tuple[float, list[size_search.Part]]]:
-        """The scale at which things of `size` (px) are shown, and what the windows of a normalised plane look like there."""
+        """The scale at which things of `size` (px) are shown, and what the windows of a normalised plane look like there.
+
+        `closely`: in float32, and in windows that are larger.
+        """
         scale, parts = band_scales(self.working_size / size)[0], []
-        for window in size_search.windows(image.shape, scale):
-            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale), exact=exact)
+        for window in size_search.windows(image.shape, scale, size_search.SEARCH_PIXELS if closely else size_search.QUICK_PIXELS):
+            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale), exact=closely)
             parts.append((raw, None if valid is None else valid[window]))
             yield 0.0
         return scale, parts
 
     def _evidence(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, exact: bool = False
+        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool = False
     ) -> Generator[float, None, size_search.Evidence]:
         """What speaks for `size` (px) in a normalised plane."""
-        scale, parts = yield from self._look(image, valid, size, exact=exact)
+        scale, parts = yield from self._look(image, valid, size, closely=closely)
         return size_search.evidence(size, scale, parts, image.size)
 
     def _centred(
@@ -171,7 +180,7 @@ class Runner:
         """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane; the last look."""
         told, known = size, Known()
         for step in range(CENTRED_IN):
-            scale, parts = yield from self._look(image, valid, size, exact=True)
+            scale, parts = yield from self._look(image, valid, size, closely=True)
             known = {scale: parts[0][0]} if len(parts) == 1 else {}  # one window is the whole picture
             better = size_search.centred(size, scale, parts)
             if better is None and not step:
@@ -188,7 +197,7 @@ class Runner:
         """The size beside a told one, at which little is found, where there is more: people are off by so much."""
         found = [told]
         for size in (told.size / size_search.SIZE_STEP, told.size * size_search.SIZE_STEP):
-            evidence = yield from self._evidence(image, valid, size, exact=True)
+            evidence = yield from self._evidence(image, valid, size, closely=True)
             found.append(evidence)
         best = max(found, key=lambda each: each.weight)
         return best.size if best.weight >= max(2 * told.weight, size_search.LEAST_EVIDENCE) else None

@@ -23,12 +23,13 @@ SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
 LARGEST_SIZE = 0.95  # of the shorter side of the picture: one particle may fill it
 SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
+QUICK_PIXELS = 200_000  # the same for a first look, after which those that may decide are looked at closely: the same sizes on EMPS
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
-UNSURE = 1.3  # × by which evidence of few particles may be off where it was gathered in bfloat16
+UNSURE = 3.0  # × by which the evidence of a quick look may be off
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
@@ -68,11 +69,11 @@ def sizes(shape: tuple[int, ...]) -> list[float]:
     return [largest / SIZE_STEP**index for index in range(math.floor(math.log(largest / SMALLEST_SIZE, SIZE_STEP)) + 1)]
 
 
-def windows(shape: tuple[int, ...], scale: float) -> list[Window]:
-    """The whole picture (Y, X), or four parts of it that together cost as much as may be at `scale`."""
-    if math.prod(shape) * scale**2 <= SEARCH_PIXELS:
+def windows(shape: tuple[int, ...], scale: float, pixels: int = SEARCH_PIXELS) -> list[Window]:
+    """The whole picture (Y, X), or four parts of it that together cost `pixels` at `scale`."""
+    if math.prod(shape) * scale**2 <= pixels:
         return [(slice(0, shape[0]), slice(0, shape[1]))]
-    side = [min(n, int(math.sqrt(SEARCH_PIXELS / 4) / scale)) for n in shape]
+    side = [min(n, int(math.sqrt(pixels / 4) / scale)) for n in shape]
     first = [[int((n - part) * place) for place in _PLACES] for n, part in zip(shape, side, strict=True)]
     return [(slice(y, y + side[0]), slice(x, x + side[1])) for y in first[0] for x in first[1]]
 
@@ -146,14 +147,16 @@ def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> E
 
 
 def deciding(found: Sequence[Evidence], share: float) -> list[int]:
-    """Which sizes decide by what `chosen` would compare: with a little more or less evidence these would be taken, or be rivals."""
+    """Which sizes may decide what `chosen` says: with so much more or less evidence they would be taken, or be rivals."""
     most = max(each.weight for each in found)
+    if most < UNSURE * LEAST_EVIDENCE:
+        return list(range(len(found)))
     best = [each.size for each in found if each.weight >= most / UNSURE]
 
     def may_rival(each: Evidence) -> bool:
         return each.weight >= share * most / UNSURE and any(max(each.size / size, size / each.size) >= FAR_SIZE for size in best)
 
-    return [index for index, each in enumerate(found) if each.weight * UNSURE >= most or may_rival(each)] if most > 0 else []
+    return [index for index, each in enumerate(found) if each.weight * UNSURE >= most or may_rival(each)]
 
 
 def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:

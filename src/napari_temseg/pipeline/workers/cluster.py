@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Job
 from napari_temseg.pipeline.workers.in_turn import Said, Take
 from napari_temseg.pipeline.workers.picture_task import Learning, ReadyModel, Work
 from napari_temseg.pipeline.workers.process import loaded_from
@@ -24,12 +25,7 @@ _ready: dict[Path, ReadyModel] = {}  # in a process of the cluster: each model o
 def do_here(work: Work, model: Path) -> Any:
     """What a process of the cluster does: the whole work at a picture; `model` is a file that holds the pickled model."""
     ready = _ready.setdefault(model, ReadyModel(partial(loaded_from, model)))
-    steps = work.steps(ready)
-    try:
-        while True:
-            next(steps)
-    except StopIteration as stop:
-        return stop.value
+    return Job[Any](lambda control: work.steps(ready)).drain()
 
 
 class Cluster:
