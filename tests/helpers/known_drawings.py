@@ -11,14 +11,14 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.files.atomic import replacing
 from napari_temseg.pipeline import batch
-from napari_temseg.pipeline.report import page
+from napari_temseg.pipeline.report import beside
 
 _drawn: dict[tuple[object, ...], bytes] = {}
 
 
 def remember(patch: pytest.MonkeyPatch) -> None:
     """The same sizes are not drawn twice. Files are written, replaced and put aside as ever."""
-    to_svg, figure_files = temseg.SizeDistribution.to_svg, page.figure_files
+    to_svg, figure_files = temseg.SizeDistribution.to_svg, beside.figure_files
 
     def once(sizes: temseg.SizeDistribution) -> bytes:
         key = _key(sizes)
@@ -31,7 +31,7 @@ def remember(patch: pytest.MonkeyPatch) -> None:
         return {name: partial(_write, key=(name, *keys), draw=draw) for name, draw in figure_files(sizes).items()}
 
     patch.setattr(temseg.SizeDistribution, "to_svg", once)
-    for module in (page, batch):
+    for module in (beside, batch):
         patch.setattr(module, "figure_files", files)
 
 

@@ -18,7 +18,8 @@ from napari_temseg.engine.types.results import BandEnds
 from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.record import Record, read_item, write_record
-from napari_temseg.pipeline.report.page import thumbnail, write_report
+from napari_temseg.pipeline.report.beside import thumbnail
+from napari_temseg.pipeline.report.page import write_report
 from napari_temseg.pipeline.run_result import Crop, RunItem
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 

@@ -22,7 +22,8 @@ from napari_temseg.pipeline.burnt_in import areas_left_out
 from napari_temseg.pipeline.inputs import LABELS, Inputs, further_name, output_names
 from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.record import Record, digest_of, settings_digest
-from napari_temseg.pipeline.report.page import figure_files, picture_files, write_report
+from napari_temseg.pipeline.report.beside import figure_files, picture_files
+from napari_temseg.pipeline.report.page import write_report
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told

@@ -61,7 +61,8 @@ def iter_report(
 
     def steps(control: Control) -> Generator[Progress, None, Path]:
         from napari_temseg.files.tables import write_particles_csv
-        from napari_temseg.pipeline.report.page import figure_files, picture_files, write_report
+        from napari_temseg.pipeline.report.beside import figure_files, picture_files
+        from napari_temseg.pipeline.report.page import write_report
         from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.samples.summaries import with_sample
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary

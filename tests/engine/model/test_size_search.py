@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from napari_temseg.engine.model.size_search import (
     FAR_SIZE,
+    OFF_BY,
     RIVAL_SHARE,
     SEARCH_PIXELS,
     SIZE_STEP,
-    UNSURE,
     Evidence,
     chosen,
     deciding,
@@ -93,7 +93,7 @@ def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:
         """Of another size, with `share` of the best evidence."""
         return replace(best, size=size, purity=best.purity * share**0.5)
 
-    just, short = 1.01 / UNSURE, 0.99 / UNSURE
+    just, short = 1.01 / OFF_BY, 0.99 / OFF_BY
     far = 10 * FAR_SIZE
     assert deciding([best, like(16, just), like(far, RIVAL_SHARE * just)], RIVAL_SHARE) == [0, 1, 2]
     assert deciding([best, like(16, short), like(far, RIVAL_SHARE * short)], RIVAL_SHARE) == [0]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
-from napari_temseg.pipeline.report import page
-from napari_temseg.pipeline.report.page import figure_files
+from napari_temseg.pipeline.report import beside
+from napari_temseg.pipeline.report.beside import figure_files
 
 
 def sizes(n: int, seed: int) -> temseg.SizeDistribution:
@@ -56,7 +56,7 @@ def test_a_report_of_many_pictures_names_them_and_holds_none(tmp_path: Path, mon
     temseg.run(tmp_path, tmp_path / "out", **settings)
     assert not (tmp_path / "out" / "figures" / "pictures").exists()
     (tmp_path / "d.png").write_bytes((tmp_path / "c.png").read_bytes())
-    monkeypatch.setattr(page, "IN_ONE_FILE", 2)
+    monkeypatch.setattr(beside, "IN_ONE_FILE", 2)
     temseg.run(tmp_path, tmp_path / "out", **settings)
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     found = re.findall(r'<img loading="lazy" alt="[^"]*" src="([^"]*)"', text)

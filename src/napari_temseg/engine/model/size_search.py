@@ -29,7 +29,7 @@ FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
-UNSURE = 3.0  # × by which the evidence of a quick look may be off
+OFF_BY = 3.0  # × by which the evidence of a quick look may be off
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
@@ -149,14 +149,14 @@ def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> E
 def deciding(found: Sequence[Evidence], share: float) -> list[int]:
     """Which sizes may decide what `chosen` says: with so much more or less evidence they would be taken, or be rivals."""
     most = max(each.weight for each in found)
-    if most < UNSURE * LEAST_EVIDENCE:
+    if most < OFF_BY * LEAST_EVIDENCE:
         return list(range(len(found)))
-    best = [each.size for each in found if each.weight >= most / UNSURE]
+    best = [each.size for each in found if each.weight >= most / OFF_BY]
 
     def may_rival(each: Evidence) -> bool:
-        return each.weight >= share * most / UNSURE and any(max(each.size / size, size / each.size) >= FAR_SIZE for size in best)
+        return each.weight >= share * most / OFF_BY and any(max(each.size / size, size / each.size) >= FAR_SIZE for size in best)
 
-    return [index for index, each in enumerate(found) if each.weight * UNSURE >= most or may_rival(each)]
+    return [index for index, each in enumerate(found) if each.weight * OFF_BY >= most or may_rival(each)]
 
 
 def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:

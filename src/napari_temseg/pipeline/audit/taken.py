@@ -11,7 +11,8 @@ from typing import Any
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.audits import keep, kept, sample_of
 from napari_temseg.pipeline.recipe import read_recipe
-from napari_temseg.pipeline.report.page import figure_files, write_report
+from napari_temseg.pipeline.report.beside import figure_files
+from napari_temseg.pipeline.report.page import write_report
 from napari_temseg.pipeline.run_folder import STATE, opened
 from napari_temseg.pipeline.run_result import fields_once
 from napari_temseg.pipeline.summary import NOT_USABLE, distributions, summarise, write_summary

@@ -21,8 +21,8 @@ from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.label_pages import LabelPages
 from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff
+from napari_temseg.pipeline.report.beside import thumbnail
 from napari_temseg.pipeline.report.crops import crops_of
-from napari_temseg.pipeline.report.page import thumbnail
 from napari_temseg.pipeline.run_result import RunItem
 
 Labels = npt.NDArray[np.integer[Any]] | LabelPages

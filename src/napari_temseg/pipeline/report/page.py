@@ -9,25 +9,21 @@ import base64
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from html import escape
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import imageio.v3 as iio
-import numpy as np
-import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from napari_temseg.engine.measure.plots import draw_samples, pdf, svg
+from napari_temseg.engine.measure.plots import draw_samples, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
-from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed
 from napari_temseg.files.atomic import printable, replacing
+from napari_temseg.pipeline.report.beside import are_many
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
     corrected,
@@ -38,13 +34,11 @@ from napari_temseg.pipeline.report.sheet import (
     population_words,
     sheet,
 )
-from napari_temseg.pipeline.run_folder import FIGURES, THUMBNAILS
+from napari_temseg.pipeline.run_folder import THUMBNAILS
 from napari_temseg.pipeline.samples.summaries import comparison_line, distributions_of, sample_name
 from napari_temseg.pipeline.summary import NOT_USABLE, TOO_FEW_IMAGES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.run_result import RunItem
@@ -52,8 +46,6 @@ if TYPE_CHECKING:
 LISTED = 12  # images of which the first sheet has a line each
 CAUTION_LINES, AUDIT_LINES, REFUSAL_LINES = 9, 5, 2  # of cautions on the first sheet, and fewer by what an audit and a refusal take
 _LINE = 150  # letters of a printed line
-PICTURE = 720  # px, the longer side of an image in the report
-IN_ONE_FILE = 100  # images of a report that holds them itself: of 10,000 it would be a gigabyte
 _LEFT_OUT = {"at the edge": "left out, cut by the edge (what is seen of them)"}
 _TEMPLATES = Environment(
     loader=PackageLoader("napari_temseg.pipeline.report", "."),
@@ -83,41 +75,6 @@ _ROWS = (
 )
 
 
-def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> bytes:
-    """JPEG of a plane with the outlines of its particles, at most `PICTURE` px wide."""
-    return bytes(iio.imwrite("<bytes>", outlined(plane, labels, PICTURE), extension=".jpg", quality=88, subsampling=0))
-
-
-def picture_files(items: Sequence[RunItem]) -> dict[str, Callable[[Path], object]]:
-    """The pictures of a report of many, which lie beside it, by file name, and what writes each."""
-    apart = items if len(items) > IN_ONE_FILE else ()
-    return {f"{THUMBNAILS}/{item.name}.jpg": partial(_write_figure, document=item.picture) for item in apart}
-
-
-def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[Path], object]]:
-    """The figures of a report by file name, and what writes each: histograms and quantiles as SVG and PDF."""
-    files: dict[str, Callable[[Path], object]] = {}
-    for key, each in sizes.items():
-        name = key.replace(" ", "_")  # "nm", or of two populations "nm_small" and "nm_large"
-        documents: dict[str, Callable[[], bytes]] = {
-            f"distribution_{name}.svg": each.to_svg,
-            f"distribution_{name}.pdf": partial(_drawn, each.plot, pdf),
-            f"quantiles_{name}.svg": partial(_drawn, each.plot_quantiles, svg),
-            f"quantiles_{name}.pdf": partial(_drawn, each.plot_quantiles, pdf),
-        }
-        files |= {f"{FIGURES}/{name}": partial(_write_figure, document=document) for name, document in documents.items()}
-    return files
-
-
-def _drawn(draw: Callable[[], Figure], document_of: Callable[[Figure], bytes]) -> bytes:
-    return document_of(draw())
-
-
-def _write_figure(path: Path, document: Callable[[], bytes]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(document())
-
-
 def write_report(
     path: Path, items: Sequence[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, Any], *, recipe: bool = True
 ) -> None:
@@ -125,11 +82,11 @@ def write_report(
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
-    # These stand above already.
+    # Whether it can be used, why two populations are apart, and why one or two images tell nothing of the specimen stands above already.
     cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, WHY_APART, *TOO_FEW_IMAGES))]
     refused = not all(each.usability.usable for each in sizes.values())
     first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
-    apart = len(items) > IN_ONE_FILE
+    apart = are_many(items)
     page = _TEMPLATES.get_template("report.template.html").generate(
         total=sum(image["particles"] for image in summary["images"]),
         cautions=first,
@@ -397,7 +354,7 @@ def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:
     names: dict[str, list[str]] = {}
     for image, value in zip(images, values, strict=True):
         names.setdefault(value, []).append(image["image"])
-    if len(names) > LISTED and len(images) > IN_ONE_FILE:
+    if len(names) > LISTED and are_many(images):
         return f"{len(names)} different ones; summary.json tells that of each image"
     return next(iter(names)) if len(names) == 1 else "; ".join(f"{', '.join(each)}: {value}" for value, each in names.items())
 
