@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
+from napari_temseg.engine.measure.shape.distances import distances
 from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
 from napari_temseg.engine.particles.populations import merged
 from napari_temseg.engine.types.config import SplitConfig
@@ -193,7 +194,7 @@ def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | N
 
 def _shape(mask: npt.NDArray[np.bool_], config: SplitConfig) -> FloatArray:
     """What is cut where no depth was learnt."""
-    return _smooth(ndimage.distance_transform_edt(mask).astype(np.float32), config.smoothing)
+    return _smooth(distances(mask), config.smoothing)
 
 
 def landscape_of(mask: npt.NDArray[np.bool_], prediction: Prediction | None, config: SplitConfig) -> tuple[FloatArray, bool]:
@@ -272,6 +273,8 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
     hole[0] = False
     for edge in (holes[0], holes[-1], holes[:, 0], holes[:, -1], *(() if valid is None else (holes[~valid],))):
         hole[edge] = False
+    if not hole.any():
+        return regions
     pixels = np.flatnonzero(hole[holes])  # none of them on the edge, so that all have four neighbours
     number = holes.ravel()[pixels]
     lowest, highest = np.full(count + 1, np.iinfo(np.int32).max, np.int32), np.zeros(count + 1, np.int32)

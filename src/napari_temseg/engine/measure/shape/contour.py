@@ -46,7 +46,8 @@ def contour_lengths(
     which it is one.
     """
     found, suits = _crossings(pixels, background, level)
-    suits &= _noise(pixels, background) <= NOISY
+    if suits.any():
+        suits &= _noise(pixels, background, suits) <= NOISY
     kept = suits[found.code]
     found = Crossings(found.code[kept], found.y[kept], found.x[kept], found.cells[kept])
     number = np.cumsum(suits) - 1
@@ -81,9 +82,12 @@ def _crossings(pixels: Foreground, background: npt.NDArray[Any], level: float) -
         return joined, (bad <= CONTRADICTED * count) & (steps <= CERTAIN * count)
 
 
-def _noise(pixels: Foreground, background: npt.NDArray[Any]) -> Floats:
-    """Standard deviation (n,) of the map's noise, from pixels whose neighbours' neighbours are inside; 0 of labels without any."""
+def _noise(pixels: Foreground, background: npt.NDArray[Any], which: npt.NDArray[np.bool_]) -> Floats:
+    """Standard deviation (n,) of the map's noise in the labels of `which`, from pixels whose neighbours' neighbours are inside; 0 of labels
+    without any."""
     some = np.flatnonzero((pixels.y + pixels.x) % _EVERY == 0)  # by place, so that a window of a plane tells the same
+    if not which.all():
+        some = some[which[pixels.code[some]]]
     deep = np.ones(len(some), bool)
     for dy, dx in ((-2, 0), (2, 0), (0, -2), (0, 2), (-1, -1), (-1, 1), (1, -1), (1, 1)):
         deep &= pixels.padded[pixels.place[some] + (dy * pixels.stride + dx)] == pixels.own[some]

@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 _PAIRS_AT_ONCE = 2_000_000
 FOUR_NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_FEW_LABELS = 100_000  # a table of so many more numbers than there are pixels is still small
 _BORDER = 2  # the longest step that is looked along
 _STEPS = ((0, 1), (1, 1), (1, 0), (1, -1), (1, 2), (2, 1), (2, -1), (1, -2))
 FOUR_BELOW, EIGHT_ABOVE = 8.0, 16.0  # diameters in px between which the perimeter passes from four directions to eight
@@ -48,17 +49,30 @@ class Foreground:
         stride = padded.shape[1]
         flat = padded.ravel()
         place = np.flatnonzero(flat)
-        row, column = np.divmod(place, stride)
-        y, x = row + (origin[0] - _BORDER), column + (origin[1] - _BORDER)
-        code, ids = pd.factorize(flat[place], sort=True)
-        return cls(np.asarray(ids, np.int64), np.asarray(code, np.intp), y, x, place, flat, stride)
+        row = np.repeat(np.arange(len(padded)), np.count_nonzero(padded, axis=1))
+        y, x = row + (origin[0] - _BORDER), place - row * stride + (origin[1] - _BORDER)
+        ids, code = _numbered(flat[place])
+        return cls(ids, code, y, x, place, flat, stride)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def runs(self) -> tuple[Ints, Ints, Ints]:
+        """The runs of a label along a row: the index of the first pixel of each, how many pixels it has, and the label's number."""
+        begins = np.flatnonzero(self.leaves(0, -1))
+        return begins, np.diff(np.append(begins, len(self.code))), self.code[begins]
+
     def total(self, values: npt.NDArray[Any] | None = None) -> Floats:
         """Sum of `values` (one a pixel) over each label; without them, the number of pixels."""
-        return np.bincount(self.code, values, len(self)).astype(np.float64)
+        begins, length, _ = self.runs
+        if not len(begins):
+            return np.zeros(len(self))
+        return self.over_runs(length if values is None else np.add.reduceat(values, begins, dtype=np.float64))
+
+    def over_runs(self, values: npt.NDArray[Any]) -> Floats:
+        """Sum of `values` (one a run) over each label."""
+        return np.bincount(self.runs[2], values, len(self)).astype(np.float64)
 
     def neighbour(self, dy: int, dx: int) -> npt.NDArray[np.integer[Any]]:
         """The label at (y + dy, x + dx) of each pixel, 0 outside the plane; dy and dx are −2 … 2."""
@@ -76,8 +90,23 @@ class Foreground:
     def leaves(self, dy: int, dx: int) -> npt.NDArray[np.bool_]:
         """Whether a step of (dy, dx) leads out of the pixel's own label."""
         if (dy, dx) not in self._left:
-            self._left[dy, dx] = np.asarray(self.neighbour(dy, dx) != self.own)
+            # Shifted planes compared as a whole, and then picked: to pick the neighbours of each pixel would take twice as long.
+            step, margin = dy * self.stride + dx, _BORDER * (self.stride + 1)
+            end = len(self.padded) - margin
+            differs = self.padded[margin:end] != self.padded[margin + step : end + step]
+            self._left[dy, dx] = differs[self.place - margin]
         return self._left[dy, dx]
+
+
+def _numbered(labels: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.int64], Ints]:
+    """The labels that occur, ascending, and the index among them of each."""
+    highest = int(labels.max(initial=0))
+    if highest > len(labels) + _FEW_LABELS:
+        code, ids = pd.factorize(labels, sort=True)
+        return np.asarray(ids, np.int64), np.asarray(code, np.intp)
+    there = np.zeros(highest + 1, bool)
+    there[labels] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[labels]
 
 
 def contacts(plane: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:

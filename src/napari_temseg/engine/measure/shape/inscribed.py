@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.measure.shape.contour import Crossings
+from napari_temseg.engine.measure.shape.distances import squared_distances
 from napari_temseg.engine.measure.shape.geometry import FOUR_NEIGHBOURS, Floats, Foreground
 
 _MOVES = (0.5, 0.25, 0.12, 0.06)  # px by which the middle is moved, one after the other
@@ -65,19 +66,38 @@ def inscribed_diameters(pixels: Foreground, outline: Crossings, scale: tuple[flo
 
 
 def _middles(pixels: Foreground, scale: tuple[float, float]) -> tuple[Floats, Floats]:
-    """The pixel of each label that lies farthest from its outermost pixels."""
-    within = np.zeros(pixels.padded.size, np.int8)
+    """The pixel of each label that lies farthest from its outermost pixels; of several the first in raster order."""
+    within = np.zeros((len(pixels.padded) // pixels.stride, pixels.stride), bool)
     inner = np.ones(len(pixels.code), bool)
     for step in FOUR_NEIGHBOURS:
         inner &= ~pixels.leaves(*step)
-    within[pixels.place[inner]] = 1
-    # The indices alone, as the distances of all pixels that are no particle cost as much again.
-    nearest = ndimage.distance_transform_edt(within.reshape(-1, pixels.stride), scale, return_distances=False, return_indices=True)
-    row, column = np.divmod(pixels.place, pixels.stride)
-    away = [axis.ravel()[pixels.place] - at for axis, at in zip(nearest, (row, column), strict=True)]
-    depth = (away[0] * scale[0]) ** 2 + (away[1] * scale[1]) ** 2
-    deepest = np.zeros(len(pixels))
-    np.maximum.at(deepest, pixels.code, depth)
-    at = np.flatnonzero(depth == deepest[pixels.code])
-    at = at[np.unique(pixels.code[at], return_index=True)[1]]
+    within.ravel()[pixels.place[inner]] = True
+    if scale == (1.0, 1.0):
+        depth: npt.NDArray[Any] = squared_distances(within)
+    else:
+        nearest = ndimage.distance_transform_edt(within, scale, return_distances=False, return_indices=True)
+        row, column = (axis - np.arange(n).reshape(shape) for axis, n, shape in zip(nearest, within.shape, ((-1, 1), (1, -1)), strict=True))
+        depth = (row * scale[0]) ** 2 + (column * scale[1]) ** 2
+    at = _deepest(depth, pixels)
     return pixels.y[at].astype(np.float64), pixels.x[at].astype(np.float64)
+
+
+def _deepest(depth: npt.NDArray[Any], pixels: Foreground) -> npt.NDArray[np.intp]:
+    """Index of the pixel of each label where `depth` (of the padded plane) is largest, the first of them in raster order.
+
+    What is deep has the same label on all four sides, and is no less deep than these where it is the deepest.
+    """
+    inside = depth[1:-1, 1:-1]
+    summit = inside > 0
+    for rows, columns in ((np.s_[:-2], np.s_[1:-1]), (np.s_[2:], np.s_[1:-1]), (np.s_[1:-1], np.s_[:-2]), (np.s_[1:-1], np.s_[2:])):
+        summit &= inside >= depth[rows, columns]
+    flat = np.zeros(depth.shape, bool)
+    flat[1:-1, 1:-1] = summit
+    candidates = np.flatnonzero(flat.ravel()[pixels.place])
+    first = np.empty(len(pixels), np.intp)
+    first[pixels.code[::-1]] = np.arange(len(pixels.code) - 1, -1, -1)  # of labels that are their own outline
+    code, height = pixels.code[candidates], depth.ravel()[pixels.place[candidates]]
+    order = np.lexsort((-height.astype(np.float64), code))
+    begins = np.append(True, np.diff(code[order]) > 0)[: len(order)]
+    first[code[order][begins]] = candidates[order[begins]]
+    return first

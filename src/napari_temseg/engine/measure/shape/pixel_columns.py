@@ -83,10 +83,12 @@ def ratios(measured: dict[str, npt.NDArray[Any]], side: float) -> dict[str, npt.
 
 def moments(pixels: Foreground, scale: tuple[float, float]) -> dict[str, npt.NDArray[Any]]:
     """Centroid, and the ellipse of equal second moments: its axes are 4 times the root of the moments' eigenvalues."""
-    count = pixels.total()
-    y, x = pixels.total(pixels.y) / count, pixels.total(pixels.x) / count
-    dy, dx = (pixels.y - y[pixels.code]) * scale[0], (pixels.x - x[pixels.code]) * scale[1]
-    yy, xx, xy = pixels.total(dy * dy) / count, pixels.total(dx * dx) / count, pixels.total(dy * dx) / count
+    count, (begins, length, code) = pixels.total(), pixels.runs
+    row, middle_of = pixels.y[begins], pixels.x[begins] + (length - 1) / 2
+    y, x = pixels.over_runs(length * row) / count, pixels.over_runs(length * middle_of) / count
+    dy, dx = (row - y[code]) * scale[0], (middle_of - x[code]) * scale[1]
+    own = (length**2 - 1) / 12 * scale[1] ** 2  # of a run about its middle
+    yy, xx, xy = (pixels.over_runs(length * each) / count for each in (dy * dy, dx * dx + own, dy * dx))
     middle, spread = (yy + xx) / 2, np.hypot((xx - yy) / 2, xy)
     return {
         "centroid_y_px": y,
