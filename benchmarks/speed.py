@@ -1,6 +1,7 @@
 """How fast a training step and a 512² tile are, as ratios to the tutorial way in the same run.
 
     python benchmarks/speed.py [--rounds N] [--warm-up N] [--crops N] [--size PX] [--tile PX] [--strokes]
+    python benchmarks/speed.py whole | network | pictures     whole micrographs, see speed_whole.py and --help of each
 
 The tutorial way: `segmentation_models_pytorch.Unet("mobilenet_v2")` as it comes, eager, float32, channels first, everything trained.
 Ours, at the same crops: the step of `napari_temseg.train` as it ships, drawing and augmenting the crops and holding on to the
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -160,6 +162,11 @@ def report(title: str, seconds: dict[str, float]) -> None:
 
 def main() -> None:
     """Measure both and print the ratios."""
+    if sys.argv[1:2] and not sys.argv[1].startswith("-"):
+        import speed_whole
+
+        speed_whole.main(sys.argv[1:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--warm-up", type=int, default=2, help="rounds before those that count")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_temseg.cli.console import complain, drive, report
+from napari_temseg.cli.console import complain, drive, report, starting
 from napari_temseg.cli.label_inputs import add_image_option, add_imagej_option, read_drawn, write_for_imagej
 from napari_temseg.cli.many_pictures import add_many_pictures_options, many_pictures
 from napari_temseg.cli.options import (
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = _recipe(args)
     if not recipe.inputs:
         raise TemsegError("no micrograph is named: give files or folders, or a recipe that names them; see “temseg run --help”.")
+    starting()
     from napari_temseg.pipeline.run import iter_run
     from napari_temseg.pipeline.summary import stopped_sentence
 

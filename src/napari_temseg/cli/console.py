@@ -38,6 +38,12 @@ def complain(sentence: str) -> None:
     print(f"temseg: {' '.join(printable(sentence).split())}", file=sys.stderr)
 
 
+def starting() -> None:
+    """Tell who watches a terminal that something happens: what a run needs takes seconds to import."""
+    if sys.stderr.isatty():
+        print("starting …", end="\r", file=sys.stderr, flush=True)
+
+
 def drive(job: Job[T], *, keep: bool = True) -> tuple[T, bool]:
     """Run a job with progress on stderr; returns its result and whether Ctrl-C ended it early.
 
