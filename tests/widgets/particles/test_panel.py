@@ -16,7 +16,7 @@ from napari_temseg.engine.measure.measurement import measure, with_flags
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
-from napari_temseg.widgets.particles.pointer import Tool
+from napari_temseg.widgets.particles.tools.pointer import Tool
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named

@@ -22,7 +22,7 @@ from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
 from napari_temseg.widgets.particles.exclusion import REASONS
 from napari_temseg.widgets.particles.marks import Marks, centre
-from napari_temseg.widgets.particles.pointer import Pointer, Tool
+from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import cautions, counted, doubted, explained, sized

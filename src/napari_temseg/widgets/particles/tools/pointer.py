@@ -15,7 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.particles.adder import Adder
+from napari_temseg.widgets.particles.tools.adder import Adder
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.session.held_tool import MouseTool
 

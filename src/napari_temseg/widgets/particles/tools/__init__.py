@@ -1,0 +1,1 @@
+"""Tools that the mouse holds over the picture, until Esc."""
