@@ -3,16 +3,16 @@
     python benchmarks/repairs.py [--set tio2 emps catalysts] [--pictures 3] [--model particles] [--most 40] [--within 0.05]
 
 The person drags across one particle of middling size, presses *Find*, and looks at the three worst suspects; where two of them are two in
-the picture, it presses *Split more*. Then it looks at the worst suspect, again and again, as *Go through* leads: what is two is parted by a
-click on two centres, what is one is merged, what is right is left; it stops when no suspect is left that it has not looked at, or after
-`--most` gestures. Its eyes are the hand-drawn outlines of the particle it
+the picture, it presses *Split more*, and does so again. Then it looks at the worst suspect, again and again, as *Go through* leads: what
+is two is parted by a click on two centres, what is one is merged, what is right is left; it stops when no suspect is left that it has
+not looked at, or after `--most` gestures. Its eyes are the hand-drawn outlines of the particle it
 looks at, and of no other; the truth of the whole is only asked afterwards. A look costs one gesture, a repair one more.
 
 On catalysts, whose particles are boxed and not outlined, the rule is another, as what is missed is no suspect: the person drags, finds,
-and looks at the middle ninth of the picture. It asks for less certainty there as long as more is missed than wrong (more, where more is
-wrong) and that ninth gets better by it. Then it goes through all ninths: what is wrong in one is taken by one lasso and *Delete*, what is
-missed is added by a click each. It stops when it has been through, or after four times `--most` gestures; its eyes are the boxes of the
-ninth that it looks at.
+and goes through the ninths of the picture, the middle one first. What is wrong in one is taken by one lasso and *Delete*, what is
+missed is added by a click each. While at least every fifth of what it looked at last was wrong, it takes *Likewise*, draws the box round
+that ninth, and deletes what is selected then (three gestures). It stops when it has been through, or after four times `--most` gestures;
+its eyes are the boxes of the ninth that it looks at.
 
 Prints for each picture the error of the number-weighted D50 (catalysts: F1 of the centres, less one) as found and at the end, and the
 gestures after which it stayed within `--within` (catalysts: F1 of 0.9); the peer is the untouched result of the same search.
@@ -32,16 +32,16 @@ from band_sets import SETS, Boxes, Case, Labels, box_score, diameters, in_boxes
 from napari_temseg.engine.particles.doubts import Doubts, doubts
 from napari_temseg.engine.particles.edits import merge, part_at
 from napari_temseg.engine.particles.label_changes import Patch
+from napari_temseg.engine.particles.lookalikes import CorrectedPlane, like_the_deleted
 from napari_temseg.engine.particles.outlining import OUTERMOST, outline_at
 from napari_temseg.engine.particles.remeasure import corrected
-from napari_temseg.engine.particles.splitting import default_certainty
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import Particles
 
 POLARITY = {1: "bright", -1: "dark", 0: "auto"}
-STEP = 0.1  # of certainty
+OFTEN_WRONG = 0.2  # share of what was looked at
 F1_WITHIN = 0.1  # F1 of the centres of 0.9
 FIRST = 3  # suspects that are looked at before *Split more* is pressed, or not
 SHARE = 0.3  # of a hand-drawn particle that has to lie in a label to be seen in it
@@ -96,11 +96,16 @@ def walk(case: Case, model: temseg.Segmenter, most: int) -> tuple[list[float], f
     particles = temseg.split(said, config)
     errors = [float("nan"), off(particles, aim)]
     looked: set[int] = set()
-    found = doubts(particles, config)
-    first = found.order[:FIRST]
-    errors += [errors[-1]] * len(first)
-    if sum(number in found.two and len(seen_in(particles.labels, truth, number)) > 1 for number in first) > FIRST / 2:
-        config = replace(config, strength=min(1.0, np.ceil(100 * found.strength()) / 100))
+    while len(errors) < most:
+        found = doubts(particles, config)
+        first = [number for number in found.order if number not in looked][:FIRST]
+        errors += [errors[-1]] * len(first)
+        if sum(number in found.two and len(seen_in(particles.labels, truth, number)) > 1 for number in first) <= FIRST / 2:
+            break
+        stronger = min(1.0, np.ceil(100 * found.strength()) / 100)
+        if stronger <= config.strength:
+            break
+        config = replace(config, strength=stronger)
         particles = temseg.split(said, config)
         errors.append(off(particles, aim))
     while len(errors) < most:
@@ -121,25 +126,12 @@ def walk_boxes(case: Case, model: temseg.Segmenter, most: int) -> tuple[list[flo
     """F1 of the centres, less one, after each gesture; seconds of the computer."""
     begun, boxes = time.perf_counter(), np.asarray(case.truth, float)
     said = temseg.predict(model, Micrograph(case.image), PredictConfig(typical_size=case.size, polarity=POLARITY[case.polarity]))
-    config = SplitConfig(certainty=default_certainty(said))
-    labels = temseg.split(said, config).labels
-    errors = [float("nan"), short_of(boxes, labels)]
-    fields = ninths(case.image.shape)
-    wrong, missed = seen_in_field(boxes, labels, fields[4])
-    errors.append(errors[-1])
-    step = STEP if len(wrong) > len(missed) else -STEP
-    while (len(wrong) + len(missed)) and 0 < config.certainty + step < 1:
-        other = replace(config, certainty=config.certainty + step)
-        tried = temseg.split(said, other).labels
-        now_wrong, now_missed = seen_in_field(boxes, tried, fields[4])
-        errors.append(short_of(boxes, tried))
-        if len(now_wrong) + len(now_missed) >= len(wrong) + len(missed):
-            errors.append(short_of(boxes, labels))  # one step back
-            break
-        config, labels, wrong, missed = other, tried, now_wrong, now_missed
-    labels, foreground = labels.copy(), said.foreground().astype(np.float32)
+    found = temseg.split(said).labels
+    errors, labels = [float("nan"), short_of(boxes, found)], found.copy()
+    foreground, depth = said.foreground().astype(np.float32), said.auxiliary["distance"].astype(np.float32)
     usual = float(np.median(diameters(labels))) / 2 if labels.any() else case.size / 2
-    for field in fields:
+    fields, parts = ninths(case.image.shape), []
+    for field in [fields[4], *fields[:4], *fields[5:]]:
         if len(errors) >= 4 * most:
             break
         errors.append(errors[-1])  # a look
@@ -150,7 +142,22 @@ def walk_boxes(case: Case, model: temseg.Segmenter, most: int) -> tuple[list[flo
         for y, x in missed:
             add_at(labels, case.image, foreground, (y, x), usual)
             errors.append(short_of(boxes, labels))
+        (top, left), (bottom, right) = field.round().astype(int)
+        parts.append(np.s_[top:bottom, left:right])
+        there = len(np.unique(labels[parts[-1]])) - 1
+        if len(wrong) >= OFTEN_WRONG * (there + len(wrong)):
+            plane = CorrectedPlane(case.image.astype(np.float32), labels, found, foreground, depth)
+            labels = np.where(np.isin(labels, alike(plane, parts)), 0, labels)
+            errors += [errors[-1], errors[-1], short_of(boxes, labels)]
     return errors, time.perf_counter() - begun
+
+
+def alike(plane: CorrectedPlane, parts: list[tuple[slice, slice]]) -> list[int]:
+    """What *Likewise* selects."""
+    try:
+        return like_the_deleted(plane, parts)
+    except TemsegError:  # a sentence, and nothing is selected
+        return []
 
 
 def ninths(shape: tuple[int, ...]) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from in_the_window import mouse
+from in_the_window import mouse, told
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
@@ -208,6 +208,32 @@ def test_a_click_adds_a_particle_that_was_missed_and_a_drag_says_its_size(bench:
     mouse(viewer, [(40, 60), (40, 62), (40, 63.5)])  # 7 px and no more, though there is no edge
     (number,) = session.selected
     assert 3 < np.sqrt((item.particles.labels == number).sum() / np.pi) < 15
+
+
+def test_what_was_deleted_in_a_part_is_deleted_elsewhere(viewer: Any, open_bench: Any, qtbot: Any, wait_jobs: Any) -> None:
+    labels = np.zeros((120, 240), np.int32)
+    for number, (y, x) in enumerate(((y, x) for x in range(15, 240, 30) for y in (15, 45, 75, 105)), 1):
+        disc(labels, y, x, 9 if number % 2 else 4, number)
+    bench = opened(viewer, open_bench, labels, "grid")
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    small = set(range(2, 33, 2))
+    qtbot.waitUntil(panel.likewise.isEnabled)
+    panel.likewise.click()
+    mouse(viewer, [(1, 1), (20, 20), (58, 58)])  # nm: the left half
+    assert told("nothing was deleted")
+    session.select(small & set(range(1, 17)))
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    mouse(viewer, [(1, 1), (20, 20), (58, 58)])
+    wait_jobs(session)
+    assert session.selected == small & set(range(17, 33))
+    qtbot.waitUntil(panel.delete.isEnabled)
+    panel.delete.click()
+    assert set(item.particles.table.index) == set(range(1, 33, 2))
+    agrees(item)
+    panel.undo.click()
+    assert len(item.particles) == 24, "one step"
 
 
 def test_lasso_and_box_select_many_which_are_deleted_at_once(bench: Any, viewer: Any, qtbot: Any) -> None:

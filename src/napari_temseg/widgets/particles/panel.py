@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QInputDialog, QMenu, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.dialog import open_audit
@@ -20,12 +20,12 @@ from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hin
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
-from napari_temseg.widgets.particles.exclusion import REASONS
+from napari_temseg.widgets.particles.exclusion import ReasonMenu
 from napari_temseg.widgets.particles.marks import Marks, centre
-from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import cautions, counted, doubted, explained, sized
+from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -71,6 +71,12 @@ class ParticlesPanel(QWidget):
         )
         self.lasso = self._tool("Lasso", "Draw round particles to select them all (L); Shift adds. Esc ends.", Tool.LASSO)
         self.box = self._tool("Box", "Drag a box over particles to select them all (B); Shift adds. Esc ends.", Tool.BOX)
+        self.likewise = self._tool(
+            "Likewise",
+            "Delete what is no particle in one part of the image, then drag a box round that part: "
+            "what looks like it elsewhere is selected, for Delete or Exclude. Shift adds a box; Esc ends.",
+            Tool.LIKEWISE,
+        )
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
         self.redraw = button(
             "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", corrector.redraw
@@ -84,7 +90,7 @@ class ParticlesPanel(QWidget):
             "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", self._ask_reason
         )
         self.include = button("Count again", "Take excluded particles back into the distribution.", lambda: corrector.exclude(""))
-        self.reasons = self._make_reasons()
+        self.reasons = ReasonMenu(self, self._exclude)
         self.next = button(
             "Next unreviewed",
             "Mark the one selected particle as reviewed and go to the next (N): those that look like two or like a piece first.",
@@ -123,14 +129,6 @@ class ParticlesPanel(QWidget):
         self.audit = button("Audit…", "Judge 100 of the particles and 20 fields, blind and by keys.", self._audit)
         self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
 
-    def _make_reasons(self) -> QMenu:
-        menu = QMenu(self)
-        for reason in REASONS:
-            menu.addAction(reason).triggered.connect(later(self._exclude, reason.replace("&", "")))
-        menu.addSeparator()
-        menu.addAction("o&ther…").triggered.connect(lambda *_: self._exclude_otherwise())
-        return menu
-
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -140,7 +138,7 @@ class ParticlesPanel(QWidget):
             row([self.split, self.these, self.merge], (1, 1, 1)),
             row([self.add, self.redraw, self.new], (1, 1, 1)),
             row([self.lasso, self.box, self.delete], (1, 1, 1)),
-            row([self.exclude, self.include], (1, 1)),
+            row([self.exclude, self.include, self.likewise], (1, 1, 1)),
             row([self.undo, self.redo], (1, 0)),
             separator(),
             row([self.next, self.audit], (1, 0)),
@@ -231,11 +229,6 @@ class ParticlesPanel(QWidget):
     def _exclude(self, reason: str) -> None:
         guarded(lambda: self.corrector.exclude(reason))
 
-    def _exclude_otherwise(self) -> None:
-        text, ok = QInputDialog.getText(self, "Exclude particles", "Why do they not count?")
-        if ok and text.strip():
-            self._exclude(text.strip())
-
     def _next(self) -> None:
         item, session = self.corrector.measured_item(), self.session
         session.settle(item)
@@ -323,6 +316,7 @@ class ParticlesPanel(QWidget):
             (self.add, measured),
             (self.lasso, measured),
             (self.box, measured),
+            (self.likewise, measured),
             (self.delete, picked > 0),
             (self.redraw, picked == 1 or self.redraw.isChecked()),
             (self.new, measured),

@@ -15,8 +15,9 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.particles.tools.adder import Adder
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.tools.adder import Adder
+from napari_temseg.widgets.particles.tools.likewise import Likewise
 from napari_temseg.widgets.session.held_tool import MouseTool
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Tool(Enum):
     ADD = "Click a particle that was missed; drag to say its size. Esc ends."
     LASSO = "Draw round particles to select them; Shift adds. Esc ends."
     BOX = "Drag a box over particles to select them; Shift adds. Esc ends."
+    LIKEWISE = "Drag a box round a part where you deleted all that is wrong: its like elsewhere is selected. Esc ends."
 
 
 class Pointer(MouseTool):
@@ -43,7 +45,7 @@ class Pointer(MouseTool):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, partial(self.take, Tool.SELECT))
-        self.corrector, self.adder = session.part(Corrector), session.part(Adder)
+        self.corrector, self.adder, self.likewise = session.part(Corrector), session.part(Adder), session.part(Likewise)
         self.tool = Tool.SELECT
         self._centre: tuple[Item, Points] | None = None  # the first of two that are to be parted
         session.current_changed.connect(partial(self.take, Tool.SELECT))
@@ -75,7 +77,8 @@ class Pointer(MouseTool):
         if self.tool is Tool.SELECT:
             return self._click(event) if overlays.resting(viewer.layers.selection.active) else None
         overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
-        begun = {Tool.SPLIT: self._split, Tool.ADD: self._add, Tool.LASSO: self._lasso, Tool.BOX: self._box}[self.tool]
+        tools = {Tool.SPLIT: self._split, Tool.ADD: self._add, Tool.LASSO: self._lasso, Tool.BOX: self._box, Tool.LIKEWISE: self._alike}
+        begun = tools[self.tool]
         item = self.session.current
         return begun(item, event) if item is not None else None
 
@@ -157,6 +160,19 @@ class Pointer(MouseTool):
             self._draw(item, np.stack([*path, start]))
 
         return self._enclose(item, event, path, shown)
+
+    def _alike(self, item: Item, event: Any) -> Generator[None, None, None]:
+        adds, start = _shift(event), overlays.position(item.layer, event.position)
+        ends = [start, start]
+
+        def shown(place: Points) -> None:
+            ends[1] = place
+            self._draw(item, np.stack([start, [start[0], place[1]], place, [place[0], start[1]], start]))
+
+        moved = yield from moves(event, partial(self._at, item, shown))
+        self.hide()
+        if moved and item in self.session.items:
+            guarded(partial(self.likewise.look, item, np.stack(ends), adds=adds))
 
     def _enclose(self, item: Item, event: Any, path: list[Points], shown: Callable[[Points], None]) -> Generator[None, None, None]:
         adds, world = _shift(event), tuple(event.position)
