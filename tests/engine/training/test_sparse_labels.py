@@ -87,7 +87,7 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     assert record["best_step"] > 0
     assert model.fixed_scale  # the micrograph is calibrated: pictures of other pixel sizes are looked at by the ratio
     assert model.pixel_size == faint.micrograph.calibration.nanometres
-    assert any("half way back" in note for note in record["notes"])
+    assert any("half way between" in note for note in record["notes"])
 
     def iou(prediction):
         found, truth = prediction.classes > 1, faint.instances > 0

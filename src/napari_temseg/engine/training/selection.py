@@ -126,7 +126,7 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
         if judged["validation_iou"] < (untouched if data.strokes else max(kept.score[0] - TOLERATED_IOU, untouched)):
             return kept
     as_well = "" if data.strokes else ", which serves these labels as well"
-    note = f"half way back to the starting model{as_well}: other pictures gain by it"
+    note = f"kept is what lies half way between the new and the starting model{as_well}: on other images that is right more often"
     return replace(kept, tensors=half, notes=(note,))
 
 

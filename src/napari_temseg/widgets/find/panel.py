@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FIND_KEY = "F8"
-SENTENCE_LINES = 4  # room for the sentence on the result: what is below does not move when a longer one comes
+SENTENCE_LINES = 5  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _IMPROVE, _PARTICLES = 2, 3
 
@@ -289,4 +289,5 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        return " ".join(filter(None, (f"{text}.", item.asked or item.unlike or item.touched)))
+        more = (item.asked or item.unlike or item.touched).removeprefix(f"{item.name}: ")  # which stands above
+        return f"{text}. {more[:1].upper()}{more[1:]}".strip()

@@ -124,7 +124,7 @@ class Histogram(Plot):
             self.sizes.logarithmic = log
             self.sizes.picture = None  # drawn anew even where its range stays the same
         self.label("bottom", f"{distribution.title}{f' ({distribution.unit})' if distribution.unit else ''}")
-        self.label("left", "volume (%)" if self.by_volume else "weighted count")
+        self.label("left", "volume (%)" if self.by_volume else "count")
         if not len(distribution.values):
             return
         x = np.log10(distribution.values) if log else distribution.values

@@ -133,7 +133,7 @@ class Item:
     def touched(self) -> str:
         """A sentence where enough particles are as small or as large as what was looked for may be; else ""."""
         ends = self.particles.band_ends if self.particles is not None else None
-        return "" if ends is None else ends_touched(self.name, ends, self.calibration.nanometres, "Say a smaller or larger size")
+        return "" if ends is None else ends_touched(self.name, ends, self.calibration.nanometres, "Say another size")
 
     @property
     def unlike(self) -> str:
