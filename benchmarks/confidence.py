@@ -28,7 +28,7 @@ from accuracy_common import Ledger
 from band_sets import SETS, Case, in_boxes
 from emps import data_folder
 from napari_temseg.engine.particles.evaluation import _overlaps, _pair_iou
-from napari_temseg.engine.types.confidence import Confidence, logit
+from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence, judged, logit
 from napari_temseg.files.models import save
 
 FOLDS = 5
@@ -38,14 +38,17 @@ Floats = npt.NDArray[np.float64]
 
 
 def looked_at(model: temseg.Segmenter, case: Case) -> Row:
-    """The mean probability of every particle that is found, and whether it is right."""
+    """The mean probability of every particle that is found, as it counts for how far it stands out and bare, and whether it is right."""
     prediction = temseg.predict(model, case.image, temseg.PredictConfig(typical_size=max(2.0, case.size)))
-    labels = temseg.split(prediction, temseg.SplitConfig(certainty=0.0)).labels
+    particles = temseg.split(prediction, temseg.SplitConfig(certainty=0.0))
+    labels = particles.labels
     if case.until is not None:
         labels = np.where(np.arange(labels.shape[0])[:, None] < case.until, labels, 0)
     numbers = np.unique(labels[labels > 0])
-    mean = 1 - ndimage.mean(prediction.probability[0].astype(np.float32), labels, numbers)
-    return {"p": np.asarray(mean, float).round(5).tolist(), "right": right(case, labels, numbers).astype(int).tolist()}
+    mean = np.asarray(1 - ndimage.mean(prediction.probability[0].astype(np.float32), labels, numbers), float)
+    counts = judged(mean, particles.table.loc[numbers, STANDING_OUT].to_numpy())
+    is_right = right(case, labels, numbers).astype(int).tolist()
+    return {"p": counts.round(5).tolist(), "bare": mean.round(5).tolist(), "right": is_right}
 
 
 def right(case: Case, labels: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
@@ -107,7 +110,7 @@ def main() -> None:
     fold = np.random.default_rng(0).permutation(len(rows)) % FOLDS
     curves = [fitted([row for row, of in zip(rows, fold, strict=True) if of != part]) for part in range(FOLDS)]
     said = [curves[of].of(np.array(row["p"], float)) for row, of in zip(rows, fold, strict=True)]
-    bare = [np.array(row["p"], float) for row in rows]
+    bare = [np.array(row["bare"], float) for row in rows]
     heads = [f"{low:g}–{high:g}" for low, high in pairwise(EDGES)]
     print("said → right, means of pictures (pictures; particles)\n")
     print("| | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 1) + "|")

@@ -71,8 +71,14 @@ DESCRIPTORS: dict[str, Definition] = {
     "intensity_mean": Definition("mean of the pixel values; pixels that are not finite left out", "grey level"),
     "intensity_sd": Definition("standard deviation of the pixel values", "grey level"),
     "probability_mean": Definition("mean foreground probability of the model"),
+    "standing_out": Definition(
+        "contrast with what is round it, or contrast over ecd where that is more, over that of the most certain tenth of the "
+        "particles of its class; empty where too few can be compared, and of an edited particle"
+    ),
     "confidence": Definition(
-        "share of particles of such a mean probability that are right, by outlines drawn by hand; empty where the model was never judged so"
+        "share of particles of such a mean probability that stand out so far that are right, by outlines drawn by hand; empty where the "
+        "model was never judged so",
+        version=2,
     ),
 }
 _READABLE = {
@@ -85,6 +91,7 @@ _READABLE = {
     "intensity_mean": "mean grey level",
     "intensity_sd": "spread of grey level",
     "probability_mean": "mean probability",
+    "standing_out": "contrast beside the most certain",
     "cut_share": "share of the outline beside others",
     "visible_share": "share that is seen",
     "inscribed_diameter": "diameter of the inscribed circle",

@@ -58,13 +58,14 @@ from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import between_pixels, boxes, moments, sizes
 from napari_temseg.engine.measure.shape.visible import visible_columns
 from napari_temseg.engine.measure.shape_classes import morphology
+from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.populations import apart, are_populations, with_populations
-from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
 
 __all__ = [
@@ -297,8 +298,7 @@ def describe(
     columns |= {"edge_shift": shifts * np.sqrt(scale[0] * scale[1]), "cut_share": 1 - outline.free_shares(pixels)}
     if _convention(particles) == HALF_CONTRAST:
         columns = at_half_contrast(columns, scale)
-    mean = _probability(pixels, particles, index)
-    columns |= _grey(pixels, source, index) | {"probability_mean": mean, "confidence": _confidence(mean, told)}
+    columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
     columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
     columns |= visible_columns(pixels, whole, columns["cut_share"] > 0, columns["frame"])
     if not isinstance(particles, Particles):
@@ -343,10 +343,6 @@ def _grey(pixels: Foreground, source: Micrograph | None, index: int) -> dict[str
         return {"intensity_mean": mean, "intensity_sd": np.sqrt(pixels.total(deviation**2) / count)}
 
 
-def _confidence(mean: npt.NDArray[np.float64], told: Prediction | None) -> npt.NDArray[np.float64]:
-    return np.full(len(mean), np.nan) if told is None or told.confidence is None else told.confidence.of(mean)
-
-
 def _probability(pixels: Foreground, particles: Any, index: int) -> npt.NDArray[np.float64]:
     if not isinstance(particles, Particles) or particles.prediction is None:
         return np.full(len(pixels), np.nan)
@@ -381,12 +377,15 @@ def _neighbours(pixels: Foreground) -> dict[str, npt.NDArray[Any]]:
 
 
 def _flags(particles: Any, columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Class, frame, cut and aggregate of each particle, from the particles' own table where there is one."""
-    ids = columns["particle"]
+    """Class, frame, cut, aggregate, and how sure it is, of each particle, from the particles' own table where there is one."""
+    ids, unknown = columns["particle"], np.full(len(columns["particle"]), np.nan)
     if not isinstance(particles, Particles):
-        return {"class": np.full(len(ids), "particle")}
+        return {"class": np.full(len(ids), "particle"), STANDING_OUT: unknown, "confidence": unknown}
     rows = rows_of(particles, ids)
     flags = {key: rows[key].to_numpy() for key in ("class", "cut", "aggregate")}
+    flags[STANDING_OUT] = rows[STANDING_OUT].to_numpy(np.float64) if STANDING_OUT in rows else unknown
+    curve = None if particles.prediction is None else particles.prediction.confidence
+    flags["confidence"] = unknown if curve is None else curve.of(columns["probability_mean"], flags[STANDING_OUT])
     return flags | {"frame": columns["frame"] | rows["frame"].to_numpy(bool)}
 
 

@@ -45,10 +45,10 @@ def _sizes(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) 
             parts, threshold, pieces = divisible(prediction, config), config.threshold, None
         if pieces is None or config.strength != strength:
             pieces, strength = pieces_of_plane(parts, prediction, config), config.strength
-        labels, classes, _ = kept_pieces(parts, prediction, config, *pieces)
-        whole = ~at_frame(labels, len(classes), prediction.micrograph.valid)
+        kept = kept_pieces(parts, prediction, config, *pieces)
+        whole = ~at_frame(kept.labels, len(kept.class_ids), prediction.micrograph.valid)
         whole[0] = False
-        yield sizes_of(labels, np.flatnonzero(whole), core)
+        yield sizes_of(kept.labels, np.flatnonzero(whole), core)
 
 
 def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str, tuple[Floats, Floats]]:

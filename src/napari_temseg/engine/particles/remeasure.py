@@ -20,6 +20,7 @@ from napari_temseg.engine.measure.shape.geometry import contacts
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.kept_contours import contour_columns, with_contour_columns
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
+from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.populations import SMALL, are_populations, nearer_populations
 from napari_temseg.engine.types.results import FIRST_CLASS, PARTICLE_CLASSES, Particles
 
@@ -172,6 +173,7 @@ def _with_rows(
         "aggregate": 0,
         "frame": False,
         "cut": False,
+        STANDING_OUT: np.nan,  # that was told when the picture was split
         "population": [population_of.get(int(label), SMALL) for label in new],
     }
     added = pd.DataFrame(columns, index=pd.Index(new, name=table.index.name))[list(table.columns)]

@@ -21,6 +21,8 @@ from scipy.sparse.csgraph import connected_components
 from napari_temseg.engine.measure.shape.distances import distances
 from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
 from napari_temseg.engine.particles.populations import merged
+from napari_temseg.engine.particles.standing_out import standing_out
+from napari_temseg.engine.types.confidence import STANDING_OUT, judged
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -29,7 +31,7 @@ from napari_temseg.engine.types.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
-BAND_CERTAINTY = 0.45  # the same of a model that answers for one band of sizes, whose certainty is that of the probability alone
+BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability alone
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MOST_SMOOTHING = 20.0  # px
 LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
@@ -115,8 +117,8 @@ def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd
         large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted, micrograph=prediction.micrograph), config)
         return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
     parts = divisible(prediction, config)
-    labels, class_ids, unsure = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))
-    return *_table(labels, class_ids, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), unsure
+    kept = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))
+    return *_table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), kept.unsure
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,12 +181,22 @@ def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.b
     return np.where(taken, labels[tuple(nearest)], labels)
 
 
-def kept_pieces(
-    parts: Divisible, prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]
-) -> tuple[Labels, npt.NDArray[Any], int]:
-    """The pieces that are large and certain enough, labels 1…n, their class numbers, and how many were dropped as uncertain."""
-    keep, unsure = _large_and_sure(labels, len(class_of), parts.foreground, parts.depth, prediction, config)
-    return *_kept(labels, keep, np.array(class_of)), unsure
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Labels 1…n (Y, X) of a plane with their class numbers (n,), how far they stand out (n,) where that counts, and how many were dropped
+    as uncertain."""
+
+    labels: Labels
+    class_ids: npt.NDArray[Any]
+    standing: npt.NDArray[np.float64] | None
+    unsure: int
+
+
+def kept_pieces(parts: Divisible, prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> Kept:
+    """The pieces that are large and certain enough."""
+    keep, unsure, standing = _large_and_sure(labels, np.array(class_of), parts.foreground, parts.depth, prediction, config)
+    number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    return Kept(number[labels], np.array(class_of)[keep], None if standing is None else standing[keep], unsure)
 
 
 def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
@@ -289,26 +301,31 @@ def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: floa
 
 
 def _large_and_sure(
-    labels: Labels, count: int, foreground: FloatArray, depth: FloatArray | None, prediction: Prediction, config: SplitConfig
-) -> tuple[npt.NDArray[np.bool_], int]:
-    """Which labels stay, and how many large enough ones do not.
+    labels: Labels, class_of: IntArray, foreground: FloatArray, depth: FloatArray | None, prediction: Prediction, config: SplitConfig
+) -> tuple[npt.NDArray[np.bool_], int, npt.NDArray[np.float64] | None]:
+    """Which labels stay, how many large enough ones do not, and how far each stands out, where that counts.
 
     Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
     it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
     and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
     double, by the diameter as the model saw it, at the working scale; and a particle cut by the frame has its middle outside, so
-    that its probability counts. A model for one band of sizes is asked for its probability alone, and only what lies in the band stays.
+    that its probability counts. A model for one band of sizes is asked for its probability alone, which counts less for what hardly stands
+    out of the picture, and only what lies in the band stays.
     """
+    count, standing = len(class_of), None
     pixels = np.flatnonzero(labels)
     here = labels.ravel()[pixels]
     area = np.bincount(here, minlength=count)
     mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
-    sure = (mean - config.threshold) / (1 - config.threshold)
     diameter = np.sqrt(4 / np.pi * area)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
     if prediction.size:
         keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size)
-    elif depth is not None:
+        keep[0] = False
+        standing = standing_out(prediction.micrograph, labels, np.where(keep, mean, 0.0), class_of, prediction.size)
+        mean = judged(mean, standing)
+    sure = (mean - config.threshold) / (1 - config.threshold)
+    if depth is not None and not prediction.size:
         deepest = np.zeros(count, np.float32)
         np.maximum.at(deepest, here, depth.ravel()[pixels])
         diameter *= max(prediction.working_scale)
@@ -320,20 +337,12 @@ def _large_and_sure(
     large = int(keep.sum())
     if config.certainty:
         keep &= sure >= config.certainty
-    return keep, large - int(keep.sum())
+    return keep, large - int(keep.sum()), standing
 
 
-def _kept(labels: Labels, keep: npt.NDArray[np.bool_], class_of: npt.NDArray[Any]) -> tuple[Labels, npt.NDArray[Any]]:
-    """Only the labels marked in `keep`, renumbered 1…n, and their classes."""
-    table = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return table[labels], class_of[keep]
-
-
-def _table(
-    labels: Labels, class_ids: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, names: dict[int, str], exclude_frame: bool
-) -> tuple[Labels, pd.DataFrame]:
+def _table(kept: Kept, valid: npt.NDArray[np.bool_] | None, names: dict[int, str], exclude_frame: bool) -> tuple[Labels, pd.DataFrame]:
     """The table of labels 1…n; contacts are found before frame-touching particles are left out, as those were really there."""
-    count = len(class_ids)
+    labels, count = kept.labels, len(kept.class_ids)
     first, second = contacts_of(labels)
     cut = np.zeros(count + 1, bool)
     cut[first] = cut[second] = True
@@ -342,7 +351,7 @@ def _table(
     frame = at_frame(labels, count, valid)
     keep = ~frame if exclude_frame else np.ones(count + 1, bool)
     keep[0] = False
-    labels, numbers = _kept(labels, keep, np.concatenate([[0], class_ids]))
+    numbers = kept.class_ids[keep[1:]]
     columns = {
         "class": pd.Series([names.get(int(number), f"class {number}") for number in numbers], dtype=object),
         "class_id": numbers.astype(np.int64),
@@ -350,8 +359,11 @@ def _table(
         "frame": frame[keep],
         "cut": cut[keep],
     }
+    if kept.standing is not None:
+        columns[STANDING_OUT] = kept.standing[keep[1:]]
     table = pd.DataFrame(columns)
-    return labels, table.set_index(pd.RangeIndex(1, len(numbers) + 1))
+    number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    return number[labels], table.set_index(pd.RangeIndex(1, len(numbers) + 1))
 
 
 def at_frame(labels: Labels, count: int, valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
-from napari_temseg.engine.types.confidence import Confidence
+from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence
 from napari_temseg.engine.types.micrograph import AXES, Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Origin, Particles
@@ -144,6 +144,8 @@ def _packed_particles(particles: Particles, measurement: Measurement | None) -> 
     }
     arrays = {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
     arrays |= {"ids": table.index.to_numpy(np.int64), "probability": np.full(len(particles), np.nan)}
+    if STANDING_OUT in table:
+        arrays[STANDING_OUT] = table[STANDING_OUT].to_numpy(np.float64)
     if measurement is not None:
         facts["excluded"], facts["seen"] = flags_of(measurement)
         # The contour of what the model said, and the mean probability, cannot be had again: what it said is not kept.
@@ -266,6 +268,8 @@ def _particles(
         table = pd.DataFrame({name: arrays[name] for name in _PARTICLE_COLUMNS}, pd.Index(arrays["ids"], name="particle"))
         names = {int(number): str(name) for number, name in facts["names"].items()}
         table.insert(0, "class", pd.Series([names[number] for number in table["class_id"].tolist()], table.index, object))
+        if STANDING_OUT in arrays:
+            table[STANDING_OUT] = arrays[STANDING_OUT]
         if facts.get("populations"):
             table["population"] = pd.Series(facts["populations"], table.index, object)
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
@@ -309,7 +313,8 @@ def _flagged(measurement: Any, facts: dict[str, Any], probability: Any, origin: 
     table = measurement.table
     alive = set(table["particle"].astype(int).tolist())
     means = probability.reindex(table["particle"]).to_numpy()
-    sure = np.full(len(means), np.nan) if origin is None or origin.confidence is None else origin.confidence.of(means)
+    out = table[STANDING_OUT].to_numpy(np.float64)
+    sure = np.full(len(means), np.nan) if origin is None or origin.confidence is None else origin.confidence.of(means, out)
     measurement = replace(measurement, table=table.assign(probability_mean=means, confidence=sure))
     excluded = {int(number): str(why) for number, why in facts["excluded"].items() if int(number) in alive}
     return with_flags(measurement, excluded, [number for number in facts["seen"] if number in alive])

@@ -1,0 +1,87 @@
+"""How far particles stand out of what is round them, beside those of their picture of which the model is most certain.
+
+The texture of a support looks like particles to a network that sees little more than one of them at a time; what tells them apart is the
+rest of the picture. In dark field contrast grows with thickness, thickness with width: contrast over width is much the same for all
+particles of a kind. In bright field and in scanning pictures contrast itself is. Grains of what carries the particles fall short of both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.types.micrograph import Micrograph
+
+SEEN_AT = 11.0  # px: width of a particle of the size that is meant on the coarser pixels where its grey level is looked for
+NOISE = 0.7  # px of smoothing where pixels stay as they are
+BLURRED = 1.5  # px beside a particle that its blurred edge takes up
+RING, LEAST_RING = 0.35, 3.0  # × the width of a particle, and px: how far what is round it reaches
+SEEN_ROUND = 0.5  # share of the ring round a particle that is background: where less is, less is told by it
+MOST_CERTAIN, LEAST_CERTAIN = 0.1, 5  # share and number of the particles that say how far those that are meant stand out
+LEAST_RATIO = 0.25  # × what these do: there is no less, so that what the model is quite certain of stays
+NO_CONTRAST = 1e-6  # of the greatest grey level: rounding
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int32]
+
+
+def standing_out(micrograph: Micrograph, labels: Labels, mean_probability: Floats, class_of: npt.NDArray[Any], size: float) -> Floats:
+    """How far labels 0…n of a plane (Y, X) stand out, 1 as far as the most certain ones of their class; NaN where too few can be compared.
+
+    The larger of two ratios: of contrast, the difference of the median grey levels of a particle and the ring round it, either sign; and
+    of contrast over equivalent circular diameter. `mean_probability` is that of each label, `size` (px) the size that is meant.
+    """
+    out = np.full(len(class_of), np.nan)
+    if len(class_of) <= LEAST_CERTAIN:
+        return out
+    grey = micrograph.plane(0)
+    width = 2 * np.sqrt(np.bincount(labels.ravel(), minlength=len(class_of)) / np.pi)
+    contrast, seen = _contrast(grey, labels, width, max(1, int(size / SEEN_AT)), micrograph.valid)
+    rounding = NO_CONTRAST * float(np.abs(grey[np.isfinite(grey)].astype(np.float32)).max(initial=0))
+    for number in np.unique(class_of[1:]):
+        told = np.flatnonzero(np.isfinite(contrast) & (class_of == number))
+        if len(told) < LEAST_CERTAIN:
+            continue
+        certain = told[np.argsort(-mean_probability[told], kind="stable")[: max(LEAST_CERTAIN, int(MOST_CERTAIN * len(told)))]]
+        references = [float(np.median(each[certain])) for each in (contrast, contrast / np.maximum(width, 1))]
+        if references[0] > rounding:
+            ratio = np.maximum(contrast[told] / references[0], contrast[told] / np.maximum(width[told], 1) / references[1])
+            out[told] = np.maximum(ratio, LEAST_RATIO) ** np.minimum(seen[told] / SEEN_ROUND, 1)
+    return out
+
+
+def _contrast(
+    image: npt.NDArray[Any], labels: Labels, width: Floats, step: int, valid: npt.NDArray[np.bool_] | None
+) -> tuple[Floats, Floats]:
+    """Contrast of each label of this `width` (px), NaN where nothing of it or of its ring is seen, and the share of the ring that is."""
+    allowed = np.isfinite(image) if valid is None else valid & np.isfinite(image)
+    grey = np.where(allowed, image, 0).astype(np.float32)
+    if step > 1:
+        here = (slice(step // 2, None, step),) * 2
+        grey, labels, allowed = ndimage.uniform_filter(grey, step)[here], labels[here], allowed[here]
+        allowed = ndimage.binary_erosion(allowed, border_value=1)
+    else:
+        grey = ndimage.gaussian_filter(grey, NOISE)
+    width = width / step
+    reach = np.maximum(LEAST_RING, RING * width)
+    distance, place = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    nearest = labels[tuple(place)]
+    ring = (distance > BLURRED) & (distance <= reach[nearest]) & allowed
+    inside = (labels > 0) & allowed
+    seen = np.bincount(nearest[ring], minlength=len(width)) / (np.pi * ((width / 2 + reach) ** 2 - (width / 2 + BLURRED) ** 2))
+    medians = [_medians(grey[part], number[part], len(width)) for part, number in ((inside, labels), (ring, nearest))]
+    return np.abs(medians[0] - medians[1]), seen
+
+
+def _medians(values: npt.NDArray[np.float32], groups: Labels, count: int) -> Floats:
+    """Median of the values of each group 0…count − 1, NaN of an empty one."""
+    order = np.lexsort((values, groups))
+    number = np.bincount(groups, minlength=count)
+    first = np.cumsum(number) - number
+    out = np.full(count, np.nan)
+    some = np.flatnonzero(number)
+    ordered = values[order]
+    out[some] = (ordered[first[some] + (number[some] - 1) // 2] + ordered[first[some] + number[some] // 2]) / 2
+    return out
