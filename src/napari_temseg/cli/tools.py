@@ -197,8 +197,6 @@ def info(args: argparse.Namespace) -> int:
 
 def _backends() -> dict[str, str]:
     """What else than torch can run the network here or why not, and what "auto" would take for the shipped model."""
-    import torch
-
     from napari_temseg.engine.model.backends import AUTO, RUNTIMES, measured, why_not
     from napari_temseg.engine.model.device import choose_device
     from napari_temseg.files.models import load
@@ -207,15 +205,11 @@ def _backends() -> dict[str, str]:
     by_itself = choose_device()
     if by_itself.kind != "cpu":
         return {**told, AUTO: f"torch, on {by_itself.kind}"}
-    seconds = measured(load("particles"), PredictConfig(device="cpu", precision="float32"))
+    seconds = measured(load("particles"), PredictConfig(device="cpu"))
     quickest = min(seconds, key=seconds.__getitem__, default="")
     times = ", ".join(f"{name} {1e3 * each:.0f} ms" for name, each in seconds.items())
-    exact = f"{quickest} (a tile by {times})" if seconds else "not measured yet, the first run with it does"
-    if all(map(why_not, RUNTIMES)):
-        exact = "torch, there is nothing else"
-    if by_itself.dtype != torch.float32:
-        exact = f"torch, as results of the others differ in bfloat16; with --precision float32: {exact}"
-    return {**told, AUTO: exact}
+    taken = f"{quickest} (a tile by {times})" if seconds else "not measured yet, the first run with it does"
+    return {**told, AUTO: "torch, there is nothing else" if all(map(why_not, RUNTIMES)) else taken}
 
 
 def _version(name: str) -> str:

@@ -34,8 +34,8 @@ def usable(backend: str) -> str:
     return backend
 
 
-def by(backend: str) -> temseg.PredictConfig:
-    return temseg.PredictConfig(**{**EXACT.to_dict(), "backend": backend})
+def by(backend: str, precision: str = "float32") -> temseg.PredictConfig:
+    return temseg.PredictConfig(**{**EXACT.to_dict(), "backend": backend, "precision": precision})
 
 
 def test_the_default_is_torch(tiny: temseg.Segmenter, cache: Path) -> None:
@@ -100,10 +100,13 @@ def test_auto_takes_the_fastest_and_remembers(tiny: temseg.Segmenter, cache: Pat
         assert chosen(tiny, by("auto")).backend == name
 
 
-def test_auto_stays_with_torch_where_it_computes_in_bfloat16(tiny: temseg.Segmenter) -> None:
-    if not cpu_has_bfloat16():
-        pytest.skip("this processor has no bfloat16")
-    assert chosen(tiny, temseg.PredictConfig(device="cpu", backend="auto")).backend == "torch"
+def test_what_auto_measured_in_bfloat16_is_remembered_apart(tiny: temseg.Segmenter) -> None:
+    if not cpu_has_bfloat16() or all(map(why_not, OTHERS)):
+        pytest.skip("this processor has no bfloat16, or there is nothing else than torch")
+    backend = chosen(tiny, by("auto", "auto")).backend
+    seconds = measured(tiny, by("auto", "auto"))
+    assert seconds[backend] == min(seconds.values())
+    assert measured(tiny, by("auto")) != seconds
 
 
 @pytest.mark.parametrize("told", [None, 14.0])

@@ -135,8 +135,8 @@ def why_not(backend: str) -> str:
 def chosen(model: Segmenter, config: PredictConfig) -> PredictConfig:
     """`config` with what runs it as its backend, "auto" no more, and the network exported for it.
 
-    "auto" takes the fastest of those that are installed, measured when a model is first run so on a machine, and remembered; torch where
-    that computes in bfloat16, as only in float32 all say the same (`benchmarks/backends.py`).
+    "auto" takes the fastest of those that are installed, measured when a model is first run so on a machine, and remembered: sizes are
+    the same by all, in bfloat16 too (`benchmarks/backends.py`).
     `TemsegError` for one that is asked for and not installed, or not for the device.
     """
     if config.backend == TORCH:
@@ -205,7 +205,7 @@ def measured(model: Segmenter, config: PredictConfig) -> dict[str, float]:
 def _fastest(model: Segmenter, config: PredictConfig) -> str:
     device = choose_device(config.device, config.precision)
     usable = [name for name in RUNTIMES if not why_not(name)]
-    if device.kind != "cpu" or device.dtype != torch.float32 or not usable:
+    if device.kind != "cpu" or not usable:
         return TORCH
     seconds = measured(model, config)
     if set(seconds) != {TORCH, *usable}:

@@ -91,18 +91,21 @@ def _background(values: torch.Tensor, seen: torch.Tensor, sigma: float, step: in
     """Local mean and deviation (B, 1, Y, X), found on a grid `step` times as coarse: sums of values, squares and weights of each block."""
     weight, first, second = (_binned(plane, step) for plane in (seen, values, values * values))
     smooth = sigma / step
-    trust = torch.ones_like(weight)
-    for _ in range(rounds):
-        total = _smooth(trust * weight, smooth) + 1e-6
-        level = _smooth(trust * first, smooth) / total
-        variance = _smooth(trust * second, smooth) / total - level * level
+    all_weight, all_first, all_second = (_smooth(each, smooth) for each in (weight, first, second))
+    found = all_weight, all_first, all_second
+    for left in reversed(range(rounds)):
+        total = found[0] + 1e-6
+        level = found[1] / total
+        variance = found[2] / total - level * level
         deviation = variance.clamp_min(0).sqrt() + 1e-6
         block = first / weight.clamp_min(1e-6)
         apart = (block - level) / (STANDS_OUT * deviation.clamp_min(LEAST_DEVIATION))
-        trust = 1 / (1 + apart**4)
+        if left:
+            trust = 1 / (1 + apart**4)
+            found = _smooth(trust * weight, smooth), _smooth(trust * first, smooth), _smooth(trust * second, smooth)
     # The deviation counts everything, particles too: by it particles are as strong on a rough support as on a smooth one.
-    total = _smooth(weight, smooth) + 1e-6
-    variance = (_smooth(second, smooth) - 2 * level * _smooth(first, smooth)) / total + level * level
+    total = all_weight + 1e-6
+    variance = (all_second - 2 * level * all_first) / total + level * level
     deviation = variance.clamp_min(LEAST_DEVIATION**2).sqrt()
     return _spread(level, step, values), _spread(deviation, step, values)
 

@@ -113,6 +113,7 @@ class _Pass:
         self._ready, self._config = ready, config
         self.runners = [self.runner]  # that of the smaller size first
         self._model, self._micrograph, self._control = model, micrograph, control
+        self._single: npt.NDArray[np.float32] | None = None
         self._middle, self._known = micrograph.n_planes // 2, [Known(), Known()]
         for size in sizes[1:]:
             self._look_for_larger(size)
@@ -177,7 +178,12 @@ class _Pass:
         return unlike
 
     def _normalised(self, index: int) -> npt.NDArray[np.float32]:
-        return self._model.normalisation.apply(self._micrograph.plane(index), self._micrograph.valid, self._micrograph.name)
+        if self._single is not None:
+            return self._single
+        image = self._model.normalisation.apply(self._micrograph.plane(index), self._micrograph.valid, self._micrograph.name)
+        if self._micrograph.n_planes == 1:  # of a stack the middle one would be held while others are looked at
+            self._single = image
+        return image
 
 
 def _part_of(progress: Callable[[float], Progress], look: int, looks: int, share: float) -> Progress:

@@ -117,7 +117,7 @@ class PredictConfig(Config):
     backend: str = setting(
         "torch",
         "Backend",
-        "What runs the network on the processor; auto: the fastest installed, measured at first use, where its result is the same",
+        "What runs the network on the processor; auto: the fastest installed, measured at first use",
         choices=("auto", "torch", "openvino", "onnxruntime"),
         advanced=True,
     )
