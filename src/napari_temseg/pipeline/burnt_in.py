@@ -54,7 +54,7 @@ def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]]
             if not boxes:
                 found.append(BurntIn(bar, value))
                 continue
-            mask = overlay_mask(plane, bar)
+            mask = overlay_mask(plane, bar, looked_for=True)
             found.append(
                 BurntIn(bar, value, tuple(boxes_of(mask)), None if bar is None else bar_label(plane, mask, bar), beside_bar(mask, bar))
             )
@@ -115,7 +115,7 @@ def marked_area(image: Micrograph) -> MarkedArea:
     camera = (image.frame, taken.instrument, taken.mode, taken.camera)
     plane, step = _looked_at(image)
     bar = find_scale_bar(plane)
-    mask = overlay_mask(plane, bar)
+    mask = overlay_mask(plane, bar, looked_for=True)
     levels = band_levels(plane)
     if levels is None or not mask.any():
         return MarkedArea(camera)

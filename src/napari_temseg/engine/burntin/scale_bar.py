@@ -123,18 +123,18 @@ def _outline(bar: Strip, others: list[Strip]) -> float:
     return max(margins, default=0.0)
 
 
-def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None) -> npt.NDArray[np.bool_]:
+def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None, *, looked_for: bool = False) -> npt.NDArray[np.bool_]:
     """True (Y, X) on what is burnt into a picture: scale bar, its label, panel letters, whole data bars, with 2 px round them.
 
-    `bar` is looked for when it is not given. What might be a particle is left out, so text across particles may be missed.
-    `TemsegError` when `plane` is no plane.
+    `bar` is looked for when it is not given, unless it was `looked_for` before. What might be a particle is left out, so text across
+    particles may be missed. `TemsegError` when `plane` is no plane.
     """
     data = _plane(plane)
     found = np.zeros(data.shape, bool)
     grey = band_levels(data)
     if grey is None:
         return found
-    bar = bar or find_scale_bar(data)
+    bar = bar if bar is not None or looked_for else find_scale_bar(data)
     if bar is None:
         found |= letters(grey, None, None)
     else:
