@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -174,7 +175,7 @@ def _cautions(
     missing = "1 input could not be used and is" if len(failures) == 1 else f"{len(failures)} inputs could not be used and are"
     cautions = [f"{missing} missing here."] if failures else []
     cautions += [
-        f"{NOT_USABLE}: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}."
+        f"{NOT_USABLE}{_which(each, ' ({} particles)')}: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}."
         for each in summaries.values()
         if not each["usable"]
     ]
@@ -214,10 +215,15 @@ def _cautions(
         )
     if any(map(_has_two, items)):
         cautions.append(f"{WHY_APART}.")
-    for summary in summaries.values():
-        found = summary.get("caution") or summary.get("cautions") or []
-        cautions += [found] if isinstance(found, str) else list(found)
+    said = Counter(each for summary in summaries.values() for each in summary["cautions"])
+    for summary in summaries.values():  # what holds of both populations is said once, without a name
+        cautions += [each if said[each] > 1 else _which(summary, "Of the {} particles: ") + each for each in summary["cautions"]]
     return list(dict.fromkeys(cautions))  # of two populations the pictures are the same
+
+
+def _which(summary: Mapping[str, Any], words: str) -> str:
+    """Of which of two populations something is said; "" of one size."""
+    return words.format(summary["population"]) if summary.get("population") else ""
 
 
 def reading_notes(items: Sequence[RunItem]) -> list[str]:

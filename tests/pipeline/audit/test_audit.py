@@ -62,6 +62,7 @@ def test_a_bias_that_the_auditor_sees_is_corrected() -> None:
     assert told["precision"] == pytest.approx(0.8, abs=0.1)
     assert told["precision_interval"][0] < told["precision"] < told["precision_interval"][1]
     assert told["recall"] == 1.0
+    assert 0.9 < told["recall_interval"][0] < 1.0  # none missed in twenty fields is not none anywhere
     assert told["agreement"]["bias"] == pytest.approx(1 / 0.9 - 1, abs=0.02)
     assert told["agreement"]["limits"][0] < told["agreement"]["bias"] < told["agreement"]["limits"][1]
     assert told["corrected_d50"] == pytest.approx(0.9 * d50, rel=0.03)
@@ -85,8 +86,8 @@ def test_a_corrected_median_enters_number_interval_plot_and_verdict() -> None:
     assert list(told.budget) == ["counting", "audit", "calibration"]
     marks = {text.split(" = ")[0]: text for text in told.plot().axes[0].get_legend_handles_labels()[1]}
     assert f"{corrected:.2f}" in marks["D50"]
-    assert "corrected by the audit" in marks["D50"]
-    assert f"{summary['d50']:.2f}" in marks["D50 as found"]
+    assert "audited; these particles" in marks["D50"]
+    assert f"{summary['d50']:.2f}" in marks["as found"]
     assert not hanging.usability.usable
     assert (summary["usable"], summary["verdict"]) == (True, "usable with the audit")
     assert "how touching particles are split" in summary["mended_by_audit"][0]

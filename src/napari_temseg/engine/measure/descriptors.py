@@ -175,6 +175,7 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "segmentation": Definition("sizes under other settings of the splitting, their drift, and what outlines drawn by hand said"),
     "more_for_5_percent": Definition("how many more images, or particles of one image, until counting leaves ±5 % of D50 open (95 %)"),
     "per_area": Definition("particles per area of the pictures, those at the edge made up for, in 1/unit²"),
+    "cautions": Definition("what a reader has to know, a sentence each"),
     "budget": Definition("relative standard uncertainty of D50 by where it comes from; edge: rectangular between the two conventions"),
     "edge_convention": Definition("where a particle ends: at the outline, or at the half-contrast edge of the picture"),
     "detection": Definition("size from which on 9 of 10 particles put into the pictures are found, share below, recall and bias by size"),

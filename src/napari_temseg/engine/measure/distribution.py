@@ -128,7 +128,8 @@ class SizeDistribution:
             "more_for_5_percent": self.more_for(0.05),
             "per_area": self.per_area,
             "calibration_relative_uncertainty": self.calibration_uncertainty,
-            "caution": " ".join([*self.cautions, *self._differing, *self._undetected]) or None,
+            "cautions": (cautions := [*self.cautions, *self._differing, *self._undetected]),
+            "caution": " ".join(cautions) or None,
         }
 
     def _moments(self) -> dict[str, float | None]:

@@ -228,13 +228,18 @@ def _fit(shape: Family, x: Floats, w: Floats, draws: Floats, curves: tuple[Float
         "intervals": ends,
         "largest_difference": far,
         "p": p_value,
-        "adequate": far <= TOO_FAR and not (far > MATTERS and p_value < SIGNIFICANT) and not _spiked(found),
+        "adequate": far <= TOO_FAR and not (far > MATTERS and p_value < SIGNIFICANT) and not (_spiked(found) or _no_size(ends)),
     }
 
 
 def _spiked(found: Floats) -> bool:
     """Whether one of two curves shrank to a few equal sizes: narrower ones than it may get."""
     return found.shape[1] > 2 and bool((found[0, 2::2] <= 1.01 * _NARROWEST).any())
+
+
+def _no_size(ends: dict[str, list[float]]) -> bool:
+    """Whether the mean of a normal curve may be no length at all: it then is a tail through a few sizes above the detection limit."""
+    return "mean" in ends and ends["mean"][0] <= 0
 
 
 def _readable(name: str, value: float) -> float:

@@ -58,7 +58,7 @@ def draw(
         if curve is not None:
             _curve(curve, edges, axes)
         if d50 is not None and corrected is not None:
-            _median(corrected["d50"], (corrected["interval"], f"corrected by the audit; {corrected['about']}, 95 %"), unit, axes, d50)
+            _median(corrected["d50"], (corrected["interval"], f"audited; {corrected['about']}, 95 %"), unit, axes, d50)
         elif d50 is not None:
             _median(d50, interval, unit, axes)
         if limit is not None:
@@ -171,7 +171,7 @@ def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str,
     name = f"D50 = {rounded(d50, half)} {unit}" + ("" if interval is None else f" ({interval[1]})")
     axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
     if found is not None:
-        told = f"D50 as found = {rounded(found, half)} {unit}"
+        told = f"as found = {rounded(found, half)} {unit}"
         axes.plot([found], [1.08 * top], "o", color=_MEDIAN, markerfacecolor="none", markersize=6, linestyle="none", label=told)
     axes.set_ylim(0, 1.16 * top)
     if interval is None:

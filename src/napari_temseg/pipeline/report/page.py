@@ -144,6 +144,7 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         "rows": rows,
         "usability": sizes.usability,
         "verdict": _verdict(sizes),
+        "which": f": {sizes.population}" if sizes.population else "",
         "sheet": sheet(
             unit, sizes, figures, len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid})
         ),

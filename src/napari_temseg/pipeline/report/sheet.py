@@ -91,8 +91,8 @@ def _bias(segmentation: dict[str, Any] | None) -> str:
     if abs(share) < 0.05:
         return f"Bias: none is taken off; over {seen} it is 0 in the median, and how it scatters is in the intervals."
     return (
-        f"Bias: such a D50 comes out {signed(-share, 1)} % off, by how many particles hang on how touching ones are split "
-        f"(learnt on {seen}); the intervals are moved by that."
+        f"Bias: such a D50 comes out {abs(share):.1f} % too {'small' if share > 0 else 'large'}, by how many particles hang on how "
+        f"touching ones are split (learnt on {seen}); the intervals are moved by that."
     )
 
 

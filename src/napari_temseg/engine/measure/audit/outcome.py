@@ -26,6 +26,7 @@ ACCEPT, REJECT, SEVERAL, PIECE = "accept", "reject", "split", "part"
 DECISIONS = (ACCEPT, REJECT, SEVERAL, PIECE)  # one particle, well outlined; none; several in one; a piece of one
 ENOUGH = 30  # judged particles from which an audit corrects a result
 LEAST_OTHER = 0.5  # diameter of the second of two in one, of that of the first, at least
+_NONE_SEEN = 3.0  # of what was never seen, so many may be expected at most (95 %: the rule of three)
 _REPLICATES = 400
 _SIZES = 3  # ranges of recall
 
@@ -69,11 +70,12 @@ def outcome(sample: AuditSample, answers: Answers, d50: float | None) -> dict[st
         "decisions": {name: int((data.decision == name).sum()) for name in DECISIONS},
         "missed": sum(len(each) for each in answers.missed.values()),
         **{name: value for name, value in found.items() if name != "corrected_d50"},
-        **{f"{name}_interval": _ends([each[name] for each in again]) for name in ("precision", "recall")},
+        "precision_interval": [1 - min(_NONE_SEEN / len(judged), 1), 1.0] if found["precision"] == 1 else _ends_of("precision", again),
+        "recall_interval": _perfect_recall(data) if found["recall"] == 1 else _ends_of("recall", again),
         "agreement": _agreement(data),
         "recall_by_size": _by_size(data, fields),
         "corrected_d50": found["corrected_d50"] if enough else None,
-        "corrected_d50_interval": _ends([each["corrected_d50"] for each in again]) if enough else None,
+        "corrected_d50_interval": _ends_of("corrected_d50", again) if enough else None,
     }
     return told
 
@@ -149,7 +151,14 @@ def _median(x: Floats, w: Floats) -> float:
     return quantile(x[order], w[order], 0.5)
 
 
-def _ends(values: Sequence[float | None]) -> list[float] | None:
+def _perfect_recall(data: _Data) -> list[float]:
+    """Where nothing was missed in the fields resampling tells nothing: three could have been, at most."""
+    there = float(data.weight[data.decision != REJECT].sum())
+    return [there / (there + _NONE_SEEN * data.missed_weight), 1.0]
+
+
+def _ends_of(name: str, again: Sequence[Mapping[str, float | None]]) -> list[float] | None:
+    values = [each[name] for each in again]
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not known:
         return None
