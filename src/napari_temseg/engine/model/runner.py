@@ -148,10 +148,10 @@ class Runner:
         return self.candidates[0].size if self.both and self.candidates else size
 
     def _is_close(self, shape: tuple[int, ...], size: float) -> bool:
-        """Whether a quick look at `size` (px) is all that a close one would be."""
+        """Whether a first look at `size` (px) is all that a close one would be."""
         scale = band_scales(self.working_size / size)[0]
-        pixels = np.prod(shape) * scale**2
-        return bool(pixels <= size_search.QUICK_PIXELS) and self._exactly()[0] is self.network
+        same = size_search.windows(shape, scale, size_search.first_look(shape)) == size_search.windows(shape, scale)
+        return same and self._exactly()[0] is self.network
 
     def _look(
         self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool
@@ -161,7 +161,9 @@ class Runner:
         `closely`: in float32, and in windows that are larger.
         """
         scale, parts = band_scales(self.working_size / size)[0], []
-        for window in size_search.windows(image.shape, scale, size_search.SEARCH_PIXELS if closely else size_search.QUICK_PIXELS):
+        for window in size_search.windows(
+            image.shape, scale, size_search.SEARCH_PIXELS if closely else size_search.first_look(image.shape)
+        ):
             raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale), exact=closely)
             parts.append((raw, None if valid is None else valid[window]))
             yield 0.0

@@ -23,7 +23,8 @@ SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
 LARGEST_SIZE = 0.95  # of the shorter side of the picture: one particle may fill it
 SEARCH_PIXELS = 500_000  # px at the working scale that one size may cost
-QUICK_PIXELS = 200_000  # the same for a first look, after which those that may decide are looked at closely: the same sizes on EMPS
+QUICK_PIXELS = 200_000  # the same for a first look at a small picture, after which the sizes that may decide are looked at closely …
+QUICK_UP_TO = 600_000  # … px of a small one: of larger ones such windows are too little to tell (a catalyst of 1024² got another size)
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
@@ -67,6 +68,11 @@ def sizes(shape: tuple[int, ...]) -> list[float]:
     """Sizes (px) to try in a picture (Y, X), coarse first."""
     largest = max(SMALLEST_SIZE, LARGEST_SIZE * min(shape))
     return [largest / SIZE_STEP**index for index in range(math.floor(math.log(largest / SMALLEST_SIZE, SIZE_STEP)) + 1)]
+
+
+def first_look(shape: tuple[int, ...]) -> int:
+    """Px at the working scale that a first look at a size may cost in a picture (Y, X)."""
+    return QUICK_PIXELS if math.prod(shape) <= QUICK_UP_TO else SEARCH_PIXELS
 
 
 def windows(shape: tuple[int, ...], scale: float, pixels: int = SEARCH_PIXELS) -> list[Window]:
