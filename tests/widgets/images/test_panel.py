@@ -14,7 +14,7 @@ from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
+from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit
 
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
@@ -308,3 +308,14 @@ def test_what_is_said_and_offered_moves_no_button(viewer: Any, open_bench: Any, 
     assert heights() == before
     bench.restore_bar.offer("Work of 27 Nov 16:36 is kept: 3 particles, 3 corrections, reviewed, 1 region, sample batch 8, strokes.")
     assert heights() == before
+
+
+def test_open_begins_beside_what_napari_opened(viewer: Any, open_bench: Any, grid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[str] = []
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *given: (began.append(given[2]), ([], ""))[1])
+    path = Path(grid.source.path)
+    path.touch()
+    panel = open_bench(viewer).panel(0)
+    panel.open.click()
+    assert began == [str(path.parent)]
+    assert panel.recent_menu().actions()[0].text() == path.name

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject, QTimer
@@ -130,7 +131,10 @@ class Opener(QObject):
         self._turn.timeout.connect(self._show_next)
         session.jobs.progressed.connect(self._take)
         session.jobs.changed.connect(self._start_next)
+        self._noted: WeakSet[Item] = WeakSet()
+        session.items_changed.connect(self._note_paths)
         session.closing.connect(self._turn.stop)
+        self._note_paths()
 
     def open(self, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: Sequence[str] = ()) -> None:
         """Open files and the micrographs of folders; the arguments are those of `Request`."""
@@ -160,13 +164,20 @@ class Opener(QObject):
             self._read.extend(ready)
             self._turn.start()
 
+    def _note_paths(self) -> None:
+        """Remember the files of new images, also of those that napari opened."""
+        for item in self.session.items:
+            if item not in self._noted:
+                self._noted.add(item)
+                path = micrograph_layer.path_of(item.layer)
+                remember_opened(self.session, path if Path(path).is_file() else "")
+
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
             layer = micrograph_layer.add_micrograph(
                 self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
             )
-            remember_opened(self.session, opened.image.source.path)
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]
             if opened.others:
                 source = opened.image.source

@@ -90,7 +90,8 @@ class ImprovePanel(QWidget):
         layout.setSpacing(6)
         above: Sequence[QWidget] = (self.labelling, separator(), self.live, separator())
         training: Sequence[QWidget] = (hint("Training", "heading"), self.set, row([QLabel("start from"), self.start], (0, 1)), self.form)
-        below: Sequence[QWidget] = (self.train, self.note, self.advice, self.curves, self.model, self.compare)
+        # What grows while a training runs is below all that is pressed.
+        below: Sequence[QWidget] = (self.train, self.compare, self.model, self.note, self.advice, self.curves)
         for widget in (*above, *training, *below):
             layout.addWidget(widget)
         layout.addStretch(1)

@@ -172,7 +172,7 @@ class Histogram(Plot):
         share = population.shares.get("volume" if self.by_volume else "number")
         told = (f"{population.summary['n']}", "" if share is None else f"{share:.1%}", self._d50(population.of_column))
         colour = OF_POPULATION.get(population.name, BLUE)
-        return f"<span style='color:{colour}'>■</span> {population.title}: {', '.join(filter(None, told))}"
+        return f"<span style='color:{colour}'>■</span>&nbsp;{population.title}: {', '.join(filter(None, told))}"
 
     def _side_by_side(self, x: Any, weights: Any, log: bool) -> None:
         """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""

@@ -101,7 +101,7 @@ class ParticlesPanel(QWidget):
         self.progress = hint()
         self.colours = ColourBox(self.session)
         self.scope = ScopeBox(self.session)
-        self.counts, self.sizes, self.cautions = hint(), hint(), hint(role="warning")
+        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=2), hint(role="warning")
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )
@@ -150,9 +150,9 @@ class ParticlesPanel(QWidget):
             self.counts,
             self.sizes,
             row([self.export, self.report], (1, 1)),
-            self.page,
             row([self.tiff, self.view], (1, 1)),
             row([self.compare, self.below], (1, 1)),
+            self.page,
             self.cautions,
         )
         for widget in groups:
@@ -390,5 +390,4 @@ class ParticlesPanel(QWidget):
         self.sizes.setText(sized(pool.distribution))
         self.sizes.setToolTip(explained(pool.distribution))
         self.cautions.setText("\n".join(cautions(pool.distribution)))
-        for label in (self.counts, self.sizes, self.cautions):
-            label.setVisible(bool(label.text()))
+        self.cautions.setVisible(bool(self.cautions.text()))

@@ -44,7 +44,7 @@ class LiveBox(QWidget):
         self.next = button(
             "Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({NEXT_PLACE_KEY}).", self.next_place.next
         )
-        self.note = hint()
+        self.note = hint(lines=2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -72,5 +72,5 @@ class LiveBox(QWidget):
         painted = item is not None and item.annotation is not None
         self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
-        self.note.setText(self.model.status)
-        self.note.setVisible(bool(self.model.status))
+        both = item is not None and item.prediction is not None and item.prediction.other is not None
+        self.note.setText(" ".join(filter(None, (self.model.status, "Of both sizes, Live and Train know the smaller." if both else ""))))
