@@ -49,7 +49,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "expanded": _expanded(d50, next(iter(best.items())), unit) if stated and best else "",
         "found": "" if d50 is None or few else f"{rounded(d50, half)} {unit}",
         "intervals": [_named(name, each, unit) for name, each in summary["intervals"].items()],
-        "bias": _bias(summary["segmentation"]),
+        "bias": _bias(summary["segmentation"], unlike=sizes.unlike.counts),
         "counts": _counts(summary, sizes, unit, grids),
         "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
@@ -82,8 +82,10 @@ def _ends(interval: list[float], half: float | None) -> str:
     return " to ".join(rounded(each, half) for each in interval)
 
 
-def _bias(segmentation: dict[str, Any] | None) -> str:
+def _bias(segmentation: dict[str, Any] | None, *, unlike: bool) -> str:
     """What the model is known to add or take."""
+    if unlike:
+        return "Bias: not known, the model has not been compared with outlines drawn by hand in such images."
     if not segmentation or not segmentation["calibrated"]:
         return "Bias: not known, the model has not been compared with outlines drawn by hand."
     share = 100 * segmentation["bias"]
