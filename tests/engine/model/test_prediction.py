@@ -29,7 +29,7 @@ from napari_temseg import (
 )
 from napari_temseg.engine.model import prediction
 from napari_temseg.engine.model.network import NetworkSpec
-from napari_temseg.engine.model.tiles import STRIDE, tiles
+from napari_temseg.engine.model.tiles import STRIDE, surrounded, tiles
 from napari_temseg.engine.types import results
 
 EXACT = PredictConfig(device="cpu", precision="float32")
@@ -82,6 +82,18 @@ def test_blending_changes_nothing_that_tiles_agree_on(pointwise, height, width, 
     whole = predict(pointwise, image, replace(EXACT, tile=8192))
     check(tiled, (height, width))
     np.testing.assert_allclose(tiled.probability.astype(np.float32), whole.probability.astype(np.float32), atol=1e-3)
+
+
+@pytest.mark.parametrize(("shape", "least"), [((5, 9), 32), ((40, 31), 32), ((64, 64), 32), ((1, 1), 7), ((3, 80), 50)])
+def test_what_is_round_a_small_picture_is_its_mirror_image(shape: tuple[int, int], least: int) -> None:
+    image = torch.arange(np.prod(shape), dtype=torch.float32).reshape(1, 1, *shape)
+    round_it, where = surrounded(image, least)
+    assert all(n == max(m, least) for n, m in zip(round_it.shape[-2:], shape, strict=True))
+    assert torch.equal(round_it[..., *where], image)
+    for axis, part in ((2, where[0]), (3, where[1])):
+        for step in range(min(part.start, image.shape[axis])):
+            beyond, inside = (round_it.select(axis, part.start + at) for at in (-1 - step, step))
+            assert torch.equal(beyond, inside)
 
 
 @settings(max_examples=30, deadline=None)

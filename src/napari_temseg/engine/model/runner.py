@@ -18,7 +18,7 @@ from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.novelty import statistics_of
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
 from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
-from napari_temseg.engine.model.tiles import STRIDE, padded, ramp, resize, scaled, tiles
+from napari_temseg.engine.model.tiles import STRIDE, padded, ramp, resize, scaled, surrounded, tiles
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -30,6 +30,9 @@ LOOKS = 3  # at most, to find the working scale: the smallest particles are seen
 BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
 CLOSER, WORTH_A_LOOK = 1.6, 1.2  # × by which the second look of a network of one band is closer, and by which it is at the least
 CENTRED_IN = 2  # steps in which a size moves to that of what is found at it
+# px that a network of one band is shown at the least: what it knows of particles goes beyond a small picture. On 67 pictures of EMPS train
+# and tune with particles over 170 px the IoU is 0.93 told, 0.90 untold (0.88, 0.86 without), on the others what it was.
+LEAST_VIEW = 224
 LEAST_SCALE = 0.05  # × to which a picture is reduced at most
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
@@ -250,12 +253,12 @@ class Runner:
 
     def tiled(self, image: torch.Tensor, *, exact: bool = False) -> Generator[float, None, torch.Tensor]:
         """What `run` gives for a whole image (1, ·, Y, X) as it is `shown`, tiles blended; yields the share done between tiles."""
-        height, width = image.shape[-2:]
+        image, where = surrounded(image, LEAST_VIEW if self.working_size else 0)
         whole = padded(image)
         while True:
             try:
                 blended = yield from self._blend(whole, exact=exact)
-                return blended[..., :height, :width]
+                return blended[..., *where]
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -317,6 +320,6 @@ def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scal
     """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, its scales joined; `run` is the network."""
     found = []
     for scale in scales:
-        shown = scaled(image, scale)
-        found.append(run(padded(shown))[..., : shown.shape[-2], : shown.shape[-1]].cpu())
+        shown, where = surrounded(scaled(image, scale), LEAST_VIEW if looks.size else 0)
+        found.append(run(padded(shown))[..., *where].cpu())
     return looks.joined(found, (image.shape[-2], image.shape[-1]))

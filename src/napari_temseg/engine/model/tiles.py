@@ -31,6 +31,15 @@ def padded(image: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), mode="symmetric"))
 
 
+def surrounded(image: torch.Tensor, least: int) -> tuple[torch.Tensor, tuple[slice, slice]]:
+    """Mirror a small image beyond all its edges until it is `least` px long, as often as that needs; and where it lies in the result."""
+    lacking = [max(0, least - n) for n in image.shape[-2:]]
+    where = tuple(slice(n // 2, n // 2 + length) for n, length in zip(lacking, image.shape[-2:], strict=True))
+    if any(lacking):
+        image = torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in lacking)), mode="symmetric"))
+    return image, (where[0], where[1])
+
+
 def tiles(length: int, longest: int, overlap: int) -> tuple[list[int], int]:
     """Where tiles start along an axis, and how long they are, all multiples of the stride as `length` is.
 
