@@ -237,10 +237,10 @@ def test_mixed_precision_is_close_to_exact(particles, discs):
 def short_of_memory(monkeypatch, largest: int) -> None:
     real = prediction.Runner.run
 
-    def run(self, tile):
+    def run(self, tile, **how):
         if max(tile.shape[-2:]) > largest:
             raise torch.OutOfMemoryError("out of memory")
-        return real(self, tile)
+        return real(self, tile, **how)
 
     monkeypatch.setattr(prediction.Runner, "run", run)  # memory cannot be made to run out
 
