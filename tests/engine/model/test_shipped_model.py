@@ -82,13 +82,13 @@ def test_a_drag_across_a_small_or_a_large_particle_gives_the_same_distribution(p
     assert exact.size == pytest.approx(15.0)
 
 
-@pytest.mark.parametrize("contrast", [40, -40])
-def test_a_particle_that_fills_most_of_a_small_picture_is_found(particles: temseg.Segmenter, contrast: int) -> None:
+@pytest.mark.parametrize(("contrast", "size"), [(40, None), (-40, 271.0)])
+def test_a_particle_that_fills_most_of_a_small_picture_is_found(particles: temseg.Segmenter, contrast: int, size: float | None) -> None:
     y, x = np.mgrid[:400, :400] - 200.0
     turned = np.deg2rad(17)
     square = np.maximum(np.abs(y * np.cos(turned) - x * np.sin(turned)), np.abs(y * np.sin(turned) + x * np.cos(turned))) < 120
     picture = np.clip(110 + contrast * square + np.random.default_rng(5).normal(0, 9, square.shape), 0, 255).astype(np.uint8)
-    found = temseg.split(temseg.predict(particles, picture)).labels > 0
+    found = temseg.split(temseg.predict(particles, picture, temseg.PredictConfig(typical_size=size))).labels > 0
     assert (found & square).sum() / (found | square).sum() > 0.9
 
 
