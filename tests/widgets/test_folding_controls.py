@@ -36,3 +36,11 @@ def test_whoever_shows_or_hides_them_is_obeyed(viewer: Any, controls: Any, open_
     bench.go(2)
     bench.go(1)
     assert not controls.isHidden()
+
+
+def test_the_window_closes_while_they_are_folded(viewer: Any, controls: Any, open_bench: Any) -> None:
+    bench = open_bench(viewer)
+    assert controls.isHidden()
+    viewer.window._qt_window.close(quit_app=True)  # as Ctrl+Q does; a traceback in it fails the test
+    assert bench.session.closed
+    assert not hasattr(viewer.window, "_qt_window")

@@ -36,7 +36,7 @@ class FoldingControls(QObject):
         """Leave them as napari has them."""
         self.viewer.layers.selection.events.active.disconnect(self._other_layer)
         self._follow(None)
-        if not self._shown and self._left_alone():
+        if not self._shown and window_part(self.viewer) is not None and self._left_alone():  # on Ctrl+Q the window is gone by now
             self._show(True)
         self._controls = None
 
