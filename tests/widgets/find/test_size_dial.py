@@ -92,6 +92,22 @@ def test_a_size_is_typed_with_its_unit_and_belongs_to_its_picture(panel: Any, vi
     assert dial.finder.config_of(item).typical_nm == pytest.approx(15.0)
 
 
+def test_what_is_refused_leaves_the_size_as_it_was(panel: Any, viewer: Any, qtbot: Any) -> None:
+    viewer.add_image(np.zeros((64, 64), np.float32), name="bare")
+    viewer.layers.selection.active = viewer.layers["bare"]
+    dial, session = panel.dial, panel.session
+    dial.say_sizes([67.5])
+    for text in ("12 nm", "12,300", "12 px of it", "bot"):
+        dial.field.selectAll()
+        qtbot.keyClicks(dial.field, text)
+        assert dial.finder.config_of(session.current).typical_size == 67.5  # for Find, pressed now
+        qtbot.keyClick(dial.field, Qt.Key.Key_Return)
+        assert dial.field.text() == "67.5 px"
+    dial.field.selectAll()
+    qtbot.keyClicks(dial.field, "12 px")
+    assert dial.finder.config_of(session.current).typical_size == 12.0
+
+
 def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any) -> None:
     viewer.add_image(picture.micrograph.data, name="grid")
     bench = open_bench(viewer)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 SIZE_FIELDS = ("typical_size", "typical_nm", "polarity", "other_size", "other_nm", "both")
+_SAID = tuple(name for name in SIZE_FIELDS if name != "polarity")
 _DECLARED = {entry.name: entry.metadata for entry in fields(PredictConfig)}
 
 
@@ -61,6 +62,7 @@ class SizeDial(QWidget):
             for column, part in enumerate(parts, start=1):
                 part.setMinimumWidth(60)
                 layout.addWidget(part, line, column)
+        self._before: PredictConfig | None = None  # as it was when somebody began to type
         self._wire()
         self.refresh()
 
@@ -106,12 +108,16 @@ class SizeDial(QWidget):
     def _typed(self, text: str) -> None:
         item = self.session.current
         asked = text.strip().lower()
+        if self._before is None:
+            self._before = self.finder.config_of(item)
         if asked and BOTH.startswith(asked) and asked != BOTH:
-            return  # is being typed
+            self._put_back()  # is being typed
+            return
         try:
             both = asked == BOTH
             self._edit(**size_fields(self._read(text) if asked and not both else (), both=both))
         except TemsegError as error:
+            self._put_back()
             self.session.say(str(error))
             return
         self.session.say("")
@@ -126,7 +132,13 @@ class SizeDial(QWidget):
             raise TemsegError(f"{item.name} has no pixel size, so a length says nothing of it: type the size in px, or calibrate it first.")
         return sizes
 
+    def _put_back(self) -> None:
+        """The text says no size: the one before it holds, not what the text began with, as the 12 of "12 nm" that is 12 px."""
+        if self._before is not None:
+            self._edit(**{name: getattr(self._before, name) for name in _SAID})
+
     def _finished(self) -> None:
+        self._before = None
         self.field.setModified(False)
         self.refresh()
 
