@@ -16,10 +16,12 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
+from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, without_areas
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_temseg.engine.burntin.boxes import Box
     from napari_temseg.engine.measure.measurement import Measurement
 
 C = TypeVar("C", PredictConfig, SplitConfig)
@@ -37,12 +39,13 @@ class PlaneFound:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Picture number `image` is done."""
+    """Picture number `image` is done; `left_out` are boxes round what is burnt into it, where that was to be left out."""
 
     image: int
     prediction: Prediction
     particles: Particles
     measurement: Measurement
+    left_out: tuple[Box, ...] = ()
 
 
 def outward(n: int, first: int) -> list[int]:
@@ -57,11 +60,13 @@ def iter_find(
     split: SplitConfig | Sequence[SplitConfig] | None = None,
     first: Sequence[int] | None = None,
     parted: Sequence[npt.NDArray[np.bool_] | None] = (),
+    bars: Sequence[bool] = (),
 ) -> Job[list[Found]]:
     """Predict, split and measure pictures one after another; `model` is a `Segmenter`, a shipped name or a file.
 
     Settings are those of all pictures, or one for each.
-    `first` gives for each picture the plane to begin with, `parted` where somebody drew background (see `Prediction`). A `Progress` has a
+    `first` gives for each picture the plane to begin with, `parted` where somebody drew background (see `Prediction`), `bars` whether what
+    is burnt into it is to be left out where that is certain, as a run does it. A `Progress` has a
     `PlaneFound` or a `Found` as its preview whenever one is done. `finish()` stops after the picture in work, `cancel()` at the next
     tile; what was handed over before stays good.
     """
@@ -72,8 +77,9 @@ def iter_find(
         yield Progress("find", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
         segmenter = load(model) if isinstance(model, str) else model
         cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
+        left_out = yield from _bars_of(images, bars, control)
         found: list[Found] = []
-        for index, image in enumerate(images):
+        for index, (image, boxes) in enumerate(zip(map(without_areas, images, left_out), left_out, strict=True)):
             if control.finishing:
                 break
             start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
@@ -81,7 +87,7 @@ def iter_find(
             settings = of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig()
             one = _find_one(segmenter, image, index, *settings, begin, parted[index] if parted else None)
             overall = partial(_overall, start=float(start), share=float(share), control=control)
-            result = yield from mapped(one, overall)
+            result = replace((yield from mapped(one, overall)), left_out=boxes)
             found.append(result)
             yield Progress(
                 "find", float(start + share), f"{image.name}: {len(result.particles)} particles", control.elapsed, preview=result
@@ -89,6 +95,25 @@ def iter_find(
         return found
 
     return Job(steps)
+
+
+def _bars_of(images: Sequence[Micrograph], bars: Sequence[bool], control: Control) -> Generator[Progress, None, list[tuple[Box, ...]]]:
+    """The boxes that each picture loses; of all of them first, as those of one camera lose the same area."""
+    areas = {}
+    for index in (index for index, wanted in enumerate(bars) if wanted):
+        yield Progress("find", 0.0, f"{images[index].name}: looking for what is burnt in", control.elapsed)
+        areas[index] = marked_area(images[index])
+    found = dict(zip(areas, areas_left_out(list(areas.values()), everything=False), strict=True))
+    return [_outermost(found.get(index, ())) for index in range(len(images))]
+
+
+def _outermost(boxes: Sequence[Box]) -> tuple[Box, ...]:
+    """Without those that lie in another: a picture may lose its own data bar and that of its camera."""
+    found: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
+        if not any(o[0] <= box[0] and o[1] <= box[1] and box[2] <= o[2] and box[3] <= o[3] for o in found):
+            found.append(box)
+    return tuple(found)
 
 
 def of_one(settings: C | Sequence[C] | None, index: int) -> C | None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from in_the_window import held
+from in_the_window import find, held
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.novelty import NAMES, Familiarity
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.history import FOUND_STEP
+from napari_temseg.widgets.session.regions import Regions
 
 WARY = Familiarity((0.0,) * len(NAMES), (1.0,) * len(NAMES), (1.0,) * len(NAMES), -1.0)
 
@@ -26,7 +28,7 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     item = session.current
     told = "grid is unlike the micrographs its model was trained on"
     assert told in item.unlike
-    assert told in find.note.text()
+    assert told.removeprefix("grid is ") in find.note.text()
     row = bench.panel(0).table.images._rows[0]
     assert "unlike its training" in row.lines[0][1]
     assert told in row.story
@@ -116,3 +118,46 @@ def test_a_picture_without_numbers_is_one_sentence(viewer: Any, open_bench: Any,
     assert len(told) == 1
     assert "empty" in told[0]
     assert not any("Cancelled" in sentence for sentence in said)
+
+
+def test_a_certain_data_bar_is_left_out_once_and_undoably(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    config = temseg.SimulateConfig(height=256, width=320, count=12, diameter=28, seed=3, data_bar=True)
+    simulated = temseg.simulate(config)
+    viewer.add_image(simulated.micrograph.data, name="powder")
+    bench = open_bench(viewer)
+    session, item = bench.session, bench.session.current
+    said: list[str] = []
+    session.said.connect(said.append)
+    bar = simulated.overlays
+    find(bench, wait_jobs)
+    valid = item.particles.micrograph.valid
+    assert not valid[bar].any()
+    assert valid.mean() > 0.7
+    assert np.array_equal(item.micrograph().valid, valid)
+    assert any("powder: what is burnt in" in each for each in said)
+    assert item.history.names == [FOUND_STEP]  # one step, with the search
+    found = len(item.particles)
+    item.history.undo()
+    wait_jobs(session)
+    assert item.particles is None
+    assert item.micrograph().valid is None
+    item.history.redo()
+    wait_jobs(session)
+    assert len(item.particles) == found
+    assert np.array_equal(item.micrograph().valid, valid)
+    item.history.undo()
+    find(bench, wait_jobs)
+    assert item.particles.micrograph.valid is None  # somebody took it back: not done again
+
+
+def test_regions_of_ones_own_are_not_added_to(viewer: Any, open_bench: Any, wait_jobs: Any, idle: Any) -> None:
+    config = temseg.SimulateConfig(height=256, width=320, count=12, diameter=28, seed=3, data_bar=True)
+    viewer.add_image(temseg.simulate(config).micrograph.data, name="powder")
+    bench = open_bench(viewer)
+    item = bench.session.current
+    bench.session.part(Regions).leave_out(item, [(0, 0, 20, 20)])
+    idle()
+    viewer.layers.remove(item.left_out)
+    find(bench, wait_jobs)
+    assert item.left_out is None
+    assert item.particles.micrograph.valid is None

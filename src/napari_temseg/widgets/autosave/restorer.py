@@ -138,7 +138,7 @@ class Restorer(QObject):
                 if item.calibration.pixel_size is not None:
                     told.append(f"The pixel size {new} ({work.calibration.origin}) took the place of {old} ({item.calibration.origin}).")
                 session.set_calibration([item], work.calibration)
-        if work.regions:
+        if work.regions or work.particles is not None:  # of what was searched, that none is left out is somebody's word too
             session.part(Regions).put_back(item, work.regions)
         if work.ignored and not item.ignored:
             session.set_ignored([item], True)

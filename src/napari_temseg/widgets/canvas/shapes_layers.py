@@ -43,6 +43,18 @@ def add_boxes(viewer: Any, layer: Shapes, boxes: Sequence[tuple[int, int, int, i
     layer.selected_data = set()
 
 
+def remove_boxes(layer: Shapes, boxes: Sequence[tuple[int, int, int, int]]) -> None:
+    """Take away rectangles that `add_boxes` added, if they lie where they lay."""
+    wanted = {(top, left, bottom - 1, right - 1) for top, left, bottom, right in boxes}
+    ends = [
+        (*np.asarray(corners)[:, -2:].min(axis=0).tolist(), *np.asarray(corners)[:, -2:].max(axis=0).tolist()) for corners in layer.data
+    ]
+    layer.selected_data = {
+        n for n, (each, kind) in enumerate(zip(ends, layer.shape_type, strict=True)) if kind == "rectangle" and each in wanted
+    }
+    layer.remove_selected()
+
+
 def areas_of(layer: Shapes) -> list[Area]:
     """Kind and corners (px, as many numbers as the layer has axes) of every closed shape, as JSON knows them."""
     return [

@@ -19,8 +19,10 @@ from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.session.history import FOUND_STEP
+from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
+from napari_temseg.widgets.session.results.state import Beside
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
 from napari_temseg.widgets.session.settings import remembered
 
@@ -44,6 +46,7 @@ class Finder(QObject):
         self._model = ""  # name of the model that searches
         self._shown: dict[int, UncommittedPlanes] = {}
         self._carried: list[str] = []  # what became of corrections by hand
+        self._bars: list[str] = []  # names of pictures that lost what is burnt in
         session.jobs.progressed.connect(self._show)
         session.items_changed.connect(self._stop_if_gone)
         self.splitter.begun.connect(self._remember)
@@ -95,9 +98,10 @@ class Finder(QObject):
         model, predict, split = session.segmenter(), [self._checked(item) for item in items], [self._split_of(item) for item in items]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         parted = [_parted(item) for item in items]
-        make = partial(iter_find, model, images, predict, split, first, parted)
+        bars = [session.part(Regions).untouched(item) for item in items]
+        make = partial(iter_find, model, images, predict, split, first, parted, bars)
         session.jobs.start(title, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
-        self._searched, self._model, self._carried = list(items), session.model, []
+        self._searched, self._model, self._carried, self._bars = list(items), session.model, [], []
         self._pixels = [item.pixels for item in items]
         self.splitter.remember()
         self._remember()
@@ -127,8 +131,17 @@ class Finder(QObject):
                 self._shown.pop(ready.image, None)
                 if (item := self._awaits(ready.image)) is not None:
                     self.session.model_names[ready.prediction.model_hash] = self._model
-                    if told := commit_found(self.session, item, ready, FOUND_STEP):
+                    if told := commit_found(self.session, item, ready, FOUND_STEP, self._left_out(item, ready)):
                         self._carried.append(f"{item.name}: {told}")
+
+    def _left_out(self, item: Item, found: Found) -> Beside | None:
+        """What the search left out becomes regions of the picture; None where nothing was."""
+        if not found.left_out:
+            return None
+        regions = self.session.part(Regions)
+        regions.leave_out(item, found.left_out)
+        self._bars.append(item.name)
+        return Beside(partial(regions.take_back, item, found.left_out), partial(regions.leave_out, item, found.left_out))
 
     def _stop_if_gone(self) -> None:
         """Nobody waits for a search of pictures that were closed."""
@@ -140,7 +153,7 @@ class Finder(QObject):
         self._searched = []
         if not there:
             return
-        self.session.say(" ".join(filter(None, (self._sentence(there), _strange(there), *self._carried))))
+        self.session.say(" ".join(filter(None, (self._sentence(there), _barred(self._bars), _strange(there), *self._carried))))
 
     def _sentence(self, items: list[Item]) -> str:
         """What was found, where the step that shows it is not the one in view, or where it is more than that shows."""
@@ -178,6 +191,14 @@ def _general(config: PredictConfig) -> PredictConfig:
     """Without what is said of one picture."""
     fresh = PredictConfig()
     return replace(config, **{name: getattr(fresh, name) for name in _OF_PICTURE})
+
+
+def _barred(names: Sequence[str]) -> str:
+    """Which pictures lost what is burnt in, and how they get it back."""
+    if not names:
+        return ""
+    some = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    return f"{some}: what is burnt in (data bar, scale bar) was left out; U takes that back with the search, and Find then looks there too."
 
 
 def _strange(items: list[Item]) -> str:

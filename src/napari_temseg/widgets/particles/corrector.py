@@ -171,8 +171,9 @@ class Corrector(QObject):
             self.session.say(f"Undone: {name}.")
 
     def redo(self) -> None:
-        """Do again what was undone last."""
-        item = self.measured_item()
+        """Do again what was undone last, which may be the first search."""
+        current = self.session.current
+        item = current if current is not None and current.history.redoable else self.measured_item()
         self.session.settle(item)
         if name := item.history.redo():
             self.session.say(f"Done again: {name}.")

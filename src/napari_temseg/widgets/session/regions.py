@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
@@ -38,6 +39,7 @@ class Regions(QObject):
         self._pending: list[Item] = []
         self._behind: list[Item] = []  # their particles do not know yet of what is left out
         self._newest: Item | None = None
+        self._touched: WeakSet[Item] = WeakSet()  # their areas were drawn, changed or taken away once
         self._waiting = QTimer(self)
         self._waiting.setSingleShot(True)
         self._waiting.setInterval(SHAPE_DELAY)
@@ -68,8 +70,19 @@ class Regions(QObject):
             shapes_layers.add_boxes(self.session.viewer, layer, new)
         return len(new)
 
+    def untouched(self, item: Item) -> bool:
+        """Whether nobody has drawn, changed or taken away areas of a picture yet."""
+        return item.left_out is None and item not in self._touched
+
+    def take_back(self, item: Item, boxes: Sequence[tuple[int, int, int, int]]) -> None:
+        """Remove boxes that were added, those that were moved since left alone."""
+        self._touched.add(item)
+        if item.left_out is not None:
+            shapes_layers.remove_boxes(item.left_out, boxes)
+
     def put_back(self, item: Item, kept: Sequence[shapes_layers.Area]) -> None:
         """Add areas that were kept on disk, those that are there already left aside."""
+        self._touched.add(item)
         there = [] if item.left_out is None else shapes_layers.areas_of(item.left_out)
         new = [area for area in kept if area not in there]
         if new:
@@ -114,6 +127,8 @@ class Regions(QObject):
             )
 
     def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.LEFT_OUT:
+            self._touched.add(item)
         if what == Change.LEFT_OUT and item.particles is not None:
             self._behind = [each for each in self._behind if each is not item] + [item]
             self._catch_up()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.widgets.session.history import SPLIT_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.questions import Answer, Questions
-from napari_temseg.widgets.session.results.state import CLASHES, ResultState, commit
+from napari_temseg.widgets.session.results.state import CLASHES, Beside, ResultState, commit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 KEPT_STEP = "keeping corrections"
 
 
-def commit_found(session: Session, item: Item, found: Found, name: str) -> str:
+def commit_found(session: Session, item: Item, found: Found, name: str, beside: Beside | None = None) -> str:
     """Make what was found the result of a micrograph, corrections included; returns what became of these, for people.
 
-    What does not match is asked about.
+    What does not match is asked about. `beside` is undone with it.
     """
     session.settle(item)
     # A slider that is dragged makes many splits: only the newest is worth an undo, and all carry over what was there before the first.
@@ -35,13 +35,13 @@ def commit_found(session: Session, item: Item, found: Found, name: str) -> str:
     state = ResultState(found.prediction, found.particles, named(found.measurement, item))
     hand = _corrections_of(before)
     if hand is None or hand.labels.shape != found.particles.labels.shape:
-        commit(session, item, state, name, merge=again)
+        commit(session, item, state, name, merge=again, beside=beside)
         return ""
     from napari_temseg.engine.particles.carry_over import carry_over
 
     carried = carry_over(hand, found.particles.labels)
     state = _with(state, carried)
-    commit(session, item, state, name, merge=again, corrections=carried.taken)
+    commit(session, item, state, name, merge=again, corrections=carried.taken, beside=beside)
     if carried.clashing:
         _ask(session, item, hand, carried.clashing)
     return _told(carried)

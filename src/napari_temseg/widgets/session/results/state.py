@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 CLASHES = "corrections"  # what the question is about that a new result may raise
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What comes and goes with a state, such as regions that a search has left out."""
+
+    undo: Callable[[], object]
+    redo: Callable[[], object]
+
+
 @dataclass(frozen=True, eq=False)
 class ResultState:
     """All that a search or a new split replaces; what undo brings back."""
@@ -44,19 +52,32 @@ class ResultState:
         return cls(item.prediction, item.particles, item.measurement, item.reviewed, item.found, item.restored)
 
 
-def commit(session: Session, item: Item, state: ResultState, name: str, *, merge: bool = False, corrections: int = 0) -> None:
+def commit(
+    session: Session,
+    item: Item,
+    state: ResultState,
+    name: str,
+    *,
+    merge: bool = False,
+    corrections: int = 0,
+    beside: Beside | None = None,
+) -> None:
     """Make a state the item's own, undoably when it replaces another; `merge` lets it replace the newest step of the same name.
 
-    `corrections` were made by hand at an earlier start, or on an earlier result.
+    `corrections` were made by hand at an earlier start, or on an earlier result; `beside` was done with it, and is undone with it.
     """
     session.settle(item)
     before = ResultState.of(item)
     if merge and item.history.newest is not None:
         before = item.history.newest.before or before
         item.history.drop()
-    if before.particles is not None:
+    if before.particles is not None or beside is not None:
         back = _put_back if name == FOUND_STEP else put
-        item.history.add(Step(name, partial(back, session, item, before), partial(back, session, item, state), before, corrections))
+        undo: Callable[[], None] = partial(back, session, item, before)
+        redo: Callable[[], None] = partial(back, session, item, state)
+        if beside is not None:
+            undo, redo = partial(_both, beside.undo, undo), partial(_both, beside.redo, redo)
+        item.history.add(Step(name, undo, redo, before, corrections))
     else:
         item.history.corrections = corrections
     put(session, item, state)
@@ -80,6 +101,11 @@ def put(session: Session, item: Item, state: ResultState) -> None:
             layers.remove(session.viewer, item.made.pop(role, None))
     session.item_changed.emit(item, Change.PREDICTION)
     session.item_changed.emit(item, Change.PARTICLES)
+
+
+def _both(one: Callable[[], object], other: Callable[[], object]) -> None:
+    one()
+    other()
 
 
 def _put_back(session: Session, item: Item, state: ResultState) -> None:
