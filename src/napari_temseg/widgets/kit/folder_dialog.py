@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.jobs.runner import complain
@@ -20,6 +22,15 @@ class FolderDialog(QFileDialog):
         self.setOption(QFileDialog.Option.ShowDirsOnly)
         self.setLabelText(QFileDialog.DialogLabel.FileName, "Folder (may be new):")
         self.setLabelText(QFileDialog.DialogLabel.Accept, "Write here")
+        for button in self.findChildren(QPushButton):
+            button.installEventFilter(self)
+            button.setEnabled(True)
+
+    def eventFilter(self, watched: Any, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """Qt takes the button away while a folder of that name is not there; whether one can be made is seen when it is pressed."""
+        if event.type() == QEvent.Type.EnabledChange:
+            watched.setEnabled(True)
+        return False
 
     def accept(self) -> None:
         """Make the folder that was typed; what cannot be made keeps the dialog open and is said."""
