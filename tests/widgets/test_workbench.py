@@ -43,6 +43,22 @@ def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_benc
     assert bench.minimumSizeHint().width() <= 300
 
 
+def test_a_step_and_another_image_begin_at_the_top(viewer: Any, grid: Any, open_bench: Any, idle: Any) -> None:
+    viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    bench = open_bench(viewer)
+    bench.go(3)
+    idle()
+    bar = bench.panels.widget(3).verticalScrollBar()
+    bar.setRange(0, 100)
+    bar.setValue(60)
+    viewer.layers.selection.active = grid
+    assert bar.value() == 0
+    bar.setValue(60)
+    bench.go(1)
+    bench.go(3)
+    assert bar.value() == 0
+
+
 def test_every_control_says_what_it_is_and_does(
     viewer: Any, grid: Any, open_bench: Any, picture: Any, qtbot: Any, idle: Any, adopt: Any
 ) -> None:

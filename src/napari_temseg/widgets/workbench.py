@@ -79,6 +79,7 @@ class Workbench(QWidget):
         accept_drops(self, self.session)
         self.session.theme_changed.connect(self._restyle)
         self.session.step_wanted.connect(self.go)
+        self.session.current_changed.connect(self._other_image)
         self._restyle()
 
     def _make_steps(self) -> QWidget:
@@ -100,7 +101,16 @@ class Workbench(QWidget):
             self.session.put_tools_down(annotating=index == IMPROVE)
         self.steps.button(index).setChecked(True)
         self.panels.setCurrentIndex(index)
+        self._to_top(index)
         self.controls.need(index == IMPROVE)
+
+    def _other_image(self) -> None:
+        for index in range(1, len(DOCK_STEPS)):  # in step 1 people go from image to image in a table, which stays where it is
+            self._to_top(index)
+
+    def _to_top(self, index: int) -> None:
+        scroll: Any = self.panels.widget(index)
+        scroll.verticalScrollBar().setValue(0)
 
     def panel(self, index: int) -> Any:
         """The panel of a step."""
