@@ -512,6 +512,12 @@ def test_export_and_report(bench: Any, qtbot: Any, wait_jobs: Any, tmp_path: Pat
     wait_jobs(session)
     names = sorted(path.name for path in (tmp_path / "report").glob("[!.]*"))
     assert names == ["figures", "grid_particles.tif", "particles.csv", "report.html", "summary.json"]
+    assert not panel.page.isHidden()
+    session.viewer.add_image(np.zeros((64, 64), np.uint8), name="other")
+    session.viewer.layers.selection.active = session.viewer.layers["other"]
+    qtbot.waitUntil(panel.page.isHidden)  # it has no report
+    session.viewer.layers.selection.active = session.viewer.layers["grid"]
+    qtbot.waitUntil(lambda: not panel.page.isHidden())
     assert "1 correction by hand" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
@@ -111,8 +112,8 @@ class ParticlesPanel(QWidget):
             "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
             self._report,
         )
-        self.written: Path | None = None  # the newest report
-        self.page = button("Open report", "Show the report that was written last in the browser.", self._open_page)
+        self.written: WeakKeyDictionary[Item, Path] = WeakKeyDictionary()  # the newest report with each image
+        self.page = button("Open report", "Show the newest report with this image in the browser.", self._open_page)
         self.tiff = button(
             "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
         )
@@ -267,22 +268,22 @@ class ParticlesPanel(QWidget):
 
     def _report(self) -> None:
         self._settled()
-        folder = export.ask_folder(self.session, self, "Folder for the report")
+        folder, items = export.ask_folder(self.session, self, "Folder for the report"), list(self.pool.items)
         if folder:
-            write_audited_report(self.session, self.pool.items, self.pool.measurements, folder, self._written)
+            write_audited_report(self.session, items, self.pool.measurements, folder, partial(self._written, items))
 
     def _audit(self) -> None:
         self._settled()
         open_audit(self.session, self.pool.items, self.pool.measurements).finished.connect(self.pool.outdated)
 
-    def _written(self, page: Path) -> None:
-        self.written = page
-        self.page.setToolTip(f"Show {page} in the browser.")
+    def _written(self, items: Sequence[Item], page: Path) -> None:
+        self.written.update(dict.fromkeys(items, page))
         self.refresh()
 
     def _open_page(self) -> None:
-        if self.written is not None:
-            export.open_page(self.written)
+        item = self.session.current
+        if item is not None and item in self.written:
+            export.open_page(self.written[item])
 
     def _save_labels(self) -> None:
         item = self.corrector.measured_item()
@@ -330,7 +331,9 @@ class ParticlesPanel(QWidget):
             (self.view, item is not None),
         ):
             widget.setEnabled(ready)
-        self.page.setVisible(self.written is not None)
+        page = self.written.get(item) if item is not None else None
+        self.page.setVisible(page is not None)
+        self.page.setToolTip(f"Show {page} in the browser.")
         self._show_history(item)
         self._show_review(item)
         self.note.setText(self._state(item, picked))
