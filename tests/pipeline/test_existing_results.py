@@ -126,6 +126,19 @@ def test_the_page_names_what_the_window_has(tmp_path: Path) -> None:
     assert "a: 6 regions were dropped because the model is unsure of them, many beside 2 particles kept; Find ▸ Certainty 0" in page
 
 
+def test_the_page_of_the_window_does_not_say_that_bars_were_looked_for_in_vain(tmp_path: Path) -> None:
+    made = found("a")
+    valid = np.ones((60, 90), bool)
+    valid[48:] = False
+    particles = replace(made.particles, micrograph=replace(made.particles.micrograph, valid=valid))
+    page, _ = written(tmp_path, [replace(made, particles=particles, measurement=measure(particles)), found("b")], model="mine")
+    told = cell(page, "Burnt-in scale bars, letters, data bars")
+    assert told == "a: left out, 20 % of the image (found by the program or drawn by hand); b: nothing left out"
+    gallery = page[page.index('class="gallery"') :]
+    assert gallery.count('class="scale above"') == 1  # the scale bar of a is drawn off what is left out at its bottom
+    assert "on the command line: temseg run" in html.unescape(page)
+
+
 def test_nothing_to_report(tmp_path: Path) -> None:
     with pytest.raises(TemsegError):
         iter_report([], tmp_path).drain()

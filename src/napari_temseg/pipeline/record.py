@@ -123,7 +123,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "columns": list(m.table.columns),
         "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
-        "crops": [(crop.typical, crop.doubt, crop.width) for crop in item.crops],
+        "crops": [(crop.typical, crop.doubt, crop.width, crop.bar_above) for crop in item.crops],
         "splits": [(other.step, other.setting, other.value, other.population) for other in m.other_splits],
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
@@ -189,8 +189,8 @@ def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
 
 
 def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:
-    typical, doubt, width = said
-    return Crop(typical, doubt, width, jpeg)
+    typical, doubt, width, *above = said  # records of earlier versions do not tell where a bar had better lie
+    return Crop(typical, doubt, width, jpeg, *above)
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:

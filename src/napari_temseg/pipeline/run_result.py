@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Crop:
     """A part of a picture's first plane at full resolution with outlines, which `jpeg` gives, `width` px wide.
 
-    `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst.
+    `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst, `bar_above`
+    whether a scale bar had better lie at its top, as more is left out at its bottom.
     """
 
     typical: bool
     doubt: float
     width: int
     jpeg: Callable[[], bytes] = field(repr=False)
+    bar_above: bool = False
 
 
 @dataclass(frozen=True, eq=False)

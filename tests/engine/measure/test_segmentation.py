@@ -99,6 +99,19 @@ def test_nothing_left_at_another_setting_is_no_number():
     assert summary["segmentation"]["splits"]["certainty more"]["n"] == 0
 
 
+def test_those_the_model_is_unsure_of_stand_beside_what_was_found_not_beside_what_was_corrected():
+    bare = discs(np.linspace(18, 22, 30))
+    exact = bare.table["ecd_nm"] / 2
+    made = replace(bare, other_splits=(split("as found", "", 0.0, exact), split("none", "certainty", 0.0, exact)))
+    whats = [each["what"] for each in size_distribution([made]).pieces]
+    assert whats[-1] == "with those the model is unsure of"
+    assert "as found, without changes by hand" not in whats
+    corrected = replace(made, table=made.table.iloc[1:])
+    pieces = {each["what"]: each["n"] for each in size_distribution([corrected]).pieces}
+    assert pieces["as found, without changes by hand"] == pieces["all"] + 1
+    assert "as found, with those the model is unsure of" in pieces
+
+
 def test_parts_stand_side_by_side_and_few_particles_have_no_d50():
     labels = np.zeros((60, 120), np.int32)
     labels[10:20, 10:20], labels[10:20, 20:40], labels[40:44, 60:64] = 1, 2, 3

@@ -13,7 +13,7 @@ from PIL import Image
 from napari_temseg import Micrograph, measure
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.packed_mask import PackedMask
-from napari_temseg.pipeline.report.crops import crops_of
+from napari_temseg.pipeline.report.crops import bar_above, crops_of
 from napari_temseg.pipeline.run_result import Crop
 
 
@@ -73,3 +73,15 @@ def test_typical_and_worst_do_not_overlap_and_keep_off_a_data_bar(alone_and_in_c
     for crop in crops_of(plane, labels, measured):
         shown = np.asarray(Image.open(io.BytesIO(crop.jpeg())).convert("L"))
         assert not ((shown > 110) & (shown < 130)).all(axis=1).any()
+
+
+def test_a_scale_bar_keeps_off_the_data_bar_of_its_picture(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
+    labels, measured = alone_and_in_contact
+    assert not any(crop.bar_above for crop in crops(labels, measured))
+    valid = np.ones(labels.shape, bool)
+    valid[-60:] = False  # so high that no crop keeps off it
+    tall = labels[-200:], replace(measure(labels[-200:]), mask=PackedMask.of(valid[-200:]))
+    assert all(crop.bar_above for crop in crops(*tall))
+    assert bar_above(valid)
+    assert not bar_above(valid[::-1])
+    assert not bar_above(None)

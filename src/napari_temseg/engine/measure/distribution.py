@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
 from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
+from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.usability import Unlike, Usability, judge
@@ -248,15 +249,20 @@ class SizeDistribution:
     def pieces(self) -> list[dict[str, Any]]:
         """D50 and number of all particles and of parts of them, side by side: leaving particles out selects by size, and here one sees it.
 
-        "standing alone" are those that touch no other: neither cut from a neighbour nor in an aggregate.
+        "standing alone" are those that touch no other: neither cut from a neighbour nor in an aggregate. Those the model is unsure of are
+        known of what was found alone: where that was corrected since, it is told beside them.
         """
-        found = [{"what": "all", "n": len(self), "d50": self.quantile(0.5)}]
+        found: list[dict[str, Any]] = [{"what": "all", "n": len(self), "d50": self.quantile(0.5)}]
         for what, kept in self.parts.items():
             x, w = self.values[kept], self.weights[kept]
             found.append({"what": what, "n": len(x), "d50": quantile(x, w, 0.5) if len(x) else None})
         dropped = None if self.segmentation is None else self.segmentation.splits.get("certainty none")
-        if dropped is not None:
-            found.append({"what": "with those the model is unsure of", "n": int(dropped["n"] or 0), "d50": dropped["d50"]})
+        if self.segmentation is not None and dropped is not None:
+            before, what = self.segmentation.splits[AS_FOUND], "with those the model is unsure of"
+            if before["n"] != len(self) or not math.isclose(before["d50"] or 0.0, found[0]["d50"] or 0.0, rel_tol=1e-3):
+                what = f"as found, {what}"
+                found.append({"what": "as found, without changes by hand", "n": int(before["n"] or 0), "d50": before["d50"]})
+            found.append({"what": what, "n": int(dropped["n"] or 0), "d50": dropped["d50"]})
         return found
 
     @cached_property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SIDES = (192, 512)  # px: the least and the most that a crop shows; less than half of the longer side, so that two need not overlap
 DIAMETERS = 8  # of a middling particle that it shows, within these
 DOUBLED_BELOW = 320  # px: smaller crops are drawn at twice their size, so that an outline hides less
+_BAR_ROOM = (0.15, 0.4)  # height and width of where a scale bar is drawn, as shares of a picture
 _CENTRES = 200  # particles that are tried as the middle of a crop
 _FEWEST_INSIDE = 3  # particles of a crop, where one holds so many
 
@@ -45,8 +46,17 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     for at, typical in ((least, True), (most, False)):
         top, left = corners[at]
         window = np.s_[top : top + side, left : left + side]
-        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window])))
+        above = measured.valid is not None and bar_above(measured.valid[window])
+        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window]), above))
     return tuple(found)
+
+
+def bar_above(valid: npt.NDArray[np.bool_] | None) -> bool:
+    """Whether a scale bar had better be drawn at the top left of a picture: more is left out at its bottom left, as by a data bar."""
+    if valid is None:
+        return False
+    rows, columns = (max(1, round(share * n)) for share, n in zip(_BAR_ROOM, valid.shape, strict=True))
+    return bool(valid[-rows:, :columns].mean() < valid[:rows, :columns].mean())
 
 
 def _least_masked(valid: npt.NDArray[np.bool_] | None, corners: npt.NDArray[np.intp], side: int) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from napari_temseg.engine.measure.samples.populations import of_population, popu
 from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
+from napari_temseg.pipeline.report.crops import bar_above
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
     corrected,
@@ -211,7 +212,7 @@ def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
             "title": title,
             "name": item.name,
             "jpeg": base64.b64encode(crop.jpeg()).decode(),
-            "bar": _bar(item.measurement, crop.width, 3),
+            "bar": (*_bar(item.measurement, crop.width, 3), crop.bar_above),
         }
         for title, (item, crop) in (("Typical", typical), ("Worst", worst))
     ]
@@ -266,7 +267,7 @@ def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, An
         "source": beside if apart else f"data:image/jpeg;base64,{base64.b64encode(item.picture()).decode()}",
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
-        "bar": _bar(m, m.frame[1], 5),
+        "bar": (*_bar(m, m.frame[1], 5), bar_above(m.valid)),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }
@@ -310,7 +311,11 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("Computed with", computed)] if (computed := _each(images, [image.get("computed_with", "") for image in images])) else []),
         ("Size looked for", _each(images, [_looked_for(image) for image in images])),
         ("Edge of a particle", _each(images, [image["edge"] for image in images])),
-        *([("Burnt-in scale bars, letters, data bars", _masked(images))] if summary.get("mask_overlays") is not False else []),
+        *(
+            [("Burnt-in scale bars, letters, data bars", _masked(images, by_hand="corrections_by_hand" in summary))]
+            if summary.get("mask_overlays") is not False
+            else []
+        ),
         ("Particles on the edge of an image", "left out of the distribution; the others weighted for it (Miles–Lantuéjoul)"),
         ("Volume weighting", "takes particles for spheres of the equivalent circular diameter"),
         *(row for stage in summary["settings"] for row in _settings(stage, summary)),
@@ -323,10 +328,11 @@ def _looked_for(image: dict[str, Any]) -> str:
     return f"{size:.3g} px{f', seen at scale {scales}' if scales else ''}" if size else "all sizes"
 
 
-def _masked(images: Sequence[dict[str, Any]]) -> str:
-    """Which pictures lost what is burnt in, found by the program."""
+def _masked(images: Sequence[dict[str, Any]], *, by_hand: bool) -> str:
+    """Which pictures lost what is burnt in, found by the program; `by_hand`: areas may also be drawn, and taken back, by somebody."""
     shares = [image["left_out_share"] for image in images]
-    told = [f"left out, {100 * share:.3g} % of the image (found automatically)" if share else "none found" for share in shares]
+    how, none = ("found by the program or drawn by hand", "nothing left out") if by_hand else ("found automatically", "none found")
+    told = [f"left out, {100 * share:.3g} % of the image ({how})" if share else none for share in shares]
     return _each(images, told)
 
 

@@ -93,8 +93,8 @@ def _bias(segmentation: dict[str, Any] | None, *, unlike: bool) -> str:
     if abs(share) < 0.05:
         return f"Bias: none is taken off; over {seen} it is 0 in the median, and how it scatters is in the intervals."
     return (
-        f"Bias: such a D50 comes out {abs(share):.1f} % too {'small' if share > 0 else 'large'}, by how many particles hang on how "
-        f"touching ones are split (learnt on {seen}); the intervals are moved by that."
+        f"Bias: D50 measured like this is typically {abs(share):.1f} % too {'small' if share > 0 else 'large'} (seen on {seen}, "
+        "where as much hangs on how touching particles are split); the intervals are moved by that, the D50 itself is not."
     )
 
 
@@ -148,7 +148,7 @@ def _bars(budget: dict[str, float | None], other_edge: float | None, convention:
 def _detection(found: dict[str, Any] | None, unit: str) -> str:
     """From which size on particles are found, and how far off the diameters are there."""
     if found is None:
-        return "Detection limit: not measured (temseg run ‑‑recovery; it takes particles that stand alone)."
+        return "Detection limit: not measured (on the command line: temseg run ‑‑recovery; it takes particles that stand alone)."
     planted = sum(row["planted"] for row in found["sizes"])
     if found["limit"] is None:
         return f"Detection limit: none reached; of no size were nine of ten particles put into the images ({planted}) found."
