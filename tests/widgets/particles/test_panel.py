@@ -108,6 +108,9 @@ def test_what_cannot_be_merged_is_said_in_a_sentence(bench: Any, qtbot: Any, mon
     qtbot.waitUntil(panel.merge.isEnabled)
     panel.merge.click()
     assert "do not touch" in told[0]
+    qtbot.waitUntil(lambda: "do not touch" in panel.note.text())  # when the notification is gone
+    session.select([1])
+    qtbot.waitUntil(lambda: "do not touch" not in panel.note.text())
     assert len(session.current.particles) == 6
     assert not len(session.current.history)
 
@@ -141,6 +144,9 @@ def test_a_line_splits_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
     assert len(item.particles) == 8
     mouse(viewer, [(2, 2), (2, 6), (3, 9)])  # crosses nothing
     assert panel.split.isChecked()
+    qtbot.waitUntil(lambda: panel.note.text().startswith("The line meets no particle"))
+    mouse(viewer, [(2, 2)])
+    qtbot.waitUntil(lambda: panel.note.text() == Tool.SPLIT.value)
     window = viewer.window._qt_window
     window.show()
     window.activateWindow()
@@ -222,6 +228,7 @@ def test_what_was_deleted_in_a_part_is_deleted_elsewhere(viewer: Any, open_bench
     panel.likewise.click()
     mouse(viewer, [(1, 1), (20, 20), (58, 58)])  # nm: the left half
     assert told("nothing was deleted")
+    qtbot.waitUntil(lambda: panel.note.text().startswith("Nothing was deleted here"))
     session.select(small & set(range(1, 17)))
     qtbot.waitUntil(panel.delete.isEnabled)
     panel.delete.click()

@@ -27,6 +27,7 @@ from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import cautions, counted, doubted, explained, sized
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
+from napari_temseg.widgets.particles.tools.refusal import Refusal
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -43,7 +44,7 @@ class ParticlesPanel(QWidget):
         super().__init__()
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
         self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
-        self.pointer, self.doubtful = session.part(Pointer), session.part(Doubtful)
+        self.pointer, self.doubtful, self.refusal = session.part(Pointer), session.part(Doubtful), session.part(Refusal)
         self._tools: dict[Tool, QPushButton] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -56,16 +57,16 @@ class ParticlesPanel(QWidget):
         self.refresh()
 
     def _make(self) -> None:
-        corrector = self.corrector
-        self.note = hint(lines=2)
-        self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", corrector.merge)
+        corrector, tried = self.corrector, self.refusal.tried
+        self.note = hint(lines=3)
+        self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", tried(corrector.merge))
         self.split = self._tool(
             "Split", "Every line drawn across a particle cuts it, and a click on two centres in one parts it (K); Esc ends.", Tool.SPLIT
         )
         self.these = button(
             "Split these",
             "Split each selected particle where it is narrowest, whatever strength that takes (Shift+K). One step for Undo.",
-            corrector.split_these,
+            tried(corrector.split_these),
         )
         self.add = self._tool(
             "Add", "Click a particle that was missed: it is outlined by itself; drag to say its size (A). Esc ends.", Tool.ADD
@@ -78,24 +79,24 @@ class ParticlesPanel(QWidget):
             "what looks like it elsewhere is selected, for Delete or Exclude. Shift adds a box; Esc ends.",
             Tool.LIKEWISE,
         )
-        self.delete = button("Delete", "Turn the selected particles into background (Delete key).", corrector.delete)
+        self.delete = button("Delete", "Turn the selected particles into background (Delete key).", tried(corrector.delete))
         self.redraw = button(
-            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", corrector.redraw
+            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", tried(corrector.redraw)
         )
-        self.new = button("Draw new", "Draw the outline of a particle that was not found, corner by corner (Q).", corrector.draw_new)
+        self.new = button("Draw new", "Draw the outline of a particle that was not found, corner by corner (Q).", tried(corrector.draw_new))
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
-        self.undo = ElidedButton("Undo", corrector.undo)
-        self.redo = ElidedButton("Redo", corrector.redo)
+        self.undo = ElidedButton("Undo", tried(corrector.undo))
+        self.redo = ElidedButton("Redo", tried(corrector.redo))
         self.exclude = button(
-            "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", self._ask_reason
+            "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", tried(self._ask_reason)
         )
-        self.include = button("Count again", "Take excluded particles back into the distribution.", lambda: corrector.exclude(""))
+        self.include = button("Count again", "Take excluded particles back into the distribution.", tried(partial(corrector.exclude, "")))
         self.reasons = ReasonMenu(self, self._exclude)
         self.next = button(
             "Next unreviewed",
             "Mark the one selected particle as reviewed and go to the next (N): those that look like two or like a piece first.",
-            self._next,
+            tried(self._next),
         )
         self.reviewed = QCheckBox("image reviewed")
         self.reviewed.setToolTip("Mark this image as reviewed, with all its particles. Can be undone.")
@@ -171,8 +172,8 @@ class ParticlesPanel(QWidget):
         ):
             signal.connect(self._soon)
         session.current_changed.connect(self._forget_led)
-        self.pool.distribution_changed.connect(self._soon)
-        self.pool.table_changed.connect(self._soon)
+        for signal in (self.pool.distribution_changed, self.pool.table_changed, self.refusal.changed):
+            signal.connect(self._soon)
         self.pointer.tool_changed.connect(self._show_tool)
         self.pointer.tool_changed.connect(self._soon)
         self.doubtful.changed.connect(self._soon)
@@ -194,6 +195,7 @@ class ParticlesPanel(QWidget):
             "Shift-U": corrector.redo,
             "N": self._next,
         }
+        keys = {key: self.refusal.tried(action) for key, action in keys.items()}
         session.part(Keys).use(keys)
         bind_in(self, keys)
 
@@ -228,7 +230,7 @@ class ParticlesPanel(QWidget):
         self.reasons.popup(self.exclude.mapToGlobal(self.exclude.rect().bottomLeft()))
 
     def _exclude(self, reason: str) -> None:
-        guarded(lambda: self.corrector.exclude(reason))
+        guarded(self.refusal.tried(partial(self.corrector.exclude, reason)))
 
     def _next(self) -> None:
         item, session = self.corrector.measured_item(), self.session
@@ -375,6 +377,8 @@ class ParticlesPanel(QWidget):
             return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
         if item.measurement is None:
             return "Waits for particles: find them first (step 2)."
+        if self.refusal.sentence:
+            return self.refusal.told_of(item)
         if self.pointer.tool is not Tool.SELECT:
             return str(self.pointer.tool.value)
         if self.redraw.isChecked():

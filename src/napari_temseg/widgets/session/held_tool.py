@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.jobs.runner import complain
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -128,7 +128,11 @@ class HeldTool(MouseTool):
         if not moved or _length(line) < LEAST:
             self.session.say(self.click)
             return
-        guarded(partial(self.take, item, line))
+        try:
+            self.take(item, line)
+        except TemsegError as error:
+            complain(error, "")
+            self.session.say(str(error))  # where the hint stands, for longer than a notification
 
 
 def _length(line: Points) -> float:

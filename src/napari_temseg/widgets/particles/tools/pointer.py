@@ -18,6 +18,7 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.tools.adder import Adder
 from napari_temseg.widgets.particles.tools.likewise import Likewise
+from napari_temseg.widgets.particles.tools.refusal import Refusal
 from napari_temseg.widgets.session.held_tool import MouseTool
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Pointer(MouseTool):
     def __init__(self, session: Session) -> None:
         super().__init__(session, partial(self.take, Tool.SELECT))
         self.corrector, self.adder, self.likewise = session.part(Corrector), session.part(Adder), session.part(Likewise)
+        self.refusal = session.part(Refusal)
         self.tool = Tool.SELECT
         self._centre: tuple[Item, Points] | None = None  # the first of two that are to be parted
         session.current_changed.connect(partial(self.take, Tool.SELECT))
@@ -61,6 +63,7 @@ class Pointer(MouseTool):
                 layers.rest(item.particles_layer)
                 layers.activate(self.session.viewer, item.particles_layer)
         self.tool, self._centre = tool, None
+        self.refusal.forget()
         held = tool is not Tool.SELECT
         self._escape.setEnabled(held)
         overlays.hold_still(self.session.viewer, held)
@@ -74,6 +77,7 @@ class Pointer(MouseTool):
     def _pressed(self, viewer: Any, event: Any) -> Any:
         if self.session.closed or event.button != 1:
             return None
+        self.refusal.forget()
         if self.tool is Tool.SELECT:
             return self._click(event) if overlays.resting(viewer.layers.selection.active) else None
         overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
@@ -114,11 +118,11 @@ class Pointer(MouseTool):
         if moved:
             self._centre = None
             self.hide()
-            guarded(partial(self.corrector.cut, np.stack([start, end])))
+            guarded(self.refusal.tried(partial(self.corrector.cut, np.stack([start, end]))))
         elif self._centre is not None and self._centre[0] is item:
             first, self._centre = self._centre[1], None
             self.hide()
-            guarded(partial(self.corrector.part_at, np.stack([first, start])))
+            guarded(self.refusal.tried(partial(self.corrector.part_at, np.stack([first, start]))))
         else:
             self._centre = item, start
             across = np.array([0.0, 5 * overlays.pixels_per_screen(self.session.viewer, item.layer)])
@@ -140,7 +144,7 @@ class Pointer(MouseTool):
         yield from moves(event, partial(self._at, item, shown))
         self.hide()
         if item in self.session.items:
-            guarded(partial(self.corrector.add, outline))
+            guarded(self.refusal.tried(partial(self.corrector.add, outline)))
 
     def _lasso(self, item: Item, event: Any) -> Generator[None, None, None]:
         path = [overlays.position(item.layer, event.position)]
@@ -172,7 +176,7 @@ class Pointer(MouseTool):
         moved = yield from moves(event, partial(self._at, item, shown))
         self.hide()
         if moved and item in self.session.items:
-            guarded(partial(self.likewise.look, item, np.stack(ends), adds=adds))
+            guarded(self.refusal.tried(partial(self.likewise.look, item, np.stack(ends), adds=adds)))
 
     def _enclose(self, item: Item, event: Any, path: list[Points], shown: Callable[[Points], None]) -> Generator[None, None, None]:
         adds, world = _shift(event), tuple(event.position)
@@ -196,6 +200,7 @@ class Pointer(MouseTool):
         try:
             return outline()
         except TemsegError as error:
+            self.refusal.keep(error)
             self.session.say(str(error))
             return None
 
