@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -247,3 +248,12 @@ def test_a_new_search_keeps_what_was_corrected_and_asks_about_what_does_not_matc
 
 def button(bar: Any, text: str) -> Any:
     return next(each for each in bar.findChildren(QPushButton) if each.text() == text)
+
+
+def test_how_unsure_particles_are_seen_is_said(viewer: Any, grid: Any, open_bench: Any, picture: Any, adopt: Any) -> None:
+    bench = open_bench(viewer)
+    item = bench.session.current
+    adopt(bench.session, item, picture.instances)
+    item.particles = replace(item.particles, uncertain=5)
+    bench.panel(1).refresh()
+    assert "5 more are unsure and left out (Certainty 0" in bench.panel(1).note.text()

@@ -286,7 +286,7 @@ class FindPanel(QWidget):
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
-            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out"
+            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out (Certainty 0 in “more on splitting” keeps them)"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
         more = (item.asked or item.unlike or item.touched).removeprefix(f"{item.name}: ")  # which stands above
