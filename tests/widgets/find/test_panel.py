@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 import napari_temseg as temseg
+from napari_temseg.engine.particles.splitting import BAND_CERTAINTY
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
 
@@ -106,7 +107,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         viewer.layers.selection.active = item.layer
         panel.one.click()
         wait_jobs(session)
-    assert (certainty.value, certainty.native.placeholderText()) == ("", "automatic: 0.45")
+    assert (certainty.value, certainty.native.placeholderText()) == ("", f"automatic: {BAND_CERTAINTY:g}")
     viewer.layers.selection.active = a.layer
     certainty.value = "0"
     panel.split.fields["strength"].value = 0.7
@@ -120,7 +121,7 @@ def test_split_controls_show_what_was_applied_to_each_of_three_images(viewer: An
         assert panel.split.fields["strength"].value == 0.5
     panel.one.click()
     wait_jobs(session)
-    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == 0.45
+    assert c.particles.settings["certainty"] == b.particles.settings["certainty"] == BAND_CERTAINTY
     viewer.layers.selection.active = a.layer
     assert float(certainty.value) == 0
     assert panel.split.fields["strength"].value == 0.7
@@ -157,7 +158,7 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
     panel.one.click()
     wait_jobs(session)
     item = session.current
-    assert item.particles.settings["certainty"] == 0.45
+    assert item.particles.settings["certainty"] == BAND_CERTAINTY
     item.prediction = None  # as after a restart: what the model said is not kept
     session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty is None
