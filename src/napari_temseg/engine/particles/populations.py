@@ -32,8 +32,8 @@ def merged(small: Found, large: Found, sizes: tuple[float, float]) -> Found:
     """One plane (Y, X) from what was found for both `sizes` (px, ascending), with a column "population"; the large are numbered first."""
     (of_small, small_table), (of_large, large_table) = small, large
     keep_small, keep_large = kept_of_both(of_small, of_large, sizes)
-    first, n = _renumbered(of_large, keep_large)
-    second, _ = _renumbered(of_small, keep_small)
+    first, n = renumbered(of_large, keep_large)
+    second, _ = renumbered(of_small, keep_small)
     labels = np.where(second > 0, second + np.int32(n), first)
     large_table = large_table[keep_large[1:]].assign(population=LARGE)
     small_table = small_table[keep_small[1:]].assign(population=SMALL)
@@ -84,7 +84,7 @@ def _overlaps(one: Labels, other: Labels) -> tuple[npt.NDArray[Any], npt.NDArray
     return pairs[0], pairs[1], count
 
 
-def _renumbered(labels: Labels, keep: Mask) -> tuple[Labels, int]:
+def renumbered(labels: Labels, keep: Mask) -> tuple[Labels, int]:
     """The kept labels as 1…n, and n."""
     numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return numbers[labels], int(keep.sum())

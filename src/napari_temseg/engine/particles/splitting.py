@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.shape.distances import distances
 from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
-from napari_temseg.engine.particles.populations import merged
+from napari_temseg.engine.particles.populations import merged, renumbered
 from napari_temseg.engine.particles.standing_out import standing_out
 from napari_temseg.engine.types.confidence import STANDING_OUT, judged
 from napari_temseg.engine.types.config import SplitConfig
@@ -31,7 +31,7 @@ from napari_temseg.engine.types.wording import at_plane
 
 # Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
-BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability alone
+BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MOST_SMOOTHING = 20.0  # px
 LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
@@ -195,8 +195,7 @@ class Kept:
 def kept_pieces(parts: Divisible, prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> Kept:
     """The pieces that are large and certain enough."""
     keep, unsure, standing = _large_and_sure(labels, np.array(class_of), parts.foreground, parts.depth, prediction, config)
-    number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return Kept(number[labels], np.array(class_of)[keep], None if standing is None else standing[keep], unsure)
+    return Kept(renumbered(labels, keep)[0], np.array(class_of)[keep], None if standing is None else standing[keep], unsure)
 
 
 def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
@@ -319,9 +318,9 @@ def _large_and_sure(
     mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
     diameter = np.sqrt(4 / np.pi * area)
     keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
+    keep[0] = False
     if prediction.size:
         keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size)
-        keep[0] = False
         standing = standing_out(prediction.micrograph, labels, np.where(keep, mean, 0.0), class_of, prediction.size)
         mean = judged(mean, standing)
     sure = (mean - config.threshold) / (1 - config.threshold)
@@ -333,7 +332,6 @@ def _large_and_sure(
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             weight[edge] = CUT_CERTAINTY
         sure = np.maximum(deepest * (1 + np.clip((diameter - SHALLOW_BELOW) / (DEEP_ABOVE - SHALLOW_BELOW), 0, 1)), weight * sure)
-    keep[0] = False
     large = int(keep.sum())
     if config.certainty:
         keep &= sure >= config.certainty
@@ -362,8 +360,7 @@ def _table(kept: Kept, valid: npt.NDArray[np.bool_] | None, names: dict[int, str
     if kept.standing is not None:
         columns[STANDING_OUT] = kept.standing[keep[1:]]
     table = pd.DataFrame(columns)
-    number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return number[labels], table.set_index(pd.RangeIndex(1, len(numbers) + 1))
+    return renumbered(labels, keep)[0], table.set_index(pd.RangeIndex(1, len(numbers) + 1))
 
 
 def at_frame(labels: Labels, count: int, valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
