@@ -68,20 +68,22 @@ def _rectangle(
     return _Rectangle(first, length_, scaled_, at)
 
 
-def told_size(entry: Sample, rng: np.random.Generator) -> float:
+def told_size(entry: Sample, rng: np.random.Generator, any_size: bool = False) -> float:
     """The size that is told: a typical one, off by as much as people are, now and then one at which there is nothing to find."""
     size = entry.sizes[int(rng.integers(len(entry.sizes)))]
+    if any_size:
+        return size * math.exp(rng.uniform(-1, 1) * math.log(8))
     if rng.random() < ELSEWHERE:
         # Far above the size what is meant is texture, far below it a support: of few pixels there is neither.
         return size / rng.uniform(3.6, 8) if size > 24 and rng.random() < 0.6 else size * rng.uniform(3.6, 8)
     return size * math.exp(float(np.clip(rng.normal(0, JITTER), -1.0, 1.0)))
 
 
-def _meant(entry: Sample, size: float, polarity: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _meant(entry: Sample, size: float, polarity: int, band: float = BAND) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which particles are meant, and of which nobody can say; (n + 1,)."""
     ratio = entry.width / size
-    inside = (ratio >= UNSURE / BAND) & (ratio <= BAND / UNSURE)
-    unsure = ~inside & (ratio >= 1 / (BAND * UNSURE)) & (ratio <= BAND * UNSURE)
+    inside = (ratio >= UNSURE / band) & (ratio <= band / UNSURE)
+    unsure = ~inside & (ratio >= 1 / (band * UNSURE)) & (ratio <= band * UNSURE)
     if polarity:
         unsure |= inside & (entry.sign == 0)
         inside &= entry.sign == polarity
@@ -114,14 +116,14 @@ class Chosen:
     told: bool
 
 
-def chosen(entry: Sample, side: int, rng: np.random.Generator, margin_of_whole: int = 0) -> Chosen:
-    """Where a crop of `side` px lies, at a told size; two times in three on a particle that is meant."""
-    size, polarity = told_size(entry, rng), _polarity(entry, rng)
+def chosen(entry: Sample, side: int, rng: np.random.Generator, margin_of_whole: int = 0, any_size: bool = False) -> Chosen:
+    """Where a crop of `side` px lies, at a told size; two times in three on a particle that is meant: all are, of `any_size`."""
+    size, polarity = told_size(entry, rng, any_size), _polarity(entry, rng)
     zoom = WORKING_SIZE / size
     whole = zoom * max(entry.plane.shape) <= side and rng.random() < WHOLE
     margin = margin_of_whole if whole else MARGIN
     window = side + 2 * margin
-    inside, unsure = _meant(entry, size, polarity)
+    inside, unsure = _meant(entry, size, polarity, math.inf if any_size else BAND)
     centre = rng.uniform(0, 1, 2) * entry.plane.shape
     if inside.any() and rng.random() < 0.67:
         centre = entry.centre[int(rng.choice(np.flatnonzero(inside)))] + rng.uniform(-0.3, 0.3, 2) * side / zoom
@@ -132,9 +134,9 @@ def chosen(entry: Sample, side: int, rng: np.random.Generator, margin_of_whole: 
     return Chosen(image, labels, inside, counts.astype(np.float32), where, margin, polarity != 0)
 
 
-def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> Crop:
-    """A crop of `side` px at a told size, spoilt, with what it teaches."""
-    part = chosen(entry, side, rng)
+def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator, empty: float = EMPTY, any_size: bool = False) -> Crop:
+    """A crop of `side` px at a told size, spoilt, with what it teaches; `empty` is the share without the flattened plane."""
+    part = chosen(entry, side, rng, any_size=any_size)
     target, inner = _targets(entry, part.labels, part.inside, part.where)
     image = _spoilt(part.image, rng)
     if rng.random() < COARSE:
@@ -145,7 +147,7 @@ def crop(entry: Sample, side: int, marked: float, rng: np.random.Generator) -> C
     image, target[0], target[1] = burnt[0].numpy(), exact[0].numpy(), distance[0].numpy()
     target[2] *= target[0]
     seen = np.where(target[0] > 0, 1.0, entry.background) * part.counts * teaches[0].numpy()
-    flat = _flattened(image, part.where) if rng.random() >= EMPTY else np.zeros_like(image)
+    flat = _flattened(image, part.where) if rng.random() >= empty else np.zeros_like(image)
     planes = np.stack([image, flat, np.full_like(image, float(part.told))])
     inner = inner * seen * (target[0] > 0) if entry.teaches != "instances" else inner * seen
     cut = (..., slice(part.margin, part.margin + side), slice(part.margin, part.margin + side))

@@ -103,10 +103,10 @@ def of_scene(scene: Scene) -> Sample:
     return sample(scene.plane, scene.instances, scene.ignore, scene.signs, (scene.size,))
 
 
-def simulated(rng: np.random.Generator) -> Sample:
-    """One simulated picture of random kind and size."""
+def simulated(rng: np.random.Generator, supports: bool = True) -> Sample:
+    """One simulated picture of random kind and size; without supports and piles particles lie on a plain ground."""
     side = int(rng.choice([256, 288, 352]))
-    if rng.random() < CROWDED:
+    if rng.random() < CROWDED or not supports:
         return crowded(side, rng)
     size = math.exp(rng.uniform(math.log(8), math.log(45)))
     return of_scene((pile if rng.random() < 0.36 else specimen)(size, (side, side), rng))

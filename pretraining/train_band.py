@@ -3,7 +3,7 @@
     python pretraining/train_band.py --steps 8000 --start weights.safetensors --folder runs/band
 
 Data: the train parts of EMPS and of the sets for the finder, and scenes simulated anew all the time. Seeded; checkpoints every two
-minutes; the same command resumes, and one with more steps goes on. The schedule follows the steps, not the clock: a machine that is
+minutes; the same command resumes, and one with more steps goes on. `--without` leaves out one part of the recipe, for `ablations.py`. The schedule follows the steps, not the clock: a machine that is
 shared gives what it has. `--export` writes the averaged weights of a checkpoint, of a running training too, and ends.
 """
 
@@ -22,12 +22,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 import band_samples
-from band_crops import SIDE_SHARES, SIDES, Crop, crop
+from band_crops import EMPTY, SIDE_SHARES, SIDES, Crop, crop
 from band_samples import Sample
 from napari_temseg.engine.model.band import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 
+WITHOUT = ("flattening", "supports", "sets", "size")  # what may be left out, to see what it brings
 SHARES = {"emps": 7, "simulated": 4, "catalysts": 3, "other": 2}  # crops of each kind in a batch of sixteen
 
 
@@ -53,32 +54,40 @@ def loss_of(raw: torch.Tensor, target: torch.Tensor, seen: torch.Tensor, inner: 
 class Source:
     """Crops from all the sets, in fixed shares."""
 
-    def __init__(self, pool: int, rng: np.random.Generator) -> None:
+    def __init__(self, pool: int, rng: np.random.Generator, without: str | None = None) -> None:
+        self.without = without
+        self.shares = {"emps": 11, "simulated": 5} if without == "sets" else SHARES
         self.upright = band_samples.emps()
         other = (band_samples.superalloy(), band_samples.powder(), band_samples.sintering())
         self.sets: dict[str, list[list[Sample]]] = {
             "emps": [list(self.upright)],
-            "simulated": [[band_samples.simulated(rng) for _ in range(pool)]],
+            "simulated": [[self.scene(rng) for _ in range(pool)]],
             "catalysts": [band_samples.catalysts()],
             "other": list(other),
         }
 
+    def scene(self, rng: np.random.Generator) -> Sample:
+        """One simulated scene."""
+        return band_samples.simulated(rng, supports=self.without != "supports")
+
     def renew(self, rng: np.random.Generator) -> None:
         """Draw one simulated scene anew, and turn one picture of EMPS another way: three in four of these are turned."""
         pool = self.sets["simulated"][0]
-        pool[int(rng.integers(len(pool)))] = band_samples.simulated(rng)
+        pool[int(rng.integers(len(pool)))] = self.scene(rng)
         index = int(rng.integers(len(self.upright)))
         self.sets["emps"][0][index] = self.upright[index] if rng.random() < 0.25 else band_samples.turned(self.upright[index], rng)
 
     def batch(self, crops: int, side: int, marked: float, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
         """Input (B, 3, S, S), target (B, 5, S, S), the two weights (B, S, S)."""
-        total, made = sum(SHARES.values()), []
+        total, made = sum(self.shares.values()), []
+        empty = 1.0 if self.without == "flattening" else EMPTY
         for index in range(crops):
             place = (index + 0.5) / crops * total
-            kind = next(name for name in SHARES if (place := place - SHARES[name]) < 0)
+            kind = next(name for name in self.shares if (place := place - self.shares[name]) < 0)
             groups = self.sets[kind]
             group = groups[int(rng.integers(len(groups)))]
-            made.append(crop(group[int(rng.integers(len(group)))], side, marked if kind != "simulated" else marked / 2, rng))
+            entry, burnt = group[int(rng.integers(len(group)))], marked if kind != "simulated" else marked / 2
+            made.append(crop(entry, side, burnt, rng, empty, any_size=self.without == "size"))
         return tuple(torch.from_numpy(np.stack([getattr(one, name) for one in made])) for name in Crop.__dataclass_fields__)
 
 
@@ -94,6 +103,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=160, help="px of a crop, a multiple of 32")
     parser.add_argument("--pool", type=int, default=160, help="simulated scenes held at a time")
     parser.add_argument("--marked", type=float, default=0.3, help="share of crops with letters, bars, arrows, grid bars burnt in")
+    parser.add_argument("--without", choices=WITHOUT, help="train without one part of the recipe")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export", type=Path, help="write the averaged weights of the folder's checkpoint here (.safetensors) and end")
@@ -162,13 +172,13 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     state = begin(BandNetwork(), args)
     rng = np.random.default_rng([args.seed, state.step])
-    source = Source(args.pool, rng)
+    source = Source(args.pool, rng, args.without)
     counts = {name: [len(group) for group in groups] for name, groups in source.sets.items()}
     print(f"{counts}; {choose_device().describe()}; at step {state.step}, {state.spent / 60:.1f} min", flush=True)
     train(state, source, args, rng)
     export(checkpoint, args.folder / "band.safetensors")
     kept: dict[str, Any] = {name: str(value) for name, value in vars(args).items()}
-    (args.folder / "record.json").write_text(json.dumps({**kept, "shares": SHARES, "steps": state.step, "curve": state.curve}, indent=1))
+    (args.folder / "record.json").write_text(json.dumps({**kept, "shares": source.shares, "steps": state.step, "curve": state.curve}, indent=1))
     print(f"wrote {args.folder / 'band.safetensors'}", flush=True)
 
 
