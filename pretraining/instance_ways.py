@@ -48,7 +48,9 @@ class RayNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Raw outputs of the band (B, 5, Y, X), and of the rays: a logit, and lengths in half working sizes."""
         levels: list[torch.Tensor] = []
-        hooks = [block.register_forward_hook(lambda _m, _i, out: levels.append(out)) for block in cast(nn.ModuleList, self.band.decoder.blocks)]
+        hooks = [
+            block.register_forward_hook(lambda _m, _i, out: levels.append(out)) for block in cast(nn.ModuleList, self.band.decoder.blocks)
+        ]
         raw = self.band(x)
         for hook in hooks:
             hook.remove()
@@ -70,7 +72,10 @@ def ray_targets(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     particle = torch.where(target[:, 0] > 0.5, (middle[0] + 4096) * 16384 + middle[1] + 4096, 0)
     points = (particle[:, ::GRID, ::GRID] > 0).nonzero()
     own = particle[:, ::GRID, ::GRID][tuple(points.T)]
-    lengths, ends = torch.zeros(n, RAYS, height // GRID, width // GRID), torch.zeros(n, RAYS, height // GRID, width // GRID, dtype=torch.bool)
+    lengths, ends = (
+        torch.zeros(n, RAYS, height // GRID, width // GRID),
+        torch.zeros(n, RAYS, height // GRID, width // GRID, dtype=torch.bool),
+    )
     flat = particle.reshape(-1)
     for ray, angle in enumerate(_ANGLES.tolist()):
         length, alive = torch.full((len(points),), float(LONGEST)), torch.arange(len(points))

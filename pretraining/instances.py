@@ -2,8 +2,9 @@
 
     python pretraining/instances.py --start weights.safetensors --steps 900 --folder runs/instances   # trains, resumes, then judges
 
-Depth map, borders, centres and offsets, and star-convex outlines (object probability and rays) hang on one decoder, so that each has the same steps, crops
-and features. What each way leaves to choose is chosen on train parts. Everything is decoded at the working scale and enlarged.
+Depth map, borders, centres and offsets, and star-convex outlines (object probability and rays) hang on one decoder, so that each has the
+same steps, crops and features. What each way leaves to choose is chosen on train parts. Everything is decoded at the working scale and
+enlarged.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ def train(state: Optimisation, args: argparse.Namespace) -> None:
     """Until the steps are done; a checkpoint every two minutes."""
     rng = np.random.default_rng([1, state.step])
     source = Source(args.pool, rng)
-    source.shares, source.sets["other"] = {"emps": 8, "simulated": 6, "other": 2}, source.sets["other"][:2]  # outlines of single particles only
+    source.shares, source.sets["other"] = (
+        {"emps": 8, "simulated": 6, "other": 2},
+        source.sets["other"][:2],
+    )  # outlines of single particles only
     saved, device = time.monotonic(), choose_device()
     while (share := state.step / args.steps) < 1:
         state.set_rate(args.rate, share, least=0.01)
@@ -129,7 +133,11 @@ def judge(network: nn.Module) -> None:
             for choice in CHOICES[way]:
                 quality.setdefault((way, choice), []).append(score(case, enlarged(decode(choice), case.image.shape))["PQ"])
     best = {way: max(CHOICES[way], key=lambda choice: float(np.mean(quality[way, choice]))) for way in CHOICES}
-    print("chosen on train parts:", {way: (choice, round(float(np.mean(quality[way, choice])), 3)) for way, choice in best.items()}, flush=True)
+    print(
+        "chosen on train parts:",
+        {way: (choice, round(float(np.mean(quality[way, choice])), 3)) for way, choice in best.items()},
+        flush=True,
+    )
     cases = [case for name in ("emps", "tio2", "powder", "superalloy") for case in SETS[name]()] + crowded(12)
     groups: dict[str, dict[str, list[dict[str, float]]]] = {}
     for case in cases:
@@ -139,7 +147,10 @@ def judge(network: nn.Module) -> None:
             spent = time.process_time() - start
             groups.setdefault(case.group, {}).setdefault(way, []).append({**score(case, labels), "s": spent})
     for group, rows in groups.items():
-        print(f"\n**{group}**\n\n" + table({way: {**summary(found), "s": float(np.median([r["s"] for r in found]))} for way, found in rows.items()}))
+        print(
+            f"\n**{group}**\n\n"
+            + table({way: {**summary(found), "s": float(np.median([r["s"] for r in found]))} for way, found in rows.items()})
+        )
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
     python pretraining/train_band.py --steps 8000 --start weights.safetensors --folder runs/band
 
 Data: the train parts of EMPS and of the sets for the finder, and scenes simulated anew all the time. Seeded; checkpoints every two
-minutes; the same command resumes, and one with more steps goes on. `--without` leaves out one part of the recipe, for `ablations.py`. The schedule follows the steps, not the clock: a machine that is
-shared gives what it has. `--export` writes the averaged weights of a checkpoint, of a running training too, and ends.
+minutes; the same command resumes, and one with more steps goes on. `--without` leaves out one part of the recipe, to see what it brings.
+The schedule follows the steps, not the clock: a machine that is shared gives what it has. `--export` writes the averaged weights of a
+checkpoint, of a running training too, and ends.
 """
 
 from __future__ import annotations
@@ -178,7 +179,9 @@ def main() -> None:
     train(state, source, args, rng)
     export(checkpoint, args.folder / "band.safetensors")
     kept: dict[str, Any] = {name: str(value) for name, value in vars(args).items()}
-    (args.folder / "record.json").write_text(json.dumps({**kept, "shares": source.shares, "steps": state.step, "curve": state.curve}, indent=1))
+    (args.folder / "record.json").write_text(
+        json.dumps({**kept, "shares": source.shares, "steps": state.step, "curve": state.curve}, indent=1)
+    )
     print(f"wrote {args.folder / 'band.safetensors'}", flush=True)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.measure.samples.same_field import Field, Sketch, same_fields
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.results import BandEnds, SizeCandidate
-from napari_temseg.engine.types.same_field import Field, Sketch, same_fields
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement

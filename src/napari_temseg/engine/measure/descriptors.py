@@ -62,6 +62,9 @@ DESCRIPTORS: dict[str, Definition] = {
         "A / area of the ellipse that the free part of the outline describes, at most 1; 1 where no particle borders it; empty at the "
         "frame, where less than half of the outline is free, and where that part is no ellipse (off by more than 3 % of its radius)"
     ),
+    "ecd_whole": Definition(
+        "diameter of the circle of the area of the whole particle, what others cover included: ecd / √(visible_share)", "length"
+    ),
     "edge_shift": Definition(
         "how far the half-contrast edge of the picture lies outside the outline (inside: negative), the mean over its free part: half-way "
         "between the grey levels 3 to 6 px to either side; empty where the picture tells no edge",
@@ -94,6 +97,7 @@ _READABLE = {
     "standing_out": "contrast beside the most certain",
     "cut_share": "share of the outline beside others",
     "visible_share": "share that is seen",
+    "ecd_whole": "equivalent circular diameter, hidden part included",
     "inscribed_diameter": "diameter of the inscribed circle",
     "edge_shift": "half-contrast edge beyond the outline",
 }

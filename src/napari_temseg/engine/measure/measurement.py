@@ -300,7 +300,7 @@ def describe(
         columns = at_half_contrast(columns, scale)
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
     columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
-    columns |= visible_columns(pixels, whole, columns["cut_share"] > 0, columns["frame"])
+    columns |= visible_columns(pixels, whole, columns["ecd"], columns["cut_share"] > 0, columns["frame"])
     if not isinstance(particles, Particles):
         columns |= _neighbours(pixels)
     return columns

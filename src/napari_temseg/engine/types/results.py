@@ -289,6 +289,16 @@ class Particles:
         near = (int((diameter < low * NEAR_END).sum()), int((diameter > high / NEAR_END).sum()))
         return BandEnds(low, high, *near, len(diameter))
 
+    @cached_property
+    def outlines(self) -> dict[int, npt.NDArray[np.float64]]:
+        """The outline (n, 2) of every particle by its label: y and x in px of its plane, 0 at the centre of the first pixel, sub-pixel.
+
+        What others cover is completed where the free part of the outline is an ellipse; elsewhere an outline follows the seam.
+        """
+        from napari_temseg.engine.types.outlines import whole_outlines
+
+        return {number: outline for plane in self.planes() for number, outline in whole_outlines(plane).items()}
+
     def planes(self) -> npt.NDArray[np.int32]:
         """`labels` as (P, Y, X)."""
         return self.labels.reshape((-1, *self.labels.shape[-2:]))

@@ -14,9 +14,9 @@ import pandas as pd
 
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.samples.same_field import sketch_of
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BandEnds, Particles, Prediction, SizeCandidate
-from napari_temseg.engine.types.same_field import sketch_of
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.label_pages import LabelPages
 from napari_temseg.files.rois import write_rois

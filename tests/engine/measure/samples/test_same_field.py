@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
+from napari_temseg.engine.measure.samples.same_field import Field, same_fields, sketch_of
 from napari_temseg.engine.types.acquisition import Acquisition
-from napari_temseg.engine.types.same_field import Field, same_fields, sketch_of
 
 
 def scene(seed: int, side: int = 256) -> np.ndarray:
