@@ -11,15 +11,19 @@ import pytest
 from in_the_window import mouse, told
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit
+from scipy import ndimage
 
 from napari_temseg.engine.measure.measurement import measure, with_flags
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.canvas.overlays import SELECTED
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.tools.pointer import Tool
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
@@ -350,6 +354,58 @@ def test_a_redraw_is_one_step_and_leaves_no_splinters(bench: Any, qtbot: Any, wa
     panel.corrector.redo()
     assert item.history.names == ["painting"]
     agrees(item)
+
+
+@pytest.mark.parametrize("tool", ["add", "split", "lasso"])
+def test_a_brush_that_is_taken_puts_the_mouse_tool_down(bench: Any, viewer: Any, qtbot: Any, tool: str) -> None:
+    panel, session = bench.panel(3), bench.session
+    layer = session.current.particles_layer
+    for begin, mode in ((panel.redraw, "paint"), (panel.new, "polygon")):
+        session.select([5])
+        qtbot.waitUntil(begin.isEnabled)
+        getattr(panel, tool).click()
+        assert panel.pointer.tool is not Tool.SELECT
+        begin.click()
+        assert panel.pointer.tool is Tool.SELECT, "a stroke would add or split too"
+        assert str(layer.mode) == mode
+        begin.click()
+        assert str(layer.mode) == "pan_zoom"
+
+
+def test_nothing_is_added_where_nobody_shall_look(bench: Any, viewer: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.part(Regions).leave_out(item, [(60, 60, 120, 160)])
+    panel.pointer.take(Tool.ADD)
+    mouse(viewer, [(35, 45)])  # nm
+    assert "left out" in panel.refusal.sentence
+    assert "adding 1 particle" not in item.history.names
+
+
+def test_what_is_added_is_one_piece_though_particles_lie_in_it(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    panel.corrector.add(np.array([[8.0, 50], [8, 62], [58, 62], [58, 50]]))  # 2 lies across it
+    (number,) = session.selected
+    assert ndimage.label(item.particles.labels == number)[1] == 1
+    agrees(item)
+
+
+def test_a_selected_particle_is_seen_however_small_it_is_on_the_screen(bench: Any, viewer: Any, qtbot: Any) -> None:
+    session = bench.session
+    session.select([6])
+    own = session.current.particles.labels == 6
+
+    def white() -> Any:
+        made = session.current.made
+        return made[Role.MARKS].data == SELECTED if Role.MARKS in made else np.zeros_like(own)
+
+    viewer.scene.camera.zoom = 0.5  # 4 px of the picture are one of the screen, the particle is 4 wide
+    qtbot.waitUntil(lambda: bool((white() & ~own).any()))
+    assert np.ptp(np.flatnonzero(white().any(axis=0))) >= 7 * 4
+    viewer.scene.camera.zoom = 8.0
+    qtbot.waitUntil(lambda: not (white() & ~own).any())
+    assert (white() & own).any(), "along its edge"
 
 
 def test_the_status_line_speaks_of_what_was_done_last(bench: Any) -> None:

@@ -116,7 +116,10 @@ def delete(labels: Labels, plane: int, ids: Collection[int], under: Labels | Non
 
 
 def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> Patch:
-    """Make particle `number`, one of the plane or a `new_id`, what a polygon (n, 2) encloses; pixels of other particles stay theirs."""
+    """Make particle `number`, one of the plane or a `new_id`, what a polygon (n, 2) encloses; pixels of other particles stay theirs.
+
+    Where those part what is free, the largest piece is the particle.
+    """
     page = page_of(labels, plane)
     corners = _vertices(polygon, 3, "outline")
     if number < 1:
@@ -126,7 +129,7 @@ def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> P
     known = page == number
     if labels.ndim == 3 and not known.any() and (labels == number).any():
         raise TemsegError(f"Particle {number} is on another plane; draw it there, or give the new outline a new number.")
-    free = inside & ((page == 0) | known)
+    free = _largest(inside & ((page == 0) | known))
     if not free.any():
         raise TemsegError("The outline encloses no free pixel of the picture; draw it over background or over its own particle.")
     window = bounds(free | known)
@@ -282,6 +285,12 @@ def _large(mask: Mask) -> Ints:
     keep[0] = False
     numbers: Ints = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return numbers[pieces]
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest component of a mask."""
+    pieces, count = ndimage.label(mask, _EIGHT)
+    return mask if count < 2 else pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
 
 
 def renumber(target: Labels, pieces: Ints, number: int, fresh: int) -> int:

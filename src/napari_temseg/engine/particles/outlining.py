@@ -21,6 +21,7 @@ OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
 TURN = 2  # steps that the radius may change from one angle to the next
 FIRM, LOOSE = 3.0, 0.6  # how much a size counts that was drawn, and one that is only usual here
 OF_PICTURE, OF_MODEL = 1.0, 1.5  # weight of the edges of the picture, and of the model's probability
+SMOOTH, SMOOTHER = 1.5, 6.0  # angles (standard deviation) over which a clear edge is smoothed, and where there is none
 Floats = npt.NDArray[np.float64]
 
 
@@ -47,7 +48,7 @@ def outline_at(
         gain = gain + OF_MODEL * np.maximum(-_slope(_strip(probability, y, x), radii), 0) * radii[-1] / 4
     size = -(FIRM if drawn else LOOSE) * np.log(radii / max(radius, 1.0)) ** 2
     best = _closed_path(gain + size[None])
-    reach = ndimage.gaussian_filter1d(radii[best], 1.0, mode="wrap")
+    reach = _smooth(radii[best], gain[np.arange(ANGLES), best])
     outline = np.stack([place[0] + reach * np.sin(turns), place[1] + reach * np.cos(turns)], axis=1)
     return np.clip(outline, 0, np.asarray(image.shape, float) - 1)
 
@@ -75,6 +76,20 @@ def _edges(image: npt.NDArray[Any], y: Floats, x: Floats, radii: Floats) -> Floa
     outward = max((1.0, -1.0), key=lambda sign: float(np.maximum(sign * slope, 0).max(axis=1).mean()))
     edges: Floats = np.maximum(outward * slope, 0)
     return edges
+
+
+def _smooth(reach: Floats, gain: Floats) -> Floats:
+    """Radii (ANGLES,) that keep to the edge where one is clear, and elsewhere go on as their neighbours do: texture has no outline."""
+    seen = np.clip(gain, 0.05, 1)
+    clear = _around(seen, SMOOTH)
+    elsewhere = _around(seen * reach, SMOOTHER) / _around(seen, SMOOTHER)
+    smooth: Floats = clear * _around(reach, SMOOTH) + (1 - clear) * elsewhere
+    return smooth
+
+
+def _around(values: Floats, width: float) -> Floats:
+    smooth: Floats = ndimage.gaussian_filter1d(values, width, mode="wrap")
+    return smooth
 
 
 def _closed_path(gain: Floats) -> npt.NDArray[np.intp]:

@@ -135,6 +135,7 @@ class Corrector(QObject):
         item, ids = self.picked("redraw")
         if len(ids) > 1:
             raise TemsegError("Only one particle can be redrawn at a time; select just that one.")
+        self.session.tools_down.emit()  # or a stroke would add or split too
         layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
         brush.size_brush(layer, item.frame)
         overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
@@ -148,7 +149,9 @@ class Corrector(QObject):
         if brush.painted_number(layer) is not None:
             self._put_down(layer)
             return
-        overlays.draw_label(self.session.viewer, layer, new_id(self._labels(item)), "polygon")
+        number = new_id(self._labels(item))
+        self.session.tools_down.emit()
+        overlays.draw_label(self.session.viewer, layer, number, "polygon")
 
     def _put_down(self, layer: Any) -> None:
         self._sitting = None

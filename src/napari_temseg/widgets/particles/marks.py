@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 MANY_MARKS = 60  # particles: more are drawn in one window, fewer each in its own
+LINE, WIDEST = 1.5, 12  # px of the screen that a line takes at least, px of the picture that it takes at most
+SMALL = 14  # px of the screen: a smaller particle would be hidden by its mark, which is drawn round it
+ZOOMED = 200  # ms after the last zoom
+Mask = npt.NDArray[np.bool_]
 _BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]
 
 
@@ -32,10 +37,35 @@ class Marks(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.refresh)
+        self._thick = 0
+        self._zoomed = QTimer(self)
+        self._zoomed.setSingleShot(True)
+        self._zoomed.setInterval(ZOOMED)
+        self._zoomed.timeout.connect(self._refit)
+        session.viewer.scene.camera.events.zoom.connect(self._on_zoom)
+        session.closing.connect(self._close)
         for signal in (session.selection_changed, session.current_changed, session.plane_changed, session.items_changed):
             signal.connect(lambda *_: self._timer.start())
         session.item_changed.connect(self._item_changed)
-        session.closing.connect(self._timer.stop)
+
+    def _close(self) -> None:
+        self._timer.stop()
+        self._zoomed.stop()
+        self.session.viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
+
+    def _on_zoom(self, event: Any = None) -> None:
+        self._zoomed.start()
+
+    def _refit(self) -> None:
+        """At another magnification the lines of the marks are as wide on the screen as before."""
+        item = self.session.current
+        if item is not None and self._thick and self._thick != self._line(item):
+            self.refresh()
+
+    def _line(self, item: Item) -> int:
+        """Width of a line of the marks in px of the picture."""
+        wanted = math.ceil(LINE * overlays.pixels_per_screen(self.session.viewer, item.layer))
+        return max(2, min(item.frame) // 700 + 1, min(wanted, WIDEST))
 
     def refresh(self) -> None:
         """Draw the marks of the micrograph in hand anew."""
@@ -75,41 +105,71 @@ class Marks(QObject):
         target[...] = 0
         chosen = np.isin(rows["particle"], list(self.session.selected))
         out = (rows["excluded"] != "").to_numpy() & ~chosen
-        thick = 1 + max(1, min(page.shape) // 700)
+        self._thick = thick = self._line(item)
+        small = SMALL * overlays.pixels_per_screen(self.session.viewer, item.layer)
         draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
-        draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO)
+        draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO, small)
         layers.set_visible(layer, True)
         layers.redraw(layer)
 
 
 def draw(
-    target: npt.NDArray[np.uint8], page: npt.NDArray[np.integer[Any]], rows: pd.DataFrame, thick: int, edge: int, fill: int, halo: int = 0
+    target: npt.NDArray[np.uint8],
+    page: npt.NDArray[np.integer[Any]],
+    rows: pd.DataFrame,
+    thick: int,
+    edge: int,
+    fill: int,
+    halo: int = 0,
+    small: float = 0.0,
 ) -> None:
-    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, what is within, and a `halo` round it."""
+    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, what is within, and a `halo` round it.
+
+    Of those less than `small` px wide the edge lies round them instead, within the halo.
+    """
     if not len(rows):
         return
     numbers = rows["particle"].to_numpy()
     wanted = np.zeros(int(page.max()) + 1, bool)
     wanted[numbers[numbers < len(wanted)]] = True
     boxes = rows[_BOX].to_numpy(int)
+    narrow = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) < small
     if len(boxes) > MANY_MARKS:
-        boxes = np.asarray([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]])
-    for top, left, bottom, right in boxes:
-        window = (slice(max(top - thick, 0), bottom + thick), slice(max(left - thick, 0), right + thick))
-        crop = page[window]
+        boxes, narrow = np.asarray([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]]), np.asarray([narrow.mean() > 0.5])
+    for (top, left, bottom, right), round_it in zip(boxes, narrow, strict=True):
+        reach = 2 * thick if round_it else thick
+        window = (slice(max(top - reach, 0), bottom + reach), slice(max(left - reach, 0), right + reach))
+        crop, view = page[window], target[window]
         inside = wanted[crop]
-        border = np.zeros(crop.shape, bool)
-        for step in range(1, thick + 1):
-            across, along = crop[step:] != crop[:-step], crop[:, step:] != crop[:, :-step]
-            border[step:] |= across
-            border[:-step] |= across
-            border[:, step:] |= along
-            border[:, :-step] |= along
-        view = target[window]
         view[inside] = fill
-        view[inside & border] = edge
+        if round_it:
+            _surround(view, inside, thick, edge)
+            inside = _wider(inside, thick)
+        else:
+            view[inside & _border(crop, thick)] = edge
         if halo:
-            view[binary_dilation(inside, np.ones((3, 3), bool), thick) & ~inside] = halo
+            _surround(view, inside, thick, halo)
+
+
+def _border(page: npt.NDArray[np.integer[Any]], thick: int) -> Mask:
+    """Where another label is within `thick` px."""
+    border = np.zeros(page.shape, bool)
+    for step in range(1, thick + 1):
+        across, along = page[step:] != page[:-step], page[:, step:] != page[:, :-step]
+        border[step:] |= across
+        border[:-step] |= across
+        border[:, step:] |= along
+        border[:, :-step] |= along
+    return border
+
+
+def _wider(mask: Mask, thick: int) -> Mask:
+    wider: Mask = binary_dilation(mask, np.ones((3, 3), bool), thick)
+    return wider
+
+
+def _surround(view: npt.NDArray[np.uint8], inside: Mask, thick: int, mark: int) -> None:
+    view[_wider(inside, thick) & ~inside] = mark
 
 
 def centre(session: Session, item: Item, number: int) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.canvas import micrograph_layer, shapes_layers
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -27,7 +27,7 @@ class Adder(QObject):
         self.session = session
 
     def outline(self, item: Item, place: npt.NDArray[np.float64], drawn: float | None = None) -> npt.NDArray[np.float64]:
-        """The outline (n, 2) in px at a place of the shown plane; `drawn` is a radius in px. `TemsegError` where a particle is already."""
+        """The outline (n, 2) in px at a place of the shown plane; `drawn` is a radius in px. `TemsegError` where nothing can be added."""
         from napari_temseg.engine.particles.outlining import OUTERMOST, outline_at
 
         plane, particles = self.session.shown_plane(item), item.found_particles()
@@ -37,7 +37,9 @@ class Adder(QObject):
             raise TemsegError("That place lies outside the picture; click inside it.")
         if number := int(particles.planes()[plane][y, x]):
             raise TemsegError(f"That is particle {number} already: click where one was missed, or use Redraw.")
-        radius = max(drawn or self._usual(item), LEAST_RADIUS)
+        if drawn is None and _is_left_out(item, y, x):
+            raise TemsegError("That place lies in a region that is left out; click outside it, or delete the region (step 1).")
+        radius = min(max(drawn or self._usual(item), LEAST_RADIUS), min(item.frame) / 2)
         reach = int(OUTERMOST * radius) + 8
         rows, columns = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
         image = micrograph_layer.window(item.layer, plane, rows, columns)
@@ -58,3 +60,8 @@ class Adder(QObject):
         if not len(area):
             area = np.bincount(labels.labels.ravel())[labels.table.index.to_numpy()] if len(labels) else ()
         return float(np.sqrt(np.median(area) / np.pi)) if len(area) else USUAL_RADIUS
+
+
+def _is_left_out(item: Item, y: int, x: int) -> bool:
+    mask = None if item.left_out is None else shapes_layers.left_out_mask(item.left_out, item.frame)
+    return mask is not None and bool(mask[y, x])
