@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers, overlays
+from napari_temseg.widgets.canvas.outline_width import ZOOMED
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 MANY_MARKS = 60  # particles: more are drawn in one window, fewer each in its own
-LINE, WIDEST = 1.5, 12  # px of the screen that a line takes at least, px of the picture that it takes at most
-SMALL = 14  # px of the screen: a smaller particle would be hidden by its mark, which is drawn round it
-ZOOMED = 200  # ms after the last zoom
+MARK_LINE, WIDEST_MARK = 1.5, 12  # px of the screen that a line takes at least, px of the picture that it takes at most
+RINGED = 14  # px of the screen: a smaller particle would be hidden by its mark, which is drawn round it
 Mask = npt.NDArray[np.bool_]
 _BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]
 
@@ -64,8 +64,8 @@ class Marks(QObject):
 
     def _line(self, item: Item) -> int:
         """Width of a line of the marks in px of the picture."""
-        wanted = math.ceil(LINE * overlays.pixels_per_screen(self.session.viewer, item.layer))
-        return max(2, min(item.frame) // 700 + 1, min(wanted, WIDEST))
+        wanted = math.ceil(MARK_LINE * overlays.pixels_per_screen(self.session.viewer, item.layer))
+        return max(2, min(item.frame) // 700 + 1, min(wanted, WIDEST_MARK))
 
     def refresh(self) -> None:
         """Draw the marks of the micrograph in hand anew."""
@@ -106,7 +106,7 @@ class Marks(QObject):
         chosen = np.isin(rows["particle"], list(self.session.selected))
         out = (rows["excluded"] != "").to_numpy() & ~chosen
         self._thick = thick = self._line(item)
-        small = SMALL * overlays.pixels_per_screen(self.session.viewer, item.layer)
+        small = RINGED * overlays.pixels_per_screen(self.session.viewer, item.layer)
         draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
         draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO, small)
         layers.set_visible(layer, True)
