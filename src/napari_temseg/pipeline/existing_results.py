@@ -34,7 +34,10 @@ NO_MODEL = "none (drawn, read or labelled otherwise)"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A finished picture: particles with their measurement (whose `image` names it), and the number of corrections by hand."""
+    """A finished picture: particles with their measurement (whose `image` names it), and the number of corrections by hand.
+
+    `other_splits` of the measurement, where it has any, are those of the prediction and the settings of these particles.
+    """
 
     particles: Particles
     measurement: Measurement
@@ -109,7 +112,9 @@ def _committed(folder: RunFolder, results: Sequence[Result], control: Control) -
         yield Progress("report", index / (len(results) + 1), f"{result.measurement.image}: label images", control.elapsed)
         if stem not in kept:
             path = Path(result.particles.micrograph.source.path or result.measurement.image)
-            measured = with_other_splits(result.measurement, result.particles)
+            measured = result.measurement
+            if not measured.other_splits:  # which the window may have worked out already
+                measured = with_other_splits(measured, result.particles)
             item, labels = MeasuredPicture.of(result.particles, measured).committed(path, stem)
             folder.commit(item, stem, key, IN_THE_WINDOW, labels)
     return [folder.item(stem) for stem in stems]

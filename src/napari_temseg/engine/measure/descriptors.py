@@ -172,6 +172,7 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
         version=2,
     ),
     "mended_by_audit": Definition("why it could not be used without the audit"),
+    "audited": Definition("whether an audit tells of these particles"),
     "corrected": Definition("D50 as an audit corrects it, its 95 % interval and what that is about"),
     "why_not": Definition("why it cannot"),
     "next_steps": Definition("what to do then"),

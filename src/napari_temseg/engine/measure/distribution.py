@@ -22,7 +22,7 @@ from napari_temseg.engine.measure.usability import Unlike, Usability, judge
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, four, rounded
+from napari_temseg.engine.types.wording import FEWEST, four, interval_title, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,6 +115,7 @@ class SizeDistribution:
             **self._intervals,
             "intervals": self.named_intervals,
             "corrected": self.corrected,
+            "audited": self.audit is not None,
             "verdict": self.usability.headline,
             "usable": self.usability.usable,
             "why_not": list(self.usability.why),
@@ -330,7 +331,7 @@ class SizeDistribution:
         few = len(self) < FEWEST
         named = self.named_intervals
         name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
-        shown = (named[name]["d50"], f"{name}, 95 %") if name and not few else None
+        shown = (named[name]["d50"], interval_title(name, named[name]["holds"])) if name and not few else None
         d50 = None if few else self.quantile(0.5)
         sizes = (self.values, self.weights, self.column, self.unit, self.n_images)
         return draw(*sizes, self._curve(), d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)

@@ -16,6 +16,7 @@ WHY_APART = (
     "there are of either, not how large they are"
 )
 FEWEST = 20  # particles below which no D50 is stated
+COUNTING_ALONE = "counting alone"
 
 
 def four(value: float) -> str:
@@ -44,36 +45,90 @@ def half_width(summary: Mapping[str, Any]) -> float | None:
     return max(((high - low) / 2 for low, high in ends), default=None)
 
 
-def d50_words(summary: Mapping[str, Any]) -> str:
+def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:
     """A D50 with its unit and its interval, with as many digits as that allows: "221 nm (this specimen, 95 %: 168 to 292)".
 
-    Where an audit corrects it: "202 nm (corrected by the audit; these particles, 95 %: 180 to 227; found: 240)".
+    Where an audit corrects it: "202 nm (corrected by the audit; these particles, 95 %: 180 to 227; found: 240)". `waiting`: what the
+    segmentation leaves open is being worked out.
     """
-    if better := summary.get("corrected"):
-        half = (better["interval"][1] - better["interval"][0]) / 2
-        d50, low, high, found = (rounded(each, half) for each in (better["d50"], *better["interval"], summary["d50"]))
-        return f"{d50} {summary['unit']} (corrected by the audit; {better['about']}, 95 %: {low} to {high}; found: {found})"
-    return f"{rounded(summary['d50'], half_width(summary))} {summary['unit']}{interval_words(summary)}"
+    d50, interval, name = shown_median(summary)
+    half = half_width(summary) if summary.get("corrected") is None else None if interval is None else (interval[1] - interval[0]) / 2
+    told = f"{rounded(summary['d50'] if d50 is None else d50, half)} {summary['unit']}"
+    if interval is None:
+        return told
+    more = [f"{name}: {ends_words(interval, half)}"]
+    if summary.get("corrected"):
+        more.append(f"found: {rounded(summary['d50'], half)}")
+    elif waiting:
+        more.append("with segmentation in a moment")
+    elif name == COUNTING_ALONE:
+        more.append(f"segmentation {_not_told(summary)}")
+    return f"{told} ({'; '.join(more)})"
 
 
 def shown_median(summary: Mapping[str, Any]) -> tuple[float | None, Sequence[float] | None, str]:
-    """The D50 that a plot of the window marks, its interval and what that is: as an audit corrects it, else as found and counting alone."""
+    """The D50 that is shown, its interval, and what that is about: as an audit corrects it, else as found."""
     if better := summary.get("corrected"):
         return better["d50"], better["interval"], f"corrected by the audit; {better['about']}, 95 %"
-    of_specimen = summary.get("intervals", {}).get("this specimen", {}).get("d50")
-    return summary.get("d50"), summary.get("d50_interval"), "95 % interval" if of_specimen else "what counting leaves open"
+    named = summary.get("intervals", {})
+    name = next((each for each in ("this specimen", "these particles") if named.get(each, {}).get("d50")), None)
+    if name is None:
+        return summary.get("d50"), summary.get("d50_interval"), COUNTING_ALONE
+    return summary["d50"], named[name]["d50"], interval_title(name, named[name]["holds"])
 
 
-def interval_words(summary: Mapping[str, Any]) -> str:
-    """Which interval of D50 a distribution has, with its name: " (this specimen, 95 %: 21.10 to 23.40)", or ""."""
-    named = summary["intervals"]
-    for name, told in (("this specimen", "this specimen, 95 %"), ("these particles", "these particles, 95 %")):
-        if named[name]["d50"]:
-            half = half_width(summary)
-            low, high = (rounded(each, half) for each in named[name]["d50"])
-            return f" ({told}: {low} to {high})"
-    counted = summary["d50_interval"]
-    return f" (counting alone: {four(counted[0])} to {four(counted[1])})" if counted else ""
+def interval_title(name: str, holds: Collection[str]) -> str:
+    """What an interval is called: "these particles, 95 %", and that it has no segmentation where that is so."""
+    return f"{name}, 95 %" + ("" if {"segmentation", "audit"}.intersection(holds) else ", without segmentation")
+
+
+def _not_told(summary: Mapping[str, Any]) -> str:
+    """Why an interval has no segmentation, in two or three words."""
+    found = summary["segmentation"]
+    if found is None:
+        return "not known"
+    return "too wide to be given" if found["refused"] else "not calibrated"
+
+
+def ends_words(interval: Sequence[float], half: float | None) -> str:
+    """Both ends of an interval: "168 to 292"."""
+    return " to ".join(rounded(each, half) for each in interval)
+
+
+def named_interval_words(name: str, interval: Mapping[str, Any], unit: str) -> str:
+    """The name of an interval of D50, the interval or why there is none, and what is and is not in it."""
+    if not interval["d50"]:
+        return f"95 % interval of D50 for {name}: none, {interval['why_none']}."
+    half = (interval["d50"][1] - interval["d50"][0]) / 2
+    told = [f"{words} {', '.join(interval[what])}" for what, words in (("holds", "with"), ("lacks", "without")) if interval[what]]
+    return f"95 % interval of D50 for {name}: {ends_words(interval['d50'], half)} {unit}, {'; '.join(told)}."
+
+
+def bias_words(segmentation: Mapping[str, Any] | None, *, unlike: bool) -> str:
+    """What the model is known to add or take; `unlike` images are not like those where that was seen."""
+    if unlike:
+        return "Bias: not known, the model has not been compared with outlines drawn by hand in such images."
+    if not segmentation or not segmentation["calibrated"]:
+        return "Bias: not known, the model has not been compared with outlines drawn by hand."
+    share = 100 * segmentation["bias"]
+    seen = f"{segmentation['calibration'].get('pictures', '?')} images with outlines drawn by hand"
+    if abs(share) < 0.05:
+        return f"Bias: none is taken off; over {seen} it is 0 in the median, and how it scatters is in the intervals."
+    return (
+        f"Bias: D50 measured like this is typically {abs(share):.1f} % too {'small' if share > 0 else 'large'} (seen on {seen}, "
+        "where as much hangs on how touching particles are split); the intervals are moved by that, the D50 itself is not."
+    )
+
+
+def verdict_words(summary: Mapping[str, Any]) -> str:
+    """“Usable · segmentation not calibrated · not audited”."""
+    found = summary["segmentation"]
+    told = [summary["verdict"][0].upper() + summary["verdict"][1:]]
+    if summary["usable"] and not summary["corrected"] and not (found and found["calibrated"]):
+        told.append("segmentation not calibrated")
+    if not summary["mended_by_audit"]:
+        told.append("audited" if summary["audited"] else "not audited")
+    return " · ".join(told)
 
 
 def at_plane(index: int, n: int) -> str:

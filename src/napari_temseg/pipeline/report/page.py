@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_temseg.engine.measure.plots import draw_samples, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed, verdict_words
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
 from napari_temseg.pipeline.report.crops import bar_above
@@ -144,7 +144,7 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
         "rows": rows,
         "usability": sizes.usability,
-        "verdict": _verdict(sizes),
+        "verdict": verdict_words(figures),
         "which": f": {sizes.population}" if sizes.population else "",
         "sheet": sheet(
             unit, sizes, figures, len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid})
@@ -160,13 +160,6 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
             for row in (figures["detection"] or {"sizes": []})["sizes"]
         ],
     }
-
-
-def _verdict(sizes: SizeDistribution) -> str:
-    """“Usable · not audited”."""
-    headline = sizes.usability.headline
-    audited = "" if sizes.usability.mended else " · not audited" if sizes.audit is None else " · audited"
-    return f"{headline[0].upper()}{headline[1:]}{audited}"
 
 
 def inline_svg(svg_document: bytes, title: str) -> str:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, four, half_width, rounded, signed
+from napari_temseg.engine.types.wording import (
+    FEWEST,
+    WHY_APART,
+    bias_words,
+    ends_words,
+    four,
+    half_width,
+    interval_title,
+    named_interval_words,
+    rounded,
+    signed,
+)
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -37,7 +48,7 @@ _IN_WORDS = {"gsd": "GSD", "sd": "standard deviation"}
 
 def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: int) -> dict[str, Any]:
     """What the first page says of a distribution of so many `grids` (0: not told); "value" is None where no D50 may stand in large type."""
-    best = {name: each["d50"] for name, each in reversed(summary["intervals"].items()) if each["d50"]}
+    best = [(interval_title(name, each["holds"]), each["d50"]) for name, each in reversed(summary["intervals"].items()) if each["d50"]]
     half = half_width(summary)
     few = summary["n"] < FEWEST
     d50 = summary["d50"]
@@ -46,10 +57,10 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "sample": ", ".join(sizes.samples) or "Sample without a name",
         "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
         "value": f"{rounded(d50, half)} {unit}" if stated else None,
-        "expanded": _expanded(d50, next(iter(best.items())), unit) if stated and best else "",
+        "expanded": _expanded(d50, best[0], unit) if stated and best else "",
         "found": "" if d50 is None or few else f"{rounded(d50, half)} {unit}",
-        "intervals": [_named(name, each, unit) for name, each in summary["intervals"].items()],
-        "bias": _bias(summary["segmentation"], unlike=sizes.unlike.counts),
+        "intervals": [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()],
+        "bias": bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
         "counts": _counts(summary, sizes, unit, grids),
         "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
@@ -60,42 +71,13 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
 
 
 def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:
-    """What an interval adds to a value: "± 2.7 nm (95 %, this specimen)", both sides where they differ."""
-    name, (low, high) = named
+    """What an interval adds to a value: "± 2.7 nm (this specimen, 95 %)", both sides where they differ."""
+    title, (low, high) = named
     half = (high - low) / 2
     if not low < d50 < high:  # a bias larger than the interval
-        return f"{_ends([low, high], half)} {unit} (95 %, {name})"
+        return f"{ends_words([low, high], half)} {unit} ({title})"
     up, down = (rounded(each, half) for each in (high - d50, d50 - low))
-    return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} (95 %, {name})"
-
-
-def _named(name: str, interval: dict[str, Any], unit: str) -> str:
-    """The name of an interval of D50, the interval or why there is none, and what is and is not in it."""
-    if not interval["d50"]:
-        return f"95 % interval of D50 for {name}: none, {interval['why_none']}."
-    half = (interval["d50"][1] - interval["d50"][0]) / 2
-    told = [f"{words} {', '.join(interval[what])}" for what, words in (("holds", "with"), ("lacks", "without")) if interval[what]]
-    return f"95 % interval of D50 for {name}: {_ends(interval['d50'], half)} {unit}, {'; '.join(told)}."
-
-
-def _ends(interval: list[float], half: float | None) -> str:
-    return " to ".join(rounded(each, half) for each in interval)
-
-
-def _bias(segmentation: dict[str, Any] | None, *, unlike: bool) -> str:
-    """What the model is known to add or take."""
-    if unlike:
-        return "Bias: not known, the model has not been compared with outlines drawn by hand in such images."
-    if not segmentation or not segmentation["calibrated"]:
-        return "Bias: not known, the model has not been compared with outlines drawn by hand."
-    share = 100 * segmentation["bias"]
-    seen = f"{segmentation['calibration'].get('pictures', '?')} images with outlines drawn by hand"
-    if abs(share) < 0.05:
-        return f"Bias: none is taken off; over {seen} it is 0 in the median, and how it scatters is in the intervals."
-    return (
-        f"Bias: D50 measured like this is typically {abs(share):.1f} % too {'small' if share > 0 else 'large'} (seen on {seen}, "
-        "where as much hangs on how touching particles are split); the intervals are moved by that, the D50 itself is not."
-    )
+    return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} ({title})"
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int) -> str:
@@ -124,7 +106,7 @@ def _statistic(summary: dict[str, Any], key: str, unit: str, d50_half: float | N
     if length and d50_half:
         widths.append(d50_half * value / summary["d50"])
     half = max(widths, default=None)
-    return f"{rounded(value, half)}{length}", _ends(interval, half) if interval else "none"
+    return f"{rounded(value, half)}{length}", ends_words(interval, half) if interval else "none"
 
 
 def _bars(budget: dict[str, float | None], other_edge: float | None, convention: str, unit: str) -> list[tuple[str, str, float]]:
@@ -173,7 +155,7 @@ def _parameter(key: str, value: float, ends: list[float], unit: str) -> str:
     half = (ends[1] - ends[0]) / 2
     name, _, second = key.partition("_")
     length = f" {unit}" if key in _LENGTHS else ""
-    return f"{_IN_WORDS.get(name, name)}{' of the second' if second else ''} {rounded(value, half)}{length} ({_ends(ends, half)})"
+    return f"{_IN_WORDS.get(name, name)}{' of the second' if second else ''} {rounded(value, half)}{length} ({ends_words(ends, half)})"
 
 
 def _more(more: dict[str, Any] | None) -> str:
@@ -239,8 +221,8 @@ def corrected(audit: dict[str, Any] | None, unit: str) -> dict[str, str] | None:
     half = (whole["d50"][1] - whole["d50"][0]) / 2
     return {
         "value": f"{rounded(d50, half)} {unit}",
-        "expanded": _expanded(d50, (whole["name"], whole["d50"]), unit),
-        "interval": _named(whole["name"], whole, unit).replace("D50", "the corrected D50", 1),
+        "expanded": _expanded(d50, (interval_title(whole["name"], whole["holds"]), whole["d50"]), unit),
+        "interval": named_interval_words(whole["name"], whole, unit).replace("D50", "the corrected D50", 1),
     }
 
 
@@ -291,7 +273,7 @@ def _stated(figures: dict[str, Any], unit: str) -> str:
         return f" The D50 found is {four(figures['d50'])} {unit}."
     name, ends = named[-1]
     half = (ends[1] - ends[0]) / 2
-    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % interval for {name}: {_ends(ends, half)} {unit})."
+    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % interval for {name}: {ends_words(ends, half)} {unit})."
 
 
 def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:

@@ -72,7 +72,10 @@ def sample_summaries(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> 
                 "grids": sorted({item.measurement.grid for item in each} - {""}),
                 "deviating": deviating(each),
                 **{name: summary[name] for name in ("n", "n_images", "d10", "d50", "d90", "gsd", "intervals", "d50_interval")},
-                **{name: summary[name] for name in ("interval_basis", "corrected", "verdict", "usable", "why_not")},
+                **{
+                    name: summary[name]
+                    for name in ("interval_basis", "segmentation", "corrected", "audited", "verdict", "usable", "why_not")
+                },
             }
         )
     return found

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import four, shown_median
+from napari_temseg.engine.types.wording import d50_words, four, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, ORANGE, OUTLINES, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
@@ -62,8 +62,8 @@ class Histogram(Plot):
         self.setAxisItems({"bottom": self.sizes})
         self.retheme()
         self.setToolTip(
-            "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with its "
-            "95 % interval. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
+            "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with the "
+            "interval that is told above. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
             "Particles at the edge of the picture are left out. That happens to large ones more often, so a large particle that is left "
             "counts for a little more than one and a small one for a little less (Miles–Lantuéjoul): bars need not be whole numbers."
         )
@@ -163,10 +163,14 @@ class Histogram(Plot):
         return " &nbsp; ".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:
-        value, interval, _ = (summary.get("dv50"), None, "") if self.by_volume else shown_median(summary)
-        about = "corrected by the audit" if summary.get("corrected") else "counting"
-        between = f" ({about}: {four(interval[0])} to {four(interval[1])})" if interval else ""
-        return "" if value is None else f"D50 {four(value)} {self.distribution.unit}{between}"
+        """“D50 221 nm (these particles, 95 %: 171 to 265)”; by volume without an interval."""
+        distribution = self.distribution
+        if self.by_volume:
+            value = summary.get("dv50")
+            return "" if value is None else f"D50 {four(value)} {distribution.unit}"
+        if summary.get("d50") is None:
+            return ""
+        return f"D50 {d50_words(summary, waiting=distribution.waiting and distribution.column.startswith('ecd_'))}"
 
     def _of_population(self, population: PopulationFigures) -> str:
         share = population.shares.get("volume" if self.by_volume else "number")

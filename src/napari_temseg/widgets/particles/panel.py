@@ -103,7 +103,7 @@ class ParticlesPanel(QWidget):
         self.progress = hint()
         self.colours = ColourBox(self.session)
         self.scope = ScopeBox(self.session)
-        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=2), hint(role="warning")
+        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), hint(role="warning")
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )

@@ -12,11 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import kept_audits
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.results.split_otherwise import SplitOtherwise
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.audit.carrying import Audit
@@ -57,7 +59,8 @@ class PooledDistribution:
     `values` (n,) of `column` belong to `image` and `particle` (n,); `weights` correct for the frame and sum to n, `volumes` take each for
     a sphere of its diameter. Particles that touch the frame or are excluded are not among them. `summary` is that of the diameter,
     `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none. Of two populations there is
-    no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each.
+    no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each. `waiting` is True
+    while what the segmentation leaves open of the sizes is being worked out.
     """
 
     column: str = ""
@@ -74,6 +77,13 @@ class PooledDistribution:
     obstacle: str = ""
     population: Any = ()
     populations: tuple[PopulationFigures, ...] = ()
+    waiting: bool = False
+
+    @property
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """The summary of the diameters, of two populations that of each by its title; {} where there is none."""
+        found = {"": self.summary} | {each.title: each.summary for each in self.populations}
+        return {title: summary for title, summary in found.items() if summary}
 
 
 class Pool(QObject):
@@ -88,7 +98,7 @@ class Pool(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session = session
+        self.session, self.otherwise = session, session.part(SplitOtherwise)
         self.scope, self.column = SCOPES[0], "ecd"
         self.table: pd.DataFrame | None = None
         self.unit = "px"
@@ -102,6 +112,7 @@ class Pool(QObject):
         session.item_changed.connect(self._item_changed)
         for signal in (session.items_changed, session.current_changed):
             signal.connect(self._timer.start)
+        self.otherwise.changed.connect(self._timer.start)
         session.closing.connect(self._timer.stop)
         self.refresh()
 
@@ -122,8 +133,12 @@ class Pool(QObject):
 
     @property
     def measurements(self) -> list[Measurement]:
-        """Their measurements, under the names and samples of today."""
-        return [replace(item.measurement, image=item.name, sample=item.sample) for item in self.items if item.measurement is not None]
+        """Their measurements, under the names and samples of today, with their other splits as far as these are known."""
+        return [
+            replace(item.measurement, image=item.name, sample=item.sample, other_splits=self.otherwise.of(item) or ())
+            for item in self.items
+            if item.measurement is not None
+        ]
 
     def set_scope(self, scope: str) -> None:
         """Look at other images."""
@@ -145,6 +160,7 @@ class Pool(QObject):
         self.table = None if not tables else tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
         self.unit = units[0] if units else "px"
         self.table_changed.emit()
+        self.otherwise.want(self.items)
         self._reckon()
 
     def _item_changed(self, item: Item, what: Change) -> None:
@@ -157,10 +173,11 @@ class Pool(QObject):
         if not measurements:
             self._take(number, PooledDistribution())
             return
+        waiting = any(self.otherwise.of(item) is None for item in items)
 
         def work() -> PooledDistribution | Exception | None:
             # Only the newest request is worth the effort.
-            return _tried(measurements, column, partial(kept_audits, items, measurements)) if number == self._number else None
+            return _tried(measurements, column, partial(kept_audits, items, measurements), waiting) if number == self._number else None
 
         self.busy = True
         self.session.jobs.later(work, partial(self._take, number))
@@ -205,7 +222,7 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str, audits
 def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audits | None) -> tuple[PooledDistribution, SizeDistribution]:
     """The same of measurements that hold no two populations, and the distribution of diameters."""
     from napari_temseg.engine.measure.audit.carrying import audited
-    from napari_temseg.engine.measure.pooling import LENGTHS, size_distribution
+    from napari_temseg.engine.measure.pooling import LENGTHS
 
     sizes = size_distribution(measurements)
     if audits is not None:
@@ -217,7 +234,8 @@ def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audit
     diameter = table[f"ecd_{unit}"].to_numpy(np.float64)
     weights = np.empty(len(table))
     weights[np.argsort(diameter, kind="stable")] = sizes.weights
-    length = size_distribution(measurements, column) if column in LENGTHS and column != "ecd" else sizes if column == "ecd" else None
+    bare = [replace(each, other_splits=()) for each in measurements]  # what they say is of the diameter alone
+    length = size_distribution(bare, column) if column in LENGTHS and column != "ecd" else sizes if column == "ecd" else None
     name = measurements[0].column(column)
     values = table[name].to_numpy(np.float64)
     there = np.isfinite(values)
@@ -244,9 +262,9 @@ def _unit(column: str, unit: str) -> str:
     return known[column].kind if column in known else ""
 
 
-def _tried(measurements: Sequence[Measurement], column: str, audits: Audits) -> PooledDistribution | Exception:
+def _tried(measurements: Sequence[Measurement], column: str, audits: Audits, waiting: bool) -> PooledDistribution | Exception:
     """The distribution, or the error to be told in the main thread."""
     try:
-        return pooled_distribution(measurements, column, audits)
+        return replace(pooled_distribution(measurements, column, audits), waiting=waiting)
     except (TemsegError, ValueError, RuntimeError, MemoryError) as error:
         return error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four
+from napari_temseg.engine.types.wording import WHY_APART, bias_words, d50_words, ends_words, four, named_interval_words, verdict_words
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
@@ -28,52 +28,69 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
 
 
 def sized(distribution: PooledDistribution) -> str:
-    """“D50 32.0 nm (counting alone: 30.91 to 33.12) · n = 57”, or why there is no such number; of two populations a line each."""
+    """“D50 221 nm (these particles, 95 %: 171 to 265) · n = 57” and the verdict, or why there is no such number.
+
+    Of two populations a line each. While the segmentation is being worked out there is no verdict.
+    """
     if distribution.obstacle:
         return distribution.obstacle
-    if not distribution.populations:
-        return _d50(distribution.summary)
+    shares = {each.title: each.shares for each in distribution.populations}
     lines = []
-    for each in distribution.populations:
-        shares = [f"{share:.1%} by {what}" for what, share in each.shares.items() if share is not None and what != "area"]
-        lines.append(f"{each.title}: {', '.join(filter(None, (_d50(each.summary) or 'none counts', *shares)))}")
-    return "\n".join(lines)
+    for title, summary in distribution.summaries.items():
+        told = [f"{share:.1%} by {what}" for what, share in shares.get(title, {}).items() if share is not None and what != "area"]
+        d50 = _d50(summary, waiting=distribution.waiting)
+        lines.append(f"{title}: {', '.join(filter(None, (d50 or 'none counts', *told)))}" if title else d50)
+    return "\n".join(filter(None, [*lines, "" if distribution.waiting else _verdict(distribution)]))
 
 
-def _d50(summary: Mapping[str, Any]) -> str:
-    if not summary or summary["d50"] is None:
+def _d50(summary: Mapping[str, Any], *, waiting: bool) -> str:
+    if summary["d50"] is None:
         return ""
-    return f"D50 {d50_words(summary)} · n = {summary['n']}"
+    return f"D50 {d50_words(summary, waiting=waiting)} ·\u00a0n\u00a0=\u00a0{summary['n']}"
+
+
+def _verdict(distribution: PooledDistribution) -> str:
+    """As a report has it: “Usable · not audited”; of two populations each where they differ."""
+    told = {title: verdict_words(summary) for title, summary in distribution.summaries.items() if summary["d50"] is not None}
+    if len(set(told.values())) < 2:
+        return next(iter(told.values()), "")
+    return "\n".join(f"{title}: {verdict}" for title, verdict in told.items())
 
 
 def explained(distribution: PooledDistribution) -> str:
-    """Further figures, and what the interval is; of two populations those of each."""
+    """Further figures, and what the intervals are; of two populations those of each."""
     if distribution.obstacle:
         return ""
-    told = {"": distribution.summary} | {each.title: each.summary for each in distribution.populations}
-    return "\n\n".join(filter(None, ("\n".join([*filter(None, [name]), *_figures(summary)]) for name, summary in told.items())))
+    waiting = distribution.waiting
+    told = {title: _figures(summary, waiting=waiting) for title, summary in distribution.summaries.items() if summary["d50"] is not None}
+    return "\n\n".join("\n".join([*filter(None, [title]), *lines]) for title, lines in told.items())
 
 
-def _figures(summary: Mapping[str, Any]) -> list[str]:
-    if not summary or summary["d50"] is None:
-        return []
+def _figures(summary: Mapping[str, Any], *, waiting: bool) -> list[str]:
     unit = summary["unit"]
     lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
-    if summary.get("corrected"):
-        return [*lines, "The D50 that is corrected by the audit takes the place of the one found; D10, D90 and mean are as found"]
-    about = "95 % interval of the D50" if summary["intervals"]["this specimen"]["d50"] else "what counting leaves open of the D50"
-    return [*lines, f"In brackets: {about}, {summary['interval_basis']}"]
+    if summary["corrected"]:
+        lines.append("The D50 that is corrected by the audit takes the place of the one found; D10, D90 and mean are as found")
+    elif waiting:
+        lines.append("How far D50 hangs on the segmentation is being worked out")
+    else:
+        lines += [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()]
+        if summary["segmentation"] and summary["segmentation"]["calibrated"]:
+            lines.append(bias_words(summary["segmentation"], unlike=False))
+    counted = summary["d50_interval"]
+    ends = f": {ends_words(counted, (counted[1] - counted[0]) / 2)} {unit}" if counted else ""
+    return [*lines, f"Counting alone{ends}, {summary['interval_basis']}"]
 
 
 def cautions(distribution: PooledDistribution) -> list[str]:
     """What a reader of these numbers has to know."""
-    summaries = [distribution.summary, *(each.summary for each in distribution.populations)]
-    refused = [summary for summary in summaries if summary.get("n", 0) >= FEWEST and not summary["usable"]]
+    summaries = list(distribution.summaries.values())
+    refused = [summary for summary in summaries if summary["n"] and not summary["usable"]]
     found = [f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}." for each in refused]
-    found += list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary.get("caution")))
-    if any(summary.get("unit") == "px" for summary in summaries):
+    found += list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary["caution"]))
+    if any(summary["unit"] == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found
 

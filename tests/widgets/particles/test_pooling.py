@@ -1,0 +1,127 @@
+"""The number in a real viewer is that of the report: D50, its interval with segmentation, and the verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import napari_temseg as temseg
+from napari_temseg.engine.types.wording import verdict_words
+from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.distribution_dock import open_distribution
+from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.item_measurement import named
+from napari_temseg.widgets.session.results.state import ResultState, commit
+
+TOLD = ("n", "verdict", "usable", "why_not", "next_steps", "audited")
+
+
+@pytest.fixture
+def found(viewer: Any, open_bench: Any, wait_jobs: Any) -> Any:
+    """The dock over a picture whose particles, some 40 of 8 nm, were just found by the model that ships."""
+    picture = temseg.simulate(temseg.SimulateConfig(height=224, width=224, count=40, diameter=16, touching=0.3, seed=5))
+    viewer.add_image(picture.micrograph.data, name="grid", scale=(0.5, 0.5), units=("nm", "nm"))
+    bench = open_bench(viewer)
+    bench.go(1)
+    bench.panel(1).dial.say_sizes([16.0])
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    bench.go(3)
+    return bench
+
+
+def settled(pool: Pool, qtbot: Any) -> dict[str, Any]:
+    qtbot.waitUntil(lambda: not pool.busy and bool(pool.distribution.summary) and not pool.distribution.waiting)
+    return pool.distribution.summary
+
+
+def reported(bench: Any, wait_jobs: Any, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[dict[str, Any], str]:
+    """The distribution in summary.json of a report of what the window shows, and its page."""
+    monkeypatch.setattr(export, "ask_folder", lambda *_: str(folder))
+    bench.panel(3).report.click()
+    wait_jobs(bench.session)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return summary["distributions"]["nm"], (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_number_is_that_of_the_report(found: Any, qtbot: Any, wait_jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, session = found.panel(3), found.session
+    pool = session.part(Pool)
+    shown = settled(pool, qtbot)
+    assert shown["segmentation"]["calibrated"]
+    told, page = reported(found, wait_jobs, monkeypatch, tmp_path / "report")
+    low, high = shown["intervals"]["these particles"]["d50"]
+    assert (shown["d50"], low, high) == pytest.approx((told["d50"], *told["intervals"]["these particles"]["d50"]), rel=1e-6)
+    assert (
+        shown["intervals"]["these particles"]["holds"]
+        == told["intervals"]["these particles"]["holds"]
+        == ["segmentation", "edge convention"]
+    )
+    assert [shown[name] for name in TOLD] == [told[name] for name in TOLD]
+    qtbot.waitUntil(lambda: "these particles, 95 %" in panel.sizes.text())
+    assert panel.sizes.text().endswith(verdict_words(told))
+    assert f">{verdict_words(told)}<" in page
+    below = open_distribution(session)
+    assert below.legend.text().count("these particles, 95 %") == 1
+    # The counting alone is a narrower one.
+    counted = shown["d50_interval"]
+    assert high - low > counted[1] - counted[0]
+
+
+def test_corrections_follow_at_once_and_undo_finds_the_other_splits_again(
+    found: Any, qtbot: Any, wait_jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = found.session
+    pool = session.part(Pool)
+    before, item = settled(pool, qtbot), session.current
+    splits = pool.otherwise.of(item)
+    session.select(item.measurement.table["particle"].tolist()[:6])
+    session.part(Corrector).delete()
+    assert pool.otherwise.of(item) is splits  # they are of what the model said
+    qtbot.waitUntil(lambda: pool.distribution.summary["n"] < before["n"])
+    assert not pool.distribution.waiting
+    told, _ = reported(found, wait_jobs, monkeypatch, tmp_path / "report")
+    for name in ("d50", "n"):
+        assert pool.distribution.summary[name] == pytest.approx(told[name], rel=1e-6)
+    assert pool.distribution.summary["intervals"]["these particles"]["d50"] == pytest.approx(
+        told["intervals"]["these particles"]["d50"], rel=1e-6
+    )
+    session.part(Corrector).undo()
+    qtbot.waitUntil(lambda: pool.distribution.summary["n"] == before["n"])
+    assert not pool.distribution.waiting
+    assert pool.distribution.summary["intervals"] == before["intervals"]
+
+
+def test_while_it_is_worked_out_the_interval_is_said_to_be_of_counting_alone(found: Any, qtbot: Any, wait_jobs: Any) -> None:
+    panel, session = found.panel(3), found.session
+    pool = session.part(Pool)
+    settled(pool, qtbot)
+    seen: list[str] = []
+    pool.distribution_changed.connect(lambda: seen.append(panel.sizes.text()))
+    said: list[bool] = []
+    pool.distribution_changed.connect(lambda: said.append(pool.distribution.waiting))
+    found.panel(1).split.fields["strength"].value = 0.7
+    wait_jobs(session)
+    qtbot.waitUntil(lambda: True in said)
+    settled(pool, qtbot)
+    qtbot.waitUntil(lambda: "these particles" in panel.sizes.text() or "not usable" in panel.sizes.text().lower())
+    assert said[-1] is False
+
+
+def test_a_model_of_ones_own_is_said_not_to_be_calibrated(found: Any, qtbot: Any) -> None:
+    panel, session = found.panel(3), found.session
+    pool, item = session.part(Pool), session.current
+    settled(pool, qtbot)
+    own = replace(item.prediction, model_hash="0" * 64)
+    particles = replace(item.particles, prediction=own)
+    commit(session, item, ResultState(own, particles, named(measured(particles), item)), "finding particles")
+    qtbot.waitUntil(lambda: panel.sizes.text().endswith("Usable · segmentation not calibrated · not audited"))
+    assert "; segmentation not calibrated)" in panel.sizes.text()
+    assert pool.distribution.summary["intervals"]["these particles"]["d50"] is None
+    assert "not calibrated: nobody has compared this model" in panel.sizes.toolTip()
