@@ -88,7 +88,7 @@ def summarise(
         "fits": {unit: {"drawn": each.best_fit, "all": each.fits} for unit, each in sizes.items()},
         "audit": next((each.audit for each in sizes.values()), None),
         "samples": samples,
-        "sample_comparisons": comparisons(items),
+        "sample_comparisons": comparisons(items, audits),
         "nanomaterial_indicator": _nanomaterial(items),
         "cautions": [
             *_cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),

@@ -81,9 +81,9 @@ def sample_summaries(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> 
     return found
 
 
-def comparisons(items: Sequence[RunItem]) -> list[dict[str, Any]]:
+def comparisons(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> list[dict[str, Any]]:
     """Each sample against each other (of many: each against the first), second over first; units and populations are not mixed."""
-    grouped, sizes = by_sample(items), distributions_of(items)
+    grouped, sizes = by_sample(items), distributions_of(items, audits)
     found = []
     for unit, population in dict.fromkeys(key[1:] for key in grouped):
         keys = [key for key in grouped if key[1:] == (unit, population)]
@@ -137,15 +137,21 @@ def sample_line(sample: dict[str, Any]) -> str:
 
 
 def comparison_line(compared: dict[str, Any]) -> str:
-    """Two samples in a line, for a terminal and a report."""
+    """Two samples in a line, for a terminal and a report: of which D50, those found or those that audits correct."""
     which = f" ({compared['population']} particles)" if compared.get("population") else ""
-    head = f"D50 of {compared['other']} over {compared['one']}{which}"
+    about = " as audits correct it" if compared["audited"] == "both" else " as found" if compared["audited"] else ""
+    head = f"D50 of {compared['other']} over {compared['one']}{which}{about}"
+    only = (
+        f"; an audit corrects that of {compared[compared['audited']]} alone, so audit both"
+        if compared["audited"] in ("one", "other")
+        else ""
+    )
     d50 = compared["ratios"].get("d50")
     if d50 is None:
         return f"{head}: nothing to compare"
     if d50["interval"] is None:
         why = compared["why_none"] or "pictures differ too much"
-        return f"{head}: {d50['ratio']:.3f}, no interval ({why})"
+        return f"{head}: {d50['ratio']:.3f}, no interval ({why}){only}"
     low, high = d50["interval"]
     told = "differ" if d50["differs"] else "no difference is shown"
-    return f"{head}: {d50['ratio']:.3f} (95 %: {low:.3f} to {high:.3f}), {told}"
+    return f"{head}: {d50['ratio']:.3f} (95 %: {low:.3f} to {high:.3f}), {told}{only}"

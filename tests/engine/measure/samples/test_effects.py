@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.measure.samples.effects import effects
+from napari_temseg.pipeline.samples.summaries import comparison_line
 
 
 def population(rng, median, pictures, *, image_effect=0.0, n=40, sample="", grids=0):
@@ -48,6 +50,37 @@ def test_fewer_than_three_pictures_have_no_interval():
     compared = effects(population(rng, 50, 2), population(rng, 60, 6))
     assert compared["ratios"]["d50"]["interval"] is None
     assert "3 pictures" in compared["why_none"]
+
+
+def audited(sizes, factor, half=0.05):
+    """The same, as if an audit had corrected its D50 by a factor, leaving so much of its logarithm open."""
+    d50 = factor * sizes.quantile(0.5)
+    ends = [d50 * np.exp(-half), d50 * np.exp(half)]
+    name, found = sizes.audited(d50, ends)
+    corrected = {"name": name, **found}
+    return replace(sizes, audit={"corrected": corrected, "corrected_d50": d50, "corrected_d50_interval": ends})
+
+
+def test_what_audits_correct_is_compared_where_both_are_audited():
+    rng = np.random.default_rng(0)
+    one, other = population(rng, 50, 6), population(rng, 60, 6)
+    found = effects(one, other)
+    both = effects(audited(one, 0.8), audited(other, 1.0))
+    assert both["ratios"]["d50"]["ratio"] == pytest.approx(found["ratios"]["d50"]["ratio"] / 0.8)
+    assert both["ratios"]["d90"] == found["ratios"]["d90"]  # which an audit does not correct
+    half = [np.log(each["ratios"]["d50"]["interval"][1] / each["ratios"]["d50"]["ratio"]) for each in (found, both)]
+    assert half[1] == pytest.approx(np.sqrt(half[0] ** 2 + 2 * 0.05**2))
+    assert (found["audited"], both["audited"]) == ("", "both")
+
+
+def test_where_one_is_audited_sizes_as_found_are_compared_and_that_is_said():
+    rng = np.random.default_rng(0)
+    one, other = population(rng, 50, 6, sample="A"), population(rng, 60, 6, sample="B")
+    compared = effects(one, audited(other, 0.8))
+    assert compared["ratios"] == effects(one, other)["ratios"]
+    line = comparison_line({"one": "A", "other": "B", "unit": "px", **compared})
+    assert line.startswith("D50 of B over A as found: 1.")
+    assert line.endswith("an audit corrects that of B alone, so audit both")
 
 
 def test_what_two_calibrations_do_not_share_widens_the_interval():
