@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.backends import RUNTIMES, measured, why_not
+from napari_temseg.engine.model.backends.choice import measured, why_not
+from napari_temseg.engine.model.backends.runtimes import RUNTIMES
 from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.model.runner import made_ready
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.morphology import disk
 
-from napari_temseg.engine.model.flattening import _background
+from napari_temseg.engine.model.flattening import background
 
 Floats = npt.NDArray[np.float32]
 D = 22.0
@@ -43,7 +43,7 @@ def linear(reach: float, rounds: int) -> Callable[[Floats], Floats]:
 
     def flat(image: Floats) -> Floats:
         values = (image - image.mean()) / image.std()
-        return (values - _background(values, np.ones_like(values), reach * D, 3, rounds)[0]) * image.std()
+        return (values - background(values, np.ones_like(values), reach * D, 3, rounds)[0]) * image.std()
 
     return flat
 

@@ -33,7 +33,7 @@ from skimage.segmentation import watershed
 from torch.utils.flop_counter import FlopCounterMode
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.backends import chosen, device_of, run_on, why_not
+from napari_temseg.engine.model.backends.choice import chosen, measure, why_not
 from napari_temseg.engine.model.band import INPUTS
 from napari_temseg.engine.model.runner import made_ready
 from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture
@@ -98,6 +98,7 @@ def tutorial(image: np.ndarray, mask: np.ndarray, scales: Sequence[float]) -> Ca
 def whole(args: argparse.Namespace) -> None:
     model, split = temseg.load("particles"), temseg.SplitConfig()
     backends = ["torch", *(["auto"] if not why_not("openvino") or not why_not("onnxruntime") else [])]
+    measure(model, temseg.PredictConfig(device="cpu"))
     configs = {name: chosen(model, temseg.PredictConfig(device="cpu", backend=name)) for name in backends}
     networks = {name: made_ready(model, config) for name, config in configs.items()}
     print("| | s of processor | × | \n|---|---|---|")
@@ -126,16 +127,16 @@ def whole(args: argparse.Namespace) -> None:
 
 def network(args: argparse.Namespace) -> None:
     model, base = temseg.load("particles"), temseg.PredictConfig(device="cpu")
-    tile = torch.randn(1, INPUTS, TILE, TILE, generator=torch.Generator().manual_seed(0))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        made_ready(model, replace(base, precision="float32"))(tile)
+    tile = np.random.default_rng(0).normal(size=(1, INPUTS, TILE, TILE)).astype(np.float32)
+    with FlopCounterMode(display=False) as counter:
+        next(made_ready(model, replace(base, backend="torch", precision="float32")).outputs([tile]))
     flops = counter.get_total_flops()
     backends = ["torch", *(name for name in ("openvino", "onnxruntime") if not why_not(name))]
     configs = {f"{name}, {p}": replace(base, backend=name, precision=p) for name in backends for p in ("auto", "float32")}
     ways: dict[str, Callable[[], object]] = {}
     for name, config in configs.items():
         ready = made_ready(model, config)
-        ways[name] = lambda ready=ready, config=config: run_on(ready, device_of(ready, config), tile)
+        ways[name] = lambda ready=ready: next(ready.outputs([tile]))
     for kind in (torch.bfloat16, torch.float32):
         square = torch.randn(PRODUCT, PRODUCT).to(kind)
         ways[f"product, {kind}"] = lambda square=square: square @ square

@@ -16,8 +16,10 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from napari_temseg.engine.model.band import DECODER, OUTPUTS, WORKING_SIZE
-from napari_temseg.engine.model.network import OWN_ENCODER, NetworkSpec
+from napari_temseg.engine.model.band import WORKING_SIZE
+from napari_temseg.engine.model.band_network import DECODER, OUTPUTS
+from napari_temseg.engine.model.network import OWN_ENCODER
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.files.models import save
 

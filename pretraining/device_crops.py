@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from band_crops import COARSE, COARSEST, EMPTY, MARGIN
 from marks import mark
 from napari_temseg.engine.model.band import WORKING_SIZE
-from napari_temseg.engine.model.flattening import flatten_planes
+from napari_temseg.engine.model.band_network import flatten_planes
 
 REACH = 44  # px: no particle of the band is deeper
 GROUPS = 8  # parts of a batch that are turned, or made coarser, alike

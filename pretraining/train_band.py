@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 import band_samples
 from band_crops import EMPTY, SIDE_SHARES, SIDES, Crop, crop
 from band_samples import Sample
-from napari_temseg.engine.model.band import BandNetwork, start_from
+from napari_temseg.engine.model.band_network import BandNetwork, start_from
 from napari_temseg.engine.model.device import choose_device
 from optimisation import Optimisation
 

@@ -25,7 +25,7 @@ import torch
 from band_crops import MARGIN, SIDES
 from crop_feed import PART, Feed, Plan
 from device_crops import Marks, finished, on_device
-from napari_temseg.engine.model.band import BandNetwork
+from napari_temseg.engine.model.band_network import BandNetwork
 from optimisation import Optimisation
 from train_band import SHARES, begin, export, loss_of
 

@@ -24,7 +24,8 @@ from scipy import ndimage
 from emps import entries
 from marks import burn_marks
 from napari_temseg.engine.model.device import choose_device
-from napari_temseg.engine.model.network import NetworkSpec, forward, freeze_encoder, set_mode
+from napari_temseg.engine.model.network import forward, freeze_encoder, set_mode
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.simulate.micrographs import randomised, simulate
 from napari_temseg.engine.training.augment import resample, sampling_grid, vary_intensity

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from leftovers import PROCESS, RANDOM, nothing_left
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.backends import choice
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.training import rehearsal
 
 os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs the tests are not read, and not written
@@ -67,6 +68,12 @@ def _no_own_calibrations(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     """The table of whoever runs the tests corrects nothing here, and none is written."""
     folder = tmp_path_factory.getbasetemp() / f"config{abs(hash(request.node.nodeid))}"
     monkeypatch.setattr("napari_temseg.files.laboratory.user_config_path", lambda *_, **__: folder)
+
+
+@pytest.fixture(autouse=True)
+def only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are run by torch, whatever is installed: to export each and to measure what is fastest takes ten seconds."""
+    monkeypatch.setattr(choice, "usable", lambda model: [])
 
 
 @pytest.fixture(scope="session")

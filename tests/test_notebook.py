@@ -15,7 +15,7 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg import Calibration, Micrograph, Prediction, Source
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.types.setting import bounds
 
 NAME = 'a<b>&"c"'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -12,7 +14,13 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.cli import main
 from napari_temseg.engine.model import exported
-from napari_temseg.engine.model.backends import RUNTIMES, why_not
+from napari_temseg.engine.model.backends.choice import why_not
+from napari_temseg.engine.model.backends.runtimes import RUNTIMES
+
+
+@pytest.fixture(autouse=True)
+def only_torch() -> None:
+    """Not here."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +54,7 @@ def test_a_run_says_what_computed_it(picture: Path, tmp_path: Path) -> None:
 def test_info_names_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["backend"].startswith("torch")
+    assert "torch" in told["backend"]
     for name in RUNTIMES:
         said = told[f"backend {name}"]
         assert why_not(name) in said if why_not(name) else said.endswith("usable")
@@ -61,3 +69,31 @@ def test_one_that_is_not_installed_ends_the_run_in_a_sentence(
         pytest.skip(f"{backend} is installed here, so its absence cannot be tried")
     assert main(["run", str(picture), "-o", str(tmp_path / "out"), "--backend", backend]) != 0
     assert f'pip install "napari-temseg[{backend}]"' in capsys.readouterr().err
+
+
+RUN_AND_TELL = """
+import sys
+from napari_temseg.cli import main
+from napari_temseg.engine.model import exported
+exported.user_cache_path = lambda *_, **__: __import__("pathlib").Path(sys.argv[1])
+assert main(sys.argv[2:]) == 0
+print("modules:", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def modules_of(cache: Path, *arguments: str) -> set[str]:
+    """What a command of its own process has loaded at its end."""
+    done = subprocess.run([sys.executable, "-c", RUN_AND_TELL, str(cache), *arguments], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_a_prepared_network_is_run_without_torch(picture: Path, tmp_path: Path) -> None:
+    backend = next((name for name in RUNTIMES if not why_not(name)), "")
+    if not backend:
+        pytest.skip("no backend but torch is installed")
+    exported.exported(temseg.load("particles"))
+    cache = exported.cache_folder().parent
+    loaded = modules_of(cache, "run", str(picture), "-o", str(tmp_path / "out"), "--backend", backend)
+    assert {backend, "numpy"} <= loaded
+    assert not loaded & {"torch", "torchvision", "timm", "segmentation_models_pytorch", "napari", "qtpy"}
+    assert "torch" not in modules_of(cache, "info")

@@ -64,7 +64,7 @@ def test_file_is_complete(tmp_path: Path) -> None:
 
 
 def _model() -> temseg.Segmenter:
-    from napari_temseg.engine.model.network import NetworkSpec
+    from napari_temseg.engine.model.network_spec import NetworkSpec
 
     spec = NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",))
     return temseg.Segmenter.new(spec, {1: "background", 2: "particle"}, seed=1)

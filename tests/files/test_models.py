@@ -19,7 +19,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from napari_temseg import PredictConfig, Segmenter, TemsegError, load, predict
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.files.models import MODEL_FORMAT, save, shipped
 
 EXACT = PredictConfig(device="cpu", precision="float32")

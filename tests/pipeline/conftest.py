@@ -26,7 +26,7 @@ def _known_drawings(known_drawings: None) -> None:
 
 @pytest.fixture(scope="session")
 def bright() -> temseg.Segmenter:
-    from napari_temseg.engine.model.network import NetworkSpec
+    from napari_temseg.engine.model.network_spec import NetworkSpec
 
     return temseg.Segmenter(Brighter(), NetworkSpec(), {1: "background", 2: "particle"}, name="brighter")
 
@@ -34,6 +34,6 @@ def bright() -> temseg.Segmenter:
 @pytest.fixture(scope="session")
 def untrained() -> temseg.Segmenter:
     """A small untrained U-Net, for what needs one to train on."""
-    from napari_temseg.engine.model.network import NetworkSpec
+    from napari_temseg.engine.model.network_spec import NetworkSpec
 
     return temseg.Segmenter.new(NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",)), {1: "background", 2: "particle"}, seed=3)

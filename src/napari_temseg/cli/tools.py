@@ -168,12 +168,9 @@ def info(args: argparse.Namespace) -> int:
         from napari_temseg.cli.file_info import file_info
 
         return file_info(args)
-    import torch
-
-    from napari_temseg.engine.model.device import choose_device
+    from napari_temseg.engine.model.device import available_devices, choose_device, threads
     from napari_temseg.files.models import shipped
 
-    available = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.backends.mps.is_available() else [])]
     values: dict[str, Any] = {
         "napari-temseg": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
@@ -182,11 +179,11 @@ def info(args: argparse.Namespace) -> int:
         "qt binding": next(
             (f"{name} {_version(name)}" for name in ("PySide6-Essentials", "PyQt6", "PyQt5") if _version(name) != "missing"), "missing"
         ),
-        "devices": ", ".join(available),
+        "devices": ", ".join(available_devices()),
         "device chosen": choose_device().describe(),
-        "backend": "torch, unless another is asked for (--backend, backend=)",
+        "backend": "the fastest that was measured here, else torch; or the one that is asked for (--backend, backend=)",
         **{f"backend {name}": said for name, said in _backends().items()},
-        "threads": torch.get_num_threads(),
+        "threads": threads(),
         "package": str(Path(__file__).parents[1]),
         "models": ", ".join(shipped()) or "none",
         "log": str(log_path()),
@@ -197,7 +194,8 @@ def info(args: argparse.Namespace) -> int:
 
 def _backends() -> dict[str, str]:
     """What else than torch can run the network here or why not, and what "auto" would take for the shipped model."""
-    from napari_temseg.engine.model.backends import AUTO, RUNTIMES, measured, why_not
+    from napari_temseg.engine.model.backends.choice import AUTO, measured, why_not
+    from napari_temseg.engine.model.backends.runtimes import RUNTIMES
     from napari_temseg.engine.model.device import choose_device
     from napari_temseg.files.models import load
 

@@ -12,17 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from safetensors.torch import save_file
 
 from napari_temseg.engine.model import segmenter as _segmenter
+from napari_temseg.engine.model.exported import path_of
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, printable, replacing
+
+if TYPE_CHECKING:
+    import torch
 
 MODEL_FORMAT = 2  # the highest that this version reads …
 _PLAIN_FORMAT = 1  # … and what it writes of models that older versions predict with rightly: those without a size of their own
@@ -50,18 +53,21 @@ def load(model: str | Path) -> Segmenter:
             f"{path}: written by a newer version (format {metadata['format']}, this one reads {MODEL_FORMAT}); update napari-temseg."
         )
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise TemsegError(f"{path}: tensor {name} holds numbers that are not finite; train the model again or use another copy.")
     try:
-        return Segmenter.from_parts(metadata, tensors)
+        found = Segmenter.from_parts(metadata, tensors, built=False)
+        if not path_of(found).is_file():  # what was exported fitted
+            found.network  # noqa: B018  built here, where it is told whose tensors do not fit
+        return found
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else _line(error)
         raise TemsegError(f"{path}: not a usable model ({what}); use another copy of the file.") from error
 
 
-def _open(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _open(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     try:
-        with _named(path) as name, safe_open(name, framework="pt") as file:
+        with _named(path) as name, safe_open(name, framework="np") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
@@ -89,6 +95,9 @@ def _named(path: Path) -> Iterator[str]:
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file, whatever bytes its path holds."""
+    from safetensors.torch import save as to_bytes
+    from safetensors.torch import save_file
+
     if printable(str(path)) == str(path):
         save_file(tensors, path, metadata=metadata)
     else:
@@ -143,6 +152,8 @@ def save(model: Segmenter, path: Path, *, half: bool = False) -> None:
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    import torch
+
     halved = tensor.half() if tensor.is_floating_point() else tensor
     # Running variances can exceed what float16 holds.
     return halved if bool(torch.isfinite(halved).all()) else tensor

@@ -194,10 +194,12 @@ def _settle(batch: PictureBatch, path: Path, said: Said) -> None:
 
 def _with_backend(segmenter: Segmenter, predict: PredictConfig, scheduler: str) -> PredictConfig:
     """The settings with "auto" made up its mind, so that all pictures are searched by one backend and the recipe names it."""
-    from napari_temseg.engine.model.backends import AUTO, TORCH, chosen
+    from napari_temseg.engine.model.backends.choice import AUTO, TORCH, chosen, measure, measured
 
     if scheduler:  # what is installed and fast here says nothing of its workers
         return replace(predict, backend=TORCH) if predict.backend == AUTO else predict
+    if predict.backend == AUTO and predict.device in (AUTO, "cpu") and not measured(segmenter, predict):
+        measure(segmenter, predict)
     return chosen(segmenter, predict)
 
 

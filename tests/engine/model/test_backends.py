@@ -13,11 +13,16 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.model import exported
-from napari_temseg.engine.model.backends import chosen, measured, why_not
+from napari_temseg.engine.model.backends.choice import chosen, measure, measured, why_not
 from napari_temseg.engine.model.device import cpu_has_bfloat16
 
 OTHERS = ("openvino", "onnxruntime")
 EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=24.0)
+
+
+@pytest.fixture(autouse=True)
+def only_torch() -> None:
+    """Not here."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +43,7 @@ def by(backend: str, precision: str = "float32") -> temseg.PredictConfig:
     return temseg.PredictConfig(**{**EXACT.to_dict(), "backend": backend, "precision": precision})
 
 
-def test_the_default_is_torch(tiny: temseg.Segmenter, cache: Path) -> None:
+def test_where_nothing_was_measured_it_is_torch(tiny: temseg.Segmenter, cache: Path) -> None:
     before = set(cache.iterdir()) if cache.exists() else set()
     assert temseg.predict(tiny, np.ones((64, 64), np.float32)).computed_with.startswith("torch ")
     assert (set(cache.iterdir()) if cache.exists() else set()) == before
@@ -84,14 +89,14 @@ def test_a_network_that_is_damaged_in_the_cache_is_named_and_made_again(tiny: te
 
 
 def test_auto_takes_the_fastest_and_remembers(tiny: temseg.Segmenter, cache: Path) -> None:
-    if all(map(why_not, OTHERS)):
-        assert chosen(tiny, by("auto")).backend == "torch"
-        return
     assert measured(tiny, by("auto")) == {}
-    backend = chosen(tiny, by("auto")).backend
-    seconds = measured(tiny, by("auto"))
+    assert chosen(tiny, by("auto")).backend == "torch"
+    seconds = measure(tiny, by("auto"))
+    if all(map(why_not, OTHERS)):
+        assert seconds == {}
+        return
+    assert measured(tiny, by("auto")) == seconds
     assert "torch" in seconds
-    assert seconds[backend] == min(seconds.values())
     # What is remembered decides from now on.
     path = next(cache.glob(f"{exported.cached_name(tiny)}.json"))
     (key,) = json.loads(path.read_text())
@@ -103,9 +108,8 @@ def test_auto_takes_the_fastest_and_remembers(tiny: temseg.Segmenter, cache: Pat
 def test_what_auto_measured_in_bfloat16_is_remembered_apart(tiny: temseg.Segmenter) -> None:
     if not cpu_has_bfloat16() or all(map(why_not, OTHERS)):
         pytest.skip("this processor has no bfloat16, or there is nothing else than torch")
-    backend = chosen(tiny, by("auto", "auto")).backend
-    seconds = measured(tiny, by("auto", "auto"))
-    assert seconds[backend] == min(seconds.values())
+    seconds = measure(tiny, by("auto", "auto"))
+    assert seconds[chosen(tiny, by("auto", "auto")).backend] == min(seconds.values())
     assert measured(tiny, by("auto")) != seconds
 
 
@@ -127,5 +131,8 @@ def test_openvino_tells_its_makers_nothing() -> None:
     """To import it sends an event, where the library for that is found."""
     if find_spec("openvino") is None:
         pytest.skip("openvino is an extra")
-    script = "import sys; from napari_temseg.engine.model import backends; backends._openvino(); print('openvino_telemetry' in sys.modules)"
+    script = (
+        "import sys; from napari_temseg.engine.model.backends import runtimes; runtimes._openvino(); "
+        "print('openvino_telemetry' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "False"

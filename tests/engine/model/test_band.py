@@ -7,7 +7,9 @@ import pytest
 import torch
 
 import napari_temseg as temseg
-from napari_temseg.engine.model.band import INPUTS, OUTPUTS, WORKING_SIZE, BandNetwork, band_inputs, start_from
+from napari_temseg.engine.model.band import INPUTS, WORKING_SIZE, band_inputs
+from napari_temseg.engine.model.band_network import OUTPUTS, BandNetwork, flatten_planes, start_from
+from napari_temseg.engine.model.flattening import flatten
 from napari_temseg.engine.types.errors import TemsegError
 
 EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=WORKING_SIZE, exact_size=True)
@@ -48,17 +50,17 @@ def test_given_one_plane_it_flattens_it_itself(network: BandNetwork, noise: np.n
     plane = noise[:96, :128]
     with torch.no_grad():
         alone = network(torch.from_numpy(plane)[None, None])
-        torch.testing.assert_close(alone, network(band_inputs(plane)), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(alone, network(torch.from_numpy(band_inputs(plane))), atol=1e-4, rtol=1e-4)
 
 
 def test_inputs_invert_dark_particles_and_leave_the_unknown_empty() -> None:
     plane = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
     bright, dark, unknown = (band_inputs(plane, polarity) for polarity in (1, -1, 0))
-    torch.testing.assert_close(dark[:, 0], -bright[:, 0])
-    torch.testing.assert_close(dark[:, 1], -bright[:, 1], atol=1e-4, rtol=0)
-    assert bright[:, 2].eq(1).all()
-    assert dark[:, 2].eq(1).all()
-    assert unknown[:, 2].eq(0).all()
+    np.testing.assert_array_equal(dark[:, 0], -bright[:, 0])
+    np.testing.assert_allclose(dark[:, 1], -bright[:, 1], atol=1e-4, rtol=0)
+    assert (bright[:, 2] == 1).all()
+    assert (dark[:, 2] == 1).all()
+    assert (unknown[:, 2] == 0).all()
 
 
 def test_tiles_change_next_to_nothing(banded: temseg.Segmenter, noise: np.ndarray) -> None:
@@ -114,7 +116,7 @@ def test_what_lies_at_the_ends_of_the_band_is_counted() -> None:
 
 
 def test_no_other_encoder_has_a_working_size() -> None:
-    from napari_temseg.engine.model.network import NetworkSpec
+    from napari_temseg.engine.model.network_spec import NetworkSpec
 
     with pytest.raises(TemsegError, match="working size"):
         temseg.Segmenter.new(NetworkSpec("resnet18", working_size=22.0), {1: "background", 2: "particle"})
@@ -132,3 +134,12 @@ def test_where_nobody_tells_a_size_it_is_searched_for(banded: temseg.Segmenter, 
     found = temseg.predict(banded, noise, temseg.PredictConfig())
     assert found.size > 0
     assert found.working_scale[0] == pytest.approx(WORKING_SIZE / found.size)
+
+
+@pytest.mark.parametrize("size", [5.0, 22.0, 60.0])
+def test_a_network_flattens_on_its_device_as_a_picture_is_flattened(noise: np.ndarray, size: float) -> None:
+    seen = np.ones(noise.shape, bool)
+    seen[:30] = False
+    there, known = (torch.from_numpy(each.astype(np.float32))[None, None] for each in (noise * seen, seen))
+    on_device = flatten_planes(there, size, known)
+    np.testing.assert_allclose(on_device[0, 0].numpy(), flatten(noise, size, seen), atol=2e-4)

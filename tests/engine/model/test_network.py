@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from napari_temseg import TemsegError
 from napari_temseg.engine.model.network import (
-    NetworkSpec,
     build_network,
     class_logits,
     extend_head,
@@ -20,6 +19,7 @@ from napari_temseg.engine.model.network import (
     freeze_encoder,
     set_mode,
 )
+from napari_temseg.engine.model.network_spec import NetworkSpec
 
 NARROW = (32, 16, 16, 8, 8)
 

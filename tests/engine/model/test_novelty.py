@@ -8,7 +8,6 @@ from dataclasses import replace
 import imageio.v3 as iio
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -24,9 +23,9 @@ ANYTHING = Familiarity((0.0,) * N, (1.0,) * N, (1.0,) * N, -1.0)  # to which eve
 NOTHING = replace(ANYTHING, limit=1e6)
 
 
-def raw_of(probability: np.ndarray, depth: np.ndarray) -> torch.Tensor:
+def raw_of(probability: np.ndarray, depth: np.ndarray) -> np.ndarray:
     maps = np.stack([probability, depth]).clip(1e-4, 1 - 1e-4)
-    return torch.from_numpy(np.log(maps / (1 - maps)).astype(np.float32))[None]
+    return np.log(maps / (1 - maps)).astype(np.float32)[None]
 
 
 def statistic(name: str, *args: object) -> float:

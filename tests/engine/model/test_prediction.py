@@ -27,8 +27,8 @@ from napari_temseg import (
     predict,
     simulate,
 )
-from napari_temseg.engine.model import prediction
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.backends.by_torch import ByTorch
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.tiles import STRIDE, surrounded, tiles
 from napari_temseg.engine.types import results
 
@@ -86,14 +86,14 @@ def test_blending_changes_nothing_that_tiles_agree_on(pointwise, height, width, 
 
 @pytest.mark.parametrize(("shape", "least"), [((5, 9), 32), ((40, 31), 32), ((64, 64), 32), ((1, 1), 7), ((3, 80), 50)])
 def test_what_is_round_a_small_picture_is_its_mirror_image(shape: tuple[int, int], least: int) -> None:
-    image = torch.arange(np.prod(shape), dtype=torch.float32).reshape(1, 1, *shape)
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(1, 1, *shape)
     round_it, where = surrounded(image, least)
     assert all(n == max(m, least) for n, m in zip(round_it.shape[-2:], shape, strict=True))
-    assert torch.equal(round_it[..., *where], image)
+    assert np.array_equal(round_it[..., *where], image)
     for axis, part in ((2, where[0]), (3, where[1])):
         for step in range(min(part.start, image.shape[axis])):
-            beyond, inside = (round_it.select(axis, part.start + at) for at in (-1 - step, step))
-            assert torch.equal(beyond, inside)
+            beyond, inside = (round_it.take(part.start + at, axis) for at in (-1 - step, step))
+            assert np.array_equal(beyond, inside)
 
 
 @settings(max_examples=30, deadline=None)
@@ -125,7 +125,7 @@ def test_no_tile_is_larger_than_asked_for(pointwise):
             sizes.append(max(image.shape[-2:]))
             return super().forward(image)
 
-    predict(replace(pointwise, network=Measuring()), np.eye(700), replace(EXACT, tile=256, overlap=2048))
+    predict(replace(pointwise, weights=Measuring()), np.eye(700), replace(EXACT, tile=256, overlap=2048))
     assert max(sizes) == 256
     assert len(sizes) <= 36  # an overlap above half a tile is cut to it
 
@@ -235,14 +235,14 @@ def test_mixed_precision_is_close_to_exact(particles, discs):
 
 
 def short_of_memory(monkeypatch, largest: int) -> None:
-    real = prediction.Runner.run
+    real = ByTorch.run
 
-    def run(self, tile, **how):
-        if max(tile.shape[-2:]) > largest:
+    def run(self, batch):
+        if max(batch.shape[-2:]) > largest:
             raise torch.OutOfMemoryError("out of memory")
-        return real(self, tile, **how)
+        return real(self, batch)
 
-    monkeypatch.setattr(prediction.Runner, "run", run)  # memory cannot be made to run out
+    monkeypatch.setattr(ByTorch, "run", run)  # memory cannot be made to run out
 
 
 def test_out_of_memory_takes_smaller_tiles(pointwise, monkeypatch):
@@ -352,4 +352,4 @@ def test_other_errors_are_not_taken_for_want_of_memory(pointwise):
             raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        predict(replace(pointwise, network=Broken()), np.eye(700), EXACT)
+        predict(replace(pointwise, weights=Broken()), np.eye(700), EXACT)

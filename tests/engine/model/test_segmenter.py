@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_temseg import Segmenter, TemsegError
 from napari_temseg.engine.model import segmenter
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.segmenter import AsItIs, Normalisation
 
 PLANES = hnp.arrays(

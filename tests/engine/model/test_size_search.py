@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +26,7 @@ from napari_temseg.engine.model.size_search import (
 WORKING = 22.0
 
 
-def answer(diameters: list[float], side: int = 400, scale: float = 1.0) -> torch.Tensor:
+def answer(diameters: list[float], side: int = 400, scale: float = 1.0) -> np.ndarray:
     """Raw output of a network that sees discs of these diameters (picture px) in a picture of `side` px, at `scale`."""
     n = round(side * scale)
     y, x = (np.mgrid[:n, :n] + 0.5) / scale
@@ -38,7 +37,7 @@ def answer(diameters: list[float], side: int = 400, scale: float = 1.0) -> torch
         distance = np.hypot(y - (row + 0.5) * pitch, x - (column + 0.5) * pitch)
         depth = np.maximum(depth, 1 - distance / (diameter / 2))
     raw = np.stack([np.where(depth > 0, 6.0, -6.0), np.log(np.clip(depth, 1e-3, 0.999) / (1 - np.clip(depth, 1e-3, 0.999)))])
-    return torch.from_numpy(raw[None].astype(np.float32))
+    return raw[None].astype(np.float32)
 
 
 @settings(max_examples=50, deadline=None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_temseg.engine.model.band import DECODER, INPUTS, OUTPUTS, BandNetwork
+from napari_temseg.engine.model.band import INPUTS
+from napari_temseg.engine.model.band_network import DECODER, OUTPUTS, BandNetwork
 from napari_temseg.engine.model.unet import MobileNetV2, Unet
 
 

@@ -27,7 +27,8 @@ from napari_temseg import (
     simulate,
     train,
 )
-from napari_temseg.engine.model.network import NetworkSpec, build_network
+from napari_temseg.engine.model.network import build_network
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.training import learner, loop, preview, selection
 from napari_temseg.engine.training.preview import Previews
 from napari_temseg.engine.types.config import SimulateConfig

@@ -10,7 +10,7 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg import Particles, Prediction, TemsegError
-from napari_temseg.engine.model.network import NetworkSpec
+from napari_temseg.engine.model.network_spec import NetworkSpec
 
 
 class Road:

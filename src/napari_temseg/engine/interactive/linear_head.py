@@ -19,7 +19,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from napari_temseg.engine.interactive.superpixels import Floats, Superpixels, cell_side
-from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.backends.by_torch import ByTorch
+from napari_temseg.engine.model.device import choose_device
+from napari_temseg.engine.model.outputs import probabilities, sigmoid
 from napari_temseg.engine.model.prediction import fill
 from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.model.segmenter import Segmenter
@@ -49,16 +51,13 @@ class Ground:
     features: npt.NDArray[np.float64]
 
 
-class _Watcher(Runner):
+class _Watching(ByTorch):
     """A network whose last features are looked at too: channels of the head, then those of the decoder."""
 
-    @torch.no_grad()
-    def run(self, tile: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
-        network, device = self.computing(exact=exact)
-        ready = tile.to(device.torch, device.dtype, memory_format=torch.channels_last)
-        encoder, decoder, head = (cast(nn.Module, getattr(network, name)) for name in ("encoder", "decoder", "segmentation_head"))
-        decoded = decoder(encoder(ready))
-        return torch.cat([head(decoded), decoded], dim=1).float().cpu()
+    def run(self, batch: torch.Tensor) -> torch.Tensor:
+        encoder, decoder, head = (cast(nn.Module, getattr(self.network, name)) for name in ("encoder", "decoder", "segmentation_head"))
+        decoded = decoder(encoder(batch))
+        return torch.cat([head(decoded), decoded], dim=1)
 
 
 def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> Job[Ground]:
@@ -67,8 +66,9 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         raise TemsegError(f"{plane.name}: strokes are answered one plane at a time; give one plane of the stack.")
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
-        watcher, outputs = _Watcher(model, config, plane.calibration.nanometres), model.spec.n_outputs
-        image = torch.from_numpy(model.normalisation.apply(plane.plane(), plane.valid, plane.name))[None, None]
+        watching = _Watching(model, choose_device(config.device, config.precision, half=True))
+        watcher, outputs = Runner(model, config, plane.calibration.nanometres, watching), model.spec.n_outputs
+        image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)[None, None]
         side = cell_side(plane.frame)
         grid = (-(-plane.frame[0] // side), -(-plane.frame[1] // side))
         raws, features = [], []
@@ -79,12 +79,12 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         if watcher.adaptive:
             # Sees the outputs only: features of the whole picture at every scale would fill the memory.
             scout = Runner(model, config, plane.calibration.nanometres)
-            yield from mapped(scout.settle(image[0, 0].numpy(), plane.valid), progress)
+            yield from mapped(scout.settle(image[0, 0], plane.valid), progress)
             watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):
             both = yield from mapped(watcher.tiled(watcher.shown(image, scale)), partial(progress, done=done))
             raws.append(both[:, :outputs])
-            features.append(resize(both[:, outputs:], grid)[0].numpy())
+            features.append(resize(both[:, outputs:], grid)[0])
             yield progress(1.0, done)
         said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)
@@ -94,23 +94,22 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
     return Job(steps)
 
 
-def _ground(said: Prediction, raw: torch.Tensor, image: torch.Tensor, features: Floats, side: int) -> Ground:
-    logits = class_logits(raw, len(said.class_ids))
-    prior = _pooled(torch.softmax(logits, dim=1), side)[0].numpy()
-    smooth = torch.from_numpy(ndimage.gaussian_filter(image[0, 0].numpy(), 1.0))[None, None]
-    guide = [smooth, raw[:, : len(said.class_ids) - 1].clamp(-6, 6) / 3]
+def _ground(said: Prediction, raw: Floats, image: Floats, features: Floats, side: int) -> Ground:
+    prior = _pooled(probabilities(raw, len(said.class_ids)), side)[0]
+    smooth = ndimage.gaussian_filter(image[0, 0], 1.0)[None, None]
+    guide = [smooth, raw[:, : len(said.class_ids) - 1].clip(-6, 6) / 3]
     if said.auxiliary:
-        guide.append(2 * torch.sigmoid(raw[:, len(said.class_ids) - 1 :]))
-    look = np.moveaxis(_pooled(torch.cat(guide, dim=1), side)[0].numpy(), 0, -1)
+        guide.append(2 * sigmoid(raw[:, len(said.class_ids) - 1 :]))
+    look = np.moveaxis(_pooled(np.concatenate(guide, axis=1), side)[0], 0, -1)
     flat = features.reshape(len(features), -1).T.astype(np.float64)
     spread = flat.std(axis=0)
     flat = np.clip((flat - flat.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0), -4, 4)
     return Ground(said, Superpixels(prior, look, side), np.c_[flat, np.ones(len(flat))])
 
 
-def _pooled(maps: torch.Tensor, side: int) -> torch.Tensor:
+def _pooled(maps: Floats, side: int) -> Floats:
     """Means (1, C, cy, cx) over cells; those at the lower and right edge may be smaller."""
-    return F.avg_pool2d(maps, side, ceil_mode=True, count_include_pad=False)
+    return F.avg_pool2d(torch.from_numpy(maps), side, ceil_mode=True, count_include_pad=False).numpy()
 
 
 def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True) -> Prediction:

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from platformdirs import user_cache_path
-from torch import nn
 
 from napari_temseg.engine.model.band import INPUTS
-from napari_temseg.engine.model.network import for_inference
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.errors import TemsegError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 EXPORTERS = ("onnx", "onnxscript")
 _KEPT = 8  # networks in the cache: those of models trained since push out the oldest
@@ -36,6 +36,8 @@ def onnx_of(network: nn.Module, channels: int, outputs: Sequence[str]) -> Any:
 
     `TemsegError` where this version of torch cannot export it.
     """
+    import torch
+
     batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
     with warnings.catch_warnings(), _quiet(logging.getLogger("torch.onnx")):
         warnings.simplefilter("ignore")
@@ -66,13 +68,22 @@ def cached_name(model: Segmenter) -> str:
     return f"{model.content_hash()[:32]}-{_LAYOUT}"
 
 
+def path_of(model: Segmenter) -> Path:
+    """Where the exported network of a model lies, if it is exported."""
+    return cache_folder() / f"{cached_name(model)}.onnx"
+
+
 def exported(model: Segmenter) -> Path:
     """The file of a model's network as it predicts, `raw` output and batch norm folded in; written where it is not there yet.
 
     `TemsegError` when it cannot be exported, or the cache not written.
     """
-    path = cache_folder() / f"{cached_name(model)}.onnx"
+    path = path_of(model)
     if not path.is_file():
+        import torch
+
+        from napari_temseg.engine.model.network import for_inference
+
         network = for_inference(model.network, torch.device("cpu"), torch.float32)
         proto = onnx_of(network, INPUTS if model.spec.working_size else 1, ["raw"])
         write_cached(path, proto.SerializeToString())

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from scipy import ndimage
 
-from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.outputs import foreground, sigmoid
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.model.tiles import resize
+from napari_temseg.engine.model.tiles import Floats, resize
 
 # Widths over the size that is meant: up to the one the closer look counts as much as the first, from the other on it does not count.
 COUNTS_FULLY, COUNTS_NOTHING = 1.1, 1.6
@@ -40,22 +38,22 @@ class Looks:
         """As suits a model."""
         return cls(model.spec.n_classes, model.spec.working_size, model.depth_taught and bool(model.spec.auxiliary))
 
-    def joined(self, raws: Sequence[torch.Tensor], frame: tuple[int, int]) -> torch.Tensor:
+    def joined(self, raws: Sequence[Floats], frame: tuple[int, int]) -> Floats:
         """Raw output (1, C, Y, X) of a picture of `frame` from those (1, C, y, x) of its looks, coarse first, each at its own scale."""
         if not self.size or len(raws) != 2:
-            total = resize(raws[0], frame).clone()
-            for raw in raws[1:]:
-                total.add_(resize(raw, frame))
-            return total.div_(len(raws))
+            return np.asarray(np.add.reduce([resize(raw, frame) for raw in raws]) / np.float32(len(raws)), np.float32)
         first, closer = raws
-        share = resize(torch.from_numpy(self._closer_share(first))[None, None], frame)
-        return resize(first, frame).addcmul(share, resize(closer, frame)).div_(1 + share)
+        share = resize(self._closer_share(first)[None, None], frame)
+        total = share * resize(closer, frame)
+        total += resize(first, frame)
+        total /= 1 + share
+        return total
 
-    def _closer_share(self, first: torch.Tensor) -> npt.NDArray[np.float32]:
+    def _closer_share(self, first: Floats) -> Floats:
         """By how much the closer look counts, (y, x) from 0 to 1."""
-        inside = (class_logits(first, self.n_classes)[0].argmax(dim=0) > 0).numpy()
+        inside = foreground(first, self.n_classes)[0]
         if self.depth:
-            inside &= (torch.sigmoid(first[0, self.n_classes - 1]) > _INSIDE).numpy()
+            inside &= sigmoid(first[0, self.n_classes - 1]) > _INSIDE
         labels, n = ndimage.label(inside)
         if not n:
             return np.ones(inside.shape, np.float32)

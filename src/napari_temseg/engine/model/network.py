@@ -7,7 +7,7 @@ channels. With two classes softmax is the sigmoid of the one foreground logit, a
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,9 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from napari_temseg.engine.model.band import WORKING_SIZE, BandEncoder, BandNetwork
+from napari_temseg.engine.model.band import WORKING_SIZE
+from napari_temseg.engine.model.band_network import BandEncoder, BandNetwork
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.unet import Unet
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -28,31 +30,7 @@ ALIASES = {
     "mobilenet_v3_small": "tu-mobilenetv3_small_100",
     "efficientnet_b0": "efficientnet-b0",
 }
-DEFAULT_DECODER = (128, 64, 32, 16, 16)
 OWN_ENCODER = "mobilenet_v2"  # of the networks that are built without segmentation-models-pytorch, which takes longer to import than torch
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What it takes to build the network again; `n_classes` counts the background."""
-
-    encoder: str = "mobilenet_v2"
-    decoder_channels: tuple[int, ...] = DEFAULT_DECODER
-    n_classes: int = 2
-    auxiliary: tuple[str, ...] = ()
-    working_size: float = 0.0  # px that particles of the size that is meant are wide in its eyes (see `band`); 0: any size, no flattening
-
-    @property
-    def n_outputs(self) -> int:
-        """Channels of the head."""
-        return self.n_classes - 1 + len(self.auxiliary)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; without a working size as before there was any, so that hashes of older models stand."""
-        values = asdict(self)
-        if not self.working_size:
-            del values["working_size"]
-        return values
 
 
 def build_network(spec: NetworkSpec, encoder_weights: str | None = None) -> nn.Module:

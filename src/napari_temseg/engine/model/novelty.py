@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from scipy import fft
+from scipy import fft, ndimage
 
-from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.outputs import probabilities, sigmoid
+from napari_temseg.engine.model.tiles import resize
 
 Floats = npt.NDArray[np.float64]
+Maps = npt.NDArray[np.float32]
 FAR = 6.0  # standard deviations at which a statistic counts no further
 TELLS = 0.3  # share of what speaks against a picture from which a group of statistics is named
 NEAR = 7  # px: what lies within half of it of the foreground is near it
@@ -105,7 +105,7 @@ def suspicion(statistics: Floats, centre: Floats, spread: Floats) -> Floats:
 
 
 def statistics_of(
-    image: npt.NDArray[np.float32], raw: torch.Tensor, n_classes: int, scale: float, valid: npt.NDArray[np.bool_] | None = None
+    image: npt.NDArray[np.float32], raw: Maps, n_classes: int, scale: float, valid: npt.NDArray[np.bool_] | None = None
 ) -> Floats | None:
     """The statistics of a normalised plane and the raw output (1, C, Y, X) for it, with a depth; None where nothing is found.
 
@@ -113,38 +113,36 @@ def statistics_of(
     """
     rows, columns = (slice(max(0, (n - LARGEST) // 2), (n + LARGEST) // 2) for n in image.shape)
     image, raw, valid = image[rows, columns], raw[..., rows, columns], None if valid is None else valid[rows, columns]
-    seen = torch.ones(1, 1, *image.shape) if valid is None else torch.from_numpy(valid.astype(np.float32))[None, None]
-    maps = torch.cat([torch.softmax(class_logits(raw, n_classes), dim=1), torch.sigmoid(raw[:, n_classes - 1 : n_classes]), seen], dim=1)
+    seen = np.ones((1, 1, *image.shape), np.float32) if valid is None else valid.astype(np.float32)[None, None]
+    maps = np.concatenate([probabilities(raw, n_classes), sigmoid(raw[:, n_classes - 1 : n_classes]), seen], axis=1)
     if scale < 1:
-        size = [max(1, round(n * scale)) for n in image.shape]
-        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=True)
-    found = _of_prediction(1 - maps[:, :1], maps[:, :n_classes], maps[:, -2:-1], maps[:, -1:] > 0.5)
+        maps = resize(maps, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
+    found = _of_prediction(maps[0, :n_classes], maps[0, -2], maps[0, -1] > 0.5)
     if found is None:
         return None
     return np.array([*found, *_of_symmetry(image if valid is None else np.where(valid, image, np.float32(0)))])
 
 
-def _of_prediction(probability: torch.Tensor, classes: torch.Tensor, depth: torch.Tensor, seen: torch.Tensor) -> list[float] | None:
-    """Statistics of what the model says; all tensors (1, ·, Y, X)."""
-    inside = (probability > 0.5) & seen
+def _of_prediction(classes: Maps, depth: Maps, seen: npt.NDArray[np.bool_]) -> list[float] | None:
+    """Statistics of what the model says: probabilities of the classes (K, Y, X), background first, and the learnt depth (Y, X)."""
+    inside = (1 - classes[0] > 0.5) & seen
     count = int(inside.sum())
     if not count:
         return None
-    entropy = -(classes * (classes + 1e-6).log()).sum(dim=1, keepdim=True) / math.log(classes.shape[1])
-    near = (F.max_pool2d(inside.float(), NEAR, 1, NEAR // 2) > 0) & seen
-    edge = (F.max_pool2d((~inside).float(), 3, 1, 1) > 0) & inside
+    entropy = -(classes * np.log(classes + np.float32(1e-6))).sum(axis=0) / math.log(len(classes))
+    near = ndimage.maximum_filter(inside, NEAR, mode="constant") & seen
+    edge = ndimage.maximum_filter(~inside, 3, mode="constant") & inside
     within = depth[inside]
-    deepest = within[:: max(1, count // 1_000_000)].quantile(0.95)
     shares = [
-        entropy[near].mean(),
-        entropy[seen].mean(),
-        probability[inside].mean(),
+        entropy[near].mean(dtype=float),
+        entropy[seen].mean(dtype=float),
+        classes[1:].sum(axis=0)[inside].mean(dtype=float),
         count / seen.sum(),
         edge.sum() / count,
-        within.mean(),
-        (within > 0.5).float().mean(),
-        depth[edge].mean() if bool(edge.any()) else depth.new_zeros(()),
-        deepest,
+        within.mean(dtype=float),
+        (within > 0.5).mean(),
+        depth[edge].mean(dtype=float) if edge.any() else 0.0,
+        np.quantile(within[:: max(1, count // 1_000_000)], 0.95),
     ]
     return [math.sqrt(max(0.0, float(share))) for share in shares]
 
@@ -152,9 +150,8 @@ def _of_prediction(probability: torch.Tensor, classes: torch.Tensor, depth: torc
 def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
     """Statistics of a small copy: what diffraction has, a middle round which it is symmetric, and from which brightness falls."""
     factor = min(1.0, THUMBNAIL_SIDE / max(image.shape))
-    size = [max(8, round(n * factor)) for n in image.shape]
-    copy = F.interpolate(torch.from_numpy(image)[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)
-    bright = copy[0, 0].numpy().astype(float)
+    size = max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor))
+    bright = resize(image[None, None], size)[0, 0].astype(float)
     bright = (bright - bright.mean()) / (bright.std() or 1.0)
     clipped = np.clip(bright, -3, 3)
     turned, (y, x) = _half_turn(clipped - clipped.mean())

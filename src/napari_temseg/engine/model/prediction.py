@@ -8,10 +8,9 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.backends.backend import Backend
+from napari_temseg.engine.model.outputs import probabilities, sigmoid
 from napari_temseg.engine.model.runner import Known, Runner, made_ready
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.config import PredictConfig
@@ -29,7 +28,7 @@ def iter_predict(
     micrograph: Micrograph,
     config: PredictConfig,
     order: Sequence[int] | None = None,
-    network: nn.Module | None = None,
+    network: Backend | None = None,
 ) -> Job[Prediction]:
     """The job that predicts; yields `Progress` between tiles, and after each plane with a `PlanePrediction` as its `preview`.
 
@@ -48,9 +47,7 @@ def iter_predict(
     return Job(steps)
 
 
-def iter_predict_planes(
-    model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None = None
-) -> Job[list[str]]:
+def iter_predict_planes(model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: Backend | None = None) -> Job[list[str]]:
     """As `iter_predict`, keeping no plane: each is handed over in its `PlanePrediction` alone, so that memory is that of one.
 
     Returns what `Prediction.unlike` holds.
@@ -76,7 +73,7 @@ class Settled:
     alone: bool = False
 
 
-def iter_settled(model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None = None) -> Job[Settled]:
+def iter_settled(model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: Backend | None = None) -> Job[Settled]:
     """The job that finds, or takes as told, the size at which a picture is looked at, so that its parts can be looked at alike."""
 
     def steps(control: Control) -> Generator[Progress, None, Settled]:
@@ -98,9 +95,7 @@ def _checked(micrograph: Micrograph, order: Sequence[int] | None) -> list[int]:
 class _Pass:
     """A network going over a micrograph."""
 
-    def __init__(
-        self, model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: nn.Module | None, control: Control
-    ) -> None:
+    def __init__(self, model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: Backend | None, control: Control) -> None:
         pixel_size = micrograph.calibration.nanometres
         sizes = config.sizes_in(pixel_size)
         if (config.both or len(sizes) == 2) and not model.spec.working_size:
@@ -191,10 +186,10 @@ def _part_of(progress: Callable[[float], Progress], look: int, looks: int, share
     return progress((look + share) / looks)
 
 
-def fill(plane: Prediction, raw: torch.Tensor) -> None:
+def fill(plane: Prediction, raw: npt.NDArray[np.float32]) -> None:
     """Write the raw output (1, C, Y, X) of the network into the arrays of a plane."""
     channels = len(plane.class_ids)
-    plane.probability[...] = torch.softmax(class_logits(raw, channels), dim=1)[0].numpy()
+    plane.probability[...] = probabilities(raw, channels)[0]
     plane.classes[...] = plane.probability.argmax(axis=0) + BACKGROUND
     for offset, depth in enumerate(plane.auxiliary.values()):
-        depth[...] = torch.sigmoid(raw[0, channels - 1 + offset]).numpy()
+        depth[...] = sigmoid(raw[0, channels - 1 + offset])

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from napari_temseg.engine.model import backends, size_search
+from napari_temseg.engine.model import size_search
+from napari_temseg.engine.model.backends.backend import Backend
+from napari_temseg.engine.model.backends.choice import ready
 from napari_temseg.engine.model.band import MOST_ENLARGED, band_inputs
-from napari_temseg.engine.model.device import Device, out_of_memory, release
+from napari_temseg.engine.model.device import out_of_memory, release
 from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.novelty import statistics_of
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
@@ -25,7 +25,8 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import mapped
 from napari_temseg.engine.types.results import CENTRED_BY, Prediction, SizeCandidate
 
-Known = dict[float, torch.Tensor]  # raw output (1, C, Y, X) by scale
+Floats = npt.NDArray[np.float32]
+Known = dict[float, Floats]  # raw output (1, C, Y, X) by scale
 LOOKS = 3  # at most, to find the working scale: the smallest particles are seen only when they are shown larger
 BAND_OVERLAP = 128  # px: twice the largest particle that a network of one band answers for
 CLOSER, WORTH_A_LOOK = 1.6, 1.2  # × by which the second look of a network of one band is closer, and by which it is at the least
@@ -37,9 +38,9 @@ LEAST_SCALE = 0.05  # × to which a picture is reduced at most
 SIGNS = {"auto": 0, "both": 0, "bright": 1, "dark": -1}
 
 
-def made_ready(model: Segmenter, config: PredictConfig) -> nn.Module:
+def made_ready(model: Segmenter, config: PredictConfig) -> Backend:
     """The network of a model as it predicts by these settings: to make it ready takes as long as to predict a small picture."""
-    return backends.ready(model, config)
+    return ready(model, config)
 
 
 class Runner:
@@ -48,16 +49,15 @@ class Runner:
     `network` is what `made_ready` gave for the same model and settings, where many pictures share it.
     """
 
-    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0, network: nn.Module | None = None) -> None:
+    def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0, network: Backend | None = None) -> None:
         self.typical = next(iter(config.sizes_in(pixel_size)), None)
         told = bool(config.scales or self.typical)
         suited = model if told else model.suited(pixel_size)
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None
         self.strange_size = not 1 / MOST_MAGNIFICATION <= self.pixel_ratio <= MOST_MAGNIFICATION
-        self.network: nn.Module = made_ready(model, config) if network is None else network
-        self.device: Device = backends.device_of(self.network, config)
-        self._exactly = partial(backends.exact, model, self.network, self.device)
+        self.network = made_ready(model, config) if network is None else network
+        self.device = self.network.device
         self.n_classes, self.looks = model.spec.n_classes, Looks.of(model)
         self.scales = tuple(config.scales) if config.scales else suited.scales
         self.adaptive = model.finds_scale and not config.scales
@@ -83,7 +83,7 @@ class Runner:
             "candidates": () if self.both else self.candidates,
             "alone": self.alone,
             "confidence": model.confidence,
-            "computed_with": backends.described(self.network, self.device),
+            "computed_with": self.network.described(),
         }
         return Prediction.blank(micrograph, model.classes, model.spec.auxiliary, **facts)
 
@@ -92,7 +92,7 @@ class Runner:
         """Whether it can say that a picture is unlike the model's training."""
         return self.familiar is not None or self.strange_size
 
-    def unlike(self, image: npt.NDArray[np.float32], raw: torch.Tensor, valid: npt.NDArray[np.bool_] | None) -> str:
+    def unlike(self, image: Floats, raw: Floats, valid: npt.NDArray[np.bool_] | None) -> str:
         """In what a normalised plane, of which the model says `raw`, is unlike its training; "" where it is not, or nothing is found."""
         if self.strange_size:
             return "pixel size"
@@ -102,7 +102,7 @@ class Runner:
         found = statistics_of(image, raw, self.n_classes, math.exp(float(np.mean(np.log(self.scales)))), valid)
         return "" if found is None else self.familiar.reason(found)
 
-    def settle(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
+    def settle(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
         """Choose the working scales by the typical size, told or seen in a normalised plane; returns what is known of the plane already."""
         known: Known = {}
         own, self.adaptive = self.scales, False
@@ -118,13 +118,13 @@ class Runner:
         if self.typical is not None:
             self.scales = working_scales(own, self.typical, image.size)
             return known
-        whole = torch.from_numpy(image)[None, None]
+        whole = image[None, None]
         for _ in range(LOOKS):
             for scale in self.scales:
                 if scale not in known:
                     known[scale] = yield from self._at_scale(whole, scale)
                     yield 0.0
-            seen = torch.stack([known[scale] for scale in self.scales]).mean(dim=0)
+            seen = np.mean([known[scale] for scale in self.scales], axis=0)
             diameter, count = typical_diameter(seen, self.n_classes, valid)
             many = count >= MANY
             if not many and self.scales == own and (diameter is None or diameter < SMALL_PARTICLES):
@@ -136,7 +136,7 @@ class Runner:
             self.scales = better
         return known
 
-    def _search(self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
+    def _search(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
         found = []
         for size in size_search.sizes(image.shape):
@@ -154,10 +154,10 @@ class Runner:
         """Whether a first look at `size` (px) is all that a close one would be."""
         scale = band_scales(self.working_size / size)[0]
         same = size_search.windows(shape, scale, size_search.first_look(shape)) == size_search.windows(shape, scale)
-        return same and self._exactly()[0] is self.network
+        return same and self.network.exact() is self.network
 
     def _look(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool
+        self, image: Floats, valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool
     ) -> Generator[float, None, tuple[float, list[size_search.Part]]]:
         """The scale at which things of `size` (px) are shown, and what the windows of a normalised plane look like there.
 
@@ -167,21 +167,19 @@ class Runner:
         for window in size_search.windows(
             image.shape, scale, size_search.SEARCH_PIXELS if closely else size_search.first_look(image.shape)
         ):
-            raw = yield from self.tiled(self.shown(torch.from_numpy(image[window])[None, None], scale), exact=closely)
+            raw = yield from self.tiled(self.shown(image[window][None, None], scale), exact=closely)
             parts.append((raw, None if valid is None else valid[window]))
             yield 0.0
         return scale, parts
 
     def _evidence(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool = False
+        self, image: Floats, valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool = False
     ) -> Generator[float, None, size_search.Evidence]:
         """What speaks for `size` (px) in a normalised plane."""
         scale, parts = yield from self._look(image, valid, size, closely=closely)
         return size_search.evidence(size, scale, parts, image.size)
 
-    def _centred(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, size: float
-    ) -> Generator[float, None, tuple[float, Known]]:
+    def _centred(self, image: Floats, valid: npt.NDArray[np.bool_] | None, size: float) -> Generator[float, None, tuple[float, Known]]:
         """`size` (px), moved in two steps at most to the typical one of what is found at it in a normalised plane; the last look."""
         told, known = size, Known()
         for step in range(CENTRED_IN):
@@ -197,7 +195,7 @@ class Runner:
         return size, known
 
     def _beside(
-        self, image: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, told: size_search.Evidence
+        self, image: Floats, valid: npt.NDArray[np.bool_] | None, told: size_search.Evidence
     ) -> Generator[float, None, float | None]:
         """The size beside a told one, at which little is found, where there is more: people are off by so much."""
         found = [told]
@@ -208,7 +206,7 @@ class Runner:
         return best.size if best.weight >= max(2 * told.weight, size_search.LEAST_EVIDENCE) else None
 
     def _closer(
-        self, whole: torch.Tensor, seen: torch.Tensor, diameter: float | None, valid: npt.NDArray[np.bool_] | None
+        self, whole: Floats, seen: Floats, diameter: float | None, valid: npt.NDArray[np.bool_] | None
     ) -> Generator[float, None, tuple[float | None, bool]]:
         """Whether a part of the plane, shown twice as large, holds many more small particles; with their diameter, else the given one."""
         window = busiest(seen, self.n_classes, PART)
@@ -218,17 +216,17 @@ class Runner:
         for scale in self.scales:
             larger.append((yield from self._at_scale(whole[window], min(2 * scale, 8.0))))
             yield 0.0
-        found, after = typical_diameter(torch.stack(larger).mean(dim=0), self.n_classes, allowed)
+        found, after = typical_diameter(np.mean(larger, axis=0), self.n_classes, allowed)
         if found is not None and found < SMALL_PARTICLES and after >= max(CROWD, MORE * before):
             return found, True
         return diameter, False
 
-    def plane(self, image: npt.NDArray[np.float32], known: Known | None = None) -> Generator[float, None, torch.Tensor]:
+    def plane(self, image: Floats, known: Known | None = None) -> Generator[float, None, Floats]:
         """Raw output (1, C, Y, X) float32 of a normalised plane, its scales joined; yields the share done between tiles.
 
         `known` holds outputs by scale that were computed before; those that are used are taken out of it.
         """
-        whole, frame, raws = torch.from_numpy(image)[None, None], (image.shape[0], image.shape[1]), []
+        whole, frame, raws = image[None, None], (image.shape[0], image.shape[1]), []
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
             overall = partial(_overall, cost, index)
@@ -242,63 +240,56 @@ class Runner:
             raise TemsegError("The model has no working scale; load it again.")
         return self.looks.joined(raws, frame)
 
-    def _at_scale(self, whole: torch.Tensor, scale: float) -> Generator[float, None, torch.Tensor]:
+    def _at_scale(self, whole: Floats, scale: float) -> Generator[float, None, Floats]:
         raw = yield from self.tiled(self.shown(whole, scale))
         return resize(raw, (whole.shape[-2], whole.shape[-1]))
 
-    def shown(self, whole: torch.Tensor, scale: float) -> torch.Tensor:
+    def shown(self, whole: Floats, scale: float) -> Floats:
         """What the network is shown of a normalised plane (1, 1, Y, X) at `scale`: (1, 1, y, x), or (1, 3, y, x) of one that has a size."""
         image = scaled(whole, scale)
-        return band_inputs(image[0, 0].numpy(), polarity=self.sign, size=self.working_size) if self.working_size else image
+        return band_inputs(image[0, 0], polarity=self.sign, size=self.working_size) if self.working_size else image
 
-    def tiled(self, image: torch.Tensor, *, exact: bool = False) -> Generator[float, None, torch.Tensor]:
-        """What `run` gives for a whole image (1, ·, Y, X) as it is `shown`, tiles blended; yields the share done between tiles."""
+    def tiled(self, image: Floats, *, exact: bool = False) -> Generator[float, None, Floats]:
+        """Raw output of a whole image (1, ·, Y, X) as it is `shown`, tiles blended; yields the share done between tiles."""
         image, where = surrounded(image, LEAST_VIEW if self.working_size else 0)
-        whole = padded(image)
+        whole, network = padded(image), self.network.exact() if exact else self.network
         while True:
             try:
-                blended = yield from self._blend(whole, exact=exact)
+                blended = yield from self._blend(whole, network)
                 return blended[..., *where]
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-                if self.tile <= 256:
+                smaller = not network.take_less()
+                if smaller and self.tile <= 256:
                     raise TemsegError(
                         f"Memory on {self.device.kind} does not suffice even for tiles of {self.tile} px; choose device cpu."
                     ) from error
             # Here the error no longer holds on to what did not fit.
-            self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
-            self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
+            if smaller:
+                self.tile = max(256, self.tile // 2 // STRIDE * STRIDE)
+                self.overlap = min(self.overlap, self.tile // 2 // STRIDE * STRIDE)
             release()
 
-    def _blend(self, whole: torch.Tensor, *, exact: bool) -> Generator[float, None, torch.Tensor]:
+    def _blend(self, whole: Floats, network: Backend) -> Generator[float, None, Floats]:
         (rows, height), (columns, width) = (tiles(n, self.tile, self.overlap) for n in whole.shape[-2:])
         if len(rows) == len(columns) == 1:
-            return self.run(whole, exact=exact)
+            return next(network.outputs([whole]))
+        places = [(..., slice(y, y + height), slice(x, x + width)) for y in rows for x in columns]
+        share = ramp(height, self.overlap)[:, None] * ramp(width, self.overlap)[None]
         total = weight = None
-        for done, (y, x) in enumerate((y, x) for y in rows for x in columns):
+        for done, (here, raw) in enumerate(zip(places, network.outputs(whole[here] for here in places), strict=True)):
             if done:
-                yield done / (len(rows) * len(columns))
-            here = (..., slice(y, y + height), slice(x, x + width))
-            raw = self.run(whole[here], exact=exact)
-            share = ramp(height, self.overlap)[:, None] * ramp(width, self.overlap)[None]
+                yield done / len(places)
             if total is None or weight is None:
-                total = torch.zeros(1, raw.shape[1], *whole.shape[-2:])
-                weight = torch.zeros(whole.shape[-2:])
+                total = np.zeros((1, raw.shape[1], *whole.shape[-2:]), np.float32)
+                weight = np.zeros(whole.shape[-2:], np.float32)
             total[here] += raw * share
             weight[here[1:]] += share
         if total is None or weight is None:
             raise TemsegError("The image has no pixels.")
-        return total / weight
-
-    def computing(self, *, exact: bool) -> tuple[nn.Module, Device]:
-        """The network and where it runs; `exact`: in float32, whatever it is that predicts."""
-        return self._exactly() if exact else (self.network, self.device)
-
-    def run(self, tile: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
-        """Raw output (1, C, Y, X) float32 on the CPU of one tile (1, ·, Y, X) of what is `shown`, sides multiples of the stride."""
-        network, device = self.computing(exact=exact)
-        return backends.run_on(network, device, tile)
+        total /= weight
+        return total
 
 
 def band_scales(scale: float) -> tuple[float, ...]:
@@ -316,10 +307,10 @@ def _overall(cost: list[float], index: int, share: float) -> float:
     return (sum(cost[:index]) + share * cost[index]) / sum(cost)
 
 
-def fused(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor, scales: tuple[float, ...], looks: Looks) -> torch.Tensor:
+def fused(run: Callable[[Floats], Floats], image: Floats, scales: tuple[float, ...], looks: Looks) -> Floats:
     """Raw output (1, C, Y, X) of a small normalised image (1, 1, Y, X) in one piece, its scales joined; `run` is the network."""
     found = []
     for scale in scales:
         shown, where = surrounded(scaled(image, scale), LEAST_VIEW if looks.size else 0)
-        found.append(run(padded(shown))[..., *where].cpu())
+        found.append(run(padded(shown))[..., *where])
     return looks.joined(found, (image.shape[-2], image.shape[-1]))

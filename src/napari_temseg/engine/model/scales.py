@@ -6,11 +6,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from scipy import ndimage
 
-from napari_temseg.engine.model.network import class_logits
+from napari_temseg.engine.model.outputs import foreground, probabilities, sigmoid
 
 # Typical diameters (px) between which a picture is looked at as it is; chosen on emps tune.
 SMALL_PARTICLES, LARGE_PARTICLES = 55.0, 150.0
@@ -24,13 +22,13 @@ CORE = 0.5  # learnt depth from which a pixel belongs to the core of its particl
 SEEN = 4  # px: smaller cores are specks
 
 
-def typical_diameter(raw: torch.Tensor, n_classes: int, valid: npt.NDArray[np.bool_] | None = None) -> tuple[float | None, int]:
+def typical_diameter(raw: npt.NDArray[np.float32], n_classes: int, valid: npt.NDArray[np.bool_] | None = None) -> tuple[float | None, int]:
     """Typical particle diameter (px, None when nothing is seen) and number of particles, from a raw output (1, C, Y, X).
 
     Its first auxiliary map is the learnt depth. Cores, where the depth exceeds one half, are apart even where particles touch, and half
     as wide as their particles. The typical one is the median weighted by diameter, which a crowd of specks does not set.
     """
-    core = (class_logits(raw, n_classes)[0].argmax(dim=0) > 0).numpy() & (torch.sigmoid(raw[0, n_classes - 1]) > CORE).numpy()
+    core = foreground(raw, n_classes)[0] & (sigmoid(raw[0, n_classes - 1]) > CORE)
     if valid is not None:
         core &= valid
     areas = np.bincount(ndimage.label(core)[0].ravel())[1:]
@@ -59,12 +57,14 @@ def working_scales(scales: tuple[float, ...], diameter: float | None, pixels: fl
     return tuple(next((own for own in scales if abs(scale * factor / own - 1) < 0.03), scale * factor) for scale in scales)
 
 
-def busiest(raw: torch.Tensor, n_classes: int, side: int) -> tuple[slice, slice, slice, slice]:
+def busiest(raw: npt.NDArray[np.float32], n_classes: int, side: int) -> tuple[slice, slice, slice, slice]:
     """The window (…, Y, X) of `side` px, or less, with the most foreground in a raw output (1, C, Y, X)."""
-    share = 1 - torch.softmax(class_logits(raw, n_classes), dim=1)[:, :1]
-    extent = [min(side, length) for length in raw.shape[-2:]]
+    share = 1 - probabilities(raw, n_classes)[0, 0]
+    extent = [min(side, length) for length in share.shape]
     stride = max(1, side // 8)
-    means = F.avg_pool2d(share, extent, stride)
-    row, column = divmod(int(means.flatten().argmax()), means.shape[-1])
-    y, x = row * stride, column * stride
+    upto = np.pad(share.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    rows = upto[extent[0] :][::stride] - upto[: len(upto) - extent[0]][::stride]
+    sums = rows[:, extent[1] :][:, ::stride] - rows[:, : rows.shape[1] - extent[1]][:, ::stride]
+    row, column = np.unravel_index(int(sums.argmax()), sums.shape)
+    y, x = int(row) * stride, int(column) * stride
     return slice(None), slice(None), slice(y, y + extent[0]), slice(x, x + extent[1])

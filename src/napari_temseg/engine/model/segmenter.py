@@ -6,26 +6,33 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from napari_temseg.engine.model.network import NetworkSpec, build_network
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.novelty import Familiarity
 from napari_temseg.engine.types.confidence import Confidence
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Arrays = dict[str, npt.NDArray[Any]]
 _NOT_BEARING = ("history", "name", "familiar", "confidence")  # what is known of a model but changes no prediction
 SAME_SIZE = 0.02  # pixel sizes that differ by less are the same
 _ROWS_OF = 2**20  # px of a large plane that are normalised together
 MOST_MAGNIFICATION = 4.0  # × by which a difference of pixel size is made up for: beyond, pictures are too unlike for that alone
+
+_RUNNING = ("running_mean", "running_var", "num_batches_tracked")  # statistics of a network, which are no weights
+_building = Lock()
 
 # The engine knows no file formats: files.models puts its writer here when it is imported.
 writer: Callable[[Segmenter, Path], None] | None = None
@@ -120,11 +127,55 @@ class AsItIs(Normalisation):
         return np.asarray(plane, np.float32)
 
 
+class StoredWeights:
+    """The tensors of a network by name, until it is built: what runs an exported network needs no torch."""
+
+    def __init__(self, tensors: Arrays) -> None:
+        self._tensors = tensors
+        self._network: nn.Module | None = None
+
+    def __getstate__(self) -> Arrays:
+        return self.arrays()
+
+    def __setstate__(self, tensors: Arrays) -> None:
+        self._tensors, self._network = tensors, None
+
+    def arrays(self) -> Arrays:
+        """The tensors as they are now."""
+        return self._tensors if self._network is None else arrays_of(self._network)
+
+    def network(self, spec: NetworkSpec) -> nn.Module:
+        """The network with them, built once; ValueError when they are not those of one like that."""
+        with _building:
+            if self._network is None:
+                self._network, self._tensors = _built(spec, self._tensors), {}
+            return self._network
+
+
+def arrays_of(network: nn.Module) -> Arrays:
+    """Every tensor of a network by name."""
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
+
+
+def _built(spec: NetworkSpec, tensors: Arrays) -> nn.Module:
+    import torch
+
+    from napari_temseg.engine.model.network import build_network
+
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(spec)
+    expected = network.state_dict()
+    if set(expected) != set(tensors) or any(tuple(expected[n].shape) != tensors[n].shape for n in expected):
+        raise ValueError("its tensors are not those of the network it describes")
+    network.load_state_dict({name: torch.from_numpy(np.array(array)).to(expected[name].dtype) for name, array in tensors.items()})
+    return network.eval()
+
+
 @dataclass(eq=False)
 class Segmenter:
     """A network with everything needed to use it. `classes`: number → name, 1 is the background, without gaps."""
 
-    network: nn.Module
+    weights: nn.Module | StoredWeights
     spec: NetworkSpec
     classes: dict[int, str] = field(default_factory=lambda: dict(PARTICLE_CLASSES))
     normalisation: Normalisation = field(default_factory=Normalisation)
@@ -141,10 +192,20 @@ class Segmenter:
             raise TemsegError(
                 f"Model {self.name}: class numbers {sorted(self.classes)} must run from 1 (background) to {self.spec.n_classes}."
             )
-        self.network.eval()
+        if not isinstance(self.weights, StoredWeights):
+            self.weights.eval()
+
+    @property
+    def network(self) -> nn.Module:
+        """The network; of a model that was read from a file it is built when it is first wanted."""
+        return self.weights.network(self.spec) if isinstance(self.weights, StoredWeights) else self.weights
+
+    def arrays(self) -> Arrays:
+        """Every tensor by name, in the precision of the file as long as the network is not built."""
+        return self.weights.arrays() if isinstance(self.weights, StoredWeights) else arrays_of(self.weights)
 
     def __repr__(self) -> str:
-        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        weights = sum(array.size for name, array in self.arrays().items() if not name.endswith(_RUNNING))
         scales = ", ".join(f"{scale:.3g}" for scale in self.scales)
         what = f"U-Net on {self.spec.encoder}, {weights / 1e6:.1f} million weights, classes {', '.join(self.classes.values())}"
         return f"<Segmenter {self.name or 'without a name'}: {what}, working scale{'' if len(self.scales) == 1 else 's'} {scales}>"
@@ -152,13 +213,17 @@ class Segmenter:
     @classmethod
     def new(cls, spec: NetworkSpec, classes: dict[int, str], encoder_weights: str | None = None, seed: int = 0) -> Segmenter:
         """An untrained model; the same seed gives the same random weights and leaves torch's global generator alone."""
+        import torch
+
+        from napari_temseg.engine.model.network import build_network
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(build_network(spec, encoder_weights), spec, dict(classes))
 
     def copy(self) -> Segmenter:
         """Independent weights and history."""
-        return replace(self, network=copy.deepcopy(self.network), classes=dict(self.classes), history=copy.deepcopy(self.history))
+        return replace(self, weights=copy.deepcopy(self.weights), classes=dict(self.classes), history=copy.deepcopy(self.history))
 
     @property
     def depth_taught(self) -> bool:
@@ -204,8 +269,11 @@ class Segmenter:
         }
 
     @classmethod
-    def from_parts(cls, metadata: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Segmenter:
-        """Back from `metadata` and `tensors`; KeyError, TypeError, ValueError or TemsegError where they do not fit."""
+    def from_parts(cls, metadata: dict[str, Any], tensors: Mapping[str, Any], *, built: bool = True) -> Segmenter:
+        """Back from `metadata` and `tensors`; KeyError, TypeError, ValueError or TemsegError where they do not fit.
+
+        Without `built` whether the tensors fit is told when the network is first wanted.
+        """
         network = metadata["network"]
         channels = tuple(int(c) for c in network["decoder_channels"])
         auxiliary = tuple(str(a) for a in network["auxiliary"])
@@ -217,12 +285,9 @@ class Segmenter:
         scales = tuple(float(s) for s in metadata["scales"])
         if not scales or not all(0.05 <= s <= 8 for s in scales):
             raise ValueError("its working scales are out of range")
-        with torch.random.fork_rng(devices=[]):
-            built = build_network(spec)
-        expected = built.state_dict()
-        if set(expected) != set(tensors) or any(expected[n].shape != tensors[n].shape for n in expected):
-            raise ValueError("its tensors are not those of the network it describes")
-        built.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+        weights = StoredWeights({name: np.asarray(tensor) for name, tensor in tensors.items()})
+        if built:
+            weights.network(spec)
         classes = {int(number): str(name) for number, name in metadata["classes"].items()}
         norm = Normalisation(float(metadata["normalisation"]["low"]), float(metadata["normalisation"]["high"]))
         if not 0 <= norm.low < norm.high <= 100:
@@ -234,15 +299,16 @@ class Segmenter:
             raise ValueError("its pixel size is out of range")
         familiar = Familiarity.from_dict(metadata["familiar"]) if "familiar" in metadata else None
         confidence = Confidence.from_dict(metadata["confidence"]) if "confidence" in metadata else None
-        return cls(built, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar, confidence)
+        return cls(weights, spec, classes, norm, scales, str(metadata.get("name", "")), history, fixed, pixel_size, familiar, confidence)
 
     def content_hash(self) -> str:
         """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
         bearing = {key: value for key, value in self.metadata().items() if key not in _NOT_BEARING}
         digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
-        for name, tensor in sorted(self.tensors().items()):
+        for name, array in sorted(self.arrays().items()):
             digest.update(name.encode())
-            digest.update((tensor.half() if tensor.is_floating_point() else tensor).numpy().tobytes())
+            with np.errstate(over="ignore"):
+                digest.update((array.astype(np.float16) if array.dtype.kind == "f" else array).tobytes())
         return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import ndimage
 
+from napari_temseg.engine.model.outputs import sigmoid
 from napari_temseg.engine.model.scales import CORE, SEEN
 from napari_temseg.engine.model.tiles import scaled
 from napari_temseg.engine.types.results import CENTRED_BY, SizeCandidate
@@ -37,7 +37,7 @@ LEAST_FOUND = 4  # particles that tell it
 ROUND_CORE = 1.08  # × from the largest circle on pixels inside a round core to the circle of the same area
 _PLACES = (0.2, 0.8)  # of what is left: where windows lie along an axis
 Window = tuple[slice, slice]
-Part = tuple[torch.Tensor, npt.NDArray[np.bool_] | None]  # raw output (1, C, y, x) of a window and its valid pixels
+Part = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]  # raw output (1, C, y, x) of a window and its valid pixels
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class _Cores:
     foreground: int
 
     @classmethod
-    def of(cls, raw: torch.Tensor, scale: float, valid: npt.NDArray[np.bool_] | None) -> _Cores:
-        depth, probability = (torch.sigmoid(raw[0, channel]).numpy() for channel in (1, 0))
+    def of(cls, raw: npt.NDArray[np.float32], scale: float, valid: npt.NDArray[np.bool_] | None) -> _Cores:
+        depth, probability = (sigmoid(raw[0, channel]) for channel in (1, 0))
         core = (depth > CORE) & (probability > 0.5)
         if valid is not None:
-            core &= scaled(torch.from_numpy(valid.astype(np.float32))[None, None], scale)[0, 0].numpy() > 0.5
+            core &= scaled(valid.astype(np.float32)[None, None], scale)[0, 0] > 0.5
         labels, n = ndimage.label(core)
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
         deepest, inside = np.zeros(n + 1), np.zeros(n + 1)
@@ -141,7 +141,7 @@ def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> E
         widths.append(width[near])
         sure.append(cores.deepest[near])
         others += int((~near & (cores.area >= SEEN)).sum())
-        seen += raw[0, 0].numel() / scale**2
+        seen += raw[0, 0].size / scale**2
         foreground += cores.foreground / scale**2
     width = np.concatenate(widths)
     if not len(width):

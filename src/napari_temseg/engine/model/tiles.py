@@ -5,38 +5,54 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as F
+import numpy.typing as npt
+from PIL import Image
+
+Floats = npt.NDArray[np.float32]
 
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
 
 
-def resize(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(B, C, Y, X) float32 to another size, linear and antialiased; untouched when the size is right."""
-    if tuple(maps.shape[-2:]) == size:
+def resize(maps: Floats, size: tuple[int, int]) -> Floats:
+    """(B, C, Y, X) to another size, linear and antialiased; untouched when the size is right."""
+    if maps.shape[-2:] == size:
         return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=True)
+    result = np.empty((*maps.shape[:2], *size), np.float32)
+    for here in np.ndindex(*maps.shape[:2]):
+        result[here] = _resized(maps[here], size)
+    return result
 
 
-def scaled(maps: torch.Tensor, scale: float) -> torch.Tensor:
-    """(B, C, Y, X) float32 at `scale` times its size, a pixel at least."""
+def _resized(plane: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def enlarged(plane: Floats, times: int, shape: tuple[int, ...]) -> Floats:
+    """A plane (Y, X) a whole number of `times` as large, linear between the middles of its pixels, cut to `shape`."""
+    if times == 1:
+        return plane
+    return _resized(plane, (times * plane.shape[0], times * plane.shape[1]))[: shape[0], : shape[1]]
+
+
+def scaled(maps: Floats, scale: float) -> Floats:
+    """(B, C, Y, X) at `scale` times its size, a pixel at least."""
     return resize(maps, (max(1, round(maps.shape[-2] * scale)), max(1, round(maps.shape[-1] * scale))))
 
 
-def padded(image: torch.Tensor) -> torch.Tensor:
+def padded(image: Floats) -> Floats:
     """Mirror the lower and right edge to the next multiple of the stride; mirrors as often as a tiny image needs."""
     pad = [(-n) % STRIDE for n in image.shape[-2:]]
     if not any(pad):
         return image
-    return torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), mode="symmetric"))
+    return np.pad(image, ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), mode="symmetric")
 
 
-def surrounded(image: torch.Tensor, least: int) -> tuple[torch.Tensor, tuple[slice, slice]]:
+def surrounded(image: Floats, least: int) -> tuple[Floats, tuple[slice, slice]]:
     """Mirror a small image beyond all its edges until it is `least` px long, as often as that needs; and where it lies in the result."""
     lacking = [max(0, least - n) for n in image.shape[-2:]]
     where = tuple(slice(n // 2, n // 2 + length) for n, length in zip(lacking, image.shape[-2:], strict=True))
     if any(lacking):
-        image = torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in lacking)), mode="symmetric"))
+        image = np.pad(image, ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in lacking)), mode="symmetric")
     return image, (where[0], where[1])
 
 
@@ -53,9 +69,10 @@ def tiles(length: int, longest: int, overlap: int) -> tuple[list[int], int]:
     return [STRIDE * (index * last // (count - 1)) for index in range(count)], side
 
 
-def ramp(length: int, overlap: int) -> torch.Tensor:
+def ramp(length: int, overlap: int) -> Floats:
     """Blending weight along a tile: rises over the overlap, almost 0 at the outermost quarter, where zero padding bends the result."""
-    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)).float() + 0.5
     if overlap == 0:
-        return torch.ones(length)
-    return ((distance - overlap / 4) / (overlap / 2)).clamp(1e-4, 1.0)
+        return np.ones(length, np.float32)
+    place = np.arange(length, dtype=np.float32)
+    distance = np.minimum(place, place[::-1]) + np.float32(0.5)
+    return ((distance - overlap / 4) / (overlap / 2)).clip(1e-4, 1.0).astype(np.float32)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -92,7 +93,7 @@ class Learner:
     def variant(self, config: TrainConfig) -> Learner:
         """One like this before its first step, with a network and settings of its own; its crops are drawn from the beginning."""
         twin, network = copy.copy(self), copy.deepcopy(self.network)
-        twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, network=network)
+        twin.config, twin.batch, twin.network, twin.model = config, config.batch, network, replace(self.model, weights=network)
         twin.optimiser, twin.crops = None, copy.copy(self.crops)
         twin.crops.rng, twin.crops.turn = np.random.default_rng(config.seed), 0
         return twin
@@ -197,14 +198,15 @@ class Learner:
     @torch.no_grad()
     def _evaluate(self, window: LabelledPlane, metrics: TrainingMetrics, scales: tuple[float, ...]) -> None:
         set_mode(self.network, train_decoder=False, train_encoder=False)
-        image = torch.from_numpy(window.image)[None, None]
         labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
         with self.device.autocast():
-            raw = fused(lambda tile: self.network(_to(tile, self.device)).float(), image, scales, Looks.of(self.model)).to(
-                self.device.torch
-            )
-        logits = class_logits(raw, self.model.spec.n_classes)
+            raw = fused(self._output, window.image[None, None], scales, Looks.of(self.model))
+        logits = class_logits(torch.from_numpy(raw).to(self.device.torch), self.model.spec.n_classes)
         metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
+
+    def _output(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        raw: torch.Tensor = self.network(_to(torch.from_numpy(tile), self.device))
+        return raw.float().cpu().numpy()
 
     def tensors(self) -> Tensors:
         """The network's tensors, copied to the CPU."""

@@ -186,7 +186,7 @@ def released(learner: Learner, course: TrainingCourse, data: TrainingData, secon
         record["tuned"] = course.tuned
     model = _at_its_scales(learner.model, course.best_step, learner.new_decoder, data.task.base)
     name = model.name if course.best_step == 0 and data.task.base else f"{model.name or 'model'}+"
-    return replace(model, network=network, history=[*model.history, record], name=name)
+    return replace(model, weights=network, history=[*model.history, record], name=name)
 
 
 def _at_its_scales(model: Segmenter, best_step: int, new_decoder: bool, base: Segmenter | None) -> Segmenter:

@@ -12,9 +12,10 @@ from itertools import chain
 import numpy as np
 import torch
 from scipy import ndimage
-from torch import nn
 
-from napari_temseg.engine.model.network import NetworkSpec, extend_head, working_size_of
+from napari_temseg.engine.model.backends.backend import Backend
+from napari_temseg.engine.model.network import extend_head, working_size_of
+from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.model.runner import Runner, made_ready
 from napari_temseg.engine.model.scales import CORE
@@ -96,7 +97,7 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
 
 
 def _answered(
-    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, ready: Callable[[], nn.Module], control: Control
+    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, ready: Callable[[], Backend], control: Control
 ) -> Generator[Progress, None, list[TrainingPlane]]:
     """Planes with what the starting model says of each; those of which that is known are not asked about again."""
     asked = [plane for plane in every if plane.start is None]
@@ -125,7 +126,7 @@ def labelled_size(plane: LabelledPlane) -> float | None:
 
 
 def _at_own_scale(
-    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, ready: Callable[[], nn.Module], control: Control
+    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, ready: Callable[[], Backend], control: Control
 ) -> Generator[Progress, None, list[LabelledPlane]]:
     """The planes with the scales that suit the middle one of each micrograph."""
     scaled: list[LabelledPlane] = []

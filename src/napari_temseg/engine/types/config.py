@@ -115,9 +115,9 @@ class PredictConfig(Config):
         "auto", "Precision", "auto: bfloat16 where the machine has it; float32: always exact", choices=("auto", "float32"), advanced=True
     )
     backend: str = setting(
-        "torch",
+        "auto",
         "Backend",
-        "What runs the network on the processor; auto: the fastest installed, measured at first use",
+        "What runs the network on the processor; auto: the fastest that is installed, which the first run measures",
         choices=("auto", "torch", "openvino", "onnxruntime"),
         advanced=True,
     )

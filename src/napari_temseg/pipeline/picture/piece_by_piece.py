@@ -28,9 +28,8 @@ from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all
 from napari_temseg.pipeline.picture.pieces import LARGE_PLANE, Piece, pieces
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from napari_temseg.engine.measure.recovery.limit import RecoveredSize
+    from napari_temseg.engine.model.backends.backend import Backend
     from napari_temseg.engine.model.segmenter import Segmenter
 
 _STRIP = 1024  # rows that are looked at together for contacts
@@ -43,7 +42,7 @@ def is_large(image: Micrograph) -> bool:
 
 
 def iter_large(
-    segmenter: Segmenter, image: Micrograph, predict: PredictConfig, config: SplitConfig, network: nn.Module, recovery: bool | None
+    segmenter: Segmenter, image: Micrograph, predict: PredictConfig, config: SplitConfig, network: Backend, recovery: bool | None
 ) -> Job[MeasuredPicture]:
     """The job that predicts, splits and measures a large plane; `recovery` as of `iter_run`, in the piece in the middle."""
 
@@ -86,7 +85,7 @@ def _found(
     image: Micrograph,
     predict: PredictConfig,
     config: SplitConfig,
-    network: nn.Module,
+    network: Backend,
     said: str,
     before: float,
 ) -> Generator[Progress, None, Particles]:

@@ -23,16 +23,15 @@ from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all
 from napari_temseg.pipeline.picture.piece_by_piece import is_large, iter_large
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from napari_temseg.engine.measure.recovery.limit import RecoveredSize
+    from napari_temseg.engine.model.backends.backend import Backend
     from napari_temseg.engine.model.segmenter import Segmenter
 
 _TOGETHER = 64  # tables of planes that are put together at a time: each has a cost of its own
 
 
 def iter_measured(
-    segmenter: Segmenter, image: Micrograph, predict: PredictConfig, config: SplitConfig, network: nn.Module, recovery: bool | None
+    segmenter: Segmenter, image: Micrograph, predict: PredictConfig, config: SplitConfig, network: Backend, recovery: bool | None
 ) -> Job[MeasuredPicture]:
     """The job that predicts, splits and measures a picture, each plane before the next is looked at; `recovery` as of `iter_run`."""
     if is_large(image):

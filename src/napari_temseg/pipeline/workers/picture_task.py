@@ -18,9 +18,8 @@ from napari_temseg.pipeline.record import Record, key_of
 from napari_temseg.pipeline.run_folder import stage, writing
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from napari_temseg.engine.burntin.boxes import Box
+    from napari_temseg.engine.model.backends.backend import Backend
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.config import PredictConfig
     from napari_temseg.engine.types.micrograph import Micrograph
@@ -33,14 +32,14 @@ class ReadyModel:
 
     def __init__(self, load: Callable[[], Segmenter]) -> None:
         self._load = load
-        self._network: nn.Module | None = None
+        self._network: Backend | None = None
 
     @cached_property
     def segmenter(self) -> Segmenter:
         """The model."""
         return self._load()
 
-    def network(self, config: PredictConfig) -> nn.Module:
+    def network(self, config: PredictConfig) -> Backend:
         """The network as it predicts by the settings of the run."""
         from napari_temseg.engine.model.runner import made_ready
 

@@ -44,10 +44,7 @@ def work(connection: Connection, model: Path) -> None:
 
 
 def loaded_from(path: Path) -> Segmenter:
-    """The model of a file, to be used with one thread."""
-    import torch
-
-    torch.set_num_threads(1)
+    """The model of a file."""
     with path.open("rb") as stream:
         model: Segmenter = pickle.load(stream)
     return model

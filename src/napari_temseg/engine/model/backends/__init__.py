@@ -1,0 +1,1 @@
+"""What runs a network: torch, or a runtime of an extra that is given the network as ONNX."""
