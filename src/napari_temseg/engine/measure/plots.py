@@ -89,7 +89,7 @@ def svg(figure: Figure) -> bytes:
     """A figure as an SVG document without date, its ids from its content: the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "temseg"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
@@ -97,7 +97,7 @@ def pdf(figure: Figure) -> bytes:
     """A figure as a PDF document without date, its letters as letters: the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": 42}):
-        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None}, bbox_inches="tight")
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
     return buffer.getvalue()
 
 

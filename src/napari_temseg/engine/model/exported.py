@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -90,6 +91,8 @@ def exported(model: Segmenter) -> Path:
         with suppress(OSError):
             for old in sorted(path.parent.glob("*.onnx"), key=os.path.getmtime)[:-_KEPT]:
                 old.unlink()
+                for kept in path.parent.glob(f"{old.stem}-*"):  # what a runtime made of it
+                    shutil.rmtree(kept)
     return path
 
 

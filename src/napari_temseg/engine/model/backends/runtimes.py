@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -65,6 +66,9 @@ class OpenVino(Runtime):
 
     def _opened(self, path: Path) -> Callable[[Floats], Floats]:
         core = _openvino().Core()
+        kept = path.with_name(f"{path.stem}-{self.device.precision}")
+        if os.access(path.parent, os.W_OK):  # what it makes of the network is kept: to make it takes as long as a small picture
+            core.set_property({"CACHE_DIR": str(kept)})
         hints = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.device.precision == BFLOAT16 else "f32",
             "INFERENCE_NUM_THREADS": threads(),
