@@ -30,9 +30,9 @@ from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer  # noqa: E402
 
 from napari_temseg.engine.simulate.micrographs import simulate  # noqa: E402
 from napari_temseg.engine.types.config import SimulateConfig, TrainConfig  # noqa: E402
+from napari_temseg.widgets.jobs.worker import NICE  # noqa: E402
 
 BEAT = 20  # ms
-NICE_OF_WORKERS = 10
 
 
 def processor_time() -> dict[int, tuple[int, bool]]:
@@ -43,7 +43,7 @@ def processor_time() -> dict[int, tuple[int, bool]]:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:  # it ended meanwhile
             continue
-        found[int(stat.parent.name)] = int(fields[11]) + int(fields[12]), int(fields[16]) >= NICE_OF_WORKERS
+        found[int(stat.parent.name)] = int(fields[11]) + int(fields[12]), int(fields[16]) >= NICE
     return found
 
 

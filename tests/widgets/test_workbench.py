@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from scipy import ndimage
 
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
+from napari_temseg.widgets.workbench import JobBar
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
 
@@ -57,6 +58,17 @@ def test_a_step_and_another_image_begin_at_the_top(viewer: Any, grid: Any, open_
     bench.go(1)
     bench.go(3)
     assert bar.value() == 0
+
+
+def test_what_was_said_of_one_image_is_not_said_of_another(viewer: Any, grid: Any, open_bench: Any, idle: Any) -> None:
+    viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    bench = open_bench(viewer)
+    sentence = bench.findChild(JobBar).sentence
+    bench.session.say("Left out: 1 scale bar (1 box).")
+    bench.session.current_changed.emit()
+    assert sentence.text(), "the same image is in hand"
+    viewer.layers.selection.active = grid
+    assert not sentence.text()
 
 
 def test_every_control_says_what_it_is_and_does(

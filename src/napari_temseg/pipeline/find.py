@@ -15,7 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import at_plane
+from napari_temseg.engine.types.wording import LOADING, at_plane
 from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, without_areas
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def iter_find(
     def steps(control: Control) -> Generator[Progress, None, list[Found]]:
         from napari_temseg.api import load  # torch comes with it
 
-        yield Progress("find", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
+        yield Progress("find", 0.0, LOADING, control.elapsed)
         segmenter = load(model) if isinstance(model, str) else model
         cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
         left_out = yield from _bars_of(images, bars, control)

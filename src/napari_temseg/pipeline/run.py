@@ -14,7 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.engine.types.misplaced import as_inputs, check_config, check_model
 from napari_temseg.engine.types.progress import Control, Job, Progress, with_parameters_of
-from napari_temseg.engine.types.wording import TABLES
+from napari_temseg.engine.types.wording import LOADING, TABLES
 from napari_temseg.files.laboratory import Calibrations, rows_from
 from napari_temseg.files.manifest import ManifestRow, read_manifest
 from napari_temseg.files.readers import AXES_BY_NAME
@@ -126,7 +126,7 @@ def iter_run(
         if not found.paths and arrivals is None:
             raise nothing_done(found.failures)
         with opened(output) as folder:
-            yield Progress("run", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
+            yield Progress("run", 0.0, LOADING, control.elapsed)
             segmenter = load(model) if isinstance(model, (str, Path)) else model
             settings = replace(recipe, model_hash=segmenter.content_hash(), predict=_with_backend(segmenter, predict, scheduler))
             _check_model(settings, expected)

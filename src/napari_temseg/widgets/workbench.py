@@ -38,6 +38,8 @@ from napari_temseg.widgets.session.viewer_session import session_of
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_temseg.widgets.session.item import Item
+
 DOCK_STEPS = (
     ("1 Images", "What is open: samples, calibration, areas to leave out.", ImagesPanel),
     ("2 Find", "Find particles with a model and separate touching ones.", FindPanel),
@@ -136,6 +138,7 @@ class JobBar(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self._about: Item | None = None  # the image in hand when the sentence came
         self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
         self._stage, self._elapsed = "", 0.0  # as last told: what, seconds
         self._rest: float | None = None  # seconds left, if known
@@ -156,10 +159,20 @@ class JobBar(QWidget):
         layout.addWidget(self.bar)
         self.buttons = row([self.finish, self.cancel], (1, 1))
         layout.addWidget(self.buttons)
-        session.said.connect(self.sentence.setText)
+        session.said.connect(self._say)
         session.jobs.changed.connect(self.refresh)
         session.jobs.progressed.connect(self._progressed)
+        session.current_changed.connect(self._other_image)
         self.refresh()
+
+    def _say(self, text: str) -> None:
+        self._about = self.session.current
+        self.sentence.setText(text)
+
+    def _other_image(self) -> None:
+        """What was said of the image before is not of this one."""
+        if not self.session.jobs.running and self._about is not self.session.current:
+            self.sentence.setText("")
 
     def refresh(self) -> None:
         """Follow the jobs."""

@@ -24,6 +24,7 @@ from napari_temseg import (
     SimulateConfig,
     TemsegError,
     iter_predict,
+    load,
     predict,
     simulate,
 )
@@ -190,6 +191,14 @@ def test_a_stack_is_its_planes_and_may_be_lazy(tiny):
         assert (single.probability == job.result.probability[index]).all()
         assert (single.auxiliary["distance"] == job.result.auxiliary["distance"][index]).all()
     assert job.result.planes().shape == (3, 2, 40, 50)
+
+
+def test_looking_for_the_size_is_part_of_the_progress():
+    drawn = simulate(SimulateConfig(height=96, width=128, seed=2))
+    shares = [progress.fraction for progress in iter_predict(load("particles"), drawn.micrograph)]
+    assert shares == sorted(shares)
+    assert any(0 < share < 0.5 for share in shares), "while sizes are looked at"
+    assert shares[-1] == pytest.approx(1)
 
 
 def test_progress_rises_to_one_and_cancelling_leaves_nothing(tiny):

@@ -112,6 +112,8 @@ class _Pass:
         self._middle, self._known = micrograph.n_planes // 2, [Known(), Known()]
         for size in sizes[1:]:
             self._look_for_larger(size)
+        # Of a picture whose size is looked for, that is about half of the work.
+        self._settling = 0.5 / micrograph.n_planes if self.runner.adaptive and self.runner.working_size and not sizes else 0.0
 
     def _look_for_larger(self, size: float) -> None:
         pixel_size = self._micrograph.calibration.nanometres
@@ -122,8 +124,11 @@ class _Pass:
 
         def looking(share: float) -> Progress:
             message = f"{self._micrograph.name}: seeing how large its particles are"
-            return Progress("predict", 0.0, message, self._control.elapsed)
+            nonlocal done
+            done = max(done, share * self._settling)  # a second size is told, and has no share to tell
+            return Progress("predict", done, message, self._control.elapsed)
 
+        done = 0.0
         for index, runner in enumerate(self.runners):  # grows where the first finds two sizes
             if runner.adaptive:
                 image = self._normalised(self._middle)
@@ -155,7 +160,8 @@ class _Pass:
 
             def progress(share: float, preview: PlanePrediction | None = None, *, done: int = done, index: int = index) -> Progress:
                 message = f"{self._micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), self.runner.device.plain())))
-                return Progress("predict", (done + share) / n, message, self._control.elapsed, preview=preview)
+                whole = self._settling + (1 - self._settling) * (done + share) / n
+                return Progress("predict", whole, message, self._control.elapsed, preview=preview)
 
             image = self._normalised(index)
             plane = blank(index)

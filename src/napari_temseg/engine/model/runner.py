@@ -138,14 +138,15 @@ class Runner:
 
     def _search(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
-        found = []
-        for size in size_search.sizes(image.shape):
-            evidence = yield from self._evidence(image, valid, size)
+        found, sizes = [], size_search.sizes(image.shape)
+        for index, size in enumerate(sizes):
+            evidence = yield from mapped(self._evidence(image, valid, size), partial(_instead, index / len(sizes) / 2))
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
-        for index in size_search.deciding(found, share):
-            if not self._is_close(image.shape, found[index].size):
-                found[index] = yield from self._evidence(image, valid, found[index].size, closely=True)
+        decisive = [index for index in size_search.deciding(found, share) if not self._is_close(image.shape, found[index].size)]
+        for done, index in enumerate(decisive):
+            part = partial(_instead, 0.5 + done / len(decisive) / 2)
+            found[index] = yield from mapped(self._evidence(image, valid, found[index].size, closely=True), part)
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
@@ -300,6 +301,11 @@ def band_scales(scale: float) -> tuple[float, ...]:
     first = min(max(scale, LEAST_SCALE), MOST_ENLARGED)
     closer = min(CLOSER * first, 1.0)
     return (first, closer) if closer >= WORTH_A_LOOK * first else (first,)
+
+
+def _instead(share: float, _: float) -> float:
+    """Share done of a search, whatever one of its steps says of itself."""
+    return share
 
 
 def _overall(cost: list[float], index: int, share: float) -> float:

@@ -15,6 +15,7 @@ WHY_APART = (
     "Small and large particles are two populations, each with a D50 of its own; none of both together is given, as it would tell how many "
     "there are of either, not how large they are"
 )
+LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
 COUNTING_ALONE = "counting alone"
 

@@ -286,8 +286,9 @@ class FindPanel(QWidget):
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
-            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out (Certainty 0 in “more on splitting” keeps them)"
+            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out (Certainty 0 keeps them)"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        more = (item.asked or item.unlike or item.touched).removeprefix(f"{item.name}: ")  # which stands above
+        unlike = f"{item.unlike.rpartition(': ')[0]}: check them, or" if item.unlike else ""  # the ways out are the buttons below
+        more = (item.asked or unlike or item.touched).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # it stands above
         return f"{text}. {more[:1].upper()}{more[1:]}".strip()

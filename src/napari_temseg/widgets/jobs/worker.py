@@ -15,7 +15,9 @@ from napari_temseg.engine.types.errors import Cancelled
 from napari_temseg.engine.types.progress import Job, Progress
 from napari_temseg.widgets.jobs.preload import load_compiler
 
-NICE = 10  # on Linux: how far a job's threads stand behind the window's when both want the processor
+# On Linux: how far a job's threads stand behind the window's when both want the processor. They stand behind those of other programs too:
+# with 10 a search on a busy machine got a tenth of a core and took minutes.
+NICE = 4
 
 Make = Callable[[], Job[Any]]
 

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QSizePolicy, QSpinBox, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
 from napari_temseg.engine.measure.histogram_bins import MOST_BINS
@@ -18,7 +30,8 @@ from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
-from napari_temseg.widgets.particles.pooling import SCOPES, Pool
+from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.scope_box import ScopeBox
 from napari_temseg.widgets.particles.table import ParticleTable
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
@@ -29,7 +42,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 TITLE = "TEM particles: table and distribution"
-DOCK_HEIGHT = 250  # px when it opens
+DOCK_HEIGHT, DOCK_SHARE = 320, 0.29  # px when it opens, at most, and of the window's height
+BESIDE_PLOT = 132  # px for what is drawn and how: beside the bars, which have the height
 ROW, PLOT_ROW = 240, 470  # px that the controls above table and plot may be squeezed to
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
@@ -87,7 +101,6 @@ class Distribution(QWidget):
         self.bins.setSuffix(" bins")
         self.bins.setToolTip("Number of bins; auto: by the rule of Freedman and Diaconis.")
         self.bins.setAccessibleName("number of bins")
-        self.bins.setMaximumWidth(100)
         self.samples.setToolTip("Lay the samples over one another, each in shares of its own; look at “all images” for that.")
         self.save.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         for box in (self.column, self.weighting):
@@ -97,12 +110,11 @@ class Distribution(QWidget):
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
         tops = [row([self.scope, self.filter, self.everything, self.count], (0, 1))]
-        # In two rows: on a small screen the names of column and weighting can be read whole. What is drawn has a row of its own: beside
-        # the choices it would break into as many lines as it has words.
-        drawn = [row([self.column, self.weighting, self.save], (5, 3)), row([self.bins, self.log, self.samples], (0, 0, 1))]
+        # On a small screen the names of column and weighting can be read whole.
+        drawn = [row([self.column, self.weighting, self.save], (5, 3))]
         halves: Sequence[tuple[QWidget, Sequence[QWidget], Sequence[QWidget]]] = (
             (left, tops, [self.table]),
-            (right, [*drawn, self.legend], [self.note, self.histogram]),
+            (right, drawn, [self.note, self._plot_and_side()]),
         )
         for half, rows, body in halves:
             layout = QVBoxLayout(half)
@@ -126,6 +138,25 @@ class Distribution(QWidget):
         layout.addWidget(splitter)
         self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setMinimumHeight(120)
+
+    def _plot_and_side(self) -> QWidget:
+        """The plot, and beside it how it is drawn and what its lines are."""
+        told = QScrollArea()  # of many samples it is long
+        told.setWidgetResizable(True)
+        told.setFrameShape(QFrame.Shape.NoFrame)
+        told.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
+        told.setWidget(self.legend)
+        side = QWidget()
+        layout = QVBoxLayout(side)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for widget in (self.bins, row([self.log, self.samples], (0, 1))):
+            layout.addWidget(widget)
+        layout.addWidget(told, 1)
+        side.setFixedWidth(BESIDE_PLOT)
+        self.side = side
+        return row([self.histogram, side], (1, 0))
 
     def _wire(self) -> None:
         session, pool = self.session, self.pool
@@ -163,7 +194,8 @@ class Distribution(QWidget):
             nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else NONE_COUNTS
             self.note.setText(distribution.obstacle or nothing)
         self.note.setVisible(bool(distribution.obstacle) or empty)
-        self.histogram.setVisible(not (distribution.obstacle or empty))
+        for part in (self.histogram, self.side):
+            part.setVisible(not (distribution.obstacle or empty))
         self.histogram.samples = self._samples()
         self.histogram.show_distribution(distribution, self._selected(distribution.image, distribution.particle))
         self.legend.setText(self.histogram.legend())
@@ -303,28 +335,6 @@ class Distribution(QWidget):
         self.session.select(np.asarray(distribution.particle)[inside].tolist())
 
 
-class ScopeBox(QComboBox):
-    """Which images are looked at together; every such box of a session shows the same."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.pool = session.part(Pool)
-        self.addItems(SCOPES)
-        self.setAccessibleName("images looked at")
-        self.setToolTip(
-            "Whose particles: this image, all images of its sample (those without one stand alone), or all open ones not left out."
-        )
-        self.activated.connect(self._chosen)
-        self.pool.scope_changed.connect(self._follow)
-        self._follow()
-
-    def _chosen(self, index: int) -> None:
-        self.pool.set_scope(SCOPES[index])
-
-    def _follow(self) -> None:
-        self.setCurrentIndex(SCOPES.index(self.pool.scope))
-
-
 class DistributionOpener(QObject):
     """Opens the dock below at the first measurement of a viewer, and again when asked."""
 
@@ -368,7 +378,7 @@ class DistributionOpener(QObject):
         session = self.session
         if self.dock is not None and not session.closed:
             window = window_of(session.viewer)
-            window.resizeDocks([self.dock], [min(DOCK_HEIGHT, window.height() // 4)], Qt.Orientation.Vertical)
+            window.resizeDocks([self.dock], [min(DOCK_HEIGHT, round(DOCK_SHARE * window.height()))], Qt.Orientation.Vertical)
             if session.current is not None:
                 self._refit.start()
 

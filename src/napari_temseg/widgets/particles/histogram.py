@@ -151,16 +151,16 @@ class Histogram(Plot):
         if not len(distribution.values):
             return ""
         if self.samples:
-            return " &nbsp; ".join(
+            return "<br>".join(
                 f"<span style='color:{OUTLINES[n % len(OUTLINES)]}'>▬</span> {html.escape(name)} ({int(mask.sum())})"
                 for n, (name, mask) in enumerate(self.samples)
             )
         if distribution.populations:
-            return " &nbsp; ".join(self._of_population(each) for each in distribution.populations)
+            return "<br>".join(self._of_population(each) for each in distribution.populations)
         parts = [f"<span style='color:{VERMILION}'>┆</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
-        return " &nbsp; ".join(parts)
+        return "<br>".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:
         """“D50 221 nm (these particles, 95 %: 171 to 265)”; by volume without an interval."""

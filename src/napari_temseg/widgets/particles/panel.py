@@ -20,12 +20,13 @@ from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, later, row, separator
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
-from napari_temseg.widgets.particles.distribution_dock import DistributionOpener, ScopeBox
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.particles.exclusion import ReasonMenu
 from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.review import next_unreviewed
-from napari_temseg.widgets.particles.sentences import cautions, counted, doubted, explained, sized
+from napari_temseg.widgets.particles.scope_box import ScopeBox
+from napari_temseg.widgets.particles.sentences import cautions, counted, explained, selected, sized
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.refusal import Refusal
 from napari_temseg.widgets.session import export
@@ -387,9 +388,7 @@ class ParticlesPanel(QWidget):
             return "Click round it; a double click closes the outline."
         if not picked:
             return str(Tool.SELECT.value)
-        number = next(iter(self.session.selected))
-        doubt = doubted(self.doubtful.of(item), number)
-        return f"{picked} particles selected." if picked > 1 else f"Particle {number} selected.{doubt}"
+        return selected(self.session.selected, self.doubtful.of(item))
 
     def _show_distribution(self) -> None:
         pool = self.pool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -93,6 +93,14 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     if any(summary["unit"] == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found
+
+
+def selected(numbers: Collection[int], doubts: Doubts | None) -> str:
+    """Which particles are selected, and of a single one why it should be looked at."""
+    if len(numbers) > 1:
+        return f"{len(numbers)} particles selected."
+    (number,) = numbers
+    return f"Particle {number} selected.{doubted(doubts, number)}"
 
 
 def doubted(doubts: Doubts | None, number: int) -> str:

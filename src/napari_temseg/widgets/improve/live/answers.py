@@ -16,7 +16,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
-from napari_temseg.engine.types.wording import at_plane
+from napari_temseg.engine.types.wording import LOADING, at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
 
@@ -77,7 +77,7 @@ def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Gr
     def steps(control: Control) -> Generator[Progress, None, Ground]:
         from napari_temseg.engine.interactive.linear_head import iter_ground as look
 
-        yield Progress("look", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
+        yield Progress("look", 0.0, LOADING, control.elapsed)
         job = look(loaded(model), plane, predict)
         yield from job
         return job.result

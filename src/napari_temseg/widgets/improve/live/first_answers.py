@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.wording import LOADING
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Strokes, drawn, loaded
 
@@ -65,7 +66,7 @@ def iter_ground_and_screen(
         from napari_temseg.engine.interactive.first_look import worth_it
         from napari_temseg.engine.interactive.linear_head import iter_ground
 
-        yield Progress("look", 0.0, "loading the model (first time: up to half a minute)", control.elapsed)
+        yield Progress("look", 0.0, LOADING, control.elapsed)
         model: Segmenter = loaded(aim.model)
         whole = iter_ground(model, plane, aim.predict)
         if not worth_it(model, plane, aim.predict, scales):

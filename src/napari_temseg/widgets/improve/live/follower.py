@@ -244,13 +244,17 @@ class LiveFollower(QObject):
         if isinstance(step.preview, FirstAnswer):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
-            self._say(f"Live looks at the image … {step.fraction:.0%}" if step.fraction else "Live loads the model …")
+            if step.fraction:
+                self._say(f"Live looks at the image … {step.fraction:.0%}")
+            elif not flight.shown:
+                self._say("Live loads the model …")
 
     def _show_first(self, flight: _Flight, first: FirstAnswer) -> None:
         """The screen is answered, the rest of the plane is not yet looked at."""
         if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item is self._rests:
             return
         flight.shown = True
+        self._say("Live answers what is on the screen; the rest comes …")
         self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE])
         if first.asked.since is not None:
             self._clock(first.asked.since)
