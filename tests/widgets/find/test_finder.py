@@ -104,6 +104,25 @@ def test_a_picture_closed_during_its_search_leaves_nothing_and_no_success_is_tol
     assert not any("found" in sentence for sentence in said)
 
 
+def test_pixels_replaced_during_a_search_are_told_to_be_searched_again(
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, stack: Any
+) -> None:
+    layer = viewer.add_image(stack[0], name="single")
+    bench = open_bench(viewer)
+    session = bench.session
+    said: list[str] = []
+    session.said.connect(said.append)
+    seen: list[Any] = []
+    session.jobs.progressed.connect(seen.extend)
+    with held(session.jobs, 1):
+        bench.panel(1).one.click()
+        qtbot.waitUntil(lambda: any(step.preview is not None for step in seen))
+        layer.data = stack[1]
+    wait_jobs(session)
+    assert session.current.particles is None
+    assert "find particles again" in said[-1]
+
+
 def test_a_picture_without_numbers_is_one_sentence(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
     from napari.utils.notifications import notification_manager
 

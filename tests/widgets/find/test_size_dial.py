@@ -97,7 +97,7 @@ def test_what_is_refused_leaves_the_size_as_it_was(panel: Any, viewer: Any, qtbo
     viewer.layers.selection.active = viewer.layers["bare"]
     dial, session = panel.dial, panel.session
     dial.say_sizes([67.5])
-    for text in ("12 nm", "12,300", "12 px of it", "bot"):
+    for text in ("12 nm", "12,300", "12 px of it", "bot", "1e9 px", "129"):
         dial.field.selectAll()
         qtbot.keyClicks(dial.field, text)
         assert dial.finder.config_of(session.current).typical_size == 67.5  # for Find, pressed now

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_the_window import mouse, told
+from napari.layers import Image, Labels
+from napari.utils.action_manager import action_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 from scipy import ndimage
@@ -520,6 +522,43 @@ def test_keys_work_over_the_picture_and_are_given_back(bench: Any, viewer: Any, 
     session.close()
     assert "J" not in {str(key) for key in viewer.keymap}
     assert bench.panel(3).pointer._pressed not in viewer.mouse_drag_callbacks
+
+
+def test_no_key_of_ours_is_one_that_napari_has_on_such_layers(bench: Any, viewer: Any) -> None:
+    ours = {str(key) for key in viewer.keymap}
+    assert {"J", "D", "R", "Delete"} <= ours
+    theirs = {
+        str(key)
+        for name, keys in action_manager._shortcuts.items()
+        if name in action_manager._actions and action_manager._actions[name].keymapprovider in (Labels, Image)
+        for key in keys
+    }
+    assert {"B", "L"} <= theirs
+    assert not ours & theirs
+
+
+def test_a_polygon_that_is_not_closed_leaves_no_corners(bench: Any, qtbot: Any) -> None:
+    panel, layer = bench.panel(3), bench.session.current.particles_layer
+    qtbot.waitUntil(panel.new.isEnabled)
+    panel.new.click()
+    overlay = layer._overlays["polygon"]
+    overlay.points = [(10.0, 10.0), (10.0, 20.0)]
+    panel.new.click()
+    assert str(layer.mode) == "pan_zoom"
+    assert not overlay.points
+
+
+def test_the_brush_goes_where_another_particle_is_selected(bench: Any, qtbot: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    layer = session.current.particles_layer
+    session.select([5])
+    qtbot.waitUntil(panel.redraw.isEnabled)
+    panel.redraw.click()
+    assert str(layer.mode) == "paint"
+    session.select([])  # as when all of it was erased
+    assert str(layer.mode) == "paint"
+    session.select([6])
+    assert str(layer.mode) == "pan_zoom", "it would paint on 5 while 6 is marked"
 
 
 def test_the_particles_layer_may_go_at_any_time(bench: Any, viewer: Any, qtbot: Any, idle: Any) -> None:

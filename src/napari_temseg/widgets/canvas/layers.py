@@ -353,7 +353,10 @@ def fit_shown(viewer: Any) -> None:
 
 
 def rest(layer: Any) -> None:
-    """No tool in hand: the mouse moves the picture."""
+    """No tool in hand: the mouse moves the picture. Of a polygon that was not closed napari would leave the corners to be seen."""
+    polygon = layer._overlays.get("polygon")
+    if polygon is not None and polygon.points:
+        polygon.points = []
     layer.mode = "pan_zoom"
 
 

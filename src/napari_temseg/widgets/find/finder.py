@@ -150,8 +150,11 @@ class Finder(QObject):
 
     def _done(self, found: list[Found]) -> None:
         there = [item for index in range(len(found)) if (item := self._awaits(index)) is not None]
+        replaced = [item.name for item in self._searched if item in self.session.items and item not in there]
         self._searched = []
         if not there:
+            if replaced:
+                self.session.say(f"{', '.join(replaced)}: the pixels were replaced during the search; find particles again.")
             return
         self.session.say(" ".join(filter(None, (self._sentence(there), _barred(self._bars), _strange(there), *self._carried))))
 

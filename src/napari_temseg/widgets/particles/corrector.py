@@ -39,6 +39,7 @@ class Corrector(QObject):
         self._warm = False
         self._sitting: tuple[Item, int] | None = None  # the redraw that goes on: whose particle, its number
         session.item_changed.connect(self._warm_up)
+        session.selection_changed.connect(self._other_selected)
 
     # -- what a person asks for
 
@@ -152,6 +153,13 @@ class Corrector(QObject):
         number = new_id(self._labels(item))
         self.session.tools_down.emit()
         overlays.draw_label(self.session.viewer, layer, number, "polygon")
+
+    def _other_selected(self) -> None:
+        """The brush would go on with a particle that is not the marked one."""
+        if self._sitting is not None and self.session.selected and self._sitting[1] not in self.session.selected:
+            layer = self._sitting[0].particles_layer
+            if layer is not None:
+                self._put_down(layer)
 
     def _put_down(self, layer: Any) -> None:
         self._sitting = None

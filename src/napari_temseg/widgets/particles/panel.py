@@ -72,8 +72,8 @@ class ParticlesPanel(QWidget):
         self.add = self._tool(
             "Add", "Click a particle that was missed: it is outlined by itself; drag to say its size (A). Esc ends.", Tool.ADD
         )
-        self.lasso = self._tool("Lasso", "Draw round particles to select them all (L); Shift adds. Esc ends.", Tool.LASSO)
-        self.box = self._tool("Box", "Drag a box over particles to select them all (B); Shift adds. Esc ends.", Tool.BOX)
+        self.lasso = self._tool("Lasso", "Draw round particles to select them all (D); Shift adds. Esc ends.", Tool.LASSO)
+        self.box = self._tool("Box", "Drag a box over particles to select them all (R); Shift adds. Esc ends.", Tool.BOX)
         self.likewise = self._tool(
             "Likewise",
             "Delete what is no particle in one part of the image, then drag a box round that part: "
@@ -186,8 +186,8 @@ class ParticlesPanel(QWidget):
             "K": partial(self.pointer.toggle, Tool.SPLIT),
             "Shift-K": corrector.split_these,
             "A": partial(self.pointer.toggle, Tool.ADD),
-            "L": partial(self.pointer.toggle, Tool.LASSO),
-            "B": partial(self.pointer.toggle, Tool.BOX),
+            "D": partial(self.pointer.toggle, Tool.LASSO),  # L and B are napari's on a Labels layer
+            "R": partial(self.pointer.toggle, Tool.BOX),
             "Delete": corrector.delete,
             "W": corrector.redraw,
             "Q": corrector.draw_new,
