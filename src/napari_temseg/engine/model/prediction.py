@@ -124,11 +124,10 @@ class _Pass:
 
         def looking(share: float) -> Progress:
             message = f"{self._micrograph.name}: seeing how large its particles are"
-            nonlocal done
-            done = max(done, share * self._settling)  # a second size is told, and has no share to tell
-            return Progress("predict", done, message, self._control.elapsed)
+            told.append(max(told[-1], share * self._settling))  # a second size is known, and has no share to tell
+            return Progress("predict", told[-1], message, self._control.elapsed)
 
-        done = 0.0
+        told = [0.0]
         for index, runner in enumerate(self.runners):  # grows where the first finds two sizes
             if runner.adaptive:
                 image = self._normalised(self._middle)

@@ -130,7 +130,7 @@ class SizeDial(QWidget):
         sizes = typed_sizes(text, "nm" if calibrated else "px")
         if any(nm for _, nm in sizes) and item is not None and not calibrated:
             raise TemsegError(f"{item.name} has no pixel size, so a length says nothing of it: type the size in px, or calibrate it first.")
-        if item is not None and any((px or nm / item.calibration.nanometres) > 2 * max(item.frame) for px, nm in sizes if px or nm):
+        if item is not None and any((px or (nm or 0.0) / item.calibration.nanometres) > 2 * max(item.frame) for px, nm in sizes):
             raise TemsegError(f"{item.name}: “{text.strip()}” is larger than the whole image; type the size of a particle.")
         return sizes
 
