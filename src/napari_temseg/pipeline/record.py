@@ -18,7 +18,7 @@ import pandas as pd
 
 from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.other_splits import packed, unpacked
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
@@ -109,6 +109,7 @@ def unchanged(path: Path, known: tuple[int, int, str]) -> bool:
 def write_record(path: Path, record: Record, item: RunItem) -> None:
     """Write the record of `item`, whose label images are those that `record` names."""
     m = item.measurement
+    splits, sizes = packed(m.other_splits)
     facts = {
         "format": RECORD_FORMAT,
         "record": asdict(record),
@@ -124,10 +125,10 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
         "crops": [(crop.typical, crop.doubt, crop.width, crop.bar_above) for crop in item.crops],
-        "splits": [(other.step, other.setting, other.value, other.population) for other in m.other_splits],
+        "splits": splits,
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
-    arrays |= {f"split{i}": np.column_stack([other.diameter, other.box]).astype(np.float32) for i, other in enumerate(m.other_splits)}
+    arrays |= sizes
     arrays |= {f"crop{index}": np.frombuffer(crop.jpeg(), np.uint8) for index, crop in enumerate(item.crops)}
     if m.mask is not None:
         arrays["valid"] = np.packbits(m.mask.array())
@@ -160,7 +161,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
         sketch = content.get("sketch")
         crops = tuple(_crop(each, partial(_bytes, path, f"crop{index}")) for index, each in enumerate(facts.get("crops", ())))
-        splits = tuple(_split(each, content[f"split{index}"]) for index, each in enumerate(facts.get("splits", ())))
+        splits = unpacked(facts.get("splits", ()), content)
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
     calibration = Calibration(**facts["calibration"])
     recovered = tuple(RecoveredSize(*each) for each in facts.get("recovered", ()))
@@ -180,12 +181,6 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
 def _bytes(path: Path, name: str) -> bytes:
     with np.load(path, allow_pickle=False) as content:
         return bytes(content[name].tobytes())
-
-
-def _split(said: Sequence[Any], sizes: npt.NDArray[np.float32]) -> OtherSplit:
-    step, setting, value, *population = said  # records of earlier versions tell no population
-    exact = sizes.astype(np.float64)
-    return OtherSplit(step, setting, value, exact[:, 0], exact[:, 1:], *population)
 
 
 def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:

@@ -17,11 +17,13 @@ from qtpy.QtCore import Qt
 from scipy import ndimage
 from two_sizes import two_sizes
 
+import napari_temseg as temseg
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.autosave import store, work
 from napari_temseg.widgets.autosave.work import SavedWork
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.preload import load_compiler
+from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session import own_models
 
 SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
@@ -381,7 +383,6 @@ def shown(session: Any, hand: Any) -> None:
 
 
 def test_the_model_that_made_what_came_back_is_in_use(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
-    import napari_temseg as temseg
     from napari_temseg.files.models import save
 
     path = own_models.folder() / "particles+1.temseg"
@@ -494,8 +495,6 @@ def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, pictu
 
 
 def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any) -> None:
-    import napari_temseg as temseg
-
     load_compiler()  # jobs do so before they load a model
     own_models.folder().mkdir(parents=True)
     for number in range(1, 12):
@@ -515,8 +514,6 @@ def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any)
 
 
 def test_a_model_of_ones_own_is_removed_after_asking(start: Any, grid: Any, qtbot: Any) -> None:
-    import napari_temseg as temseg
-
     load_compiler()  # jobs do so before they load a model
     folder = own_models.folder()
     folder.mkdir(parents=True)
@@ -565,6 +562,26 @@ def test_two_populations_come_back_digit_for_digit(start: Any, wait_jobs: Any, q
     item = restored(back, qtbot, wait_jobs)
     np.testing.assert_array_equal(item.particles.labels, labels)
     pd.testing.assert_frame_equal(item.measurement.table, table, check_dtype=False)
+
+
+def test_the_interval_with_segmentation_comes_back(start: Any, wait_jobs: Any, qtbot: Any) -> None:
+    picture = temseg.simulate(temseg.SimulateConfig(height=224, width=224, count=40, diameter=16, touching=0.3, seed=5))
+    bench = start(picture.micrograph.data)
+    pool = bench.session.part(Pool)
+    bench.panel(1).dial.say_sizes([16.0])
+    find_both(bench, wait_jobs)
+    item = bench.session.current
+    bench.session.select([int(item.particles.table.index[0])])
+    bench.panel(3).corrector.delete()
+    qtbot.waitUntil(lambda: not pool.busy and bool(pool.distribution.summary) and not pool.distribution.waiting)
+    told = pool.distribution.summary["intervals"]["these particles"]["d50"]
+    bench.session.close()
+    back = start(picture.micrograph.data)
+    again = back.session.part(Pool)
+    restored(back, qtbot, wait_jobs)
+    qtbot.waitUntil(lambda: not again.busy and bool(again.distribution.summary))
+    assert not again.distribution.waiting
+    assert again.distribution.summary["intervals"]["these particles"]["d50"] == pytest.approx(told, rel=1e-6)
 
 
 def find_both(bench: Any, wait_jobs: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,21 @@ class OtherSplit:
     def key(self) -> str:
         """Names the same step in every picture: "strength less"."""
         return f"{self.setting} {self.step}".strip()
+
+
+def packed(splits: Sequence[OtherSplit]) -> tuple[list[tuple[str, str, float, str]], dict[str, npt.NDArray[np.float32]]]:
+    """As they are kept on disk: what each is, and its sizes as arrays by name."""
+    sizes = {f"split{index}": np.column_stack([each.diameter, each.box]).astype(np.float32) for index, each in enumerate(splits)}
+    return [(each.step, each.setting, each.value, each.population) for each in splits], sizes
+
+
+def unpacked(said: Sequence[Sequence[Any]], arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[OtherSplit, ...]:
+    """The inverse of `packed`; files of earlier versions tell no population."""
+    found = []
+    for index, (step, setting, value, *population) in enumerate(said):
+        exact = arrays[f"split{index}"].astype(np.float64)
+        found.append(OtherSplit(str(step), str(setting), float(value), exact[:, 0], exact[:, 1:], *population))
+    return tuple(found)
 
 
 def whole_sizes(particles: Particles, core: Core = None) -> tuple[Floats, Floats]:

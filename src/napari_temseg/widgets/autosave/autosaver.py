@@ -30,6 +30,7 @@ PAUSE = 10_000  # ms without a change until what is large is written
 SAVED_KINDS: tuple[type[Saved], ...] = (SavedWork, SavedStrokes)  # what is kept of a micrograph
 WATCHED = frozenset(
     {Change.AXES, Change.CALIBRATION, Change.SAMPLE, Change.LEFT_OUT, Change.IGNORED, Change.PARTICLES, Change.TABLE, Change.REVIEW}
+    | {Change.OTHER_SPLITS}
 )
 
 

@@ -126,6 +126,7 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
 
 def _packed_particles(particles: Particles, measurement: Measurement | None) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     from napari_temseg.engine.measure.measurement import flags_of
+    from napari_temseg.engine.measure.other_splits import packed
     from napari_temseg.engine.particles.kept_contours import contour_columns
 
     table = particles.table
@@ -140,6 +141,7 @@ def _packed_particles(particles: Particles, measurement: Measurement | None) -> 
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
         "excluded": {},
         "seen": [],
+        "splits": [],
         "populations": table["population"].tolist() if "population" in table else None,
     }
     arrays = {name: table[name].to_numpy(kind) for name, kind in _PARTICLE_COLUMNS.items()}
@@ -154,6 +156,8 @@ def _packed_particles(particles: Particles, measurement: Measurement | None) -> 
         means = measurement.table.set_index("particle")["probability_mean"]
         arrays["probability"] = means.reindex(table.index).to_numpy(np.float64)
         arrays |= {KEPT_CONTOUR + name: values for name, values in contour_columns(measurement).items()}
+        facts["splits"], sizes = packed(measurement.other_splits)
+        arrays |= sizes
     return facts, {"labels": particles.labels.copy()} | arrays  # painting goes on meanwhile
 
 
@@ -240,6 +244,7 @@ def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint
     """
 
     def steps(control: Control) -> Generator[Progress, None, tuple[Particles, Any]]:
+        from napari_temseg.engine.measure.other_splits import unpacked
         from napari_temseg.pipeline.label_images import iter_cut_out
 
         yield Progress("measure", 0.0, f"reading what is kept of {image.name}", control.elapsed)
@@ -248,7 +253,10 @@ def iter_read(found: SavedWork, image: Micrograph, renumber: npt.NDArray[np.uint
         job = iter_cut_out(particles, image)
         yield from job
         particles, measurement = job.result
-        return particles, _flagged(_with_contours(measurement, found, arrays), found.particles or {}, probability, particles.origin)
+        facts = found.particles or {}
+        with readable(found.path):
+            measurement = replace(measurement, other_splits=unpacked(facts.get("splits", ()), arrays))
+        return particles, _flagged(_with_contours(measurement, found, arrays), facts, probability, particles.origin)
 
     return Job(steps)
 

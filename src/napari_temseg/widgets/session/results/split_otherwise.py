@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -30,7 +32,8 @@ QUIET_SPELL = 400  # ms after the last change until it begins: while a slider mo
 class SplitOtherwise(QObject):
     """`of` tells the other splits of a picture, as far as they are known; `changed` that more are.
 
-    They hang on what the model said and on the settings alone: corrections by hand leave them as they are, and Undo finds them again.
+    They hang on what the model said and on the settings alone: corrections by hand leave them as they are, and Undo finds them again. The
+    measurement carries them too, by which they are kept with the work.
     """
 
     changed = Signal()
@@ -45,12 +48,13 @@ class SplitOtherwise(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_SPELL)
         self._timer.timeout.connect(self._begin)
+        session.item_changed.connect(self._item_changed)
         session.closing.connect(self._timer.stop)
 
     def of(self, item: Item) -> Splits | None:
-        """The other splits of a picture, () where what a model said is not at hand; None while they are not known."""
+        """The other splits of a picture, those kept or () where what a model said is not at hand; None while they are not known."""
         if item.particles is None or item.particles.prediction is None:
-            return ()
+            return item.measurement.other_splits if item.measurement is not None else ()
         return self._known.get(item.particles.prediction, {}).get(_settings(item.particles))
 
     def want(self, items: Sequence[Item]) -> None:
@@ -58,6 +62,17 @@ class SplitOtherwise(QObject):
         self._wanted = [item for item in items if self.of(item) is None]
         if self._wanted and not self._busy:
             self._timer.start()
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.PARTICLES:
+            self._put_on(item)
+
+    def _put_on(self, item: Item) -> None:
+        """Have the measurement carry them."""
+        splits = self.of(item)
+        if splits and item.measurement is not None and item.measurement.other_splits is not splits:
+            item.measurement = replace(item.measurement, other_splits=splits)
+            self.session.item_changed.emit(item, Change.OTHER_SPLITS)
 
     def _begin(self) -> None:
         item = next((item for item in self._wanted if item in self.session.items and self.of(item) is None), None)
@@ -83,6 +98,7 @@ class SplitOtherwise(QObject):
     def _stepped(self, item: Item, particles: Particles, steps: _Steps, found: Splits | None) -> None:
         if found is not None and particles.prediction is not None:
             self._known.setdefault(particles.prediction, {})[_settings(particles)] = found
+            self._put_on(item)
             self.changed.emit()
         elif item in self._wanted and _same(item.particles, particles):
             self._go_on(item, particles, steps)
