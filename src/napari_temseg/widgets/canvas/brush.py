@@ -61,6 +61,13 @@ def size_brush(layer: Labels, frame: tuple[int, int]) -> None:
     layer.brush_size = int(np.clip(round(min(frame) / 100), 3, 40))
 
 
+def without_box(viewer: Any) -> None:
+    """The ring of the brush has no ground of its own: napari gives it one of 8 px, and leaves that where the brush was put down."""
+    ring = getattr(viewer.canvas.overlays, "_brush_circle", None)
+    if ring is not None:
+        ring.box = False
+
+
 def forget_history(layer: Labels) -> None:
     """napari's own undo of a layer refers to pixels that are no longer there."""
     layer._reset_history()

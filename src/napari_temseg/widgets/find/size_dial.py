@@ -75,6 +75,7 @@ class SizeDial(QWidget):
         self.drag.changed.connect(self.refresh)
         self.session.current_changed.connect(self._finished)
         self.session.jobs.changed.connect(self._put_down_for_job)
+        self.session.tools_down.connect(self.drag.hide)
 
     # -- what people do
 
@@ -151,6 +152,7 @@ class SizeDial(QWidget):
     def _put_down_for_job(self) -> None:
         if self.session.jobs.running:
             self.drag.put_down()
+            self.drag.hide()  # where the search was begun by its key, the line has the focus still
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
         """While the field is in use, the rings are on the picture."""

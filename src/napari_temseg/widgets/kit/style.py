@@ -87,6 +87,7 @@ def clear_layout(layout: QLayout) -> None:
     """Take all widgets out of a layout and delete them."""
     while (item := layout.takeAt(0)) is not None:
         if (widget := item.widget()) is not None:
+            widget.hide()  # at once: the new ones come before it is gone
             widget.deleteLater()
 
 

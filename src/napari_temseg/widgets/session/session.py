@@ -14,7 +14,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
-from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.outline_width import OutlineWidth
@@ -84,6 +84,7 @@ class Session(QObject):
         ]
         for emitter, slot in self._wired:
             emitter.connect(slot)
+        brush.without_box(viewer)
         self._list, self._outlines, self._memory = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer)
         self._on_active()
 
