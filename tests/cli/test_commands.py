@@ -76,6 +76,16 @@ def test_run_and_replay(picture: Path, model: Path, tmp_path: Path, capsys: pyte
     assert changed["settings"] == found["settings"]
 
 
+def test_a_standard_goes_with_the_pixel_size(picture: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("--pixel-size", "0.5 nm", "--factor", "1.02 ± 0.0051", "--standard", "gold", "--standard-date", "2026-11-02")
+    found = _json(capsys, "run", picture, "-o", tmp_path / "out", "-m", model, *size)
+    calibration = found["images"][0]["calibration"]
+    assert (calibration["factor"], calibration["standard"], calibration["date"]) == (1.02, "gold", "2026-11-02")
+    assert calibration["factor_uncertainty"] == pytest.approx(0.005)
+    assert main(["run", str(picture), "-o", str(tmp_path / "no"), "-m", str(model), "--factor", "1.02"]) == 2
+    assert "go with --pixel-size" in capsys.readouterr().err
+
+
 def test_run_says_what_it_found(picture: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(picture), "-o", str(tmp_path / "out"), "-m", str(model)]) == 0
     out, err = capsys.readouterr()

@@ -42,6 +42,15 @@ def test_an_uncertainty_may_be_a_length_or_follow_the_pixel_size(tmp_path: Path)
     assert third.calibration(own).uncertainty == pytest.approx(0.01)
 
 
+def test_a_standard_corrects_the_pixel_size(tmp_path: Path) -> None:
+    head = "file,pixel_size,factor,standard,date"
+    first, second = read_manifest(written(tmp_path, f"{head}\na.tif,0.5 nm,1.02 ± 0.0051,gold,2026-11-02\nb.tif,,0.98,,\n"))
+    told = first.calibration(temseg.Calibration())
+    assert told.scale == pytest.approx((0.51, 0.51))
+    assert (told.factor_uncertainty, told.standard, told.date) == (pytest.approx(0.005), "gold", "2026-11-02")
+    assert second.calibration(temseg.Calibration((2.0, 2.0), "tag")).scale == pytest.approx((1.96, 1.96))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -56,6 +65,8 @@ def test_an_uncertainty_may_be_a_length_or_follow_the_pixel_size(tmp_path: Path)
         ("file,polarity\na.tif,grey\n", "line 2: .*polarity"),
         ("file,sample,size\na.tif,A,\nb.tif,B\n", "line 3: has 2 cells where the head has 3"),
         ("file,sample\na.tif,A, 2 nm\n", "line 2: has 3 cells where the head has 2"),
+        ("file,factor\na.tif,twice\n", "line 2: “twice” is not a calibration factor"),
+        ("file,standard\na.tif,gold\n", "line 2: “gold” says of no factor"),
         ("file\n", "names no picture"),
     ],
 )

@@ -85,6 +85,19 @@ def test_replaying_the_recipe_gives_the_same_table(folder: Path, tmp_path: Path,
     assert "has changed since the recipe was made" in next(iter(result.failures.values()))
 
 
+def test_a_density_adds_surface_per_mass_and_dispersion(folder: Path, tmp_path: Path, bright: temseg.Segmenter) -> None:
+    result = temseg.run(folder, tmp_path / "out", model=bright, split=WHOLE, density=21.45, molar_mass=195.08)
+    told = result.summary["distributions"]["nm"]
+    assert told["specific_surface"] == pytest.approx(6000 / 21.45 / told["d32"])
+    assert told["dispersion"] == pytest.approx(1.13 / told["d32"], rel=0.02)  # of platinum
+    assert told["dispersion_interval"][0] < told["dispersion"] < told["dispersion_interval"][1]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "m²/g" in page
+    assert "/µm²" in page
+    recipe = read_recipe(tmp_path / "out" / "recipe.json")
+    assert (recipe.density, recipe.molar_mass) == (21.45, 195.08)
+
+
 def test_a_bad_file_does_not_stop_the_others(folder: Path, tmp_path: Path, bright: temseg.Segmenter) -> None:
     (folder / "aa.tif").write_bytes(b"II*\0rubbish")
     result = temseg.run([folder, tmp_path / "gone.png"], tmp_path / "out", model=bright, split=WHOLE)

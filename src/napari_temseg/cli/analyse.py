@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_temseg.cli.many_pictures import add_many_pictures_options, many_pict
 from napari_temseg.cli.options import (
     add_calibrations_option,
     add_config_options,
+    add_matter_options,
     add_model_option,
     add_reading_options,
     add_series_option,
@@ -58,8 +59,8 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--manifest",
         metavar="FILE.csv",
-        help="a line for each picture: file, sample, grid (or preparation), pixel_size, uncertainty, size, polarity; the pictures that it "
-        "names are taken where none is named otherwise",
+        help="a line for each picture: file, sample, grid (or preparation), pixel_size, uncertainty, factor, standard, date, size, "
+        "polarity; the pictures that it names are taken where none is named otherwise",
     )
     parser.add_argument("--recursive", action="store_true", help="search the sub-folders of folders too")
     parser.add_argument(
@@ -73,6 +74,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"
     )
     add_many_pictures_options(parser)
+    add_matter_options(parser)
     add_imagej_option(parser, "STEM_rois.zip, the outlines as a ROI set, and STEM_results.csv, a measurement table")
     parser.add_argument(
         "--table",
@@ -97,19 +99,7 @@ def run(args: argparse.Namespace) -> int:
     job = iter_run(
         list(recipe.inputs),
         args.output,
-        model=recipe.model,
-        calibration=recipe.calibration,
-        calibrations=recipe.calibrations,
-        axes=recipe.axes,
-        series=recipe.series,
-        mask_overlays=recipe.mask_overlays,
-        imagej=recipe.imagej,
-        count_twice=recipe.count_twice,
-        table=recipe.table,
-        manifest=recipe.manifest,
-        recovery=recipe.recovery,
-        predict=recipe.predict,
-        split=recipe.split,
+        **{entry.name: getattr(recipe, entry.name) for entry in fields(recipe) if entry.name not in ("model_hash", "inputs")},
         expected=recipe,
         recursive=args.recursive,
         **many_pictures(args),
@@ -152,6 +142,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         count_twice=args.count_twice or recipe.count_twice,
         table=args.table or recipe.table,
         recovery=recipe.recovery if args.recovery is None else args.recovery,
+        density=recipe.density if args.density is None else args.density,
+        molar_mass=recipe.molar_mass if args.molar_mass is None else args.molar_mass,
         predict=config_from(args, PredictConfig, recipe.predict),
         split=config_from(args, SplitConfig, recipe.split),
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from napari_temseg.cli import analyse, auditing, calibrations, console, learn, scoring, tools
 from napari_temseg.cli.console import logger
-from napari_temseg.cli.options import Parser
+from napari_temseg.cli.options import Parser, by_standard
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
 from napari_temseg.version import __version__
 
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with console.logging_to_file():
         try:
             args = parser().parse_args(argv)
+            by_standard(args)
             code: int = args.function(args)
         except SystemExit as leave:  # --help and --version
             return int(leave.code or 0)

@@ -118,7 +118,26 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help='size of a pixel: "0.21 nm", "0.50 ± 0.01 nm"; replaces what the file says',
     )
     parser.add_argument(
+        "--factor",
+        metavar="F",
+        default="",
+        help='with --pixel-size: what a calibration standard says that it is to be multiplied by: "1.02", "1.02 ± 0.003"',
+    )
+    parser.add_argument("--standard", metavar="NAME", default="", help="with --factor: the standard, such as “gold on carbon”")
+    parser.add_argument("--standard-date", metavar="DATE", default="", help="with --factor: when it was measured")
+    parser.add_argument(
         "--axes", choices=AXES_NAMES, default="", help="what the pages of a stack are: fields of one sample, time, or depth of one specimen"
+    )
+
+
+def add_matter_options(parser: argparse.ArgumentParser) -> None:
+    """`--density` and `--molar-mass`: what the particles are made of."""
+    parser.add_argument("--density", type=float, metavar="G/CM3", help="of the particles: the report tells their surface per mass, in m²/g")
+    parser.add_argument(
+        "--molar-mass",
+        type=float,
+        metavar="G/MOL",
+        help="of a face-centred cubic metal, with --density: the report tells its dispersion, the share of atoms at the surface",
     )
 
 
@@ -156,6 +175,16 @@ def pixel_size(text: str) -> Calibration:
         return Calibration.typed(text)
     except TemsegError as error:  # argparse would swallow the sentence of a ValueError
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def by_standard(args: argparse.Namespace) -> None:
+    """Put what is said of a standard on the pixel size that is typed; `TemsegError` where none is."""
+    told = [getattr(args, name, "") for name in ("factor", "standard", "standard_date")]
+    if not any(isinstance(each, str) and each for each in told) or not hasattr(args, "pixel_size"):
+        return  # `temseg calibrations` has a factor of its own
+    if args.pixel_size is None or args.pixel_size.pixel_size is None:
+        raise TemsegError("--factor, --standard and --standard-date go with --pixel-size: give the size that the factor corrects.")
+    args.pixel_size = args.pixel_size.by_standard(*told)
 
 
 def folder(text: str) -> Path:

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.units import to_nanometres, typed_sizes
 
-COLUMNS = ("file", "sample", "grid", "pixel_size", "uncertainty", "size", "polarity")
+COLUMNS = ("file", "sample", "grid", "pixel_size", "uncertainty", "factor", "standard", "date", "size", "polarity")
 _OTHERWISE = {"preparation": "grid", "grid_or_preparation": "grid", "picture": "file", "image": "file", "typical_size": "size"}
 _PASSED_OVER = ("note", "notes", "comment", "comments", "")
 
@@ -24,7 +24,8 @@ _PASSED_OVER = ("note", "notes", "comment", "comments", "")
 class ManifestRow:
     """One picture, as it was typed; "" where nothing was.
 
-    `pixel_size` such as "0.21 nm", `uncertainty` its standard uncertainty ("2 %" or "0.01 nm"), `size` of the particles ("12 nm" or px; two
+    `pixel_size` such as "0.21 nm", `uncertainty` its standard uncertainty ("2 %" or "0.01 nm"), `factor` what it is to be multiplied by as
+    the `standard` measured on `date` says ("1.02 ± 0.003"), `size` of the particles ("12 nm" or px; two
     sizes, "12 nm, 300 nm", or "both"), `grid` the grid or preparation; a row is checked when it is made (`TemsegError`).
     """
 
@@ -35,6 +36,9 @@ class ManifestRow:
     uncertainty: str = ""
     size: str = ""
     polarity: str = ""
+    factor: str = ""
+    standard: str = ""
+    date: str = ""
 
     def __post_init__(self) -> None:
         self.predict(PredictConfig())
@@ -43,6 +47,7 @@ class ManifestRow:
     def calibration(self, own: Calibration) -> Calibration:
         """The pixel size of the picture, whose file says `own`."""
         found = replace(Calibration.typed(self.pixel_size), origin="manifest") if self.pixel_size else own
+        found = found.by_standard(self.factor, self.standard, self.date)
         if not self.uncertainty:
             return found
         match = re.fullmatch(r"\s*±?\s*([0-9]+(?:[.,][0-9]+)?)\s*(%|[^\d\s]+)\s*", self.uncertainty)

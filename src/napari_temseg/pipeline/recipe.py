@@ -33,6 +33,8 @@ _KEYS = {
     "table",
     "manifest",
     "recovery",
+    "density",
+    "molar_mass",
     "predict",
     "split",
     "inputs",
@@ -46,7 +48,8 @@ class Recipe:
     `calibration` overrides the files' own; `calibrations` are the rows of the laboratory's table, None those that the user has; `series`
     names one of several pictures in each; `mask_overlays` leaves out what is burnt in (None: where a bar is certain); `imagej` writes for
     ImageJ too; `count_twice` counts a field that two pictures show twice; `table` is one of `TABLES`; `manifest` tells of single pictures;
-    `recovery` looks for particles of known size put into each picture (None: where that is cheap);
+    `recovery` looks for particles of known size put into each picture (None: where that is cheap); `density` (g/cm³) and `molar_mass`
+    (g/mol) are those of the particles, None where nobody said;
     `inputs` maps absolute paths to SHA-256 of the content ("" unchecked).
     """
 
@@ -62,6 +65,8 @@ class Recipe:
     table: str = "csv"
     manifest: tuple[ManifestRow, ...] = ()
     recovery: bool | None = None
+    density: float | None = None
+    molar_mass: float | None = None
     predict: PredictConfig = field(default_factory=PredictConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     inputs: dict[Path, str] = field(default_factory=dict)
@@ -83,6 +88,8 @@ class Recipe:
             "table": self.table,
             "manifest": [{**row, "file": _relative(row["file"], folder)} for row in plain_manifest(self.manifest)],
             "recovery": self.recovery,
+            "density": self.density,
+            "molar_mass": self.molar_mass,
             "predict": self.predict.to_dict(),
             "split": self.split.to_dict(),
             "inputs": [{"path": _relative(path, folder), "sha256": digest} for path, digest in self.inputs.items()],
@@ -145,10 +152,16 @@ def _parsed(values: dict[str, Any], folder: Path) -> Recipe:
         table=_text(values.get("table", "csv")),
         manifest=tuple(row_of(row, folder) for row in values.get("manifest", ())),
         recovery=None if (tried := values.get("recovery", False)) is None else bool(tried),
+        density=_number(values.get("density")),
+        molar_mass=_number(values.get("molar_mass")),
         predict=PredictConfig.from_dict(values.get("predict", {})),
         split=SplitConfig.from_dict(values.get("split", {})),
         inputs={folder / _text(entry["path"]): _text(entry["sha256"]) for entry in values.get("inputs", [])},
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _text(value: Any) -> str:

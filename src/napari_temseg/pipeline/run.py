@@ -50,6 +50,8 @@ def iter_run(
     table: str = "csv",
     manifest: str | Path | Sequence[ManifestRow] = (),
     recovery: bool | None = None,
+    density: float | None = None,
+    molar_mass: float | None = None,
     predict: PredictConfig | None = None,
     split: SplitConfig | None = None,
     expected: Recipe | None = None,
@@ -67,10 +69,12 @@ def iter_run(
     user's own), whose rows correct pixel sizes by what files say of instrument and magnification; `axes` says what the pages of stacks
     are, `series` which of several pictures in a file is meant; `mask_overlays` leaves burnt-in scale bars, letters and data bars out of
     finding and of the frame, without it only where a bar is certain; `imagej` writes STEM_rois.zip and STEM_results.csv too.
-    `manifest` is a CSV file (columns file, sample, grid, pixel_size, uncertainty, size, polarity) or its rows; pictures of one sample are
-    searched at one scale, that of its first, unless somebody told it.
+    `manifest` is a CSV file (columns file, sample, grid, pixel_size, uncertainty, factor, standard, date, size, polarity) or its rows;
+    pictures of one sample are searched at one scale, that of its first, unless somebody told it.
     `recovery` puts particles of known size into each picture and looks for them again, which tells the detection limit; without it only
     where that costs a quarter of the search at most.
+    `density` (g/cm³) of the particles adds their surface per mass, with `molar_mass` (g/mol) of a face-centred cubic metal the share of its
+    atoms at the surface.
     `table` "semicolons" writes particles.csv for an Excel with decimal commas, "xlsx" particles.xlsx beside it.
     Of pictures that show one field the first is counted, unless `count_twice`. A file that cannot be used does not stop the others:
     it is named in `failures`.
@@ -107,6 +111,8 @@ def iter_run(
         table,
         read_manifest(manifest) if isinstance(manifest, (str, Path)) else tuple(manifest),
         recovery,
+        density,
+        molar_mass,
         predict,
         split,
     )

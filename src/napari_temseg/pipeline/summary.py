@@ -74,6 +74,8 @@ def summarise(
     `sizes` are audited already (`distributions`); with `audits` the samples are too.
     """
     summaries = {unit: distribution.summary() for unit, distribution in sizes.items()}
+    for unit, distribution in sizes.items():
+        summaries[unit] |= _surface(distribution, settings)
     recorded, samples = settings.to_dict(output), sample_summaries(items, audits)
     summary = {
         "temseg": __version__,
@@ -107,6 +109,22 @@ def summarise(
     }
     values: dict[str, Any] = plain(summary)
     return values
+
+
+def _surface(sizes: SizeDistribution, settings: Recipe) -> dict[str, Any]:
+    """Surface per mass, and dispersion of a metal, with what counting leaves open of D[3,2]; {} where no density is told or in px."""
+    density, mass = settings.density, settings.molar_mass
+    area = None if density is None else sizes.specific_surface(density)
+    if density is None or area is None:
+        return {}
+    told: dict[str, Any] = {"density": density, "molar_mass": mass, "specific_surface": area}
+    if mass is not None:
+        told["dispersion"] = sizes.dispersion(density, mass)
+    d32, interval = (sizes.summary()[name] for name in ("d32", "d32_interval"))
+    for name in ("specific_surface", "dispersion"):
+        if name in told and interval:
+            told[f"{name}_interval"] = [told[name] * d32 / end for end in reversed(interval)]
+    return told
 
 
 def _has_two(item: RunItem) -> bool:

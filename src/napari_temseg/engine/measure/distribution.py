@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
+_FACE = 1.32  # area of an atom in the surface of a face-centred cubic metal, over the power 2/3 of its volume
 BELOW_LIMIT = 0.05  # share of the particles below the detection limit that is worth a word
 
 
@@ -245,6 +246,19 @@ class SizeDistribution:
             raise TemsegError(f"A density must be a positive number in g/cm³, not {density}.")
         d32 = self._moments()["d32"]
         return None if d32 is None or self.unit != "nm" else 6000 / (density * d32)
+
+    def dispersion(self, density: float, molar_mass: float) -> float | None:
+        """Share of the atoms of a face-centred cubic metal that lie at the surface, at most 1; None where lengths are in px.
+
+        6 (v/a) / D[3,2] for spheres: v = M / (ρ N_A) is the volume of an atom, a = 1.32 v^(2/3) its area in a surface of (111), (100) and
+        (110) in equal shares, 0.081 nm² for platinum (Bergeret and Gallezot, Handbook of Heterogeneous Catalysis). `density` ρ in g/cm³,
+        `molar_mass` M in g/mol.
+        """
+        if not (np.isfinite(molar_mass) and molar_mass > 0):
+            raise TemsegError(f"A molar mass must be a positive number in g/mol, not {molar_mass}.")
+        d32 = None if self.specific_surface(density) is None else self._moments()["d32"]
+        side = np.cbrt(molar_mass / (density * 602.214))  # of the cube that an atom has, nm
+        return None if d32 is None else min(float(6 * side / _FACE / d32), 1.0)
 
     @property
     def pieces(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.engine.types.units import to_nanometres, typed_factor
 
 AXES = {"YX": "one micrograph", "NYX": "fields of one sample", "TYX": "time", "ZYX": "depth of one specimen"}
 
@@ -112,6 +112,18 @@ class Calibration:
             raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".') from error
         size = to_nanometres(value, match[3])
         return cls((size, size), "typed", reading_uncertainty=uncertain / value if value else 0.0)
+
+    def by_standard(self, factor: str, standard: str = "", date: str = "") -> Calibration:
+        """With what people type of a standard: the factor ("1.02 ± 0.003"), its name and the date; each "" where nothing is said of it.
+
+        `TemsegError` if it is no factor, and for a standard without one.
+        """
+        if not factor:
+            if standard or date:
+                raise TemsegError(f"“{standard or date}” says of no factor what standard it comes from: give the factor, 1 if it agrees.")
+            return self
+        value, uncertain = typed_factor(factor)
+        return replace(self, factor=value, factor_uncertainty=uncertain, stretch=1.0, standard=standard, date=date, row="")
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,19 @@ def typed_sizes(text: str, usual: str = "px") -> list[tuple[float | None, float 
     return [typed_size(part, units[0] if units else usual) for part in parts]
 
 
+def typed_factor(text: str) -> tuple[float, float]:
+    """A calibration factor and its relative standard uncertainty, as people type them: "1.02", "1.02 ± 0.003", "1.02 ± 0.3 %".
+
+    `TemsegError` for what is none.
+    """
+    number = r"([0-9]*[.,]?[0-9]+)"
+    match = re.fullmatch(rf"\s*{number}\s*(?:(?:±|\+/?-)\s*{number}\s*(%?))?\s*", text)
+    value, uncertain = (float((part or "0").replace(",", ".")) for part in match.groups()[:2]) if match else (0.0, 0.0)
+    if match is None or value <= 0:
+        raise TemsegError(f'“{text}” is not a calibration factor: write a number such as "1.02", or "1.02 ± 0.003".')
+    return value, uncertain / 100 if match[3] else uncertain / value
+
+
 def to_nanometres(value: float, unit: str) -> float:
     """Convert a length to nm; `TemsegError` for a unit that is not a length."""
     known = _UNITS.get(spelt(unit))

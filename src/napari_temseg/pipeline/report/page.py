@@ -72,6 +72,8 @@ _ROWS = (
     ("span", "Span (D90 − D10) / D50", ""),
     ("d32", "D[3,2]", "unit"),
     ("d43", "D[4,3]", "unit"),
+    ("specific_surface", "Surface per mass (spheres, D[3,2])", "m²/g"),
+    ("dispersion", "Dispersion: atoms at the surface (fcc metal, spheres)", "%"),
     ("share_below_100nm", "Share below 100 nm (by number)", "%"),
 )
 
@@ -128,10 +130,12 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
     """What the first sheet and the tables behind it show of the sizes in one unit, of two populations those of one."""
     figures, unit = summary["distributions"][key], sizes.unit
     rows = [
-        (label, f"{100 * figures[key]:.3g} %" if kind == "%" else _number(figures[key], unit if kind else ""), _interval(figures, key))
+        (label, _told(figures[key], unit if kind == "unit" else kind), _interval(figures, key, kind))
         for key, label, kind in _ROWS
         if figures.get(key) is not None
     ]
+    if unit == "nm" and figures["per_area"] is not None:
+        rows.append(("Particles per area, those at the edge made up for", f"{four(1e6 * figures['per_area'])} /µm²", ""))
     own = [
         replace(item, measurement=of_population(item.measurement, sizes.population))
         for item in items
@@ -363,6 +367,12 @@ def _number(value: Any, unit: str) -> str:
     return f"{four(value) if isinstance(value, float) else value} {unit}".rstrip()
 
 
-def _interval(summary: dict[str, Any], key: str) -> str:
+def _told(value: Any, unit: str) -> str:
+    return f"{100 * value:.3g} %" if unit == "%" else _number(value, unit)
+
+
+def _interval(summary: dict[str, Any], key: str, kind: str = "") -> str:
     interval = summary.get(f"{key}_interval") or summary.get("intervals", {}).get(key)
-    return f"{four(interval[0])} – {four(interval[1])}" if interval and None not in interval else ""
+    if not interval or None in interval:
+        return ""
+    return " – ".join(f"{100 * each:.3g}" if kind == "%" else four(each) for each in interval)
