@@ -146,7 +146,7 @@ def iter_demo(
         picture = output / "simulated.tif"
         write_tiff(picture, image.data, image.calibration)
         clock.lap("simulate")
-        yield Progress("predict", 0.02, "predicting with the shipped model", control.elapsed)
+        yield Progress("predict", 0.0, "predicting with the shipped model", control.elapsed)
         start = api.load(model) if isinstance(model, (str, Path)) else model
         clock.lap("load")
         prediction = api.predict(start, image)
@@ -156,14 +156,18 @@ def iter_demo(
         write_labels_tiff(output / "simulated_strokes.tif", labels, image.calibration, content="strokes")
         clock.lap("stroke")
         job = api.iter_train([image], [labels], base=start, config=training)
+        # In time: training takes what it may, and what comes after it what it took before, and as much again for the report.
+        begun = control.elapsed
+        whole = begun + seconds + 2 * (begun - clock.seconds["load"])
         for progress in job:
             if control.finishing:
                 job.finish()
-            yield Progress("train", 0.1 + 0.75 * progress.fraction, progress.message, control.elapsed, progress.metrics)
+            share = (begun + seconds * progress.fraction) / whole
+            yield Progress("train", share, progress.message, control.elapsed, progress.metrics)
         trained = job.result
         trained.save(output / "demo.temseg")
         clock.lap("train")
-        yield Progress("predict", 0.87, "predicting with the trained model", control.elapsed)
+        yield Progress("predict", (begun + seconds) / whole, "predicting with the trained model", control.elapsed)
         prediction = api.predict(trained, image)
         clock.lap("predict again")
         after = _scored(prediction, truth.instances, clock)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 TITLE = "TEM particles: table and distribution"
 DOCK_HEIGHT, DOCK_SHARE = 320, 0.29  # px when it opens, at most, and of the window's height
-BESIDE_PLOT = 132  # px for what is drawn and how: beside the bars, which have the height
+BESIDE_PLOT, WIDEST_BESIDE = 132, 200  # px for what is drawn and how: beside the bars, which have the height
 ROW, PLOT_ROW = 240, 470  # px that the controls above table and plot may be squeezed to
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
@@ -154,9 +154,10 @@ class Distribution(QWidget):
         for widget in (self.bins, row([self.log, self.samples], (0, 1))):
             layout.addWidget(widget)
         layout.addWidget(told, 1)
-        side.setFixedWidth(BESIDE_PLOT)
+        side.setMinimumWidth(BESIDE_PLOT)
+        side.setMaximumWidth(WIDEST_BESIDE)
         self.side = side
-        return row([self.histogram, side], (1, 0))
+        return row([self.histogram, side], (7, 3))
 
     def _wire(self) -> None:
         session, pool = self.session, self.pool
