@@ -125,6 +125,21 @@ def test_parts_stand_side_by_side_and_few_particles_have_no_d50():
     assert not any("D50" in text.get_text() for text in sizes.plot().axes[0].texts)
 
 
+def test_rods_and_spheres_have_no_diameter_in_common():
+    labels = np.zeros((500, 800), np.int32)
+    y, x = np.indices(labels.shape)
+    for number in range(50):
+        row, column = 40 + 100 * (number // 10), 40 + 75 * (number % 10)
+        rod, disc = (np.abs(y - row) <= 5) & (np.abs(x - column) <= 25), (y - row) ** 2 + (x - column) ** 2 <= 12**2
+        labels[rod if number % 2 else disc] = number + 1
+    sizes = temseg.size_distribution(temseg.measure(labels))
+    assert sizes.usability.headline == "not usable as it is"
+    assert "25 rods and 25 spheres are pooled" in sizes.usability.why[0]
+    assert [piece["n"] for piece in sizes.pieces if piece["what"].startswith("shape")] == [25, 25]
+    spheres = temseg.size_distribution(temseg.measure(np.where((labels > 0) & (labels % 2 == 1), labels, 0)))
+    assert spheres.usability.usable
+
+
 def test_magnifications_err_independently_and_one_magnification_together():
     def picture(size, uncertainty):
         calibration = temseg.Calibration((size, size), "typed", reading_uncertainty=uncertainty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
+from napari_temseg.widgets.particles.sentences import cautions, sized
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
@@ -48,6 +50,34 @@ def below(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
     dock = open_distribution(session)
     qtbot.waitUntil(lambda: len(dock.pool.distribution.values) == 6)
     return dock
+
+
+def test_several_samples_are_told_each_by_itself_and_one_against_another(below: Any, viewer: Any, qtbot: Any) -> None:
+    session, pool = below.session, below.pool
+    for name, sample, radii in (("b1", "B", [15] * 12 + [16] * 12), ("a1", "A", [10] * 12 + [11] * 12)):
+        session.set_sample(add(viewer, session, name, radii), sample)
+    pool.set_scope("all images")
+    qtbot.waitUntil(lambda: not pool.busy and len(pool.distribution.samples) == 3)
+    first, second, compared = pool.distribution.samples
+    assert first.startswith("B: D50 15.")
+    assert second.startswith("A: D50 10.")
+    assert compared.startswith("D50 of A over B: 0.6")
+    assert "needs 3 pictures" in compared
+    assert sized(pool.distribution) == "\n".join(pool.distribution.samples)
+    assert any("2 samples are pooled (A, B)" in sentence for sentence in cautions(pool.distribution))
+
+
+def test_the_same_content_twice_is_counted_once(below: Any, viewer: Any, qtbot: Any) -> None:
+    session, pool = below.session, below.pool
+    for name in ("one", "again"):
+        item = add(viewer, session, name, [10] * 24)
+        item.measurement = replace(item.measurement, content_hash="c" * 64)
+    pool.set_scope("all images")
+    qtbot.waitUntil(lambda: not pool.busy and pool.distribution.twice == ("again",))
+    assert pool.distribution.summary["n"] == 24 + 6  # those of `below` too
+    assert any(sentence.startswith("again: the same picture as one that counts") for sentence in cautions(pool.distribution))
+    pool.set_scope("this image")
+    qtbot.waitUntil(lambda: not pool.busy and not pool.distribution.twice)
 
 
 def test_row_selects_and_centres_its_particle(below: Any, viewer: Any, qtbot: Any) -> None:

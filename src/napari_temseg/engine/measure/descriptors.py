@@ -167,9 +167,10 @@ DISTRIBUTION_STATISTICS: dict[str, Definition] = {
     "intervals": Definition("95 % intervals of D50 by what they are about, with what each holds and lacks", "length"),
     "verdict": Definition("in a few words: usable, usable with the audit, not usable as it is"),
     "usable": Definition(
-        "whether the distribution can be used: 20 particles, one sample, classes alike, no wide drift with the splitting, at most a tenth "
-        "of the particles in images unlike the model's training that nobody has reviewed; an audit mends the last two",
-        version=2,
+        "whether the distribution can be used: 20 particles, one sample, classes alike, no rods beside spheres, no wide drift with the "
+        "splitting, at most a tenth of the particles in images unlike the model's training that nobody has reviewed; an audit mends the "
+        "last two",
+        version=3,
     ),
     "mended_by_audit": Definition("why it could not be used without the audit"),
     "audited": Definition("whether an audit tells of these particles"),

@@ -17,9 +17,10 @@ from napari_temseg.engine.measure.recovery.limit import detection_limit
 from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
-from napari_temseg.engine.measure.usability import Unlike
+from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import FEWEST
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -32,6 +33,8 @@ PARTS_BY_FLAG = {
     "occluded": "without those that others cover",
     "small": f"without those below {SMALL_DIAMETER:g} px",
 }
+ROUND_AND_LONG = ("rod", "sphere")  # of which one diameter for both says little
+SHARE_OF_SHAPE = 0.2  # of the particles that are of either, for that to be so
 CLASS_PREFIX = "class "  # of the parts that are classes
 _DEPENDENT = {"TYX": "time", "ZYX": "depth"}
 
@@ -166,8 +169,18 @@ def _parts(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[
         if flagged.any():
             found[what] = ~flagged
     classes = np.concatenate([table["class"].to_numpy(str) if "class" in table else np.zeros(len(table), str) for table in tables])[order]
+    found |= _shapes(tables, order)
     named = np.unique(classes)
     return found | ({f"{CLASS_PREFIX}{name}": classes == name for name in named.tolist()} if len(named) > 1 else {})
+
+
+def _shapes(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Rods and spheres, where many are of either."""
+    if not all("morphology" in table for table in tables):
+        return {}
+    shapes = np.concatenate([table["morphology"].to_numpy(str) for table in tables])[order]
+    found = {f"{SHAPE_PREFIX}{name}": shapes == name for name in ROUND_AND_LONG}
+    return found if all(each.sum() >= max(FEWEST, SHARE_OF_SHAPE * len(shapes)) for each in found.values()) else {}
 
 
 def _common_unit(pool: list[Measurement]) -> str:

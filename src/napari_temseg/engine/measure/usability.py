@@ -10,6 +10,7 @@ from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.types.wording import FEWEST, four
 
 MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
+SHAPE_PREFIX = "shape: "  # of pieces that are shapes
 DIFFERING = 1.1  # ratio of the D50 of two classes from which on one number for both says little
 UNLIKE_COUNTS = 0.1  # share of particles from images unlike the model's training: one such image in twenty is like them after all
 OPEN = 1.3  # ratio to D50 at the end of an interval beyond which a result is of little use
@@ -86,6 +87,11 @@ def judge(
         told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
         why.append(f"classes of different sizes are pooled (D50 of {told})")
         steps.append("state each class by itself")
+    shapes = [piece for piece in pieces if piece["what"].startswith(SHAPE_PREFIX)]
+    if shapes:
+        told = " and ".join(f"{piece['n']} {piece['what'].removeprefix(SHAPE_PREFIX)}s" for piece in shapes)
+        why.append(f"{told} are pooled, and one equivalent diameter says little of both")
+        steps.append("state rods by length and width (rect_length, rect_width) and spheres by diameter, apart by the column morphology")
     return Usability(not why, tuple(why), tuple(steps), tuple(mended))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +40,35 @@ def by_sample(items: Sequence[RunItem]) -> dict[Key, list[RunItem]]:
     """The items that count, by sample, unit of length and population; those without a sample are in none."""
     found: dict[Key, list[RunItem]] = {}
     for item in items:
-        if item.counted and item.measurement.sample:
-            for population in populations_of(item.measurement):
-                found.setdefault((item.measurement.sample, item.measurement.length_unit, population), []).append(item)
+        if item.counted:
+            for key in _keys_of(item.measurement):
+                found.setdefault(key, []).append(item)
     return found
+
+
+def measurements_by_sample(measurements: Sequence[Measurement]) -> dict[Key, list[Measurement]]:
+    """The same of measurements that all count."""
+    found: dict[Key, list[Measurement]] = {}
+    for each in measurements:
+        for key in _keys_of(each):
+            found.setdefault(key, []).append(each)
+    return found
+
+
+def _keys_of(measurement: Measurement) -> list[Key]:
+    sample = measurement.sample
+    return [(sample, measurement.length_unit, population) for population in populations_of(measurement)] if sample else []
 
 
 def distributions_of(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> dict[Key, SizeDistribution]:
     """The distribution of each sample, of two populations each by itself, of one with what its audits say."""
+    return distributions_by_sample({key: [item.measurement for item in each] for key, each in by_sample(items).items()}, audits)
+
+
+def distributions_by_sample(grouped: Mapping[Key, Sequence[Measurement]], audits: Sequence[Audit] = ()) -> dict[Key, SizeDistribution]:
+    """The same of measurements by sample."""
     found = {}
-    for key, each in by_sample(items).items():
-        there = [item.measurement for item in each]
+    for key, there in grouped.items():
         sizes = {"": size_distribution(there, population=key[2])}
         found[key] = (sizes if key[2] else audited(sizes, audits, there))[""]
     return found
@@ -83,16 +101,21 @@ def sample_summaries(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> 
 
 def comparisons(items: Sequence[RunItem], audits: Sequence[Audit] = ()) -> list[dict[str, Any]]:
     """Each sample against each other (of many: each against the first), second over first; units and populations are not mixed."""
-    grouped, sizes = by_sample(items), distributions_of(items, audits)
+    grouped = {key: [item.measurement for item in each] for key, each in by_sample(items).items()}
+    return compared(grouped, distributions_by_sample(grouped, audits))
+
+
+def compared(grouped: Mapping[Key, Sequence[Measurement]], sizes: Mapping[Key, SizeDistribution]) -> list[dict[str, Any]]:
+    """The same of measurements by sample, and their distributions."""
     found = []
     for unit, population in dict.fromkeys(key[1:] for key in grouped):
         keys = [key for key in grouped if key[1:] == (unit, population)]
         pairs = list(combinations(keys, 2))
         for one, other in pairs[: len(keys) - 1] if len(keys) > MOST_COMPARED else pairs:
             apart, stated = _calibration_apart(grouped[one], grouped[other])
-            compared = effects(sizes[one], sizes[other], apart)
+            effect = effects(sizes[one], sizes[other], apart)
             told = {"population": population} if population else {}
-            found.append({"one": one[0], "other": other[0], "unit": unit, **told, "calibration": stated, **compared})
+            found.append({"one": one[0], "other": other[0], "unit": unit, **told, "calibration": stated, **effect})
     return found
 
 
@@ -110,12 +133,12 @@ def _settings(item: RunItem) -> str:
     return str([item.measurement.model_hash, sorted(item.splitting.items()), [f"{value:.3g}" for value in seen]])
 
 
-def _calibration_apart(one: Sequence[RunItem], other: Sequence[RunItem]) -> tuple[float, str]:
+def _calibration_apart(one: Sequence[Measurement], other: Sequence[Measurement]) -> tuple[float, str]:
     """What two samples do not share of the uncertainty of the calibration (relative, standard), and in words."""
-    kinds = [{m.calibration.row or m.calibration.scale for m in (item.measurement for item in each)} for each in (one, other)]
+    kinds = [{m.calibration.row or m.calibration.scale for m in each} for each in (one, other)]
     if kinds[0] == kinds[1]:
         return 0.0, "the same calibration on both sides, which cancels"
-    each = [max(item.measurement.calibration.uncertainty for item in items) for items in (one, other)]
+    each = [max(m.calibration.uncertainty for m in pool) for pool in (one, other)]
     if not all(each):
         return 0.0, "different calibrations, whose uncertainty is not stated: it is not in the intervals"
     return float(sum(value**2 for value in each) ** 0.5), "different calibrations, whose uncertainties are in the intervals"
@@ -136,21 +159,17 @@ def sample_line(sample: dict[str, Any]) -> str:
     return f"{head}{grids}: D50 {d50_words(sample)}{verdict}"
 
 
-def comparison_line(compared: dict[str, Any]) -> str:
+def comparison_line(effect: dict[str, Any]) -> str:
     """Two samples in a line, for a terminal and a report: of which D50, those found or those that audits correct."""
-    which = f" ({compared['population']} particles)" if compared.get("population") else ""
-    about = " as audits correct it" if compared["audited"] == "both" else " as found" if compared["audited"] else ""
-    head = f"D50 of {compared['other']} over {compared['one']}{which}{about}"
-    only = (
-        f"; an audit corrects that of {compared[compared['audited']]} alone, so audit both"
-        if compared["audited"] in ("one", "other")
-        else ""
-    )
-    d50 = compared["ratios"].get("d50")
+    which = f" ({effect['population']} particles)" if effect.get("population") else ""
+    about = " as audits correct it" if effect["audited"] == "both" else " as found" if effect["audited"] else ""
+    head = f"D50 of {effect['other']} over {effect['one']}{which}{about}"
+    only = f"; an audit corrects that of {effect[effect['audited']]} alone, so audit both" if effect["audited"] in ("one", "other") else ""
+    d50 = effect["ratios"].get("d50")
     if d50 is None:
         return f"{head}: nothing to compare"
     if d50["interval"] is None:
-        why = compared["why_none"] or "pictures differ too much"
+        why = effect["why_none"] or "pictures differ too much"
         return f"{head}: {d50['ratio']:.3f}, no interval ({why}){only}"
     low, high = d50["interval"]
     told = "differ" if d50["differs"] else "no difference is shown"

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import FEWEST, d50_words
 from napari_temseg.widgets.audit.kept_audits import kept_audits
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.change import Change
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     Audits = Callable[[], tuple[Sequence[Measurement], Sequence[Audit]]]
 
 SCOPES = ("this image", "this sample", "all images")
+MOST_SAMPLES = 6  # lines on samples, and on comparisons, that there is room for
 _MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.SAMPLE, Change.IGNORED, Change.NAME}
 Floats = npt.NDArray[np.float64]
 
@@ -60,7 +62,8 @@ class PooledDistribution:
     a sphere of its diameter. Particles that touch the frame or are excluded are not among them. `summary` is that of the diameter,
     `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none. Of two populations there is
     no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each. `waiting` is True
-    while what the segmentation leaves open of the sizes is being worked out.
+    while what the segmentation leaves open of the sizes is being worked out. `samples` are lines on each of several samples, and on one
+    against another, `twice` pictures that are left out as another of the same content counts.
     """
 
     column: str = ""
@@ -78,6 +81,8 @@ class PooledDistribution:
     population: Any = ()
     populations: tuple[PopulationFigures, ...] = ()
     waiting: bool = False
+    samples: tuple[str, ...] = ()
+    twice: tuple[str, ...] = ()
 
     @property
     def summaries(self) -> dict[str, dict[str, Any]]:
@@ -118,14 +123,24 @@ class Pool(QObject):
 
     @property
     def items(self) -> list[Item]:
-        """The measured micrographs looked at together."""
+        """The measured micrographs looked at together, each content once."""
         current = self.session.current
         if self.scope == SCOPES[0] or current is None:
             return [current] if current is not None and current.measurement is not None else []
         everything = self.scope == SCOPES[2]
         # Images whose sample nobody named may be of anything.
         same = [item for item in self.session.items if everything or item is current or (item.sample and item.sample == current.sample)]
-        return [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
+        there = [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
+        first = {_content(item): item for item in reversed(there)}
+        return [item for item in there if first[_content(item)] is item]
+
+    @property
+    def twice(self) -> tuple[str, ...]:
+        """Names of those whose content is that of another which counts."""
+        if self.scope == SCOPES[0]:
+            return ()
+        counted = {_content(item): item for item in self.items}
+        return tuple(i.name for i in self.session.items if i.measurement is not None and counted.get(_content(i), i) is not i)
 
     def outdated(self) -> None:
         """What figures are made of has changed beside the session: an audit."""
@@ -187,7 +202,7 @@ class Pool(QObject):
             complain(found, "The size distribution")
             found = PooledDistribution(obstacle="The size distribution cannot be worked out; the log has the details.")
         if found is not None and number == self._number:
-            self.distribution, self.busy = found, False
+            self.distribution, self.busy = replace(found, twice=self.twice), False
             self.distribution_changed.emit()
 
 
@@ -255,6 +270,29 @@ def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audit
     return pool, sizes
 
 
+def _of_samples(measurements: Sequence[Measurement], audits: Audits, *, waiting: bool) -> tuple[str, ...]:
+    """Lines as a report has them: on each of several samples, and on one against another."""
+    from napari_temseg.pipeline.samples.summaries import compared, comparison_line, distributions_by_sample, measurements_by_sample
+
+    if len({each.sample for each in measurements} - {""}) < 2:
+        return ()
+    known, made = audits()
+    grouped = measurements_by_sample(known)
+    sizes = distributions_by_sample(grouped, made)
+    lines = []
+    for (sample, _, population), each in sizes.items():
+        summary, name = each.summary(), ", ".join(filter(None, (sample, population)))
+        told = f"D50 {d50_words(summary, waiting=waiting)}" if len(each) >= FEWEST else "too few for a D50"
+        lines.append(f"{name}: {told} · n\u00a0=\u00a0{len(each)}" + ("" if summary["usable"] or waiting else " · not usable as it is"))
+    return (*lines[:MOST_SAMPLES], *map(comparison_line, compared(grouped, sizes)[:MOST_SAMPLES]))
+
+
+def _content(item: Item) -> tuple[object, ...]:
+    """What tells the same picture: its file's content and which of its series; of one that was not opened from a file, itself."""
+    known = "" if item.measurement is None else item.measurement.content_hash
+    return (known, item.particles.micrograph.source.series) if known and item.particles is not None else (id(item),)
+
+
 def _unit(column: str, unit: str) -> str:
     from napari_temseg.engine.measure.descriptors import definitions
 
@@ -265,6 +303,7 @@ def _unit(column: str, unit: str) -> str:
 def _tried(measurements: Sequence[Measurement], column: str, audits: Audits, waiting: bool) -> PooledDistribution | Exception:
     """The distribution, or the error to be told in the main thread."""
     try:
-        return replace(pooled_distribution(measurements, column, audits), waiting=waiting)
+        told = _of_samples(measurements, audits, waiting=waiting)
+        return replace(pooled_distribution(measurements, column, audits), waiting=waiting, samples=told)
     except (TemsegError, ValueError, RuntimeError, MemoryError) as error:
         return error

@@ -30,10 +30,13 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
 def sized(distribution: PooledDistribution) -> str:
     """“D50 221 nm (these particles, 95 %: 171 to 265) · n = 57” and the verdict, or why there is no such number.
 
-    Of two populations a line each. While the segmentation is being worked out there is no verdict.
+    Of two populations a line each, of several samples too, and one against another. While the segmentation is being worked out there is no
+    verdict.
     """
     if distribution.obstacle:
         return distribution.obstacle
+    if distribution.samples:
+        return "\n".join(distribution.samples)
     shares = {each.title: each.shares for each in distribution.populations}
     lines = []
     for title, summary in distribution.summaries.items():
@@ -90,6 +93,8 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     refused = [summary for summary in summaries if summary["n"] and not summary["usable"]]
     found = [f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}." for each in refused]
     found += list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary["caution"]))
+    if distribution.twice:
+        found.append(f"{', '.join(distribution.twice)}: the same picture as one that counts already, so it is counted once.")
     if any(summary["unit"] == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found
