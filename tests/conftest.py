@@ -70,10 +70,12 @@ def _no_own_calibrations(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     monkeypatch.setattr("napari_temseg.files.laboratory.user_config_path", lambda *_, **__: folder)
 
 
-@pytest.fixture(autouse=True)
-def only_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _only_torch() -> Iterator[None]:
     """Networks are run by torch, whatever is installed: to export each and to measure what is fastest takes ten seconds."""
-    monkeypatch.setattr(choice, "usable", lambda model: [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "usable", lambda model: [])
+        yield
 
 
 @pytest.fixture(scope="session")

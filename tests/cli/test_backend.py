@@ -14,13 +14,15 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.cli import main
 from napari_temseg.engine.model import exported
-from napari_temseg.engine.model.backends.choice import why_not
+from napari_temseg.engine.model.backends import choice
+from napari_temseg.engine.model.backends.choice import usable, why_not
 from napari_temseg.engine.model.backends.runtimes import RUNTIMES
 
 
 @pytest.fixture(autouse=True)
-def only_torch() -> None:
-    """Not here."""
+def _what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests are run by torch alone."""
+    monkeypatch.setattr(choice, "usable", usable)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.model import exported
-from napari_temseg.engine.model.backends.choice import chosen, measure, measured, why_not
+from napari_temseg.engine.model.backends import choice
+from napari_temseg.engine.model.backends.choice import chosen, measure, measured, usable, why_not
 from napari_temseg.engine.model.device import cpu_has_bfloat16
 
 OTHERS = ("openvino", "onnxruntime")
@@ -21,8 +22,9 @@ EXACT = temseg.PredictConfig(device="cpu", precision="float32", typical_size=24.
 
 
 @pytest.fixture(autouse=True)
-def only_torch() -> None:
-    """Not here."""
+def _what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests are run by torch alone."""
+    monkeypatch.setattr(choice, "usable", usable)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     return folder / "networks"
 
 
-def usable(backend: str) -> str:
+def skipped_without(backend: str) -> str:
     if why_not(backend):
         pytest.skip(f"{backend} {why_not(backend)}")
     return backend
@@ -59,7 +61,7 @@ def test_one_that_is_not_installed_is_refused_with_the_remedy(tiny: temseg.Segme
 
 @pytest.mark.parametrize("backend", OTHERS)
 def test_a_backend_finds_the_same(particles: temseg.Segmenter, backend: str) -> None:
-    usable(backend)
+    skipped_without(backend)
     drawn = temseg.simulate(temseg.SimulateConfig(height=352, width=416, count=30, seed=3))
     one, other = (temseg.predict(particles, drawn.micrograph, by(name)) for name in ("torch", backend))
     assert other.computed_with.startswith(f"{backend} ")
@@ -72,7 +74,7 @@ def test_a_backend_finds_the_same(particles: temseg.Segmenter, backend: str) -> 
 
 @pytest.mark.parametrize("backend", OTHERS)
 def test_it_runs_on_the_processor_alone(tiny: temseg.Segmenter, backend: str) -> None:
-    usable(backend)
+    skipped_without(backend)
     with pytest.raises(temseg.TemsegError, match="processor alone: take device cpu"):
         chosen(tiny, temseg.PredictConfig(device="cuda", backend=backend))
 

@@ -94,6 +94,8 @@ def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:
 
     just, short = 1.01 / OFF_BY, 0.99 / OFF_BY
     far = 10 * FAR_SIZE
-    assert deciding([best, like(16, just), like(far, RIVAL_SHARE * just)], RIVAL_SHARE) == [0, 1, 2]
-    assert deciding([best, like(16, short), like(far, RIVAL_SHARE * short)], RIVAL_SHARE) == [0]
-    assert deciding([Evidence(10), Evidence(16)], RIVAL_SHARE) == [0, 1]
+    sure = [1.0, OFF_BY, OFF_BY]
+    assert deciding([best, like(16, just), like(far, RIVAL_SHARE * just)], RIVAL_SHARE, sure) == [0, 1, 2]
+    assert deciding([best, like(16, short), like(far, RIVAL_SHARE * short)], RIVAL_SHARE, sure) == [0]
+    assert deciding([best, like(16, just)], RIVAL_SHARE, [1.0, 1.0]) == [0]
+    assert deciding([Evidence(10), Evidence(16)], RIVAL_SHARE, [1.0, 1.0]) == [0, 1]

@@ -143,19 +143,22 @@ class Runner:
             evidence = yield from mapped(self._evidence(image, valid, size), partial(_instead, index / len(sizes) / 2))
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
-        decisive = [index for index in size_search.deciding(found, share) if not self._is_close(image.shape, found[index].size)]
-        for done, index in enumerate(decisive):
-            part = partial(_instead, 0.5 + done / len(decisive) / 2)
-            found[index] = yield from mapped(self._evidence(image, valid, found[index].size, closely=True), part)
+        off_by = [self._off_by(image.shape, each.size) for each in found]
+        while doubtful := [index for index in size_search.deciding(found, share, off_by) if off_by[index] > 1]:
+            for done, index in enumerate(doubtful):
+                part = partial(_instead, 0.5 + done / len(doubtful) / 2)
+                found[index] = yield from mapped(self._evidence(image, valid, found[index].size, closely=True), part)
+                off_by[index] = 1.0
         size, self.candidates = size_search.chosen(found, self.working_size, share)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
 
-    def _is_close(self, shape: tuple[int, ...], size: float) -> bool:
-        """Whether a first look at `size` (px) is all that a close one would be."""
+    def _off_by(self, shape: tuple[int, ...], size: float) -> float:
+        """× by which the evidence of a first look at `size` (px) may be off that of a close one; 1 where they are the same."""
         scale = band_scales(self.working_size / size)[0]
-        same = size_search.windows(shape, scale, size_search.first_look(shape)) == size_search.windows(shape, scale)
-        return same and self.network.exact() is self.network
+        if size_search.windows(shape, scale, size_search.first_look(shape)) != size_search.windows(shape, scale):
+            return size_search.OFF_BY
+        return 1.0 if self.network.exact() is self.network else size_search.ROUNDED_BY
 
     def _look(
         self, image: Floats, valid: npt.NDArray[np.bool_] | None, size: float, *, closely: bool

@@ -30,7 +30,8 @@ FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
 SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
-OFF_BY = 3.0  # × by which the evidence of a quick look may be off
+OFF_BY = 3.0  # × by which the evidence of a quick look in fewer px may be off …
+ROUNDED_BY = 1.25  # … and that of one in which only rounding differs
 CENTRED_OF = 1.9  # × a size within which what is found tells where it moves: further away another population may lie
 CENTRED = 1.12  # × by which it is worth it
 LEAST_FOUND = 4  # particles that tell it
@@ -152,17 +153,21 @@ def evidence(size: float, scale: float, parts: Sequence[Part], pixels: int) -> E
     return Evidence(size, len(width) * pixels / seen, float(np.median(width)), float(np.concatenate(sure).mean()), purity, cover, explained)
 
 
-def deciding(found: Sequence[Evidence], share: float) -> list[int]:
-    """Which sizes may decide what `chosen` says: with so much more or less evidence they would be taken, or be rivals."""
-    most = max(each.weight for each in found)
-    if most < OFF_BY * LEAST_EVIDENCE:
+def deciding(found: Sequence[Evidence], share: float, off_by: Sequence[float]) -> list[int]:
+    """Which sizes may decide what `chosen` says: with so much more evidence they would be taken, or be rivals.
+
+    `off_by` tells of each × by how much its evidence may be off.
+    """
+    most, off = max((each.weight, off) for each, off in zip(found, off_by, strict=True))
+    if most < off * LEAST_EVIDENCE:
         return list(range(len(found)))
-    best = [each.size for each in found if each.weight >= most / OFF_BY]
+    at_most = [each.weight * off for each, off in zip(found, off_by, strict=True)]
+    best = [each.size for each, weight in zip(found, at_most, strict=True) if weight >= most]
 
-    def may_rival(each: Evidence) -> bool:
-        return each.weight >= share * most / OFF_BY and any(max(each.size / size, size / each.size) >= FAR_SIZE for size in best)
+    def may_rival(size: float, weight: float) -> bool:
+        return weight >= share * most and any(max(size / other, other / size) >= FAR_SIZE for other in best)
 
-    return [index for index, each in enumerate(found) if each.weight * OFF_BY >= most or may_rival(each)]
+    return [index for index, weight in enumerate(at_most) if weight >= most or may_rival(found[index].size, weight)]
 
 
 def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:
