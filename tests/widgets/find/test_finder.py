@@ -28,7 +28,8 @@ def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: A
     item = session.current
     told = "grid is unlike the micrographs its model was trained on"
     assert told in item.unlike
-    assert told.removeprefix("grid is ") in find.note.text()
+    assert "Unlike the micrographs its model was trained on" in find.note.text()
+    assert not find.ways.isHidden()
     row = bench.panel(0).table.images._rows[0]
     assert "unlike its training" in row.lines[0][1]
     assert told in row.story

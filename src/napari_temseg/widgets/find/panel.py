@@ -289,6 +289,14 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out (Certainty 0 keeps them)"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        unlike = f"{item.unlike.rpartition(': ')[0]}: check them, or" if item.unlike else ""  # the ways out are the buttons below
-        more = (item.asked or unlike or item.touched).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # it stands above
+        more = _without_ways(item).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # which stands above
         return f"{text}. {more[:1].upper()}{more[1:]}".strip()
+
+
+def _without_ways(item: Item) -> str:
+    """What is to be known of a result; the ways out are the buttons below it, and not told twice."""
+    if item.asked:
+        return item.asked
+    if item.unlike:
+        return f"{item.unlike.rpartition(': ')[0]}: check them, or"
+    return item.touched.removesuffix(" Say another size to see what lies there.")
