@@ -33,6 +33,7 @@ from skimage.segmentation import watershed
 from torch.utils.flop_counter import FlopCounterMode
 
 import napari_temseg as temseg
+from napari_temseg.engine.model.backends.backend import Backend
 from napari_temseg.engine.model.backends.choice import chosen, measure, why_not
 from napari_temseg.engine.model.band import INPUTS
 from napari_temseg.engine.model.runner import made_ready
@@ -164,16 +165,17 @@ def by_threshold(image: np.ndarray) -> dict[str, np.ndarray]:
 def pictures(args: argparse.Namespace) -> None:
     import accuracy_common as common
 
-    model = temseg.load("particles")
-    ready = made_ready(model, temseg.PredictConfig(device="cpu"))
+    model, config = temseg.load("particles"), temseg.PredictConfig(device="cpu")
+    names = ["auto", "torch"] if measure(model, config) else ["torch"]
+    backends = {f"ours by {name}": made_ready(model, replace(config, backend=name)) for name in names}
 
-    def ours(image: np.ndarray) -> object:
-        job = iter_measured(
-            model, temseg.Micrograph(image), temseg.PredictConfig(device="cpu"), temseg.SplitConfig(), ready, recovery=False
-        )
-        return job.drain()
+    def ours(image: np.ndarray, ready: Backend) -> object:
+        return iter_measured(model, temseg.Micrograph(image), config, temseg.SplitConfig(), ready, recovery=False).drain()
 
-    ways: dict[str, Callable[[np.ndarray], object]] = {"ours": ours, "threshold and watershed": by_threshold}
+    ways: dict[str, Callable[[np.ndarray], object]] = {
+        f"{name}, {ready.described()}": (lambda image, ready=ready: ours(image, ready)) for name, ready in backends.items()
+    }
+    ways["threshold and watershed"] = by_threshold
     if args.wheel is not None:
         from accuracy_peers import Published
 
@@ -185,7 +187,7 @@ def pictures(args: argparse.Namespace) -> None:
             found[name].append(spent(lambda find=find, image=entry.image: find(image)))
     print(f"{args.pictures} pictures of EMPS tune\n| | s of processor a picture | × ours |\n|---|---|---|")
     for name, each in found.items():
-        print(f"| {name} | {np.mean(each):.2f} | {np.mean(each) / np.mean(found['ours']):.2f} |")
+        print(f"| {name} | {np.mean(each):.2f} | {np.mean(each) / np.mean(next(iter(found.values()))):.2f} |")
 
 
 def main(arguments: Sequence[str]) -> None:
