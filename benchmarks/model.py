@@ -26,12 +26,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pretraining"))
 import napari_temseg as temseg
-from ablations import WIDTHS
 from emps import data_folder, entries
 from napari_temseg.engine.model.network import build_network, for_inference
 from napari_temseg.engine.simulate.micrographs import randomised
 from napari_temseg.engine.types.config import SimulateConfig
 
+DECODERS = ((256, 128, 64, 32, 16), (128, 64, 32, 16, 16), (64, 48, 32, 16, 8), (48, 32, 24, 16, 8))  # channels
 SIZES = ((6, 15), (15, 50), (50, 200), (200, 10_000))
 Row = dict[str, float]
 
@@ -149,10 +149,10 @@ def cost(model: temseg.Segmenter) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     networks = {"shipped model": model.network}
-    for width in WIDTHS:
-        spec = replace(model.spec, decoder_channels=tuple(map(int, width.split(","))))
+    for channels in DECODERS:
+        spec = replace(model.spec, decoder_channels=channels)
         if spec != model.spec:
-            networks[f"decoder {width}"] = build_network(spec)
+            networks[f"decoder {', '.join(map(str, channels))}"] = build_network(spec)
     networks["library's default U-Net (ResNet34)"] = smp.Unet(encoder_weights=None, in_channels=1)
     image = torch.zeros(1, 1, 1024, 1024).to(memory_format=torch.channels_last)
     times: dict[str, float] = {}
