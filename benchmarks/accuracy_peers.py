@@ -72,15 +72,13 @@ class Published:
         return np.asarray(small.resize(image.shape[::-1], Pictures.Resampling.NEAREST)).astype(np.int32)
 
 
-def top_hat(entry: common.Entry) -> Labels:
-    """What stands out of a background of one and a half sizes, by Otsu; the size and the contrast of the particles are told."""
-    size = float(np.median(diameters(entry.instances)))
-    image = entry.image.astype(np.float32) * (-1 if entry.row["contrast"] == "dark_on_bright" else 1)
-    smooth = ndimage.gaussian_filter(image, 0.05 * size)
+def top_hat(image: np.ndarray, size: float, bright: bool) -> Labels:
+    """What stands out of a background of one and a half sizes, by Otsu; the size (px) and the contrast of the particles are told."""
+    smooth = ndimage.gaussian_filter(image.astype(np.float32) * (1 if bright else -1), 0.05 * size)
     side = max(3, int(1.5 * size) | 1)
     raised = smooth - ndimage.uniform_filter(ndimage.grey_opening(smooth, (side, side)), side)
     mask = ndimage.binary_opening(raised > threshold_otsu(raised))
-    return temseg.split(common.as_prediction(mask.astype(np.float32), entry.image)).labels
+    return temseg.split(common.as_prediction(mask.astype(np.float32), image)).labels
 
 
 def scored(entry: common.Entry, find: Callable[[common.Entry], Labels]) -> dict[str, float]:
@@ -109,7 +107,9 @@ def main(arguments: list[str]) -> None:
         peer = Published(args.wheel, args.samples)
         ways[f"BPartIS, {args.samples} sample{'s' if args.samples > 1 else ''}"] = lambda e: peer.labels(e.image)
     ways["random forest, three micrographs"] = lambda e: temseg.split(common.by_forest(wood, e.image)).labels
-    ways["top-hat, size told"] = top_hat
+    ways["top-hat, size told"] = lambda entry: top_hat(
+        entry.image, float(np.median(diameters(entry.instances))), entry.row["contrast"] != "dark_on_bright"
+    )
     rows: dict[str, Any] = {}
     for way, find in ways.items():
         found = [
