@@ -18,9 +18,10 @@ from scipy import ndimage
 
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
 from napari_temseg.engine.particles.basins import FloatArray, Labels, basins_of, joined
+from napari_temseg.engine.particles.dents import Dent, pieces_of
 from napari_temseg.engine.particles.edits import renumber
 from napari_temseg.engine.particles.label_changes import Patch, Window, difference, new_id, page_of, window_of
-from napari_temseg.engine.particles.splitting import Dent, landscape_of, pieces_of
+from napari_temseg.engine.particles.splitting import divisible, landscape_of
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.results import Particles, Prediction
@@ -70,12 +71,17 @@ def doubts(particles: Particles, config: SplitConfig) -> Doubts:
 def apart_at(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> npt.NDArray[np.float64]:
     """By label, the strength from which on splitting would cut it: 1 for one without a dent."""
     landscape, learnt = landscape_of(labels > 0, prediction, config)
-    return _strengths(_dents(labels, landscape, Dent.at(0.5, learnt), config))
+    return _strengths(_dents(labels, landscape, _unit(prediction, config, learnt), config))
+
+
+def _unit(prediction: Prediction | None, config: SplitConfig, learnt: bool) -> Dent:
+    """The dent that usual splitting cuts."""
+    return divisible(prediction, config).dent(0.5) if learnt and prediction is not None and prediction.size else Dent.at(0.5, learnt)
 
 
 def _of_plane(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> tuple[dict[int, float], dict[tuple[int, int], float]]:
     landscape, learnt = landscape_of(labels > 0, prediction, config)
-    unit = Dent.at(0.5, learnt)
+    unit = _unit(prediction, config, learnt)
     apart = _strengths(_dents(labels, landscape, unit, config))
     hulls = convex_hulls(Foreground.of(labels))
     numbers = np.unique(labels[labels > 0])

@@ -19,7 +19,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.shape.distances import distances
-from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
+from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of
+from napari_temseg.engine.particles.dents import Dent, grouped
 from napari_temseg.engine.particles.populations import merged, renumbered
 from napari_temseg.engine.particles.standing_out import standing_out
 from napari_temseg.engine.types.confidence import STANDING_OUT, judged
@@ -29,20 +30,16 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 
-# Depth h of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
 BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MOST_SMOOTHING = 20.0  # px
 LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
 FINE_SIZE = 22.0  # px of the size that is meant up to which the smoothing is what it says; of larger particles it grows with them
-LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
-LEARNT_SHARE = 0.5  # … or, where the model is faint-hearted, this share of what it reaches
-LEAST_DENT = 0.1  # of either: the least that splits however shallow the particle, or a flat landscape would fall to pieces
+CROWDED = 0.6  # of what is asked of a dent, as much less where all particles touch another: there it is more often a seam …
+FEW = 10  # … which a few particles do not tell: the share counts as many more that stand apart
 SHALLOW_BELOW, DEEP_ABOVE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
 WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
-DISTANCE_DEPTH = 3.0  # of the distance transform, px …
-DISTANCE_SHARE = 0.4  # … or, in a small particle, this share of its own depth
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -124,12 +121,18 @@ def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd
 @dataclass(frozen=True, eq=False)
 class Divisible:
     """What a plane is split from, the same for every strength and certainty: number, pixels (Y, X) and basins of each class that is there,
-    whether their landscape was learnt; probability of the foreground and the learnt depth, (Y, X)."""
+    whether their landscape was learnt, what is asked of a dent beside the usual (1); probability of the foreground and the learnt depth,
+    (Y, X)."""
 
     classes: tuple[tuple[int, npt.NDArray[np.bool_], Basins], ...]
     learnt: bool
+    asked: float
     foreground: FloatArray
     depth: FloatArray | None
+
+    def dent(self, strength: float) -> Dent:
+        """The dent that splits at a strength."""
+        return Dent.at(strength, self.learnt, self.asked)
 
 
 def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
@@ -143,7 +146,7 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
     cut = depth
     if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
         cut = np.where(prediction.parted, np.float32(0), depth)
-    learnt = None if cut is None else _smooth(cut, min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING))
+    learnt = None if cut is None else _smooth(cut, _smoothing(prediction, config))
     found = []
     for number in prediction.class_ids[1:]:
         mask = classes == number
@@ -151,7 +154,27 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
             mask &= ~prediction.parted
         if mask.any():
             found.append((number, mask, basins_of(mask, _shape(mask, config) if learnt is None else learnt)))
-    return Divisible(tuple(found), learnt is not None, foreground, depth)
+    # Of a model for any size dents were chosen without, and where no depth was learnt few of them are seams however close particles lie.
+    asked = 1 - CROWDED * _touching(found, prediction, config) if learnt is not None and prediction.size else 1.0
+    return Divisible(tuple(found), learnt is not None, asked, foreground, depth)
+
+
+def _smoothing(prediction: Prediction, config: SplitConfig) -> float:
+    """Of the learnt landscape, px."""
+    return min(config.smoothing * max(1.0, prediction.size / FINE_SIZE), MOST_SMOOTHING)
+
+
+def _touching(classes: list[tuple[int, npt.NDArray[np.bool_], Basins]], prediction: Prediction, config: SplitConfig) -> float:
+    """Share of the particles of a plane, as usual splitting leaves them, that touch another; `FEW` more are taken to stand alone."""
+    labels, last = np.zeros(prediction.micrograph.frame, np.int32), 0
+    for _, mask, basins in classes:
+        group = grouped(basins, Dent.at(0.5, True), _area(config.min_diameter))
+        labels[mask] = group[basins.of_pixel] + last + 1
+        last += int(group.max()) + 1
+    large = np.bincount(labels.ravel()) >= _area(prediction.size / BAND)
+    large[0] = False
+    pairs = contacts_of(np.where(large[labels], labels, np.int32(0)))
+    return len(np.unique(np.concatenate(pairs))) / (int(large.sum()) + FEW)
 
 
 def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfig) -> tuple[Labels, list[int]]:
@@ -159,7 +182,7 @@ def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfi
     labels = np.zeros(prediction.micrograph.frame, np.int32)
     class_of = [0]
     for number, mask, basins in parts.classes:
-        group = _merged(basins, Dent.at(config.strength, parts.learnt), _area(config.min_diameter))
+        group = grouped(basins, parts.dent(config.strength), _area(config.min_diameter))
         labels[mask] = group[basins.of_pixel] + len(class_of)
         class_of += [number] * (int(group.max()) + 1)
     if prediction.parted is not None and labels.any():
@@ -211,7 +234,9 @@ def _shape(mask: npt.NDArray[np.bool_], config: SplitConfig) -> FloatArray:
 def landscape_of(mask: npt.NDArray[np.bool_], prediction: Prediction | None, config: SplitConfig) -> tuple[FloatArray, bool]:
     """The landscape (Y, X) that splitting cuts, and whether it was learnt; of one plane, whose particles are `mask`."""
     learnt = None if prediction is None else _learnt_depth(prediction, config)
-    return (_shape(mask, config), False) if learnt is None else (_smooth(learnt, config.smoothing), True)
+    return (
+        (_shape(mask, config), False) if learnt is None or prediction is None else (_smooth(learnt, _smoothing(prediction, config)), True)
+    )
 
 
 def _area(diameter: float) -> float:
@@ -234,45 +259,6 @@ def _classes(
 def _smooth(landscape: FloatArray, sigma: float) -> FloatArray:
     smooth: FloatArray = ndimage.gaussian_filter(landscape, sigma, truncate=3.0) if sigma > 0 else landscape
     return smooth
-
-
-@dataclass(frozen=True)
-class Dent:
-    """A dent splits when the lower summit rises `height`, or `share` of its own height, above the pass."""
-
-    height: float
-    share: float
-
-    @classmethod
-    def at(cls, strength: float, learnt: bool) -> Dent:
-        """Infinite at strength 0, as measured at 0.5, next to nothing at 1."""
-        if strength == 0:
-            return cls(np.inf, np.inf)
-        factor = max(1 - strength, 0.01) / strength
-        return cls(LEARNT_DEPTH * factor, LEARNT_SHARE * factor) if learnt else cls(DISTANCE_DEPTH * factor, DISTANCE_SHARE * factor)
-
-    def least(self, summit: float) -> float:
-        """How far a summit of this height must rise above a pass."""
-        if self.share == np.inf:
-            return self.height
-        return min(self.height, max(self.share * summit, LEAST_DENT * self.height))
-
-
-def pieces_of(mask: npt.NDArray[np.bool_], landscape: FloatArray, dent: Dent, min_area: float) -> tuple[Labels, int]:
-    """Labels 1…n of the pieces of `mask`, and n."""
-    basins = basins_of(mask, landscape)
-    group = _merged(basins, dent, min_area)
-    pieces = np.zeros(mask.shape, np.int32)
-    pieces[mask] = group[basins.of_pixel] + 1
-    return pieces, int(group.max()) + 1
-
-
-def _merged(basins: Basins, dent: Dent, min_area: float) -> IntArray:
-    """Group 0…m−1 of each basin: sides join unless both rise enough above their pass and are large enough.
-
-    Both criteria only grow as basins join, so two sides once apart stay apart, and more strength never gives fewer groups.
-    """
-    return joined(basins, lambda _, summit, rise, area: rise >= dent.least(summit) and area >= min_area)
 
 
 def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: float = np.inf) -> Labels:
