@@ -114,6 +114,28 @@ def test_nothing_is_lost_and_every_particle_is_connected(classes, strength, smoo
         assert ndimage.label(parts.labels == label, np.ones((3, 3)))[1] == 1
 
 
+def test_a_shallow_dent_is_a_seam_where_particles_are_crowded_and_none_where_they_stand_apart():
+    overlap = [(20.0, 20.0, 12.0), (20.0, 29.0, 12.0)]
+    places = [(y, x) for y in range(60, 400, 40) for x in range(40, 400, 60)]
+    apart = [(float(y), float(x), 9.0) for y, x in places]
+    crowded = [*apart, *((y, x + 16, 9.0) for y, x, _ in apart)]
+    for discs, pieces in ((apart, 1), (crowded, 2), (crowded[:: len(apart)], 1)):
+        prediction = replace(predicted(*draw([*overlap, *discs], (420, 420))), size=20.0)
+        labels = split(prediction, EVERYTHING).labels
+        assert len(np.unique(labels[20, 14:36])) == pieces
+        other = split(replace(prediction, size=0.0), EVERYTHING).labels  # a model for any size is used as it always was
+        assert len(np.unique(other[20, 14:36])) == 1
+
+
+@few
+@given(classes=blobs, learnt=st.booleans())
+def test_more_strength_never_gives_fewer_particles_where_they_are_crowded(classes, learnt):
+    distance = ndimage.gaussian_filter(np.random.default_rng(5).uniform(size=classes.shape), 2) if learnt else None
+    prediction = replace(predicted(classes, distance), size=8.0)
+    counts = [len(split(prediction, replace(EVERYTHING, strength=strength))) for strength in np.linspace(0, 1, 6)]
+    assert counts == sorted(counts)
+
+
 @given(blobs, st.integers(0, 2**32 - 1), st.floats(0, 1))
 @few
 def test_labels_never_cross_classes(classes, seed, strength):
