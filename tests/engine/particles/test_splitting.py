@@ -115,7 +115,7 @@ def test_nothing_is_lost_and_every_particle_is_connected(classes, strength, smoo
 
 
 def test_a_shallow_dent_is_a_seam_where_particles_are_crowded_and_none_where_they_stand_apart():
-    overlap = [(20.0, 20.0, 12.0), (20.0, 29.0, 12.0)]
+    overlap = [(20.0, 20.0, 12.0), (20.0, 30.5, 12.0)]
     places = [(y, x) for y in range(60, 400, 40) for x in range(40, 400, 60)]
     apart = [(float(y), float(x), 9.0) for y, x in places]
     crowded = [*apart, *((y, x + 16, 9.0) for y, x, _ in apart)]
