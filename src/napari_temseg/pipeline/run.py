@@ -20,7 +20,7 @@ from napari_temseg.files.manifest import ManifestRow, read_manifest
 from napari_temseg.files.readers import AXES_BY_NAME
 from napari_temseg.pipeline.batch import WRITING, PictureBatch, nothing_done
 from napari_temseg.pipeline.inputs import gather
-from napari_temseg.pipeline.recipe import Recipe
+from napari_temseg.pipeline.recipe import Recipe, read_recipe
 from napari_temseg.pipeline.run_folder import Unwritable, opened
 from napari_temseg.pipeline.run_result import RunResult
 from napari_temseg.pipeline.watching.arrivals import Arrivals
@@ -134,7 +134,7 @@ def iter_run(
         with opened(output) as folder:
             yield Progress("run", 0.0, LOADING, control.elapsed)
             segmenter = load(model) if isinstance(model, (str, Path)) else model
-            settings = replace(recipe, model_hash=segmenter.content_hash(), predict=_with_backend(segmenter, predict, scheduler))
+            settings = replace(recipe, model_hash=segmenter.content_hash(), predict=_with_backend(segmenter, predict, scheduler, output))
             _check_model(settings, expected)
             batch = PictureBatch(folder, found, settings, {} if expected is None else expected.inputs)
             try:
@@ -198,15 +198,29 @@ def _settle(batch: PictureBatch, path: Path, said: Said) -> None:
         batch.fail(path, said.error)
 
 
-def _with_backend(segmenter: Segmenter, predict: PredictConfig, scheduler: str) -> PredictConfig:
-    """The settings with "auto" made up its mind, so that all pictures are searched by one backend and the recipe names it."""
-    from napari_temseg.engine.model.backends.choice import AUTO, TORCH, chosen, measure, measured
+def _with_backend(segmenter: Segmenter, predict: PredictConfig, scheduler: str, output: Path) -> PredictConfig:
+    """The settings with "auto" made up its mind, so that all pictures are searched by one backend and the recipe names it.
+
+    Where there are results already it is theirs: what is done is not done again because another has become faster meanwhile.
+    """
+    from napari_temseg.engine.model.backends.choice import AUTO, TORCH, chosen, measure, measured, usable
 
     if scheduler:  # what is installed and fast here says nothing of its workers
         return replace(predict, backend=TORCH) if predict.backend == AUTO else predict
+    before = _backend_of(output) if predict.backend == AUTO and predict.device in (AUTO, "cpu") else ""
+    if before in (TORCH, *usable(segmenter)):
+        return chosen(segmenter, replace(predict, backend=before))
     if predict.backend == AUTO and predict.device in (AUTO, "cpu") and not measured(segmenter, predict):
         measure(segmenter, predict)
     return chosen(segmenter, predict)
+
+
+def _backend_of(output: Path) -> str:
+    """What ran the network for the results that are there; "" where nobody can tell."""
+    try:
+        return read_recipe(output / "recipe.json").predict.backend
+    except TemsegError:
+        return ""
 
 
 def _check_model(settings: Recipe, expected: Recipe | None) -> None:
