@@ -138,3 +138,12 @@ def test_openvino_tells_its_makers_nothing() -> None:
         "print('openvino_telemetry' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_a_cache_that_cannot_be_written_leaves_it_with_torch(
+    tiny: temseg.Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(exported, "user_cache_path", lambda *_, **__: tmp_path / "file")
+    assert measure(tiny, by("auto")) == {}
+    assert chosen(tiny, by("auto")).backend == "torch"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 import platform
 import time
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +24,7 @@ from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 
+_log = logging.getLogger(__name__)
 TORCH, AUTO = "torch", "auto"
 _SIDE, _ROUNDS = 512, 3  # px of the tile that is measured, and how often each runs it
 
@@ -90,15 +94,23 @@ def measured(model: Segmenter, config: PredictConfig) -> dict[str, float]:
 def measure(model: Segmenter, config: PredictConfig) -> dict[str, float]:
     """Measure and remember: seconds a tile, the least of some rounds in which all take turns, as what else the machine does only adds.
 
-    {} where there is nothing to choose from. Each is exported and made ready for it, which takes some ten seconds.
+    {} where there is nothing to choose from. Each is exported and made ready for it, which takes some ten seconds; one that cannot be, as
+    its file cannot be written or the network not exported, takes for ever.
     """
     others = usable(model)
     if not others or choose_device(config.device, config.precision).kind != "cpu":
         return {}
-    backends = {name: ready(model, replace(config, backend=name)) for name in (TORCH, *others)}
+    backends = {TORCH: ready(model, replace(config, backend=TORCH))}
+    for name in others:
+        try:
+            backends[name] = ready(model, replace(config, backend=name))
+        except TemsegError as error:
+            _log.warning("%s", error)
+    if len(backends) == 1:
+        return {}
     channels = INPUTS if model.spec.working_size else 1
     tile = np.random.default_rng(0).normal(size=(1, channels, _SIDE, _SIDE)).astype(np.float32)
-    seconds = dict.fromkeys(backends, float("inf"))
+    seconds = dict.fromkeys((TORCH, *others), math.inf)
     for turn in range(_ROUNDS + 1):
         for name, backend in backends.items():
             begun = time.perf_counter()
@@ -106,7 +118,8 @@ def measure(model: Segmenter, config: PredictConfig) -> dict[str, float]:
                 pass
             if turn:  # the first is a warm-up
                 seconds[name] = min(seconds[name], time.perf_counter() - begun)
-    _remember(model, config, seconds)
+    with suppress(TemsegError):  # where it cannot be kept, it is measured again
+        _remember(model, config, seconds)
     return seconds
 
 
