@@ -99,3 +99,12 @@ def test_a_prepared_network_is_run_without_torch(picture: Path, tmp_path: Path) 
     assert {backend, "numpy"} <= loaded
     assert not loaded & {"torch", "torchvision", "timm", "segmentation_models_pytorch", "napari", "qtpy"}
     assert "torch" not in modules_of(cache, "info")
+
+
+def test_a_run_that_goes_on_keeps_the_backend_of_its_results(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = temseg.PredictConfig(typical_size=24, backend="torch")
+    temseg.run(picture, tmp_path / "out", predict=told)
+    monkeypatch.setattr(choice, "measured", lambda *_: {"torch": 2.0, "openvino": 1.0})  # another is faster by now
+    again = temseg.run(picture, tmp_path / "out", predict=temseg.PredictConfig(typical_size=24, backend="auto"))
+    assert "1 of 1 were done before." in again.notes
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text())["predict"]["backend"] == "torch"
