@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import at_plane, four, rounded
+from napari_temseg.engine.types.wording import at_plane, four, rounded, signed
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_a_value_has_as_many_digits_as_its_half_width_allows() -> None:
     assert rounded(0.5, 0.0123) == "0.500"
     assert rounded(188.374218, 1e-9) == "188.37"
     assert rounded(188.37, None) == "188.4"
+
+
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    assert [signed(value, 1) for value in (1.23, -0.78, 0.04, -0.04, 0.0)] == ["+1.2", "−0.8", "0.0", "0.0", "0.0"]
+    assert signed(-0.4, 0) == "0"

@@ -28,8 +28,9 @@ def four(value: float) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """A number with its sign, a true minus: "+1.2", "−0.8"."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """A number with its sign, a true minus: "+1.2", "−0.8"; what rounds to nothing has none."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text if any(digit in text for digit in "123456789") else text[1:]
 
 
 def rounded(value: float, half: float | None) -> str:
