@@ -6,6 +6,8 @@ import math
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QTimer
 
@@ -52,3 +54,15 @@ class OutlineWidth(QTimer):
 def outline_width(on_screen: float) -> int:
     """Width (px of the picture) of an outline where one of its px takes that many on the screen."""
     return min(max(CONTOUR, math.ceil(1.2 / max(on_screen, 1e-6))), WIDEST)
+
+
+def inner_borders(page: npt.NDArray[np.integer[Any]], thick: int) -> npt.NDArray[np.bool_]:
+    """Where another value of a plane (Y, X) of labels or classes is within `thick` px."""
+    border = np.zeros(page.shape, bool)
+    for step in range(1, thick + 1):
+        across, along = page[step:] != page[:-step], page[:, step:] != page[:, :-step]
+        border[step:] |= across
+        border[:-step] |= across
+        border[:, step:] |= along
+        border[:, :-step] |= along
+    return border

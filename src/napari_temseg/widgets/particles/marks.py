@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers, overlays
-from napari_temseg.widgets.canvas.outline_width import ZOOMED
+from napari_temseg.widgets.canvas.outline_width import ZOOMED, inner_borders
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 
@@ -146,21 +146,9 @@ def draw(
             _surround(view, inside, thick, edge)
             inside = _wider(inside, thick)
         else:
-            view[inside & _border(crop, thick)] = edge
+            view[inside & inner_borders(crop, thick)] = edge
         if halo:
             _surround(view, inside, thick, halo)
-
-
-def _border(page: npt.NDArray[np.integer[Any]], thick: int) -> Mask:
-    """Where another label is within `thick` px."""
-    border = np.zeros(page.shape, bool)
-    for step in range(1, thick + 1):
-        across, along = page[step:] != page[:-step], page[:, step:] != page[:, :-step]
-        border[step:] |= across
-        border[:-step] |= across
-        border[:, step:] |= along
-        border[:, :-step] |= along
-    return border
 
 
 def _wider(mask: Mask, thick: int) -> Mask:

@@ -19,6 +19,7 @@ from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Predictio
 from napari_temseg.engine.types.wording import LOADING, at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
+from napari_temseg.widgets.canvas.outline_width import inner_borders
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
@@ -105,13 +106,7 @@ def drawn(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes."""
     thick = 1 + max(1, min(classes.shape) // 700)
     inside = classes >= FIRST_CLASS
-    edge = np.zeros(classes.shape, bool)
-    for step in range(1, thick + 1):
-        across, along = classes[step:] != classes[:-step], classes[:, step:] != classes[:, :-step]
-        edge[step:] |= across
-        edge[:-step] |= across
-        edge[:, step:] |= along
-        edge[:, :-step] |= along
+    edge = inner_borders(classes, thick)
     shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(N_CLASS_COLOURS) * np.uint8(2) + np.uint8(1)
     return np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
 
