@@ -56,6 +56,19 @@ def test_a_simulated_data_bar_is_certain_and_a_plain_picture_loses_nothing() -> 
     assert np.asarray(plain.data).any()
 
 
+def test_bars_are_remembered_by_the_pixels_of_their_picture() -> None:
+    """The same bytes as another picture, of another shape or lying otherwise, are looked at anew."""
+    settings = temseg.SimulateConfig(height=400, width=400, count=30, seed=3, data_bar=True, scale_bar=True)
+    image = temseg.simulate(settings).micrograph
+    turned = replace(image, data=np.ascontiguousarray(image.plane(0).T))
+    first = marked_area(image)
+    assert first.certain
+    assert marked_area(image) == first
+    assert marked_area(turned).boxes != first.boxes
+    assert marked_area(replace(image, data=image.plane(0).reshape(200, 800))).boxes != first.boxes
+    assert marked_area(replace(turned, data=turned.plane(0).T)) == first  # a view whose rows do not lie one after another
+
+
 def test_a_large_plane_is_looked_at_coarser(monkeypatch: pytest.MonkeyPatch) -> None:
     """The data bar at its end, and all that is burnt in, are those of the plane as it is, to a coarse pixel."""
     rng = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 SAME_LENGTH = 1.0  # px
 LARGEST_LOOK = 4200 * 4200  # px of a plane that is looked at as fine as it is: those of usual cameras
+MOST_BARS = 20_000  # that are remembered, some megabytes
 _SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
+_bars: dict[bytes, ScaleBar | None] = {}  # by the pixels they were looked for in
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +81,11 @@ def same_bar(one: BurntIn, other: BurntIn) -> str:
 def bar_offer(image: Micrograph) -> str:
     """What the bar of a picture without a pixel size (in its first plane) seems to say, a sentence to be confirmed; "" for nothing."""
     from napari_temseg.engine.burntin.bar_value import read_bar_value
-    from napari_temseg.engine.burntin.scale_bar import find_scale_bar
 
     if image.calibration.pixel_size is not None:
         return ""
     plane, step = _looked_at(image)
-    bar = find_scale_bar(plane)
+    bar = _bar_of(plane)
     value = None if bar is None else read_bar_value(plane, bar)
     if bar is None or value is None:
         return ""
@@ -109,12 +111,12 @@ class MarkedArea:
 def marked_area(image: Micrograph) -> MarkedArea:
     """Look for bar, letters and data bar."""
     from napari_temseg.engine.burntin.letters import data_bands
-    from napari_temseg.engine.burntin.scale_bar import band_levels, find_scale_bar, overlay_mask
+    from napari_temseg.engine.burntin.scale_bar import band_levels, overlay_mask
 
     taken = image.acquisition
     camera = (image.frame, taken.instrument, taken.mode, taken.camera)
     plane, step = _looked_at(image)
-    bar = find_scale_bar(plane)
+    bar = _bar_of(plane)
     mask = overlay_mask(plane, bar, looked_for=True)
     levels = band_levels(plane)
     if levels is None or not mask.any():
@@ -133,6 +135,18 @@ def _looked_at(image: Micrograph) -> tuple[npt.NDArray[Any], int]:
     plane = image.plane(0)
     step = max(1, math.ceil(math.sqrt(plane.size / LARGEST_LOOK)))
     return (plane, 1) if step == 1 else (binned(plane, step), step)
+
+
+def _bar_of(plane: npt.NDArray[Any]) -> ScaleBar | None:
+    """The scale bar of a plane, looked for once: a run looks at a picture when it gets to know it, and again when it searches it."""
+    from napari_temseg.engine.burntin.scale_bar import find_scale_bar
+
+    key = hashlib.blake2b(np.ascontiguousarray(plane).data, key=f"{plane.shape}{plane.dtype}".encode(), digest_size=16).digest()
+    if key not in _bars:
+        if len(_bars) >= MOST_BARS:
+            _bars.clear()
+        _bars[key] = find_scale_bar(plane)
+    return _bars[key]
 
 
 def _enlarged(box: Box, step: int, frame: tuple[int, int]) -> Box:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.engine.measure.plots import Drawing, pdf, svg
 from napari_temseg.pipeline.report import beside
 from napari_temseg.pipeline.report.beside import figure_files
 
@@ -47,6 +49,25 @@ def test_equal_sizes_give_the_same_bytes_and_others_do_not(tmp_path: Path) -> No
     assert one == again
     assert all(one[name] != other[name] for name in one)
     assert one["figures/distribution_nm.svg"] == sizes(60, 1).to_svg()
+    assert one["figures/distribution_nm.pdf"] == sizes(60, 1).to_pdf()
+
+
+def test_a_drawing_is_laid_out_once_whichever_document_is_asked_for_first() -> None:
+    """The PDF has its axes where the SVG has them, which are those of a figure drawn for itself, to a hundredth of a point."""
+    apart, drawings = sizes(60, 1).plot, [Drawing(sizes(60, 1).plot) for _ in range(2)]
+    first_pdf, first_svg = drawings[0].pdf, drawings[1].svg
+    assert (drawings[0].svg, drawings[0].pdf) == (svg(apart()), first_pdf)
+    assert (drawings[1].svg, drawings[1].pdf) == (first_svg, first_pdf)
+    ours, alone = (axes_of(each) for each in (first_pdf, pdf(apart())))
+    assert len(ours) == len(alone) > 100
+    assert max(abs(ours - alone)) < 0.03
+
+
+def axes_of(document: bytes) -> np.ndarray:
+    """The numbers of what a PDF draws."""
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", document, re.DOTALL)
+    drawn = next(content for content in map(zlib.decompress, streams) if b" re" in content or b" l\n" in content)
+    return np.array([float(number) for number in re.findall(rb"-?\d+\.?\d*", drawn)])
 
 
 def test_a_report_of_many_pictures_names_them_and_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from napari_temseg.engine.measure.plots import Drawing
+
 Floats = npt.NDArray[np.float64]
 _FACE = 1.32  # area of an atom in the surface of a face-centred cubic metal, over the power 2/3 of its volume
 BELOW_LIMIT = 0.05  # share of the particles below the detection limit that is worth a word
@@ -364,13 +366,17 @@ class SizeDistribution:
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""
-        return self._svg
+        return self._drawing.svg
+
+    def to_pdf(self) -> bytes:
+        """The same plot as a PDF document, its letters as letters."""
+        return self._drawing.pdf
 
     @cached_property
-    def _svg(self) -> bytes:
-        from napari_temseg.engine.measure.plots import svg
+    def _drawing(self) -> Drawing:
+        from napari_temseg.engine.measure.plots import Drawing
 
-        return svg(self.plot())
+        return Drawing(self.plot)
 
     def to_json(self) -> str:
         """Summary, fits and what they were made of, as JSON without NaN."""

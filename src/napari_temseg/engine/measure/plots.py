@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib
@@ -99,6 +100,30 @@ def pdf(figure: Figure) -> bytes:
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
     return buffer.getvalue()
+
+
+class Drawing:
+    """A figure as documents: drawn when the first is asked for, and laid out once, by the letters of SVG, so that all show the same."""
+
+    def __init__(self, draw: Callable[[], Figure]) -> None:
+        self._draw = draw
+
+    @cached_property
+    def _laid_out(self) -> tuple[Figure, bytes]:
+        figure = self._draw()
+        document = svg(figure)
+        figure.set_layout_engine("none")  # axes stay where they are
+        return figure, document
+
+    @property
+    def svg(self) -> bytes:
+        """The SVG document."""
+        return self._laid_out[1]
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The PDF document."""
+        return pdf(self._laid_out[0])
 
 
 def draw_samples(samples: Mapping[str, tuple[Floats, Floats]], unit: str) -> Figure:

@@ -33,13 +33,27 @@ def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | No
     return picture
 
 
-def as_html(caption: str, picture: npt.NDArray[np.uint8]) -> str:
-    """A picture (y, x, 3) above its caption, which is escaped, for a notebook."""
-    from PIL import Image
+def as_png(picture: npt.NDArray[np.uint8]) -> bytes:
+    """A picture (y, x) or (y, x, 3) as a PNG file."""
+    return _encoded(picture, "PNG")
+
+
+def as_jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
+    """A picture (y, x, 3) as a JPEG file of high quality, its colours as fine as its greys."""
+    return _encoded(picture, "JPEG", quality=88, subsampling=0)
+
+
+def _encoded(picture: npt.NDArray[np.uint8], kind: str, **options: int) -> bytes:
+    from PIL import Image  # which knows these two without importing all its formats
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return framed(caption, buffer.getvalue(), "image/png")
+    Image.fromarray(picture).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def as_html(caption: str, picture: npt.NDArray[np.uint8]) -> str:
+    """A picture (y, x, 3) above its caption, which is escaped, for a notebook."""
+    return framed(caption, as_png(picture), "image/png")
 
 
 def framed(caption: str, image: bytes, kind: str) -> str:

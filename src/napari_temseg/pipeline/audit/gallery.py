@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,6 +15,7 @@ from skimage.measure import find_contours
 
 from napari_temseg.engine.measure.audit.sampling import AuditField, AuditParticle, AuditSample
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.thumbnails import as_png
 from napari_temseg.files.atomic import json_text, write_text
 from napari_temseg.files.audits import plain_sample, sample_digest
 from napari_temseg.files.tables import mapped_labels
@@ -68,7 +68,7 @@ def write_sample(path: Path, sample: AuditSample) -> None:
 def _crop(kind: str, number: int, each: AuditParticle | AuditField, picture: Micrograph, labels: npt.NDArray[Any]) -> dict[str, Any]:
     """One question: a crop as PNG, where it lies, and outlines in its px (of the particle, or of all in a field)."""
     shown = question_crop(each, picture, labels)
-    image = base64.b64encode(bytes(iio.imwrite("<bytes>", shown.grey, extension=".png"))).decode()
+    image = base64.b64encode(as_png(shown.grey)).decode()
     outlines = [outline.round(1).tolist() for outline in shown.outlines]
     where = {"top": shown.top, "left": shown.left, "size": list(shown.grey.shape), "centre": list(shown.centre)}
     return {"kind": kind, "number": number, **where, "outlines": outlines, "png": image}

@@ -7,18 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.plots import pdf, svg
+from napari_temseg.engine.measure.plots import Drawing
+from napari_temseg.engine.types.thumbnails import as_jpeg
 from napari_temseg.engine.types.thumbnails import thumbnail as outlined
 from napari_temseg.files.atomic import replacing
 from napari_temseg.pipeline.run_folder import FIGURES, THUMBNAILS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.pipeline.run_result import RunItem
 
@@ -28,7 +26,7 @@ IN_ONE_FILE = 100  # images of a report that holds them itself: of 10,000 it wou
 
 def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> bytes:
     """JPEG of a plane with the outlines of its particles, at most `PICTURE` px wide."""
-    return bytes(iio.imwrite("<bytes>", outlined(plane, labels, PICTURE), extension=".jpg", quality=88, subsampling=0))
+    return as_jpeg(outlined(plane, labels, PICTURE))
 
 
 def are_many(pictures: Sized) -> bool:
@@ -47,18 +45,15 @@ def figure_files(sizes: Mapping[str, SizeDistribution]) -> dict[str, Callable[[P
     files: dict[str, Callable[[Path], object]] = {}
     for key, each in sizes.items():
         name = key.replace(" ", "_")  # "nm", or of two populations "nm_small" and "nm_large"
+        quantiles = Drawing(each.plot_quantiles)
         documents: dict[str, Callable[[], bytes]] = {
             f"distribution_{name}.svg": each.to_svg,
-            f"distribution_{name}.pdf": partial(_drawn, each.plot, pdf),
-            f"quantiles_{name}.svg": partial(_drawn, each.plot_quantiles, svg),
-            f"quantiles_{name}.pdf": partial(_drawn, each.plot_quantiles, pdf),
+            f"distribution_{name}.pdf": each.to_pdf,
+            f"quantiles_{name}.svg": partial(getattr, quantiles, "svg"),
+            f"quantiles_{name}.pdf": partial(getattr, quantiles, "pdf"),
         }
         files |= {f"{FIGURES}/{name}": partial(_write_figure, document=document) for name, document in documents.items()}
     return files
-
-
-def _drawn(draw: Callable[[], Figure], document_of: Callable[[Figure], bytes]) -> bytes:
-    return document_of(draw())
 
 
 def _write_figure(path: Path, document: Callable[[], bytes]) -> None:

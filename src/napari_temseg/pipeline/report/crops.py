@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.types.thumbnails import thumbnail
+from napari_temseg.engine.types.thumbnails import as_jpeg, thumbnail
 from napari_temseg.pipeline.run_result import Crop
 
 if TYPE_CHECKING:
@@ -95,5 +94,4 @@ def _drawn(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]]) -> byt
     """JPEG of a crop with outlines."""
     times = 2 if max(plane.shape) < DOUBLED_BELOW else 1
     large, outlined = (np.repeat(np.repeat(each, times, axis=0), times, axis=1) for each in (plane, labels))
-    picture = thumbnail(large, outlined, max(large.shape))
-    return bytes(iio.imwrite("<bytes>", picture, extension=".jpg", quality=88, subsampling=0))
+    return as_jpeg(thumbnail(large, outlined, max(large.shape)))
