@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.types.progress import Progress
-from napari_temseg.widgets.autosave.restore_bar import RestoreBar
+from napari_temseg.widgets.autosave.restorer import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage

@@ -52,7 +52,7 @@ def annotate(bench: Any, picture: Any, qtbot: Any) -> None:
 
 
 def progress() -> dict[str, Any]:
-    found = list(trainings.SavedTraining.folder().glob("*/progress.json"))
+    found = list(trainings.trainings_folder().glob("*/progress.json"))
     return json.loads(found[0].read_text()) if found else {"steps": 0}
 
 
@@ -109,7 +109,7 @@ def test_a_training_goes_on_in_the_next_window(start: Any, picture: Any, qtbot: 
     steps = [point["step"] for point in panel.trainer.points]
     assert steps[0] == 0
     assert steps == sorted(set(steps))
-    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.trainings_folder().iterdir()) == [], timeout=10_000)
     assert bar.isHidden()
     for model in bench.session.models.values():
         assert f"went on at step {done} after a stop" in model.history[-1]["notes"]
@@ -121,14 +121,14 @@ def test_cancel_discards_and_so_does_discard(start: Any, picture: Any, qtbot: An
     train(bench, qtbot, 1)
     bench.session.jobs.cancel()
     wait_jobs(bench.session)
-    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.trainings_folder().iterdir()) == [], timeout=10_000)
     train(bench, qtbot, 1)
     stop(bench)
     bench = start("grid")
     bar = offered(bench, qtbot)
     bar.discard.click()
     assert bar.isHidden()
-    qtbot.waitUntil(lambda: list(trainings.SavedTraining.folder().iterdir()) == [], timeout=10_000)
+    qtbot.waitUntil(lambda: list(trainings.trainings_folder().iterdir()) == [], timeout=10_000)
 
 
 def test_it_waits_for_all_its_pictures_and_tells_what_is_wrong(start: Any, picture: Any, qtbot: Any, wait_jobs: Any) -> None:
@@ -146,7 +146,7 @@ def test_it_waits_for_all_its_pictures_and_tells_what_is_wrong(start: Any, pictu
     bench.session.viewer.add_image(picture.micrograph.data[:192, :192] + 1, name="called otherwise")
     qtbot.waitUntil(bar.go_on.isEnabled, timeout=10_000)
 
-    (file,) = trainings.SavedTraining.folder().glob("*/" + trainings.CHECKPOINT)
+    (file,) = trainings.trainings_folder().glob("*/" + trainings.CHECKPOINT)
     content = file.read_bytes()
     file.unlink()
     file.write_bytes(content[: len(content) // 2])
@@ -164,7 +164,7 @@ def test_one_that_runs_elsewhere_is_not_offered(tmp_path: Path, picture: Any) ->
     from napari_temseg.widgets.autosave.store import Picture
 
     known = Picture(picture.micrograph.data)
-    store = trainings.TrainingStore(trainings.TrainingPlan("grid", "particles", TrainConfig(), False), [known])
+    store = trainings.KeptTraining(trainings.TrainingPlan("grid", "particles", TrainConfig(), False), [known])
     store.path.mkdir(parents=True)
     about = {
         "plan": {"what": "grid", "base": "particles", "config": {}, "tune": False},

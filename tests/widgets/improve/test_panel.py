@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QMenu
 from scipy import ndimage
 
 from napari_temseg.engine.types.annotations import LABEL_MEANINGS
-from napari_temseg.widgets.autosave.strokes import SavedStrokes
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.training_labels import open_beside
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.data_folder import data_folder
 
 SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
 
@@ -231,7 +231,7 @@ def test_closing_in_the_middle_loses_nothing(bench: Any, viewer: Any, qtbot: Any
     session.current.annotation.paint((3, 3), 2)
     viewer.close()
     qtbot.waitUntil(lambda: session.closed, timeout=10_000)
-    kept = next(SavedStrokes.folder().glob("[!.]*.npz"))
+    kept = next((data_folder() / "annotations").glob("[!.]*.npz"))
     assert np.load(kept)["labels"][0, 3, 3] == 2
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import day_and_time
-from napari_temseg.widgets.autosave.store import AutosaveFile, Content, Picture, Saved
-from napari_temseg.widgets.autosave.strokes import SavedStrokes, Strokes
-from napari_temseg.widgets.autosave.work import PictureFacts, SavedWork, Work
-from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.autosave.particles import KeptParticles
+from napari_temseg.widgets.autosave.parts import KeptFacts, KeptStrokes
+from napari_temseg.widgets.autosave.store import KeptPart, PartFile, Picture, PictureFacts, Snapshot
+from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session.change import Change
 
@@ -26,59 +25,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("napari_temseg")
 SAVE = 2000  # ms after a change until it is written; not put off by the next one
-PAUSE = 10_000  # ms without a change until what is large is written
-SAVED_KINDS: tuple[type[Saved], ...] = (SavedWork, SavedStrokes)  # what is kept of a micrograph
-WATCHED = frozenset(
-    {Change.AXES, Change.CALIBRATION, Change.SAMPLE, Change.LEFT_OUT, Change.IGNORED, Change.PARTICLES, Change.TABLE, Change.REVIEW}
-    | {Change.OTHER_SPLITS}
-)
-
-
-@dataclass(frozen=True, eq=False)
-class EarlierWork:
-    """What earlier starts kept of a micrograph."""
-
-    strokes: SavedStrokes | None
-    work: SavedWork | None
-
-    @property
-    def there(self) -> list[Saved]:
-        """Each of it."""
-        return [each for each in (self.work, self.strokes) if each is not None]
-
-    @property
-    def parts(self) -> list[str]:
-        """What it holds, for people."""
-        return [part for each in self.there for part in each.parts]
-
-    @property
-    def when(self) -> str:
-        """The time of the newest of it, for people."""
-        return day_and_time(max(each.time for each in self.there))
+PAUSE = 10_000  # ms without a change until what is large is written, and what could not be written is tried again
+PICTURE_PARTS: tuple[type[KeptPart], ...] = (KeptParticles, KeptFacts, KeptStrokes)  # of a micrograph, as they are told
+Earlier = Mapping[type[KeptPart], Any]  # parts that earlier starts kept, by their kind
 
 
 @dataclass(eq=False)
 class AutosaveRecord:
-    """What is kept of one micrograph, by kind: where it goes, what is not written yet, and what earlier starts kept."""
+    """What is kept of one micrograph: where each part goes, and which parts of earlier starts can be had."""
 
     picture: Picture
     opened: PictureFacts
-    files: dict[type[Saved], AutosaveFile[Any]] = field(default_factory=dict)
-    waiting: dict[type[Saved], Content] = field(default_factory=dict)
-    earlier: dict[type[Saved], Any] = field(default_factory=dict)
-    newest: Work | None = None  # with particles
-    gone: bool = False  # whether the layer of those was removed since
-    bare: bool = False  # whether the layer of its left-out areas was
-    restoring: bool = False
-    alone: bool = False  # whether nothing was done on it but what comes back
+    files: dict[type[KeptPart], PartFile] = field(init=False)
+    earlier: dict[type[KeptPart], KeptPart] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind in SAVED_KINDS:
-            self.renew(kind)
-
-    def renew(self, kind: type[Saved]) -> None:
-        """What comes from now on gets a file of its own."""
-        self.files[kind] = AutosaveFile(self.picture, kind)
+        self.files = {kind: PartFile(self.picture, kind) for kind in PICTURE_PARTS}
 
 
 class Autosaver(QObject):
@@ -90,14 +52,16 @@ class Autosaver(QObject):
         super().__init__(session)
         self.session = session
         self.records: dict[Item, AutosaveRecord] = {}
-        self._timer, self._pause = self._ticker(SAVE, self.flush), self._ticker(PAUSE, self._write)
+        self._unwritten: dict[PartFile, Snapshot] = {}
+        self._bare: list[Item] = []  # the layer of their left-out areas was removed
+        self._soon, self._pause = self._timer(SAVE, self.flush), self._timer(PAUSE, self._write)
         session.items_changed.connect(self._items_changed)
         session.item_changed.connect(self._item_changed)
         session.classes_changed.connect(self._classes_changed)
         session.closing.connect(self.close)
         self._items_changed()
 
-    def _ticker(self, interval: int, action: Any) -> QTimer:
+    def _timer(self, interval: int, action: Any) -> QTimer:
         timer = QTimer(self)
         timer.setSingleShot(True)
         timer.setInterval(interval)
@@ -106,187 +70,156 @@ class Autosaver(QObject):
 
     # -- writing
 
-    def painted(self, item: Item, layer: Labels) -> None:
+    def painted(self, item: Item) -> None:
         """Write the strokes of a micrograph soon."""
-        record = self.records.get(item)
-        if record is not None:
-            record.waiting[SavedStrokes] = Strokes(item.name, layers.values(layer), dict(self.session.classes))
-            self._wake()
-
-    def changed(self, item: Item) -> None:
-        """Write what was done on a micrograph soon."""
-        record = self.records.get(item)
-        if record is None or record.restoring:
-            return
-        work = Work.of(item, record.opened, self.session.classes, self.session.model_names)
-        if work.particles is not None:
-            if record.gone:  # others took the place of those that were removed, which keep their file
-                self._write([item])
-                record.renew(SavedWork)
-            record.newest, record.gone = work.light(), False
-        elif record.newest is not None:  # their layer was removed, perhaps by mistake or with all others
-            work = work.with_particles_of(record.newest)
-        record.waiting[SavedWork] = work
-        if work.large:
-            self._pause.start()
-        else:
-            self._wake()
+        self._note(item, [KeptStrokes])
 
     def flush(self) -> None:
         """Write what was done since the last time; what is large waits for a pause."""
-        for item, record in self.records.items():
-            if record.bare and item in self.session.items:
-                self.changed(item)
-            record.bare = False
+        bare, self._bare = self._bare, []
+        for item in bare:
+            self._note(item, [KeptFacts])
         self._write(large=False)
-
-    def lost(self, item: Item) -> None:
-        """The user removed an annotation layer: its strokes are offered from now on."""
-        self.flush()
-        if item in self.records:
-            self.records[item].renew(SavedStrokes)
-        self._ask(item)
 
     def close(self) -> None:
         """Write what is left."""
-        self._timer.stop()
-        self._pause.stop()
         for item in self.session.items:
             self.session.settle(item)
-            self.changed(item)
+            self._note(item, PICTURE_PARTS)
+        self._soon.stop()
+        self._pause.stop()
         self._write()
 
-    def _wake(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
+    def _note(self, item: Item, kinds: Iterable[type[KeptPart]]) -> None:
+        """Parts of a micrograph are others now."""
+        record = self.records.get(item)
+        if record is None:
+            return
+        for kind in kinds:
+            file, now = record.files[kind], kind.of(item, record.opened, self.session)
+            if now is not None and (file.begun or not now.empty):
+                self._unwritten[file] = now
+                file.begun = True
+                if now.large:
+                    self._pause.start()
+                elif not self._soon.isActive():
+                    self._soon.start()
+            elif now is None and file.begun:  # its layer was removed, perhaps by mistake: that keeps its file, and is offered
+                self._write()
+                record.files[kind] = PartFile(record.picture, kind)
+                self._ask(item, [kind])
 
-    def _write(self, items: Iterable[Item] | None = None, *, large: bool = True) -> None:
-        for item in self.records if items is None else items:
-            record = self.records[item]
-            for kind, content in [each for each in record.waiting.items() if large or not each[1].large]:
-                if content.large:
-                    logger.info("%s: large: kept when nothing was done for %d s, and at the end", content.image, PAUSE // 1000)
-                del record.waiting[kind]
-                self.session.jobs.later(partial(record.files[kind].save, content), self._written)
+    def _write(self, *, large: bool = True) -> None:
+        for file, snapshot in [each for each in self._unwritten.items() if large or not each[1].large]:
+            if snapshot.large:
+                logger.info("%s: large: kept when nothing was done for %d s, and at the end", snapshot.image, PAUSE // 1000)
+            del self._unwritten[file]
+            self.session.jobs.later(partial(file.save, snapshot), partial(self._written, file, snapshot))
 
-    def _written(self, trouble: str) -> None:
-        if trouble:
-            complain(TemsegError(trouble), "autosave")
+    def _written(self, file: PartFile, snapshot: Snapshot, error: TemsegError | None) -> None:
+        told, file.failed = file.failed, error is not None
+        if error is not None:
+            self._unwritten.setdefault(file, snapshot)  # unless there is a newer one
+            self._pause.start()
+            if not told:
+                complain(TemsegError(f"{snapshot.image}: {file.kind.what} cannot be autosaved: {error}"), "autosave")
 
     def _item_changed(self, item: Item, what: Change) -> None:
-        record = self.records.get(item)
-        if record is None or item not in self.session.items:
+        if item not in self.records or item not in self.session.items:
             return
         if what == Change.PIXELS:  # another picture now, with files of its own; what was done on the one before stays in those of that
             self._write()
-            self.records[item] = AutosaveRecord(Picture(micrograph_layer.raw(item.layer)), record.opened)
-            self._ask(item)
+            self._begin(item, self.records[item].opened)
             self.earlier_changed.emit()
         elif what == Change.LEFT_OUT and item.left_out is None:
-            record.bare = True  # not at once: where all layers are removed, the picture will be gone by then
-            self._wake()
-        elif what in WATCHED:
-            self.changed(item)
-            if what == Change.PARTICLES and item.particles is None and record.newest is not None:
-                record.gone = True
-                self._write([item])
-                self._ask(item)
+            self._bare.append(item)  # not at once: where all layers are removed, the picture will be gone by then
+            self._soon.start()
+        else:
+            self._note(item, [kind for kind in PICTURE_PARTS if what in kind.changes])
 
     def _classes_changed(self) -> None:
         """What is kept tells classes by name."""
         for item in self.session.items:
-            if item.annotation is not None:
-                self.painted(item, item.annotation)
-            self.changed(item)
+            self._note(item, [KeptStrokes, KeptParticles])
 
     def _items_changed(self) -> None:
         closed = [item for item in self.records if item not in self.session.items]
         if closed:
-            self.flush()
             self._write()
         for item in closed:
             del self.records[item]
         for item in self.session.items:
             if item not in self.records:
-                self.records[item] = AutosaveRecord(Picture(micrograph_layer.raw(item.layer)), PictureFacts.of(item))
-                self._ask(item)
-                self.changed(item)
+                self._begin(item, PictureFacts.of(item))
+
+    def _begin(self, item: Item, opened: PictureFacts) -> None:
+        self.records[item] = AutosaveRecord(Picture(micrograph_layer.raw(item.layer)), opened)
+        self._ask(item, PICTURE_PARTS)
+        self._note(item, PICTURE_PARTS)
 
     # -- what earlier starts kept
 
-    def earlier_work(self, item: Item) -> EarlierWork | None:
-        """What is kept of a micrograph and not there."""
+    def earlier_work(self, item: Item) -> Earlier:
+        """What is kept of a micrograph and can be had; strokes only where there are none."""
         kept = self.records[item].earlier if item in self.records else {}
-        found = EarlierWork(kept.get(SavedStrokes) if item.annotation is None else None, kept.get(SavedWork))
-        return found if found.there else None
+        return {kind: kept[kind] for kind in PICTURE_PARTS if kind in kept and not (kind is KeptStrokes and item.annotation is not None)}
 
     def items_with_earlier_work(self) -> list[Item]:
         """The open micrographs of which something is kept."""
-        return [item for item in self.session.items if self.earlier_work(item) is not None]
+        return [item for item in self.session.items if self.earlier_work(item)]
 
-    def restoring(self, item: Item) -> EarlierWork | None:
-        """Hand out what is kept of a micrograph, which is not offered any more; see `restored`."""
-        found, record = self.earlier_work(item), self.records.get(item)
-        if found is None or record is None:
-            return None
-        record.earlier.clear()
-        if found.work is not None:
-            sofar = record.waiting.get(SavedWork)
-            record.restoring, record.alone = True, record.files[SavedWork].path is None and (sofar is None or sofar.plain)
-        self.earlier_changed.emit()
+    def take(self, item: Item) -> Earlier:
+        """What is kept of a micrograph, which is not offered any more: it is being put back."""
+        found = self.earlier_work(item)
+        if found:
+            self.records[item].earlier.clear()
+            self.earlier_changed.emit()
         return found
 
-    def restored(self, item: Item, work: SavedWork, *, whole: bool) -> None:
-        """The work is back, all of it or, unless `whole`, without its particles, which are offered again."""
-        record = self.records.get(item)
-        if record is None:
-            return
-        record.restoring = False
-        if not whole:
-            record.earlier[SavedWork] = work
+    def offer(self, item: Item, kept: KeptPart) -> None:
+        """Offer a part again."""
+        if item in self.records:
+            self.records[item].earlier[type(kept)] = kept
             self.earlier_changed.emit()
-        else:
-            record.newest, record.gone = None, False
-            if record.alone:  # unless Undo may bring something else
-                record.files[SavedWork].path = work.path
-        self.changed(item)
+
+    @contextmanager
+    def coming_back(self, item: Item, kept: KeptPart) -> Iterator[None]:
+        """While a part is put back: it goes on in its file where there was nothing else of it yet, which Undo may bring back.
+
+        One that fails with a `TemsegError` is offered again.
+        """
+        record, kind = self.records[item], type(kept)
+        file = record.files[kind]
+        alone = not (file.begun or kept.shared)
+        try:
+            yield
+        except TemsegError:
+            self.offer(item, kept)
+            raise
+        if alone:
+            self._unwritten.pop(file, None)
+            record.files[kind] = PartFile(record.picture, kind, kept.path)
+        self._note(item, [kind])
 
     def discard(self, item: Item) -> None:
         """Delete what is kept; what was kept before it is offered next."""
-        earlier, record = self.earlier_work(item), self.records.get(item)
-        if earlier is None or record is None:
-            return
-        if earlier.work is not None and earlier.work.path == record.files[SavedWork].path:
-            record.newest, record.gone = None, False
-            record.waiting.pop(SavedWork, None)
-            record.renew(SavedWork)
-        for each in earlier.there:
+        earlier = self.take(item)
+        for each in earlier.values():
             self.session.jobs.later(partial(each.path.unlink, missing_ok=True))
-        record.earlier.clear()
-        self._ask(item)
-        self.earlier_changed.emit()
+        if earlier:
+            self._ask(item, earlier)
 
     def picture(self, item: Item) -> Picture:
         """The pixels that a micrograph is known by."""
         return self.records[item].picture
 
-    def _ask(self, item: Item) -> None:
-        record = self.records.get(item)
-        if record is None:
-            return
-        own = {SavedStrokes: True, SavedWork: item.particles is None and record.newest is not None}
-        asked = [(kind, file, own[kind]) for kind, file in record.files.items() if kind is SavedWork or item.annotation is None]
-        self.session.jobs.later(partial(_look_up, asked), partial(self._found, item))
+    def _ask(self, item: Item, kinds: Iterable[type[KeptPart]]) -> None:
+        files = [self.records[item].files[kind] for kind in kinds]
+        self.session.jobs.later(lambda: [each for file in files for each in file.newest()], partial(self._found, item))
 
-    def _found(self, item: Item, found: dict[type[Saved], Saved | str | None]) -> None:
-        for trouble in found.values():
-            if isinstance(trouble, str):
-                self.session.say(trouble)
-        there = {kind: each for kind, each in found.items() if isinstance(each, Saved)}
-        if there and item in self.records:
-            self.records[item].earlier |= there
-            self.earlier_changed.emit()
-
-
-def _look_up(files: list[tuple[type[Saved], AutosaveFile[Any], bool]]) -> dict[type[Saved], Saved | str | None]:
-    return {kind: file.newest(own=own) for kind, file, own in files}
+    def _found(self, item: Item, found: list[KeptPart | str]) -> None:
+        for each in dict.fromkeys(found):  # parts that lay in one file have one sentence
+            if isinstance(each, KeptPart):
+                self.offer(item, each)
+            else:
+                self.session.say(each)

@@ -1,21 +1,21 @@
-"""The one store of what is kept of a picture: found again by its pixels, written whole, the newest few files of each kind."""
+"""The one store of what is kept: parts of a picture, a file each, found again by its pixels, written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import os
 import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,22 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import json_text, write_arrays
 from napari_temseg.widgets.session.data_folder import data_folder
 
+if TYPE_CHECKING:
+    from napari_temseg.engine.types.micrograph import Calibration
+    from napari_temseg.widgets.session.change import Change
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
 logger = logging.getLogger("napari_temseg")
-FILES_A_PICTURE = 5  # files of one picture; older ones go
+FILES_A_PICTURE = 5  # files of one part of a picture; older ones go
 ROOM = 2 << 30  # bytes that all files of a folder may take together; the oldest go
 DAY = 86_400  # s
-AUTOSAVE_FORMAT = 1
+AUTOSAVE_FORMAT = 2  # 1: what is known of a picture lay in the file of its particles
 _SAMPLED = 16  # planes of a stack that tell it from others: reading all of a large one would take too long
 _DAMAGED = (EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, *_DAMAGED)
+About = dict[str, Any]  # as JSON knows it
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Picture:
@@ -43,154 +51,150 @@ class Picture:
     @cached_property
     def key(self) -> str:
         """SHA-256 of shape, type and pixels (of a long stack: of some of its planes), so that a renamed file is still the same picture."""
-        digest = hashlib.sha256(f"{tuple(self._data.shape)}{self._data.dtype}".encode())
-        for part in self._parts():
-            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
+        data = self._data
+        digest = hashlib.sha256(f"{tuple(data.shape)}{data.dtype}".encode())
+        single = data.ndim == 2 or data.shape[-1] in (3, 4)
+        sampled = [] if single else sorted(set(np.linspace(0, len(data) - 1, _SAMPLED).astype(int).tolist()))
+        for part in [data] if single else (data[index] for index in sampled):
+            digest.update(np.ascontiguousarray(np.asarray(part)).view(np.uint8).data)
         return digest.hexdigest()
 
-    def _parts(self) -> Iterator[Any]:
-        data = self._data
-        if data.ndim == 2 or data.shape[-1] in (3, 4):
-            yield np.asarray(data)
-        else:
-            for index in sorted(set(np.linspace(0, len(data) - 1, _SAMPLED).astype(int).tolist())):
-                yield np.asarray(data[index])
 
+@dataclass(frozen=True)
+class PictureFacts:
+    """What is known of a micrograph; what was known when it was opened is not kept."""
 
-class Saved:
-    """What one file says of a picture: facts are read and checked at once, arrays when they are needed.
-
-    `TemsegError` when the file cannot be used. The kinds of what is kept are its subclasses; files of each lie in a folder of their own.
-    """
-
-    folder_name = ""
-    what = "work"  # for people
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.about = read_about(self.file)
-        with readable(path):
-            self._take(self.about)
-
-    def _take(self, about: dict[str, Any]) -> None:
-        self.time = datetime.fromisoformat(about["time"])
+    calibration: Calibration
+    sample: str
+    axes: str
 
     @classmethod
-    def folder(cls) -> Path:
-        """Where files of this kind lie."""
-        return data_folder() / cls.folder_name
-
-    @property
-    def file(self) -> Path:
-        """The one that holds the facts and the arrays."""
-        return self.path
-
-    @property
-    def parts(self) -> list[str]:
-        """What it holds, for people; nothing where all was taken back."""
-        return [self.what]
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All arrays of the file by name."""
-        with readable(self.path), self.file.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+    def of(cls, item: Item) -> PictureFacts:
+        """As it is now."""
+        return cls(item.calibration, item.sample, item.axes)
 
 
-class Content(Protocol):
-    """What is to be kept of a picture."""
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A part as it is now. `pack` gives what is to be said of it and its arrays; chores call it, as it takes long.
 
-    @property
-    def image(self) -> str:
-        """The picture's name."""
-
-    @property
-    def plain(self) -> bool:
-        """Whether it says nothing."""
-
-    @property
-    def large(self) -> bool:
-        """Whether writing it takes so long that it waits for a pause."""
-
-    def packed(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What is to be said of it, for JSON, and its arrays."""
-
-
-S = TypeVar("S", bound=Saved)
-
-
-class AutosaveFile(Generic[S]):
-    """Where what is kept of one kind of a picture goes. Only chores touch it, and they come one after another."""
-
-    def __init__(self, picture: Picture, kind: type[S]) -> None:
-        self.picture, self.kind = picture, kind
-        self.path: Path | None = None  # the file of this start
-        self._written: int | None = None  # checksum of what it holds
-        self._error = ""
-
-    def files(self) -> list[Path]:
-        """What is kept of the picture, the newest first."""
-        folder = self.kind.folder()
-        if not any(folder.glob("*.npz")):  # the pixels need not be read
-            return []
-        return sorted(folder.glob(f"{self.picture.key}-*.npz"), key=_written_at, reverse=True)
-
-    def newest(self, *, own: bool = True) -> S | str | None:
-        """The newest that is kept, or a sentence when none of it can be read; None when there is none.
-
-        What this start has written counts only if `own`.
-        """
-        trouble = ""
-        for path in self.files():
-            if path == self.path and not own:
-                continue
-            try:
-                found = self.kind(path)
-                if found.parts:
-                    return found
-            except TemsegError as error:
-                trouble = str(error)
-        return trouble or None
-
-    def save(self, content: Content) -> str:
-        """Write it, unless the file holds just that; returns a sentence when that failed for the first time, else ""."""
-        if self.path is None and content.plain:
-            return ""
-        try:
-            self._put(*content.packed())
-        except TemsegError as error:
-            logger.warning("%s: %s not kept: %s", content.image, self.kind.what, error)
-            told, self._error = self._error, str(error)
-            return "" if told else f"{content.image}: {self.kind.what} cannot be autosaved: {error}"
-        self._error = ""
-        return ""
-
-    def _put(self, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        checksum = zlib.crc32(json_text(about).encode())
-        for name, array in arrays.items():
-            checksum = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, zlib.crc32(name.encode(), checksum))
-        if checksum == self._written:
-            return
-        now = datetime.now()
-        path = self.path or self.kind.folder() / f"{self.picture.key}-{now:%Y%m%d%H%M%S%f}.npz"
-        write_file(path, {**about, "time": now.isoformat(timespec="seconds")}, arrays)
-        self.path, self._written = path, checksum
-        for old in self.files()[FILES_A_PICTURE:]:
-            old.unlink(missing_ok=True)
-        make_room(self.kind.folder(), path)
-
-
-def make_room(folder: Path, newest: Path) -> None:
-    """Delete the files of a folder that were written longest ago until the rest fits; never the newest, and the log says which.
-
-    What a start that was killed left half written goes too, after a day.
+    `empty` where nothing was done, `large` where writing it takes so long that it waits for a pause; `image` is the picture's name.
     """
-    taken, others = _stat(newest).st_size, [path for path in folder.glob("[!.]*.npz") if path != newest]
-    for path in sorted(others, key=_written_at, reverse=True):
-        taken += _stat(path).st_size
+
+    image: str
+    pack: Callable[[], tuple[About, Arrays]]
+    empty: bool = False
+    large: bool = False
+
+
+class KeptPart:
+    """A part of what is kept of a picture, as one file tells it: facts are read and checked at once, arrays when they are needed.
+
+    `told` is what it holds, for people: nothing where there is none of it, or all was taken back. `TemsegError` when the file cannot be
+    used. Each kind of part is a subclass, and all that a kind knows of itself is there.
+    """
+
+    folder: ClassVar[str]  # where its files are written …
+    earlier: ClassVar[tuple[str, ...]] = ()  # … and where earlier versions wrote them
+    key: ClassVar[str]  # what the facts of a file have where it holds such a part
+    what: ClassVar[str]  # for people
+    changes: ClassVar[frozenset[Change]]  # after which it is another
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.about = path, read_about(path)
+        with readable(path):
+            self.time = datetime.fromisoformat(self.about["time"])
+            self.told = self._take() if self.about.get(self.key) else []
+
+    def _take(self) -> list[str]:
+        """Take the facts; returns what is told. Whatever is raised means that the file cannot be used."""
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, item: Item, opened: PictureFacts, session: Session) -> Snapshot | None:
+        """The part of a micrograph as it is now, None where there is none."""
+        raise NotImplementedError
+
+    @property
+    def shared(self) -> bool:
+        """Whether its file holds another part too, as those of earlier versions do."""
+        return bool(self.about.get("known") and self.about.get("particles"))
+
+
+class PartFile:
+    """Where a part of a picture goes from now on: a file of its own, or the one that a part came back from."""
+
+    def __init__(self, picture: Picture, kind: type[KeptPart], path: Path | None = None) -> None:
+        self.picture, self.kind, self.path = picture, kind, path
+        self.begun = path is not None  # whether there was anything to write yet
+        self.failed = False
+        self._written: int | None = None  # checksum of what it holds
+        self._left = _stamp(path)
+
+    def newest(self) -> list[KeptPart | str]:
+        """The newest of this part in other files, if there is one, after a sentence on each that is newer and cannot be read."""
+        found: list[KeptPart | str] = []
+        folders = [data_folder() / name for name in (self.kind.folder, *self.kind.earlier)]
+        if not any(path for folder in folders for path in folder.glob("*.npz")):  # the pixels need not be read
+            return found
+        others = [path for folder in folders for path in folder.glob(f"{self.picture.key}-*.npz") if path != self.path]
+        for path in sorted(others, key=_stamp, reverse=True):
+            try:
+                part = self.kind(path)
+            except TemsegError as error:
+                found.append(str(error))
+            else:
+                if part.told:
+                    return [*found, part]
+        return found
+
+    def save(self, snapshot: Snapshot) -> TemsegError | None:
+        """Write it, unless the file holds just that; returns why that failed.
+
+        A file that is not as it was left belongs to another window by now, or was deleted: all goes to a new one then.
+        """
+        about, arrays = snapshot.pack()
+        if self.path is None and not about[self.kind.key]:
+            return None
+        checksum = _checksum(about, arrays)
+        if self.path is None or _stamp(self.path) != self._left:
+            self.path = data_folder() / self.kind.folder / f"{self.picture.key}-{datetime.now():%Y%m%d%H%M%S%f}.npz"
+        elif checksum == self._written:
+            return None
+        try:
+            write_file(self.path, {**about, "time": datetime.now().isoformat(timespec="seconds")}, arrays)
+        except TemsegError as error:
+            logger.warning("%s: %s not kept: %s", snapshot.image, self.kind.what, error)
+            return error
+        self._left, self._written = _stamp(self.path), checksum
+        _make_room(self.path)
+        return None
+
+
+def _checksum(about: About, arrays: Arrays) -> int:
+    checksum = zlib.crc32(json_text(about).encode())
+    for name, array in arrays.items():
+        checksum = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data, zlib.crc32(name.encode(), checksum))
+    return checksum
+
+
+def _make_room(newest: Path) -> None:
+    """Delete the files of a folder that were written longest ago: more than a few of the same picture, and what is more than there is room.
+
+    Never the newest, and the log says which. What a start that was killed left half written goes too, after a day.
+    """
+    taken, of_picture = _stamp(newest)[1], 1
+    for path in sorted(newest.parent.glob("[!.]*.npz"), key=_stamp, reverse=True):
+        if path == newest:
+            continue
+        taken += _stamp(path)[1]
+        of_picture += (same := path.name.split("-")[0] == newest.name.split("-")[0])
         if taken > ROOM:
             _delete(path, f"what is kept takes more than {ROOM / 2**30:g} GB")
-    for path in folder.glob(".*.npz"):
-        if _written_at(path) < time.time() - DAY:
+        elif same and of_picture > FILES_A_PICTURE:
+            _delete(path, f"of its picture {FILES_A_PICTURE} newer ones are kept")
+    for path in newest.parent.glob(".*.npz"):
+        if _stamp(path)[0] < (time.time() - DAY) * 1e9:
             _delete(path, "it was never finished")
 
 
@@ -203,19 +207,25 @@ def _delete(path: Path, why: str) -> None:
         logger.info("%s deleted: %s", path, why)
 
 
-def write_file(path: Path, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_file(path: Path, about: Mapping[str, Any], arrays: Arrays) -> None:
     """Write arrays and what is to be said of them."""
     write_arrays(path, {"about": np.array(json_text({**about, "format": AUTOSAVE_FORMAT})), **arrays})
 
 
-def read_about(path: Path) -> dict[str, Any]:
+def read_about(path: Path) -> About:
     """What a file says of itself; `TemsegError` when it cannot be used."""
     with readable(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        about: dict[str, Any] = json.loads(str(file["about"]))
-        newer = int(about.get("format", AUTOSAVE_FORMAT)) > AUTOSAVE_FORMAT
+        about: About = json.loads(str(file["about"]))
+        newer = int(about.get("format", 1)) > AUTOSAVE_FORMAT
     if newer:
         raise TemsegError(f"{path.name} was kept by a newer version of napari-temseg; update it to restore. The file stays.")
     return about
+
+
+def read_arrays(path: Path) -> Arrays:
+    """All arrays of a file by name; `TemsegError` when it cannot be used."""
+    with readable(path), path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 @contextmanager
@@ -228,12 +238,10 @@ def readable(path: Path) -> Iterator[None]:
         raise TemsegError(f"The work kept in {path.name} cannot be read ({why}); the file stays in {path.parent}.") from error
 
 
-def _written_at(path: Path) -> float:
-    return _stat(path).st_mtime
-
-
-def _stat(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError:  # gone meanwhile
-        return os.stat_result([0] * 10)
+def _stamp(path: Path | None) -> tuple[int, int, int]:
+    """When a file was written (ns), its bytes, and what tells two of the same moment apart: each writing is a file moved to this name."""
+    if path is not None:
+        with suppress(OSError):  # gone meanwhile
+            found = path.stat()
+            return found.st_mtime_ns, found.st_size, found.st_ino
+    return 0, 0, 0

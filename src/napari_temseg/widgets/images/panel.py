@@ -202,7 +202,7 @@ class ImagesPanel(QWidget):
     def _refresh_buttons(self) -> None:
         item, chosen = self.session.current, self.selected()
         highlight(self.open, item is None)
-        offered = item is not None and self.session.part(Autosaver).earlier_work(item) is not None
+        offered = item is not None and bool(self.session.part(Autosaver).earlier_work(item))
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
         for each in (self.calibrate, self.region, self.image, self.burnt_in, self.measure):
             each.setEnabled(item is not None)

@@ -34,7 +34,7 @@ from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
-    from napari_temseg.widgets.autosave.trainings import SavedTraining
+    from napari_temseg.widgets.autosave.trainings import KeptTraining
     from napari_temseg.widgets.session.session import Session
 
 TRAIN_KEY = "F9"
@@ -113,7 +113,7 @@ class ImprovePanel(QWidget):
         self.trainer.train(self.start.base, config, tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 
-    def go_on(self, found: SavedTraining) -> None:
+    def go_on(self, found: KeptTraining) -> None:
         """Take up a training that was stopped."""
         self.trainer.go_on(found)
         self._learnt = None

@@ -14,7 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.autosave.autosaver import Autosaver
-from napari_temseg.widgets.autosave.trainings import SavedTraining, TrainingStore, look_up, remove
+from napari_temseg.widgets.autosave.trainings import KeptTraining, alive, look_up
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.kit.offer import OfferBar
 from napari_temseg.widgets.kit.style import button
@@ -33,27 +33,29 @@ class StoppedTrainings(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.autosaver = session, session.part(Autosaver)
-        self._found: list[SavedTraining] = []
+        self._found: list[KeptTraining] = []
         self._open: dict[str, Item] = {}  # by the key of the picture
-        self._running: TrainingStore | None = None
+        self._running: KeptTraining | None = None
         self._told: set[Path] = set()
         session.items_changed.connect(self._ask)
         session.closing.connect(self._close)
         self._ask()
 
     @property
-    def newest(self) -> SavedTraining | None:
+    def newest(self) -> KeptTraining | None:
         """The newest that was stopped."""
         return self._found[0] if self._found else None
 
-    def missing(self, found: SavedTraining) -> list[str]:
+    def missing(self, found: KeptTraining) -> list[str]:
         """Names of its pictures that are not open."""
         return [name for key, name in found.pictures if self._open.get(key) not in self.session.items]
 
-    def micrographs(self, found: SavedTraining) -> list[Micrograph]:
+    def micrographs(self, found: KeptTraining) -> list[Micrograph]:
         """The pixels of its pictures; `TemsegError` when one is not open."""
         if missing := self.missing(found):
             raise TemsegError(f"{found.plan.title}: open {', '.join(missing)} too, then it can go on.")
+        if alive(found.path):
+            raise TemsegError(f"{found.plan.title} goes on in another window; stop it there first.")
         shown = [item.layer for item in self.items(found)]
         # What the planes of a stack are is kept with the labels.
         return [
@@ -61,11 +63,11 @@ class StoppedTrainings(QObject):
             for layer in shown
         ]
 
-    def items(self, found: SavedTraining) -> list[Item]:
+    def items(self, found: KeptTraining) -> list[Item]:
         """Its pictures, when all of them are open."""
         return [self._open[key] for key, _ in found.pictures]
 
-    def started(self, store: TrainingStore) -> None:
+    def started(self, store: KeptTraining) -> None:
         """A training runs: it is not offered meanwhile."""
         store.hold()
         self._running = store
@@ -82,7 +84,7 @@ class StoppedTrainings(QObject):
     def discard(self) -> None:
         """Delete the one that is offered; what was stopped before it is offered next."""
         if self._found:
-            self.session.jobs.later(partial(remove, self._found.pop(0).path))
+            self.session.jobs.later(self._found.pop(0).remove)
             self.changed.emit()
 
     def _close(self) -> None:
@@ -93,7 +95,7 @@ class StoppedTrainings(QObject):
         pictures = {item: self.autosaver.picture(item) for item in self.session.items}
         self.session.jobs.later(partial(look_up, pictures), self._looked_up)
 
-    def _looked_up(self, answer: tuple[list[SavedTraining], dict[str, Item]]) -> None:
+    def _looked_up(self, answer: tuple[list[KeptTraining], dict[str, Item]]) -> None:
         self._found, self._open = answer
         if self._found and self._found[0].path not in self._told and not self.session.jobs.running:
             self.session.say(f"{self._found[0].plan.title} was stopped; in step 3, Improve, it can go on.")
@@ -104,7 +106,7 @@ class StoppedTrainings(QObject):
 class ContinueBar(OfferBar):
     """Offers to go on while step 3 is shown."""
 
-    def __init__(self, session: Session, go_on: Callable[[SavedTraining], None], parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, go_on: Callable[[KeptTraining], None], parent: QWidget | None = None) -> None:
         """`go_on` takes up a training."""
         self.session, self.stopped, self._go_on = session, session.part(StoppedTrainings), go_on
         self.go_on = button("Go on", "Take the training up where it was, on the labels it had then, for the time that was left.", self._do)
@@ -127,7 +129,7 @@ class ContinueBar(OfferBar):
             self._go_on(self.stopped.newest)
 
 
-def _sentence(found: SavedTraining | None, missing: list[str]) -> str:
+def _sentence(found: KeptTraining | None, missing: list[str]) -> str:
     if found is None:
         return ""
     others = f" To go on, open {', '.join(missing)} too." if missing else ""

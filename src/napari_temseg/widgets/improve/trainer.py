@@ -16,7 +16,7 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
 from napari_temseg.widgets.autosave.autosaver import Autosaver
-from napari_temseg.widgets.autosave.trainings import SavedTraining, TrainingPlan, TrainingStore
+from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
@@ -66,7 +66,7 @@ class Trainer(QObject):
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
         self.stopped = session.part(StoppedTrainings)
-        self._store: TrainingStore | None = None  # of the training that runs
+        self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
@@ -85,19 +85,17 @@ class Trainer(QObject):
         beside = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"
         self._start(
-            TrainingStore(TrainingPlan(what, base, config, tune), [autosaver.picture(item) for item in items]),
+            KeptTraining(TrainingPlan(what, base, config, tune), [autosaver.picture(item) for item in items]),
             lambda: collected(parts, names, *beside),
         )
 
-    def go_on(self, found: SavedTraining) -> None:
+    def go_on(self, found: KeptTraining) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
         micrographs = self.stopped.micrographs(found)
         held, watched = map(tuple, open_beside(self.session.items, self.stopped.items(found)))
-        self._start(
-            TrainingStore(found.plan, [], found.path), lambda: replace(found.annotations(micrographs), unlabelled=held, watched=watched)
-        )
+        self._start(found, lambda: replace(found.annotations_on(micrographs), unlabelled=held, watched=watched))
 
-    def _start(self, store: TrainingStore, collect: Callable[[], Annotations]) -> None:
+    def _start(self, store: KeptTraining, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
         searched = [item.prediction for item in self.session.items if item.prediction is not None]
 

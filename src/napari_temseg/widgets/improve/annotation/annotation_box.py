@@ -74,7 +74,7 @@ class AnnotationBox(QWidget):
             if there
             else "Make a layer to paint on: a few strokes on particles and on the background, above all where the model is wrong."
         )
-        highlight(self.new, item is not None and not there and self.annotator.autosaver.earlier_work(item) is None)
+        highlight(self.new, item is not None and not there and not self.annotator.autosaver.earlier_work(item))
         idle = not self.session.jobs.running
         for each in (self.new, self.use):
             each.setEnabled(item is not None)

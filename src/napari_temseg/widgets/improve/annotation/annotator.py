@@ -134,7 +134,7 @@ class Annotator(QObject):
 
     def _changed(self, item: Item, layer: Labels) -> None:
         self.recount(item)
-        self.autosaver.painted(item, layer)
+        self.autosaver.painted(item)
         self.painted.emit(item)
 
     def _tool(self, event: Any) -> None:
@@ -238,10 +238,9 @@ class Annotator(QObject):
                     self.session.set_class(number, _free_name(name, self.session.classes))
 
     def _drop(self, item: Item) -> None:
-        """The user removed an annotation layer: what it holds is kept on disk."""
+        """The user removed an annotation layer: what it held is kept on disk."""
         for layer in [layer for layer, owner in self._watched.values() if owner is item]:
             self._unwatch(layer)
-        self.autosaver.lost(item)
         self._histories.pop(item, None)
         self.filled.emit()
 
