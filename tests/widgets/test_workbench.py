@@ -177,7 +177,7 @@ def test_from_a_file_to_a_table(
 
     click(qtbot, bench.steps.button(3))
     panel = bench.panel(3)
-    qtbot.waitUntil(panel.export.isEnabled, timeout=20_000)
+    qtbot.waitUntil(panel.result.export.isEnabled, timeout=20_000)
     before, table = item.particles.labels.copy(), item.measurement.table
     free = table[~table["frame"] & ~table["cut"]]
     session.select([int(free["particle"].iloc[0])])
@@ -188,7 +188,7 @@ def test_from_a_file_to_a_table(
     panel.corrector.exclude("out of focus")
     target = tmp_path / "particles.csv"
     monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", lambda *_: (str(target), ""))
-    panel.export.click()
+    panel.result.export.click()
     qtbot.waitUntil(target.exists, timeout=20_000)
     written = pd.read_csv(target)
     assert len(written) == len(table) - 1

@@ -29,7 +29,7 @@ from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
-from napari_temseg.widgets.kit.style import button, hint, row, sheet
+from napari_temseg.widgets.kit.style import Still, button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
 from napari_temseg.widgets.session.session import Session
@@ -47,6 +47,7 @@ DOCK_STEPS = (
     ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
 )
 IMPROVE = 2
+BAR_TICK = 1100  # ms between two changes of the bar where a job delivers nothing
 LINES = 2  # room for a sentence at the foot: the panel above does not move when one comes
 
 
@@ -142,9 +143,10 @@ class JobBar(QWidget):
         self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
         self._stage, self._elapsed = "", 0.0  # as last told: what, seconds
         self._rest: float | None = None  # seconds left, if known
+        self._fraction, self._words = 0.0, ""  # how much of the job is done, and the newest sentence about it
         self._told = time.monotonic()
         self._ticking = QTimer(self)
-        self._ticking.setInterval(1000)
+        self._ticking.setInterval(BAR_TICK)
         self._ticking.timeout.connect(self._tick)
         self.sentence = hint(lines=LINES)
         self.message = QLabel()
@@ -155,7 +157,7 @@ class JobBar(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.sentence)
+        layout.addWidget(Still(self.sentence))
         layout.addWidget(self.bar)
         self.buttons = row([self.finish, self.cancel], (1, 1))
         layout.addWidget(self.buttons)
@@ -190,7 +192,7 @@ class JobBar(QWidget):
             if not jobs.stopping:
                 self.bar.setValue(0)
                 self.sentence.setText("")
-                self._begun = None
+                self._begun, self._fraction, self._words = None, 0.0, ""
                 self._tell(jobs.title, 0.0, None)
                 self._ticking.start()
 
@@ -198,14 +200,10 @@ class JobBar(QWidget):
         newest = steps[-1]
         if newest.stage != self._stage:  # it has a pace of its own
             self._begun = None
-        self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
-        self.bar.setValue(round(1000 * min(1.0, newest.fraction)))
+        self._fraction, self._words = newest.fraction, newest.message or self._words
         self._tell(newest.stage, newest.elapsed, self._left(steps))
         self._tick()
-        self._ticking.start()  # anew: the next second is told with the next progress, not beside it
-        if newest.message:
-            self.sentence.setText(newest.message)
-        self.bar.setUpdatesEnabled(True)
+        self._ticking.start()  # anew: told with what the job delivers, not beside it, as each change has the whole window drawn
 
     def _tell(self, stage: str, elapsed: float, rest: float | None) -> None:
         self._stage, self._elapsed, self._rest, self._told = stage, elapsed, rest, time.monotonic()
@@ -215,7 +213,12 @@ class JobBar(QWidget):
         if self.session.jobs.running and not self.session.jobs.stopping:
             since = time.monotonic() - self._told
             left = f" · {clock(max(self._rest - since, 0))} left" if self._rest is not None else ""
+            self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
+            self.bar.setValue(round(1000 * min(1.0, self._fraction)))
             self.bar.setFormat(f"{self._stage} · {clock(self._elapsed + since)}{left}")
+            if self._words:
+                self.sentence.setText(self._words)
+            self.bar.setUpdatesEnabled(True)
 
     def _left(self, steps: list[Progress]) -> float | None:
         """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""

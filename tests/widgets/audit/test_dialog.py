@@ -48,7 +48,7 @@ def bench(viewer: Any, open_bench: Any, labels: np.ndarray, qtbot: Any) -> Any:
     made = open_bench(viewer)
     found_in(made.session, made.session.current, labels)
     made.go(3)
-    qtbot.waitUntil(made.panel(3).export.isEnabled)
+    qtbot.waitUntil(made.panel(3).result.export.isEnabled)
     return made
 
 
@@ -116,9 +116,9 @@ def test_what_is_answered_corrects_the_result_and_enters_the_report(
     assert file["answers"]["auditor"] == "Ada"
     assert len(file["particles"][0]["content_hash"]) == 64
     asked.close()
-    qtbot.waitUntil(lambda: "corrected by the audit" in bench.panel(3).sizes.text())
+    qtbot.waitUntil(lambda: "corrected by the audit" in bench.panel(3).result.sizes.text())
     monkeypatch.setattr(export, "ask_folder", lambda *_: str(tmp_path / "report"))
-    bench.panel(3).report.click()
+    bench.panel(3).result.report.click()
     wait_jobs(bench.session)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
     assert summary["audit"]["auditor"] == "Ada"

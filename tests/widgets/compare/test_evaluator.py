@@ -77,7 +77,7 @@ def test_each_image_finds_its_own_truth(viewer: Any, open_bench: Any, picture: A
         viewer.add_image(data, name=name)
     viewer.add_labels(truth, name="b truth")
     bench = open_bench(viewer)
-    bench.panel(3).compare.click()
+    bench.panel(3).result.compare.click()
     dialog = opened(viewer)
     first, second = bench.session.items
     assert dialog.truths.choices[first].currentText() == "no truth"

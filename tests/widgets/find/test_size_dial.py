@@ -172,12 +172,12 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     bench.go(3)
     pool = session.part(Pool)
     qtbot.waitUntil(lambda: not pool.busy and len(pool.distribution.populations) == 2)
-    small, large = bench.panel(3).sizes.text().split("\n")[:2]  # then the verdict
+    small, large = bench.panel(3).result.sizes.text().split("\n")[:2]  # then the verdict
     assert small.startswith("small: D50 1")
     assert large.startswith("large: D50 9")
     assert "by number" in small
     assert not pool.distribution.summary  # nothing of both together
-    assert "none of both together" in bench.panel(3).cautions.text()
+    assert "none of both together" in bench.panel(3).result.cautions.text()
     colouring = session.part(Colouring)
     qtbot.waitUntil(lambda: colouring.legend is not None)
     assert colouring.legend.classes == tuple(OF_POPULATION.items())

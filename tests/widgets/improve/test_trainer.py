@@ -35,3 +35,32 @@ def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, pic
     steps = [point["step"] for point in panel.trainer.points]
     assert steps == sorted(set(steps))
     assert session.settings.get("tune") is True
+
+
+def test_a_picture_that_taught_nothing_keeps_what_was_found_in_it(
+    viewer: Any, open_bench: Any, picture: Any, adopt: Any, wait_jobs: Any, idle: Any, qtbot: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data[:96, :96], name="other")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(2), bench.session
+    other = session.current
+    adopt(session, other, picture.instances[:96, :96])
+    viewer.add_image(picture.micrograph.data[:96, :96].copy(), name="grid")
+    item = session.items[-1]
+    session.set_current(item)
+    bench.go(2)
+    panel.labelling.new.click()
+    item.annotation.data[...] = np.where(picture.instances[:96, :96] > 0, 2, 1)
+    session.item_changed.emit(item, Change.ANNOTATION)
+    qtbot.waitUntil(panel.train.isEnabled)
+    for name, value in {"max_seconds": 3600, "max_steps": 3, "evaluate_every": 3, "crop": 64, "batch": 1}.items():
+        panel.form.fields[name].value = value
+    found = other.particles
+    panel.train.click()
+    viewer.layers.remove("grid")
+    idle()
+    wait_jobs(session)
+    assert panel.trainer.ended
+    assert session.current is other
+    assert other.particles is found
+    assert [layer.name for layer in viewer.layers if layer.name.startswith("grid")] == []

@@ -43,7 +43,7 @@ def bench(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
     for number, (y, x, radius) in enumerate([(30, 30, 12), (30, 55, 13), (118, 80, 9), (80, 30, 10), (80, 120, 14), (30, 120, 8)], 1):
         disc(labels, y, x, radius, number)
     made = opened(viewer, open_bench, labels, "grid")
-    qtbot.waitUntil(made.panel(3).export.isEnabled)
+    qtbot.waitUntil(made.panel(3).result.export.isEnabled)
     return made
 
 
@@ -296,7 +296,7 @@ def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
     panel.reasons.actions()[0].trigger()
     reasons = dict(zip(item.measurement.table["particle"], item.measurement.table["excluded"], strict=True))
     assert reasons == {1: "", 2: "", 3: "", 4: "overlapping", 5: "overlapping"}
-    qtbot.waitUntil(lambda: "2 excluded" in panel.counts.text())
+    qtbot.waitUntil(lambda: "2 excluded" in panel.result.counts.text())
     qtbot.waitUntil(lambda: panel.pool.distribution.summary.get("n_left_out", {}).get("excluded: overlapping") == 2)
     qtbot.waitUntil(lambda: item.made["marks"].visible and item.made["marks"].data.any())
     session.select([4])
@@ -602,24 +602,24 @@ def test_export_and_report(bench: Any, qtbot: Any, wait_jobs: Any, tmp_path: Pat
     session.select([4])
     panel.corrector.exclude("damaged")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.csv"), ""))
-    panel.export.click()
+    panel.result.export.click()
     qtbot.waitUntil((tmp_path / "out.csv").exists)
     written = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     assert written["excluded"].tolist() == ["", "", "", "damaged", "", ""]
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.tif"), ""))
-    panel.tiff.click()
+    panel.result.tiff.click()
     qtbot.waitUntil((tmp_path / "out.tif").exists)
     monkeypatch.setattr(export, "ask_folder", lambda *_: str(tmp_path / "report"))
-    panel.report.click()
+    panel.result.report.click()
     wait_jobs(session)
     names = sorted(path.name for path in (tmp_path / "report").glob("[!.]*"))
     assert names == ["figures", "grid_particles.tif", "particles.csv", "report.html", "summary.json"]
-    assert not panel.page.isHidden()
+    assert panel.result.page.isEnabled()
     session.viewer.add_image(np.zeros((64, 64), np.uint8), name="other")
     session.viewer.layers.selection.active = session.viewer.layers["other"]
-    qtbot.waitUntil(panel.page.isHidden)  # it has no report
+    qtbot.waitUntil(lambda: not panel.result.page.isEnabled())  # it has no report
     session.viewer.layers.selection.active = session.viewer.layers["grid"]
-    qtbot.waitUntil(lambda: not panel.page.isHidden())
+    qtbot.waitUntil(panel.result.page.isEnabled)
     assert "1 correction by hand" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
@@ -647,7 +647,7 @@ def test_a_file_that_cannot_be_written_is_said(bench: Any, qtbot: Any, tmp_path:
     monkeypatch.setattr("napari_temseg.widgets.jobs.runner.show_error", told.append)
     (tmp_path / "file").write_text("x")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "file" / "out.csv"), ""))
-    bench.panel(3).export.click()
+    bench.panel(3).result.export.click()
     qtbot.waitUntil(lambda: len(told) == 1)
     assert "cannot be written" in told[0]
 

@@ -44,7 +44,7 @@ def settled(pool: Pool, qtbot: Any) -> dict[str, Any]:
 def reported(bench: Any, wait_jobs: Any, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[dict[str, Any], str]:
     """The distribution in summary.json of a report of what the window shows, and its page."""
     monkeypatch.setattr(export, "ask_folder", lambda *_: str(folder))
-    bench.panel(3).report.click()
+    bench.panel(3).result.report.click()
     wait_jobs(bench.session)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return summary["distributions"]["nm"], (folder / "report.html").read_text(encoding="utf-8")
@@ -64,8 +64,8 @@ def test_the_number_is_that_of_the_report(found: Any, qtbot: Any, wait_jobs: Any
         == ["segmentation", "edge convention"]
     )
     assert [shown[name] for name in TOLD] == [told[name] for name in TOLD]
-    qtbot.waitUntil(lambda: "these particles, 95 %" in panel.sizes.text())
-    assert panel.sizes.text().endswith(verdict_words(told))
+    qtbot.waitUntil(lambda: "these particles, 95 %" in panel.result.sizes.text())
+    assert panel.result.sizes.text().endswith(verdict_words(told))
     assert f">{verdict_words(told)}<" in page
     below = open_distribution(session)
     assert below.legend.text().count("these particles, 95 %") == 1
@@ -103,14 +103,14 @@ def test_while_it_is_worked_out_the_interval_is_said_to_be_of_counting_alone(fou
     pool = session.part(Pool)
     settled(pool, qtbot)
     seen: list[str] = []
-    pool.distribution_changed.connect(lambda: seen.append(panel.sizes.text()))
+    pool.distribution_changed.connect(lambda: seen.append(panel.result.sizes.text()))
     said: list[bool] = []
     pool.distribution_changed.connect(lambda: said.append(pool.distribution.waiting))
     found.panel(1).split.fields["strength"].value = 0.7
     wait_jobs(session)
     qtbot.waitUntil(lambda: True in said)
     settled(pool, qtbot)
-    qtbot.waitUntil(lambda: "these particles" in panel.sizes.text() or "not usable" in panel.sizes.text().lower())
+    qtbot.waitUntil(lambda: "these particles" in panel.result.sizes.text() or "not usable" in panel.result.sizes.text().lower())
     assert said[-1] is False
 
 
@@ -121,7 +121,7 @@ def test_a_model_of_ones_own_is_said_not_to_be_calibrated(found: Any, qtbot: Any
     own = replace(item.prediction, model_hash="0" * 64)
     particles = replace(item.particles, prediction=own)
     commit(session, item, ResultState(own, particles, named(measured(particles), item)), "finding particles")
-    qtbot.waitUntil(lambda: panel.sizes.text().endswith("Usable · segmentation not calibrated · not audited"))
-    assert "; segmentation not calibrated)" in panel.sizes.text()
+    qtbot.waitUntil(lambda: panel.result.sizes.text().endswith("Usable · segmentation not calibrated · not audited"))
+    assert "; segmentation not calibrated)" in panel.result.sizes.text()
     assert pool.distribution.summary["intervals"]["these particles"]["d50"] is None
-    assert "not calibrated: nobody has compared this model" in panel.sizes.toolTip()
+    assert "not calibrated: nobody has compared this model" in panel.result.sizes.toolTip()

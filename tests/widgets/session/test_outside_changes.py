@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QPushButton
 
+from napari_temseg.widgets.autosave.autosaver import Autosaver
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.question_bar import QuestionBar
+from napari_temseg.widgets.session.regions import Regions
 
 
 @pytest.fixture
@@ -114,6 +118,35 @@ def test_a_removed_picture_takes_what_was_found_along(found: Any, viewer: Any, i
     assert [layer.name for layer in viewer.layers] == []
 
 
+def test_a_removed_picture_takes_strokes_and_areas_along_and_the_next_is_shown(
+    found: Any, viewer: Any, idle: Any, wait_chores: Any, qtbot: Any
+) -> None:
+    session = found.session
+    data = session.current.layer.data.copy()
+    viewer.add_image(np.zeros((400, 500), np.uint8), name="next")
+    session.set_current(session.items[0])
+    session.reveal()
+    found.go(2)
+    found.panel(2).labelling.new.click()
+    session.current.annotation.paint((12, 12), 2)
+    session.part(Regions).leave_out(session.current, [(0, 0, 5, 5)])
+    truth = viewer.add_labels(np.zeros(data.shape, int), name="by hand")
+    session.adopt(session.current, Role.TRUTH, truth)
+    said: list[str] = []
+    session.said.connect(said.append)
+    viewer.layers.remove("grid")
+    idle()
+    assert [layer.name for layer in viewer.layers] == ["next", "by hand"]
+    assert session.current.name == "next"
+    assert session.current.layer.visible
+    assert layers.fits(viewer, session.current.layer, viewer.canvas.size)
+    assert "Its strokes are kept" in said[-1]
+    wait_chores(session)
+    viewer.add_image(data, name="grid")  # and they are offered with the same picture
+    session.set_current(session.items[-1])
+    qtbot.waitUntil(lambda: session.part(Autosaver).earlier_work(session.current) is not None)
+
+
 def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:
     viewer.add_image(np.zeros((8, 8)), name="late")
     viewer.layers.move(viewer.layers.index("late"), 0)
@@ -125,8 +158,6 @@ def test_the_picture_fits_the_window_when_that_grows(found: Any, viewer: Any, qt
     window.resize(900, 600)
     window.show()
     found.session.reveal()
-    from napari_temseg.widgets.canvas import layers
-
     layers.fit(viewer, item.layer)
     before = viewer.scene.camera.zoom
     window.resize(1300, 850)

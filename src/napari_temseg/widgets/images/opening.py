@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("napari_temseg")
 RECENT_FILES = 12
+NOTES_TOLD = 2  # notes on files that stand at the foot of the dock; more are a notification
 FAILURES_NAMED = 8  # failures named in a notification; the log holds all
 
 
@@ -207,11 +208,13 @@ class Opener(QObject):
         text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
         if outcome.known:
             text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
+        notes, self._notes = self._notes, []
+        if len(notes) <= NOTES_TOLD:  # where they stay until something else is told
+            text = " ".join((text, *notes))
+        else:
+            show_info(_lines(notes, "more notes"))
         if outcome.read or outcome.known:
             self.session.say(text)
-        notes, self._notes = self._notes, []
-        if notes:
-            show_info(_lines(notes, "more notes"))
         more, self._more = self._more, []
         if more:
             show_series_dialog(self.session, more, self.open)
@@ -224,6 +227,7 @@ def remember_opened(session: Session, path: str) -> None:
     if path:
         whole = str(Path(path).resolve())
         session.settings.set("recent", [whole, *(each for each in recently_opened(session) if each != whole)][:RECENT_FILES])
+        session.jobs.later(session.settings.save)  # a window that is killed has opened it all the same
 
 
 def recently_opened(session: Session) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 from qtpy.QtCore import QObject, Signal
 
@@ -65,6 +66,7 @@ class Trainer(QObject):
         self._aims: deque[PreviewTarget] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
+        self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
         self.stopped = session.part(StoppedTrainings)
         self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
@@ -85,6 +87,7 @@ class Trainer(QObject):
         beside = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"
         self._start(
+            items,
             KeptTraining(TrainingPlan(what, base, config, tune), [autosaver.picture(item) for item in items]),
             lambda: collected(parts, names, *beside),
         )
@@ -92,10 +95,11 @@ class Trainer(QObject):
     def go_on(self, found: KeptTraining) -> None:
         """Go on with a training that was stopped, on the labels it had; `TemsegError` when its pictures are not all open."""
         micrographs = self.stopped.micrographs(found)
-        held, watched = map(tuple, open_beside(self.session.items, self.stopped.items(found)))
-        self._start(found, lambda: replace(found.annotations_on(micrographs), unlabelled=held, watched=watched))
+        items = self.stopped.items(found)
+        held, watched = map(tuple, open_beside(self.session.items, items))
+        self._start(items, found, lambda: replace(found.annotations_on(micrographs), unlabelled=held, watched=watched))
 
-    def _start(self, store: KeptTraining, collect: Callable[[], Annotations]) -> None:
+    def _start(self, items: Sequence[Item], store: KeptTraining, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
         searched = [item.prediction for item in self.session.items if item.prediction is not None]
 
@@ -114,7 +118,7 @@ class Trainer(QObject):
             )
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
-        self._store = store
+        self._store, self._taught = store, WeakSet(items)
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
@@ -231,10 +235,10 @@ class Trainer(QObject):
         self._search_again()
 
     def _search_again(self) -> None:
+        """The picture in hand, if it taught the model: what was found and corrected in another one is not replaced unasked."""
         item = self.session.current
-        if item is None or item.asks_axes:
-            return
-        self.session.part(Finder).find([item])
+        if item is not None and item in self._taught and not item.asks_axes:
+            self.session.part(Finder).find([item])
 
 
 def next_name(name: str, taken: Any) -> str:

@@ -14,10 +14,10 @@ from qtpy.QtCore import QObject, QTimer, Signal, Slot
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
-from napari_temseg.widgets.jobs.worker import Make, Run, first_line
+from napari_temseg.widgets.jobs.worker import Make, Run, first_line, stand_back
 
 logger = logging.getLogger("napari_temseg")
-FLUSH = 500  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
+FLUSH = 1000  # ms between two deliveries of progress: every one draws the window, which costs where no GPU draws it
 PROVIDER = "TEM particles"  # as napari names who runs a job
 
 
@@ -26,7 +26,7 @@ class Jobs(QObject):
     anew many times a second.
 
     `changed` tells that the long job started or ended, `progressed` hands over what it yielded since the last time (a list of
-    `Progress`, at most every 500 ms). All signals and callbacks come in the main thread.
+    `Progress`, at most once a second). All signals and callbacks come in the main thread.
     """
 
     changed = Signal()
@@ -122,7 +122,7 @@ class Jobs(QObject):
         if self._closed:
             return
         if self._chores is None:
-            self._chores = ThreadPoolExecutor(1, "temseg-chores")
+            self._chores = ThreadPoolExecutor(1, "temseg-chores", stand_back)
         self._chores.submit(_logged, chore, None if done is None else partial(self._chore_ended.emit, done))
 
     def others(self) -> list[str]:

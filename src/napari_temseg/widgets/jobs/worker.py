@@ -90,7 +90,7 @@ _alive: set[Run] = set()  # a run is never collected in its worker thread, nor b
 def _steps(run: Run) -> Generator[Progress, None, Any]:
     """In the worker thread: make the job and drive it; one that was stopped returns None, torch's errors leave as `JobError`."""
     try:
-        _stand_back()
+        stand_back()
         load_compiler()
         run.job = job = run.make()
         # What was said while the job was being made holds for it too.
@@ -114,7 +114,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _stand_back() -> None:
+def stand_back() -> None:
     """Let the window go first: this thread, and those that torch starts from it, take what it leaves."""
     if sys.platform == "linux" and os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < NICE:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

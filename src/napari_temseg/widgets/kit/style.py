@@ -155,6 +155,52 @@ def hint(text: str = "", role: str = "hint", lines: int = 0) -> Words:
     return label
 
 
+class Still(QWidget):
+    """A label in a place of its own: another text draws the label alone, unless it is higher or lower now.
+
+    In a layout each new text has the whole window laid out and drawn anew, twice; where no GPU draws it, that costs.
+    """
+
+    def __init__(self, label: QLabel) -> None:
+        super().__init__()
+        self.label = label
+        label.setParent(self)
+        label.installEventFilter(self)
+        self._fit()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """Its font may change what it needs."""
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+        return False
+
+    def event(self, event: Any) -> bool:
+        """The label asks for room."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return bool(super().event(event))
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """The label wraps otherwise."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        width = max(self.width(), 1)
+        height = max(self.label.heightForWidth(width), self.label.minimumHeight())
+        if self.minimumHeight() != height or self.maximumHeight() != height:
+            self.setFixedHeight(height)
+        self.label.setGeometry(0, 0, width, height)
+
+
+def set_role(label: QLabel, role: str) -> None:
+    """Let a label be a hint, a warning or a heading from now on."""
+    if label.property("role") != role:
+        label.setProperty("role", role)
+        label.style().unpolish(label)
+        label.style().polish(label)
+
+
 class NameBox(QComboBox):
     """A choice whose long names lose their middle instead of being cut off; the list tells them whole."""
 

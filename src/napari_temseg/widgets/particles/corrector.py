@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import brush, layers, overlays
+from napari_temseg.widgets.canvas import brush, overlays
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
 from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, takes_back
 from napari_temseg.widgets.session.change import Change
@@ -37,9 +37,8 @@ class Corrector(QObject):
         self.session = session
         self.painted_edits = PaintedEdits(session, self._painted)
         self._warm = False
-        self._sitting: tuple[Item, int] | None = None  # the redraw that goes on: whose particle, its number
+        self.sitting: tuple[Item, int] | None = None  # the redraw that goes on: whose particle, its number
         session.item_changed.connect(self._warm_up)
-        session.selection_changed.connect(self._other_selected)
 
     # -- what a person asks for
 
@@ -48,7 +47,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.edits import merge
 
         item, ids = self.picked("merge", 2)
-        patch = merge(self._labels(item), self._plane_of(item, ids), ids)
+        patch = merge(self.labels_of(item), self.plane_of(item, ids), ids)
         self._correct(item, [patch], f"merging {_count(ids)}")
         self.session.select([min(ids)])
 
@@ -57,7 +56,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.edits import cut
 
         item = self.measured_item()
-        patch = cut(self._labels(item), self.session.shown_plane(item), line)
+        patch = cut(self.labels_of(item), self.session.shown_plane(item), line)
         pieces = np.unique(patch.after[patch.after != patch.before])
         parents = np.unique(patch.before[patch.after != patch.before])
         self._correct(item, [patch], f"splitting {_count(parents)}")
@@ -68,7 +67,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.edits import part_at
 
         item = self.measured_item()
-        patch = part_at(self._labels(item), self.session.shown_plane(item), centres)
+        patch = part_at(self.labels_of(item), self.session.shown_plane(item), centres)
         self._correct(item, [patch], "splitting 1 particle")
         self.session.select(
             np.unique(patch.after[patch.after != patch.before]).tolist() + np.unique(patch.before[patch.before > 0]).tolist()
@@ -79,9 +78,9 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.doubts import split_more
 
         item, ids = self.picked("split")
-        self._labels(item)
+        self.labels_of(item)
         found, config = item.found_particles(), self.session.part(Splitter).config_of(item)
-        by_plane = {plane: [n for n in ids if self._plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
+        by_plane = {plane: [n for n in ids if self.plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
         done = [split_more(found, plane, part, config) for plane, part in by_plane.items()]
         patches, whole = [patch for patch, _ in done if patch is not None], [number for _, left in done for number in left]
         if not patches:
@@ -99,7 +98,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.label_changes import new_id
 
         item = self.measured_item()
-        labels = self._labels(item)
+        labels = self.labels_of(item)
         number = new_id(labels)
         self._correct(item, [redraw(labels, self.session.shown_plane(item), number, outline)], "adding 1 particle")
         self.session.select([number])
@@ -121,49 +120,11 @@ class Corrector(QObject):
         from napari_temseg.engine.types.populations import without
 
         item, ids = self.picked("delete")
-        by_plane = {plane: [n for n in ids if self._plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
-        labels, particles = self._labels(item), item.found_particles()
+        by_plane = {plane: [n for n in ids if self.plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
+        labels, particles = self.labels_of(item), item.found_particles()
         patches = [delete(labels, plane, part, without(particles, plane, part)) for plane, part in by_plane.items()]
         self._correct(item, patches, f"deleting {_count(ids)}")
         self.session.select([])
-
-    def redraw(self) -> None:
-        """Take the brush in hand for the selected particle, or put it down."""
-        item, layer = self._with_layer()
-        if brush.painted_number(layer) is not None:
-            self._put_down(layer)
-            return
-        item, ids = self.picked("redraw")
-        if len(ids) > 1:
-            raise TemsegError("Only one particle can be redrawn at a time; select just that one.")
-        self.session.tools_down.emit()  # or a stroke would add or split too
-        layers.show_plane(self.session.viewer, item.layer, self._plane_of(item, ids))
-        brush.size_brush(layer, item.frame)
-        overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
-        self._sitting = item, next(iter(ids))
-
-    def draw_new(self) -> None:
-        """Take the polygon in hand for a particle that was not found, or put it down."""
-        from napari_temseg.engine.particles.label_changes import new_id
-
-        item, layer = self._with_layer()
-        if brush.painted_number(layer) is not None:
-            self._put_down(layer)
-            return
-        number = new_id(self._labels(item))
-        self.session.tools_down.emit()
-        overlays.draw_label(self.session.viewer, layer, number, "polygon")
-
-    def _other_selected(self) -> None:
-        """The brush would go on with a particle that is not the marked one."""
-        if self._sitting is not None and self.session.selected and self._sitting[1] not in self.session.selected:
-            layer = self._sitting[0].particles_layer
-            if layer is not None:
-                self._put_down(layer)
-
-    def _put_down(self, layer: Any) -> None:
-        self._sitting = None
-        layers.rest(layer)
 
     def exclude(self, reason: str) -> None:
         """Leave the selected particles out of the distribution; "" counts them again."""
@@ -224,7 +185,8 @@ class Corrector(QObject):
             raise TemsegError(f"{item.name}: there are no particles yet; find them first (step 2).")
         return item
 
-    def _with_layer(self) -> tuple[Item, Any]:
+    def with_layer(self) -> tuple[Item, Any]:
+        """The picture in hand and the layer of its particles."""
         item = self.measured_item()
         if item.particles_layer is None:
             raise TemsegError(f"{item.name}: its particles layer was removed; find particles again (step 2).")
@@ -243,7 +205,7 @@ class Corrector(QObject):
     def _all(self, item: Item) -> frozenset[int]:
         return frozenset(item.particles.table.index.astype(int).tolist()) if item.particles is not None else frozenset()
 
-    def _labels(self, item: Item) -> npt.NDArray[np.int32]:
+    def labels_of(self, item: Item) -> npt.NDArray[np.int32]:
         """The labels, with the last strokes in the table; the layer shows this very array."""
         self.session.settle(item)
         labels = item.found_particles().labels
@@ -255,7 +217,8 @@ class Corrector(QObject):
         planes = item.found_particles().table["plane"]
         return sorted({int(planes[number]) for number in ids})
 
-    def _plane_of(self, item: Item, ids: Collection[int]) -> int:
+    def plane_of(self, item: Item, ids: Collection[int]) -> int:
+        """The one plane of a stack on which particles lie."""
         planes = self._planes_of(item, ids)
         if len(planes) > 1:
             raise TemsegError(f"{item.name}: the selected particles lie on planes {planes}; select those of one plane.")
@@ -282,7 +245,7 @@ class Corrector(QObject):
         """Remember a stroke: the strokes of one redraw are one step."""
         layer, newest = item.particles_layer, item.history.newest
         number = brush.painted_number(layer) if layer is not None else None
-        sitting = self._sitting if self._sitting is not None and self._sitting[0] is item and number in (0, self._sitting[1]) else None
+        sitting = self.sitting if self.sitting is not None and self.sitting[0] is item and number in (0, self.sitting[1]) else None
         earlier: tuple[StrokePart, ...] = ()
         if sitting is not None and isinstance(newest, Painting) and newest.sitting is sitting:
             earlier = newest.parts

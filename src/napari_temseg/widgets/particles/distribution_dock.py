@@ -83,7 +83,7 @@ class Distribution(QWidget):
         self._show_distribution()
 
     def _explain(self) -> None:
-        self.filter.setPlaceholderText("filter: ecd > 20 and circularity < 0.8")
+        self.filter.setPlaceholderText("filter: ecd > 20")  # more is not read whole on a small screen
         self.filter.setAccessibleName("filter of rows")
         self.column.setAccessibleName("column of the plot")
         self.weighting.setAccessibleName("weighting")
@@ -256,7 +256,8 @@ class Distribution(QWidget):
         colours = theme_colours(self.session.viewer)
         self.filter.setStyleSheet(f"QLineEdit {{ border: 2px solid {colours['error']}; color: {colours['warning']}; }}" if trouble else "")
         self.filter.setToolTip(
-            trouble or "Rows to show: a word to look for, or comparisons of columns joined by and, or, not; headers tell the names."
+            trouble
+            or "Rows to show: a word, or comparisons (ecd > 20 and circularity < 0.8) joined by and, or, not; headers tell the names."
         )
 
     def _set_everything(self, on: bool) -> None:

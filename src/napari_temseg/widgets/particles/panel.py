@@ -1,35 +1,30 @@
-"""Step 4: correct, exclude and review particles; colours; the distribution in words; export."""
+"""Step 4: correct, exclude and review particles; colours; below them the result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
-from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.dialog import open_audit
-from napari_temseg.widgets.audit.kept_audits import write_audited_report
 from napari_temseg.widgets.canvas import brush
-from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, later, row, separator
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator, set_role
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.particles.exclusion import ReasonMenu
 from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.result_box import ResultBox
 from napari_temseg.widgets.particles.review import next_unreviewed
-from napari_temseg.widgets.particles.scope_box import ScopeBox
-from napari_temseg.widgets.particles.sentences import cautions, counted, explained, selected, sized
+from napari_temseg.widgets.particles.sentences import selected
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
+from napari_temseg.widgets.particles.tools.redrawing import Redrawing
 from napari_temseg.widgets.particles.tools.refusal import Refusal
-from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 
@@ -46,6 +41,7 @@ class ParticlesPanel(QWidget):
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
         self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
         self.pointer, self.doubtful, self.refusal = session.part(Pointer), session.part(Doubtful), session.part(Refusal)
+        self.redrawing = session.part(Redrawing)
         self._tools: dict[Tool, QPushButton] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -53,12 +49,13 @@ class ParticlesPanel(QWidget):
         self._later.timeout.connect(self.refresh)
         self._led: int | None = None  # the particle that Next went to
         self._make()
+        self.refusal.seen = lambda: not self.note.visibleRegion().isEmpty()
         self._lay_out()
         self._wire()
         self.refresh()
 
     def _make(self) -> None:
-        corrector, tried = self.corrector, self.refusal.tried
+        corrector, drawing, tried = self.corrector, self.redrawing, self.refusal.tried
         self.note = hint(lines=3)
         self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", tried(corrector.merge))
         self.split = self._tool(
@@ -82,9 +79,11 @@ class ParticlesPanel(QWidget):
         )
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", tried(corrector.delete))
         self.redraw = button(
-            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe.", tried(corrector.redraw)
+            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe. Esc ends.", tried(drawing.redraw)
         )
-        self.new = button("Draw new", "Draw the outline of a particle that was not found, corner by corner (Q).", tried(corrector.draw_new))
+        self.new = button(
+            "Draw new", "Draw the outline of a particle that was not found, corner by corner (Q). Esc ends.", tried(drawing.draw_new)
+        )
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
         self.undo = ElidedButton("Undo", tried(corrector.undo))
@@ -103,34 +102,8 @@ class ParticlesPanel(QWidget):
         self.reviewed.setToolTip("Mark this image as reviewed, with all its particles. Can be undone.")
         self.progress = hint()
         self.colours = ColourBox(self.session)
-        self.scope = ScopeBox(self.session)
-        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), hint(role="warning")
-        self.export = button(
-            "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
-        )
-        self.report = button(
-            "Report…",
-            "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
-            "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
-            self._report,
-        )
-        self.written: WeakKeyDictionary[Item, Path] = WeakKeyDictionary()  # the newest report with each image
-        self.page = button("Open report", "Show the newest report with this image in the browser.", self._open_page)
-        self.tiff = button(
-            "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
-        )
-        self.view = button(
-            "Save view…",
-            "Write what is seen of this image, with outlines and a scale bar, as a PNG of 300 dpi or as an SVG.",
-            self._save_view,
-        )
-        self.compare = button(
-            "Compare with truth…",
-            "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
-            later(open_comparison, self.session),
-        )
+        self.result = ResultBox(self.session, self.corrector, self.pool, self.opener)
         self.audit = button("Audit…", "Judge 100 of the particles and 20 fields, blind and by keys.", self._audit)
-        self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -149,14 +122,7 @@ class ParticlesPanel(QWidget):
             separator(),
             self.colours,
             separator(),
-            row([hint("Result", "heading"), self.scope], (1, 1)),
-            self.counts,
-            self.sizes,
-            row([self.export, self.report], (1, 1)),
-            row([self.tiff, self.view], (1, 1)),
-            row([self.compare, self.below], (1, 1)),
-            self.page,
-            self.cautions,
+            self.result,
         )
         for widget in groups:
             layout.addWidget(widget)
@@ -189,8 +155,8 @@ class ParticlesPanel(QWidget):
             "D": partial(self.pointer.toggle, Tool.LASSO),  # L and B are napari's on a Labels layer
             "R": partial(self.pointer.toggle, Tool.BOX),
             "Delete": corrector.delete,
-            "W": corrector.redraw,
-            "Q": corrector.draw_new,
+            "W": self.redrawing.redraw,
+            "Q": self.redrawing.draw_new,
             "H": self._ask_reason,
             "U": corrector.undo,
             "Shift-U": corrector.redo,
@@ -258,49 +224,9 @@ class ParticlesPanel(QWidget):
         if item is not None and item.measurement is not None:
             self.corrector.review_all(item, on)
 
-    def _settled(self) -> None:
-        for item in self.pool.items:
-            self.session.settle(item)
-        if not self.pool.items:
-            raise TemsegError("There is nothing to write yet: find particles first (step 2).")
-
-    def _export(self) -> None:
-        self._settled()
-        if path := export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv *.xlsx)"):
-            export.export_table(self.session, self.pool.measurements, path)
-
-    def _report(self) -> None:
-        self._settled()
-        folder, items = export.ask_folder(self.session, self, "Folder for the report"), list(self.pool.items)
-        if folder:
-            write_audited_report(self.session, items, self.pool.measurements, folder, partial(self._written, items))
-
     def _audit(self) -> None:
-        self._settled()
+        self.result.settle()
         open_audit(self.session, self.pool.items, self.pool.measurements).finished.connect(self.pool.outdated)
-
-    def _written(self, items: Sequence[Item], page: Path) -> None:
-        self.written.update(dict.fromkeys(items, page))
-        self.refresh()
-
-    def _open_page(self) -> None:
-        item = self.session.current
-        if item is not None and item in self.written:
-            export.open_page(self.written[item])
-
-    def _save_labels(self) -> None:
-        item = self.corrector.measured_item()
-        path = export.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
-        if path:
-            export.export_labels(self.session, item, path)
-
-    def _save_view(self) -> None:
-        item = self.session.current
-        if item is None:
-            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
-        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURE_TYPES)
-        if path:
-            export.export_view(self.session, item, path)
 
     # -- what the session tells
 
@@ -328,19 +254,13 @@ class ParticlesPanel(QWidget):
             (self.include, picked > 0),
             (self.next, measured),
             (self.reviewed, measured),
-            (self.export, bool(self.pool.items)),
-            (self.report, bool(self.pool.items) and not session.jobs.running),
-            (self.tiff, measured),
-            (self.view, item is not None),
         ):
             widget.setEnabled(ready)
-        page = self.written.get(item) if item is not None else None
-        self.page.setVisible(page is not None)
-        self.page.setToolTip(f"Show {page} in the browser.")
         self._show_history(item)
         self._show_review(item)
         self.note.setText(self._state(item, picked))
-        self._show_distribution()
+        set_role(self.note, "warning" if self._refused(item) else "hint")
+        self.result.refresh()
 
     def _follow_tool(self, layer: Any) -> None:
         """Know which tool of napari's is in hand on the particles."""
@@ -371,29 +291,24 @@ class ParticlesPanel(QWidget):
         self.reviewed.setChecked(item is not None and item.reviewed)
         waiting = table is not None and done < len(table)
         highlight(self.next, waiting)
-        highlight(self.report, table is not None and len(table) > 0 and not waiting)
+        highlight(self.result.report, table is not None and len(table) > 0 and not waiting)
+
+    def _refused(self, item: Item | None) -> bool:
+        return item is not None and item.measurement is not None and bool(self.refusal.sentence)
 
     def _state(self, item: Item | None, picked: int) -> str:
         if item is None:
             return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
         if item.measurement is None:
             return "Waits for particles: find them first (step 2)."
-        if self.refusal.sentence:
+        if self._refused(item):
             return self.refusal.told_of(item)
         if self.pointer.tool is not Tool.SELECT:
             return str(self.pointer.tool.value)
         if self.redraw.isChecked():
-            return "The brush adds, the eraser (E) removes; press Redraw again when done."
+            return "The brush adds, the eraser (E) removes. Esc ends."
         if self.new.isChecked():
-            return "Click round it; a double click closes the outline."
+            return "Click round it; a double click closes the outline. Esc ends."
         if not picked:
             return str(Tool.SELECT.value)
         return selected(self.session.selected, self.doubtful.of(item))
-
-    def _show_distribution(self) -> None:
-        pool = self.pool
-        self.counts.setText(counted(pool.table, len(pool.items)))
-        self.sizes.setText(sized(pool.distribution))
-        self.sizes.setToolTip(explained(pool.distribution))
-        self.cautions.setText("\n".join(cautions(pool.distribution)))
-        self.cautions.setVisible(bool(self.cautions.text()))

@@ -15,7 +15,6 @@ from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.drags import moves
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.jobs.runner import complain
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -25,6 +24,60 @@ LEAST = 2.0  # px: shorter drags say nothing
 Points = npt.NDArray[np.float64]
 
 
+class Escape(QObject):
+    """The key Esc of one viewer: it ends what is in hand, a tool of ours or a brush or polygon on a layer of ours.
+
+    One for all, as Qt does nothing where two wait for a key. While nothing is in hand the key is napari's own.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._ends: dict[object, Callable[[], None]] = {}
+        self._layer: Any = None  # the active one, where it is ours
+        self._key = QShortcut(QKeySequence(Qt.Key.Key_Escape), window_of(session.viewer), self._pressed)
+        self._active = session.viewer.layers.selection.events.active
+        self._active.connect(self._follow)
+        session.closing.connect(self._close)
+        self._follow()
+
+    def hold(self, tool: object, end: Callable[[], None] | None) -> None:
+        """`end` puts a tool down that is in hand now; None: it is not any more."""
+        self._ends.pop(tool, None)
+        if end is not None:
+            self._ends[tool] = end
+        self._refresh()
+
+    def _pressed(self) -> None:
+        layer, ends = self._layer, list(self._ends.values())
+        for end in ends:
+            end()
+        if layer is not None and not overlays.resting(layer):
+            self.session.tools_down.emit()
+            layers.rest(layer)
+
+    def _follow(self, event: Any = None) -> None:
+        active = self.session.viewer.layers.selection.active
+        self._leave()
+        if active is not None and layers.role(active) and hasattr(active, "mode"):
+            self._layer = active
+            active.events.mode.connect(self._refresh)
+        self._refresh()
+
+    def _refresh(self, event: Any = None) -> None:
+        self._key.setEnabled(bool(self._ends) or not overlays.resting(self._layer))
+
+    def _leave(self) -> None:
+        if self._layer is not None:
+            self._layer.events.mode.disconnect(self._refresh)
+        self._layer = None
+
+    def _close(self) -> None:
+        self._leave()
+        self._active.disconnect(self._follow)
+        self._key.setEnabled(False)
+
+
 class MouseTool(QObject):
     """Hears every press of a mouse button in one viewer, and shows a path on pictures meanwhile, in the layer of `role`; Esc ends it."""
 
@@ -32,9 +85,8 @@ class MouseTool(QObject):
 
     def __init__(self, session: Session, escaped: Callable[[], None]) -> None:
         super().__init__(session)
-        self.session = session
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window_of(session.viewer), escaped)
-        self._escape.setEnabled(False)  # napari's own while no tool is in hand
+        self.session, self._escaped = session, escaped
+        self._escape = session.part(Escape)
         session.viewer.mouse_drag_callbacks.append(self._pressed)
         session.closing.connect(self._close)
 
@@ -55,11 +107,14 @@ class MouseTool(QObject):
             overlays.hold_still(viewer, True)
         overlays.show_line(item.made[self.role], path, 3 * overlays.pixels_per_screen(viewer, item.layer))
 
+    def _hold_key(self, held: bool) -> None:
+        """Esc ends it while it is held."""
+        self._escape.hold(self, self._escaped if held else None)
+
     def _close(self) -> None:
         callbacks = self.session.viewer.mouse_drag_callbacks
         if self._pressed in callbacks:
             callbacks.remove(self._pressed)
-        self._escape.setEnabled(False)
 
 
 class HeldTool(MouseTool):
@@ -103,7 +158,7 @@ class HeldTool(MouseTool):
 
     def _hold(self, on: bool) -> None:
         self.held = on
-        self._escape.setEnabled(on)
+        self._hold_key(on)
         overlays.hold_still(self.session.viewer, on)
         self.changed.emit()
 
@@ -131,7 +186,6 @@ class HeldTool(MouseTool):
         try:
             self.take(item, line)
         except TemsegError as error:
-            complain(error, "")
             self.session.say(str(error))  # where the hint stands, for longer than a notification
 
 

@@ -29,7 +29,6 @@ from napari_temseg.widgets.session.settings import Settings
 if TYPE_CHECKING:
     from napari_temseg.engine.model.segmenter import Segmenter
 
-_OWN = frozenset({Role.ANNOTATION, Role.LEFT_OUT, Role.TRUTH, Role.RULER})
 Part = TypeVar("Part", bound=QObject)
 
 
@@ -278,8 +277,9 @@ class Session(QObject):
             return
         layer.events.name.disconnect(self._on_renamed)
         self.items.remove(item)
-        QTimer.singleShot(0, self, partial(self._clear_up, item))  # not while napari may be at removing them all
-        if self.current is item:
+        in_hand = self.current is item
+        QTimer.singleShot(0, self, partial(self._clear_up, item, in_hand))  # not while napari may be at removing them all
+        if in_hand:
             self.set_current(self.items[0] if self.items else None)
         self.items_changed.emit()
 
@@ -300,11 +300,19 @@ class Session(QObject):
             self.item_changed.emit(item, Change.NAME)
             self.items_changed.emit()
 
-    def _clear_up(self, item: Item) -> None:
-        """What was found on a picture goes with it; strokes, areas and truths are the user's own, and stay."""
+    def _clear_up(self, item: Item, in_hand: bool) -> None:
+        """What was made for a picture goes with it, strokes and areas too, as these are kept on disk; a truth is the user's own layer."""
+        if self.closed:
+            return
         for role, layer in list(item.made.items()):
-            if role not in _OWN and not self.closed:
+            if role != Role.TRUTH:
                 layers.remove(self.viewer, layer)
+        if item.annotation is not None:
+            self.say(f"{item.name} was closed. Its strokes are kept, and offered when it is opened again.")
+        if in_hand and self.current is not None:  # or nothing would be seen
+            self.reveal()
+            if not layers.same_place(item.layer, self.current.layer):
+                layers.fit(self.viewer, self.current.layer)
 
     def _on_reordered(self, event: Any) -> None:
         place = {id(layer): index for index, layer in enumerate(self.viewer.layers)}

@@ -51,10 +51,11 @@ class Settings:
         """Write them, if anything changed; a folder that cannot be written to is not worth a word to the user."""
         if not self._changed:
             return
+        self._changed = False  # what is set meanwhile is written by the next
         try:
-            write_text(self.path, json_text(self._values, indent=1))
-            self._changed = False
+            write_text(self.path, json_text(dict(self._values), indent=1))
         except TemsegError as error:
+            self._changed = True
             logger.warning("settings not kept: %s", error)
 
 

@@ -65,7 +65,7 @@ class Pointer(MouseTool):
         self.tool, self._centre = tool, None
         self.refusal.forget()
         held = tool is not Tool.SELECT
-        self._escape.setEnabled(held)
+        self._hold_key(held)
         overlays.hold_still(self.session.viewer, held)
         self.hide()
         self.tool_changed.emit()
@@ -201,7 +201,8 @@ class Pointer(MouseTool):
             return outline()
         except TemsegError as error:
             self.refusal.keep(error)
-            self.session.say(str(error))
+            if not self.refusal.seen():
+                self.session.say(str(error))
             return None
 
     def _draw(self, item: Item, path: Points) -> None:

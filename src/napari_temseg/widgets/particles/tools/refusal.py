@@ -1,7 +1,8 @@
-"""What could not be done with particles, and why: it stands where the tool's instruction stands, until the next action."""
+"""What could not be done with particles, and why: told once, where the tool's instruction stands, until the next action."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,23 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+logger = logging.getLogger("napari_temseg")
+
 
 class Refusal(QObject):
-    """The sentence of the newest action that was refused, "" after one that was not."""
+    """The sentence of the newest action that was refused, "" after one that was not; `seen` says whether it can be read where it stands."""
 
     changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.sentence = ""
+        self.seen: Callable[[], bool] = lambda: False
         for signal in (session.current_changed, session.selection_changed, session.tools_down):
             signal.connect(self.forget)
 
     def tried(self, action: Callable[[], Any]) -> Callable[[], Any]:
-        """The action, whose `TemsegError` is kept before it goes on to whoever called."""
+        """The action, whose `TemsegError` is kept; it goes on to whoever called only where the sentence is out of sight."""
 
         def attempt() -> Any:
             self.forget()
@@ -34,7 +38,10 @@ class Refusal(QObject):
                 return action()
             except TemsegError as error:
                 self.keep(error)
-                raise
+                if not self.seen():
+                    raise
+                logger.info("refused: %s", error)
+                return None
 
         return attempt
 

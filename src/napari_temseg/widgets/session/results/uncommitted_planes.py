@@ -24,7 +24,7 @@ class UncommittedPlanes:
         self.labels: Any = None
 
     def plane(self, ready: PlaneFound) -> None:
-        """Show a plane in the layers of its picture."""
+        """Show a plane in the layers of its picture; one that is not on the screen is drawn when somebody goes there."""
         item, first = self.item, self.labels is None
         shape = layers.shape(item.layer)
         if first:
@@ -32,7 +32,8 @@ class UncommittedPlanes:
             if item.particles is not None and ready.prediction is None:
                 self.labels[...] = item.particles.labels
         self.labels.reshape((-1, *shape[-2:]))[ready.plane] = ready.particles.labels
-        show_labels(self.session, item, self.labels)
+        if first or ready.plane == self.session.shown_plane(item) or item.particles_layer is None:
+            show_labels(self.session, item, self.labels)
 
     def revert(self) -> None:
         """Back to what is committed."""

@@ -1,0 +1,136 @@
+"""The result in step 4: the distribution in words, and what is written of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.widgets.audit.kept_audits import write_audited_report
+from napari_temseg.widgets.compare.dialog import open_comparison
+from napari_temseg.widgets.kit.style import button, hint, later, row
+from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
+from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.scope_box import ScopeBox
+from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
+from napari_temseg.widgets.session import export
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.session.item import Item
+    from napari_temseg.widgets.session.session import Session
+
+
+class ResultBox(QWidget):
+    """What the particles say together, of one image or of all, and the files that it goes into."""
+
+    def __init__(self, session: Session, corrector: Corrector, pool: Pool, opener: DistributionOpener) -> None:
+        super().__init__()
+        self.session, self.corrector, self.pool, self.opener = session, corrector, pool, opener
+        self._make()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        groups: Sequence[QWidget] = (
+            row([hint("Result", "heading"), self.scope], (1, 1)),
+            self.counts,
+            self.sizes,
+            row([self.export, self.report, self.page], (4, 3, 2)),
+            row([self.tiff, self.view], (1, 1)),
+            row([self.compare, self.below], (1, 1)),
+            self.cautions,
+        )
+        for widget in groups:
+            layout.addWidget(widget)
+
+    def _make(self) -> None:
+        self.scope = ScopeBox(self.session)
+        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), hint(role="warning")
+        self.export = button(
+            "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
+        )
+        self.report = button(
+            "Report…",
+            "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
+            "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
+            self._report,
+        )
+        self.written: WeakKeyDictionary[Item, Path] = WeakKeyDictionary()  # the newest report with each image
+        self.page = button("Open", "", self._open_page)
+        self.page.setAccessibleName("open the report")
+        self.tiff = button(
+            "Save particles…", "Write the particles of this image as a TIFF that ImageJ opens, calibrated.", self._save_labels
+        )
+        self.view = button(
+            "Save view…",
+            "Write what is seen of this image, with outlines and a scale bar, as a PNG of 300 dpi or as an SVG.",
+            self._save_view,
+        )
+        self.compare = button(
+            "Compare with truth…",
+            "Score these particles, and models, against a labels layer that is right, side by side, and see where each is wrong.",
+            later(open_comparison, self.session),
+        )
+        self.below = button("Table and plot", "Show the dock with table and histogram again.", self.opener.open)
+
+    def settle(self) -> None:
+        """Take in what was painted a moment ago; `TemsegError` where there is nothing to write."""
+        for item in self.pool.items:
+            self.session.settle(item)
+        if not self.pool.items:
+            raise TemsegError("There is nothing to write yet: find particles first (step 2).")
+
+    def _export(self) -> None:
+        self.settle()
+        if path := export.ask_file(self.session, self, "Export table", "particles.csv", "Table (*.csv *.xlsx)"):
+            export.export_table(self.session, self.pool.measurements, path)
+
+    def _report(self) -> None:
+        self.settle()
+        folder, items = export.ask_folder(self.session, self, "Folder for the report"), list(self.pool.items)
+        if folder:
+            write_audited_report(self.session, items, self.pool.measurements, folder, partial(self._written, items))
+
+    def _written(self, items: Sequence[Item], page: Path) -> None:
+        self.written.update(dict.fromkeys(items, page))
+        self.refresh()
+
+    def _open_page(self) -> None:
+        item = self.session.current
+        if item is not None and item in self.written:
+            export.open_page(self.written[item])
+
+    def _save_labels(self) -> None:
+        item = self.corrector.measured_item()
+        path = export.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
+        if path:
+            export.export_labels(self.session, item, path)
+
+    def _save_view(self) -> None:
+        item = self.session.current
+        if item is None:
+            raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
+        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURE_TYPES)
+        if path:
+            export.export_view(self.session, item, path)
+
+    def refresh(self) -> None:
+        """Follow the session."""
+        session, item, pool = self.session, self.session.current, self.pool
+        self.export.setEnabled(bool(pool.items))
+        self.report.setEnabled(bool(pool.items) and not session.jobs.running)
+        self.tiff.setEnabled(item is not None and item.measurement is not None)
+        self.view.setEnabled(item is not None)
+        page = self.written.get(item) if item is not None else None
+        self.page.setEnabled(page is not None)
+        self.page.setToolTip("Show the newest report with this image in the browser" + (f": {page}." if page is not None else "."))
+        self.counts.setText(counted(pool.table, len(pool.items)))
+        self.sizes.setText(sized(pool.distribution))
+        self.sizes.setToolTip(explained(pool.distribution))
+        self.cautions.setText("\n".join(cautions(pool.distribution)))
+        self.cautions.setVisible(bool(self.cautions.text()))
