@@ -48,9 +48,14 @@ def starting() -> None:
     it again and again takes a seventh of a small run.
     """
     gc.set_threshold(RUBBISH, *gc.get_threshold()[1:])
-    atexit.register(gc.freeze)
+    atexit.register(_leave)
     if sys.stderr.isatty():
         print("starting …", end="\r", file=sys.stderr, flush=True)
+
+
+def _leave() -> None:
+    if "torch" not in sys.modules:  # its compiler complains of all that it was not asked to clear away
+        gc.freeze()
 
 
 def drive(job: Job[T], *, keep: bool = True) -> tuple[T, bool]:

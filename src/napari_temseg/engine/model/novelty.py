@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from napari_temseg.engine.model.outputs import probabilities, sigmoid
 from napari_temseg.engine.model.tiles import resize
@@ -168,8 +168,8 @@ def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
 def _half_turn(values: Floats) -> tuple[float, tuple[float, float]]:
     """The best correlation of a picture with itself turned by 180°, over all centres that leave two fifths of it; and that centre."""
     shape = [2 * n for n in values.shape]
-    once, squares, ones = (fft.rfft2(each, shape) for each in (values, values**2, np.ones_like(values)))
-    product, power, overlap = (fft.irfft2(each, shape) for each in (once * once, squares * ones, ones * ones))
+    once, squares, ones = (np.fft.rfft2(each, shape) for each in (values, values**2, np.ones_like(values)))
+    product, power, overlap = (np.fft.irfft2(each, shape) for each in (once * once, squares * ones, ones * ones))
     correlation = product / np.maximum(power, max(1e-3 * float(power.max()), 1e-9))
     correlation[overlap < 0.4 * values.size] = -1
     y, x = np.unravel_index(int(correlation.argmax()), correlation.shape)

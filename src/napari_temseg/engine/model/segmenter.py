@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -133,12 +134,21 @@ class StoredWeights:
     def __init__(self, tensors: Arrays) -> None:
         self._tensors = tensors
         self._network: nn.Module | None = None
+        self._said: dict[str, str] = {}
 
     def __getstate__(self) -> Arrays:
         return self.arrays()
 
     def __setstate__(self, tensors: Arrays) -> None:
-        self._tensors, self._network = tensors, None
+        self._tensors, self._network, self._said = tensors, None, {}
+
+    def once(self, key: str, say: Callable[[], str]) -> str:
+        """What `say` says of the tensors, asked once as long as these cannot have changed: nobody has the network."""
+        if self._network is not None:
+            return say()
+        if key not in self._said:
+            self._said[key] = say()
+        return self._said[key]
 
     def arrays(self) -> Arrays:
         """The tensors as they are now."""
@@ -303,8 +313,12 @@ class Segmenter:
 
     def content_hash(self) -> str:
         """SHA-256 of the tensors (as half precision) and all that bears on a prediction: the same model, saved again, has the same hash."""
-        bearing = {key: value for key, value in self.metadata().items() if key not in _NOT_BEARING}
-        digest = hashlib.sha256(json.dumps(bearing, sort_keys=True).encode())
+        bearing = json.dumps({key: value for key, value in self.metadata().items() if key not in _NOT_BEARING}, sort_keys=True)
+        digest = partial(self._digest, bearing)
+        return self.weights.once(bearing, digest) if isinstance(self.weights, StoredWeights) else digest()
+
+    def _digest(self, bearing: str) -> str:
+        digest = hashlib.sha256(bearing.encode())
         for name, array in sorted(self.arrays().items()):
             digest.update(name.encode())
             with np.errstate(over="ignore"):

@@ -19,7 +19,6 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BandEnds, Particles, Prediction, SizeCandidate
 from napari_temseg.files.imagej_tables import write_results
 from napari_temseg.files.label_pages import LabelPages
-from napari_temseg.files.rois import write_rois
 from napari_temseg.files.tables import write_labels_tiff
 from napari_temseg.pipeline.report.beside import thumbnail
 from napari_temseg.pipeline.report.crops import crops_of
@@ -79,6 +78,8 @@ class MeasuredPicture:
             labels[f"{stem}_classes.tif"] = partial(write, labels=self.classes, content="classes")
         labels[f"{stem}_particles.tif"] = partial(write, labels=self.labels, content="particles")
         if imagej:
+            from napari_temseg.files.rois import write_rois  # whose library few runs want
+
             labels[f"{stem}_rois.zip"] = partial(write_rois, labels=self.labels)
             sized = partial(write_results, table=measured.table, scale=measured.calibration.scale, unit=measured.length_unit)
             labels[f"{stem}_results.csv"] = sized
