@@ -187,5 +187,17 @@ def test_one_that_runs_elsewhere_is_not_offered(tmp_path: Path, picture: Any) ->
     assert found() == []
     store.let_go()
     assert found() == ["Training on grid"]
+
+    (stopped,), _ = trainings.look_up({"it": known})
+    stopped.hold()  # it goes on here: another window has to know at once, not with the next checkpoint only
+    signed = json.loads((store.path / trainings.PROGRESS).read_text())
+    assert (signed["pid"], signed["spent"], signed["steps"]) == (os.getpid(), 60.0, 9)
+    stopped.let_go()
+    told |= {"pid": parent.pid, "began": parent.create_time()}  # … nor does one that was offered it before discard what goes on there
+    assert found() == []
+    stopped.remove()
+    assert (store.path / trainings.INPUT).exists()
+    told["began"] += 100
+    assert found() == ["Training on grid"]
     (store.path / trainings.INPUT).write_bytes(b"no such file")
     assert found() == []
