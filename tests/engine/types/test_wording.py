@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import at_plane, four, rounded, signed
+from napari_temseg.engine.types.wording import at_plane, four, moved_words, rounded, signed
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,13 @@ def test_a_value_has_as_many_digits_as_its_half_width_allows() -> None:
 def test_what_rounds_to_nothing_has_no_sign() -> None:
     assert [signed(value, 1) for value in (1.23, -0.78, 0.04, -0.04, 0.0)] == ["+1.2", "−0.8", "0.0", "0.0", "0.0"]
     assert signed(-0.4, 0) == "0"
+
+
+def test_an_interval_that_is_moved_says_by_how_much() -> None:
+    interval = {"d50": [95.0, 115.0], "holds": ["segmentation"]}
+    moved = {"intervals": {"these particles": interval}, "segmentation": {"bias": np.log(1.05)}}
+    assert moved_words(moved) == "interval moved by +5.0 % for the known bias of the segmentation"
+    assert moved_words(moved | {"segmentation": {"bias": 0.001}}) == ""
+    assert moved_words(moved | {"corrected": {"d50": 100.0}}) == ""
+    assert moved_words(moved | {"intervals": {"these particles": interval | {"holds": ["calibration"]}}, "segmentation": None}) == ""
+    assert moved_words({}) == ""

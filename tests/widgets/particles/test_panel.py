@@ -694,3 +694,19 @@ def test_a_second_dock_takes_over(bench: Any, viewer: Any, open_bench: Any, qtbo
     assert len(session.current.particles) == 5
     {str(key): action for key, action in viewer.keymap.items()}["N"](viewer)
     assert sum(callback.__qualname__ == "Pointer._pressed" for callback in viewer.mouse_drag_callbacks) == 1
+
+
+def test_a_file_name_gets_the_ending_of_its_kind_and_is_asked_about_where_it_is_there(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = [], [str(tmp_path / "sizes 0.5"), str(tmp_path / "there"), str(tmp_path / "there.csv"), str(tmp_path / "kept.xlsx")]
+    (tmp_path / "there.csv").touch()
+
+    def answer(_parent: Any, _title: str, start: str, _kinds: str) -> tuple[str, str]:
+        asked.append(start)
+        return answers.pop(0), "Table (*.csv *.xlsx)"
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    named = [export.ask_file(bench.session, bench, "Export", "particles.csv", "Table (*.csv *.xlsx)") for _ in range(3)]
+    assert [Path(path).name for path in named] == ["sizes 0.5.csv", "there.csv", "kept.xlsx"]
+    assert [Path(path).name for path in asked] == ["particles.csv", "particles.csv", "there.csv", "particles.csv"]

@@ -79,6 +79,16 @@ def shown_median(summary: Mapping[str, Any]) -> tuple[float | None, Sequence[flo
     return summary["d50"], named[name]["d50"], interval_title(name, named[name]["holds"])
 
 
+def moved_words(summary: Mapping[str, Any]) -> str:
+    """That the interval shown is moved by the known bias of the segmentation, so that D50 is not its middle; "" where it is not."""
+    if summary.get("corrected") or not any(
+        each["d50"] and "segmentation" in each["holds"] for each in summary.get("intervals", {}).values()
+    ):
+        return ""
+    share = 100 * math.expm1(summary["segmentation"]["bias"])
+    return f"interval moved by {signed(share, 1)} % for the known bias of the segmentation" if abs(share) >= 0.5 else ""
+
+
 def interval_title(name: str, holds: Collection[str]) -> str:
     """What an interval is called: "these particles, 95 %", and that it has no segmentation where that is so."""
     return f"{name}, 95 %" + ("" if {"segmentation", "audit"}.intersection(holds) else ", without segmentation")

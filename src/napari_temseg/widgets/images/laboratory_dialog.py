@@ -20,6 +20,7 @@ from napari_temseg.files.laboratory import (
     write_table,
 )
 from napari_temseg.widgets.kit.style import button, highlight, hint, row
+from napari_temseg.widgets.session.export import file_to_write
 
 _TITLES = ("instrument", "mode", "magnification", "kV", "camera", "factor x", "factor y", "uncertainty (%)", "standard", "date")
 _TIPS = {
@@ -147,7 +148,7 @@ class LaboratoryDialog(QDialog):
         self._tell(f"{len(fresh)} new from {path.name}. Not saved yet.", changed=bool(fresh))
 
     def _export(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Export calibrations", "calibrations.csv", _KIND)
+        path = file_to_write(self, "Export calibrations", "calibrations.csv", _KIND)
         if path:
             write_table(path, self.rows())
             self.said.setText(f"Written: {path}")

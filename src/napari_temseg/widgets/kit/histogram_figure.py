@@ -13,7 +13,7 @@ from scipy import stats
 
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.plots import beside
-from napari_temseg.engine.types.wording import four, shown_median
+from napari_temseg.engine.types.wording import ends_words, four, moved_words, rounded, shown_median
 
 Floats = npt.NDArray[np.float64]
 _SAMPLES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -61,10 +61,11 @@ def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool) -> None:
     value, interval, name = (summary.get("dv50"), None, "") if by_volume else shown_median(summary)
     if value is None:
         return
-    axes.axvline(value, color="#D55E00", linestyle="--", label=f"D50 = {four(value)}")
+    half = (interval[1] - interval[0]) / 2 if interval else None
+    axes.axvline(value, color="#D55E00", linestyle="--", label=f"D50 = {rounded(value, half)} {(summary.get('unit') or '')}".rstrip())
     if interval:
-        seen = axes.get_xlim()
-        axes.axvspan(interval[0], interval[1], color="#D55E00", alpha=0.2, linewidth=0, zorder=0, label=name)
+        seen, shade = axes.get_xlim(), (f"{name}: {ends_words(interval, half)}", moved_words(summary))
+        axes.axvspan(interval[0], interval[1], color="#D55E00", alpha=0.2, linewidth=0, zorder=0, label="\n".join(filter(None, shade)))
         axes.set_xlim(seen)
 
 

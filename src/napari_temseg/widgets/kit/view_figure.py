@@ -24,8 +24,12 @@ def view_figure(
     limits: tuple[float, float],
     pixel: tuple[float, float] | None,
     excluded: Collection[int] = (),
+    left_out: npt.NDArray[np.bool_] | None = None,
 ) -> Figure:
-    """Grey values (Y, X) between two limits, outlines of `labels` (Y, X), grey where `excluded`; `pixel` is its size (y, x) in nm."""
+    """Grey values (Y, X) between two limits, outlines of `labels` (Y, X), grey where `excluded`; `pixel` is its size (y, x) in nm.
+
+    The scale bar keeps off what is `left_out` (Y, X), where a bar and letters of the microscope's own may be, and off particles.
+    """
     height, width = image.shape
     tall = 1.0 if pixel is None else pixel[0] / pixel[1]
     figure = Figure(figsize=(_COLUMN, _COLUMN * height * tall / width))
@@ -38,7 +42,10 @@ def view_figure(
         colours = [_EXCLUDED if number in out else _FOUND for number, _ in lines]
         axes.add_collection(LineCollection([points for _, points in lines], colors=colours, linewidths=0.6))
     if pixel is not None:
-        _scale_bar(axes, (height, width), pixel[1])
+        taken = np.zeros((height, width))
+        taken += 0.0 if labels is None else 0.01 * (labels > 0)
+        taken += 0.0 if left_out is None else left_out
+        _scale_bar(axes, taken, pixel[1], figure.get_figheight())
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
     return figure
@@ -61,13 +68,23 @@ def nice_length(length: float) -> float:
     return float(decade * max(step for step in (1, 2, 5) if step * decade <= length * (1 + 1e-9)))
 
 
-def _scale_bar(axes: Any, frame: tuple[int, int], nm: float) -> None:
-    height, width = frame
+def _scale_bar(axes: Any, taken: npt.NDArray[np.float64], nm: float, inches: float) -> None:
+    """A bar in the corner of a picture `inches` high where least is `taken` (Y, X); the lower right one, where that is free."""
+    height, width = taken.shape
     length = nice_length(_BAR * width * nm)
-    long, thick, edge = length / nm, height / 90, height / 40
-    left, top = width - edge - long, height - edge - thick
     text = f"{length:g} nm" if length < 1000 else f"{length / 1000:g} µm"
-    tall = 2.75 * edge + thick
-    axes.add_patch(Rectangle((left - edge / 2, top - 2.25 * edge), long + edge, tall, color="black", alpha=0.6, lw=0))
-    axes.add_patch(Rectangle((left, top), long, thick, color="white", lw=0))
-    axes.text(left + long / 2, top - edge / 4, text, color="white", ha="center", va="bottom", fontsize=7)
+    y, x = height / inches / 72, width / _COLUMN / 72  # px a point: the letters have a size in points
+    wide, tall, gap = length / nm + 6 * x, 15 * y, 2 * min(y, x)
+    counted = np.flatnonzero(taken.min(axis=1) < 1)  # above and below a data bar
+    first, last = (counted[0], counted[-1] + 1) if len(counted) else (0, height)
+    corners = [(top, left) for top in (last - gap - tall, first + gap) for left in (width - gap - wide, gap)]
+    top, left = min(corners, key=lambda corner: _under(taken, corner, (tall, wide)))
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), wide, tall, color="black", alpha=0.7, lw=0))
+    axes.add_patch(Rectangle((left - 0.5 + 3 * x, top - 0.5 + 11 * y), length / nm, 2 * y, color="white", lw=0))
+    axes.text(left - 0.5 + wide / 2, top - 0.5 + 9.5 * y, text, color="white", ha="center", va="baseline", fontsize=7)
+
+
+def _under(taken: npt.NDArray[np.float64], corner: tuple[float, float], size: tuple[float, float]) -> float:
+    """How much of what is taken a box would hide."""
+    rows, columns = (slice(max(int(begin), 0), max(int(begin + extent), 0) + 1) for begin, extent in zip(corner, size, strict=True))
+    return round(float(taken[rows, columns].sum()), 6)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -32,6 +31,7 @@ from napari_temseg.widgets.particles.histogram import Histogram
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.scope_box import ScopeBox
+from napari_temseg.widgets.particles.sentences import explained
 from napari_temseg.widgets.particles.table import ParticleTable
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
@@ -121,9 +121,8 @@ class Distribution(QWidget):
             layout.setContentsMargins(4, 2, 4, 2)
             layout.setSpacing(4)
             for each in rows:
-                each.setMinimumWidth(
-                    PLOT_ROW if half is right else ROW
-                )  # what it would need is more than a small screen has beside the steps
+                # What it would need is more than a small screen has beside the steps.
+                each.setMinimumWidth(PLOT_ROW if half is right else ROW)
                 layout.addWidget(each)
             for widget in body:
                 layout.addWidget(widget, 1)
@@ -199,7 +198,11 @@ class Distribution(QWidget):
             part.setVisible(not (distribution.obstacle or empty))
         self.histogram.samples = self._samples()
         self.histogram.show_distribution(distribution, self._selected(distribution.image, distribution.particle))
+        self._show_legend()
+
+    def _show_legend(self) -> None:
         self.legend.setText(self.histogram.legend())
+        self.legend.setToolTip(explained(self.pool.distribution))
 
     def _show_selection(self, item: Item | None = None) -> None:
         self._show_rows()
@@ -229,16 +232,7 @@ class Distribution(QWidget):
         return np.isin(particles, list(session.selected)) & np.asarray(images == session.current.name)
 
     def _retheme(self) -> None:
-        colours = theme_colours(self.session.viewer)
-        self.table.particles.grey = QColor(colours["highlight"])
-        self.table.setStyleSheet(
-            f"QTableView {{ background: {colours['background']}; alternate-background-color: {colours['background']};"
-            f" gridline-color: {colours['foreground']}; color: {colours['text']}; selection-background-color: {colours['current']};"
-            f" selection-color: {colours['text']}; border: 1px solid {colours['foreground']}; }}"
-            f"QTableView::item:selected {{ background: {colours['current']}; color: {colours['text']}; }}"
-            f"QHeaderView::section {{ background: {colours['foreground']}; color: {colours['text']}; padding: 2px 4px; border: none;"
-            f" border-right: 1px solid {colours['background']}; }}"
-        )
+        self.table.retheme(theme_colours(self.session.viewer))
         self._mark_filter("")
 
     # -- what the user does
@@ -272,7 +266,7 @@ class Distribution(QWidget):
         self.histogram.set_view(
             by_volume=self.weighting.currentIndex() == 1, logarithmic=self.log.isChecked(), n_bins=self.bins.value() or None
         )
-        self.legend.setText(self.histogram.legend())
+        self._show_legend()
 
     def _samples(self) -> list[tuple[str, Any]]:
         """The samples that are laid over one another; images without one stand for themselves. None unless that is asked for."""
@@ -287,7 +281,7 @@ class Distribution(QWidget):
 
     def _show_samples(self, *_: Any) -> None:
         self.histogram.set_samples(self._samples())
-        self.legend.setText(self.histogram.legend())
+        self._show_legend()
 
     def _save_plot(self) -> None:
         distribution = self.pool.distribution

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import d50_words, four, shown_median
+from napari_temseg.engine.types.wording import d50_words, four, moved_words, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, ORANGE, OUTLINES, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
@@ -160,6 +160,8 @@ class Histogram(Plot):
         parts = [f"<span style='color:{VERMILION}'>┆</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
+        if not self.by_volume and (moved := moved_words(distribution.of_column)):
+            parts.append(f"<span style='color:{VERMILION}'>▒</span> {moved}")
         return "<br>".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:

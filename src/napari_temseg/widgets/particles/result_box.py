@@ -107,7 +107,7 @@ class ResultBox(QWidget):
 
     def _save_labels(self) -> None:
         item = self.corrector.measured_item()
-        path = export.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif)")
+        path = export.ask_file(self.session, self, "Save particles", f"{item.name}_particles.tif", "TIFF (*.tif *.tiff)")
         if path:
             export.export_labels(self.session, item, path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,6 +224,18 @@ class ParticleTable(QTableView):
         horizontal.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self._silent = False
         self.selectionModel().selectionChanged.connect(self._selected)
+
+    def retheme(self, colours: Mapping[str, str]) -> None:
+        """Take over the colours of a theme, by name."""
+        self.particles.grey = QColor(colours["highlight"])
+        self.setStyleSheet(
+            f"QTableView {{ background: {colours['background']}; alternate-background-color: {colours['background']};"
+            f" gridline-color: {colours['foreground']}; color: {colours['text']}; selection-background-color: {colours['current']};"
+            f" selection-color: {colours['text']}; border: 1px solid {colours['foreground']}; }}"
+            f"QTableView::item:selected {{ background: {colours['current']}; color: {colours['text']}; }}"
+            f"QHeaderView::section {{ background: {colours['foreground']}; color: {colours['text']}; padding: 2px 4px; border: none;"
+            f" border-right: 1px solid {colours['background']}; }}"
+        )
 
     def fit_columns(self) -> None:
         """Columns as wide as their headers and numbers; looked at in the first rows only, which costs nothing."""

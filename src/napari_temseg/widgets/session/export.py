@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.kit.folder_dialog import FolderDialog
 
@@ -40,11 +41,23 @@ def folder_of(session: Session) -> str:
 
 
 def ask_file(session: Session, parent: QWidget, title: str, name: str, kinds: str) -> str:
-    """Where to write a file, "" when the user thinks better of it."""
-    path, _ = QFileDialog.getSaveFileName(parent, title, str(Path(folder_of(session)) / name), kinds)
+    """Where to write a file, "" when the user thinks better of it; a name without an ending gets that of the kind that was chosen."""
+    path = file_to_write(parent, title, str(Path(folder_of(session)) / name), kinds)
     if path:
         session.settings.set("folder", str(Path(path).parent))
     return path
+
+
+def file_to_write(parent: QWidget, title: str, asked: str, kinds: str) -> str:
+    """The file that a person names, its ending one of `kinds` ("Table (*.csv)"); "" for none."""
+    while True:
+        path, kind = QFileDialog.getSaveFileName(parent, title, asked, kinds)
+        ends = re.findall(r"\*(\.\w+)", kind or kinds)
+        if not path or not ends or Path(path).suffix.lower() in re.findall(r"\*(\.\w+)", kinds):
+            return path
+        asked = path + ends[0]
+        if not Path(asked).exists():  # else the dialog asks whether that one may be replaced
+            return asked
 
 
 def ask_model(session: Session, parent: QWidget, title: str) -> str:
@@ -103,12 +116,14 @@ def export_view(session: Session, item: Item, path: str) -> None:
     table = item.measurement.table if item.measurement is not None else None
     out = () if table is None else table.loc[table["excluded"] != "", "particle"].astype(int).tolist()
     pixel = None if item.calibration.pixel_size is None else item.calibration.scale
+    mask = None if item.left_out is None else shapes_layers.left_out_mask(item.left_out, item.frame)
+    burnt_in = None if mask is None else mask[window].copy()
     low, high = (float(limit) for limit in item.layer.contrast_limits)
 
     def write() -> None:
         from napari_temseg.widgets.kit.view_figure import view_figure
 
-        save_figure(view_figure(image, labels, (low, high), pixel, out), path)
+        save_figure(view_figure(image, labels, (low, high), pixel, out, burnt_in), path)
 
     _write(session, path, write)
 
