@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from in_the_window import told
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
@@ -165,6 +166,26 @@ def test_what_comes_back_was_split_with_the_automatic_certainty(viewer: Any, ope
     item.particles.settings["certainty"] = 0.3
     session.item_changed.emit(item, Change.PARTICLES)
     assert panel.split.value().certainty == 0.3
+
+
+def test_a_stack_that_nobody_has_explained_is_shown_with_its_question_before_all_are_searched(
+    viewer: Any, open_bench: Any, stack: Any, qtbot: Any
+) -> None:
+    from napari_temseg.widgets.images.planes import AxesQuestion
+
+    viewer.add_image(stack, name="stack")
+    viewer.add_image(stack[0], name="plain")
+    bench = open_bench(viewer)
+    session, asks = bench.session, bench.findChild(AxesQuestion)
+    viewer.layers.selection.active = viewer.layers["plain"]
+    session.reveal()
+    assert asks.isHidden()
+    qtbot.mouseClick(bench.panel(1).all, Qt.MouseButton.LeftButton)
+    assert not session.jobs.running
+    assert session.current.name == "stack"
+    assert viewer.layers["stack"].visible
+    assert not asks.isHidden()
+    assert not told("say first")  # a notification would only repeat the question
 
 
 def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_asked_for(

@@ -205,7 +205,13 @@ class FindPanel(QWidget):
         self.finder.find([item])
 
     def _find_all(self) -> None:
-        self.finder.find(self._searchable())
+        asking = next((item for item in self._searchable() if item.asks_axes), None)
+        if asking is None:
+            self.finder.find(self._searchable())
+            return
+        self.session.set_current(asking)  # with it comes the question, whose answers are buttons
+        self.session.reveal()
+        self.session.say("Answer this first, then find in all images: until then it is not known what a plane counts as.")
 
     def _searchable(self) -> list[Item]:
         return [item for item in self.session.items if not item.ignored]
