@@ -148,18 +148,6 @@ def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> Non
     assert files() == files("facts") == []
 
 
-def test_another_picture_gets_no_offer(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, wait_chores: Any) -> None:
-    bench = start(grid)
-    find(bench, wait_jobs)
-    bench.session.close()
-    assert len(files()) == 1
-    changed = grid.copy()
-    changed[0, 0] += 1
-    bench = start(changed)
-    wait_chores(bench.session)
-    assert bench.restore_bar.isHidden()
-
-
 def test_work_is_written_soon_and_goes_on_in_the_same_file(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
     bench = start(grid)
     find(bench, wait_jobs)

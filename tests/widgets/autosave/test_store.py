@@ -67,7 +67,10 @@ def test_the_newest_that_holds_something_is_found_by_the_pixels() -> None:
     (found,) = another().newest()
     assert isinstance(found, KeptStrokes)
     assert columns_of(found.path) == [4]
-    assert another(Picture(np.ones(SHAPE, np.uint8))).newest() == []
+    pixels = np.zeros(SHAPE, np.uint8)
+    assert len(another(Picture(pixels)).newest()) == 1
+    pixels[0, 0] = 1  # another picture
+    assert another(Picture(pixels)).newest() == []
 
 
 def test_a_file_that_is_cut_at_any_byte_is_a_sentence_and_hides_no_other() -> None:
