@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import napari_temseg as temseg
@@ -125,3 +127,29 @@ def test_a_model_of_ones_own_is_said_not_to_be_calibrated(found: Any, qtbot: Any
     assert "; segmentation not calibrated)" in panel.result.sizes.text()
     assert pool.distribution.summary["intervals"]["these particles"]["d50"] is None
     assert "not calibrated: nobody has compared this model" in panel.result.sizes.toolTip()
+
+
+def test_figures_of_the_image_before_do_not_stand_below_another(
+    viewer: Any, open_bench: Any, adopt: Any, qtbot: Any, wait_chores: Any
+) -> None:
+    bench = open_bench(viewer)
+    session, panel, pool = bench.session, bench.panel(3), bench.session.part(Pool)
+    for name, side in (("small", 6), ("large", 20)):
+        labels = np.zeros((200, 200), np.int32)
+        for number, (y, x) in enumerate(((y, x) for y in range(5, 170, 40) for x in range(5, 170, 40)), 1):
+            labels[y : y + side, x : x + side] = number
+        viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name=name)
+        session.set_current(session.items[-1])
+        adopt(session, session.current, labels)
+    wait_chores(session)
+    qtbot.waitUntil(lambda: "D50 22." in panel.result.sizes.text())
+    go_on = threading.Event()
+    session.jobs.later(go_on.wait)  # something long is done first
+    try:
+        session.set_current(session.items[0])
+        qtbot.waitUntil(lambda: pool.busy and not len(pool.distribution.values))
+        panel.refresh()
+        assert "D50" not in panel.result.sizes.text()
+    finally:
+        go_on.set()
+    qtbot.waitUntil(lambda: "D50 6." in panel.result.sizes.text())

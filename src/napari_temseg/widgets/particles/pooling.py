@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Audits = Callable[[], tuple[Sequence[Measurement], Sequence[Audit]]]
 
 SCOPES = ("this image", "this sample", "all images")
+STALE = 300  # ms that figures of the images before may stand while those of others are worked out
 MOST_SAMPLES = 6  # lines on samples, and on comparisons, that there is room for
 _MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.SAMPLE, Change.IGNORED, Change.NAME}
 Floats = npt.NDArray[np.float64]
@@ -110,6 +111,11 @@ class Pool(QObject):
         self.distribution = PooledDistribution()
         self.busy = False
         self._number = 0
+        self._of: list[Item] = []  # what the figures are of
+        self._stale = QTimer(self)
+        self._stale.setSingleShot(True)
+        self._stale.setInterval(STALE)
+        self._stale.timeout.connect(self._let_go)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(40)
@@ -118,7 +124,8 @@ class Pool(QObject):
         for signal in (session.items_changed, session.current_changed):
             signal.connect(self._timer.start)
         self.otherwise.changed.connect(self._timer.start)
-        session.closing.connect(self._timer.stop)
+        for timer in (self._timer, self._stale):
+            session.closing.connect(timer.stop)
         self.refresh()
 
     @property
@@ -195,14 +202,22 @@ class Pool(QObject):
             return _tried(measurements, column, partial(kept_audits, items, measurements), waiting) if number == self._number else None
 
         self.busy = True
+        if items != self._of and not self._stale.isActive():
+            self._stale.start()
         self.session.jobs.later(work, partial(self._take, number))
+
+    def _let_go(self) -> None:
+        """Figures of other images do not stand below this one while its own are long in coming."""
+        if self.busy and self.items != self._of:
+            self._of, self.distribution = [], PooledDistribution(column=self.column)
+            self.distribution_changed.emit()
 
     def _take(self, number: int, found: PooledDistribution | Exception | None) -> None:
         if isinstance(found, Exception):
             complain(found, "The size distribution")
             found = PooledDistribution(obstacle="The size distribution cannot be worked out; the log has the details.")
         if found is not None and number == self._number:
-            self.distribution, self.busy = replace(found, twice=self.twice), False
+            self._of, self.distribution, self.busy = self.items, replace(found, twice=self.twice), False
             self.distribution_changed.emit()
 
 
