@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -40,6 +42,13 @@ def test_a_dumbbell_left_together_looks_like_two_and_a_ball_does_not() -> None:
     found = doubts(particles, config)
     assert set(found.two) == {int(particles.labels[40, 30])}
     assert not found.one
+
+
+def test_a_dumbbell_looks_like_two_though_the_learnt_depth_shows_no_dent() -> None:
+    particles, config = split_at(0.0, blobs(*DUMBBELL, BALL))
+    flat = replace(particles.prediction, auxiliary={"distance": (particles.labels > 0).astype(np.float16)})
+    found = doubts(replace(particles, prediction=flat), config)
+    assert found.two == {int(particles.labels[40, 30]): 1.0}
 
 
 def test_splitting_cuts_from_the_strength_that_was_told_and_not_before() -> None:

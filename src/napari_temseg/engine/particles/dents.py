@@ -36,6 +36,8 @@ class Dent:
         """How far a summit of this height must rise above a pass."""
         if self.share == np.inf:
             return self.height
+        if self.height == np.inf:  # only the share is asked
+            return self.share * summit
         return min(self.height, max(self.share * summit, LEAST_DENT * self.height))
 
 

@@ -26,7 +26,7 @@ from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.results import Particles, Prediction
 
-WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt: up to there every other suspect is two, as up to 0.15
+WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt: on powders two of five are two up to 0.2, then every third
 AT_LEAST = 0.6  # however little is split, what usual splitting cuts is in doubt, and a little more
 BELOW = 0.08  # strength below the one in force from which on two pieces are in doubt
 WAIST, HOLLOW = 0.3, 0.92  # a waist narrower by this share of the lesser width, in an outline of less solidity, looks like two
