@@ -41,6 +41,20 @@ def test_stroked_pixels_get_their_class_and_its_particle_follows(scene):
     assert (gone.auxiliary["distance"][gone.classes == 1][particle[gone.classes == 1]] >= 0).all()
 
 
+def test_two_small_particles_taken_away_leave_the_others():
+    """Particles that cover little of a picture are held to as much as its background is."""
+    drawn = temseg.simulate(SimulateConfig(height=320, width=320, count=8, diameter=16, contrast=0.6, seed=3))
+    said = PredictConfig(precision="float32", typical_size=16.0)
+    ground = iter_ground(temseg.load("particles"), drawn.micrograph, said).drain()
+    strokes, numbers = np.zeros((320, 320), np.uint8), np.unique(drawn.instances)[1:]
+    for number in numbers[:2]:
+        y, x = (int(v) for v in np.argwhere(drawn.instances == number).mean(axis=0))
+        strokes[max(y - 3, 0) : y + 4, x] = 1
+    left = temseg.split(answer(ground, strokes)).labels
+    there = [(left[drawn.instances == number] > 0).mean() > 0.5 for number in numbers]
+    assert there == [False, False, *(True for _ in numbers[2:])]
+
+
 def test_right_strokes_change_almost_nothing(scene):
     drawn, ground = scene
     before = answer(ground, np.zeros((200, 232), np.uint8)).classes

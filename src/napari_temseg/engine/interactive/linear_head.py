@@ -33,7 +33,8 @@ from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 CHANGED = 0.15  # a cell whose probability moved by more than this has been taught something
-SHARE = 0.3  # weight of all taught cells together, against all that the model is held to
+SHARE = 0.3  # weight of all taught cells together, against all that the model is held to …
+HELD_PARTICLES = 0.5  # … of which this share is what it takes for particles, however little of a picture that is
 RIDGE = 1e-2
 NEW = 0.02  # probability that a class unknown to the model starts with everywhere
 BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
@@ -143,10 +144,18 @@ def _carry_over(features: npt.NDArray[np.float64], prior: Floats, taught: Floats
         moved = np.abs(target - p) > CHANGED
         if moved.any() and not moved.all():
             share = SHARE * min(1.0, moved.sum() / 40)
-            weight = np.where(moved, share / moved.sum(), 1.0 / (~moved).sum())
+            weight = np.where(moved, share / moved.sum(), _held(p, moved))
             start = np.log(np.clip(p, 0.01, 0.99) / np.clip(1 - p, 0.01, 0.99))
             change[k] = (features @ _regressed(features, start, target, weight)).reshape(prior.shape[1:])
     return change
+
+
+def _held(p: npt.NDArray[np.float64], moved: Mask) -> npt.NDArray[np.float64]:
+    """Weights of cells that nobody taught anything, 1 together. By their number alone particles would count for next to nothing where they
+    are sparse, and one grain of a support stroked as background would take all that look a little like it."""
+    particle, rest = np.where(moved, 0, p), np.where(moved, 0, 1 - p)
+    share = HELD_PARTICLES if particle.any() and rest.any() else float(particle.any())
+    return share * particle / max(particle.sum(), 1e-9) + (1 - share) * rest / max(rest.sum(), 1e-9)
 
 
 def _regressed(
