@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_temseg.widgets.kit.style import hint
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+
+from napari_temseg.widgets.kit.style import Still, hint
 
 
 def test_a_long_name_may_be_broken_and_a_path_is_left_as_it_is(qtbot: Any) -> None:
@@ -16,3 +19,32 @@ def test_a_long_name_may_be_broken_and_a_path_is_left_as_it_is(qtbot: Any) -> No
     assert "\u200b" not in label.text()
     label.setText("Written: /home/somebody/a_very_long_folder_name_indeed/report.html.")
     assert QLabel.text(label) == label.text()
+
+
+def test_another_sentence_lays_nothing_out_anew_unless_it_is_higher(qtbot: Any) -> None:
+    """Each layout has the whole window drawn once more."""
+
+    class Top(QWidget):
+        asked = 0
+
+        def event(self, event: Any) -> bool:
+            self.asked += event.type() == QEvent.Type.LayoutRequest
+            return super().event(event)
+
+    top, label = Top(), hint("one", lines=2)
+    qtbot.addWidget(top)
+    layout = QVBoxLayout(top)
+    still = Still(label)
+    layout.addWidget(still)
+    layout.addStretch(1)
+    top.resize(200, 300)
+    top.show()
+    qtbot.waitUntil(lambda: label.width() == still.width() > 100)
+    QApplication.processEvents()
+    before, height = top.asked, still.height()
+    label.setText("another")
+    QApplication.processEvents()
+    assert (top.asked, still.height()) == (before, height)
+    label.setText("a sentence that is so long that it takes more room than is kept for it, " * 3)
+    qtbot.waitUntil(lambda: still.height() > height)
+    assert label.height() == still.height() >= label.heightForWidth(label.width())

@@ -292,7 +292,8 @@ class FindPanel(QWidget):
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
-            text += f"; {unsure} more {'are' if unsure != 1 else 'is'} unsure and left out (Certainty 0 keeps them)"
+            are, them = ("are", "them") if unsure != 1 else ("is", "it")
+            text += f"; {unsure} more {are} unsure and left out (Certainty 0 keeps {them})"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
         more = _without_ways(item).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # which stands above
