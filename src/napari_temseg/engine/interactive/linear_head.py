@@ -155,7 +155,7 @@ def _held(p: npt.NDArray[np.float64], moved: Mask) -> npt.NDArray[np.float64]:
     are sparse, and one grain of a support stroked as background would take all that look a little like it."""
     particle, rest = np.where(moved, 0, p), np.where(moved, 0, 1 - p)
     share = HELD_PARTICLES if particle.any() and rest.any() else float(particle.any())
-    return share * particle / max(particle.sum(), 1e-9) + (1 - share) * rest / max(rest.sum(), 1e-9)
+    return np.asarray(share * particle / max(particle.sum(), 1e-9) + (1 - share) * rest / max(rest.sum(), 1e-9))
 
 
 def _regressed(
