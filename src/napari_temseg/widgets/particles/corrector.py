@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 PAINTING = "painting"
+_DONE = {  # what is said of a step when it is done
+    "merging": "merged",
+    "splitting": "split",
+    "adding": "added",
+    "deleting": "deleted",
+    "excluding": "excluded",
+    "counting": "counted",
+    "painting": "painted",
+    "marking": "marked",
+    "taking": "took",
+}
 
 
 class Corrector(QObject):
@@ -48,8 +59,7 @@ class Corrector(QObject):
 
         item, ids = self.picked("merge", 2)
         patch = merge(self.labels_of(item), self.plane_of(item, ids), ids)
-        self._correct(item, [patch], f"merging {_count(ids)}")
-        self.session.select([min(ids)])
+        self._correct(item, [patch], f"merging {_count(ids)}", then=[min(ids)])
 
     def cut(self, line: npt.NDArray[np.float64]) -> None:
         """Cut every particle of the shown plane that a line (n, 2) in px crosses."""
@@ -57,10 +67,8 @@ class Corrector(QObject):
 
         item = self.measured_item()
         patch = cut(self.labels_of(item), self.session.shown_plane(item), line)
-        pieces = np.unique(patch.after[patch.after != patch.before])
         parents = np.unique(patch.before[patch.after != patch.before])
-        self._correct(item, [patch], f"splitting {_count(parents)}")
-        self.session.select(set(map(int, [*pieces, *parents])) - {0})
+        self._correct(item, [patch], f"splitting {_count(parents)}", then=patch.ids())
 
     def part_at(self, centres: npt.NDArray[np.float64]) -> None:
         """Part the particle of the shown plane that holds two centres (n, 2) in px between them."""
@@ -68,10 +76,7 @@ class Corrector(QObject):
 
         item = self.measured_item()
         patch = part_at(self.labels_of(item), self.session.shown_plane(item), centres)
-        self._correct(item, [patch], "splitting 1 particle")
-        self.session.select(
-            np.unique(patch.after[patch.after != patch.before]).tolist() + np.unique(patch.before[patch.before > 0]).tolist()
-        )
+        self._correct(item, [patch], "splitting 1 particle", then=patch.ids())
 
     def split_these(self) -> None:
         """Split each selected particle where it is narrowest, by just the strength that it needs; one step."""
@@ -86,11 +91,10 @@ class Corrector(QObject):
         if not patches:
             raise TemsegError("Nothing in the selected particles is narrow enough to split at; draw a line across, or click two centres.")
         before = set(ids)
-        self._correct(item, patches, f"splitting {_count(before - set(whole))}")
+        pieces = {int(n) for patch in patches for n in patch.ids()}
+        self._correct(item, patches, f"splitting {_count(before - set(whole))}", then=pieces)
         if whole:
             self.session.say(f"{item.name}: {_count(before - set(whole))} split; {_count(whole)} had no waist. U takes it back.")
-        pieces = {int(n) for patch in patches for n in np.unique(patch.after[patch.after != patch.before])} - {0}
-        self.session.select(before | pieces)
 
     def add(self, outline: npt.NDArray[np.float64]) -> None:
         """A new particle on the shown plane within an outline (n, 2) in px; others keep their pixels."""
@@ -100,8 +104,7 @@ class Corrector(QObject):
         item = self.measured_item()
         labels = self.labels_of(item)
         number = new_id(labels)
-        self._correct(item, [redraw(labels, self.session.shown_plane(item), number, outline)], "adding 1 particle")
-        self.session.select([number])
+        self._correct(item, [redraw(labels, self.session.shown_plane(item), number, outline)], "adding 1 particle", then=[number])
 
     def enclosed(self, item: Item, path: npt.NDArray[np.float64]) -> frozenset[int]:
         """The particles of the shown plane whose centres lie within a path (n, 2) in px."""
@@ -123,8 +126,7 @@ class Corrector(QObject):
         by_plane = {plane: [n for n in ids if self.plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
         labels, particles = self.labels_of(item), item.found_particles()
         patches = [delete(labels, plane, part, without(particles, plane, part)) for plane, part in by_plane.items()]
-        self._correct(item, patches, f"deleting {_count(ids)}")
-        self.session.select([])
+        self._correct(item, patches, f"deleting {_count(ids)}", then=[])
 
     def exclude(self, reason: str) -> None:
         """Leave the selected particles out of the distribution; "" counts them again."""
@@ -158,7 +160,7 @@ class Corrector(QObject):
         name = "marking all as reviewed" if on else "taking the review back"
         item.history.add(Step(name, undo, redo))
         redo()
-        self.session.say(f"{item.name}: {name}. U takes it back.")
+        self._say_done(item, name)
 
     def mark_reviewed(self, item: Item, ids: Collection[int]) -> None:
         """Mark particles as looked at; the picture is when all of them are."""
@@ -224,22 +226,34 @@ class Corrector(QObject):
             raise TemsegError(f"{item.name}: the selected particles lie on planes {planes}; select those of one plane.")
         return planes[0]
 
-    def _correct(self, item: Item, patches: Sequence[Patch], name: str, *, raw: Patch | None = None, told: str = "") -> None:
-        """Make a change and remember it. Whoever corrects a particle has looked at it; excluded ones stay so if only painted on."""
+    def _correct(
+        self, item: Item, patches: Sequence[Patch], name: str, *, then: Iterable[int] = (), raw: Patch | None = None, told: str = ""
+    ) -> None:
+        """Make a change and remember it, with the selection before it and `then`; a stroke (`raw`) selects nothing else.
+
+        Whoever corrects a particle has looked at it; excluded ones stay so if only painted on.
+        """
+        picked, chosen = self.session.selected, frozenset(map(int, then))
         ids = {int(number) for patch in patches for number in patch.ids()}
         before = Facts.of(item, ids)
         self._keep_found(item, patches, painted=raw is not None)
         kept = {} if raw is None else {n: reason for n, reason in before.excluded.items() if reason}
         self._replay(item, patches, Facts({}, kept, ids))
         back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
-        undo, redo = partial(self._replay, item, back, before), partial(self._replay, item, patches, again)
         if raw is None:
+            undo, redo = partial(self._replay, item, back, before, picked), partial(self._replay, item, patches, again, chosen)
             item.history.add(Step(name, undo, redo))
+            self.session.select(chosen)
         else:
             self._add_stroke(item, name, StrokePart(patches, before, again, raw))
-        self.session.say(f"{item.name}: {name}.{told} U takes it back.")
+        self._say_done(item, name, told)
         if raw is None and item.particles_layer is not None:
             brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
+
+    def _say_done(self, item: Item, name: str, told: str = "") -> None:
+        """“grid: split 1 particle. U takes it back.” of the step “splitting 1 particle”."""
+        first, *others = name.split(" ")
+        self.session.say(f"{item.name}: {' '.join([_DONE.get(first, first), *others])}.{told} U takes it back.")
 
     def _add_stroke(self, item: Item, name: str, part: StrokePart) -> None:
         """Remember a stroke: the strokes of one redraw are one step."""
@@ -273,7 +287,8 @@ class Corrector(QObject):
                     page[patch.rows, patch.columns] = patch.before
                 item.found = {**item.found, patch.plane: page}
 
-    def _replay(self, item: Item, patches: Sequence[Patch], facts: Facts) -> None:
+    def _replay(self, item: Item, patches: Sequence[Patch], facts: Facts, picked: frozenset[int] | None = None) -> None:
+        """Change pixels and what is known of particles; `picked` are selected then, by default those that were and are still there."""
         from napari_temseg.engine.measure.measurement import with_flags
         from napari_temseg.engine.particles.remeasure import corrected, remeasure
 
@@ -290,7 +305,7 @@ class Corrector(QObject):
         item.particles, item.measurement = particles, with_flags(measurement, excluded, [n for n in facts.reviewed if n in alive])
         show_features(item)
         if item is self.session.current:
-            self.session.select(self.session.selected & alive)
+            self.session.select((self.session.selected if picked is None else picked) & alive)
         self.session.item_changed.emit(item, Change.PARTICLES)
 
     def _write(self, item: Item, patch: Patch) -> None:
@@ -335,7 +350,7 @@ class Corrector(QObject):
         step = partial(self._set_flags, item)
         item.history.add(Step(name, partial(step, before), partial(step, after)))
         step(after)
-        self.session.say(f"{item.name}: {name}. U takes it back.")
+        self._say_done(item, name)
 
     def _set_flags(self, item: Item, excluded: Mapping[int, str], reviewed: Collection[int] = (), unreviewed: Collection[int] = ()) -> None:
         from napari_temseg.engine.measure.measurement import with_flags

@@ -1,0 +1,77 @@
+"""What is selected and said after a correction, and after Undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from in_the_window import mouse
+
+from napari_temseg.widgets.particles.corrector import Corrector
+
+
+@pytest.fixture
+def bench(viewer: Any, open_bench: Any, adopt: Any, qtbot: Any) -> Any:
+    """Step 4 over a bent dumb-bell (1) with two neighbours in its box: one that touches it (2), and one free (3)."""
+    labels = np.zeros((100, 120), np.int32)
+    yy, xx = np.ogrid[:100, :120]
+    for y, x in ((30, 30), (52, 52)):
+        labels[(yy - y) ** 2 + (xx - x) ** 2 <= 17**2] = 1
+    labels[14:22, 54:66] = 3
+    labels[60:69, 20:35][labels[60:69, 20:35] == 0] = 2
+    labels[80:95, 90:110] = 4
+    viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name="grid")
+    made = open_bench(viewer)
+    adopt(made.session, made.session.current, labels)
+    made.go(3)
+    qtbot.waitUntil(made.panel(3).split.isEnabled)
+    return made
+
+
+def reviewed(item: Any) -> set[int]:
+    table = item.measurement.table
+    return set(table.loc[table["reviewed"], "particle"])
+
+
+@pytest.mark.parametrize("path", [[(30, 30), (52, 52)], [(60, 20), (20, 62)]], ids=["two clicks", "a line"])
+def test_a_split_selects_its_pieces_alone_and_undo_brings_the_selection_back(bench: Any, viewer: Any, path: Any) -> None:
+    session, panel = bench.session, bench.panel(3)
+    item = session.current
+    session.select([3, 4])
+    panel.split.click()
+    if path[0] == (30, 30):
+        mouse(viewer, [path[0]])
+        mouse(viewer, [path[1]])
+    else:
+        mouse(viewer, [path[0], (40, 41), path[1]])
+    pieces = {int(item.particles.labels[30, 30]), int(item.particles.labels[52, 52])}
+    assert len(pieces) == 2
+    assert session.selected == pieces
+    assert reviewed(item) == pieces
+    panel.corrector.undo()
+    assert session.selected == {3, 4}
+    assert not reviewed(item)
+    panel.corrector.redo()
+    assert session.selected == pieces
+
+
+def test_undo_selects_what_a_deletion_took_away(bench: Any) -> None:
+    session, corrector = bench.session, bench.session.part(Corrector)
+    session.select([2, 3])
+    corrector.delete()
+    assert not session.selected
+    session.select([4])
+    corrector.undo()
+    assert session.selected == {2, 3}
+
+
+def test_what_was_done_is_said_as_done(bench: Any) -> None:
+    session, corrector = bench.session, bench.session.part(Corrector)
+    said: list[str] = []
+    session.said.connect(said.append)
+    session.select([2, 3])
+    corrector.delete()
+    assert said[-1] == "grid: deleted 2 particles. U takes it back."
+    corrector.undo()
+    assert said[-1] == "Undone: deleting 2 particles."
