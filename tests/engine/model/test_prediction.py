@@ -30,6 +30,7 @@ from napari_temseg import (
 )
 from napari_temseg.engine.model.backends.by_torch import ByTorch
 from napari_temseg.engine.model.network_spec import NetworkSpec
+from napari_temseg.engine.model.prediction import iter_predict_planes
 from napari_temseg.engine.model.tiles import STRIDE, surrounded, tiles
 from napari_temseg.engine.types import results
 
@@ -362,3 +363,20 @@ def test_other_errors_are_not_taken_for_want_of_memory(pointwise):
 
     with pytest.raises(RuntimeError, match="something else"):
         predict(replace(pointwise, weights=Broken()), np.eye(700), EXACT)
+
+
+def test_what_follows_the_prediction_of_a_plane_does_not_decode_it_again(pointwise: Segmenter) -> None:
+    planes, decoded = np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8), [0, 0, 0]
+
+    def decode(block: np.ndarray, block_info: dict) -> np.ndarray:
+        if block_info:
+            decoded[block_info[0]["chunk-location"][0]] += 1
+        return block
+
+    lazy = da.from_array(planes, chunks=(1, 64, 64)).map_blocks(decode, dtype=np.uint8, meta=planes[:0])
+    for progress in iter_predict_planes(pointwise, Micrograph(lazy, "TYX"), EXACT):
+        if isinstance(progress.preview, PlanePrediction):
+            before, plane = list(decoded), progress.preview
+            assert all(np.array_equal(plane.prediction.micrograph.plane(0), planes[plane.index]) for _ in range(5))
+            assert decoded == before
+    assert min(decoded) > 0

@@ -56,7 +56,7 @@ def iter_predict_planes(model: Segmenter, micrograph: Micrograph, config: Predic
     def steps(control: Control) -> Generator[Progress, None, list[str]]:
         over = _Pass(model, micrograph, config, network, control)
         yield from over.settle()
-        unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.blank(micrograph.at(index)))
+        unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.blank(_read(micrograph, index)))
         return unlike if over.runner.tells else []
 
     return Job(steps)
@@ -82,6 +82,12 @@ def iter_settled(model: Segmenter, micrograph: Micrograph, config: PredictConfig
         return over.settled(config)
 
     return Job(steps)
+
+
+def _read(micrograph: Micrograph, index: int) -> Micrograph:
+    """A plane, read once: what comes after prediction looks at it a dozen times, and lazy data would be decoded each time."""
+    plane = micrograph.at(index)
+    return replace(plane, data=np.asarray(plane.data))
 
 
 def _checked(micrograph: Micrograph, order: Sequence[int] | None) -> list[int]:
