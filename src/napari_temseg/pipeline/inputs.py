@@ -12,11 +12,14 @@ from pathlib import Path
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.atomic import STEM_BYTES, printable, short
 from napari_temseg.files.formats.tiff import content_of
+from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.files.readers import EXTENSIONS, FOLDERS, checked_path, is_micrograph
 from napari_temseg.pipeline.older_results import OLDER
 from napari_temseg.pipeline.run_folder import FIGURES, SET, STATE, UNFINISHED
 
 LABELS = ("_classes.tif", "_particles.tif", "_rois.zip", "_results.csv")  # what the files of a picture's result end in
+
+OWN_FIGURES = "own figures"  # reason for passing over what the window saved of a plot or a view
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def gather(inputs: Sequence[str | Path], *, recursive: bool = False) -> Inputs:
     found = Inputs()
     for entry in map(Path, inputs):
         try:
-            each = _micrographs(entry, recursive, found.skipped) if _is_searched(entry) else [checked_path(entry)]
+            each = _micrographs(entry, recursive, found.skipped) if _is_searched(entry) else [_named(entry)]
         except TemsegError as error:
             found.failures[str(entry)] = str(error)
             continue
@@ -65,6 +68,14 @@ def gather(inputs: Sequence[str | Path], *, recursive: bool = False) -> Inputs:
             paths.setdefault(path.resolve(), path)
     found.paths.extend(paths.values())
     return found
+
+
+def _named(path: Path) -> Path:
+    """A file that was named; `TemsegError` where it cannot be read, or is a figure of ours."""
+    path = checked_path(path)
+    if is_own_figure(path):
+        raise TemsegError(f"{path}: is a figure that this program drew of a micrograph, not a micrograph; name the micrograph itself.")
+    return path
 
 
 def _micrographs(folder: Path, recursive: bool, skipped: Counter[str]) -> list[Path]:
@@ -102,7 +113,10 @@ def _in_folder(place: Path, names: Sequence[str], skipped: Counter[str]) -> list
     others = len([path for path in files if path not in set(pictures) and path.name not in own])
     if others:
         skipped["other files"] += others
-    return [path for path in pictures if not content_of(path) and not _described(path, files)]
+    figures = {path for path in pictures if is_own_figure(path)}
+    if figures:
+        skipped[OWN_FIGURES] += len(figures)
+    return [path for path in pictures if path not in figures and not content_of(path) and not _described(path, files)]
 
 
 def _entered(place: Path, folders: Sequence[str], recursive: bool, skipped: Counter[str]) -> list[str]:

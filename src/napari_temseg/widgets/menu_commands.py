@@ -163,6 +163,7 @@ class PlanesDialog(QDialog):
         layout.addLayout(form)
         self.find_particles = button("Find particles", "Say it, and find particles in all open images.", self._go, primary=True)
         layout.addWidget(self.find_particles)
+        self.find_particles.setDefault(True)
         self._refresh()
         session.items_changed.connect(self._items_changed)
 

@@ -161,3 +161,10 @@ def test_an_audit_holds_for_a_new_result_of_the_same_picture(asked: Any, bench: 
 def test_there_is_nothing_to_audit_without_particles(bench: Any) -> None:
     with pytest.raises(TemsegError, match="find particles first"):
         open_audit(bench.session, [], [])
+
+
+def test_enter_after_the_name_judges_nothing(asked: Any, qtbot: Any) -> None:
+    at = asked.questions.at
+    qtbot.keyClick(asked.name, Qt.Key.Key_Return)
+    assert asked.questions.at == at
+    assert not any(key.isDefault() or key.autoDefault() for key in asked.keys.values())

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from in_the_window import told
 from PIL import Image, ImageDraw, ImageFont
+from qtpy.QtCore import Qt
 
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
@@ -136,6 +137,31 @@ def test_the_bar_is_found_dragged_typed_and_left_out(viewer: Any, open_bench: An
     assert not valid[grey.shape[0] + 28 : grey.shape[0] + 28 + THICK, LEFT : LEFT + WIDE].any()
     assert valid[: grey.shape[0] - 20].all()
     assert 1 <= len(item.left_out.data) <= 6
+
+
+def test_enter_presses_the_highlighted_button(viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any, qtbot: Any) -> None:
+    viewer.add_image(burnt_in(grey), name="grid")
+    bench = open_bench(viewer)
+    session = bench.session
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+
+    def highlighted() -> list[str]:
+        return [each.text() for each in (dialog.find_bar, dialog.draw_line, dialog.apply) if each.property("primary")]
+
+    assert highlighted() == ["Apply"]
+    dialog.drawn.setChecked(True)
+    assert highlighted() == ["Find the scale bar"]
+    qtbot.keyClick(dialog.length, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: dialog.line is not None)
+    wait_jobs(session)
+    dialog.length.selectAll()
+    qtbot.keyClicks(dialog.length, "25")
+    assert highlighted() == ["Apply"]
+    dialog.leave_out.setChecked(False)
+    qtbot.keyClick(dialog.length, Qt.Key.Key_Return)
+    wait_jobs(session)
+    assert session.current.calibration.pixel_size == pytest.approx((25 / WIDE, 25 / WIDE), rel=5e-3)
 
 
 def test_no_bar_is_said(viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any, qtbot: Any) -> None:

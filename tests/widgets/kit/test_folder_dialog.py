@@ -24,3 +24,13 @@ def test_a_new_folder_is_taken_by_the_button_too(qtbot: Any, idle: Any, tmp_path
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert dialog.result() == FolderDialog.DialogCode.Accepted
     assert (tmp_path / "today" / "new").is_dir()
+
+
+def test_a_name_is_offered(qtbot: Any, idle: Any, tmp_path: Path) -> None:
+    dialog = FolderDialog(None, "Report", str(tmp_path), "grid_report")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    idle()
+    assert dialog.findChild(QLineEdit).text() == "grid_report"
+    dialog.accept()
+    assert (tmp_path / "grid_report").is_dir()

@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from in_the_window import mouse
+from qtpy.QtCore import QPoint, Qt
 
+from napari_temseg.engine.particles.doubts import Doubts
+from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
+from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 
 @pytest.fixture
@@ -75,3 +80,51 @@ def test_what_was_done_is_said_as_done(bench: Any) -> None:
     assert said[-1] == "grid: deleted 2 particles. U takes it back."
     corrector.undo()
     assert said[-1] == "Undone: deleting 2 particles."
+
+
+def test_a_key_that_takes_a_tool_in_hand_says_so(bench: Any, viewer: Any, qtbot: Any) -> None:
+    said: list[str] = []
+    bench.session.said.connect(said.append)
+    window = viewer.window._qt_window
+    window.show()
+    qtbot.keyClick(bench.panel(3), Qt.Key.Key_A)
+    qtbot.waitUntil(bench.panel(3).add.isChecked)
+    assert said[-1] == "The key A took “Add” in hand; Esc puts it down."
+    bench.session.select([1])
+    qtbot.keyClick(bench.panel(3), Qt.Key.Key_W)
+    assert said[-1] == "The key W took “Redraw” in hand; Esc puts it down."
+
+
+def test_no_figure_moves_a_button(bench: Any, idle: Any) -> None:
+    result = bench.panel(3).result
+    bench.session.viewer.window._qt_window.show()
+    idle()
+    before = result.report.mapTo(bench, QPoint(0, 0))
+    for label in (result.counts, result.sizes, result.cautions):
+        label.setText("a long sentence on what is left open of it\n" * 6)
+        label.setVisible(True)
+    idle()
+    assert result.report.mapTo(bench, QPoint(0, 0)) == before
+
+
+def test_what_looks_like_one_with_the_selected_one_is_marked_too(bench: Any, qtbot: Any, monkeypatch: Any) -> None:
+    session = bench.session
+    item, doubtful = session.current, session.part(Doubtful)
+    monkeypatch.setattr(doubtful, "of", lambda _: Doubts({}, {(1, 2): 0.4}))
+    session.select([1])
+    qtbot.waitUntil(lambda: Role.MARKS in item.made and bool((item.made[Role.MARKS].data == PARTNER).any()))
+    marks, labels = item.made[Role.MARKS].data, item.particles.labels
+    assert set(np.unique(labels[marks == PARTNER])) == {2}
+    assert set(np.unique(labels[marks == SELECTED])) == {1}
+    session.select([1, 4])
+    qtbot.waitUntil(lambda: not (item.made[Role.MARKS].data == PARTNER).any())
+
+
+def test_the_fill_of_a_selected_particle_hides_no_crease(bench: Any, qtbot: Any) -> None:
+    session = bench.session
+    item = session.current
+    session.select([1])
+    qtbot.waitUntil(lambda: Role.MARKS in item.made)
+    layer = item.made[Role.MARKS]
+    fill = layer.colormap.map(np.asarray([SELECTED_FILL / layer.contrast_limits[1]]))[0]
+    assert fill[3] < 0.1

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QStyle, QStyleOptionComboBox
 from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
+from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.particles.sentences import cautions, sized
@@ -78,6 +79,22 @@ def test_the_same_content_twice_is_counted_once(below: Any, viewer: Any, qtbot: 
     assert any(sentence.startswith("again: the same picture as one that counts") for sentence in cautions(pool.distribution))
     pool.set_scope("this image")
     qtbot.waitUntil(lambda: not pool.busy and not pool.distribution.twice)
+
+
+def test_no_figures_of_another_picture_stand_beside_the_table(below: Any, viewer: Any, qtbot: Any, monkeypatch: Any) -> None:
+    session, pool = below.session, below.pool
+    other = add(viewer, session, "other", [9, 11, 13, 15])
+    later, held = session.jobs.later, []
+    monkeypatch.setattr(session.jobs, "later", lambda *work: held.append(work))
+    session.set_current(other)
+    qtbot.waitUntil(lambda: len(below.table.particles.table) == 4)
+    assert not below.histogram.isVisibleTo(below)
+    assert below.note.text() == "Working out the figures …"
+    monkeypatch.undo()
+    for work in held:
+        later(*work)
+    qtbot.waitUntil(lambda: len(pool.distribution.values) == 4)
+    assert below.histogram.isVisibleTo(below)
 
 
 def test_row_selects_and_centres_its_particle(below: Any, viewer: Any, qtbot: Any) -> None:
@@ -242,6 +259,7 @@ def test_plot_and_view_are_saved_for_print(
         if ending == "png":
             with Image.open(path) as made:
                 assert round(made.info["dpi"][0]) == 300
+            assert is_own_figure(path), "no run takes it for a micrograph"
         else:
             assert "<path" in path.read_text(encoding="utf-8")
 

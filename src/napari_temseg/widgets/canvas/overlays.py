@@ -17,9 +17,17 @@ from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS, class_colour
 from napari_temseg.widgets.canvas.roles import Role
 
 RING_PARTS = 72  # straight parts of a ring, half of them white
-SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL, HALO = 1, 2, 3, 4, 5
-# Of 0 and the numbers above: white within a black line is seen on bright and on dark pictures alike.
-_COLOURS = [(0, 0, 0, 0), (1, 1, 1, 1), (1, 0.85, 0.1, 0.3), (0.56, 0.56, 0.56, 1), (0.45, 0.45, 0.45, 0.55), (0, 0, 0, 1)]
+SELECTED, SELECTED_FILL, EXCLUDED, EXCLUDED_FILL, HALO, PARTNER = 1, 2, 3, 4, 5, 6
+# Of 0 and the numbers above: white within a black line is seen on bright and on dark pictures alike; a fill must not hide a crease.
+_COLOURS = [
+    (0, 0, 0, 0),
+    (1, 1, 1, 1),
+    (1, 0.85, 0.1, 0.07),
+    (0.56, 0.56, 0.56, 1),
+    (0.45, 0.45, 0.45, 0.55),
+    (0, 0, 0, 1),
+    (1, 0.85, 0.1, 1),
+]
 
 
 def _flat(source: Layer) -> dict[str, Any]:

@@ -293,7 +293,7 @@ class FindPanel(QWidget):
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
             are, them = ("are", "them") if unsure != 1 else ("is", "it")
-            text += f"; {unsure} more {are} unsure and left out (Certainty 0 keeps {them})"
+            text += f"; {unsure} more {are} unsure and left out (Certainty 0, further down, keeps {them})"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
         more = _without_ways(item).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # which stands above
@@ -305,5 +305,5 @@ def _without_ways(item: Item) -> str:
     if item.asked:
         return item.asked
     if item.unlike:
-        return f"{item.unlike.rpartition(': ')[0]}: check them, or"
+        return f"{item.unlike.rpartition(': ')[0]}: check them, or take one of the ways below."
     return item.touched.removesuffix(" Say another size to see what lies there.")

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QDialog, QLabel, QLineEdit, QRadioButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QDialog, QLabel, QRadioButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.images.calibration_standard import Correction, positive_number
+from napari_temseg.widgets.images.calibration_standard import Correction
 from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance, which_edge
+from napari_temseg.widgets.images.length_fields import length_in, number_and_unit, number_field, take_unit, unit_box
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
-from napari_temseg.widgets.kit.style import button, highlight, hint, row, sheet
+from napari_temseg.widgets.kit.style import button, hint, lead, row, sheet
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-UNITS = ("pm", "Å", "nm", "µm")
-WRITTEN = {"pm": "pm", "å": "Å", "a": "Å", "nm": "nm", "µm": "µm", "μm": "µm", "um": "µm"}  # as people type them, in small letters
 UNSURE = 0.5  # confidence in a found bar below which both of its ends want a look
 
 
@@ -61,15 +59,18 @@ class CalibrationDialog(QDialog):
         self.line: Shapes | None = None
         self.bar: ScaleBar | None = None  # as it was found under the line
         self.offered = ""  # a length that was read beside the bar, and waits for a yes
-        self.over = self._moved = False
+        self.over = self._moved = self._none_there = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Pixel size")
         self.typed, self.drawn = QRadioButton("one pixel is"), QRadioButton("a line of")
         self.ways = QButtonGroup(self)
         for way in (self.typed, self.drawn):
             self.ways.addButton(way)
-        self.pixel_size, self.pixel_size_unit = _number("of one pixel, as the microscope tells it"), _units("the pixel size")
-        self.length, self.length_unit = _number("of the line, as its label in the picture tells it"), _units("the length of the line")
+        self.pixel_size, self.pixel_size_unit = number_field("of one pixel, as the microscope tells it"), unit_box("the pixel size")
+        self.length, self.length_unit = (
+            number_field("of the line, as its label in the picture tells it"),
+            unit_box("the length of the line"),
+        )
         self.find_bar = button(
             "Find the scale bar", "Look for the burnt-in bar and lay a line on it; drag its ends if they are off.", self._find
         )
@@ -136,9 +137,9 @@ class CalibrationDialog(QDialog):
         self.pixel_size.textEdited.connect(lambda: self.typed.setChecked(True))
         self.length.textEdited.connect(lambda: self.drawn.setChecked(True))
         for edit, unit in ((self.pixel_size, self.pixel_size_unit), (self.length, self.length_unit)):
-            edit.textChanged.connect(lambda _, edit=edit, unit=unit: _take_unit(edit, unit))
+            edit.textChanged.connect(lambda _, edit=edit, unit=unit: take_unit(edit, unit))
             edit.textChanged.connect(self._show_reading)
-            edit.editingFinished.connect(lambda edit=edit: edit.setText(_parts(edit.text())[0]))
+            edit.editingFinished.connect(lambda edit=edit: edit.setText(number_and_unit(edit.text())[0]))
         for box in (self.pixel_size_unit, self.length_unit, self.scope):
             box.currentIndexChanged.connect(self._show_reading)
         self.correction.changed.connect(self._show_reading)
@@ -190,12 +191,12 @@ class CalibrationDialog(QDialog):
             pixels = None if self.line is None else shapes_layers.ruler_length(self.line)
             if pixels is None:
                 raise TemsegError("There is no line yet: find the scale bar, or click “Draw the line” and drag along it from end to end.")
-            length = _length(self.length, "the length of the line")
+            length = length_in(self.length, "the length of the line")
             base = from_line(length, self.length_unit.currentText(), pixels, 0.0 if self.bar is None else self.bar.outline)
         elif known.pixel_size is not None and self.pixel_size.text() == _size_text(known) and self.pixel_size_unit.currentText() == "nm":
             base = known  # untouched: where it came from and what is known of it stay
         else:
-            nanometres = to_nanometres(_length(self.pixel_size, "the pixel size"), self.pixel_size_unit.currentText())
+            nanometres = to_nanometres(length_in(self.pixel_size, "the pixel size"), self.pixel_size_unit.currentText())
             base = Calibration((nanometres, nanometres), "typed")
         return replace(base, **self.correction.values())
 
@@ -210,9 +211,9 @@ class CalibrationDialog(QDialog):
         if self.over or self.item not in self.session.items:
             return
         if bar is None:
+            self._none_there = True
             self._show_reading()
             self.read.setText("No scale bar was found in this picture: draw a line along it.")
-            highlight(self.draw_line)
             return
         viewer, middle = self.session.viewer, (bar.start[0] + bar.end[0]) / 2
         line = self._take_line()
@@ -304,8 +305,8 @@ class CalibrationDialog(QDialog):
     def _show_buttons(self, line: float | None) -> None:
         drawn = self.drawn.isChecked()
         self.leave_out.setEnabled(drawn)
-        highlight(self.find_bar, drawn and line is None)
-        highlight(self.draw_line, False)
+        there = [self.apply, self.find_bar, self.draw_line]
+        lead(there.pop(0 if not drawn or line is not None else 2 if self._none_there else 1), *there)
         any_known = any(item.calibration.pixel_size is not None for item in self.targets())
         self.remove.setEnabled(any_known)
         self.remove.setToolTip("Sizes of these images are in px again." if any_known else "These images have no calibration to remove.")
@@ -361,37 +362,3 @@ class CalibrationDialog(QDialog):
 
 def _size_text(known: Calibration) -> str:
     return "" if known.pixel_size is None else f"{known.pixel_size[1]:.6g}"
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """“0.5 µm” as its number and its unit, one of `UNITS`; no unit where there is none, or an unknown one."""
-    found = re.fullmatch(r"\s*([0-9.,]+(?:e[-+]?[0-9]+)?)\s*([a-zåµμ]+)\s*", text.lower().replace("\u212b", "å"))
-    return (found[1], WRITTEN[found[2]]) if found and found[2] in WRITTEN else (text.strip(), "")
-
-
-def _take_unit(edit: QLineEdit, unit: QComboBox) -> None:
-    """A unit that is typed after the number goes into the box beside it."""
-    typed = _parts(edit.text())[1]
-    if typed:
-        unit.setCurrentText(typed)
-
-
-def _length(edit: QLineEdit, what: str) -> float:
-    """The number in a field, a unit behind it left aside; `TemsegError` for anything else."""
-    number = _parts(edit.text())[0]
-    if re.search(r"\d.*[^\W\d_]", number) and not re.fullmatch(r"[0-9.,]+e[-+]?[0-9]+", number.lower()):
-        raise TemsegError(f"“{number}” cannot be read as {what}: type a number, or one with {', '.join(UNITS[:-1])} or {UNITS[-1]}.")
-    return positive_number(number, what)
-
-
-def _number(what: str) -> QLineEdit:
-    made = QLineEdit()
-    made.setToolTip(f"The length {what}.")
-    return made
-
-
-def _units(what: str) -> QComboBox:
-    made = QComboBox()
-    made.addItems(UNITS)
-    made.setToolTip(f"Unit of {what}.")
-    return made

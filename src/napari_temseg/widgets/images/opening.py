@@ -52,11 +52,12 @@ class Opened:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: files read, files that were open before, and a sentence for each that cannot be read."""
+    """What became of a request: files read, files that were open before, a sentence for each that cannot be read, figures passed over."""
 
     read: int
     known: int
     failures: tuple[str, ...]
+    figures: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,10 @@ def iter_open(request: Request, known: Known = frozenset()) -> Job[Outcome]:
 
     def steps(control: Control) -> Generator[Progress, None, Outcome]:
         yield Progress("open", 0.0, "looking for micrographs", control.elapsed)
-        from napari_temseg.pipeline.inputs import collect  # brings what reads TIFF, which the window does not wait for
+        from napari_temseg.pipeline.inputs import OWN_FIGURES, gather  # brings what reads TIFF, which the window does not wait for
 
-        files, failed = collect(request.paths)
+        found = gather(request.paths)
+        files, failed = found.paths, found.failures
         failures = list(failed.values())
         wanted = [(path, name) for path in files for name in request.series or ("",)]
         new = [(path, name) for path, name in wanted if not _is_open(path.resolve(), name, known)]
@@ -96,7 +98,7 @@ def iter_open(request: Request, known: Known = frozenset()) -> Job[Outcome]:
                 failures.append(str(error))
                 continue
             yield Progress("open", (index + 1) / len(new), path.name, control.elapsed, preview=opened)
-        return Outcome(len(new) - (len(failures) - len(failed)), len(wanted) - len(new), tuple(failures))
+        return Outcome(len(new) - (len(failures) - len(failed)), len(wanted) - len(new), tuple(failures), found.skipped[OWN_FIGURES])
 
     return Job(steps)
 
@@ -208,6 +210,11 @@ class Opener(QObject):
         text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
         if outcome.known:
             text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
+        if outcome.failures:
+            text += f" {len(outcome.failures)} could not be opened."
+        if outcome.figures:
+            figures = "1 figure" if outcome.figures == 1 else f"{outcome.figures} figures"
+            text += f" Left out: {figures} that this program drew."
         notes, self._notes = self._notes, []
         if len(notes) <= NOTES_TOLD:  # where they stay until something else is told
             text = " ".join((text, *notes))

@@ -61,6 +61,7 @@ class SeriesDialog(QDialog):
             box.setToolTip("Tick to open this picture as well.")
             box.toggled.connect(self._ticked)
         self.setStyleSheet(sheet(session.viewer))
+        self.open_ticked.setDefault(True)
         self._ticked()
         session.closing.connect(self.close)
 

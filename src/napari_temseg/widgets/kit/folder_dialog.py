@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.jobs.runner import complain
@@ -15,7 +15,7 @@ from napari_temseg.widgets.jobs.runner import complain
 class FolderDialog(QFileDialog):
     """Qt's own dialog, as those of most systems accept only folders that exist."""
 
-    def __init__(self, parent: QWidget | None, title: str, folder: str) -> None:
+    def __init__(self, parent: QWidget | None, title: str, folder: str, name: str = "") -> None:
         super().__init__(parent, title, folder)
         self.setOption(QFileDialog.Option.DontUseNativeDialog)
         self.setFileMode(QFileDialog.FileMode.Directory)
@@ -25,6 +25,10 @@ class FolderDialog(QFileDialog):
         for button in self.findChildren(QPushButton):
             button.installEventFilter(self)
             button.setEnabled(True)
+        edit = self.findChild(QLineEdit)
+        if name and edit is not None:  # `selectFile` takes none that is not there
+            edit.setText(name)
+            edit.selectAll()
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:  # noqa: N802  Qt's name
         """Qt takes the button away while a folder of that name is not there; whether one can be made is seen when it is pressed."""

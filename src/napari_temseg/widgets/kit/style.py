@@ -70,9 +70,19 @@ def button(text: str, tip: str, action: Callable[[], Any], *, primary: bool = Fa
     made.setToolTip(tip)
     made.clicked.connect(lambda *_: guarded(action))
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    made.setAutoDefault(False)  # or Enter in a field of a dialog would press whichever button comes first
     if primary:
         highlight(made)
     return made
+
+
+def lead(chosen: QPushButton, *others: QPushButton) -> None:
+    """Of the buttons of a dialog highlight one, which Enter presses."""
+    for each in others:
+        highlight(each, False)
+        each.setDefault(False)
+    highlight(chosen)
+    chosen.setDefault(True)
 
 
 def highlight(made: QPushButton, on: bool = True) -> None:

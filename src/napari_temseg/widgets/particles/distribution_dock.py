@@ -283,11 +283,15 @@ class Distribution(QWidget):
         self.histogram.set_samples(self._samples())
         self._show_legend()
 
+    def _figure_name(self) -> str:
+        items = self.pool.items
+        return f"{items[0].name}_distribution.png" if len(items) == 1 else "distribution.png"
+
     def _save_plot(self) -> None:
         distribution = self.pool.distribution
         if not len(distribution.values):
             raise TemsegError("There is no distribution to save yet: find particles first (step 2).")
-        path = export.ask_file(self.session, self, "Save the plot", "distribution.png", FIGURE_TYPES)
+        path = export.ask_file(self.session, self, "Save the plot", self._figure_name(), FIGURE_TYPES)
         if path:
             export.export_plot(
                 self.session,

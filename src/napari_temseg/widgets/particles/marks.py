@@ -15,6 +15,7 @@ from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.outline_width import ZOOMED, inner_borders
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -32,7 +33,7 @@ class Marks(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session = session
+        self.session, self.doubtful = session, session.part(Doubtful)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -46,6 +47,7 @@ class Marks(QObject):
         session.closing.connect(self._close)
         for signal in (session.selection_changed, session.current_changed, session.plane_changed, session.items_changed):
             signal.connect(lambda *_: self._timer.start())
+        self.doubtful.changed.connect(self._timer.start)
         session.item_changed.connect(self._item_changed)
 
     def _close(self) -> None:
@@ -92,9 +94,15 @@ class Marks(QObject):
         if item.measurement is None or item.particles is None or item.particles_layer is None:
             return None
         table = item.measurement.table
-        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], list(self.session.selected))
+        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], [*self.session.selected, *self._partners(item)])
         marked &= (table["plane"] == self.session.shown_plane(item)).to_numpy()
         return table[marked] if marked.any() else None
+
+    def _partners(self, item: Item) -> frozenset[int]:
+        """What looks like one particle with the one that is selected."""
+        doubts, selected = self.doubtful.of(item), self.session.selected
+        pairs = doubts.one if doubts is not None and len(selected) == 1 else ()
+        return frozenset(number for pair in pairs if selected & set(pair) for number in pair) - selected
 
     def _draw(self, item: Item, rows: pd.DataFrame) -> None:
         page = item.found_particles().planes()[self.session.shown_plane(item)]
@@ -104,10 +112,12 @@ class Marks(QObject):
         target = layer.data
         target[...] = 0
         chosen = np.isin(rows["particle"], list(self.session.selected))
-        out = (rows["excluded"] != "").to_numpy() & ~chosen
+        beside = np.isin(rows["particle"], list(self._partners(item)))
+        out = (rows["excluded"] != "").to_numpy() & ~chosen & ~beside
         self._thick = thick = self._line(item)
         small = RINGED * overlays.pixels_per_screen(self.session.viewer, item.layer)
         draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
+        draw(target, page, rows[beside], thick, overlays.PARTNER, 0, overlays.HALO, small)
         draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO, small)
         layers.set_visible(layer, True)
         layers.redraw(layer)

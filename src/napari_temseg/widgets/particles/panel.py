@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,8 @@ class ParticlesPanel(QWidget):
             "Shift-U": corrector.redo,
             "N": self._next,
         }
+        held = {"K": self.split, "A": self.add, "D": self.lasso, "R": self.box, "W": self.redraw, "Q": self.new}
+        keys |= {key: partial(self._by_key, key, made, keys[key]) for key, made in held.items()}
         keys = {key: self.refusal.tried(action) for key, action in keys.items()}
         session.part(Keys).use(keys)
         bind_in(self, keys)
@@ -181,6 +183,15 @@ class ParticlesPanel(QWidget):
         made.setCheckable(True)
         self._tools[tool] = made
         return made
+
+    def _by_key(self, key: str, made: QPushButton, action: Callable[[], Any]) -> None:
+        """Say which tool a key took in hand: it may have been typed for a dialog that did not open."""
+        action()
+        self._show_tool()
+        item = self.session.current
+        self._follow_tool(item.particles_layer if item is not None else None)
+        if made.isChecked():
+            self.session.say(f"The key {key} took “{made.text()}” in hand; Esc puts it down.")
 
     def _show_tool(self) -> None:
         for tool, made in self._tools.items():

@@ -110,6 +110,7 @@ class Pool(QObject):
         self.unit = "px"
         self.distribution = PooledDistribution()
         self.busy = False
+        self._shown: tuple[str, list[Item]] = (self.scope, [])  # whose rows are in the table
         self._number = 0
         self._of: list[Item] = []  # what the figures are of
         self._stale = QTimer(self)
@@ -183,7 +184,12 @@ class Pool(QObject):
         self.unit = units[0] if units else "px"
         self.table_changed.emit()
         self.otherwise.want(self.items)
+        before, self._shown = self._shown, (self.scope, self.items)
         self._reckon()
+        # Figures of other pictures must not stand beside this table; of some of its pictures they may.
+        if self.busy and before[1] and (before[0] != self.scope or any(item not in self._shown[1] for item in before[1])):
+            self.distribution = PooledDistribution()
+            self.distribution_changed.emit()
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what in _MATTERS:

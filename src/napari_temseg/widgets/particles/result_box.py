@@ -38,11 +38,11 @@ class ResultBox(QWidget):
         layout.setSpacing(5)
         groups: Sequence[QWidget] = (
             row([hint("Result", "heading"), self.scope], (1, 1)),
-            self.counts,
-            self.sizes,
             row([self.export, self.report, self.page], (4, 3, 2)),
             row([self.tiff, self.view], (1, 1)),
             row([self.compare, self.below], (1, 1)),
+            self.counts,  # below all buttons: these texts grow and shrink while figures are worked out
+            self.sizes,
             self.cautions,
         )
         for widget in groups:
@@ -92,7 +92,9 @@ class ResultBox(QWidget):
 
     def _report(self) -> None:
         self.settle()
-        folder, items = export.ask_folder(self.session, self, "Folder for the report"), list(self.pool.items)
+        items = list(self.pool.items)
+        name = f"{items[0].name}_report" if len(items) == 1 else "report"
+        folder = export.ask_folder(self.session, self, "Folder for the report", name)
         if folder:
             write_audited_report(self.session, items, self.pool.measurements, folder, partial(self._written, items))
 
@@ -115,7 +117,7 @@ class ResultBox(QWidget):
         item = self.session.current
         if item is None:
             raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
-        path = export.ask_file(self.session, self, "Save the view", f"{item.name}.png", export.FIGURE_TYPES)
+        path = export.ask_file(self.session, self, "Save the view", f"{item.name}_view.png", export.FIGURE_TYPES)
         if path:
             export.export_view(self.session, item, path)
 

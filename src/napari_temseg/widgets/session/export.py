@@ -69,9 +69,9 @@ def ask_model(session: Session, parent: QWidget, title: str) -> str:
     return path
 
 
-def ask_folder(session: Session, parent: QWidget, title: str) -> str:
-    """A folder to write to, "" when the user thinks better of it; one that does not exist yet may be typed."""
-    dialog = FolderDialog(parent, title, folder_of(session))
+def ask_folder(session: Session, parent: QWidget, title: str, name: str = "") -> str:
+    """A folder to write to, "" when the user thinks better of it; one that does not exist yet may be typed, `name` is offered."""
+    dialog = FolderDialog(parent, title, folder_of(session), name)
     try:
         folder = dialog.selectedFiles()[0] if dialog.exec() else ""
     finally:
@@ -129,15 +129,16 @@ def export_view(session: Session, item: Item, path: str) -> None:
 
 
 def save_figure(figure: Any, path: str) -> None:
-    """Write a figure as PNG of 300 dpi or as SVG, by the file's ending."""
+    """Write a figure as PNG of 300 dpi or as SVG, by the file's ending; the PNG says who drew it: no run takes it for a micrograph."""
     from napari_temseg.engine.measure.plots import svg
     from napari_temseg.files.atomic import replacing
+    from napari_temseg.files.own_figures import PNG_METADATA
 
     with replacing(Path(path)) as part:
         if Path(path).suffix.lower() == ".svg":
             Path(part).write_bytes(svg(figure))
         else:
-            figure.savefig(part, format="png", dpi=DPI)
+            figure.savefig(part, format="png", dpi=DPI, metadata=PNG_METADATA)
 
 
 def export_table(session: Session, measurements: Sequence[Measurement], path: str) -> None:
