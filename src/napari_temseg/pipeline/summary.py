@@ -12,8 +12,9 @@ from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.audit.carrying import Audit, audited
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, POPULATION, definitions
 from napari_temseg.engine.measure.samples.populations import by_population, population_figures, populations_of
+from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.populations import POPULATIONS
-from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -34,6 +35,7 @@ ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
     "size": "Say it with --typical-size, or --typical-size both",
     "another size": "Say a smaller or larger --typical-size",
+    "two heaps": "Look for each by itself with --typical-size “{}, {}”",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
 }
@@ -41,6 +43,7 @@ ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
     "size": "Say it with Find ▸ size, or choose both there",
     "another size": "Say a smaller or larger size in Find",
+    "two heaps": "Look for each by itself: size “{}, {}” in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
 }
@@ -219,6 +222,9 @@ def _cautions(
     for item in items:
         if item.ends is not None and any(item.ends.touched):
             cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, advice["another size"]))
+        if (modes := modes_of(item.measurement)) is not None:
+            lengths = (f"{modes.small:.3g} {item.measurement.length_unit}", f"{modes.large:.3g} {item.measurement.length_unit}")
+            cautions.append(two_heaps(item.name, (modes.n_small, modes.n_large), lengths, advice["two heaps"].format(*lengths)))
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

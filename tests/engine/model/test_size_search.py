@@ -14,6 +14,7 @@ from napari_temseg.engine.model.size_search import (
     OFF_BY,
     RIVAL_SHARE,
     SEARCH_PIXELS,
+    SECOND_SHARE,
     SIZE_STEP,
     Evidence,
     chosen,
@@ -83,6 +84,14 @@ def test_the_best_is_taken_and_a_rival_far_from_it_is_named() -> None:
     assert size == 12.0
     assert [(each.size, each.count) for each in candidates] == [(12.0, 280), (35.0, 3)]
     assert chosen([Evidence(10), Evidence(16)], WORKING) == (WORKING, ())
+
+
+def test_one_or_two_of_a_size_are_no_population_unless_both_are_asked_for() -> None:
+    many = Evidence(14, 71, 11.2, sure=0.69, purity=0.74, cover=0.009, explained=0.39)
+    one = Evidence(148, 1, 131.2, sure=0.61, purity=1.0, cover=0.013, explained=0.52)
+    assert one.weight >= RIVAL_SHARE * many.weight
+    assert chosen([one, many], WORKING) == (11.2, ())
+    assert [each.count for each in chosen([one, many], WORKING, SECOND_SHARE)[1]] == [71, 1]
 
 
 def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:

@@ -75,7 +75,9 @@ def test_what_both_searches_found_alike_is_kept_once_in_the_size_that_it_is_near
     assert np.array_equal(particles.labels > 0, labels > 0)
     width, middle = widths(particles.labels), math.sqrt(SIZES[0] * SIZES[1])
     nearer = {number: "small" if width[number] < middle else "large" for number in particles.table.index}
-    assert particles.table["population"].to_dict() == nearer
+    rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    whole = [number for number in particles.table.index if not np.isin(labels[particles.labels == number], rim).any()]  # see below
+    assert particles.table["population"][whole].to_dict() == {number: nearer[number] for number in whole}
 
 
 def test_a_small_one_on_a_large_one_is_a_particle_of_its_own_and_the_large_one_stays_whole() -> None:
@@ -162,3 +164,12 @@ def test_doubts_and_splitting_see_either_population_by_itself() -> None:
     assert after.table["population"].tolist() == ["large", "small", "small", "large"]
     assert (after.labels == 2).sum() == (particles.labels == 2).sum()  # what lies on it stays
     assert after.table["cut"].tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize("place", [(0, 80), (159, 80), (80, -4), (80, 163)])
+def test_what_the_frame_leaves_of_a_large_particle_is_no_small_one(place: tuple[float, float]) -> None:
+    cut = discs((*place, 30.0))
+    assert widths(cut)[1] < math.sqrt(SIZES[0] * SIZES[1])  # as much of it as is seen
+    assert both(cut, cut).table["population"].tolist() == ["large"]
+    small = discs((place[0], place[1] * 0.99, 12.0)) if place[1] == 80 else discs((80, 0.0 if place[1] < 0 else 159.0, 12.0))
+    assert both(small, small).table["population"].tolist() == ["small"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_a_drag_across_one_tells_size_and_polarity_and_shows_the_band(panel: Any
     assert (config.typical_size, config.polarity) == (pytest.approx(24.0), "dark")
     assert dial.field.text() == "12 nm"
     assert dial.polarity.currentText() == "dark"
-    assert dial.band.text() == "4 to 36 nm"
+    assert dial.band.text() == "≈ 4 to 36 nm"
     rings = item.made["size"]
     reach = np.hypot(*(rings.data[:, 0] - [60, 60]).T)
     assert sorted({round(float(each)) for each in reach}) == [4, 36]  # radii in px
@@ -75,7 +76,7 @@ def test_a_size_is_typed_with_its_unit_and_belongs_to_its_picture(panel: Any, vi
     item = session.current
     qtbot.keyClicks(dial.field, "0.012 µm")
     assert dial.finder.config_of(item).typical_nm == pytest.approx(12.0)
-    assert dial.band.text() == "4 to 36 nm"
+    assert dial.band.text() == "≈ 4 to 36 nm"
     dial.field.clear()
     qtbot.keyClicks(dial.field, "30px")
     assert (dial.finder.config_of(item).typical_size, dial.finder.config_of(item).typical_nm) == (30.0, None)
@@ -129,13 +130,40 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     assert len(item.particles) > 5
 
 
+def test_what_a_told_size_gives_up_is_said_and_one_press_looks_for_both(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    viewer.add_image(two_sizes().image, name="grid")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    bench.go(1)
+    panel.dial.say_sizes([12.0])
+    panel.one.click()
+    wait_jobs(session)
+    assert "found before" not in panel.note.text()
+    found = len(session.current.particles)
+    panel.dial.say_sizes([95.0])
+    panel.one.click()
+    wait_jobs(session)
+    assert re.search(r"\b(7[5-9]|8[0-2]) small ones that were found before are not any more, as sizes from about 3\d", panel.note.text())
+    assert not panel.ways.isHidden()
+    assert panel.ways.currentIndex() == 2
+    assert panel.too.accessibleName().startswith("Both: ")
+    session.current.history.undo()
+    assert "found before" not in panel.note.text()  # they are there again
+    assert len(session.current.particles) == found
+    session.current.history.redo()
+    panel.too.click()
+    wait_jobs(session)
+    assert "80 small and 11 large" in panel.note.text()
+    assert "found before" not in panel.note.text()
+
+
 def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: Any) -> None:
     dial = panel.dial
     item = panel.session.current
     qtbot.keyClicks(dial.field, "12 nm, 60 nm")
     config = dial.finder.config_of(item)
     assert (config.typical_nm, config.other_nm) == (pytest.approx(12.0), pytest.approx(60.0))
-    assert dial.band.text() == "4 to 180 nm"
+    assert dial.band.text() == "≈ 4 to 180 nm"
     qtbot.keyClick(dial.field, Qt.Key.Key_Return)
     assert dial.field.text() == "12 nm, 60 nm"
     dial.field.clear()

@@ -17,7 +17,7 @@ from scipy import ndimage
 from napari_temseg.engine.model.outputs import sigmoid
 from napari_temseg.engine.model.scales import CORE, SEEN
 from napari_temseg.engine.model.tiles import scaled
-from napari_temseg.engine.types.results import CENTRED_BY, SizeCandidate
+from napari_temseg.engine.types.results import CENTRED_BY, LEAST_OFFERED, SizeCandidate
 
 SIZE_STEP = 1.6  # between the sizes that are tried
 SMALLEST_SIZE = 5.0  # px
@@ -173,13 +173,19 @@ def deciding(found: Sequence[Evidence], share: float, off_by: Sequence[float]) -
 def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHARE) -> tuple[float, tuple[SizeCandidate, ...]]:
     """The size (px) with most evidence, and, where one far from it has `share` of that, both as candidates, the smaller first.
 
-    `otherwise` is the answer where there is next to no evidence.
+    `otherwise` is the answer where there is next to no evidence. Where nobody asks for two, a size of which there are but one or two
+    particles is no candidate; of a best one that is such, it is still asked whether the many others are meant.
     """
     best = max(found, key=lambda each: each.weight)
     if best.weight < LEAST_EVIDENCE:
         return otherwise, ()
+    least = LEAST_OFFERED if share >= RIVAL_SHARE else 0
     rivals = [
-        each for each in found if each.weight >= share * best.weight and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
+        each
+        for each in found
+        if each.weight >= share * best.weight
+        and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
+        and round(each.count) >= least
     ]
     if not rivals:
         return best.found, ()

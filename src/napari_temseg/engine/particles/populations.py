@@ -45,7 +45,7 @@ def merged(small: Found, large: Found, sizes: tuple[float, float]) -> Found:
 def kept_of_both(small: Labels, large: Labels, sizes: tuple[float, float]) -> tuple[Mask, Mask]:
     """Which labels (0 first) of either search are kept."""
     middle = math.sqrt(sizes[0] * sizes[1])
-    small_width, large_width = widths(small), widths(large)
+    small_width, large_width = _whole_widths(small), _whole_widths(large)
     keep_small, keep_large = small_width <= middle * LEEWAY, large_width >= middle / LEEWAY
     keep_small[0] = keep_large[0] = False
     one, other, common = _overlaps(small, large)
@@ -74,6 +74,20 @@ def widths(labels: Labels) -> Floats:
     pixels = Foreground.of(labels)
     if len(pixels):
         found[pixels.ids] = np.maximum(moments(pixels, (1.0, 1.0))["ellipse_minor"], 1.0)  # of a line of pixels it is none
+    return found
+
+
+def _whole_widths(labels: Labels) -> Floats:
+    """`widths`, where what the frame cuts is as wide as it is long along the frame, but at most twice as wide as is seen of it.
+
+    Half of a large particle at the frame would else be a small one.
+    """
+    found = widths(labels)
+    cut = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    cut = cut[cut > 0]
+    if len(cut):
+        pixels = Foreground.of(np.where(np.isin(labels, cut), labels, 0).astype(np.int32))
+        found[pixels.ids] = np.minimum(moments(pixels, (1.0, 1.0))["ellipse_major"], 2 * found[pixels.ids])
     return found
 
 

@@ -24,6 +24,7 @@ PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
 BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
 CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it
 NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
+LEAST_OFFERED = 3  # particles of a size beside another that are worth a question: one or two are no population
 IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
 
 

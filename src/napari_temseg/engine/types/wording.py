@@ -164,6 +164,12 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 
+def two_heaps(name: str, counts: tuple[int, int], lengths: tuple[str, str], way: str) -> str:
+    """“a.tif: its particles are of two sizes, 28 of about 87 nm and 57 of about 169 nm: … ”; `way` tells how to look for either."""
+    told = " and ".join(f"{count} of about {length}" for count, length in zip(counts, lengths, strict=True))
+    return f"{name}: its particles seem to be of two sizes, {told}: one D50 says little of both, some small ones may be missed. {way}."
+
+
 def one_size_alone(name: str, size: float, pixel_size: float) -> str:
     """“a.tif: both sizes were asked for, but only particles of about 12 nm are seen: they alone are looked for. …”
 
@@ -184,7 +190,7 @@ def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
     unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
     parts = ((ends.near_smallest, ends.smallest, "smallest"), (ends.near_largest, ends.largest, "largest"))
     found = [
-        f"{near} of {ends.count} particles are near {end * factor:.3g} {unit}, the {word} that was looked for"
+        f"{near} of {ends.count} particles are near {end * factor:.3g} {unit}, about the {word} that was looked for"
         for (near, end, word), touched in zip(parts, ends.touched, strict=True)
         if touched
     ]

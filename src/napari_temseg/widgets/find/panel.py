@@ -9,7 +9,9 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import BAND, LEAST_OFFERED
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
@@ -20,6 +22,7 @@ from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hin
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
+from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.wording import details, found_by_another, of_both
@@ -40,7 +43,7 @@ class FindPanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session, self.finder, self.splitter = session, session.part(Finder), session.part(Splitter)
-        self.doubtful = session.part(Doubtful)
+        self.doubtful, self.given_up = session.part(Doubtful), session.part(GivenUp)
         self.models = ModelRow(session)
         self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
@@ -88,8 +91,10 @@ class FindPanel(QWidget):
         )
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
         self.sizes = [ElidedButton("", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
+        self.too = ElidedButton("", self._find_both)
+        other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
         ways = QStackedWidget()
-        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1, 1))):
+        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1, 1)), row([self.too, other_size], (2, 1))):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
@@ -179,12 +184,47 @@ class FindPanel(QWidget):
             self.dial.say_sizes([item.prediction.candidates[index].size for index in which])
             self._find_one()
 
+    def _find_both(self) -> None:
+        """What is found now is meant, and what lies beyond it or was given up: each is looked for by itself."""
+        if sizes := self._further(self.session.current):
+            self.dial.say_sizes(sizes)
+            self._find_one()
+
+    def _further(self, item: Item | None) -> tuple[float, float] | None:
+        """Both sizes (px) that keep what is found and find what lies beyond it; None where nothing seems to."""
+        if lost := self.given_up.of(item):
+            return lost.both
+        said = item.prediction if item is not None else None
+        if item is None or said is None or not said.size or said.other is not None or item.particles is None:
+            return None
+        if (modes := modes_of(item.measurement)) is not None:
+            pixel = item.calibration.nanometres or 1.0
+            return modes.small / pixel, modes.large / pixel
+        ends = item.particles.band_ends
+        if ends is None or not any(ends.touched):
+            return None
+        return (said.size / BAND, said.size) if ends.touched[0] else (said.size, said.size * BAND)
+
+    def _show_further(self, item: Item | None) -> None:
+        sizes = self._further(item)
+        if sizes is None:
+            return
+        lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in sizes)
+        self.too.set_text(f"Both: {lengths}", "Both sizes")
+        self.too.setToolTip(
+            f"Keep what is found and look beyond it: particles of about {lengths} are looked for, each size by itself,\n"
+            "and measured as two populations with a D50, a count and shares of their own."
+        )
+
     def _show_ways(self, item: Item | None) -> None:
         found = item.prediction.candidates if item is not None and item.prediction is not None else ()
-        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched))
-        self.ways.setCurrentIndex(1 if found else 0)
+        further = self._further(item)
+        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further))
+        self.ways.setCurrentIndex(1 if found else 2 if further else 0)
+        self._show_further(item)
+        self.sizes[2].setVisible(all(each.count >= LEAST_OFFERED for each in found))
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
-            size = self.dial.length(item, float(f"{each.size:.2g}"))  # about that much
+            size = self.dial.length(item, each.size)  # as the sentence above says it
             made.set_text(f"{which}: {each.count} of {size}", f"{each.count} of {size}")
             made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
         self.sizes[2].set_text(f"both: {sum(each.count for each in found)}")
@@ -296,14 +336,24 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {are} unsure and left out (Certainty 0, further down, keeps {them})"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
-        more = _without_ways(item).removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ")  # which stands above
-        return f"{text}. {more[:1].upper()}{more[1:]}".strip()
+        told = [each.removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ") for each in self._without_ways(item)]  # stands above
+        return " ".join([f"{text}.", *(f"{each[:1].upper()}{each[1:]}" for each in told if each)])
 
-
-def _without_ways(item: Item) -> str:
-    """What is to be known of a result; the ways out are the buttons below it, and not told twice."""
-    if item.asked:
-        return item.asked
-    if item.unlike:
-        return f"{item.unlike.rpartition(': ')[0]}: check them, or take one of the ways below."
-    return item.touched.removesuffix(" Say another size to see what lies there.")
+    def _without_ways(self, item: Item) -> list[str]:
+        """What is to be known of a result; the ways out are the buttons below it, and not told twice."""
+        touched = item.touched.removesuffix(" Say another size to see what lies there.")
+        if item.asked:
+            return [item.asked, touched]
+        if item.two_heaps:
+            touched = item.two_heaps
+        if (lost := self.given_up.of(item)) is not None:
+            what, end = ("small", "from") if lost.smaller else ("large", "up to")
+            touched = (
+                f"{lost.count} {what} ones that were found before are not any more, as sizes {end} about "
+                f"{self.dial.length(item, lost.end)} are looked for now."
+            )
+        if item.unlike:
+            further = self._further(item) is not None
+            ways = "" if further else ", or take one of the ways below"
+            return [touched, f"{item.unlike.rpartition(': ')[0]}: check them{ways}."]
+        return [touched]

@@ -51,7 +51,10 @@ class SizeDial(QWidget):
         self.polarity.setToolTip(f"{_DECLARED['polarity']['help']}.")
         self.polarity.setAccessibleName("polarity")
         self.band = QLabel()
-        self.band.setToolTip("Sizes that are looked for: from a third of the one that is meant to three times it.")
+        self.band.setToolTip(
+            "Sizes that are looked for: from a third of the one that is meant to about three times it.\n"
+            "The ends are not sharp: a sixth below the smaller one and above the larger one particles are found too, though not all."
+        )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -221,7 +224,7 @@ class SizeDial(QWidget):
     def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
         low, high = self.length(item, sizes[0] / BAND), self.length(item, sizes[-1] * BAND)
         same = low.split()[1] == high.split()[1]
-        return f"{low.split()[0] if same else low} to {high}"
+        return f"≈ {low.split()[0] if same else low} to {high}"
 
 
 def _in_unit(nanometres: float) -> str:

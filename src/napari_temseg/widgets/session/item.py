@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer, Shapes
 
+from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.history import History
@@ -134,6 +135,15 @@ class Item:
         """A sentence where enough particles are as small or as large as what was looked for may be; else ""."""
         ends = self.particles.band_ends if self.particles is not None else None
         return "" if ends is None else ends_touched(self.name, ends, self.calibration.nanometres, "Say another size")
+
+    @property
+    def two_heaps(self) -> str:
+        """A sentence where what one search found is of two sizes; else ""."""
+        modes, unit = modes_of(self.measurement), "nm" if self.calibration.nanometres else "px"
+        if modes is None:
+            return ""
+        lengths = f"{modes.small:.3g} {unit}", f"{modes.large:.3g} {unit}"
+        return two_heaps(self.name, (modes.n_small, modes.n_large), lengths, "Look for each by itself")
 
     @property
     def unlike(self) -> str:

@@ -54,7 +54,8 @@ def _scale_sentence(prediction: Prediction | None) -> str:
             large = prediction.other.size * (nanometres or 1)
             both = f"Particles of about {size:.3g} {unit} and of about {large:.3g} {unit} were looked for"
             return f"{both}, of either from a third to three times that."
-        return f"Particles of about {size:.3g} {unit} were looked for: those from {size / BAND:.3g} to {size * BAND:.3g} {unit} count."
+        ends = f"from about {size / BAND:.3g} to about {size * BAND:.3g} {unit}"
+        return f"Particles of about {size:.3g} {unit} were looked for: those {ends}, beyond which some are found too, but not all."
     if prediction.pixel_ratio != 1:
         return f"Shown at {scales} its size: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "
