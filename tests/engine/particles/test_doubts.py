@@ -96,6 +96,46 @@ def test_two_centres_part_a_particle_between_them() -> None:
         part_at(labels, 0, [(40, 28), (40, 28)])
 
 
+@pytest.mark.parametrize("centres", [[(40, 26), (40, 60)], [(32, 22), (48, 50)], [(50, 30), (30, 66)]])
+def test_centres_need_not_be_in_the_middle(centres) -> None:
+    labels = blobs(*DUMBBELL).astype(np.int32)
+    after = labels.copy()
+    part_at(labels, 0, centres).apply(after)
+    sizes = np.bincount(after.ravel())[1:]
+    assert sizes.min() > 0.4 * sizes.sum()
+    assert all(ndimage.label(after == n, np.ones((3, 3)))[1] == 1 for n in (1, 2))
+
+
+def test_where_the_outline_does_not_tell_a_crease_of_the_picture_does() -> None:
+    labels = blobs((60, 80, 40)).astype(np.int32)
+    crease = np.abs(np.arange(160) - 62) <= 1
+    image = ndimage.gaussian_filter(np.where(crease, 60.0, 120.0) * np.ones((120, 1)), 1)
+    image += np.random.default_rng(0).normal(0, 4, image.shape)
+    after = labels.copy()
+    part_at(labels, 0, [(60, 50), (60, 90)], lambda rows, columns: image[rows, columns]).apply(after)
+    border = np.flatnonzero(after[60, 42:119] != after[60, 41:118]) + 42
+    assert len(border) == 1
+    assert abs(border[0] - 62) <= 3
+
+
+def test_three_centres_part_a_chain_in_three() -> None:
+    labels = blobs((40, 30, 14), (40, 54, 14), (40, 78, 14)).astype(np.int32)
+    after = labels.copy()
+    part_at(labels, 0, [(38, 78), (42, 30), (40, 54)]).apply(after)
+    assert [len(np.unique(after[labels > 0]))] == [3]
+    assert np.bincount(after.ravel())[1:].min() > 0.25 * (labels > 0).sum()
+
+
+def test_a_large_particle_is_parted_on_coarser_pixels_as_well() -> None:
+    y, x = np.indices((400, 700))
+    labels = ((np.hypot(y - 200, x - 200) <= 150) | (np.hypot(y - 200, x - 460) <= 150)).astype(np.int32)
+    after = labels.copy()
+    part_at(labels, 0, [(170, 150), (210, 520)]).apply(after)
+    border = np.flatnonzero(after[200, 51:609] != after[200, 50:608]) + 51
+    assert len(border) == 1
+    assert abs(border[0] - 330) <= 6
+
+
 @pytest.mark.parametrize("bright", [True, False])
 @pytest.mark.parametrize("off", [0, 5])
 def test_a_click_finds_the_edge_though_the_usual_size_is_another(bright: bool, off: int) -> None:

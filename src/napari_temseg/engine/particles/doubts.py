@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
-from napari_temseg.engine.particles.basins import FloatArray, Labels, basins_of, joined
-from napari_temseg.engine.particles.dents import Dent, pieces_of
+from napari_temseg.engine.particles.cutting.basins import FloatArray, Labels, basins_of, joined
+from napari_temseg.engine.particles.cutting.dents import Dent, pieces_of
 from napari_temseg.engine.particles.edits import renumber
 from napari_temseg.engine.particles.label_changes import Patch, Window, difference, new_id, page_of, window_of
 from napari_temseg.engine.particles.splitting import divisible, landscape_of

@@ -6,7 +6,7 @@ the stack; neighbours are the 8 of a pixel. Positions are in px, (y, x), 0 at th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from skimage.draw import polygon as polygon_pixels
 from skimage.segmentation import watershed
 
+from napari_temseg.engine.particles.cutting.parting import parted
 from napari_temseg.engine.particles.label_changes import Ints, Labels, Mask, Patch, Window, bounds, difference, new_id, page_of, window_of
 from napari_temseg.engine.types.errors import TemsegError
 
@@ -80,10 +81,11 @@ def cut(labels: Labels, plane: int, line: npt.ArrayLike, ids: Collection[int] | 
     return _changed(plane, before, after, window)
 
 
-def part_at(labels: Labels, plane: int, centres: npt.ArrayLike) -> Patch:
-    """Part the particle that holds all `centres` (n, 2) into one piece for each: cut where it is narrowest between them.
+def part_at(labels: Labels, plane: int, centres: npt.ArrayLike, image: Callable[[slice, slice], npt.NDArray[Any]] | None = None) -> Patch:
+    """Part the particle that holds all `centres` (n, 2) into one piece for each (see `parting`).
 
-    `TemsegError` when they do not lie in one particle, or on one another.
+    `image` gives rows and columns of the plane, whose edges tell where a short cut alone does not. `TemsegError` when they do not lie in
+    one particle, or on one another.
     """
     page = page_of(labels, plane)
     places = np.rint(_vertices(centres, 2, "split")).astype(np.intp)
@@ -94,14 +96,10 @@ def part_at(labels: Labels, plane: int, centres: npt.ArrayLike) -> Patch:
     window = window_of(page, numbers, margin=1)
     before = page[window]
     mask = before == numbers[0]
-    seeds = np.zeros(mask.shape, np.int32)
-    for number, (y, x) in enumerate(places, 1):
-        seeds[y - window[0].start, x - window[1].start] = number
-    if len(np.unique(seeds)) <= len(places):
+    if len(np.unique(places, axis=0)) < len(places):
         raise TemsegError("The centres lie on one another; click on two centres that are apart.")
-    depth = ndimage.distance_transform_edt(mask)
-    pieces: Ints = watershed(-depth, seeds, mask=mask, connectivity=2)
-    pieces[mask & (pieces == 0)] = 1
+    grey = None if image is None else image(*window)
+    pieces = parted(mask, places - np.array([window[0].start, window[1].start]), grey)
     after = before.copy()
     renumber(after, pieces, int(numbers[0]), new_id(labels))
     return _changed(plane, before, after, window)

@@ -19,8 +19,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.shape.distances import distances
-from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of
-from napari_temseg.engine.particles.dents import Dent, grouped
+from napari_temseg.engine.particles.cutting.basins import Basins, FloatArray, IntArray, Labels, basins_of
+from napari_temseg.engine.particles.cutting.dents import Dent, grouped
 from napari_temseg.engine.particles.populations import merged, renumbered
 from napari_temseg.engine.particles.standing_out import standing_out
 from napari_temseg.engine.types.confidence import STANDING_OUT, judged

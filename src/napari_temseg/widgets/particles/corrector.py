@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import brush, overlays
+from napari_temseg.widgets.canvas import brush, micrograph_layer, overlays
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
 from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, takes_back
 from napari_temseg.widgets.session.change import Change
@@ -75,7 +75,8 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.edits import part_at
 
         item = self.measured_item()
-        patch = part_at(self.labels_of(item), self.session.shown_plane(item), centres)
+        plane = self.session.shown_plane(item)
+        patch = part_at(self.labels_of(item), plane, centres, partial(micrograph_layer.window, item.layer, plane))
         self._correct(item, [patch], "splitting 1 particle", then=patch.ids())
 
     def split_these(self) -> None:

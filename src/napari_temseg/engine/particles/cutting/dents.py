@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.particles.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
+from napari_temseg.engine.particles.cutting.basins import Basins, FloatArray, IntArray, Labels, basins_of, joined
 
 # Depth of a dent that splits at strength 0.5, chosen by AP50 on the tuning part of EMPS.
 LEARNT_DEPTH = 0.35  # of the learnt distance, 1 at a particle's middle …
