@@ -95,6 +95,25 @@ def test_a_key_that_takes_a_tool_in_hand_says_so(bench: Any, viewer: Any, qtbot:
     assert said[-1] == "The key W took “Redraw” in hand; Esc puts it down."
 
 
+def test_the_keys_of_undo_and_redo_over_the_picture(bench: Any, viewer: Any, idle: Any) -> None:
+    session, item = bench.session, bench.session.current
+    session.select([2, 3])
+    session.part(Corrector).delete()
+    idle()
+    viewer.layers.selection.active = item.particles_layer
+    for key, n in (("Control-Z", 4), ("Control-Shift-Z", 2)):
+        viewer.window._qt_viewer._key_map_handler.press_key(key)
+        viewer.window._qt_viewer._key_map_handler.release_key(key)
+        assert len(item.particles) == n
+    item.particles_layer.paint((90, 60), 9)
+    session.settle(item)
+    assert len(item.particles) == 3
+    for key, n in (("Control-Z", 2), ("Control-Shift-Z", 3)):
+        viewer.window._qt_viewer._key_map_handler.press_key(key)
+        session.settle(item)
+        assert len(item.particles) == n
+
+
 def test_no_figure_moves_a_button(bench: Any, idle: Any) -> None:
     result = bench.panel(3).result
     bench.session.viewer.window._qt_window.show()
@@ -128,3 +147,11 @@ def test_the_fill_of_a_selected_particle_hides_no_crease(bench: Any, qtbot: Any)
     layer = item.made[Role.MARKS]
     fill = layer.colormap.map(np.asarray([SELECTED_FILL / layer.contrast_limits[1]]))[0]
     assert fill[3] < 0.1
+
+
+def test_why_split_more_is_grey_without_a_search_is_said(bench: Any, qtbot: Any, monkeypatch: Any) -> None:
+    doubtful, panel = bench.session.part(Doubtful), bench.panel(1)
+    monkeypatch.setattr(doubtful, "of", lambda _: Doubts({1: 0.7}, {}))
+    panel.refresh()
+    assert not panel.raises.isEnabled()
+    assert "work after a new search" in panel.doubt.text()

@@ -9,7 +9,7 @@ import pytest
 from napari_temseg.widgets.canvas.outline_width import outline_width
 
 
-@pytest.mark.parametrize(("on_screen", "width"), [(4.0, 2), (1.0, 2), (0.5, 3), (0.25, 5), (0.01, 6)])
+@pytest.mark.parametrize(("on_screen", "width"), [(4.0, 1), (2.0, 2), (1.0, 2), (0.5, 3), (0.25, 5), (0.01, 6)])
 def test_an_outline_takes_at_least_a_pixel_of_the_screen(on_screen: float, width: int) -> None:
     assert outline_width(on_screen) == width
 
@@ -26,6 +26,6 @@ def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
         return not bench.session._outlines.isActive() and layer.contour == width
 
     qtbot.waitUntil(lambda: drawn(0.4, 3), timeout=20_000)
-    qtbot.waitUntil(lambda: drawn(4, 2), timeout=20_000)
+    qtbot.waitUntil(lambda: drawn(4, 1), timeout=20_000)
     layer.contour = 4
     qtbot.waitUntil(lambda: drawn(0.4, 4), timeout=20_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,24 @@ def without_box(viewer: Any) -> None:
     ring = getattr(viewer.canvas.overlays, "_brush_circle", None)
     if ring is not None:
         ring.box = False
+
+
+def has_history(layer: Labels, *, undone: bool = False) -> bool:
+    """Whether napari's own undo of a layer (or its redo) has a stroke to take back (or to paint again)."""
+    return bool(layer._redo_history if undone else layer._undo_history)
+
+
+def bind_undo(layer: Labels, undo: Callable[[], Any], redo: Callable[[], Any]) -> None:
+    """Ctrl+Z and Ctrl+Shift+Z over a layer: napari's own for a stroke, else `undo` and `redo`."""
+
+    def back(layer: Labels) -> None:
+        layer.undo() if has_history(layer) else undo()
+
+    def again(layer: Labels) -> None:
+        layer.redo() if has_history(layer, undone=True) else redo()
+
+    layer.bind_key("Control-Z", back, overwrite=True)
+    layer.bind_key("Control-Shift-Z", again, overwrite=True)
 
 
 def forget_history(layer: Labels) -> None:

@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 
 ZOOMED = 200  # ms after the last zoom
+MAGNIFIED = 3.0  # px of the screen: from there on an outline of one px of the picture is seen, and one of two would hide small particles
 WIDEST = 6  # px: particles of a few px on the screen would be filled
 
 
@@ -52,7 +53,9 @@ class OutlineWidth(QTimer):
 
 
 def outline_width(on_screen: float) -> int:
-    """Width (px of the picture) of an outline where one of its px takes that many on the screen."""
+    """Width (px of the picture) of an outline where one of its px takes that many on the screen: one where that is wide enough."""
+    if on_screen >= MAGNIFIED:
+        return 1
     return min(max(CONTOUR, math.ceil(1.2 / max(on_screen, 1e-6))), WIDEST)
 
 

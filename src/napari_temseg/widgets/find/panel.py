@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FIND_KEY = "F8"
+FOLDED_SPLITTING = "more on splitting"
 SENTENCE_LINES = 5  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _IMPROVE, _PARTICLES = 2, 3
@@ -48,7 +49,7 @@ class FindPanel(QWidget):
         self.model = self.models.box
         self.one = button("Find particles", "Find particles in this image or stack (F8).", self._find_one)
         self.all = button("In all images", "Find particles in every open image that is not left out, one after another.", self._find_all)
-        self.split = ConfigForm(self.splitter.config, fold="more on splitting", first=("strength", "min_diameter"))
+        self.split = ConfigForm(self.splitter.config, fold=FOLDED_SPLITTING, first=("strength", "min_diameter"))
         self.dial = SizeDial(session)
         self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
         self.note, self.details = hint(lines=SENTENCE_LINES), hint()
@@ -168,9 +169,10 @@ class FindPanel(QWidget):
         if one:
             parts.append(f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one")
         nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
-        self.doubt.setText(f"{'; '.join(parts)}." if parts else nothing)
-        apart = doubts is not None and any(value < 1 for value in doubts.two.values())
         searched = item is not None and item.prediction is not None
+        again = "" if searched else " Split more and less work after a new search: this result was put back without what the model saw."
+        self.doubt.setText(f"{'; '.join(parts)}.{again}" if parts else nothing)
+        apart = doubts is not None and any(value < 1 for value in doubts.two.values())
         for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
             made.setEnabled(ready)
 
@@ -333,7 +335,7 @@ class FindPanel(QWidget):
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:
             are, them = ("are", "them") if unsure != 1 else ("is", "it")
-            text += f"; {unsure} more {are} unsure and left out (Certainty 0, further down, keeps {them})"
+            text += f"; {unsure} more {are} unsure and left out (Certainty 0, under “{FOLDED_SPLITTING}”, keeps {them})"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
         told = [each.removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ") for each in self._without_ways(item)]  # stands above

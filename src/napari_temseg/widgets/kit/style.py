@@ -38,10 +38,12 @@ def sheet(viewer: Any) -> str:
     colour = theme_colours(viewer)
     # napari's yellow cannot be read on a light ground.
     warning = colour["warning"] if _dark(colour["background"]) else "#8A4B00"
+    # Disabled buttons have a line round them, which would cut off what hangs below the line of the text.
     return f"""
     QPushButton[primary="true"] {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[primary="true"]:hover {{ border: 1px solid {colour["text"]}; }}
     QPushButton[primary="true"]:disabled {{ background-color: {colour["foreground"]}; color: {colour["secondary"]}; }}
+    QPushButton:disabled {{ padding: 3px; }}
     QPushButton[step="true"] {{ padding: 5px 2px; }}
     QPushButton[step="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers, overlays
-from napari_temseg.widgets.canvas.outline_width import ZOOMED, inner_borders
+from napari_temseg.widgets.canvas.outline_width import MAGNIFIED, ZOOMED, inner_borders
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -66,8 +66,9 @@ class Marks(QObject):
 
     def _line(self, item: Item) -> int:
         """Width of a line of the marks in px of the picture."""
-        wanted = math.ceil(MARK_LINE * overlays.pixels_per_screen(self.session.viewer, item.layer))
-        return max(2, min(item.frame) // 700 + 1, min(wanted, WIDEST_MARK))
+        screen = overlays.pixels_per_screen(self.session.viewer, item.layer)
+        wanted = math.ceil(MARK_LINE * screen)
+        return max(1 if MAGNIFIED * screen <= 1 else 2, min(item.frame) // 700 + 1, min(wanted, WIDEST_MARK))
 
     def refresh(self) -> None:
         """Draw the marks of the micrograph in hand anew."""
@@ -116,7 +117,7 @@ class Marks(QObject):
         out = (rows["excluded"] != "").to_numpy() & ~chosen & ~beside
         self._thick = thick = self._line(item)
         small = RINGED * overlays.pixels_per_screen(self.session.viewer, item.layer)
-        draw(target, page, rows[out], thick - 1, overlays.EXCLUDED, overlays.EXCLUDED_FILL)
+        draw(target, page, rows[out], max(thick - 1, 1), overlays.EXCLUDED, overlays.EXCLUDED_FILL)
         draw(target, page, rows[beside], thick, overlays.PARTNER, 0, overlays.HALO, small)
         draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO, small)
         layers.set_visible(layer, True)

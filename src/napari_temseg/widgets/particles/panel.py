@@ -280,6 +280,8 @@ class ParticlesPanel(QWidget):
                 brush.off_tool(self._tooled, self._soon)
             if layer is not None:
                 brush.on_tool(layer, self._soon)
+                undo, redo = self.refusal.tried(self.corrector.undo), self.refusal.tried(self.corrector.redo)
+                brush.bind_undo(layer, partial(guarded, undo), partial(guarded, redo))
             self._tooled = layer
         mode = "" if layer is None else str(layer.mode)
         self.redraw.setChecked(mode in ("paint", "erase", "fill"))
