@@ -54,6 +54,9 @@ def test_samples_stand_by_themselves_and_against_one_another(manifest: Path, tmp
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Samples</h2>" in page
     assert "D50 of B over A" in page
+    assert page.index("<h2>Samples</h2>") < page.index("<h2>Uncertainty budget of D50</h2>")  # before anything that pools them
+    assert "Found, not to be stated" not in page
+    assert "The D50 found is" not in page
     recipe = json.loads((tmp_path / "out" / "recipe.json").read_text(encoding="utf-8"))
     assert recipe["manifest"][0]["sample"] == "A"
     again = temseg.run(pictures, tmp_path / "out", model=bright, manifest=manifest, count_twice=True)

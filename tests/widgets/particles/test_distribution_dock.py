@@ -16,6 +16,7 @@ from napari_temseg.engine.types.results import Particles
 from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
+from napari_temseg.widgets.particles.histogram import is_wide
 from napari_temseg.widgets.particles.sentences import cautions, sized
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
@@ -66,6 +67,17 @@ def test_several_samples_are_told_each_by_itself_and_one_against_another(below: 
     assert "needs 3 pictures" in compared
     assert sized(pool.distribution) == "\n".join(pool.distribution.samples)
     assert any("2 samples are pooled (A, B)" in sentence for sentence in cautions(pool.distribution))
+    assert "several samples" in below.legend.text()
+    assert "D50 1" not in below.legend.text()  # of both together there is none
+
+
+def test_samples_of_far_sizes_are_laid_over_one_another_on_a_logarithmic_axis(below: Any) -> None:
+    assert is_wide([3.0, 4.0, 31.0])
+    assert not is_wide([3.0, 29.0])
+    assert not is_wide([])
+    assert not is_wide([0.0, 5.0])
+    below.samples.setChecked(True)
+    assert not below.log.isChecked()  # 10 to 20
 
 
 def test_the_same_content_twice_is_counted_once(below: Any, viewer: Any, qtbot: Any) -> None:

@@ -123,7 +123,8 @@ def test_a_model_of_ones_own_is_said_not_to_be_calibrated(found: Any, qtbot: Any
     own = replace(item.prediction, model_hash="0" * 64)
     particles = replace(item.particles, prediction=own)
     commit(session, item, ResultState(own, particles, named(measured(particles), item)), "finding particles")
-    qtbot.waitUntil(lambda: panel.result.sizes.text().endswith("Usable · segmentation not calibrated · not audited"))
+    verdict = "Usable · segmentation not calibrated · value without an interval · not audited"
+    qtbot.waitUntil(lambda: panel.result.sizes.text().endswith(verdict))
     assert "; segmentation not calibrated)" in panel.result.sizes.text()
     assert pool.distribution.summary["intervals"]["these particles"]["d50"] is None
     assert "not calibrated: nobody has compared this model" in panel.result.sizes.toolTip()

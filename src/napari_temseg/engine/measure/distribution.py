@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
-from napari_temseg.engine.measure.intervals import NORMAL, Counting, counting
+from napari_temseg.engine.measure.intervals import NORMAL, TOO_DIFFERENT, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
@@ -292,7 +292,7 @@ class SizeDistribution:
     @property
     def _differing(self) -> list[str]:
         """A caution where no interval exists because the pictures differ."""
-        if self.n_images < 2 or len(self) < 2 or not self.counted.basis.startswith("none for some"):
+        if self.n_images < 2 or len(self) < 2 or not self.counted.basis.startswith(TOO_DIFFERENT):
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 
@@ -340,17 +340,18 @@ class SizeDistribution:
     def plot(self, ax: Axes | None = None) -> Figure:
         """Histogram with the best adequate fit and D50 with its interval, on `ax` or a figure of its own; returns the figure.
 
-        Where an audit corrects D50 it is that, beside the one found.
+        Where an audit corrects D50 it is that, beside the one found. Of several samples bars alone: neither curve nor D50 is of any.
         """
         from napari_temseg.engine.measure.plots import draw
 
-        few = len(self) < FEWEST
+        pooled = len(self.samples) > 1
+        few = len(self) < FEWEST or pooled
         named = self.named_intervals
         name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
         shown = (named[name]["d50"], interval_title(name, named[name]["holds"])) if name and not few else None
         d50 = None if few else self.quantile(0.5)
         sizes = (self.values, self.weights, self.column, self.unit, self.n_images)
-        return draw(*sizes, self._curve(), d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)
+        return draw(*sizes, None if pooled else self._curve(), d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)
 
     def plot_quantiles(self, ax: Axes | None = None) -> Figure:
         """Sizes over the quantiles of the fit that is drawn, or of the likeliest where none is adequate: a straight line where it holds."""

@@ -18,6 +18,7 @@ NORMAL = float(special.ndtri(0.975))  # half width of a 95 % interval in standar
 _REPLICATES = 400
 _BY_VOLUME = ("dv50", "d32", "d43")
 _MANY_PICTURES = 500  # beyond which Student's t is the normal one
+TOO_DIFFERENT = "no interval of some statistics"  # how the basis begins where that is so
 _WIDEST = 1.0  # half width of the logarithm beyond which an interval tells nobody anything
 
 
@@ -76,7 +77,7 @@ def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bo
 
 def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:
     kept = {name: value for name, value in half.items() if value <= _WIDEST}
-    return Counting(kept, basis if "mean" in kept and "d50" in kept else f"none for some: {who} differ too much for one", False)
+    return Counting(kept, basis if "mean" in kept and "d50" in kept else f"{TOO_DIFFERENT}: {who} differ too much", False)
 
 
 def _half_widths(x: Floats, w: Floats, group: npt.NDArray[np.intp] | None) -> dict[str, float]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from napari_temseg.engine.measure.intervals import NORMAL, Counting, interval
+from napari_temseg.engine.measure.intervals import NORMAL, TOO_DIFFERENT, Counting, interval
 from napari_temseg.engine.measure.segmentation import Segmentation
 
 _UNLIKE = "the model has not been compared with outlines in such images"
@@ -46,13 +46,17 @@ def named_intervals(
         parts.append(("edge convention", NORMAL * edge))
     else:
         lacks.append("where the edge of a particle is drawn (a convention)")
-    theirs = _interval(d50, parts, lacks, bias, "" if parts else f"nothing of it is known; it lacks {', '.join(lacks)}")
+    theirs = _interval(d50, parts, lacks, bias, "" if parts else f"as nothing is known of {', '.join(lacks)}")
     if not counted.of_specimen:
         cannot = f"{n_images} image{'' if n_images == 1 else 's'} cannot tell how images of the specimen differ: it takes three"
         return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
     half = counted.half.get("d50")
     more = [] if half is None else [("counting", half)]
-    return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, "" if more else counted.basis)}
+    why = "" if more else counted.basis.removeprefix(f"{TOO_DIFFERENT}: ")
+    return {
+        THESE_PARTICLES: theirs,
+        THIS_SPECIMEN: _interval(d50, [*more, *parts], lacks, bias, why),
+    }
 
 
 def audited_interval(

@@ -138,6 +138,8 @@ def verdict_words(summary: Mapping[str, Any]) -> str:
     told = [summary["verdict"][0].upper() + summary["verdict"][1:]]
     if summary["usable"] and not summary["corrected"] and not (found and found["calibrated"]):
         told.append("segmentation not calibrated")
+    if summary["usable"] and summary["d50"] is not None and shown_median(summary)[2] == COUNTING_ALONE:
+        told.append("value without an interval")
     if not summary["mended_by_audit"]:
         told.append("audited" if summary["audited"] else "not audited")
     return " · ".join(told)

@@ -101,6 +101,7 @@ def write_report(
         audited={key: audit_words(summary["audit"], each.unit) for key, each in sizes.items()},
         corrected={key: corrected(summary["audit"], each.unit) for key, each in sizes.items()},
         samples=_samples(items, summary),
+        by_sample=len({each["sample"] for each in summary["samples"]}) > 1,
         comparisons=[comparison_line(each) for each in summary["sample_comparisons"]],
         nanomaterial=indicator(summary["nanomaterial_indicator"]),
         # Those that the first sheet has no room for.

@@ -11,6 +11,7 @@ from napari_temseg.engine.types.wording import (
     FEWEST,
     WHY_APART,
     bias_words,
+    d50_words,
     ends_words,
     four,
     half_width,
@@ -53,19 +54,21 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
     few = summary["n"] < FEWEST
     d50 = summary["d50"]
     stated = not few and d50 is not None and summary["usable"]
+    pooled = len(sizes.samples) > 1  # a number of all tells how many images there are of either
     return {
         "sample": ", ".join(sizes.samples) or "Sample without a name",
         "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
         "value": f"{rounded(d50, half)} {unit}" if stated else None,
-        "expanded": _expanded(d50, best[0], unit) if stated and best else "",
-        "found": "" if d50 is None or few else f"{rounded(d50, half)} {unit}",
-        "intervals": [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()],
-        "bias": bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
+        "expanded": _expanded(d50, best[0], unit) if stated and best else _counting_alone(summary, unit) if stated else "",
+        "found": "" if d50 is None or few or pooled else f"{rounded(d50, half)} {unit}",
+        "pooled": pooled,
+        "intervals": [] if pooled else [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()],
+        "bias": "" if pooled else bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
         "counts": _counts(summary, sizes, unit, grids),
-        "table": [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
+        "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
         "detection": _detection(summary["detection"], unit),
-        "fit": _fit(sizes, unit),
+        "fit": "" if pooled else _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
 
@@ -78,6 +81,12 @@ def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:
         return f"{ends_words([low, high], half)} {unit} ({title})"
     up, down = (rounded(each, half) for each in (high - d50, d50 - low))
     return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} ({title})"
+
+
+def _counting_alone(summary: dict[str, Any], unit: str) -> str:
+    """What counting alone leaves open of a value that has no interval: "(counting alone, 95 %: 15.7 to 18.6 nm)"."""
+    ends = summary["d50_interval"]
+    return f"(counting alone, 95 %: {ends_words(ends, (ends[1] - ends[0]) / 2)} {unit})" if ends else ""
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int) -> str:
@@ -276,6 +285,13 @@ def _stated(figures: dict[str, Any], unit: str) -> str:
     return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % interval for {name}: {ends_words(ends, half)} {unit})."
 
 
+def _stated_by_sample(summary: dict[str, Any], sizes: SizeDistribution) -> str:
+    """The D50 of each of several samples in a sentence, and none of all."""
+    own = [each for each in summary["samples"] if (each["unit"], each.get("population", "")) == (sizes.unit, sizes.population)]
+    told = [f"{each['sample']} {d50_words(each)}" for each in own if each["d50"] is not None and each["n"] >= FEWEST]
+    return f" D50 found, by sample: {', '.join(told)}." if told else ""
+
+
 def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]) -> str:
     """A paragraph that may be pasted into a paper."""
     model = summary["model"] or {"name": "several models", "hash": ""}
@@ -287,9 +303,10 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
     how = f" with {settings}" if settings and same else ""
     figures, unit = summary["distributions"][key], sizes.unit
     images = figures["n_images"]
-    d50 = _stated(figures, unit)
+    d50 = _stated_by_sample(summary, sizes) if len(sizes.samples) > 1 else _stated(figures, unit)
     missing = "; ".join(figures["intervals"]["this specimen"]["lacks"])
     lacks = f" Not in the intervals: {missing}." if missing else ""
+    counted = "" if len(sizes.samples) > 1 else f"Counting: {figures['interval_basis']}.{lacks} "
     which = f"{sizes.population} " if sizes.population else ""
     sought = (
         "Small and large particles were looked for in turn and are populations of their own, each particle of the size that its width is "
@@ -309,5 +326,5 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
         f"{sought}The {len(sizes)} {which}particles that lie wholly inside the images count, each weighted for those of its size that "
         f"the edges cut (Miles–Lantuéjoul). Sizes are the {_MEASURAND} ({summary['edge']}); volume weights take particles for spheres."
         f"{d50} "
-        f"Counting: {figures['interval_basis']}.{lacks} {audited}"
+        f"{counted}{audited}"
     )

@@ -11,7 +11,7 @@ from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.audit.carrying import Audit, audited
 from napari_temseg.engine.measure.samples.effects import effects
 from napari_temseg.engine.measure.samples.populations import populations_of
-from napari_temseg.engine.types.wording import FEWEST, d50_words
+from napari_temseg.engine.types.wording import FEWEST, d50_words, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,8 @@ def comparison_line(effect: dict[str, Any]) -> str:
         return f"{head}: nothing to compare"
     if d50["interval"] is None:
         why = effect["why_none"] or "pictures differ too much"
-        return f"{head}: {d50['ratio']:.3f}, no interval ({why}){only}"
+        return f"{head}: {d50['ratio']:.3g}, no interval ({why}){only}"
     low, high = d50["interval"]
     told = "differ" if d50["differs"] else "no difference is shown"
-    return f"{head}: {d50['ratio']:.3f} (95 %: {low:.3f} to {high:.3f}), {told}{only}"
+    half = (high - low) / 2
+    return f"{head}: {rounded(d50['ratio'], half)} (95 %: {rounded(low, half)} to {rounded(high, half)}), {told}{only}"

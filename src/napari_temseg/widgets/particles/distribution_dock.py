@@ -27,7 +27,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import NameBox, button, hint, row, theme_colours
-from napari_temseg.widgets.particles.histogram import Histogram
+from napari_temseg.widgets.particles.histogram import Histogram, is_wide
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.scope_box import ScopeBox
@@ -280,6 +280,8 @@ class Distribution(QWidget):
         return [(name, names == name) for name in dict.fromkeys(names.tolist())]
 
     def _show_samples(self, *_: Any) -> None:
+        if self.samples.isChecked() and is_wide(self.pool.distribution.values):
+            self.log.setChecked(True)  # it can be unticked
         self.histogram.set_samples(self._samples())
         self._show_legend()
 

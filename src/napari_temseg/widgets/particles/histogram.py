@@ -19,6 +19,12 @@ from napari_temseg.widgets.particles.pooling import PooledDistribution, Populati
 from napari_temseg.widgets.session.session import Session
 
 Mask = npt.NDArray[np.bool_]
+WIDE = 10  # × from the smallest to the largest size from which on samples are laid over one another on a logarithmic axis
+
+
+def is_wide(values: Any) -> bool:
+    """Whether sizes (n,) spread so far that the smaller ones would be a line at the left of a linear axis."""
+    return len(values) > 0 and 0 < WIDE * float(np.min(values)) < float(np.max(values))
 
 
 class SizeAxis(pg.AxisItem):  # type: ignore[misc]
@@ -132,16 +138,17 @@ class Histogram(Plot):
         edges = bins(x, self.n_bins)
         self._drawn = [(x, weights, edges)]
         if self.samples:
-            self._overlay(x, distribution.volumes if self.by_volume else distribution.weights, edges)
+            self._overlay(x, distribution.volumes if self.by_volume else distribution.weights)
             return
         if distribution.populations:
             self._side_by_side(x, distribution.volumes if self.by_volume else distribution.weights, log)
             return
         height = self._bars(x, weights, edges, SKY).opts["height"]
         self._mark()
-        highest = self._curve(edges, float(weights.sum()), log)
+        highest = 0.0 if distribution.samples else self._curve(edges, float(weights.sum()), log)
         self.setYRange(0, 1.05 * max(float(height.max()), highest), padding=0)
-        self._median(distribution.of_column, log, VERMILION)
+        if not distribution.samples:  # of several together neither curve nor D50 is of any
+            self._median(distribution.of_column, log, VERMILION)
         if self._range is not None:
             self._region(*self._range)
 
@@ -157,6 +164,8 @@ class Histogram(Plot):
             )
         if distribution.populations:
             return "<br>".join(self._of_population(each) for each in distribution.populations)
+        if distribution.samples:
+            return "several samples: tick <i>samples</i> to see each by itself; no D50 of all together is given"
         parts = [f"<span style='color:{VERMILION}'>┆</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
@@ -199,12 +208,15 @@ class Histogram(Plot):
         if self._range is not None:
             self._region(*self._range)
 
-    def _overlay(self, x: Any, weights: Any, edges: Any) -> None:
-        """Each sample as a line of steps, in shares of its own."""
+    def _overlay(self, x: Any, weights: Any) -> None:
+        """Each sample as a line of steps, in shares of its own and with bins of its own, as their sizes may be far apart."""
         self.label("left", "share of each sample (%)")
         highest = 0.0
         for n, (_, mask) in enumerate(self.samples):
             total = weights[mask].sum()
+            if not mask.any():
+                continue
+            edges = bins(x[mask], self.n_bins)
             height = 100 * np.histogram(x[mask], edges, weights=weights[mask])[0] / total if total > 0 else np.zeros(len(edges) - 1)
             self.plot(edges, height, stepMode="center", pen=pg.mkPen(OUTLINES[n % len(OUTLINES)], width=2))
             highest = max(highest, float(height.max(initial=0)))
