@@ -254,9 +254,9 @@ def add_at(
     top, left = max(y - reach, 0), max(x - reach, 0)
     window = np.s_[top : y + reach + 1, left : x + reach + 1]
     try:
-        outline = outline_at(image[window], (place[0] - top, place[1] - left), radius, foreground[window], drawn=drawn) + np.array(
-            [top, left], float
-        )
+        outline = outline_at(
+            image[window], (place[0] - top, place[1] - left), radius, foreground[window], drawn=drawn, taken=labels[window] > 0
+        ) + np.array([top, left], float)
     except TemsegError:  # a sentence, and nothing is changed
         return
     rows, columns = polygon(*outline.T, shape=labels.shape)

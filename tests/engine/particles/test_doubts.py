@@ -151,6 +151,19 @@ def test_a_click_finds_the_edge_though_the_usual_size_is_another(bright: bool, o
     assert (made & truth).sum() / (made | truth).sum() > 0.85
 
 
+def test_a_click_does_not_go_round_particles_that_are_there() -> None:
+    there = blobs((60, 66, 9), (60, 94, 9), (46, 80, 9), (74, 80, 9))
+    missed = blobs((60, 80, 4))
+    image = ndimage.gaussian_filter(np.where(there | missed, 40.0, 100.0), 1) + np.random.default_rng(0).normal(0, 4, there.shape)
+    outline = outline_at(image, (60, 80), 22.0, taken=there)
+    from skimage.draw import polygon
+
+    made = np.zeros(there.shape, bool)
+    made[polygon(outline[:, 0], outline[:, 1], made.shape)] = True
+    assert (made & there).sum() < 0.1 * made.sum()
+    assert (made & missed).sum() > 0.8 * missed.sum()
+
+
 def test_where_no_edge_is_the_outline_does_not_follow_the_texture() -> None:
     rng = np.random.default_rng(1)
     ragged = []

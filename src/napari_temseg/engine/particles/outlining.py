@@ -19,6 +19,8 @@ ANGLES = 72
 STEPS = 64  # radii of the strip
 OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
 TURN = 2  # steps that the radius may change from one angle to the next
+WALL = 20.0  # how much it counts against a radius that another particle lies within
+WIDER = 1.3  # × the distance to the nearest other particle: what is clicked in its middle is hardly wider
 FIRM, LOOSE = 3.0, 0.6  # how much a size counts that was drawn, and one that is only usual here
 OF_PICTURE, OF_MODEL = 1.0, 1.5  # weight of the edges of the picture, and of the model's probability
 SMOOTH, SMOOTHER = 1.5, 6.0  # angles (standard deviation) over which a clear edge is smoothed, and where there is none
@@ -32,13 +34,17 @@ def outline_at(
     probability: npt.NDArray[Any] | None = None,
     *,
     drawn: bool = False,
+    taken: npt.NDArray[np.bool_] | None = None,
 ) -> Floats:
     """The outline (n, 2) in px of what lies round `place` (y, x), about `radius` px large; `drawn` when somebody drew that size.
 
-    `image` and `probability` (of any particle) are (Y, X). `TemsegError` for a place outside the picture.
+    `image` and `probability` (of any particle) are (Y, X), and so is `taken`, pixels of other particles, which are not gone round.
+    `TemsegError` for a place outside the picture.
     """
     if not (0 <= place[0] < image.shape[0] and 0 <= place[1] < image.shape[1]):
         raise TemsegError("That place lies outside the picture; click inside it.")
+    if taken is not None and not drawn:
+        radius = min(radius, max(WIDER * _away(taken, place), 1.0))
     radii = np.linspace(0.12, 1.0, STEPS) * max(OUTERMOST * radius, 4.0)
     turns = 2 * np.pi * np.arange(ANGLES) / ANGLES
     y = place[0] + radii[None] * np.sin(turns)[:, None]
@@ -47,10 +53,18 @@ def outline_at(
     if probability is not None:
         gain = gain + OF_MODEL * np.maximum(-_slope(_strip(probability, y, x), radii), 0) * radii[-1] / 4
     size = -(FIRM if drawn else LOOSE) * np.log(radii / max(radius, 1.0)) ** 2
-    best = _closed_path(gain + size[None])
+    if taken is not None:
+        size = size - WALL * np.maximum.accumulate(_strip(taken, y, x) > 0.5, axis=1)
+    best = _closed_path(gain + size)
     reach = _smooth(radii[best], gain[np.arange(ANGLES), best])
     outline = np.stack([place[0] + reach * np.sin(turns), place[1] + reach * np.cos(turns)], axis=1)
     return np.clip(outline, 0, np.asarray(image.shape, float) - 1)
+
+
+def _away(taken: npt.NDArray[np.bool_], place: tuple[float, float]) -> float:
+    """How far from a place (px) the nearest other particle begins; infinite where there is none."""
+    others = np.argwhere(taken)
+    return float(np.hypot(*(others - np.asarray(place)).T).min()) if len(others) else float("inf")
 
 
 def _strip(image: npt.NDArray[Any], y: Floats, x: Floats) -> Floats:

@@ -1,9 +1,9 @@
 """One particle parted into as many as there are centres in it: cut where the way across is short, or runs along an edge of the picture.
 
 Paths inside the particle from each centre, dear where it is narrow, say what certainly belongs to a centre: what is nearer to it than
-`NEARER_BY` times as near to any other. Through what lies between the least cut is sought (a minimum cut of the graph of pixels, Y. Boykov and
-M.-P. Jolly, ICCV 2001), a border between two pixels costing the less the steeper the picture is there. A centre need not lie in the middle
-of its particle: the watershed of the distance to the outline, which asks for that, leaves slivers.
+`NEARER_BY` times as near to any other. Through what lies between the least cut is sought (a minimum cut of the graph of pixels, Y. Boykov
+and M.-P. Jolly, ICCV 2001), a border between two pixels costing the less the steeper the picture is there. A centre need not lie in the
+middle of its particle: the watershed of the distance to the outline, which asks for that, leaves slivers.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ class Adder(QObject):
             said = item.prediction.at(plane).foreground()[rows, columns].astype(np.float32)
         origin = np.array([rows.start, columns.start], float)
         near = place - origin
-        outline: npt.NDArray[np.float64] = outline_at(image, (float(near[0]), float(near[1])), radius, said, drawn=drawn is not None)
+        taken = particles.planes()[plane][rows, columns] > 0
+        at = float(near[0]), float(near[1])
+        outline: npt.NDArray[np.float64] = outline_at(image, at, radius, said, drawn=drawn is not None, taken=taken)
         return np.asarray(outline + origin)
 
     def _usual(self, item: Item) -> float:
