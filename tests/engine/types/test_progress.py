@@ -107,3 +107,5 @@ def test_remaining_time_follows_the_fraction():
     assert Progress("x", 0.25, elapsed=10).remaining == pytest.approx(30)
     assert Progress("x", 1.0, elapsed=10).remaining == 0
     assert Progress("x", 0.0, elapsed=10).remaining is None
+    assert Progress("x", 0.02, elapsed=10).remaining is None  # one cheap step, or the start, is no pace
+    assert Progress("x", 0.02, elapsed=100).remaining == pytest.approx(4900)

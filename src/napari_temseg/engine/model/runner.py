@@ -138,9 +138,11 @@ class Runner:
 
     def _search(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
-        found, sizes = [], size_search.sizes(image.shape)
+        found, sizes, most = [], size_search.sizes(image.shape), size_search.first_look(image.shape)
+        # Coarse looks come first and cost little: what is done is told by pixels.
+        cost = np.cumsum([0.0, *(min(image.size * band_scales(self.working_size / size)[0] ** 2, most) for size in sizes)])
         for index, size in enumerate(sizes):
-            evidence = yield from mapped(self._evidence(image, valid, size), partial(_instead, index / len(sizes) / 2))
+            evidence = yield from mapped(self._evidence(image, valid, size), partial(_instead, float(cost[index] / cost[-1]) / 2))
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
         off_by = [self._off_by(image.shape, each.size) for each in found]

@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from napari_temseg.engine.types.errors import Cancelled
 
+ENOUGH_DONE, LONG_ENOUGH = 0.1, 60.0  # share of a job, or seconds, from which on its pace tells how long the rest takes
 T = TypeVar("T")
 S = TypeVar("S")
 P = TypeVar("P")
@@ -29,8 +30,8 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Estimated seconds left, or None before anything is known."""
-        if self.fraction <= 0:
+        """Estimated seconds left, or None before anything is known: the first steps of a job are cheaper, or dearer, than the rest."""
+        if self.fraction <= 0 or (self.fraction < ENOUGH_DONE and self.elapsed < LONG_ENOUGH):
             return None
         return self.elapsed * (1 - self.fraction) / self.fraction
 
