@@ -104,8 +104,22 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
 def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):
     labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
     other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
-    monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept
+    monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept …
+    monkeypatch.setattr(selection, "OUTWEIGHED", 2.0)  # … however much it changes elsewhere
     config = replace(CONFIG, max_steps=2)
     model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
     told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]
     assert [note.partition(":")[0] for note in told] == [other.name]
+
+
+def test_strokes_on_three_small_particles_leave_those_that_look_like_them(particles):
+    """What covers little of a picture is held to as much as its background, and a training that turns it over is not taken."""
+    drawn = simulate(SimulateConfig(height=256, width=256, count=8, diameter=16, contrast=0.5, seed=3))
+    labels, numbers = np.zeros((256, 256), np.uint8), np.unique(drawn.instances)[1:]
+    for number in numbers[:4]:
+        y, x = (int(value) for value in np.argwhere(drawn.instances == number).mean(axis=0))
+        labels[max(y - 3, 0) : y + 4, x] = 2 if number == numbers[3] else 1
+    config = replace(CONFIG, crop=128, batch=4, max_steps=24, typical_size=16.0)
+    model = train([drawn.micrograph], [labels], base=particles, config=config)
+    said = predict(model, drawn.micrograph, PredictConfig(precision="float32", typical_size=16.0)).classes > 1
+    assert all(said[drawn.instances == number].mean() > 0.5 for number in numbers[4:])

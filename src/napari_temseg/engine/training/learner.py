@@ -26,6 +26,7 @@ from napari_temseg.engine.training.state import LearnerState, Tensors
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.results import BACKGROUND
 
 PEAK_RATE = 2e-3  # of the learning rate unless the settings say otherwise
 GENTLE_SHARE = 0.15  # of it for an encoder that already knows something …
@@ -195,14 +196,22 @@ class Learner:
             yield ""
         return metrics.result(part)
 
-    @torch.no_grad()
     def _evaluate(self, window: LabelledPlane, metrics: TrainingMetrics, scales: tuple[float, ...]) -> None:
-        set_mode(self.network, train_decoder=False, train_encoder=False)
         labels = torch.from_numpy(window.labels)[None].long().to(self.device.torch)
+        logits = self._logits(window, scales)
+        metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
+
+    def found(self, window: LabelledPlane, scales: tuple[float, ...] = ()) -> npt.NDArray[np.uint8]:
+        """The class number of every pixel (Y, X) of a window, as the model will be used."""
+        classes = self._logits(window, scales or self.model.scales).argmax(1)[0] + BACKGROUND
+        return np.asarray(classes.cpu().numpy(), np.uint8)
+
+    @torch.no_grad()
+    def _logits(self, window: LabelledPlane, scales: tuple[float, ...]) -> torch.Tensor:
+        set_mode(self.network, train_decoder=False, train_encoder=False)
         with self.device.autocast():
             raw = fused(self._output, window.image[None, None], scales, Looks.of(self.model))
-        logits = class_logits(torch.from_numpy(raw).to(self.device.torch), self.model.spec.n_classes)
-        metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
+        return class_logits(torch.from_numpy(raw).to(self.device.torch), self.model.spec.n_classes)
 
     def _output(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         raw: torch.Tensor = self.network(_to(torch.from_numpy(tile), self.device))

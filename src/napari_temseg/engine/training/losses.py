@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
 FOCAL_GAMMA = 2.0
+HELD_FOREGROUND = 0.5  # of what is held to a starting model: what it takes for particles, however little of a picture that is
 DRAWN_DEPTH = 0.6  # depth that a stroke on a particle stands for at least
 
 
@@ -63,7 +64,14 @@ def held(logits: torch.Tensor, start: torch.Tensor, labels: torch.Tensor) -> tor
         start = torch.cat([start[:, :1], start[:, 1:].sum(1, keepdim=True)], dim=1)
         logits = torch.cat([logits[:, :1], torch.logsumexp(logits[:, 1:], dim=1, keepdim=True)], dim=1)
     surprise = -(start * F.log_softmax(logits, dim=1)).sum(1)
-    return (surprise * free).sum() / free.sum().clamp_min(1)
+    rest = start[:, 0] * free
+    particles = free - rest
+    there = torch.stack([HELD_FOREGROUND * (particles.sum() > 0), (1 - HELD_FOREGROUND) * (rest.sum() > 0)])
+    return (there * torch.stack([_mean(surprise, particles), _mean(surprise, rest)])).sum() / there.sum().clamp_min(1e-6)
+
+
+def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return (values * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
 def drawn_depth(start: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from napari_temseg.engine.model.network import freeze_encoder
@@ -15,10 +16,12 @@ from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
+OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
 THOROUGH = 8  # × the pixels of the validation windows, to compare the best with the last
@@ -77,7 +80,10 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
         return (yield from _at_best_scales(kept, learner, data))
     grown = learner.start_classes < learner.model.spec.n_classes
     unasked = learner.config.validation == 0 and not data.split.validation
-    return kept if grown or unasked else (yield from _half_way_back(kept, learner, course, data))
+    if not (grown or unasked):
+        kept = yield from _half_way_back(kept, learner, course, data)
+    knows = data.task.base is not None and bool(data.task.base.history)  # what never learnt anything has nothing to lose
+    return (yield from _no_more_than_said(kept, learner, course, data)) if data.strokes and knows and not grown else kept
 
 
 def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
@@ -115,10 +121,7 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
 
     Averaging the weights before and after: Wortsman et al. 2022, arXiv 2109.01903.
     """
-    half = {
-        name: torch.lerp(learner.start[name], tensor, 0.5) if tensor.is_floating_point() else tensor
-        for name, tensor in kept.tensors.items()
-    }
+    half = half_way(learner.start, kept.tensors)
     if data.split.validation:
         learner.load(half)
         judged = yield from learner.evaluate(data.split.validation)
@@ -128,6 +131,56 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
     as_well = "" if data.strokes else ", which serves these labels as well"
     note = f"kept is what lies half way between the new and the starting model{as_well}: on other images that is right more often"
     return replace(kept, tensors=half, notes=(note,))
+
+
+def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
+    """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
+
+    A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
+    alike, is weighed against what the starting model says of the others: the foreground IoU with that.
+    """
+    asked = [plane for plane in data.planes.labelled if plane.start is not None]
+    if not asked:  # nothing is to be held
+        return kept
+    parts = windows(asked, set(data.counts))
+    ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
+    worth = []
+    for tensors in ways:
+        learner.load(tensors)
+        found = []
+        for part in parts:
+            found.append(learner.found(part, kept.scales))
+            yield ""
+        worth.append(_said_and_held(parts, found))
+    best = int(np.argmax(worth)) if worth[2] > max(worth[:2]) + OUTWEIGHED else int(np.argmax(worth[:2]))
+    if best == 0:
+        return kept
+    if best == 1:
+        half = "half of what was learnt is taken: all of it changed more elsewhere in these images than your strokes say"
+        return replace(kept, tensors=ways[1], notes=(*kept.notes, half))
+    score = scored(course, course.curve[0] if data.split.validation else {})
+    told = "the model stays as it was: what it learnt from your strokes changed more elsewhere in these images than they say; "
+    return Selected(learner.start, 0, score, learner.first_scales, (told + "stroke what is right as well, or correct by hand",))
+
+
+def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]]) -> float:
+    """Share of the stroked pixels that got their class, background and foreground counting alike, and IoU with the start elsewhere."""
+    right, stroked, both, either = np.zeros(2), np.zeros(2), 0, 0
+    for part, classes in zip(parts, found, strict=True):
+        for foreground in (0, 1):
+            here = part.labels >= FIRST_CLASS if foreground else part.labels == BACKGROUND
+            right[foreground] += np.count_nonzero(here & (classes == part.labels))
+            stroked[foreground] += np.count_nonzero(here)
+        if part.start is not None:
+            one, other = ((each >= FIRST_CLASS) & (part.labels == 0) for each in (part.start.classes, classes))
+            both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
+    said = float(np.mean((right / np.maximum(stroked, 1))[stroked > 0]))
+    return said + (both / either if either else 1.0)
+
+
+def half_way(start: Tensors, end: Tensors) -> Tensors:
+    """The mean of two sets of tensors."""
+    return {name: torch.lerp(start[name], tensor, 0.5) if tensor.is_floating_point() else tensor for name, tensor in end.items()}
 
 
 def contradictions(learner: Learner, data: TrainingData) -> Generator[str, None, list[str]]:
