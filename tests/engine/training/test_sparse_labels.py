@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, train
+from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, split, train
 from napari_temseg.engine.training import selection
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
 from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
@@ -121,5 +121,5 @@ def test_strokes_on_three_small_particles_leave_those_that_look_like_them(partic
         labels[max(y - 3, 0) : y + 4, x] = 2 if number == numbers[3] else 1
     config = replace(CONFIG, crop=128, batch=4, max_steps=24, typical_size=16.0)
     model = train([drawn.micrograph], [labels], base=particles, config=config)
-    said = predict(model, drawn.micrograph, PredictConfig(precision="float32", typical_size=16.0)).classes > 1
-    assert all(said[drawn.instances == number].mean() > 0.5 for number in numbers[4:])
+    found = split(predict(model, drawn.micrograph, PredictConfig(precision="float32", typical_size=16.0))).labels > 0
+    assert all(found[drawn.instances == number].mean() > 0.5 for number in numbers[4:])
