@@ -80,10 +80,11 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
         return (yield from _at_best_scales(kept, learner, data))
     grown = learner.start_classes < learner.model.spec.n_classes
     unasked = learner.config.validation == 0 and not data.split.validation
-    if not (grown or unasked):
-        kept = yield from _half_way_back(kept, learner, course, data)
+    if grown or unasked:  # who does without a validation part wants what was learnt as it is
+        return kept
+    kept = yield from _half_way_back(kept, learner, course, data)
     knows = data.task.base is not None and bool(data.task.base.history)  # what never learnt anything has nothing to lose
-    return (yield from _no_more_than_said(kept, learner, course, data)) if data.strokes and knows and not grown else kept
+    return (yield from _no_more_than_said(kept, learner, course, data)) if data.strokes and knows else kept
 
 
 def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
