@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ FloatArray = npt.NDArray[np.float32]
 _STEPS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 _BAND = 32  # rows that are looked at together
 # Every two of 8 neighbours once: the pixels, and those to the right, below left, below, below right of them.
-PAIRS = (
+PAIRS: tuple[tuple[Any, Any], ...] = (
     (np.s_[:, :-1], np.s_[:, 1:]),
     (np.s_[:-1, 1:], np.s_[1:, :-1]),
     (np.s_[:-1], np.s_[1:]),

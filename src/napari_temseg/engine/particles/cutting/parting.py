@@ -15,6 +15,8 @@ import numpy.typing as npt
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import breadth_first_order, dijkstra, maximum_flow
 
+from napari_temseg.engine.particles.cutting.basins import PAIRS
+
 NEARER_BY = 0.6  # chosen with `ALONG_EDGES` on 240 pairs of touching particles drawn by hand, centres up to a third of their radius off
 ALONG_EDGES = 1.0  # how much less a border costs where the picture is as steep as at the steeper quarter of the particle, as an exponent
 SMOOTHED = 1.0  # px of smoothing of the picture
@@ -87,12 +89,7 @@ def _parted(mask: Mask, centres: npt.NDArray[np.intp], image: npt.NDArray[Any] |
 def _neighbours(number: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
     """Pairs of the 8 neighbours by their numbers, −1 being none, and how far apart they are (px)."""
     pairs, lengths = [], []
-    for here, there, length in (
-        (np.s_[:, :-1], np.s_[:, 1:], 1.0),
-        (np.s_[:-1], np.s_[1:], 1.0),
-        (np.s_[:-1, :-1], np.s_[1:, 1:], np.sqrt(2)),
-        (np.s_[:-1, 1:], np.s_[1:, :-1], np.sqrt(2)),
-    ):
+    for (here, there), length in zip(PAIRS, (1.0, np.sqrt(2), 1.0, np.sqrt(2)), strict=True):
         one, other = number[here].ravel(), number[there].ravel()
         both = (one >= 0) & (other >= 0)
         pairs.append(np.stack([one[both], other[both]]))
