@@ -25,6 +25,8 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(piece_by_piece, "LARGE_PLANE", 1000)
     monkeypatch.setattr(pieces, "CORE_SIDE", 96)
     monkeypatch.setattr(pieces, "HALO_PX", (48, 48))
+    monkeypatch.setattr(pieces, "NEAR_SIZES", 0.0)
+    monkeypatch.setattr(pieces, "NEAR_PX", 12)
 
 
 def picture() -> temseg.Micrograph:
@@ -42,10 +44,14 @@ def searched(model: temseg.Segmenter, image: temseg.Micrograph) -> MeasuredPictu
     return iter_measured(model, image, EXACT, SPLIT, made_ready(model, EXACT), False).drain()
 
 
-def test_piece_by_piece_is_the_whole(bright: temseg.Segmenter, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("near", [48, 30, 2])  # px round a core that are split: all that is seen, enough, and too little
+def test_piece_by_piece_is_the_whole(
+    bright: temseg.Segmenter, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, near: int
+) -> None:
     image = picture()
     whole = searched(bright, image)
     request.getfixturevalue("cut")
+    monkeypatch.setattr(pieces, "NEAR_PX", near)
     found = searched(bright, image)
     np.testing.assert_array_equal(np.asarray(found.labels) > 0, whole.labels[0] > 0)
     np.testing.assert_array_equal(np.asarray(found.classes), whole.classes[0] if whole.classes is not None else None)

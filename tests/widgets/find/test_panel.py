@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 import napari_temseg as temseg
-from napari_temseg.engine.particles.splitting import BAND_CERTAINTY
+from napari_temseg.engine.particles.weighing import BAND_CERTAINTY
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
 

@@ -55,22 +55,34 @@ def unpacked(said: Sequence[Sequence[Any]], arrays: Mapping[str, npt.NDArray[Any
 
 
 def whole_sizes(particles: Particles, core: Core = None) -> tuple[Floats, Floats]:
-    """Diameters and boxes, in px, of the particles that do not touch the frame; `core` as of `sizes_of`, of one plane."""
+    """Diameters and boxes, in px, of the particles that do not touch the frame; `core` as of `Extents.sizes`, of one plane."""
     whole = particles.table.index[~particles.table["frame"].to_numpy(bool)].to_numpy(np.int64)
     labels = particles.labels.reshape((-1, particles.labels.shape[-1]))  # planes below one another: a label lies in one
-    return sizes_of(labels, whole, core)
+    return Extents.of(labels).sizes(whole, core)
 
 
-def sizes_of(labels: npt.NDArray[np.int32], whole: npt.NDArray[np.int64], core: Core = None) -> tuple[Floats, Floats]:
-    """Diameters and boxes, in px, of the labels `whole` of a plane (Y, X); with a `core`, of those the middle of whose box lies there."""
-    places = ndimage.find_objects(labels)
-    if core is not None:
-        whole = np.array([label for label in whole.tolist() if _inside(places[label - 1], core)], np.int64)
-    area = np.bincount(labels.ravel(), minlength=int(whole.max(initial=0)) + 1)[whole]
-    spans = [places[label - 1] for label in whole.tolist()]
-    box = np.array([(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in spans], np.float64).reshape(-1, 2)
-    return np.sqrt(4 * area / np.pi), box
+@dataclass(frozen=True, eq=False)
+class Extents:
+    """Area (px) of labels 0…n, and their bounding boxes (n + 1, 4): first row, row after the last, first column, column after the last."""
+
+    area: npt.NDArray[np.int64]
+    box: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[np.int32]) -> Extents:
+        """Of a plane (Y, X)."""
+        places = [(0, 0, 0, 0) if each is None else (*_ends(each[0]), *_ends(each[1])) for each in ndimage.find_objects(labels)]
+        return cls(np.bincount(labels.ravel()), np.array([(0, 0, 0, 0), *places], np.int64))
+
+    def sizes(self, whole: npt.NDArray[np.int64], core: Core = None) -> tuple[Floats, Floats]:
+        """Diameters and boxes (height, width), in px, of the labels `whole`; with a `core`, of those the middle of whose box lies there."""
+        if core is not None:
+            twice = self.box[whole, ::2] + self.box[whole, 1::2]
+            first, after = (2 * np.array([getattr(side, end) for side in core]) for end in ("start", "stop"))
+            whole = whole[((twice >= first) & (twice < after)).all(axis=1)]
+        box = self.box[whole]
+        return np.sqrt(4 * self.area[whole] / np.pi), (box[:, 1::2] - box[:, ::2]).astype(np.float64)
 
 
-def _inside(box: tuple[slice, slice], core: tuple[slice, slice]) -> bool:
-    return all(part.start <= (side.start + side.stop) / 2 < part.stop for side, part in zip(box, core, strict=True))
+def _ends(side: slice) -> tuple[int, int]:
+    return side.start, side.stop

@@ -16,8 +16,10 @@ def logits(raw: Floats, n_classes: int) -> Floats:
 def probabilities(raw: Floats, n_classes: int) -> Floats:
     """(B, K, Y, X) of the classes, summing to one."""
     if n_classes == 2:
-        foreground = sigmoid(raw[:, :1])
-        return np.concatenate([1 - foreground, foreground], axis=1)
+        shares = np.empty((len(raw), 2, *raw.shape[2:]), np.float32)
+        shares[:, 1] = sigmoid(raw[:, 0])
+        np.subtract(1, shares[:, 1], out=shares[:, 0])
+        return shares
     shares = logits(raw, n_classes)
     shares -= shares.max(axis=1, keepdims=True)
     np.exp(shares, out=shares)
@@ -33,4 +35,6 @@ def foreground(raw: Floats, n_classes: int) -> npt.NDArray[np.bool_]:
 def sigmoid(values: Floats) -> Floats:
     """The logistic function."""
     with np.errstate(over="ignore"):  # of what is certain
-        return np.asarray(1 / (1 + np.exp(-values)), np.float32)
+        odds = np.exp(-values)
+        odds += 1
+        return np.asarray(np.divide(1, odds, out=odds), np.float32)

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.measure.other_splits import AS_FOUND, Core, Floats, OtherSplit, sizes_of, whole_sizes
-from napari_temseg.engine.particles.splitting import at_frame, default_certainty, divisible, kept_pieces, pieces_of_plane, split_plane
+from napari_temseg.engine.measure.other_splits import AS_FOUND, Core, Extents, Floats, OtherSplit, whole_sizes
+from napari_temseg.engine.particles.splitting import at_frame, divisible, seen_of, split_plane, weighed_pieces
+from napari_temseg.engine.particles.weighing import default_certainty
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -38,17 +39,16 @@ def other_settings(config: SplitConfig) -> list[tuple[str, str, SplitConfig]]:
 
 def _sizes(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[tuple[Floats, Floats]]:
     """Diameters and boxes of the whole particles of one plane under each of the settings."""
-    parts, threshold = None, None
-    pieces, strength = None, None
+    parts, threshold, strength = None, None, None
+    seen = seen_of(prediction)
     for config in settings:
         if parts is None or config.threshold != threshold:
-            parts, threshold, pieces = divisible(prediction, config), config.threshold, None
-        if pieces is None or config.strength != strength:
-            pieces, strength = pieces_of_plane(parts, prediction, config), config.strength
-        kept = kept_pieces(parts, prediction, config, *pieces)
-        whole = ~at_frame(kept.labels, len(kept.class_ids), prediction.micrograph.valid)
-        whole[0] = False
-        yield sizes_of(kept.labels, np.flatnonzero(whole), core)
+            parts, threshold, strength = divisible(prediction, config), config.threshold, None
+        if config.strength != strength:
+            pieces, strength = weighed_pieces(parts, prediction, config, seen), config.strength
+            whole = pieces.large & ~at_frame(pieces.labels, len(pieces.large) - 1, prediction.micrograph.valid)
+            extents = Extents.of(pieces.labels)
+        yield extents.sizes(np.flatnonzero(whole & pieces.stay(config.certainty or 0.0)), core)
 
 
 def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str, tuple[Floats, Floats]]:
@@ -66,16 +66,16 @@ def _each(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -
         yield from (_apart(prediction, config, core) for config in settings)
 
 
-def iter_other_splits(measurement: Measurement, particles: Particles, core: Core = None) -> Job[Measurement]:
-    """The job that gives a measurement of `particles` its `other_splits`; without a prediction there are none, and it stays as it is.
+def iter_other_splits(particles: Particles, core: Core = None) -> Job[tuple[OtherSplit, ...]]:
+    """The job that finds the `other_splits` of a measurement of `particles`; without a prediction there are none.
 
     The splittings are those near the settings of `particles`, found on their prediction. Yields `Progress` after each.
     With a `core` those of one plane count whose middle lies there.
     """
 
-    def steps(control: Control) -> Generator[Progress, None, Measurement]:
+    def steps(control: Control) -> Generator[Progress, None, tuple[OtherSplit, ...]]:
         if particles.prediction is None:
-            return measurement
+            return ()
         prediction = particles.prediction
         config = SplitConfig.from_dict(particles.settings)
         if config.certainty is None:
@@ -96,11 +96,11 @@ def iter_other_splits(measurement: Measurement, particles: Particles, core: Core
                 diameter, box = (np.concatenate(part) for part in zip(*(page[population] for page in each), strict=True))
                 others[name, step, population] = OtherSplit(step, name, value, diameter, box, population)
         order = [("", AS_FOUND), *((name, step) for name, step, _ in other_settings(config))]
-        return replace(measurement, other_splits=tuple(others[*each, population] for each in order for population in sizes[0][0]))
+        return tuple(others[*each, population] for each in order for population in sizes[0][0])
 
     return Job(steps)
 
 
 def with_other_splits(measurement: Measurement, particles: Particles) -> Measurement:
-    """Run `iter_other_splits` to its end."""
-    return iter_other_splits(measurement, particles).drain()
+    """A measurement of `particles` with its `other_splits`; without a prediction it stays as it is."""
+    return replace(measurement, other_splits=iter_other_splits(particles).drain()) if particles.prediction is not None else measurement

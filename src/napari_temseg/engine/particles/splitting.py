@@ -9,8 +9,7 @@ above the pass between them. Their number is that of the h-maxima transform (P. 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,27 +18,23 @@ from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.shape.distances import distances
-from napari_temseg.engine.particles.cutting.basins import Basins, FloatArray, IntArray, Labels, basins_of
+from napari_temseg.engine.particles.cutting.basins import Basins, FloatArray, Labels, basins_of
 from napari_temseg.engine.particles.cutting.dents import Dent, grouped
+from napari_temseg.engine.particles.cutting.holes import Holes
 from napari_temseg.engine.particles.populations import merged, renumbered
-from napari_temseg.engine.particles.standing_out import standing_out
-from napari_temseg.engine.types.confidence import STANDING_OUT, judged
+from napari_temseg.engine.particles.standing_out import Seen
+from napari_temseg.engine.particles.weighing import Kept, Weighed, default_certainty, disc_area, weighed
+from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
 
-CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
-BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
-BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MOST_SMOOTHING = 20.0  # px
-LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
 FINE_SIZE = 22.0  # px of the size that is meant up to which the smoothing is what it says; of larger particles it grows with them
 CROWDED = 0.35  # of what is asked of a dent, as much less where all particles touch another: there it is more often a seam …
 FEW = 10  # … which a few particles do not tell: the share counts as many more that stand apart
-SHALLOW_BELOW, DEEP_ABOVE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
-WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -79,13 +74,6 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
     return Job(lambda control: _steps(prediction, config, control))
 
 
-def default_certainty(prediction: Prediction) -> float:
-    """The least certainty that is asked where none is set: none of a model that never learnt how deep particles are."""
-    if not prediction.depth_taught:
-        return 0.0
-    return BAND_CERTAINTY if prediction.size else CERTAINTY
-
-
 def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
     micrograph = prediction.micrograph
     n = micrograph.n_planes
@@ -114,7 +102,7 @@ def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd
         large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted, micrograph=prediction.micrograph), config)
         return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
     parts = divisible(prediction, config)
-    kept = kept_pieces(parts, prediction, config, *pieces_of_plane(parts, prediction, config))
+    kept = weighed_pieces(parts, prediction, config, seen_of(prediction)).kept(config.certainty or 0.0)
     return *_table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), kept.unsure
 
 
@@ -129,10 +117,17 @@ class Divisible:
     asked: float
     foreground: FloatArray
     depth: FloatArray | None
+    _holes: list[Holes] = field(default_factory=list)
 
     def dent(self, strength: float) -> Dent:
         """The dent that splits at a strength."""
         return Dent.at(strength, self.learnt, self.asked)
+
+    def holes(self, pieces: Labels, valid: npt.NDArray[np.bool_] | None) -> Holes:
+        """Those of its pieces, which cover the same pixels at every strength."""
+        if not self._holes:
+            self._holes.append(Holes.of(pieces == 0, valid))
+        return self._holes[0]
 
 
 def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
@@ -142,7 +137,7 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
-        classes = _filled(classes, valid, max_area=_area(config.min_diameter))
+        classes = Holes.of(classes == 0, valid, disc_area(config.min_diameter)).filled(classes)
     cut = depth
     if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
         cut = np.where(prediction.parted, np.float32(0), depth)
@@ -168,10 +163,10 @@ def _touching(classes: list[tuple[int, npt.NDArray[np.bool_], Basins]], predicti
     """Share of the particles of a plane, as usual splitting leaves them, that touch another; `FEW` more are taken to stand alone."""
     labels, last = np.zeros(prediction.micrograph.frame, np.int32), 0
     for _, mask, basins in classes:
-        group = grouped(basins, Dent.at(0.5, True), _area(config.min_diameter))
+        group = grouped(basins, Dent.at(0.5, True), disc_area(config.min_diameter))
         labels[mask] = group[basins.of_pixel] + last + 1
         last += int(group.max()) + 1
-    large = np.bincount(labels.ravel()) >= _area(prediction.size / BAND)
+    large = np.bincount(labels.ravel()) >= disc_area(prediction.size / BAND)
     large[0] = False
     pairs = contacts_of(np.where(large[labels], labels, np.int32(0)))
     return len(np.unique(np.concatenate(pairs))) / (int(large.sum()) + FEW)
@@ -182,12 +177,23 @@ def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfi
     labels = np.zeros(prediction.micrograph.frame, np.int32)
     class_of = [0]
     for number, mask, basins in parts.classes:
-        group = grouped(basins, parts.dent(config.strength), _area(config.min_diameter))
+        group = grouped(basins, parts.dent(config.strength), disc_area(config.min_diameter))
         labels[mask] = group[basins.of_pixel] + len(class_of)
         class_of += [number] * (int(group.max()) + 1)
     if prediction.parted is not None and labels.any():
         labels = _given_back(labels, prediction, prediction.parted, config.threshold)
-    return (_filled(labels, prediction.micrograph.valid) if config.fill_holes else labels), class_of
+    return (parts.holes(labels, prediction.micrograph.valid).filled(labels) if config.fill_holes else labels), class_of
+
+
+def weighed_pieces(parts: Divisible, prediction: Prediction, config: SplitConfig, seen: Seen | None) -> Weighed:
+    """All pieces of one plane as its picture is `seen`, weighed: the same for every certainty that is asked."""
+    pieces = pieces_of_plane(parts, prediction, config)
+    return weighed(*pieces, parts.foreground, parts.depth, prediction, seen, config.threshold, config.min_diameter)
+
+
+def seen_of(prediction: Prediction) -> Seen | None:
+    """One plane as particles stand out of it, where that counts."""
+    return Seen.of(prediction.micrograph, prediction.size) if prediction.size else None
 
 
 def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.bool_], threshold: float) -> Labels:
@@ -202,23 +208,6 @@ def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.b
     taken = beside[strokes]
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
     return np.where(taken, labels[tuple(nearest)], labels)
-
-
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """Labels 1…n (Y, X) of a plane with their class numbers (n,), how far they stand out (n,) where that counts, and how many were dropped
-    as uncertain."""
-
-    labels: Labels
-    class_ids: npt.NDArray[Any]
-    standing: npt.NDArray[np.float64] | None
-    unsure: int
-
-
-def kept_pieces(parts: Divisible, prediction: Prediction, config: SplitConfig, labels: Labels, class_of: list[int]) -> Kept:
-    """The pieces that are large and certain enough."""
-    keep, unsure, standing = _large_and_sure(labels, np.array(class_of), parts.foreground, parts.depth, prediction, config)
-    return Kept(renumbered(labels, keep)[0], np.array(class_of)[keep], None if standing is None else standing[keep], unsure)
 
 
 def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
@@ -239,11 +228,6 @@ def landscape_of(mask: npt.NDArray[np.bool_], prediction: Prediction | None, con
     )
 
 
-def _area(diameter: float) -> float:
-    """Area in px² of a disc."""
-    return float(np.pi / 4 * diameter**2)
-
-
 def _classes(
     probability: npt.NDArray[np.float16], mask: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_] | None, class_ids: tuple[int, ...]
 ) -> Labels:
@@ -259,69 +243,6 @@ def _classes(
 def _smooth(landscape: FloatArray, sigma: float) -> FloatArray:
     smooth: FloatArray = ndimage.gaussian_filter(landscape, sigma, truncate=3.0) if sigma > 0 else landscape
     return smooth
-
-
-def _filled(regions: Labels, valid: npt.NDArray[np.bool_] | None, max_area: float = np.inf) -> Labels:
-    """Fill each hole, up to `max_area` px, that a single region encloses; what touches the frame or invalid pixels is no hole."""
-    if max_area < 1:
-        return regions
-    holes, count = ndimage.label(regions == 0)
-    hole = np.bincount(holes.ravel(), minlength=count + 1) <= max_area
-    hole[0] = False
-    for edge in (holes[0], holes[-1], holes[:, 0], holes[:, -1], *(() if valid is None else (holes[~valid],))):
-        hole[edge] = False
-    if not hole.any():
-        return regions
-    pixels = np.flatnonzero(hole[holes])  # none of them on the edge, so that all have four neighbours
-    number = holes.ravel()[pixels]
-    lowest, highest = np.full(count + 1, np.iinfo(np.int32).max, np.int32), np.zeros(count + 1, np.int32)
-    for offset in (-1, 1, -regions.shape[1], regions.shape[1]):
-        region = regions.ravel()[pixels + offset]
-        np.minimum.at(lowest, number, np.where(region > 0, region, lowest[0]))
-        np.maximum.at(highest, number, region)
-    single = (lowest == highest)[number]
-    filled = regions.copy()
-    filled.ravel()[pixels[single]] = highest[number[single]]
-    return filled
-
-
-def _large_and_sure(
-    labels: Labels, class_of: IntArray, foreground: FloatArray, depth: FloatArray | None, prediction: Prediction, config: SplitConfig
-) -> tuple[npt.NDArray[np.bool_], int, npt.NDArray[np.float64] | None]:
-    """Which labels stay, how many large enough ones do not, and how far each stands out, where that counts.
-
-    Certainty is how far the mean foreground probability lies from the threshold towards 1; with a learnt distance, the depth
-    it reaches (1 in the middle of a typical particle), or a share of the former if that is more. What reaches little depth is letters
-    and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
-    double, by the diameter as the model saw it, at the working scale; and a particle cut by the frame has its middle outside, so
-    that its probability counts. A model for one band of sizes is asked for its probability alone, which counts less for what hardly stands
-    out of the picture, and only what lies in the band stays.
-    """
-    count, standing = len(class_of), None
-    pixels = np.flatnonzero(labels)
-    here = labels.ravel()[pixels]
-    area = np.bincount(here, minlength=count)
-    mean = np.bincount(here, weights=foreground.ravel()[pixels], minlength=count) / np.maximum(area, 1)
-    diameter = np.sqrt(4 / np.pi * area)
-    keep: npt.NDArray[np.bool_] = (area > 0) & (area >= _area(config.min_diameter))
-    keep[0] = False
-    if prediction.size:
-        keep &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size)
-        standing = standing_out(prediction.micrograph, labels, np.where(keep, mean, 0.0), class_of, prediction.size)
-        mean = judged(mean, standing)
-    sure = (mean - config.threshold) / (1 - config.threshold)
-    if depth is not None and not prediction.size:
-        deepest = np.zeros(count, np.float32)
-        np.maximum.at(deepest, here, depth.ravel()[pixels])
-        diameter *= max(prediction.working_scale)
-        weight = np.full(count, WHOLE_CERTAINTY)
-        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-            weight[edge] = CUT_CERTAINTY
-        sure = np.maximum(deepest * (1 + np.clip((diameter - SHALLOW_BELOW) / (DEEP_ABOVE - SHALLOW_BELOW), 0, 1)), weight * sure)
-    large = int(keep.sum())
-    if config.certainty:
-        keep &= sure >= config.certainty
-    return keep, large - int(keep.sum()), standing
 
 
 def _table(kept: Kept, valid: npt.NDArray[np.bool_] | None, names: dict[int, str], exclude_frame: bool) -> tuple[Labels, pd.DataFrame]:

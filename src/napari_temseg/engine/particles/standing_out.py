@@ -7,6 +7,7 @@ particles of a kind. In bright field and in scanning pictures contrast itself is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,52 +28,74 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
 
 
-def standing_out(micrograph: Micrograph, labels: Labels, mean_probability: Floats, class_of: npt.NDArray[Any], size: float) -> Floats:
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The grey levels of a plane as particles stand out of them, the same whichever particles they are.
+
+    `grey`, and the pixels `allowed` to tell, both (y, x), are every `step`-th of the plane; contrast up to `rounding` is none.
+    """
+
+    grey: npt.NDArray[np.float32]
+    allowed: npt.NDArray[np.bool_]
+    step: int
+    rounding: float
+
+    @classmethod
+    def of(cls, micrograph: Micrograph, size: float) -> Seen:
+        """Of a plane (Y, X), where the particles that are meant have the `size` (px)."""
+        image, step = micrograph.plane(0), max(1, int(size / SEEN_AT))
+        allowed = np.isfinite(image) if micrograph.valid is None else micrograph.valid & np.isfinite(image)
+        grey = np.where(allowed, image, 0).astype(np.float32)
+        rounding = NO_CONTRAST * float(np.abs(grey).max(initial=0))
+        if step > 1:
+            grey, allowed = ndimage.uniform_filter(grey, step)[_every(step)], allowed[_every(step)]
+            allowed = ndimage.binary_erosion(allowed, border_value=1)
+        else:
+            grey = ndimage.gaussian_filter(grey, NOISE)
+        return cls(grey, allowed, step, rounding)
+
+    def shown(self, labels: Labels) -> Labels:
+        """Labels (Y, X) of the plane on the same pixels."""
+        return labels[_every(self.step)] if self.step > 1 else labels
+
+
+def _every(step: int) -> tuple[slice, slice]:
+    return (slice(step // 2, None, step),) * 2
+
+
+def standing_out(seen: Seen, labels: Labels, area: npt.NDArray[Any], mean_probability: Floats, class_of: npt.NDArray[Any]) -> Floats:
     """How far labels 0…n of a plane (Y, X) stand out, 1 as far as the most certain ones of their class; NaN where too few can be compared.
 
     The larger of two ratios: of contrast, the difference of the median grey levels of a particle and the ring round it, either sign; and
-    of contrast over equivalent circular diameter. `mean_probability` is that of each label, `size` (px) the size that is meant.
+    of contrast over equivalent circular diameter. `area` (px) and `mean_probability` are those of each label.
     """
     out = np.full(len(class_of), np.nan)
     if len(class_of) <= LEAST_CERTAIN:
         return out
-    grey = micrograph.plane(0)
-    width = 2 * np.sqrt(np.bincount(labels.ravel(), minlength=len(class_of)) / np.pi)
-    contrast, seen = _contrast(grey, labels, width, max(1, int(size / SEEN_AT)), micrograph.valid)
-    rounding = NO_CONTRAST * float(np.abs(grey[np.isfinite(grey)].astype(np.float32)).max(initial=0))
+    width = 2 * np.sqrt(area / np.pi)
+    contrast, share = _contrast(seen, seen.shown(labels), width / seen.step)
     for number in np.unique(class_of[1:]):
         told = np.flatnonzero(np.isfinite(contrast) & (class_of == number))
         if len(told) < LEAST_CERTAIN:
             continue
         certain = told[np.argsort(-mean_probability[told], kind="stable")[: max(LEAST_CERTAIN, int(MOST_CERTAIN * len(told)))]]
         references = [float(np.median(each[certain])) for each in (contrast, contrast / np.maximum(width, 1))]
-        if references[0] > rounding:
+        if references[0] > seen.rounding:
             ratio = np.maximum(contrast[told] / references[0], contrast[told] / np.maximum(width[told], 1) / references[1])
-            out[told] = np.maximum(ratio, LEAST_RATIO) ** np.minimum(seen[told] / SEEN_ROUND, 1)
+            out[told] = np.maximum(ratio, LEAST_RATIO) ** np.minimum(share[told] / SEEN_ROUND, 1)
     return out
 
 
-def _contrast(
-    image: npt.NDArray[Any], labels: Labels, width: Floats, step: int, valid: npt.NDArray[np.bool_] | None
-) -> tuple[Floats, Floats]:
+def _contrast(seen: Seen, labels: Labels, width: Floats) -> tuple[Floats, Floats]:
     """Contrast of each label of this `width` (px), NaN where nothing of it or of its ring is seen, and the share of the ring that is."""
-    allowed = np.isfinite(image) if valid is None else valid & np.isfinite(image)
-    grey = np.where(allowed, image, 0).astype(np.float32)
-    if step > 1:
-        here = (slice(step // 2, None, step),) * 2
-        grey, labels, allowed = ndimage.uniform_filter(grey, step)[here], labels[here], allowed[here]
-        allowed = ndimage.binary_erosion(allowed, border_value=1)
-    else:
-        grey = ndimage.gaussian_filter(grey, NOISE)
-    width = width / step
     reach = np.maximum(LEAST_RING, RING * width)
     distance, place = ndimage.distance_transform_edt(labels == 0, return_indices=True)
     nearest = labels[tuple(place)]
-    ring = (distance > BLURRED) & (distance <= reach[nearest]) & allowed
-    inside = (labels > 0) & allowed
-    seen = np.bincount(nearest[ring], minlength=len(width)) / (np.pi * ((width / 2 + reach) ** 2 - (width / 2 + BLURRED) ** 2))
-    medians = [_medians(grey[part], number[part], len(width)) for part, number in ((inside, labels), (ring, nearest))]
-    return np.abs(medians[0] - medians[1]), seen
+    ring = (distance > BLURRED) & (distance <= reach[nearest]) & seen.allowed
+    inside = (labels > 0) & seen.allowed
+    share = np.bincount(nearest[ring], minlength=len(width)) / (np.pi * ((width / 2 + reach) ** 2 - (width / 2 + BLURRED) ** 2))
+    medians = [_medians(seen.grey[part], number[part], len(width)) for part, number in ((inside, labels), (ring, nearest))]
+    return np.abs(medians[0] - medians[1]), share
 
 
 def _medians(values: npt.NDArray[np.float32], groups: Labels, count: int) -> Floats:

@@ -128,6 +128,19 @@ class Prediction:
         other = None if self.other is None else self.other.at(index)
         return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], parted=parted, other=other, **arrays)
 
+    def within(self, window: tuple[slice, slice]) -> Prediction:
+        """Rows and columns of one plane as a prediction of their own, whose arrays are views of these."""
+        valid = None if self.micrograph.valid is None else self.micrograph.valid[window]
+        return replace(
+            self,
+            probability=self.probability[:, *window],
+            classes=self.classes[window],
+            auxiliary={name: depth[window] for name, depth in self.auxiliary.items()},
+            micrograph=replace(self.micrograph, data=self.micrograph.plane(0)[window], valid=valid),
+            parted=None if self.parted is None else self.parted[window],
+            other=None if self.other is None else self.other.within(window),
+        )
+
     @classmethod
     def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
         """A prediction whose arrays are still to be filled, plane by plane through `at`; those of more than 1 GiB are kept in a file.

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
 from napari_temseg.engine.measure.measurement import Measurement, measure
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import iter_recovery
@@ -55,14 +56,15 @@ def iter_large(
         told = settling.result
         plane = _LargePlane(image)
         cut = list(pieces(image.frame, told.largest))
-        middle = min(cut, key=lambda piece: abs(_off_middle(piece, image)))
+        middle = min(range(len(cut)), key=lambda number: abs(_off_middle(cut[number], image)))
         for done, piece in enumerate(cut):
             said = f"{image.name}: part {done + 1} of {len(cut)}"
-            particles = yield from _found(fixed, piece, image, told.config, config, network, said, done / len(cut))
-            others = iter_other_splits(measure(particles), particles, piece.inner)
+            prediction = yield from _predicted(fixed, piece, image, told.config, network, said, done / len(cut))
+            piece, particles = _split(piece, prediction, config, told.largest)
+            others = iter_other_splits(particles, piece.inner)
             for _ in others:
                 yield Progress("predict", (done + 0.8) / len(cut), said, control.elapsed)
-            if piece is middle:
+            if done == middle:
                 plane.unlike = particles.prediction.unlike if particles.prediction is not None else ()
                 if recovery is not False:
                     looking = iter_recovery(fixed, particles, told.config)
@@ -79,16 +81,9 @@ def _off_middle(piece: Piece, image: Micrograph) -> float:
     return float(np.hypot(*((c.start + c.stop - n) / 2 for c, n in zip(piece.core, image.frame, strict=True))))
 
 
-def _found(
-    model: Segmenter,
-    piece: Piece,
-    image: Micrograph,
-    predict: PredictConfig,
-    config: SplitConfig,
-    network: Backend,
-    said: str,
-    before: float,
-) -> Generator[Progress, None, Particles]:
+def _predicted(
+    model: Segmenter, piece: Piece, image: Micrograph, predict: PredictConfig, network: Backend, said: str, before: float
+) -> Generator[Progress, None, Prediction]:
     from napari_temseg.engine.model.prediction import iter_predict_planes
 
     valid = None if image.valid is None else image.valid[piece.window]
@@ -98,7 +93,33 @@ def _found(
         yield replace(progress, fraction=before, message=said, preview=None)
         if isinstance(progress.preview, PlanePrediction):
             found.append(progress.preview.prediction)
-    return split(found[0], config)
+    return found[0]
+
+
+def _split(piece: Piece, prediction: Prediction, config: SplitConfig, size: float) -> tuple[Piece, Particles]:
+    """The particles of a piece, or of a smaller one round the same core that holds those whose middle lies there with room.
+
+    What the network needs to see round a core is more than what its particles reach to.
+    """
+    near = piece.nearer(size)
+    particles = split(prediction.within(near.of(piece)), config)
+    return (
+        (piece, split(prediction, config)) if _too_near(near, piece, particles.labels, max(SEEN_FROM, round(size))) else (near, particles)
+    )
+
+
+def _too_near(near: Piece, piece: Piece, labels: npt.NDArray[np.int32], reach: int) -> bool:
+    """Whether a particle whose middle lies in the core is within `reach` (px) of a side of the window that is none of the larger piece."""
+    (top, left), (above, before) = near.window, piece.window
+    sides = (
+        (labels[:reach], top.start, above.start),
+        (labels[-reach:], top.stop, above.stop),
+        (labels[:, :reach], left.start, before.start),
+        (labels[:, -reach:], left.stop, before.stop),
+    )
+    there = np.unique(np.concatenate([np.zeros(0, np.int32), *(side.ravel() for side, own, other in sides if own != other)]))
+    there = there[there > 0]
+    return len(there) > 0 and bool(near.own(*np.array(ndimage.center_of_mass(labels > 0, labels, there)).T).any())
 
 
 class _LargePlane:
@@ -113,27 +134,27 @@ class _LargePlane:
         self.unlike: tuple[str, ...] = ()
         self.recovered: tuple[RecoveredSize, ...] = ()
 
-    def add(self, piece: Piece, particles: Particles, measured: Measurement) -> None:
-        """The particles of a piece whose middle lies in its core, without pixels that pieces before have taken."""
+    def add(self, piece: Piece, particles: Particles, others: tuple[OtherSplit, ...]) -> None:
+        """The particles of a piece whose middle lies in its core, without pixels that pieces before have taken, and its `others`."""
         if particles.prediction is not None:
             self._classes.put(piece.core, particles.prediction.all_classes()[piece.inner])
         before = self._labels.window(piece.window)
         labels, own = _own(piece, particles, before)
         kept = replace(particles, labels=labels, table=particles.table[np.isin(particles.table.index, np.unique(labels))])
-        table = measure(kept).table
-        table = table[np.isin(table["particle"], own)]
+        measured = measure(kept)
+        table = measured.table[np.isin(measured.table["particle"], own)]
         number = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
         number[own] = self._last + 1 + np.arange(len(own), dtype=np.int32)
         self._labels.put(piece.window, np.where(number[labels] > 0, number[labels], before))
         self._tables.append(_moved(table, piece, number))
-        self._splits.append(measured.other_splits)
+        self._splits.append(others)
         self._last += len(own)
         self._uncertain += particles.uncertain * piece.share
         alone = replace(kept, labels=np.where(number[labels] > 0, labels, 0), table=kept.table[np.isin(kept.table.index, own)])
         self._ends += [alone.band_ends] if alone.band_ends is not None else []
         if self._first is None:
             facts = replace(particles, labels=labels[:1, :1], prediction=_without_maps(particles.prediction))
-            self._first = facts, replace(measured, table=measured.table[:0], other_splits=())
+            self._first = facts, replace(measured, table=measured.table[:0])
 
     def together(self, candidates: Any, *, alone: bool) -> MeasuredPicture:
         """The whole plane."""

@@ -13,6 +13,7 @@ LARGE_PLANE = 3072 * 3072  # px of a plane from which on it is searched in piece
 CORE_SIDE = 1536  # px, the side of a core at most
 HALO_SIZES = 8.0  # sizes of what is looked for that are seen round a core: more than the background window and a rod need …
 HALO_PX = (128, 768)  # … px, at least and at most
+NEAR_SIZES, NEAR_PX = 3.0, 96  # as many sizes, and px at least, round a core hold nearly all particles whose middle lies in it
 Window = tuple[slice, slice]
 
 
@@ -39,6 +40,19 @@ class Piece:
         """Of the window that is core."""
         core, window = (math.prod(side.stop - side.start for side in part) for part in (self.core, self.window))
         return float(core / window)
+
+    def nearer(self, size: float) -> Piece:
+        """The same core with less round it, enough for most particles `size` px wide."""
+        halo = round(max(NEAR_SIZES * size, NEAR_PX))
+        rows, columns = (
+            slice(max(w.start, c.start - halo), min(w.stop, c.stop + halo)) for c, w in zip(self.core, self.window, strict=True)
+        )
+        return Piece((rows, columns), self.core)
+
+    def of(self, other: Piece) -> Window:
+        """Its window in px of that of another piece, which holds it."""
+        rows, columns = (slice(w.start - o.start, w.stop - o.start) for w, o in zip(self.window, other.window, strict=True))
+        return rows, columns
 
     def own(self, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Which of these places (px of the window) lie in the core."""

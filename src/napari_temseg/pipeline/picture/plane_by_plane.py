@@ -49,7 +49,7 @@ def iter_measured(
             if not isinstance(ready, PlanePrediction):
                 continue
             particles = split(ready.prediction, config)
-            others = iter_other_splits(measure(particles), particles)
+            others = iter_other_splits(particles)
             for step in others:
                 yield replace(step, fraction=0.95 * progress.fraction)
             if ready.index == 0 and (is_cheap(image) if recovery is None else recovery):
@@ -57,7 +57,7 @@ def iter_measured(
                 for step in looking:
                     yield replace(step, fraction=0.95 * progress.fraction)
                 recovered = looking.result
-            planes.add(particles, others.result)
+            planes.add(particles, replace(measure(particles), other_splits=others.result))
         return planes.together(job.result, recovered)
 
     return Job(steps)

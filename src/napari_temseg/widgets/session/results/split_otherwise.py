@@ -15,7 +15,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.measure.other_splits import OtherSplit
     from napari_temseg.engine.types.progress import Job
     from napari_temseg.engine.types.results import Particles, Prediction
@@ -82,12 +81,12 @@ class SplitOtherwise(QObject):
             self._timer.start()
             return
         self._busy = True
-        particles, measurement = item.particles, item.measurement
+        particles = item.particles
 
-        def made() -> Job[Measurement]:
+        def made() -> Job[Splits]:
             from napari_temseg.engine.particles.other_splits import iter_other_splits
 
-            return iter_other_splits(measurement, particles)
+            return iter_other_splits(particles)
 
         self._go_on(item, particles, _Steps(made))
 
@@ -110,15 +109,15 @@ class SplitOtherwise(QObject):
 class _Steps:
     """A job of other splits, a step at a time; it is made with the first, as what it needs takes long to load."""
 
-    def __init__(self, made: Callable[[], Job[Measurement]]) -> None:
+    def __init__(self, made: Callable[[], Job[Splits]]) -> None:
         self._made = made
-        self._job: Job[Measurement] | None = None
+        self._job: Job[Splits] | None = None
 
     def next(self) -> Splits | None:
         """The next step; what was found at the end, () where it fails."""
         try:
             job = self._job = self._job or self._made()
-            return None if next(job, None) is not None else job.result.other_splits
+            return None if next(job, None) is not None else job.result
         except (TemsegError, ValueError, RuntimeError, MemoryError):
             logger.exception("splitting otherwise failed")
             return ()

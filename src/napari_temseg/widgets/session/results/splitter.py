@@ -124,7 +124,7 @@ class Splitter(QObject):
 
 def _automatic(certainty: float | None, item: Item | None) -> bool:
     """Whether an image was split with the certainty that is taken when none is set; where what a model said is not kept, it is assumed."""
-    from napari_temseg.engine.particles.splitting import BAND_CERTAINTY, CERTAINTY
+    from napari_temseg.engine.particles.weighing import BAND_CERTAINTY, CERTAINTY
 
     told = automatic_certainty(item)
     return certainty in (0.0, CERTAINTY, BAND_CERTAINTY) if told is None else certainty == told
@@ -134,6 +134,6 @@ def automatic_certainty(item: Item | None) -> float | None:
     """The least certainty that is taken for an image when none is set; None while it is not known."""
     if item is None or item.prediction is None:
         return None
-    from napari_temseg.engine.particles.splitting import default_certainty
+    from napari_temseg.engine.particles.weighing import default_certainty
 
     return default_certainty(item.prediction)
