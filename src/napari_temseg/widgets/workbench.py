@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.autosave.restorer import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
+from napari_temseg.widgets.canvas.plane_slider import PlaneSlider
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage
 from napari_temseg.widgets.images.opening import accept_drops
@@ -77,7 +78,9 @@ class Workbench(QWidget):
         layout.addWidget(QuestionBar(self.session))
         layout.addWidget(JobBar(self.session))
         self.controls = FoldingControls(self.session.viewer)
-        self.session.closing.connect(self.controls.let_go)
+        self.slider = PlaneSlider(self.session.viewer)
+        for part in (self.controls, self.slider):
+            self.session.closing.connect(part.let_go)
         self.go(0)
         accept_drops(self, self.session)
         self.session.theme_changed.connect(self._restyle)

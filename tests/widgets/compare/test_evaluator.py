@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from napari.utils.notifications import notification_manager
+from PIL import Image
 from qtpy.QtCore import Qt
 
 from napari_temseg.pipeline.compare import DRAFT, PRESENT
@@ -94,6 +96,46 @@ def test_each_image_finds_its_own_truth(viewer: Any, open_bench: Any, picture: A
     assert "Nothing is ticked" in notification_manager.records[-1].message
     viewer.layers.remove("b truth")
     assert not dialog.go.isEnabled()
+
+
+def test_a_truth_is_chosen_from_a_file(
+    bench: Any, viewer: Any, picture: Any, wait_chores: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, item = bench.session, bench.session.current
+    truth = picture.instances[:192, :192].astype(np.uint16)
+    files = {"right.tif": truth[None], "small.png": truth[:100].astype(np.uint8), "empty.tif": np.zeros_like(truth)}
+    for name, labels in files.items():
+        (tifffile.imwrite if name.endswith("tif") else imwrite_png)(tmp_path / name, labels)
+    bench.panel(2).compare.click()
+    dialog = opened(viewer)
+
+    def choose(name: str) -> Any:
+        monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getOpenFileName", lambda *_: (str(tmp_path / name) if name else "", ""))
+        choice = dialog.truths.choices[item]
+        choice.setCurrentIndex(choice.count() - 1)
+        choice.activated.emit(choice.count() - 1)
+        wait_chores(session)
+        return dialog.truths.choices[item].currentText()
+
+    assert choose("") == "no truth"
+    assert choose("small.png") == "no truth"
+    assert "its size is 100 × 192 px, that of" in dialog.note.text()
+    assert choose("empty.tif") == "no truth"
+    assert "no particle is labelled" in dialog.note.text()
+    assert not dialog.go.isEnabled()
+    assert choose("right.tif") == "right"
+    assert not dialog.note.text()
+    assert dialog.go.isEnabled()
+    layer = viewer.layers["right"]
+    np.testing.assert_array_equal(layer.data, truth)
+    np.testing.assert_allclose(layer.translate, item.layer.translate)
+    dialog.close()
+    bench.panel(2).compare.click()
+    assert opened(viewer).truths.choices[item].currentText() == "right"
+
+
+def imwrite_png(path: Path, labels: Any) -> None:
+    Image.fromarray(labels).save(path)
 
 
 def test_images_and_the_viewer_may_go_meanwhile(bench: Any, viewer: Any, picture: Any, wait_jobs: Any, qtbot: Any) -> None:

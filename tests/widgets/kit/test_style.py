@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.kit.style import Still, hint
+from napari_temseg.widgets.kit.style import FoldingRow, Still, hint, row
 
 
 def test_a_long_name_may_be_broken_and_a_path_is_left_as_it_is(qtbot: Any) -> None:
@@ -48,3 +48,20 @@ def test_another_sentence_lays_nothing_out_anew_unless_it_is_higher(qtbot: Any) 
     label.setText("a sentence that is so long that it takes more room than is kept for it, " * 3)
     qtbot.waitUntil(lambda: still.height() > height)
     assert label.height() == still.height() >= label.heightForWidth(label.width())
+
+
+def test_controls_without_room_side_by_side_are_one_below_another_and_whole(qtbot: Any) -> None:
+    filter_, tick, count = QLineEdit(), QCheckBox("all columns"), QLabel("4 selected")
+    first, second = row([filter_], (1,)), row([tick, count], (1, 0))
+    top = FoldingRow([first, second])
+    top.setMinimumWidth(200)
+    qtbot.addWidget(top)
+    top.show()
+    for width, folded in ((500, False), (200, True), (500, False)):
+        top.resize(width, 60)
+        qtbot.waitUntil(lambda width=width: top.width() == width)
+        top.layout().activate()
+        assert (second.y() > first.y()) == folded
+        for each in (tick, count):
+            assert each.width() >= each.sizeHint().width()
+            assert second.x() + each.x() + each.width() <= width

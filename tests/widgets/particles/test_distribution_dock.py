@@ -130,6 +130,45 @@ def test_particle_selects_its_row(below: Any, qtbot: Any) -> None:
     assert below.session.selected == {2, 5}
 
 
+def test_particles_selected_far_apart_are_seen_together_in_the_table(below: Any, viewer: Any, qtbot: Any) -> None:
+    session, table = below.session, below.table
+    session.set_current(add(viewer, session, "many", [10 + number % 5 for number in range(60)]))
+    qtbot.waitUntil(lambda: table.particles.rowCount() == 60)
+    session.select([7, 33, 58])
+    assert table.particles.rows[:4].tolist() == [6, 32, 57, 0]
+    assert table.selected_rows().tolist() == [6, 32, 57]
+    assert table.visualRect(table.particles.index(2, 0)).bottom() < table.viewport().height()
+    assert below.count.text() == "3 selected"
+    table.selectRow(3)  # by hand: the rows stay under the mouse
+    assert session.selected == {1}
+    assert table.particles.rows[:4].tolist() == [6, 32, 57, 0]
+    session.select([33])
+    assert table.particles.rows[:2].tolist() == [0, 1]
+    assert below.count.text() == "60 rows"
+    table.sortByColumn(0, table.horizontalHeader().sortIndicatorOrder().DescendingOrder)
+    session.select([7, 33, 58])
+    assert table.particles.rows[:4].tolist() == [57, 32, 6, 59]
+    session.select([])
+    assert table.particles.rows[0] == 59
+
+
+def test_an_interval_hides_no_bar_and_is_told(below: Any, viewer: Any, qtbot: Any) -> None:
+    plot, distribution = below.histogram, below.pool.distribution
+    low, high = distribution.of_column["d50_interval"]
+    (seen,) = plot._intervals
+    assert seen == (low, high)
+    assert "├┆┤" in below.legend.text()
+    assert "95 %" in below.legend.text()
+    bars = max(item.opts["height"].max() for item in plot.getPlotItem().items if hasattr(item, "opts") and "x0" in item.opts)
+    lines = [item for item in plot.getPlotItem().listDataItems() if hasattr(item, "xData")]
+    assert any(set(item.xData) == {low, high} for item in lines) or plot._seen(*plot._drawn[0][2][[0, -1]]) != (low, high)
+    assert lines
+    assert all(item.yData.min() > bars for item in lines)
+    assert plot.getViewBox().viewRange()[1][1] > max(item.yData.max() for item in lines)
+    plot._intervals = [(-1e3, 1e3)]
+    assert plot._seen(10.0, 20.0) == pytest.approx((6.5, 23.5))  # a wide one does not squeeze the bars
+
+
 def test_range_on_the_histogram_selects(below: Any, qtbot: Any) -> None:
     below.histogram.ranged.emit((11.0, 15.0))  # nm: radii 12 and 14 px
     assert below.session.selected == {2, 3}

@@ -26,6 +26,7 @@ _BARS, _CURVE, _MEDIAN, _CUMULATIVE = "#56B4E9", "#000000", "#D55E00", "#009E73"
 _MISSED = "#DDDDDD"
 _MANY = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _ROOM = 0.35  # of the axis of the particles that an interval may add on either side
+_LONG = 40  # letters of a label beside which there is no room for another
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
 
@@ -59,9 +60,9 @@ def draw(
         if curve is not None:
             _curve(curve, edges, axes)
         if d50 is not None and corrected is not None:
-            _median(corrected["d50"], (corrected["interval"], f"audited; {corrected['about']}, 95 %"), unit, axes, d50)
+            mark_median(corrected["d50"], (corrected["interval"], f"audited; {corrected['about']}, 95 %"), unit, axes, d50)
         elif d50 is not None:
-            _median(d50, interval, unit, axes)
+            mark_median(d50, interval, unit, axes)
         if limit is not None:
             _limit(limit, unit, [axes] if below is None else [axes, below])
         _cumulative(values, weights, axes.twinx() if below is None else below)
@@ -81,7 +82,8 @@ def beside(axes: Axes, *, own: bool) -> None:
     if not axes.get_legend_handles_labels()[0]:
         return
     if own and isinstance(figure, Figure):
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+        columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > _LONG else 2
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     else:
         axes.legend(frameon=False)
 
@@ -187,26 +189,38 @@ def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurv
     return cast(Figure, axes.get_figure(root=True))
 
 
-def _median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes, found: float | None = None) -> None:
-    """D50 and its interval as a mark above the bars, and the one `found` where an audit corrects it; where it leaves the axes, an arrow
-    says so."""
-    (low, high), top = axes.get_xlim(), axes.get_ylim()[1]
-    ends = [[0.0], [0.0]] if interval is None else [[d50 - interval[0][0]], [interval[0][1] - d50]]
+def mark_median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes, found: float | None = None) -> None:
+    """D50 and its interval (ends, name) as a mark above the bars, and the one `found` where an audit corrects it; where it leaves the
+    axes, an arrow says so."""
+    ends, top = axes.get_xlim(), axes.get_ylim()[1]
     half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
-    name = f"D50 = {rounded(d50, half)} {unit}" + ("" if interval is None else f" ({interval[1]})")
-    axes.errorbar([d50], [1.08 * top], xerr=ends, fmt="o", color=_MEDIAN, markersize=4, capsize=3, label=name)
+    name = f"D50 = {rounded(d50, half)} {unit}".rstrip() + ("" if interval is None else f" ({interval[1]})")
+    look: dict[str, Any] = {"color": _MEDIAN, "markersize": 4, "linestyle": "none"}
+    if interval is None:
+        axes.plot([d50], [1.08 * top], "o", label=name, **look)
+    elif interval[0][0] <= d50 <= interval[0][1]:
+        either = [[d50 - interval[0][0]], [interval[0][1] - d50]]
+        axes.errorbar([d50], [1.08 * top], xerr=either, marker="o", capsize=3, label=name, **look)
+    else:  # a known bias moves it off what was found
+        axes.plot([d50], [1.08 * top], "o", **look)
+        axes.errorbar([sum(interval[0]) / 2], [1.08 * top], xerr=half, capsize=3, label=name, **look)
     if found is not None:
         told = f"as found = {rounded(found, half)} {unit}"
         axes.plot([found], [1.08 * top], "o", color=_MEDIAN, markerfacecolor="none", markersize=6, linestyle="none", label=told)
     axes.set_ylim(0, 1.16 * top)
-    if interval is None:
-        return
-    room = _ROOM * (high - low)  # an interval much wider than the particles must not squeeze them
-    seen = (
-        max(low - room, min(low, interval[0][0] - 0.03 * (high - low))),
-        min(high + room, max(high, interval[0][1] + 0.03 * (high - low))),
-    )
-    for beyond, at, arrow in ((interval[0][0] < seen[0], seen[0], "<"), (interval[0][1] > seen[1], seen[1], ">")):
+    if interval is not None:
+        axes.set_xlim(ends)
+        _make_room(interval[0], 1.08 * top, axes)
+
+
+def _make_room(interval: Sequence[float], y: float, axes: Axes) -> None:
+    """Axes that hold an interval, unless that would squeeze the particles: then an arrow where it leaves them."""
+    there, back = (np.log10, lambda x: 10**x) if axes.get_xscale() == "log" else (np.asarray, float)
+    low, high = (float(there(end)) for end in axes.get_xlim())
+    first, last = (float(there(end)) for end in interval)
+    room, margin = _ROOM * (high - low), 0.03 * (high - low)
+    seen = max(low - room, min(low, first - margin)), min(high + room, max(high, last + margin))
+    for beyond, at, arrow in ((first < seen[0], seen[0], "<"), (last > seen[1], seen[1], ">")):
         if beyond:
-            axes.plot([at], [1.08 * top], arrow, color=_MEDIAN, markersize=6, clip_on=False)
-    axes.set_xlim(seen)
+            axes.plot([back(at)], [y], arrow, color=_MEDIAN, markersize=6, clip_on=False)
+    axes.set_xlim(back(seen[0]), back(seen[1]))

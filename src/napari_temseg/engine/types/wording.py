@@ -17,7 +17,7 @@ WHY_APART = (
 )
 LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
-COUNTING_ALONE = "counting alone"
+COUNTING_ALONE = "counting alone, 95 %"
 
 
 def four(value: float) -> str:
@@ -86,7 +86,7 @@ def moved_words(summary: Mapping[str, Any]) -> str:
     ):
         return ""
     share = 100 * math.expm1(summary["segmentation"]["bias"])
-    return f"interval moved by {signed(share, 1)} % for the known bias of the segmentation" if abs(share) >= 0.5 else ""
+    return f"interval shifted by {signed(share, 1)} %, the known bias of the model" if abs(share) >= 0.5 else ""
 
 
 def interval_title(name: str, holds: Collection[str]) -> str:

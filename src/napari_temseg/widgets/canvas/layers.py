@@ -185,6 +185,13 @@ def add_labels(
     return layer
 
 
+def add_own_labels(viewer: Any, source: Layer, data: npt.NDArray[np.integer[Any]], name: str) -> Labels:
+    """A Labels layer on `source` that is the user's own, as if opened in napari; hidden, as it would hide the picture."""
+    layer = Labels(data, name=name, visible=False, **placed(source))
+    insert(viewer, layer, select=False)
+    return layer
+
+
 def add_map(
     viewer: Any, source: Layer, data: Any, name: str, role: Role, *, visible: bool = False, colours: str = "yellow", opacity: float = 0.35
 ) -> Image:

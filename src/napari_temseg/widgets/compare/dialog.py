@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.canvas.main_window import window_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+TRUTH_FROM_FILE = "a file …"
 ROWS_IN_VIEW = 5  # images without a scroll bar
 TRUTH_MEANINGS = {"look at the numbers": None, "each number is a particle": False, "a mask: particles are not told apart": True}
 
@@ -57,7 +58,7 @@ class ComparisonDialog(QDialog):
             session.item_changed,
             session.models_changed,
             session.jobs.changed,
-            self.truths.changed_truth,
+            self.evaluator.truths_changed,
         ):
             signal.connect(self.refresh)
         inserted, removed = session.viewer.layers.events.inserted, session.viewer.layers.events.removed
@@ -74,7 +75,7 @@ class ComparisonDialog(QDialog):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(6)
-        layout.addWidget(hint("Truth: a labels layer in which somebody labelled every particle", "heading"))
+        layout.addWidget(hint("Truth: a label image in which somebody labelled every particle", "heading"))
         layout.addWidget(self.truths)
         layout.addWidget(row([QLabel("its numbers:"), self.meaning], (0, 1)))
         layout.addWidget(hint("Compared", "heading"))
@@ -99,8 +100,10 @@ class ComparisonDialog(QDialog):
         self.go.setEnabled(ready and idle)
         highlight(self.go, ready and idle and not self.evaluator.comparison.lines)
         notes = self.evaluator.comparison.notes
-        waits = "" if ready else "Waits for a truth: open a label image of the same size as its micrograph, or choose its layer above."
-        self.note.setText(waits or "\n".join(notes))
+        waits = (
+            "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the same size as its micrograph."
+        )
+        self.note.setText("\n".join(filter(None, [self.evaluator.trouble, waits or "\n".join(notes)])))
         self.note.setVisible(bool(self.note.text()))
 
     def _offer(self, choices: list[Choice]) -> None:
@@ -141,9 +144,7 @@ class ComparisonDialog(QDialog):
 
 
 class Truths(QWidget):
-    """A line for each image: which of the layers that fit it is its truth."""
-
-    changed_truth = Signal()
+    """A line for each image: which of the layers that fit it is its truth, or a file that becomes one."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         super().__init__()
@@ -187,12 +188,13 @@ class Truths(QWidget):
             name.setToolTip(item.name)
             choice = QComboBox()
             choice.setAccessibleName(f"truth of {item.name}")
-            choice.setToolTip(f"Which labels layer is the truth of {item.name}; without one it is not compared.")
+            choice.setToolTip(
+                f"Which labels layer is the truth of {item.name}, or a file: a label image (TIFF, PNG) or a ROI set of ImageJ; "
+                "without one it is not compared."
+            )
             choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             choice.setMinimumContentsLength(8)
-            choice.addItem("no truth" if fits else "no labels layer fits")
-            choice.addItems([layer.name for layer in fits])
-            choice.setEnabled(bool(fits))
+            choice.addItems(["no truth", *(layer.name for layer in fits), TRUTH_FROM_FILE])
             choice.activated.connect(lambda index, item=item: self._chosen(item, index))
             self._grid.addWidget(name, line, 0)
             self._grid.addWidget(choice, line, 1)
@@ -201,5 +203,9 @@ class Truths(QWidget):
         self._area.setFixedHeight(line * min(len(self.choices), ROWS_IN_VIEW))
 
     def _chosen(self, item: Item, index: int) -> None:
-        self.evaluator.chosen[item] = self._layers[item][index - 1] if index else None
-        self.changed_truth.emit()
+        fits = self._layers[item]
+        if index > len(fits):
+            self.refresh()  # until the file is read the line shows what is in force
+            self.evaluator.ask_truth(item, self)
+        else:
+            self.evaluator.choose(item, fits[index - 1] if index else None)

@@ -15,12 +15,14 @@ from napari_temseg.pipeline.compare import DRAFT, PRESENT, Case, Comparison, ite
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY, VERMILION, YELLOW
 from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.compare.truth_files import ask_truth
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import complain
 from napari_temseg.widgets.session import export
 
 if TYPE_CHECKING:
     from napari.layers import Labels
+    from qtpy.QtWidgets import QWidget
 
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -40,15 +42,20 @@ class Choice:
 
 
 class Evaluator(QObject):
-    """Runs comparisons for a session. `changed` tells of a new `comparison`, whose cases are `items`."""
+    """Runs comparisons for a session. `changed` tells of a new `comparison`, whose cases are `items`.
+
+    `truths_changed` tells that another truth was chosen, or that the file chosen last is none, which `trouble` explains.
+    """
 
     changed = Signal()
+    truths_changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
         self.comparison = Comparison()
         self.items: list[Item] = []
+        self.trouble = ""
         self.chosen: dict[Item, Labels | None] = {}  # truth layers that the user chose
         self._hidden: list[Any] = []  # layers that we hid, to show mistakes in their place
 
@@ -67,6 +74,22 @@ class Evaluator(QObject):
         alone = sum(layers.shape(other.layer) == layers.shape(item.layer) for other in self.session.items) == 1
         sure = found and (alone or found[0] is item.made.get(Role.TRUTH) or _alike(found[0].name, item.name))
         return found[0] if sure else None
+
+    def choose(self, item: Item, layer: Labels | None) -> None:
+        """Take a layer as the truth of a micrograph, or none."""
+        self.trouble, self.chosen[item] = "", layer
+        self.truths_changed.emit()
+
+    def ask_truth(self, item: Item, parent: QWidget) -> None:
+        """Ask for a file that holds the truth of a micrograph."""
+        ask_truth(self.session, parent, item, partial(self._read, item))
+
+    def _read(self, item: Item, found: Labels | TemsegError) -> None:
+        if isinstance(found, TemsegError):
+            self.trouble = str(found)
+            self.truths_changed.emit()
+        else:
+            self.choose(item, found)
 
     def pairs(self) -> dict[Item, Labels]:
         """Micrographs that have a truth."""
@@ -97,7 +120,7 @@ class Evaluator(QObject):
         """Score the chosen results on every image that has a truth; `mask`: whether the truths tell particles apart (None: look)."""
         session, pairs = self.session, self.pairs()
         if not pairs:
-            raise TemsegError("No image has a truth: open or draw a labels layer of its shape in which every particle is labelled.")
+            raise TemsegError("No image has a truth: choose a label image of its size in which every particle is labelled.")
         if not choices:
             raise TemsegError("Nothing is ticked: tick at least one model or result to compare.")
         titles = {choice.title for choice in choices}

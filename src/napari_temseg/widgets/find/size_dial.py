@@ -222,9 +222,11 @@ class SizeDial(QWidget):
         return _in_unit(pixels * scale) if scale else f"{_three(pixels)} px"
 
     def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
-        low, high = self.length(item, sizes[0] / BAND), self.length(item, sizes[-1] * BAND)
-        same = low.split()[1] == high.split()[1]
-        return f"≈ {low.split()[0] if same else low} to {high}"
+        """Two digits in one unit: all of it is to be read beside the polarity, and it says “about”."""
+        scale = item.calibration.nanometres if item is not None else 0.0
+        low, high = sizes[0] / BAND * (scale or 1), sizes[-1] * BAND * (scale or 1)
+        part, unit = (1000, "µm") if scale and high >= 1000 else (1, "nm" if scale else "px")
+        return f"≈ {_two(low / part)} to {_two(high / part)} {unit}"
 
 
 def _in_unit(nanometres: float) -> str:
@@ -235,3 +237,8 @@ def _in_unit(nanometres: float) -> str:
 def _three(value: float) -> str:
     """Three digits, never with an exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _two(value: float) -> str:
+    """Two digits, never with an exponent."""
+    return f"{float(f'{value:.2g}'):.0f}" if value >= 10 else f"{value:.2g}"

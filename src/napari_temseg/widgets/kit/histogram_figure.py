@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy import stats
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.measure.plots import beside
-from napari_temseg.engine.types.wording import ends_words, four, moved_words, rounded, shown_median
+from napari_temseg.engine.measure.plots import beside, mark_median
+from napari_temseg.engine.types.wording import ends_words, four, moved_words, shown_median
 
 Floats = npt.NDArray[np.float64]
 _SAMPLES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -41,7 +42,8 @@ def draw_seen(
     log = logarithmic and bool((values > 0).all())
     edges = 10 ** bins(np.log10(values), n_bins) if log else bins(values, n_bins)
     axes.set_xlabel(label)
-    axes.set_xscale("log" if log else "linear")
+    if log:
+        _plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
     axes.set_ylabel("Volume (% per bin)" if by_volume else "Share of particles (% per bin)")
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
     for number, (name, mask) in enumerate(samples):
@@ -56,17 +58,25 @@ def draw_seen(
     return figure
 
 
+def _plain_logarithms(axes: Axes, *, wide: bool) -> None:
+    """A logarithmic axis with round numbers as they are read in the window: no powers of ten, none over another."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 4, 5, 7), numticks=99))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool) -> None:
     """The median, and by number what is left open of it."""
     value, interval, name = (summary.get("dv50"), None, "") if by_volume else shown_median(summary)
     if value is None:
         return
-    half = (interval[1] - interval[0]) / 2 if interval else None
-    axes.axvline(value, color="#D55E00", linestyle="--", label=f"D50 = {rounded(value, half)} {(summary.get('unit') or '')}".rstrip())
+    axes.axvline(value, color="#D55E00", linestyle="--", linewidth=1)
+    told = None
     if interval:
-        seen, shade = axes.get_xlim(), (f"{name}: {ends_words(interval, half)}", moved_words(summary))
-        axes.axvspan(interval[0], interval[1], color="#D55E00", alpha=0.2, linewidth=0, zorder=0, label="\n".join(filter(None, shade)))
-        axes.set_xlim(seen)
+        half = (interval[1] - interval[0]) / 2
+        told = (interval, "\n".join(filter(None, (f"{name}: {ends_words(interval, half)}", moved_words(summary)))))
+    mark_median(value, told, summary.get("unit") or "", axes)
 
 
 def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, *, by_volume: bool) -> None:
@@ -76,4 +86,4 @@ def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, *, by_volume
     even = axes.get_xscale() == "linear"
     x = np.linspace(edges[0], edges[-1], 300) if even else np.geomspace(edges[0], edges[-1], 300)
     width = edges[1] - edges[0] if even else np.log(edges[1] / edges[0]) * x
-    axes.plot(x, 100 * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal, GSD {four(fit['gsd'])}")
+    axes.plot(x, 100 * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")

@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -112,6 +113,31 @@ def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
     for index, widget in enumerate(widgets):
         layout.addWidget(widget, stretch[index] if index < len(stretch) else 0)
     return box
+
+
+class FoldingRow(QWidget):
+    """Widgets side by side while there is room for all, else one below another; of both ways the first takes what room is left."""
+
+    def __init__(self, parts: Sequence[QWidget]) -> None:
+        super().__init__()
+        self._parts, self._folded = parts, False
+        self._places = QGridLayout(self)
+        self._places.setContentsMargins(0, 0, 0, 0)
+        self._places.setSpacing(4)
+        self._places.setColumnStretch(0, 1)
+        self._place()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Fold, or unfold."""
+        super().resizeEvent(event)
+        needed = sum(part.sizeHint().width() for part in self._parts) + self._places.spacing() * (len(self._parts) - 1)
+        if self._folded != (needed > self.width()):
+            self._folded = not self._folded
+            self._place()
+
+    def _place(self) -> None:
+        for number, part in enumerate(self._parts):
+            self._places.addWidget(part, *((number, 0) if self._folded else (0, number)))
 
 
 class Words(QLabel):

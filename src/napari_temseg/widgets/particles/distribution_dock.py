@@ -26,7 +26,7 @@ from napari_temseg.engine.measure.histogram_bins import MOST_BINS
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.main_window import window_of
-from napari_temseg.widgets.kit.style import NameBox, button, hint, row, theme_colours
+from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram, is_wide
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import Pool
@@ -109,8 +109,7 @@ class Distribution(QWidget):
 
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
-        tops = [row([self.scope, self.filter, self.everything, self.count], (0, 1))]
-        # On a small screen the names of column and weighting can be read whole.
+        tops = [FoldingRow([row([self.scope, self.filter], (0, 1)), row([self.everything, self.count], (1, 0))])]
         drawn = [row([self.column, self.weighting, self.save], (5, 3))]
         halves: Sequence[tuple[QWidget, Sequence[QWidget], Sequence[QWidget]]] = (
             (left, tops, [self.table]),
@@ -211,14 +210,17 @@ class Distribution(QWidget):
     def _show_rows(self) -> None:
         table = self.pool.table
         model = self.table.particles
-        self.count.setText(
-            "" if table is None else f"{len(model.rows)} of {len(table)}" if len(model.rows) < len(table) else f"{len(table)} rows"
-        )
-        if table is None or not len(model.table):
-            return
-        chosen = self._selected(model.table["image"].to_numpy(), model.table["particle"].to_numpy())
-        if not np.array_equal(np.sort(self.table.selected_rows()), np.flatnonzero(chosen)):
+        there = table is not None and len(model.table) > 0
+        chosen = self._selected(model.table["image"].to_numpy(), model.table["particle"].to_numpy()) if there else np.zeros(0, bool)
+        self._show_count(int(chosen.sum()))
+        if there and not np.array_equal(np.sort(self.table.selected_rows()), np.flatnonzero(chosen)):
             self.table.show_selected(chosen)
+
+    def _show_count(self, chosen: int) -> None:
+        shown, there = len(self.table.particles.rows), 0 if self.pool.table is None else len(self.pool.table)
+        rows = "" if self.pool.table is None else f"{shown} of {there}" if shown < there else f"{there} rows"
+        self.count.setText(f"{chosen} selected" if chosen > 1 else rows)
+        self.count.setToolTip(f"{chosen} particles are selected; {rows} are shown." if chosen > 1 else "")
 
     def _show_bars(self) -> None:
         distribution = self.pool.distribution
@@ -285,15 +287,12 @@ class Distribution(QWidget):
         self.histogram.set_samples(self._samples())
         self._show_legend()
 
-    def _figure_name(self) -> str:
-        items = self.pool.items
-        return f"{items[0].name}_distribution.png" if len(items) == 1 else "distribution.png"
-
     def _save_plot(self) -> None:
-        distribution = self.pool.distribution
+        distribution, items = self.pool.distribution, self.pool.items
         if not len(distribution.values):
             raise TemsegError("There is no distribution to save yet: find particles first (step 2).")
-        path = export.ask_file(self.session, self, "Save the plot", self._figure_name(), FIGURE_TYPES)
+        name = f"{items[0].name}_distribution.png" if len(items) == 1 else "distribution.png"
+        path = export.ask_file(self.session, self, "Save the plot", name, FIGURE_TYPES)
         if path:
             export.export_plot(
                 self.session,

@@ -19,6 +19,12 @@ from napari_temseg.widgets.particles.pooling import PooledDistribution, Populati
 from napari_temseg.widgets.session.session import Session
 
 Mask = npt.NDArray[np.bool_]
+BEYOND = 0.35  # of the axis of the particles that an interval may add on either side
+TOP, ABOVE, INTERVAL_STEP = (
+    1.05,
+    1.07,
+    0.07,
+)  # × the highest bar: where the axis ends, and where intervals are drawn above the bars, one above another
 WIDE = 10  # × from the smallest to the largest size from which on samples are laid over one another on a logarithmic axis
 
 
@@ -59,6 +65,7 @@ class Histogram(Plot):
     _range: Any = None
     _drawn: Any = None  # places, weights and edges of the bars: of each population, where there are two
     _marked: Any = ()
+    _intervals: Any = ()  # ends of the interval of each D50 that is drawn, on the axis as it is
     n_bins: int | None = None  # by hand; None: by rule
     samples: Any = ()  # name and mask of each that is drawn for itself, none for all together
 
@@ -68,8 +75,10 @@ class Histogram(Plot):
         self.setAxisItems({"bottom": self.sizes})
         self.retheme()
         self.setToolTip(
-            "Particles, or their share of the volume, in each bin; the line is a lognormal fit, the broken one the median with the "
-            "interval that is told above. Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
+            "Particles, or their share of the volume, in each bin. The curve is the lognormal distribution that fits them best; the broken "
+            "line is the median D50, and the bar with two ends above the bins its 95 % interval, as the legend tells it; an arrow in place "
+            "of an end says that it goes on beyond the plot.\n"
+            "Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
             "Particles at the edge of the picture are left out. That happens to large ones more often, so a large particle that is left "
             "counts for a little more than one and a small one for a little less (Miles–Lantuéjoul): bars need not be whole numbers."
         )
@@ -109,11 +118,18 @@ class Histogram(Plot):
         if self._drawn is None:
             return
         edges = np.concatenate([edges for _, _, edges in self._drawn])
-        edges = np.array([edges.min(), edges.max()])
-        margin = 0.04 * (edges[-1] - edges[0])
-        floor = -np.inf if self.sizes is not None and self.sizes.logarithmic else 0.0 if edges[0] >= 0 else -np.inf
+        low, high = float(edges.min()), float(edges.max())
+        margin = 0.04 * (high - low)
+        floor = -np.inf if self.sizes is not None and self.sizes.logarithmic else 0.0 if low >= 0 else -np.inf
         self.getViewBox().setLimits(xMin=None if np.isinf(floor) else floor)
-        self.setXRange(max(edges[0] - margin, floor), edges[-1] + margin, padding=0)
+        first, last = self._seen(low, high)
+        self.setXRange(max(first - margin, floor), last + margin, padding=0)
+
+    def _seen(self, low: float, high: float) -> tuple[float, float]:
+        """The ends of the bars, further out as far as intervals need it; one much wider than the particles must not squeeze them."""
+        room = BEYOND * (high - low)
+        ends = [end for interval in self._intervals for end in interval]
+        return max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
 
     def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
         """Show everything again."""
@@ -123,7 +139,7 @@ class Histogram(Plot):
     def redraw(self) -> None:
         """Draw everything anew."""
         self.clear()
-        self._drawn, self._marked = None, []
+        self._drawn, self._marked, self._intervals = None, [], []
         distribution = self.distribution
         log = self.logarithmic and len(distribution.values) > 0 and bool((distribution.values > 0).all())
         if self.sizes is not None:
@@ -146,9 +162,10 @@ class Histogram(Plot):
         height = self._bars(x, weights, edges, SKY).opts["height"]
         self._mark()
         highest = 0.0 if distribution.samples else self._curve(edges, float(weights.sum()), log)
-        self.setYRange(0, 1.05 * max(float(height.max()), highest), padding=0)
+        highest = max(float(height.max()), highest)
         if not distribution.samples:  # of several together neither curve nor D50 is of any
-            self._median(distribution.of_column, log, VERMILION)
+            self._median(distribution.of_column, log, VERMILION, highest)
+        self._fit_height(highest)
         if self._range is not None:
             self._region(*self._range)
 
@@ -166,11 +183,12 @@ class Histogram(Plot):
             return "<br>".join(self._of_population(each) for each in distribution.populations)
         if distribution.samples:
             return "several samples: tick <i>samples</i> to see each by itself; no D50 of all together is given"
-        parts = [f"<span style='color:{VERMILION}'>┆</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
+        sign = "┆" if self.by_volume or shown_median(distribution.of_column)[1] is None else "├┆┤"
+        parts = [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
-            parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal, GSD {four(distribution.fit['gsd'])}")
+            parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal fit, GSD {four(distribution.fit['gsd'])}")
         if not self.by_volume and (moved := moved_words(distribution.of_column)):
-            parts.append(f"<span style='color:{VERMILION}'>▒</span> {moved}")
+            parts.append(f"<span style='color:{VERMILION}'>├┤</span> {moved}")
         return "<br>".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:
@@ -193,6 +211,7 @@ class Histogram(Plot):
         """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""
         self.label("left", "share (%)")
         highest, self._drawn = 0.0, []
+        medians = []
         for each in self.distribution.populations:
             own = np.asarray(self.distribution.population) == each.name
             total = float(weights[own].sum())
@@ -202,9 +221,11 @@ class Histogram(Plot):
             colour, edges = OF_POPULATION.get(each.name, BLUE), bins(x[own], self.n_bins)
             highest = max(highest, float(self._bars(x, shares, edges, colour).opts["height"].max()))
             self._drawn.append((x, shares, edges))
-            self._median(each.of_column, log, colour)
+            medians.append((each.of_column, colour))
         self._mark()
-        self.setYRange(0, 1.05 * max(highest, 1e-9), padding=0)
+        for of_column, colour in medians:
+            self._median(of_column, log, colour, highest)
+        self._fit_height(highest)
         if self._range is not None:
             self._region(*self._range)
 
@@ -220,7 +241,11 @@ class Histogram(Plot):
             height = 100 * np.histogram(x[mask], edges, weights=weights[mask])[0] / total if total > 0 else np.zeros(len(edges) - 1)
             self.plot(edges, height, stepMode="center", pen=pg.mkPen(OUTLINES[n % len(OUTLINES)], width=2))
             highest = max(highest, float(height.max(initial=0)))
-        self.setYRange(0, 1.05 * max(highest, 1e-9), padding=0)
+        self._fit_height(highest)
+
+    def _fit_height(self, highest: float) -> None:
+        above = ABOVE + INTERVAL_STEP * len(self._intervals) if self._intervals else TOP
+        self.setYRange(0, above * max(highest, 1e-9), padding=0)
 
     def _bars(self, x: Any, weights: Any, edges: Any, colour: str) -> Any:
         height = np.histogram(x, edges, weights=weights)[0]
@@ -256,20 +281,33 @@ class Histogram(Plot):
         curve.setZValue(2)
         return float(density.max())
 
-    def _median(self, summary: dict[str, Any], log: bool, colour: str) -> None:
+    def _median(self, summary: dict[str, Any], log: bool, colour: str, highest: float) -> None:
+        """D50 as a broken line, and above the `highest` bar its interval, which hides nothing however wide it is."""
         value, interval, _ = (summary.get("dv50"), None, "") if self.by_volume else shown_median(summary)
         if value is None:
             return
-        if interval:
-            ends = np.log10(interval) if log else interval
-            shade = pg.mkColor(colour)
-            shade.setAlpha(60)
-            region = pg.LinearRegionItem(ends, movable=False, brush=shade, pen=pg.mkPen(None))
-            region.setZValue(-1)  # behind the bars
-            self.addItem(region, ignoreBounds=True)
-        line = pg.InfiniteLine(float(np.log10(value) if log else value), pen=pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine))
+        at = float(np.log10(value) if log else value)
+        line = pg.InfiniteLine(at, pen=pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine))
         line.setZValue(3)
         self.addItem(line, ignoreBounds=True)
+        if interval:
+            low, high = np.log10(interval) if log else interval
+            y = highest * (ABOVE + INTERVAL_STEP * len(self._intervals))
+            self._intervals.append((float(low), float(high)))
+            self._interval(y, colour, 0.05 * highest)
+
+    def _interval(self, y: float, colour: str, cap: float) -> None:
+        """A bar with caps from end to end; an arrow in place of a cap that lies beyond the plot."""
+        low, high = self._intervals[-1]
+        edges = np.concatenate([edges for _, _, edges in self._drawn])
+        first, last = self._seen(float(edges.min()), float(edges.max()))
+        pen = pg.mkPen(colour, width=2)
+        self.plot([max(low, first), min(high, last)], [y, y], pen=pen)
+        for end, seen, arrow in ((low, max(low, first), "t3"), (high, min(high, last), "t2")):
+            if end == seen:
+                self.plot([end, end], [y - cap / 2, y + cap / 2], pen=pen)
+            else:
+                self.plot([seen], [y], pen=None, symbol=arrow, symbolSize=10, symbolBrush=colour, symbolPen=None)
 
     def _region(self, low: float, high: float) -> None:
         shade = pg.mkColor(self.colours["text"])

@@ -57,13 +57,14 @@ class ParticleModel(QAbstractTableModel):
         self._described: dict[str, Definition] = {}
         self._sorted: tuple[str, Qt.SortOrder] | None = None
         self._filter = ""
+        self._first: npt.NDArray[np.bool_] | None = None  # rows of `table` that are above all others
         self.everything = False
 
     def set_table(self, table: pd.DataFrame | None) -> None:
         """Show other rows; order and filter stay in force."""
         self.beginResetModel()
         self.table = pd.DataFrame() if table is None else table
-        self._values = {}
+        self._values, self._first = {}, None
         self._described = {key: value for unit in ("px", "nm") for key, value in (definitions(unit) | POPULATION).items()}
         self._described["flags"] = Definition(_FLAGS_TIP)
         self.columns = self._chosen()
@@ -83,6 +84,18 @@ class ParticleModel(QAbstractTableModel):
         self._filter = text
         self._arrange()
         self.endResetModel()
+
+    def put_first(self, rows: npt.NDArray[np.bool_] | None) -> None:
+        """Show some rows (a bool a row of `table`) above all others, each part in the order in force; None: all in that order."""
+        self.beginResetModel()
+        self._first = rows
+        self._arrange()
+        self.endResetModel()
+
+    @property
+    def has_first(self) -> bool:
+        """Whether some rows are above all others."""
+        return self._first is not None
 
     def _chosen(self) -> list[str]:
         table = self.table
@@ -110,6 +123,8 @@ class ParticleModel(QAbstractTableModel):
             rows = rows[np.asarray(place)]
             if order == Qt.SortOrder.DescendingOrder:
                 rows = rows[::-1]
+        if self._first is not None:
+            rows = np.concatenate([rows[self._first[rows]], rows[~self._first[rows]]])
         self.rows = rows
 
     def _matching(self) -> Any:
@@ -249,8 +264,15 @@ class ParticleTable(QTableView):
             self.setColumnWidth(column, min(220, max(metrics.horizontalAdvance(text) for text in texts) + 26))
 
     def show_selected(self, chosen: Collection[int] | npt.NDArray[np.bool_], *, scroll: bool = True) -> None:
-        """Select just these rows of the model's table (a bool a row), without telling anybody."""
+        """Select just these rows of the model's table (a bool a row), without telling anybody.
+
+        Several that are too far apart to be seen together come to the top, until others are selected.
+        """
+        if self._silent:
+            return  # on the way to another order of the rows
         mask = np.asarray(chosen, bool)
+        if len(mask) == len(self.particles.table):
+            self._gather(mask)
         shown = np.flatnonzero(mask[self.particles.rows]) if len(mask) else np.zeros(0, np.intp)
         selection = QItemSelection()
         last = len(self.particles.columns) - 1
@@ -261,6 +283,15 @@ class ParticleTable(QTableView):
         self._silent = False
         if scroll and len(shown):
             self.scrollTo(self.particles.index(int(shown[0]), max(self.columnAt(0), 0)))
+
+    def _gather(self, mask: npt.NDArray[np.bool_]) -> None:
+        self._silent = True  # another order takes the selection away
+        if self.particles.has_first:
+            self.particles.put_first(None)
+        places = np.flatnonzero(mask[self.particles.rows])
+        if len(places) > 1 and places[-1] - places[0] >= max(self.viewport().height() // self.verticalHeader().defaultSectionSize(), 1):
+            self.particles.put_first(mask)
+        self._silent = False
 
     def selected_rows(self) -> Rows:
         """Rows of the model's table that are selected, from top to bottom."""
