@@ -162,7 +162,7 @@ def iter_demo(
         for progress in job:
             if control.finishing:
                 job.finish()
-            share = (begun + seconds * progress.fraction) / whole
+            share = (begun + seconds * {"prepare": 0.0, "check": 1.0}.get(progress.stage, progress.fraction)) / whole
             yield Progress("train", share, progress.message, control.elapsed, progress.metrics)
         trained = job.result
         trained.save(output / "demo.temseg")

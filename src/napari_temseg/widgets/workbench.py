@@ -215,7 +215,8 @@ class JobBar(QWidget):
         """The seconds go on where a job has long nothing to tell, as while a model loads."""
         if self.session.jobs.running and not self.session.jobs.stopping:
             since = time.monotonic() - self._told
-            left = f" · {clock(max(self._rest - since, 0))} left" if self._rest is not None else ""
+            rest = None if self._rest is None else self._rest - since
+            left = "" if rest is None else f" · {clock(rest)} left" if rest >= 1 else " · nearly done"
             self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
             self.bar.setValue(round(1000 * min(1.0, self._fraction)))
             self.bar.setFormat(f"{self._stage} · {clock(self._elapsed + since)}{left}")

@@ -64,7 +64,7 @@ def test_progress_rises_and_finishing_keeps_the_best(tiny, dense, wait):
     job = iter_train(*dense, base=tiny, config=QUICK, meaning="instances", tune=True)
     seen = []
     for progress in job:
-        seen.append((("prepare", "train").index(progress.stage), progress.fraction))
+        seen.append((("prepare", "train", "check").index(progress.stage), progress.fraction))
         if len(seen) == wait:
             job.finish()
     assert seen == sorted(seen)  # each stage by itself

@@ -128,14 +128,14 @@ class Dataset:
         return labelled < SPARSE_SHARE * sum(plane.labels.size for plane in self.labelled)
 
     def agreement(self) -> float:
-        """Foreground IoU of the starting model on all labelled pixels; NaN where it was not asked, or nothing is foreground.
+        """Foreground IoU of the starting model on labelled pixels of the planes where it was asked; NaN where nothing is foreground.
 
         It has seen none of these labels, so all of them can judge it.
         """
         both = either = 0
         for plane in self.labelled:
             if plane.start is None:
-                return math.nan
+                continue
             found, truth = plane.start.classes >= FIRST_CLASS, plane.labels >= FIRST_CLASS
             both += int((found & truth).sum())
             either += int(((found & (plane.labels > 0)) | truth).sum())

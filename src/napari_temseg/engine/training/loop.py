@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Generator
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
 
+CHECKING = "checking the result: on labels held out, on your labels and on other images"
 SHOW_EVERY = 10  # steps between previews, without a validation part
 USELESS_IOU = 0.2  # on the validation part: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 
@@ -32,7 +34,8 @@ def iter_train(task: TrainingTask, look: Look | None = None, store: CheckpointSt
     at the end unless the job was asked to finish. `store` gets a checkpoint every half minute; where it holds one of this very
     training, that one goes on, with the time and the steps it had left.
 
-    `metrics` of the last "prepare" tell of the labels (see `TrainingData.facts`), those of "train" hold the newest figures, the
+    `metrics` of the last "prepare" tell of the labels (see `TrainingData.facts`), those of "train", and of "check", in which it is judged
+    what is kept, hold the newest figures, the
     steps done (`now`) and the `best_step`. Every point of the curves arrives once, and only a point has a `step`. `TemsegError`
     when the labels cannot be trained on.
     """
@@ -73,6 +76,8 @@ class TrainingRun:
             self.course.notes.append("the encoder starts from random weights, so it is trained too")
         self.prepared = control.elapsed  # s that making ready took, which the budget pays too
         self.begun = self.evaluated = 0.0  # s on the clock of the job: as if it had not stopped; when the newest point was made
+        self.pace = 0.0  # s that looking at a px of a labelled plane takes
+        self.checking: tuple[float, float] | None = None  # after the last step: since when (s on the clock), and how long that will take
 
     @property
     def config(self) -> TrainConfig:
@@ -143,11 +148,15 @@ class TrainingRun:
             yield from self._save()
         if control.finishing:  # to go on later, if at all, as if nobody had asked for an end
             yield from self._save(last=True)
+        self.checking = control.elapsed, max(self._ending(previews), 1e-6)
+        yield self.progress()
         yield from self._last_point()
         yield from self._decide(budget)
         spent = control.elapsed - self.begun
         if course.best_step and not control.finishing:
-            course.notes += yield from mapped(selection.contradictions(self.learner, self.data), self.progress)
+            over = self.begun + self.config.max_seconds - self.prepared - previews.cost
+            named = selection.contradictions(self.learner, self.data, lambda: control.elapsed > over)
+            course.notes += yield from mapped(named, self.progress)
         yield from self._show(previews, course.best_step, at_once=True)
         return selection.released(self.learner, course, self.data, spent)
 
@@ -160,12 +169,39 @@ class TrainingRun:
         if self.data.split.validation and not course.curve:
             yield from self.first_point()
         yield from self._show(previews, course.steps)
-        # Making ready, the last evaluation and preview are within the budget too; but half of it is for steps, however long those take.
+        yield from self._paced()
+        # Making ready, and the checks after the last step, are within the budget too; a few steps are taken however long those take.
         course.opening = course.opening or control.elapsed - self.begun
         self.evaluated = control.elapsed
-        judging = course.cost * selection.evaluations(self.learner)
-        seconds = max(most - self.prepared - course.opening - judging - previews.cost, 0.5 * most)
+        seconds = most - self.prepared - course.opening - self._ending(previews)
+        if seconds < 0.25 * most and (took := self._making_ready()):
+            yield self.progress(f"{took}: little is left for learning")
         return schedule.TrainingBudget(schedule.step_limit(self.data, self.config), self.begun + course.opening, seconds)
+
+    def _making_ready(self) -> str:
+        """How long it took, where that is half of the time that is allowed or more."""
+        ready, most = self.prepared + self.course.opening, self.config.max_seconds
+        return f"making ready took {ready:.0f} s, {most:.0f} s are allowed in all" if ready >= 0.5 * most else ""
+
+    def _paced(self) -> Generator[Progress, None, None]:
+        """How long looking at a picture takes, by the newest point of the curves, or else by a look at one part."""
+        parts, seconds = self.data.split.validation, self.course.cost
+        if not parts and selection.weighs_strokes(self.learner, self.data):
+            parts, began = self.data.weighed()[:1], self.control.elapsed
+            self.learner.found(parts[0])
+            yield self.progress()
+            seconds = self.control.elapsed - began
+        self.pace = seconds / max(1, sum(part.labels.size for part in parts))
+
+    def _ending(self, previews: Previews) -> float:
+        """How long what follows the last step will take: a last point, the choice of what is kept, a look at pictures, a preview."""
+        learner, data, share = self.learner, self.data, schedule.JUDGE_SHARE * self.config.max_seconds
+        judged = self.course.cost * (1 + selection.evaluations(learner))
+        weighed = (
+            min(3 * self.pace * sum(part.labels.size for part in data.weighed()), share) if selection.weighs_strokes(learner, data) else 0.0
+        )
+        named = self.pace * selection.looked_at(learner, selection.named_at_the_end(learner, data))
+        return judged + weighed + min(named, share) + previews.cost
 
     def _step(self) -> Generator[Progress, None, bool]:
         """One step, and whether it was taken: where memory did not suffice, the next has a smaller batch."""
@@ -215,12 +251,18 @@ class TrainingRun:
     def _decide(self, budget: schedule.TrainingBudget) -> Generator[Progress, None, None]:
         """Put into the network what is kept."""
         course, best_step = self.course, self.course.best_step
-        kept = yield from mapped(selection.select(self.learner, course, self.data), self.progress)
+        pixels = schedule.JUDGE_SHARE * self.config.max_seconds / (3 * self.pace) if self.pace else math.inf
+        selecting = selection.select(self.learner, course, self.data, pixels)
+        kept = yield from mapped(selecting, self.progress)
         course.best, course.best_step, course.best_score = kept.tensors, kept.step, kept.score
         course.notes += kept.notes
         ended = self.control.finishing or course.wind_down is not None
+        took = self._making_ready()
         if self.data.strokes and not ended and course.steps < schedule.ENOUGH_STEPS * budget.steps:
-            course.notes.append(f"the time sufficed for {course.steps} of the {budget.steps} steps that these labels are worth: allow more")
+            worth = f"the time sufficed for {course.steps} of the {budget.steps} steps that these labels are worth"
+            course.notes.append(f"{worth}{f' ({took})' if took else ''}: allow more")
+        elif took and not ended and budget.share(0, self.control.elapsed) > course.steps / budget.steps:
+            course.notes.append(f"{took}, so that {course.steps} steps were taken: allow more")
         self.learner.model = replace(self.learner.model, scales=kept.scales)
         self.learner.load(kept.tensors)
         if course.best_step != best_step:
@@ -252,7 +294,11 @@ class TrainingRun:
     def _told(self, metrics: dict[str, float], message: str = "") -> Progress:
         """Where training stands; `metrics` with a `step` are a point of the curves."""
         metrics |= {"now": float(self.course.steps), "best_step": float(self.course.best_step)}
-        return Progress("train", min(1.0, self.course.share), message or self._message(), self.control.elapsed, metrics)
+        elapsed = self.control.elapsed
+        if self.checking is None:
+            return Progress("train", min(1.0, self.course.share), message or self._message(), elapsed, metrics)
+        since, seconds = self.checking
+        return Progress("check", min(0.99, (elapsed - since) / seconds), message or CHECKING, elapsed, metrics)
 
     def _message(self) -> str:
         course, sentence = self.course, self.data.split.sentence

@@ -18,12 +18,15 @@ ENOUGH_STEPS = 0.6  # of those that strokes are worth: with fewer it is said tha
 RISE_STEPS = 5  # in which the rate rises at the beginning
 CALM_SHARE, LEAST_CALM = 0.25, 10  # of the steps so far, and steps, in which the rate falls to 0 once patience is at its end
 THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: another task
+LEAST_STEPS = 8  # that are taken whatever making ready took, if as many are asked for
+READY_SHARE = 0.5  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
+JUDGE_SHARE = 0.15  # of the time budget, for what strokes say against the rest of their pictures, and again for naming pictures at the end
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """Steps at most, and seconds from `started` on the clock of the job."""
+    """Steps at most, and seconds from `started` on the clock of the job; `LEAST_STEPS` are taken whatever the clock says."""
 
     steps: int
     started: float
@@ -31,7 +34,8 @@ class TrainingBudget:
 
     def share(self, steps: int, elapsed: float) -> float:
         """How much of it is spent, from 0; 1 and more: all."""
-        return max(steps / self.steps, (elapsed - self.started) / self.seconds)
+        time = (elapsed - self.started) / max(self.seconds, 1e-6)
+        return max(steps / self.steps, time if steps >= LEAST_STEPS else min(time, steps / LEAST_STEPS))
 
 
 def step_limit(data: TrainingData, config: TrainConfig) -> int:

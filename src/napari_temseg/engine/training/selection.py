@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +12,11 @@ import torch
 
 from napari_temseg.engine.model.network import freeze_encoder
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.training.dataset import HeldPlane, LabelledPlane, WatchedPlane
+from napari_temseg.engine.training.dataset import HeldPlane, LabelledPlane, TrainingPlane, WatchedPlane
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
-from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows
+from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
@@ -70,8 +71,37 @@ def evaluations(learner: Learner) -> float:
     return sum(scale**2 for scales in tried for scale in scales) / sum(scale**2 for scale in first)
 
 
-def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
-    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
+def weighs_strokes(learner: Learner, data: TrainingData) -> bool:
+    """Whether what strokes say is weighed at the end against the rest of their own pictures (see `_no_more_than_said`)."""
+    knows = data.task.base is not None and bool(data.task.base.history)  # what never learnt anything has nothing to lose
+    taught_more = learner.new_decoder or learner.start_classes < learner.model.spec.n_classes
+    unasked = learner.config.validation == 0 and not data.split.validation
+    return data.strokes and knows and not (taught_more or unasked) and any(plane.start is not None for plane in data.planes.labelled)
+
+
+def named_at_the_end(learner: Learner, data: TrainingData) -> list[TrainingPlane]:
+    """The micrographs that are looked at again when all is done (see `contradictions`): labelled ones first."""
+    others: list[HeldPlane | WatchedPlane] = [*data.planes.held, *data.planes.watched]
+    # With a new decoder it is another task; and nobody looks at what is simulated.
+    named = [] if learner.new_decoder else [plane for plane in others if plane.name and plane.start is not None]
+    return [*(data.planes.labelled[:NAMED_MICROGRAPHS] if data.strokes else ()), *named[:NAMED_MICROGRAPHS]]
+
+
+def looked_at(learner: Learner, planes: Iterable[TrainingPlane], most: float = math.inf) -> float:
+    """Pixels of these planes, of a labelled one at most `most`, each counted as its working scales cost beside those of the network."""
+    own = sum(scale**2 for scale in learner.model.scales)
+    return sum(
+        min(plane.image.size, most if isinstance(plane, LabelledPlane) else math.inf)
+        * (1.0 if isinstance(plane, LabelledPlane) or not plane.scales else sum(scale**2 for scale in plane.scales) / own)
+        for plane in planes
+    )
+
+
+def select(learner: Learner, course: TrainingCourse, data: TrainingData, pixels: float = math.inf) -> Generator[str, None, Selected]:
+    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows.
+
+    At most about `pixels` of the pictures are looked at for what strokes say of them.
+    """
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
         return kept
@@ -83,8 +113,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
     if grown or unasked:  # who does without a validation part wants what was learnt as it is
         return kept
     kept = yield from _half_way_back(kept, learner, course, data)
-    knows = data.task.base is not None and bool(data.task.base.history)  # what never learnt anything has nothing to lose
-    return (yield from _no_more_than_said(kept, learner, course, data)) if data.strokes and knows else kept
+    return (yield from _no_more_than_said(kept, learner, course, data, pixels)) if weighs_strokes(learner, data) else kept
 
 
 def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
@@ -134,16 +163,15 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
     return replace(kept, tensors=half, notes=(note,))
 
 
-def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
+def _no_more_than_said(
+    kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData, pixels: float
+) -> Generator[str, None, Selected]:
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
     A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
     alike, is weighed against what the starting model says of the others: the foreground IoU with that.
     """
-    asked = [plane for plane in data.planes.labelled if plane.start is not None]
-    if not asked:  # nothing is to be held
-        return kept
-    parts = windows(asked, set(data.counts))
+    parts = data.weighed(pixels)
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     worth = []
     for tensors in ways:
@@ -184,36 +212,37 @@ def half_way(start: Tensors, end: Tensors) -> Tensors:
     return {name: torch.lerp(start[name], tensor, 0.5) if tensor.is_floating_point() else tensor for name, tensor in end.items()}
 
 
-def contradictions(learner: Learner, data: TrainingData) -> Generator[str, None, list[str]]:
+def contradictions(learner: Learner, data: TrainingData, late: Callable[[], bool] = bool) -> Generator[str, None, list[str]]:
     """Name the micrographs that the network as it is does not serve: one that does well may hide one that does not.
 
-    Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model.
+    Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model. When it is
+    `late`, those that are left are counted only.
     """
-    notes = []
-    for plane in data.planes.labelled[:NAMED_MICROGRAPHS] if data.strokes else ():
-        iou = yield from _agreement(learner, plane.bare)
+    notes, left = [], named_at_the_end(learner, data)
+    while left and not late():
+        plane = left.pop(0)
+        if isinstance(plane, LabelledPlane):
+            said = "the new model still contradicts your labels there (IoU {:.2f}); stroke what is wrong and train on"
+            iou = yield from _agreement(learner, plane.bare, zoom=zoom_at([plane]))
+        else:
+            said = "the new model finds other things there than the starting one (IoU {:.2f}); compare before you use it there"
+            nothing = np.zeros_like(plane.image)
+            classes = nothing.astype(np.uint8) if plane.start is None else plane.start.classes
+            labels = LabelledPlane(image=plane.image, labels=classes, known=nothing > 0, distance=nothing)
+            iou = yield from _agreement(learner, labels, plane.scales)
         if iou < CONTRADICTED_IOU:
-            notes.append(
-                f"{plane.name}: the new model still contradicts your labels there (IoU {iou:.2f}); stroke what is wrong and train on"
-            )
-    # With a new decoder it is another task; and nobody looks at what is simulated.
-    others: list[HeldPlane | WatchedPlane] = [*data.planes.held, *data.planes.watched]
-    named = [] if learner.new_decoder else [(plane, plane.start) for plane in others if plane.name and plane.start is not None]
-    for other, said in named[:NAMED_MICROGRAPHS]:
-        nothing = np.zeros_like(other.image)
-        labels = LabelledPlane(image=other.image, labels=said.classes, known=nothing > 0, distance=nothing)
-        iou = yield from _agreement(learner, labels, other.scales)
-        if iou < CONTRADICTED_IOU:
-            notes.append(
-                f"{other.name}: the new model finds other things there than the starting one (IoU {iou:.2f}); "
-                "compare before you use it there"
-            )
+            notes.append(f"{plane.name}: {said.format(iou)}")
+    if left:
+        n = len(left)
+        notes.append(
+            f"the time did not suffice to try the new model on {n} of the image{'s' if n > 1 else ''}: look before you use it there"
+        )
     return notes
 
 
-def _agreement(learner: Learner, plane: LabelledPlane, scales: tuple[float, ...] = ()) -> Generator[str, None, float]:
+def _agreement(learner: Learner, plane: LabelledPlane, scales: tuple[float, ...] = (), zoom: float = 1.0) -> Generator[str, None, float]:
     """Foreground IoU of the network as it is with the labels of a plane; NaN where neither has any."""
-    parts = windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0})
+    parts = windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}, zoom=zoom)
     metrics = yield from learner.evaluate(parts, "labels", scales)
     return metrics["labels_iou"]
 

@@ -20,6 +20,7 @@ from napari_temseg.engine.model.prediction import iter_predict
 from napari_temseg.engine.model.runner import Runner, made_ready
 from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
+from napari_temseg.engine.training import schedule
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal
 from napari_temseg.engine.training.task import TrainingTask
@@ -28,6 +29,8 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Progress
 from napari_temseg.engine.types.results import FIRST_CLASS
+
+CUT_FROM = 2048**2  # px of a plane from which on only the part round its labels is made ready
 
 
 def starting_model(task: TrainingTask) -> Segmenter:
@@ -71,13 +74,16 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     """Every plane, with what the starting model says where that is to be held; yields between tiles.
 
     Where every labelled plane is labelled whole there is nothing to hold on it: only the working scale is looked for, once a
-    micrograph. When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are.
+    micrograph. When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are. When
+    `READY_SHARE` of the time is over, the model is asked of no other plane than the first: labelled ones are learnt without being held,
+    others are left.
     """
     by_item: list[list[LabelledPlane]] = []
     for item in task.annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
         planes, said = labelled_planes(item, task.normalisation), task.said_of(item.micrograph)
-        by_item.append(planes if said is None else [plane.answered(said.at(plane.index)) for plane in planes])
+        by_item.append([plane if said is None else plane.answered(said.at(plane.index)) for plane in planes])
+        by_item[-1] = [_round_its_labels(plane, task.config.crop) if plane.image.size > CUT_FROM else plane for plane in by_item[-1]]
     labelled = Dataset(tuple(chain.from_iterable(by_item)))
     if task.base is None or task.config.hold == 0:
         return Dataset.of(plane.bare for plane in labelled.labelled)
@@ -87,27 +93,50 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     ready = cache(partial(made_ready, reader, task.predicting))  # where anything is asked at all
     done: list[TrainingPlane] = []
     every: list[TrainingPlane] = [*others.held, *others.watched]
+    late = partial(_late, control, schedule.READY_SHARE * task.config.max_seconds)
     if labelled.whole:
-        done += yield from _at_own_scale(by_item, reader, task.predicting, ready, control)
+        done += yield from _at_own_scale(by_item, reader, task.predicting, ready, control, late)
         if control.finishing:
             return Dataset.of(done)
     else:
         every = [*labelled.labelled, *every]
-    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, ready, control))])
+    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, ready, control, late))])
+
+
+def _round_its_labels(plane: LabelledPlane, margin: int) -> LabelledPlane:
+    """The part of a large plane that crops can come from."""
+    y, x = np.nonzero(plane.labels)
+    return plane.cut(*(slice(max(0, int(at.min()) - margin), int(at.max()) + 1 + margin) for at in (y, x)))
+
+
+def _late(control: Control, seconds: float) -> bool:
+    return control.elapsed > seconds
 
 
 def _answered(
-    every: Sequence[TrainingPlane], reader: Segmenter, config: PredictConfig, ready: Callable[[], Backend], control: Control
+    every: Sequence[TrainingPlane],
+    reader: Segmenter,
+    config: PredictConfig,
+    ready: Callable[[], Backend],
+    control: Control,
+    late: Callable[[], bool],
 ) -> Generator[Progress, None, list[TrainingPlane]]:
-    """Planes with what the starting model says of each; those of which that is known are not asked about again."""
+    """Planes with what the starting model says of each; those of which that is known are not asked about again.
+
+    Something must be held: one is asked about however late it is.
+    """
     asked = [plane for plane in every if plane.start is None]
-    total, past, answers = sum(plane.image.size for plane in asked), 0, {}
+    total, past = sum(plane.image.size for plane in asked), 0
+    answers: dict[int, TrainingPlane] = {}
+    enough = len(asked) < len(every)
     for number, plane in enumerate(asked, start=1):
         known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
         job = iter_predict(reader, Micrograph(plane.image, calibration=known), config, network=ready())
         for step in job:
             if control.finishing:
                 return [each.bare for each in every]
+            if late() and (enough or answers):
+                return [found for each in every if (found := answers.get(id(each), each)).start or isinstance(found, LabelledPlane)]
             message = f"asking the model to start from, picture {number} of {len(asked)}"
             yield Progress("prepare", (past + step.fraction * plane.image.size) / total, message, control.elapsed)
         answers[id(plane)] = plane.answered(job.result)
@@ -126,9 +155,14 @@ def labelled_size(plane: LabelledPlane) -> float | None:
 
 
 def _at_own_scale(
-    by_item: Sequence[Sequence[LabelledPlane]], reader: Segmenter, config: PredictConfig, ready: Callable[[], Backend], control: Control
+    by_item: Sequence[Sequence[LabelledPlane]],
+    reader: Segmenter,
+    config: PredictConfig,
+    ready: Callable[[], Backend],
+    control: Control,
+    late: Callable[[], bool],
 ) -> Generator[Progress, None, list[LabelledPlane]]:
-    """The planes with the scales that suit the middle one of each micrograph."""
+    """The planes with the scales that suit the middle one of each micrograph; when it is late, of those that were looked at."""
     scaled: list[LabelledPlane] = []
     for number, group in enumerate(by_item, start=1):
         middle = group[len(group) // 2]
@@ -136,6 +170,9 @@ def _at_own_scale(
         drawn = labelled_size(middle) if reader.spec.working_size and not told else None
         if middle.scales and not drawn:  # known from a search
             scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
+            continue
+        if late() and scaled:
+            scaled += group
             continue
         runner = Runner(reader, replace(config, typical_size=drawn, exact_size=True) if drawn else config, middle.pixel_size, ready())
         message = f"seeing how large particles are, picture {number} of {len(by_item)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from scipy import ndimage
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
-from napari_temseg.engine.training.validation import ValidationSplit, hold_out
+from napari_temseg.engine.training.validation import VALIDATION_PIXELS, ValidationSplit, hold_out, windows, zoom_at
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -116,12 +117,18 @@ class TrainingData:
     @classmethod
     def of(cls, task: TrainingTask, planes: Dataset) -> TrainingData:
         """A part of the labels is held out, as the settings say."""
-        return cls(task, planes, hold_out(list(planes.labelled), task.config.validation, task.config.seed))
+        return cls(task, planes, hold_out(list(planes.labelled), task.config.validation, task.config.seed, zoom_at(planes.labelled)))
 
     @property
     def learnt_from(self) -> list[LabelledPlane | HeldPlane]:
         """What crops are cut from."""
         return [*self.split.training, *self.planes.held]
+
+    def weighed(self, pixels: float = math.inf) -> list[LabelledPlane]:
+        """Windows, of about `pixels` at most, of the labelled planes of which the starting model was asked."""
+        asked = [plane for plane in self.planes.labelled if plane.start is not None]
+        classes, zoom = {int(n) for plane in asked for n in np.unique(plane.labels) if n > 0}, zoom_at(self.planes.labelled)
+        return windows(asked, classes, min(VALIDATION_PIXELS, pixels * zoom**2), zoom) if asked else []
 
     @cached_property
     def counts(self) -> dict[int, ClassCount]:

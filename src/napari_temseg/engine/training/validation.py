@@ -17,6 +17,7 @@ MANY_PLANES = 5  # labelled planes, from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
 VALIDATION_WINDOW = 512  # px, side of the windows in which the validation part is judged
 VALIDATION_PIXELS = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
+FINE_SCALE = 2.0  # working scale beyond which windows and their number shrink: at 5× a window is looked at as one of 25 times its px
 _STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
 _LEAST = 16  # px of each class in either part
 _NARROWEST = 32  # px across either part
@@ -34,8 +35,11 @@ class ValidationSplit:
     held_out: tuple[LabelledPlane, ...] = ()
 
 
-def hold_out(planes: list[LabelledPlane], share: float, seed: int) -> ValidationSplit:
-    """Split labelled planes; whole planes where there are many, else a strip along one side of each. Training planes are cut before use."""
+def hold_out(planes: list[LabelledPlane], share: float, seed: int, zoom: float = 1.0) -> ValidationSplit:
+    """Split labelled planes; whole planes where there are many, else a strip along one side of each. Training planes are cut before use.
+
+    `zoom` is as for `windows`.
+    """
     if share <= 0:
         return ValidationSplit(planes, [], "no validation part, as asked: trained on all labels")
     classes = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
@@ -44,7 +48,7 @@ def hold_out(planes: list[LabelledPlane], share: float, seed: int) -> Validation
     if parts is None:
         few = "fewer than two separate labelled regions of a class"
         return ValidationSplit(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
-    return ValidationSplit(parts.training, windows(parts.validation, classes), parts.sentence, tuple(parts.validation))
+    return ValidationSplit(parts.training, windows(parts.validation, classes, zoom=zoom), parts.sentence, tuple(parts.validation))
 
 
 def _pixels(planes: list[LabelledPlane], number: int) -> int:
@@ -149,14 +153,19 @@ def _distance(
     return distance
 
 
-def windows(planes: Iterable[LabelledPlane], classes: set[int], budget: int = VALIDATION_PIXELS) -> list[LabelledPlane]:
-    """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one."""
-    cut = []
+def windows(
+    planes: Iterable[LabelledPlane], classes: set[int], budget: float = VALIDATION_PIXELS, zoom: float = 1.0
+) -> list[LabelledPlane]:
+    """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one.
+
+    Both are less, by `zoom` a side, where planes are looked at that much finer than `FINE_SCALE` (see `zoom_at`).
+    """
+    cut, budget = [], budget / zoom**2
     for plane in planes:
-        rows, columns = (_even(length) for length in plane.labels.shape)
+        rows, columns = (_even(length, round(VALIDATION_WINDOW / zoom)) for length in plane.labels.shape)
         found = (plane.cut(y, x) for y in rows for x in columns)
         cut += [window for window in found if window.labels.any()]
-    wanted = max(1, budget // max(window.labels.size for window in cut))
+    wanted = max(1, int(budget // max(window.labels.size for window in cut)))
     step = max(1.0, len(cut) / wanted)
     chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
     missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
@@ -164,7 +173,12 @@ def windows(planes: Iterable[LabelledPlane], classes: set[int], budget: int = VA
     return chosen + [cut[index] for index in richest]
 
 
-def _even(length: int) -> list[slice]:
-    """Equal parts of at most `VALIDATION_WINDOW`: a narrow remainder would be judged without its surroundings."""
-    edges = np.linspace(0, length, -(-length // VALIDATION_WINDOW) + 1).round().astype(int).tolist()
+def zoom_at(planes: Iterable[LabelledPlane]) -> float:
+    """How much finer than `FINE_SCALE` the planes are looked at, 1 at the least."""
+    return max([1.0, *(max(plane.scales) / FINE_SCALE for plane in planes if plane.scales)])
+
+
+def _even(length: int, most: int) -> list[slice]:
+    """Equal parts of at most so many px: a narrow remainder would be judged without its surroundings."""
+    edges = np.linspace(0, length, -(-length // most) + 1).round().astype(int).tolist()
     return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -220,7 +220,7 @@ class TrainConfig(Config):
     max_seconds: float = setting(
         30.0,
         "Time budget",
-        "Training stops after this time, making ready included, and keeps the best so far; half of it at least is for learning",
+        "Training ends after this time, making ready and the last checks included, and keeps the best; eight steps are taken in any case",
         minimum=0.1,
         maximum=1e6,
         unit="s",
