@@ -236,6 +236,16 @@ def test_holes_are_filled_but_never_the_gap_between_particles():
     assert (split(predicted(classes, depth), SplitConfig(fill_holes=False)).labels[46:50, 70:74] == 0).all()
 
 
+def test_a_hole_that_was_drawn_as_background_is_left():
+    classes, depth = draw([(48, 48, 30)])
+    classes[40:56, 40:56] = 1
+    found, drawn = predicted(classes, depth), np.zeros(classes.shape, bool)
+    assert (split(found, SplitConfig()).labels[40:56, 40:56] > 0).all()
+    drawn[44:46, 42:54] = True
+    assert (split(replace(found, parted=drawn), SplitConfig()).labels[40:56, 40:56] == 0).all()
+    assert (split(replace(found, parted=np.roll(drawn, 40, axis=0)), SplitConfig()).labels[40:56, 40:56] > 0).all()
+
+
 def test_a_hole_that_holds_another_class_is_left():
     classes, _ = draw([(48, 48, 30)])
     y, x = np.mgrid[:96, :96]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from napari_temseg.engine.model.segmenter import AsItIs, Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import Prediction
 
 _SEARCHED = (1.0, 1.6)  # what looking for the size costs at the least
 FIRST_PIXELS = 400_000  # px that the network is shown: about half a second of one processor
@@ -52,9 +53,15 @@ class FirstLook:
     ground: Ground
     step: int
 
-    def classes(self, strokes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Class numbers (Y, X) of the window after `strokes` (Y, X), which are as for `answer`."""
-        found = answer(self.ground, _blocks(strokes, self.step, np.maximum), depth=False).classes
+    def classes(
+        self, strokes: npt.NDArray[np.uint8], shown: Callable[[Prediction, npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Class numbers (Y, X) of the window after `strokes` (Y, X), which are as for `answer`; `shown` makes them of an answer and its
+        strokes, both in blocks.
+        """
+        coarse = _blocks(strokes, self.step, np.maximum)
+        said = answer(self.ground, coarse, depth=False)
+        found = said.classes if shown is None else shown(said, coarse)
         height, width = strokes.shape
         return found.repeat(self.step, axis=0).repeat(self.step, axis=1)[:height, :width]
 

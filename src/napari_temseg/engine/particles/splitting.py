@@ -123,10 +123,10 @@ class Divisible:
         """The dent that splits at a strength."""
         return Dent.at(strength, self.learnt, self.asked)
 
-    def holes(self, pieces: Labels, valid: npt.NDArray[np.bool_] | None) -> Holes:
+    def holes(self, pieces: Labels, prediction: Prediction) -> Holes:
         """Those of its pieces, which cover the same pixels at every strength."""
         if not self._holes:
-            self._holes.append(Holes.of(pieces == 0, valid))
+            self._holes.append(Holes.of(pieces == 0, prediction.micrograph.valid, prediction.parted))
         return self._holes[0]
 
 
@@ -137,7 +137,7 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
     foreground = 1 - probability[0].astype(np.float32)
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
-        classes = Holes.of(classes == 0, valid, disc_area(config.min_diameter)).filled(classes)
+        classes = Holes.of(classes == 0, valid, prediction.parted, disc_area(config.min_diameter)).filled(classes)
     cut = depth
     if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
         cut = np.where(prediction.parted, np.float32(0), depth)
@@ -182,7 +182,7 @@ def pieces_of_plane(parts: Divisible, prediction: Prediction, config: SplitConfi
         class_of += [number] * (int(group.max()) + 1)
     if prediction.parted is not None and labels.any():
         labels = _given_back(labels, prediction, prediction.parted, config.threshold)
-    return (parts.holes(labels, prediction.micrograph.valid).filled(labels) if config.fill_holes else labels), class_of
+    return (parts.holes(labels, prediction).filled(labels) if config.fill_holes else labels), class_of
 
 
 def weighed_pieces(parts: Divisible, prediction: Prediction, config: SplitConfig, seen: Seen | None) -> Weighed:

@@ -24,15 +24,28 @@ class Holes:
     width: int
 
     @classmethod
-    def of(cls, background: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_] | None, max_area: float = np.inf) -> Holes:
-        """Those of a plane (Y, X) up to `max_area` px."""
+    def of(
+        cls,
+        background: npt.NDArray[np.bool_],
+        valid: npt.NDArray[np.bool_] | None,
+        drawn: npt.NDArray[np.bool_] | None,
+        max_area: float = np.inf,
+    ) -> Holes:
+        """Those of a plane (Y, X) up to `max_area` px; what somebody has `drawn` as background is no hole."""
         none = cls(np.zeros(0, np.intp), np.zeros(0, np.int32), 0, background.shape[1])
         if max_area < 1:
             return none
         gaps, count = ndimage.label(background)
         hole = np.bincount(gaps.ravel(), minlength=count + 1) <= max_area
         hole[0] = False
-        for edge in (gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1], *(() if valid is None else (gaps[~valid],))):
+        for edge in (
+            gaps[0],
+            gaps[-1],
+            gaps[:, 0],
+            gaps[:, -1],
+            *(() if valid is None else (gaps[~valid],)),
+            *(() if drawn is None else (gaps[drawn],)),
+        ):
             hole[edge] = False
         if not hole.any():
             return none

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Particles, Prediction
 from napari_temseg.engine.types.wording import LOADING, at_plane
 from napari_temseg.pipeline.find import Found, measured, outward, stacked
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
@@ -86,8 +86,8 @@ def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Gr
     return Job(steps)
 
 
-def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool) -> Job[LiveAnswer]:
-    """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too."""
+def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool, split: SplitConfig | None = None) -> Job[LiveAnswer]:
+    """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too. `split` is how it will be split when it is used."""
 
     def steps(control: Control) -> Generator[Progress, None, LiveAnswer]:
         from napari_temseg.engine.interactive.linear_head import answer
@@ -97,9 +97,16 @@ def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool)
         known = ground.result if isinstance(ground, Job) else ground
         yield Progress("answer", 0.9, "answering", control.elapsed)
         found = answer(known, strokes, depth=False)
-        return LiveAnswer(known, strokes, found, drawn(found.classes), uncertainty(found) if unsure else None)
+        return LiveAnswer(known, strokes, found, drawn(whole(found, strokes, split)), uncertainty(found) if unsure else None)
 
     return Job(steps)
+
+
+def whole(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt.NDArray[np.uint8]:
+    """The classes (Y, X) of an answer as they will be used: a particle is no ring."""
+    from napari_temseg.engine.particles.rings import without_holes
+
+    return without_holes(found, split or SplitConfig(), strokes)
 
 
 def drawn(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -164,7 +171,9 @@ def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, nam
     made = planes[0].model_hash
     if strokes.any():
         made = hashlib.sha256(made.encode() + np.packbits(strokes != 0).tobytes() + strokes[strokes != 0].tobytes()).hexdigest()
-    return Prediction.gathered([replace(_widened(plane, n), class_names=known, model_hash=made) for plane in planes], image)
+    gathered = Prediction.gathered([replace(_widened(plane, n), class_names=known, model_hash=made) for plane in planes], image)
+    drawn = strokes.reshape(image.data.shape) == BACKGROUND  # which keeps particles apart, and holes open, as in a search
+    return replace(gathered, parted=drawn) if drawn.any() else gathered
 
 
 def _widened(plane: Prediction, n: int) -> Prediction:

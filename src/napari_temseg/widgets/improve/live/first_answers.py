@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.wording import LOADING
 from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.improve.live.answers import LiveTarget, Strokes, drawn, loaded
+from napari_temseg.widgets.improve.live.answers import LiveTarget, Strokes, drawn, loaded, whole
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.first_look import FirstLook
@@ -55,11 +57,12 @@ def on_screen(viewer: object, aim: LiveTarget, since: float | None) -> OnScreen 
 
 
 def iter_ground_and_screen(
-    aim: LiveTarget, plane: Micrograph, scales: Sequence[float], asked: Callable[[], OnScreen | None]
+    aim: LiveTarget, plane: Micrograph, scales: Sequence[float], asked: Callable[[], OnScreen | None], split: SplitConfig | None = None
 ) -> Job[Ground]:
     """Look at a plane; a `Progress` with a `FirstAnswer` comes first, and whenever `asked` tells of another screen or other strokes.
 
-    `scales` are those of a search before, () where there was none. `asked` is called in the thread of the job.
+    `scales` are those of a search before, () where there was none. `asked` is called in the thread of the job; `split` is how the answer
+    will be split.
     """
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
@@ -72,7 +75,7 @@ def iter_ground_and_screen(
         if not worth_it(model, plane, aim.predict, scales):
             yield from whole
             return whole.result
-        screen = _Screen(model, plane, aim, scales)
+        screen = _Screen(model, plane, aim, scales, split)
         yield from screen.answers(asked(), control)
         for step in whole:
             yield step
@@ -85,8 +88,10 @@ def iter_ground_and_screen(
 class _Screen:
     """What was looked at of a plane so far, and what was answered."""
 
-    def __init__(self, model: Segmenter, plane: Micrograph, aim: LiveTarget, scales: Sequence[float]) -> None:
-        self.model, self.plane, self.aim, self.scales = model, plane, aim, scales
+    def __init__(
+        self, model: Segmenter, plane: Micrograph, aim: LiveTarget, scales: Sequence[float], split: SplitConfig | None = None
+    ) -> None:
+        self.model, self.plane, self.aim, self.scales, self.split = model, plane, aim, scales, split
         self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
         self.look: FirstLook | None = None
         self.answered: OnScreen | None = None
@@ -104,5 +109,5 @@ class _Screen:
             self.look = job.result
         self.answered = asked
         drawing = np.zeros(self.plane.frame, np.uint8)
-        drawing[asked.window] = drawn(self.look.classes(asked.strokes))
+        drawing[asked.window] = drawn(self.look.classes(asked.strokes, partial(whole, split=self.split)))
         yield Progress("look", 0.0, "answering what is on the screen", control.elapsed, preview=FirstAnswer(asked, drawing))

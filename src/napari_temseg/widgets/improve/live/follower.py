@@ -24,10 +24,11 @@ from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.use_result import use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
-    from napari_temseg.engine.types.config import PredictConfig
+    from napari_temseg.engine.types.config import PredictConfig, SplitConfig
     from napari_temseg.engine.types.progress import Progress
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -208,7 +209,8 @@ class LiveFollower(QObject):
             return
         ground: Any = self._grounds.get(aim)
         strokes = layers.plane_snapshot(aim.item.annotation, aim.plane)
-        make = partial(iter_answer, ground, strokes, unsure=self.unsure)
+        split = self.session.part(Splitter).config_of(aim.item)
+        make = partial(iter_answer, ground, strokes, unsure=self.unsure, split=split)
         if ground is None:
             try:
                 plane = aim.item.micrograph().at(aim.plane)
@@ -225,7 +227,7 @@ class LiveFollower(QObject):
             scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
             others = (ground.prediction for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane))
             predict = like(aim.predict, next(others, aim.item.prediction))
-            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure)
+            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure, split)
         flight.stop = self.session.jobs.look(
             make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
         )
@@ -372,7 +374,7 @@ class LiveFollower(QObject):
         use_answer(self.session, aim, base, grounds)
 
 
-def _looking(flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool) -> Any:
+def _looking(flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool, split: SplitConfig) -> Any:
     """In the thread of the job."""
     aim = flight.aim._replace(predict=predict)
-    return iter_answer(iter_ground_and_screen(aim, plane, scales, lambda: flight.screen), strokes, unsure=unsure)
+    return iter_answer(iter_ground_and_screen(aim, plane, scales, lambda: flight.screen, split), strokes, unsure=unsure, split=split)
