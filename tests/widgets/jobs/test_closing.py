@@ -11,9 +11,10 @@ from leftovers_of_windows import drain
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QApplication, QDialog, QMessageBox
+from qtpy.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 
 from napari_temseg.engine.types.progress import Job, Progress
+from napari_temseg.widgets.jobs.closing import KEPT
 
 
 class Pressed(QCloseEvent):
@@ -103,3 +104,30 @@ def test_closing_asks_once_and_stops_the_job(busy: Any, viewer: Any, qtbot: Any)
     assert session.closed
     qtbot.waitUntil(lambda: not session.jobs.running)  # without end, unless it was told to stop
     assert not window.isVisible()
+
+
+def test_napari_s_question_tells_that_the_work_is_kept(viewer: Any, open_bench: Any, adopt: Any, picture: Any) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    window, told = viewer.window._qt_window, []
+
+    def read() -> None:
+        dialog = QApplication.activeModalWidget()
+        if dialog is not None:
+            told.append(" ".join(label.text() for label in dialog.findChildren(QLabel)))
+            dialog.reject()
+
+    timer = QTimer()
+    timer.timeout.connect(read)
+    timer.start(50)
+    get_settings().application.confirm_close_window = True
+    QApplication.sendEvent(window, Pressed())
+    adopt(bench.session, bench.session.current, picture.instances)
+    QApplication.sendEvent(window, Pressed())  # the × of the window
+    window.close(quit_app=True, confirm_need=True)  # Ctrl+Q
+    get_settings().application.confirm_close_window = False
+    timer.stop()
+    assert len(told) == 3
+    assert KEPT not in told[0]  # nothing was done
+    assert told[1].count(KEPT) == told[2].count(KEPT) == 1
+    assert not bench.session.closed

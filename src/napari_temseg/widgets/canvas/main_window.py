@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtWidgets import QBoxLayout, QLabel
+
 
 def bare(viewer: Any) -> Any:
     """The viewer itself: plugins get a proxy, which refuses private names, and whose layers are never those that events carry."""
@@ -21,3 +23,13 @@ def window_part(viewer: Any, *names: str) -> Any:
     for name in names:
         found = getattr(found, name, None)
     return found
+
+
+def add_to_question(dialog: Any, sentence: str) -> None:
+    """Say a sentence in napari's own question whether the window shall close; any other child of the window is left alone."""
+    if type(dialog).__name__ != "ConfirmCloseDialog" or not isinstance(dialog.layout(), QBoxLayout):
+        return
+    told = QLabel(sentence)
+    told.setWordWrap(True)
+    told.setMargin(6)
+    dialog.layout().insertWidget(max(dialog.layout().count() - 1, 0), told)  # above the buttons

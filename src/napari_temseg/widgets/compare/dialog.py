@@ -100,9 +100,7 @@ class ComparisonDialog(QDialog):
         self.go.setEnabled(ready and idle)
         highlight(self.go, ready and idle and not self.evaluator.comparison.lines)
         notes = self.evaluator.comparison.notes
-        waits = (
-            "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the same size as its micrograph."
-        )
+        waits = "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the size of its micrograph."
         self.note.setText("\n".join(filter(None, [self.evaluator.trouble, waits or "\n".join(notes)])))
         self.note.setVisible(bool(self.note.text()))
 

@@ -227,7 +227,7 @@ class FindPanel(QWidget):
         self.sizes[2].setVisible(all(each.count >= LEAST_OFFERED for each in found))
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
             size = self.dial.length(item, each.size)  # as the sentence above says it
-            made.set_text(f"{which}: {each.count} of {size}", f"{each.count} of {size}")
+            made.set_text(f"{which}: {each.count} of {size}", f"{each.count} of {self.dial.about(item, each.size)}")
             made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
         self.sizes[2].set_text(f"both: {sum(each.count for each in found)}")
         self.sizes[2].setToolTip(
@@ -345,7 +345,7 @@ class FindPanel(QWidget):
         """What is to be known of a result; the ways out are the buttons below it, and not told twice."""
         touched = item.touched.removesuffix(" Say another size to see what lies there.")
         if item.asked:
-            return [item.asked, touched]
+            return [f"{item.asked.rpartition('? ')[0]}?", touched]
         if item.two_heaps:
             touched = item.two_heaps
         if (lost := self.given_up.of(item)) is not None:

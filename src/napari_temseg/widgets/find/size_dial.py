@@ -223,10 +223,21 @@ class SizeDial(QWidget):
 
     def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
         """Two digits in one unit: all of it is to be read beside the polarity, and it says “about”."""
+        part, unit = self._unit(item, sizes[-1] * BAND)
+        return f"≈ {_two(sizes[0] / BAND / part)} to {_two(sizes[-1] * BAND / part)} {unit}"
+
+    def about(self, item: Item | None, pixels: float) -> str:
+        """A size in px in two digits and the unit of the picture, where room is short."""
+        part, unit = self._unit(item, pixels)
+        return f"{_two(pixels / part)} {unit}"
+
+    @staticmethod
+    def _unit(item: Item | None, pixels: float) -> tuple[float, str]:
+        """How many px the unit has in which a size is told, and its name."""
         scale = item.calibration.nanometres if item is not None else 0.0
-        low, high = sizes[0] / BAND * (scale or 1), sizes[-1] * BAND * (scale or 1)
-        part, unit = (1000, "µm") if scale and high >= 1000 else (1, "nm" if scale else "px")
-        return f"≈ {_two(low / part)} to {_two(high / part)} {unit}"
+        if not scale:
+            return 1.0, "px"
+        return (1000 / scale, "µm") if pixels * scale >= 1000 else (1 / scale, "nm")
 
 
 def _in_unit(nanometres: float) -> str:

@@ -18,7 +18,7 @@ from napari_temseg.widgets.images.calibration_standard import Correction
 from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance, which_edge
 from napari_temseg.widgets.images.length_fields import length_in, number_and_unit, number_field, take_unit, unit_box
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
-from napari_temseg.widgets.kit.style import button, hint, lead, row, sheet
+from napari_temseg.widgets.kit.style import button, hint, lead, row, set_role, sheet
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
@@ -78,7 +78,7 @@ class CalibrationDialog(QDialog):
             "Draw the line", "Drag along the scale bar from end to end. Drag again for a better line: the newest counts.", self._draw
         )
         self.leave_out = QCheckBox("leave out scale bar and letters")
-        self.read, self.words = hint(), hint()
+        self.read, self.words = hint(lines=2), hint()
         self.correction = Correction()
         self.scope = Scope(session, self.item, self.items)
         self.apply = button("Apply", "Put this pixel size on the images; what was measured follows.", self._apply, primary=True)
@@ -102,10 +102,10 @@ class CalibrationDialog(QDialog):
             row([self.find_bar, self.draw_line], (1, 1)),
             self.leave_out,
             self.read,
-            self.words,
             self.correction,
             row([QLabel("apply to"), self.scope], (0, 1)),
             row([self.remove, self.apply], (1, 1)),
+            self.words,  # below all buttons: it comes and goes while somebody types
         ):
             layout.addWidget(widget)
         layout.addStretch(1)
@@ -281,10 +281,12 @@ class CalibrationDialog(QDialog):
             silent = not field.text().strip() and (line is not None or not self.drawn.isChecked())  # nothing is wrong yet
             waits = "" if line is None else f"The line is {line:.1f} px long; say how long it is in the specimen."
             self.read.setText(waits if silent else str(error))
+            set_role(self.read, "hint" if silent else "warning")
             self._say_words(self._edge_hint(line))
             self.apply.setEnabled(False)
             return
         self.apply.setEnabled(True)
+        set_role(self.read, "hint")
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
         ask = ""

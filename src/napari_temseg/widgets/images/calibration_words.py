@@ -47,7 +47,8 @@ def meaning(known: Calibration) -> str:
     size = TYPICAL * known.scale[1]
     size = float(f"{size:.1g}")
     if not known.uncertainty:
-        return f"Its uncertainty is not known, so a {size:g} nm particle carries none from it. Measure a standard and give it below."
+        told = f"Its uncertainty is not known, so a {size:g} nm particle carries none from it."
+        return f"{told} Measure a standard and give it under “correction by a standard”."
     return f"A {size:g} nm particle: ± {size * known.uncertainty:.2g} nm from calibration."
 
 

@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 if TYPE_CHECKING:
     from napari_temseg.widgets.jobs.runner import Jobs
 
+KEPT = "All that was painted, found and corrected is kept, and offered when the images are opened again."
+
 
 def may_close(jobs: Jobs, window: QWidget) -> bool:
     """Ask whether the window shall close although a job runs; says what becomes of the job and of all else."""
@@ -31,10 +33,7 @@ def may_close(jobs: Jobs, window: QWidget) -> bool:
 def _fate(jobs: Jobs) -> str:
     rescue = " To keep the best so far, stay and press Finish now first." if jobs.can_finish else ""
     fate = "can go on later from where it was half a minute ago" if jobs.lasting else "what it has not delivered yet is lost"
-    return (
-        f"It is stopped, and {fate}.{rescue} "
-        "All that was painted, found and corrected is kept, and offered when the images are opened again."
-    )
+    return f"It is stopped, and {fate}.{rescue} {KEPT}"
 
 
 def _others(jobs: Jobs) -> str:

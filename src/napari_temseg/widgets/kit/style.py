@@ -144,7 +144,7 @@ class Words(QLabel):
     """A label that may break a long file name, which has no blanks; `text` is what it was given."""
 
     def __init__(self, text: str = "") -> None:
-        self._lines = 0
+        self._lines, self._text = 0, ""
         super().__init__()
         self.setText(text)
 
@@ -276,7 +276,7 @@ class ElidedButton(QPushButton):
         self._elide()
 
     def _elide(self) -> None:
-        room, metrics = max(self.width() - 16, 30), self.fontMetrics()
+        room, metrics = max(self.width() - 10, 30), self.fontMetrics()
         text = self._short if self._short and metrics.horizontalAdvance(self._text) > room else self._text
         self.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, room))
 

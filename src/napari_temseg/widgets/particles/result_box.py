@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import write_audited_report
 from napari_temseg.widgets.compare.dialog import open_comparison
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import button, hint, later, row
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
@@ -24,6 +25,8 @@ from napari_temseg.widgets.session import export
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
+
+SEEN_CAUTION_LINES = 4  # without scrolling at 1280 × 800
 
 
 class ResultBox(QWidget):
@@ -50,7 +53,7 @@ class ResultBox(QWidget):
 
     def _make(self) -> None:
         self.scope = ScopeBox(self.session)
-        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), hint(role="warning")
+        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), Brief(SEEN_CAUTION_LINES, "warning")
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )

@@ -49,7 +49,7 @@ def sized(distribution: PooledDistribution) -> str:
 def _d50(summary: Mapping[str, Any], *, waiting: bool) -> str:
     if summary["d50"] is None:
         return ""
-    return f"D50 {d50_words(summary, waiting=waiting)} ·\u00a0n\u00a0=\u00a0{summary['n']}"
+    return f"D50 {d50_words(summary, waiting=waiting)}\u00a0· n\u00a0=\u00a0{summary['n']}"
 
 
 def _verdict(distribution: PooledDistribution) -> str:

@@ -17,9 +17,10 @@ from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
+from napari_temseg.widgets.canvas.main_window import add_to_question
 from napari_temseg.widgets.canvas.outline_width import OutlineWidth
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.jobs.closing import may_close
+from napari_temseg.widgets.jobs.closing import KEPT, may_close
 from napari_temseg.widgets.jobs.runner import Jobs
 from napari_temseg.widgets.session.change import Change, layer_removed
 from napari_temseg.widgets.session.item import Item
@@ -336,6 +337,8 @@ class Session(QObject):
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
         """The window may be closing: let it decide at once, as nothing of ours is left to be asked once it is gone."""
+        if event.type() == QEvent.Type.ChildPolished and self._has_work():
+            add_to_question(event.child(), KEPT)
         if event.type() != QEvent.Type.Close or self.closed:
             return False
         if event.spontaneous() and self.jobs.running:  # napari would ask twice: because of the job, and as it always does
@@ -348,6 +351,9 @@ class Session(QObject):
         if event.isAccepted():
             self.close()
         return True
+
+    def _has_work(self) -> bool:
+        return any(item.particles is not None or item.annotation is not None for item in self.items)
 
     def close(self) -> None:
         """Stop all jobs and let go of the viewer."""

@@ -1,0 +1,37 @@
+"""A long text shows its beginning, and the rest on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QLabel
+
+from napari_temseg.widgets.kit.brief import Brief
+
+LONG = "Not usable as it is: <a.tif> is unlike the images the model was trained on, " + "and what is known does not hold there. " * 8
+
+
+def test_a_long_text_is_folded_until_more_is_asked_for(qtbot: Any) -> None:
+    label = Brief(3, "warning")
+    qtbot.addWidget(label)
+    label.resize(260, 100)
+    label.show()
+    label.setText(LONG)
+    line = label.fontMetrics().lineSpacing()
+    assert label.is_folded()
+    assert label.text() == LONG
+    assert label.toolTip() == LONG
+    assert "&lt;a.tif&gt;" in QLabel.text(label)
+    assert label.heightForWidth(260) <= 3 * line + line // 2
+    label.linkActivated.emit("more")
+    assert not label.is_folded()
+    assert label.heightForWidth(260) > 6 * line
+    label.setText(LONG)  # told again, as after any change of the session
+    assert not label.is_folded()
+    label.linkActivated.emit("less")
+    assert label.is_folded()
+    label.resize(2000, 100)
+    qtbot.waitUntil(lambda: not label.is_folded())
+    assert "more</a>" not in QLabel.text(label)
+    label.setText("Short.")
+    assert "more</a>" not in QLabel.text(label)
