@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.widgets.canvas.micrograph_layer import add_micrograph
+
 
 def test_a_single_picture_has_no_slider_while_a_stack_is_open(viewer: Any, open_bench: Any, qtbot: Any) -> None:
     slider = viewer.window._qt_viewer.dims
@@ -31,3 +34,9 @@ def test_a_single_picture_has_no_slider_while_a_stack_is_open(viewer: Any, open_
     qtbot.waitUntil(slider.isHidden)
     session.close()
     assert not slider.isHidden()  # as napari has it
+
+
+def test_the_slider_of_a_stack_that_was_opened_says_that_it_is_of_planes(viewer: Any) -> None:
+    add_micrograph(viewer, Micrograph(np.zeros((20, 30))))
+    add_micrograph(viewer, Micrograph(np.zeros((4, 20, 30)), "TYX"))
+    assert viewer.dims.axis_labels[0] == "plane"

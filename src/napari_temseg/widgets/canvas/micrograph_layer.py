@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas import layers
 
 UNSAID = "napari_temseg_unsaid"  # True in the metadata of a stack for which nobody has said what its planes are
 NOTES = "napari_temseg_notes"  # in the metadata of an image: sentences for people about the file that it shows
+AXIS_LABELS = ("plane", "y", "x")  # the first stands beside napari's slider, where it says −3 of its own
 
 
 def shows_micrograph(layer: Layer) -> bool:
@@ -46,6 +47,7 @@ def micrograph_attributes(
         "name": name or image.name,
         "scale": scale,
         "units": units,
+        "axis_labels": AXIS_LABELS[-image.data.ndim :],
         "metadata": {layers.MARK: image} | ({} if said else {UNSAID: True}) | ({NOTES: tuple(notes)} if notes else {}),
         "contrast_limits": limits,
         "colormap": "gray",
