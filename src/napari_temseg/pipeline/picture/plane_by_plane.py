@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from napari_temseg.engine.measure.measurement import Measurement, measure
-from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
 from napari_temseg.engine.particles.splitting import Numbering, split
@@ -19,15 +17,14 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction
 from napari_temseg.files.label_pages import LabelPages
-from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction, one_of_each, one_table
+from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction
 from napari_temseg.pipeline.picture.piece_by_piece import is_large, iter_large
+from napari_temseg.pipeline.picture.put_aside import PutAside
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.recovery.limit import RecoveredSize
     from napari_temseg.engine.model.backends.backend import Backend
     from napari_temseg.engine.model.segmenter import Segmenter
-
-_TOGETHER = 64  # tables of planes that are put together at a time: each has a cost of its own
 
 
 def iter_measured(
@@ -70,7 +67,7 @@ class _Planes:
         shape = tuple(int(n) for n in image.data.shape)
         self._image, self._labels, self._classes = image, LabelPages(shape, np.int32), LabelPages(shape, np.uint8)
         self._numbers, self._uncertain, self._ends = Numbering(), 0, list[BandEnds]()
-        self._tables, self._splits = list[pd.DataFrame](), list[tuple[OtherSplit, ...]]()
+        self._found = PutAside()
         self._first: tuple[Particles, Measurement] | None = None
 
     def add(self, particles: Particles, measured: Measurement) -> None:
@@ -83,24 +80,21 @@ class _Planes:
         self._labels.append(labels)
         if particles.prediction is not None:
             self._classes.append(particles.prediction.all_classes())
-        self._tables.append(numbered.assign(particle=numbered.index).reset_index(drop=True))
-        self._splits.append(measured.other_splits)
+        self._found.add(numbered.assign(particle=numbered.index).reset_index(drop=True), measured.other_splits)
         self._uncertain += particles.uncertain
         self._ends += [particles.band_ends] if particles.band_ends is not None else []
         if self._first is None:
             self._first = particles, measured
-        if len(self._tables) > _TOGETHER:
-            self._tables, self._splits = [one_table(self._tables)], [one_of_each(self._splits)]
 
     def together(self, unlike: Sequence[str], recovered: tuple[RecoveredSize, ...]) -> MeasuredPicture:
         """The whole picture."""
         if self._first is None:
             raise ValueError("a picture has a plane at least")
         first, of_first = self._first
-        table, n = one_table(self._tables), self._image.n_planes
+        (table, splits), n = self._found.together(), self._image.n_planes
         found = set(table["plane"].unique().tolist())
         strange = {plane: reason for plane, reason in enumerate(unlike) if reason and plane in found}
-        facts: dict[str, Any] = {"other_splits": one_of_each(self._splits), "recovered": recovered, "unlike": strange}
+        facts: dict[str, Any] = {"other_splits": splits, "recovered": recovered, "unlike": strange}
         measured = replace(of_first, table=table, n_planes=n, axes=self._image.axes, **facts)
         return MeasuredPicture(
             self._image,
