@@ -79,7 +79,7 @@ def test_what_was_done_is_said_as_done(bench: Any) -> None:
     corrector.delete()
     assert said[-1] == "grid: deleted 2 particles. U takes it back."
     corrector.undo()
-    assert said[-1] == "Undone: deleting 2 particles."
+    assert said[-1] == "Undone: deleting 2 particles. Shift+U does it again."
 
 
 def test_a_key_that_takes_a_tool_in_hand_says_so(bench: Any, viewer: Any, qtbot: Any) -> None:

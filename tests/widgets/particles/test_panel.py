@@ -152,7 +152,7 @@ def test_a_line_splits_a_particle(bench: Any, viewer: Any, qtbot: Any) -> None:
     assert panel.split.isChecked()
     qtbot.waitUntil(lambda: panel.note.text().startswith("The line meets no particle"))
     mouse(viewer, [(2, 2)])
-    qtbot.waitUntil(lambda: panel.note.text() == Tool.SPLIT.value)
+    qtbot.waitUntil(lambda: panel.note.text().startswith("There is no particle"))
     window = viewer.window._qt_window
     window.show()
     window.activateWindow()
@@ -182,6 +182,29 @@ def test_a_click_on_two_centres_parts_a_particle(bench: Any, viewer: Any, qtbot:
     assert len(item.particles) == 6
     assert panel.split.isChecked()
     panel.corrector.undo()
+    assert len(item.particles) == 5
+
+
+def test_the_first_of_two_centres_lies_in_a_particle_and_is_forgotten_when_that_becomes_another(
+    bench: Any, viewer: Any, qtbot: Any
+) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    session.select([1, 2])
+    panel.corrector.merge()
+    qtbot.waitUntil(panel.split.isEnabled)
+    panel.split.click()
+    mouse(viewer, [(0, 0)])  # on the background
+    qtbot.waitUntil(lambda: panel.note.text().startswith("There is no particle"))
+    mouse(viewer, [(15, 15)])
+    qtbot.waitUntil(lambda: panel.note.text().startswith("Now click the other centre"))
+    panel.corrector.undo()
+    qtbot.waitUntil(lambda: panel.note.text().startswith("Draw lines"))
+    panel.corrector.redo()
+    mouse(viewer, [(15, 28)])  # the first one again
+    assert len(item.particles) == 5
+    mouse(viewer, [(0, 0)])
+    qtbot.waitUntil(lambda: panel.note.text().startswith("A centre lies on the background"))
     assert len(item.particles) == 5
 
 
@@ -474,16 +497,28 @@ def test_next_marks_only_what_was_looked_at(bench: Any, qtbot: Any) -> None:
     assert table().sum() == 2
 
 
-def test_review_survives_the_undo_of_something_else(bench: Any, qtbot: Any) -> None:
+def test_a_review_is_a_step_and_no_correction_and_takes_no_way_back(bench: Any, qtbot: Any) -> None:
     panel, session = bench.panel(3), bench.session
     item = session.current
+
+    def reviewed() -> set[int]:
+        table = item.measurement.table
+        return set(table.loc[table["reviewed"], "particle"])
+
     session.select([1, 2])
     panel.corrector.merge()
-    panel.corrector.mark_reviewed(item, [4])
     panel.corrector.undo()
-    table = item.measurement.table.set_index("particle")
-    assert table.loc[4, "reviewed"]
-    assert not table.loc[1, "reviewed"]
+    session.select([4])
+    qtbot.keyClick(panel, Qt.Key.Key_N)  # as a letter that was typed for something else
+    assert reviewed() == {4}
+    assert item.corrections == 0
+    panel.corrector.redo()
+    assert len(item.particles) == 5  # what was undone before can still be done again
+    assert reviewed() == {1, 4}
+    panel.corrector.undo()
+    assert reviewed() == {4}
+    panel.corrector.undo()
+    assert reviewed() == set()
 
 
 def test_undo_after_another_calibration_keeps_that(bench: Any, qtbot: Any) -> None:

@@ -11,6 +11,7 @@ from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtCore import QTimer
 
+from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.regions import Regions
 
@@ -111,3 +112,28 @@ def test_corrections_by_hand_survive_a_region(viewer: Any, open_bench: Any, wait
     assert set(item.measurement.table["particle"]) == set(np.unique(before[valid])) - {0}
     item.history.undo()
     np.testing.assert_array_equal(item.made["particles"].data, before)
+
+
+def test_nothing_is_added_or_painted_in_a_region(viewer: Any, open_bench: Any, wait_jobs: Any, adopt: Any) -> None:
+    labels = np.zeros((120, 120), int)
+    labels[20:40, 20:40] = 1
+    viewer.add_image(np.zeros((120, 120)), name="grid")
+    bench = open_bench(viewer)
+    session, item = bench.session, bench.session.current
+    adopt(session, item, labels)
+    session.part(Regions).leave_out(item, [(60, 0, 120, 120)])
+    wait_jobs(session)
+    session.part(Corrector).add(np.array([[50, 50], [50, 80], [90, 80], [90, 50]], float))
+    assert item.found_particles().labels[50:60, 50:80].all()
+    assert not item.found_particles().labels[60:].any()
+    layer, said = item.particles_layer, []
+    session.said.connect(said.append)
+    layer.brush_size = 15
+    layer.paint((57, 30), 1)
+    session.settle(item)
+    assert item.found_particles().labels[57, 30]
+    assert not item.found_particles().labels[60:].any()
+    assert "Nothing is painted in regions that are left out." in said[-1]
+    layer.undo()
+    session.settle(item)
+    assert not item.found_particles().labels[50:, 20:40].any()

@@ -91,7 +91,9 @@ def part_at(labels: Labels, plane: int, centres: npt.ArrayLike, image: Callable[
     places = np.rint(_vertices(centres, 2, "split")).astype(np.intp)
     inside = ((places >= 0) & (places < page.shape)).all(axis=1)
     numbers = np.unique(page[tuple(places[inside].T)]) if inside.all() else np.zeros(2, int)
-    if len(numbers) != 1 or numbers[0] == 0:
+    if 0 in numbers:
+        raise TemsegError("A centre lies on the background; click on two centres inside one particle, or draw a line across it.")
+    if len(numbers) != 1:
         raise TemsegError("The centres lie in different particles; click on two centres inside one particle, or draw a line across it.")
     window = window_of(page, numbers, margin=1)
     before = page[window]
@@ -113,8 +115,9 @@ def delete(labels: Labels, plane: int, ids: Collection[int], under: Labels | Non
     return _changed(plane, before, np.where(np.isin(before, numbers), 0 if under is None else under[window], before), window)
 
 
-def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> Patch:
-    """Make particle `number`, one of the plane or a `new_id`, what a polygon (n, 2) encloses; pixels of other particles stay theirs.
+def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike, valid: Mask | None = None) -> Patch:
+    """Make particle `number`, one of the plane or a `new_id`, what a polygon (n, 2) encloses; pixels of other particles stay theirs, and
+    none that is not `valid` (Y, X) becomes its own.
 
     Where those part what is free, the largest piece is the particle.
     """
@@ -127,7 +130,7 @@ def redraw(labels: Labels, plane: int, number: int, polygon: npt.ArrayLike) -> P
     known = page == number
     if labels.ndim == 3 and not known.any() and (labels == number).any():
         raise TemsegError(f"Particle {number} is on another plane; draw it there, or give the new outline a new number.")
-    free = _largest(inside & ((page == 0) | known))
+    free = _largest(inside & ((page == 0) | known) & (True if valid is None else valid))
     if not free.any():
         raise TemsegError("The outline encloses no free pixel of the picture; draw it over background or over its own particle.")
     window = bounds(free | known)

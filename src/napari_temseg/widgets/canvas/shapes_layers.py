@@ -29,6 +29,8 @@ def add_region_layer(viewer: Any, source: Layer, name: str, *, draw: bool = True
         edge_width=2,
         **placed(source),
     )
+    # napari's key for all shapes: letters that were typed for something else, and one Backspace, took all areas away for good.
+    layer.bind_key("A", lambda _: None, overwrite=True)
     insert(viewer, layer, select=draw)
     if draw:
         layer.mode = "add_polygon"

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, micrograph_layer, overlays
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
-from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, takes_back
+from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, strayed, takes_back
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
@@ -70,6 +70,15 @@ class Corrector(QObject):
         parents = np.unique(patch.before[patch.after != patch.before])
         self._correct(item, [patch], f"splitting {_count(parents)}", then=patch.ids())
 
+    def particle_at(self, item: Item, place: npt.NDArray[np.float64]) -> int:
+        """The particle of the shown plane at a place (y, x) in px; `TemsegError` where there is none."""
+        page = item.found_particles().planes()[self.session.shown_plane(item)]
+        y, x = (round(float(each)) for each in place)
+        number = int(page[y, x]) if 0 <= y < page.shape[0] and 0 <= x < page.shape[1] else 0
+        if not number:
+            raise TemsegError("There is no particle: click on two centres inside one, or draw a line across it.")
+        return number
+
     def part_at(self, centres: npt.NDArray[np.float64]) -> None:
         """Part the particle of the shown plane that holds two centres (n, 2) in px between them."""
         from napari_temseg.engine.particles.edits import part_at
@@ -105,7 +114,8 @@ class Corrector(QObject):
         item = self.measured_item()
         labels = self.labels_of(item)
         number = new_id(labels)
-        self._correct(item, [redraw(labels, self.session.shown_plane(item), number, outline)], "adding 1 particle", then=[number])
+        patch = redraw(labels, self.session.shown_plane(item), number, outline, item.found_particles().micrograph.valid)
+        self._correct(item, [patch], "adding 1 particle", then=[number])
 
     def enclosed(self, item: Item, path: npt.NDArray[np.float64]) -> frozenset[int]:
         """The particles of the shown plane whose centres lie within a path (n, 2) in px."""
@@ -143,7 +153,7 @@ class Corrector(QObject):
         item = self.measured_item()
         self.session.settle(item)
         if name := item.history.undo():
-            self.session.say(f"Undone: {name}.")
+            self.session.say(f"Undone: {name}. Shift+U does it again.")
 
     def redo(self) -> None:
         """Do again what was undone last, which may be the first search."""
@@ -159,16 +169,20 @@ class Corrector(QObject):
         undo = partial(self._set_reviewed, item, before, item.reviewed)
         redo = partial(self._set_reviewed, item, self._all(item) if on else before, on)
         name = "marking all as reviewed" if on else "taking the review back"
-        item.history.add(Step(name, undo, redo))
+        item.history.add(Step(name, undo, redo, corrects=False))
         redo()
         self._say_done(item, name)
 
     def mark_reviewed(self, item: Item, ids: Collection[int]) -> None:
-        """Mark particles as looked at; the picture is when all of them are."""
-        self._set_flags(item, {}, ids)
-        if item.measurement is not None and bool(item.measurement.table["reviewed"].all()):
-            item.reviewed = True
-        self.session.item_changed.emit(item, Change.REVIEW)
+        """Mark particles as looked at; the picture is when all of them are. A step for those that were not."""
+        before = frozenset(Facts.of(item, self._all(item)).reviewed)
+        after = before | (frozenset(map(int, ids)) & self._all(item))
+        if after == before:
+            return
+        undo = partial(self._set_reviewed, item, before, item.reviewed)
+        redo = partial(self._set_reviewed, item, after, item.reviewed or after == self._all(item))
+        item.history.add(Step(f"marking {_count(after - before)} as reviewed", undo, redo, corrects=False))
+        redo()
 
     # -- how it is done
 
@@ -324,17 +338,18 @@ class Corrector(QObject):
         if isinstance(newest, Painting) and newest.parts and takes_back(page, raw, newest.parts[-1].raw):
             self._unpaint(item, newest)
             return
-        own = own_numbers(item, raw)
-        if own is not None:
-            self._write(item, own)
+        for change in (left_out := strayed(item, raw), own := own_numbers(item, raw)):
+            if change is not None:
+                self._write(item, change)
         least = np.pi / 4 * float(item.found_particles().settings.get("min_diameter", SplitConfig().min_diameter)) ** 2
         order = tidy(labels, raw.plane, np.union1d(raw.ids(), [] if own is None else own.ids()).astype(int), least)
         if order is not None:
             self._write(item, order)
         total = difference(before, page, raw.plane)
+        told = dropped(order) + ("" if left_out is None else " Nothing is painted in regions that are left out.")
         if total is not None:
-            self._correct(item, [total], PAINTING, raw=raw, told=dropped(order))
-        elif told := dropped(order):
+            self._correct(item, [total], PAINTING, raw=raw, told=told)
+        elif told:
             self.session.say(f"{item.name}:{told}")
 
     def _unpaint(self, item: Item, newest: Painting) -> None:

@@ -68,6 +68,18 @@ def dropped(order: Patch | None) -> str:
     return f" {gone} piece{'s' if gone != 1 else ''} under the smallest size {'were' if gone != 1 else 'was'} dropped." if gone else ""
 
 
+def strayed(item: Item, raw: Patch) -> Patch | None:
+    """What a stroke painted where the picture is left out, taken back; None where it kept off."""
+    from napari_temseg.engine.particles.label_changes import page_of
+
+    particles = item.found_particles()
+    if particles.micrograph.valid is None:
+        return None
+    before = page_of(particles.labels, raw.plane)[raw.rows, raw.columns].copy()
+    out = ~particles.micrograph.valid[raw.rows, raw.columns] & (raw.after > 0) & (raw.after != raw.before)
+    return replace(raw, before=before, after=np.where(out, raw.before, before)) if out.any() else None
+
+
 def own_numbers(item: Item, raw: Patch) -> Patch | None:
     """New numbers for pixels painted with that of a particle on another plane: labels are unique over a stack."""
     from napari_temseg.engine.particles.label_changes import new_id, page_of

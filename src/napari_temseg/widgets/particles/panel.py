@@ -315,7 +315,7 @@ class ParticlesPanel(QWidget):
         if self._refused(item):
             return self.refusal.told_of(item)
         if self.pointer.tool is not Tool.SELECT:
-            return str(self.pointer.tool.value)
+            return self.pointer.instruction
         if self.redraw.isChecked():
             return "The brush adds, the eraser (E) removes. Esc ends."
         if self.new.isChecked():

@@ -18,6 +18,7 @@ class Step:
     redo: Callable[[], None]
     before: Any = None  # the state that `undo` brings back, where a later step may replace this one
     corrections: int = 0  # made by hand at an earlier start or on an earlier result, in what this step brought
+    corrects: bool = True  # False of a review, which changes no particle: it is no correction, and what was undone can still be done again
 
 
 # Names of steps that no hand has made; strokes made the last, as they would by a training.
@@ -39,10 +40,12 @@ class History:
     @property
     def by_hand(self) -> int:
         """Number of steps since the last search or split: what another one would replace. Those of an earlier start count."""
-        for n, step in enumerate(reversed(self._done)):
+        n = 0
+        for step in reversed(self._done):
             if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP):
                 return n + step.corrections
-        return len(self._done) + self.corrections
+            n += step.corrects
+        return n + self.corrections
 
     @property
     def undoable(self) -> str:
@@ -72,7 +75,8 @@ class History:
         """Remember a step that was just done."""
         self._done.append(step)
         del self._done[: -self._depth]
-        self._undone.clear()
+        if step.corrects:
+            self._undone.clear()
 
     def undo(self) -> str:
         """Revert the newest step; returns its name, "" when there is none."""

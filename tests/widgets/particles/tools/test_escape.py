@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_temseg.widgets.particles.tools.pointer import Tool
+from napari_temseg.widgets.session.regions import Regions
 
 
 @pytest.fixture
@@ -100,6 +101,18 @@ def test_it_stays_naparis_on_layers_of_others(bench: Any, viewer: Any, qtbot: An
     theirs.mode = "paint"
     escape(bench, qtbot)
     assert theirs.mode == "paint"
+
+
+def test_typed_letters_and_a_backspace_leave_drawn_regions(bench: Any, qtbot: Any) -> None:
+    session = bench.session
+    session.part(Regions).leave_out(session.current, [(0, 0, 9, 9)])
+    layer = session.current.left_out
+    session.viewer.layers.selection.active = layer
+    for letters in ("abc", "sa"):
+        qtbot.keyClicks(session.viewer.window._qt_viewer.canvas.native, letters)
+        qtbot.keyClick(session.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Backspace)
+        assert len(layer.data) == 1
+    session.part(Regions).take_back(session.current, [(0, 0, 9, 9)])
 
 
 def test_a_refusal_is_told_once_where_it_is_seen(bench: Any, qtbot: Any) -> None:

@@ -238,9 +238,11 @@ class LiveFollower(QObject):
         if flight is None or flight.stopped or flight.aim in self._grounds or flight.aim.item not in self.session.items:
             return
         screen = on_screen(self.session.viewer, flight.aim, self._since if self._since is not None else flight.since)
-        if screen is not None and not screen.same(flight.screen):
+        if screen is None:
+            return
+        if not screen.same(flight.screen):
             flight.screen = screen
-            self._since = None
+        self._since = None  # told with it, or answered already: it is not the time of a later stroke
 
     def _seen(self, flight: _Flight, step: Progress) -> None:
         if isinstance(step.preview, FirstAnswer):

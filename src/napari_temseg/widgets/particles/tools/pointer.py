@@ -19,6 +19,7 @@ from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.tools.adder import Adder
 from napari_temseg.widgets.particles.tools.likewise import Likewise
 from napari_temseg.widgets.particles.tools.refusal import Refusal
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.held_tool import MouseTool
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Pointer(MouseTool):
         self.tool = Tool.SELECT
         self._centre: tuple[Item, Points] | None = None  # the first of two that are to be parted
         session.current_changed.connect(partial(self.take, Tool.SELECT))
+        session.plane_changed.connect(self._forget_centre)
+        session.item_changed.connect(self._particles_changed)
         session.tools_down.connect(partial(self.take, Tool.SELECT))
 
     def take(self, tool: Tool) -> None:
@@ -69,6 +72,11 @@ class Pointer(MouseTool):
         overlays.hold_still(self.session.viewer, held)
         self.hide()
         self.tool_changed.emit()
+
+    @property
+    def instruction(self) -> str:
+        """What to do next with the tool in hand, for people."""
+        return self.tool.value if self._centre is None else "Now click the other centre in that particle. Esc ends."
 
     def toggle(self, tool: Tool) -> None:
         """Take a tool in hand, or put it down."""
@@ -116,18 +124,34 @@ class Pointer(MouseTool):
         if item not in self.session.items:
             return
         if moved:
-            self._centre = None
+            self._forget_centre()
             self.hide()
             guarded(self.refusal.tried(partial(self.corrector.cut, np.stack([start, end]))))
         elif self._centre is not None and self._centre[0] is item:
-            first, self._centre = self._centre[1], None
-            self.hide()
+            first = self._centre[1]
+            self._forget_centre()
             guarded(self.refusal.tried(partial(self.corrector.part_at, np.stack([first, start]))))
         else:
-            self._centre = item, start
-            across = np.array([0.0, 5 * overlays.pixels_per_screen(self.session.viewer, item.layer)])
-            self._draw(item, np.stack([start - across, start + across]))
-            self.session.say("Now click the other centre in that particle; Esc ends.")
+            guarded(self.refusal.tried(partial(self._first_centre, item, start)))
+
+    def _first_centre(self, item: Item, place: Points) -> None:
+        """Keep the first of two centres; `TemsegError` where there is no particle to be parted."""
+        self.corrector.particle_at(item, place)
+        self._centre = item, place
+        across = np.array([0.0, 5 * overlays.pixels_per_screen(self.session.viewer, item.layer)])
+        self._draw(item, np.stack([place - across, place + across]))
+        self.tool_changed.emit()
+
+    def _forget_centre(self, *_: Any) -> None:
+        if self._centre is not None:
+            self._centre = None
+            self.hide()
+            self.tool_changed.emit()
+
+    def _particles_changed(self, item: Item, what: Change) -> None:
+        """The particle of the first centre may be another one now."""
+        if what is Change.PARTICLES and self._centre is not None and self._centre[0] is item:
+            self._forget_centre()
 
     def _add(self, item: Item, event: Any) -> Generator[None, None, None]:
         place = overlays.position(item.layer, event.position)
