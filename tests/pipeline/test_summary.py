@@ -14,6 +14,7 @@ import pandas as pd
 
 from napari_temseg import Micrograph, Particles, Source, measure
 from napari_temseg.engine.measure.measurement import with_flags
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import BandEnds
 from napari_temseg.files.tables import write_particles_csv
 from napari_temseg.pipeline.recipe import Recipe
@@ -24,7 +25,7 @@ from napari_temseg.pipeline.run_result import Crop, RunItem
 from napari_temseg.pipeline.summary import distributions, summarise, write_summary
 
 
-def item(path: Path) -> RunItem:
+def item(path: Path, calibration: Calibration | None = None) -> RunItem:
     """Twelve squares, one of them at the frame, found by nobody in particular."""
     labels = np.zeros((60, 80), np.int32)
     for number in range(12):
@@ -32,7 +33,7 @@ def item(path: Path) -> RunItem:
         labels[y : y + 6 + number // 4, x + (number > 0) : x + 8] = number + 1
     ids = np.arange(1, 13)
     columns = {"class": "particle", "class_id": 2, "plane": 0, "aggregate": ids, "frame": False, "cut": False}
-    image = Micrograph(labels.astype(np.uint8), source=Source(str(path)))
+    image = Micrograph(labels.astype(np.uint8), calibration=calibration or Calibration(), source=Source(str(path)))
     particles = Particles(labels, pd.DataFrame(columns, index=pd.Index(ids, name="particle")), image)
     return RunItem("grid", path, measure(particles), {"particle": 12}, (), partial(thumbnail, image.plane(), labels), 0)
 
@@ -73,6 +74,13 @@ def test_exclusions_and_reviews_reach_summary_table_and_report(tmp_path: Path) -
     table = pd.read_csv(tmp_path / "particles.csv", keep_default_na=False)
     assert table.excluded.tolist() == flagged.table.excluded.tolist()
     assert table.reviewed.tolist() == flagged.table.reviewed.tolist()
+
+
+def test_a_pixel_size_that_no_microscope_gives_is_questioned(tmp_path: Path) -> None:
+    for size, questioned in ((1e9, True), (0.2, False)):
+        calibrated = item(tmp_path / "grid.tif", Calibration((size, size), "typed"))
+        cautions = summarise([calibrated], {}, {}, Recipe("particles", ""), tmp_path)["cautions"]
+        assert any("is it right?" in text for text in cautions) is questioned
 
 
 def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:

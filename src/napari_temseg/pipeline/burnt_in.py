@@ -14,12 +14,15 @@ import numpy.typing as npt
 from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.units import to_nanometres
 
 if TYPE_CHECKING:
     from napari_temseg.engine.burntin.bar_value import BarValue
     from napari_temseg.engine.burntin.scale_bar import ScaleBar
 
 SAME_LENGTH = 1.0  # px
+TYPED = ("typed", "manifest")  # origins of pixel sizes that somebody wrote by hand
+AT_ODDS = 1.2  # ratio of two pixel sizes beyond which ends of a bar that are a little off do not explain it
 LARGEST_LOOK = 4200 * 4200  # px of a plane that is looked at as fine as it is: those of usual cameras
 MOST_BARS = 20_000  # that are remembered, some megabytes
 _SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
@@ -79,10 +82,14 @@ def same_bar(one: BurntIn, other: BurntIn) -> str:
 
 
 def bar_offer(image: Micrograph) -> str:
-    """What the bar of a picture without a pixel size (in its first plane) seems to say, a sentence to be confirmed; "" for nothing."""
+    """What the bar of a picture (in its first plane) seems to say, a sentence to be confirmed; "" for nothing.
+
+    It is looked at where there is no pixel size, and where somebody typed one, which it may contradict.
+    """
     from napari_temseg.engine.burntin.bar_value import read_bar_value
 
-    if image.calibration.pixel_size is not None:
+    known = image.calibration
+    if known.pixel_size is not None and known.origin not in TYPED:
         return ""
     plane, step = _looked_at(image)
     bar = _bar_of(plane)
@@ -92,7 +99,20 @@ def bar_offer(image: Micrograph) -> str:
     number, unit = value.text.split()
     length = step * bar.length
     size = f"{float(number) / length:.4g} {unit}"
-    return f'Its scale bar, {length:.1f} px long, seems to read “{value.text}”; if that is right, use it with --pixel-size "{size}".'
+    told = f"Its scale bar, {length:.1f} px long, seems to read “{value.text}”"
+    if known.pixel_size is None:
+        return (
+            f'{told}; if that is right, use it with --pixel-size "{size}", which holds for every picture of a run, '
+            "or in the column pixel_size of a table (--manifest), which says it for this one."
+        )
+    if not contradicts(known.scale[1], to_nanometres(float(number), unit) / length):
+        return ""
+    return f"{told}, so one pixel would be {size}, but {known.scale[1]:.4g} nm was typed: look which of them is right."
+
+
+def contradicts(stated: float, read: float, at_odds: float = AT_ODDS) -> bool:
+    """Whether the pixel size that is stated cannot be that of the bar, as it is read: a ratio beyond `at_odds`."""
+    return abs(math.log(stated / read)) > math.log(at_odds)
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,10 @@ def _cautions(
             f"{_some(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
             f"{advice['pixel size']}."
         )
+    odd: dict[str, list[str]] = {}
+    for item in items:
+        odd.setdefault(item.measurement.calibration.doubt, []).append(item.name)
+    cautions += [f"{_some(names)}: a pixel size of {doubt}: is it right?" for doubt, names in odd.items() if doubt]
     if len({each["unit"] for each in summaries.values()}) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
     cautions += reading_notes(items)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_temseg import Micrograph
+from napari_temseg import Calibration, Micrograph
 from napari_temseg.engine.burntin.bar_value import read_bar_value
 from napari_temseg.engine.burntin.scale_bar import find_scale_bar
 from napari_temseg.pipeline.burnt_in import bar_offer
@@ -55,3 +55,18 @@ def test_it_is_offered_and_never_taken() -> None:
     assert "seems to read “200 nm”; if that is right, use it with --pixel-size" in bar_offer(image)
     assert image.calibration.pixel_size is None
     assert bar_offer(Micrograph(picture(""))) == ""
+
+
+def test_a_typed_pixel_size_is_held_against_what_the_bar_says() -> None:
+    plane = picture("200 nm")
+    bar = find_scale_bar(plane)
+    assert bar is not None
+    right = 200 / bar.length
+
+    def told(size: float, origin: str) -> str:
+        return bar_offer(Micrograph(plane, calibration=Calibration((size, size), origin)))
+
+    for origin in ("typed", "manifest"):
+        assert "seems to read “200 nm”, so one pixel would be" in told(1000 * right, origin)
+        assert told(1.05 * right, origin) == ""
+    assert told(1000 * right, "DM3 tag") == ""

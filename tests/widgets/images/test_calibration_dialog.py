@@ -123,7 +123,14 @@ def test_the_bar_is_found_dragged_typed_and_left_out(viewer: Any, open_bench: An
     assert "The picture seems to say “50 nm”" in dialog.read.text()
     assert dialog.apply.text() == "Yes, 50 nm: apply"
     dialog.length_unit.setCurrentText("µm")
+    assert dialog.apply.text() == "Apply all the same"
+    assert "seems to say “50 nm”, which makes 0.3333 nm/px" in dialog.read.text()
+    assert dialog.read.property("role") == "warning"
+    qtbot.keyClicks(dialog.pixel_size, "333")  # the bar still says what it says where the size is typed
+    assert dialog.apply.text() == "Apply all the same"
+    dialog.pixel_size.setText("0.33")
     assert dialog.apply.text() == "Apply"
+    dialog.drawn.setChecked(True)
     dialog.length_unit.setCurrentText("nm")
     qtbot.keyClicks(dialog.length, "50")
     assert "0.3333 nm/px" in dialog.read.text()
@@ -137,6 +144,19 @@ def test_the_bar_is_found_dragged_typed_and_left_out(viewer: Any, open_bench: An
     assert not valid[grey.shape[0] + 28 : grey.shape[0] + 28 + THICK, LEFT : LEFT + WIDE].any()
     assert valid[: grey.shape[0] - 20].all()
     assert 1 <= len(item.left_out.data) <= 6
+
+
+def test_a_pixel_size_beyond_electron_microscopes_is_questioned(viewer: Any, open_bench: Any, grey: Any) -> None:
+    viewer.add_image(grey, name="grid")
+    bench = open_bench(viewer)
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    for size, questioned in (("1e9", True), ("0.0005", True), ("0.02", False), ("900", False), ("11000", True)):
+        dialog.pixel_size.setText(size)
+        assert ("is it right?" in dialog.read.text()) is questioned
+        assert dialog.apply.text() == ("Apply all the same" if questioned else "Apply")
+    dialog.apply.click()
+    assert bench.session.items[0].calibration.pixel_size == (11000, 11000)
 
 
 def test_enter_presses_the_highlighted_button(viewer: Any, open_bench: Any, wait_jobs: Any, grey: Any, qtbot: Any) -> None:
@@ -157,7 +177,7 @@ def test_enter_presses_the_highlighted_button(viewer: Any, open_bench: Any, wait
     wait_jobs(session)
     dialog.length.selectAll()
     qtbot.keyClicks(dialog.length, "25")
-    assert highlighted() == ["Apply"]
+    assert highlighted() == ["Apply all the same"]  # the bar says 50 nm
     dialog.leave_out.setChecked(False)
     qtbot.keyClick(dialog.length, Qt.Key.Key_Return)
     wait_jobs(session)

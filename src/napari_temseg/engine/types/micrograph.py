@@ -15,6 +15,7 @@ from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.units import to_nanometres, typed_factor
 
+FINEST_PIXEL, COARSEST_PIXEL = 1e-3, 1e4  # nm/px: 1 pm and 10 µm, between which pictures of electron microscopes lie
 AXES = {"YX": "one micrograph", "NYX": "fields of one sample", "TYX": "time", "ZYX": "depth of one specimen"}
 
 
@@ -75,6 +76,12 @@ class Calibration:
     def uncertainty(self) -> float:
         """Relative standard uncertainty of a length, reading and factor combined in quadrature."""
         return math.hypot(self.reading_uncertainty, self.factor_uncertainty)
+
+    @property
+    def doubt(self) -> str:
+        """Why the pixel size is hardly one of an electron micrograph, a sentence without its end; "" where nothing is odd."""
+        odd = self.pixel_size is not None and not all(FINEST_PIXEL <= size <= COARSEST_PIXEL for size in self.scale)
+        return f"{self.scale[1]:.4g} nm/px lies beyond what electron microscopes give (1 pm to 10 µm a pixel)" if odd else ""
 
     def describe(self) -> str:
         """For people: "0.676 nm/px · scale bar", or "not calibrated (px)"."""

@@ -12,11 +12,12 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QDialog, QLabel, QRadioButto
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.pipeline.burnt_in import AT_ODDS, contradicts
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.calibration_standard import Correction
 from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance, which_edge
-from napari_temseg.widgets.images.length_fields import length_in, number_and_unit, number_field, take_unit, unit_box
+from napari_temseg.widgets.images.length_fields import length_in, length_of, number_and_unit, number_field, take_unit, unit_box
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, hint, lead, row, set_role, sheet
 
@@ -58,7 +59,7 @@ class CalibrationDialog(QDialog):
         self.item = session.current if session.current in self.items else self.items[0]
         self.line: Shapes | None = None
         self.bar: ScaleBar | None = None  # as it was found under the line
-        self.offered = ""  # a length that was read beside the bar, and waits for a yes
+        self.offered = ""  # a length that was read beside the bar: what is typed is held against it
         self.over = self._moved = self._none_there = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Pixel size")
@@ -220,8 +221,8 @@ class CalibrationDialog(QDialog):
         shapes_layers.lay_line(viewer, line, bar.start, bar.end)
         layers.look_at(viewer, self.item.layer, middle, (bar.start[1] + bar.end[1]) / 2, bar.length)
         self.bar, self._moved = bar, True
-        if found.value is not None and not self.length.text().strip():
-            self.offered = found.value.text
+        self.offered = "" if found.value is None else found.value.text
+        if self.offered and not self.length.text().strip():
             self.length_unit.setCurrentText(self.offered.split()[1])
             self.length.setText(self.offered.split()[0])
         self.scope.offer_same(True)
@@ -289,12 +290,24 @@ class CalibrationDialog(QDialog):
         set_role(self.read, "hint")
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
-        ask = ""
-        if line and self.offered == f"{self.length.text()} {self.length_unit.currentText()}":
-            ask = f".\nThe picture seems to say “{self.offered}”: does it?"
-            self.apply.setText(f"Yes, {self.offered}: apply")
-        self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{ask}")
+        asked = self._asked(known, line)
+        self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{asked}")
         self._say_words("\n".join(filter(None, [meaning(known), self._edge_hint(line)])))
+
+    def _asked(self, known: Calibration, line: float | None) -> str:
+        """What is to be confirmed before it is applied, and said so on the button; "" for nothing."""
+        read = None if self.bar is None or not self.offered else length_of(self.offered) / (line or self.bar.length)
+        size = known.nanometres / known.factor  # what the laboratory's standard makes of it is not what the bar says
+        at_odds = AT_ODDS if line is None else 1.001  # of one line, the lengths themselves are compared
+        if known.doubt or (read is not None and contradicts(size, read, at_odds)):
+            set_role(self.read, "warning")
+            self.apply.setText("Apply all the same")
+            against = "" if read is None else f".\nThe picture seems to say “{self.offered}”, which makes {read:.4g} nm/px: look again"
+            return against or f".\n{known.doubt}: is it right?"
+        if line is None or read is None:
+            return ""
+        self.apply.setText(f"Yes, {self.offered}: apply")
+        return f".\nThe picture seems to say “{self.offered}”: does it?"
 
     def _say_words(self, text: str) -> None:
         self.words.setText(text)

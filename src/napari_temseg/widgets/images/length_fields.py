@@ -7,6 +7,7 @@ import re
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.widgets.images.calibration_standard import positive_number
 
 UNITS = ("pm", "Å", "nm", "µm")
@@ -32,6 +33,12 @@ def length_in(edit: QLineEdit, what: str) -> float:
     if re.search(r"\d.*[^\W\d_]", number) and not re.fullmatch(r"[0-9.,]+e[-+]?[0-9]+", number.lower()):
         raise TemsegError(f"“{number}” cannot be read as {what}: type a number, or one with {', '.join(UNITS[:-1])} or {UNITS[-1]}.")
     return positive_number(number, what)
+
+
+def length_of(text: str) -> float:
+    """A length as it is written beside a scale bar, “10 nm”, in nm."""
+    number, unit = text.split()
+    return to_nanometres(float(number), unit)
 
 
 def number_field(what: str) -> QLineEdit:
