@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from napari_temseg.widgets.particles.distribution_dock import open_distribution
+
 
 @pytest.fixture
 def controls(viewer: Any, grid: Any) -> Any:
@@ -28,6 +30,22 @@ def test_they_are_there_while_something_is_painted(viewer: Any, controls: Any, o
     assert controls.isHidden()
     bench.session.close()
     assert not controls.isHidden()
+
+
+def test_what_they_take_of_the_dock_below_goes_back(
+    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+) -> None:
+    viewer.window.resize(1200, 700)
+    viewer.window.show()
+    bench = open_bench(viewer)
+    adopt(bench.session, bench.session.current, picture.instances)
+    dock = open_distribution(bench.session).parentWidget()
+    qtbot.waitUntil(lambda: dock.height() > 190)
+    high = dock.height()
+    bench.go(2)
+    qtbot.waitUntil(lambda: not controls.isHidden() and dock.height() < high)
+    bench.go(3)
+    qtbot.waitUntil(lambda: dock.height() >= high - 2)
 
 
 def test_whoever_shows_or_hides_them_is_obeyed(viewer: Any, controls: Any, open_bench: Any) -> None:

@@ -52,6 +52,7 @@ def test_another_sentence_lays_nothing_out_anew_unless_it_is_higher(qtbot: Any) 
 
 def test_controls_without_room_side_by_side_are_one_below_another_and_whole(qtbot: Any) -> None:
     filter_, tick, count = QLineEdit(), QCheckBox("all columns"), QLabel("4 selected")
+    filter_.setMinimumWidth(110)
     first, second = row([filter_], (1,)), row([tick, count], (1, 0))
     top = FoldingRow([first, second])
     top.setMinimumWidth(200)
@@ -65,3 +66,5 @@ def test_controls_without_room_side_by_side_are_one_below_another_and_whole(qtbo
         for each in (tick, count):
             assert each.width() >= each.sizeHint().width()
             assert second.x() + each.x() + each.width() <= width
+    count.setText("4 selected of 10000, which is more than there is room for beside the others")
+    qtbot.waitUntil(lambda: second.y() > first.y())

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.particles.histogram import is_wide
 from napari_temseg.widgets.particles.sentences import cautions, sized
@@ -111,7 +112,7 @@ def test_no_figures_of_another_picture_stand_beside_the_table(below: Any, viewer
 
 def test_row_selects_and_centres_its_particle(below: Any, viewer: Any, qtbot: Any) -> None:
     session = below.session
-    viewer.scene.camera.center = (0, 0, 0)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 0, 0), viewer.canvas.size[0] / 30
     below.table.selectRow(3)
     assert session.selected == {4}
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (25, 105), atol=1)
@@ -120,6 +121,20 @@ def test_row_selects_and_centres_its_particle(below: Any, viewer: Any, qtbot: An
     assert marked[50, 210]
     assert not marked[50, 90]
     assert below.histogram.selected.sum() == 1
+
+
+def test_a_picture_that_is_seen_whole_stays_where_a_row_is_selected(below: Any, viewer: Any) -> None:
+    layer, camera = below.session.current.layer, viewer.scene.camera
+    layers.fit(viewer, layer)
+    before = camera.center
+    below.table.selectRow(0)
+    np.testing.assert_allclose(camera.center, before, atol=1)
+    camera.zoom *= 2  # its left half is as wide as the canvas
+    below.table.selectRow(1)
+    below.table.selectRow(0)
+    low, high = layer.extent.world[:, -1]
+    assert camera.center[-1] == pytest.approx(low + 0.95 * viewer.canvas.size[-1] / camera.zoom / 2)
+    assert camera.center[-1] < (low + high) / 2
 
 
 def test_particle_selects_its_row(below: Any, qtbot: Any) -> None:

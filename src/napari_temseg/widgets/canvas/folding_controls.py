@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QDockWidget
 
 from napari_temseg.widgets.canvas.main_window import window_of, window_part
 
@@ -23,6 +24,7 @@ class FoldingControls(QObject):
         self._list: Any = getattr(docks, "dockLayerList", None)
         self._shown = self._needed = True  # as we left them, or napari did
         self._wide = 0
+        self._below: list[tuple[QDockWidget, int]] = []  # docks, and how high they were before the controls came
         self._layer: Any = None
         self._follow(viewer.layers.selection.active)
         viewer.layers.selection.events.active.connect(self._other_layer)
@@ -64,9 +66,22 @@ class FoldingControls(QObject):
         return self._controls is not None and self._controls.isHidden() != self._shown
 
     def _show(self, on: bool) -> None:
+        window = window_of(self.viewer)
         if not on:
             self._wide = self._list.width()
+        else:
+            self._below = [(dock, dock.height()) for dock in window.findChildren(QDockWidget) if _lies_below(window, dock)]
         self._controls.setVisible(on)
         self._shown = on
         width = max(self._wide, NARROW) if on else NARROW
-        window_of(self.viewer).resizeDocks([self._list], [width], Qt.Orientation.Horizontal)
+        window.resizeDocks([self._list], [width], Qt.Orientation.Horizontal)
+        if not on:  # what the controls took from docks below them goes back
+            there = window.findChildren(QDockWidget)
+            for dock, height in self._below:
+                if dock in there and _lies_below(window, dock) and dock.height() < height:
+                    window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
+            self._below = []
+
+
+def _lies_below(window: Any, dock: QDockWidget) -> bool:
+    return dock.isVisible() and not dock.isFloating() and window.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea

@@ -97,13 +97,20 @@ def show_plane(viewer: Any, layer: Layer, index: int) -> None:
 
 
 def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent: float) -> None:
-    """Bring a place (px) into the middle of the canvas; zoom in only when something of `extent` px would be too small to see."""
+    """Bring a place (px) as near to the middle of the canvas as is possible while the picture fills it; one that is seen whole stays.
+
+    Zooms in only when something of `extent` px would be too small to see.
+    """
     show_plane(viewer, layer, plane)
     world = layer.data_to_world((*(plane,) * (layer.ndim - 2), y, x))
-    viewer.scene.camera.center = (0.0, float(world[-2]), float(world[-1]))
     on_screen = extent * float(layer.scale[-1]) * viewer.scene.camera.zoom
     if 0 < on_screen < 12:
         viewer.scene.camera.zoom *= 40 / on_screen
+    low, high = layer.extent.world[:, -2:]
+    view = np.asarray(viewer.canvas.size, float) / viewer.scene.camera.zoom
+    room = np.minimum(0.95 * view, high - low) / 2  # a little of what lies round the picture may be seen
+    centre = np.clip(np.asarray(world[-2:], float), low + room, high - room)
+    viewer.scene.camera.center = (0.0, float(centre[0]), float(centre[1]))
 
 
 def look_at(viewer: Any, layer: Layer, y: float, x: float, extent: float, share: float = 0.4) -> None:

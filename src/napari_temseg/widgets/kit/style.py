@@ -116,7 +116,7 @@ def row(widgets: Sequence[QWidget], stretch: Sequence[int] = ()) -> QWidget:
 
 
 class FoldingRow(QWidget):
-    """Widgets side by side while there is room for all, else one below another; of both ways the first takes what room is left."""
+    """Widgets side by side while there is room for all, else one below another; the first takes what room is left, the others are whole."""
 
     def __init__(self, parts: Sequence[QWidget]) -> None:
         super().__init__()
@@ -125,12 +125,24 @@ class FoldingRow(QWidget):
         self._places.setContentsMargins(0, 0, 0, 0)
         self._places.setSpacing(4)
         self._places.setColumnStretch(0, 1)
+        for part in parts[1:]:
+            part.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
         self._place()
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
         """Fold, or unfold."""
         super().resizeEvent(event)
-        needed = sum(part.sizeHint().width() for part in self._parts) + self._places.spacing() * (len(self._parts) - 1)
+        self._fold()
+
+    def event(self, event: Any) -> bool:
+        """A part asks for other room."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fold()
+        return bool(super().event(event))
+
+    def _fold(self) -> None:
+        first, *others = self._parts
+        needed = first.minimumSizeHint().width() + sum(part.sizeHint().width() + self._places.spacing() for part in others)
         if self._folded != (needed > self.width()):
             self._folded = not self._folded
             self._place()
@@ -172,7 +184,7 @@ class Words(QLabel):
     def _fit_lines(self) -> None:
         if self._lines:
             line = self.fontMetrics().lineSpacing()  # text that can be selected lies within a margin of its own
-            self.setMinimumHeight(self._lines * line + 3 * line // 4)
+            self.setMinimumHeight(self._lines * (line + 1) + 3 * line // 4)
 
 
 def _breakable(word: re.Match[str]) -> str:

@@ -85,6 +85,7 @@ class Distribution(QWidget):
     def _explain(self) -> None:
         self.filter.setPlaceholderText("filter: ecd > 20")  # more is not read whole on a small screen
         self.filter.setAccessibleName("filter of rows")
+        self.filter.setMinimumWidth(110)
         self.column.setAccessibleName("column of the plot")
         self.weighting.setAccessibleName("weighting")
         self.filter.setClearButtonEnabled(True)
