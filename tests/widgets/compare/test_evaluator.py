@@ -99,7 +99,7 @@ def test_each_image_finds_its_own_truth(viewer: Any, open_bench: Any, picture: A
 
 
 def test_a_truth_is_chosen_from_a_file(
-    bench: Any, viewer: Any, picture: Any, wait_chores: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Any, viewer: Any, picture: Any, wait_chores: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, item = bench.session, bench.session.current
     truth = picture.instances[:192, :192].astype(np.uint16)
@@ -120,6 +120,7 @@ def test_a_truth_is_chosen_from_a_file(
     assert choose("") == "no truth"
     assert choose("small.png") == "no truth"
     assert "its size is 100 × 192 px, that of" in dialog.note.text()
+    qtbot.waitUntil(lambda: dialog.truths.choices[item].visibleRegion().boundingRect().height() == dialog.truths.choices[item].height())
     assert choose("empty.tif") == "no truth"
     assert "no particle is labelled" in dialog.note.text()
     assert not dialog.go.isEnabled()

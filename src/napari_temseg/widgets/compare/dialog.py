@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.canvas.main_window import window_of
@@ -101,8 +101,17 @@ class ComparisonDialog(QDialog):
         highlight(self.go, ready and idle and not self.evaluator.comparison.lines)
         notes = self.evaluator.comparison.notes
         waits = "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the size of its micrograph."
-        self.note.setText("\n".join(filter(None, [self.evaluator.trouble, waits or "\n".join(notes)])))
+        self.note.setText(self.evaluator.trouble or waits or "\n".join(notes))
         self.note.setVisible(bool(self.note.text()))
+        QTimer.singleShot(0, self, self._grow)
+
+    def _grow(self) -> None:
+        """At least as high as what is in it: a longer sentence takes no room from the lines above."""
+        layout: Any = self.layout()
+        layout.activate()
+        height = max(layout.totalHeightForWidth(self.width()), layout.totalMinimumSize().height())
+        if height > self.height():
+            self.resize(self.width(), height)
 
     def _offer(self, choices: list[Choice]) -> None:
         grid: Any = self.what.layout()

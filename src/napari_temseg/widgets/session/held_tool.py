@@ -27,7 +27,8 @@ Points = npt.NDArray[np.float64]
 class Escape(QObject):
     """The key Esc of one viewer: it ends what is in hand, a tool of ours or a brush or polygon on a layer of ours.
 
-    One for all, as Qt does nothing where two wait for a key. While nothing is in hand the key is napari's own.
+    One for all, as Qt does nothing where two wait for a key. While nothing is in hand the key is napari's own. A brush that is taken
+    by napari's own buttons or keys puts a tool of ours down: a stroke would split or measure too.
     """
 
     def __init__(self, session: Session) -> None:
@@ -49,27 +50,35 @@ class Escape(QObject):
         self._refresh()
 
     def _pressed(self) -> None:
-        layer, ends = self._layer, list(self._ends.values())
-        for end in ends:
-            end()
+        layer = self._layer
+        self._put_down()
         if layer is not None and not overlays.resting(layer):
             self.session.tools_down.emit()
             layers.rest(layer)
+
+    def _put_down(self) -> None:
+        for end in list(self._ends.values()):
+            end()
+
+    def _other_mode(self, event: Any = None) -> None:
+        if not overlays.resting(self._layer):
+            self._put_down()
+        self._refresh()
 
     def _follow(self, event: Any = None) -> None:
         active = self.session.viewer.layers.selection.active
         self._leave()
         if active is not None and layers.role(active) and hasattr(active, "mode"):
             self._layer = active
-            active.events.mode.connect(self._refresh)
-        self._refresh()
+            active.events.mode.connect(self._other_mode)
+        self._other_mode()
 
     def _refresh(self, event: Any = None) -> None:
         self._key.setEnabled(bool(self._ends) or not overlays.resting(self._layer))
 
     def _leave(self) -> None:
         if self._layer is not None:
-            self._layer.events.mode.disconnect(self._refresh)
+            self._layer.events.mode.disconnect(self._other_mode)
         self._layer = None
 
     def _close(self) -> None:

@@ -82,6 +82,18 @@ def test_it_ends_a_tool_of_ours(bench: Any, qtbot: Any, tool: Tool) -> None:
     assert not made.isChecked()
 
 
+@pytest.mark.parametrize("mode", ["paint", "erase", "fill", "polygon"])
+def test_a_brush_of_napari_puts_a_tool_of_ours_down(bench: Any, qtbot: Any, mode: str) -> None:
+    panel, layer = bench.panel(3), bench.session.current.particles_layer
+    qtbot.mouseClick(panel.split, Qt.MouseButton.LeftButton)
+    layer.mode = mode  # by a key or a button of napari
+    assert panel.pointer.tool is Tool.SELECT
+    assert not panel.split.isChecked()
+    qtbot.mouseClick(panel.add, Qt.MouseButton.LeftButton)
+    assert panel.pointer.tool is Tool.ADD
+    assert layer.mode == "pan_zoom"
+
+
 def test_it_ends_a_brush_of_step_3_and_a_region(bench: Any, qtbot: Any) -> None:
     session = bench.session
     bench.go(2)
