@@ -30,6 +30,9 @@ def test_a_long_text_is_folded_until_more_is_asked_for(qtbot: Any) -> None:
     assert not label.is_folded()
     label.linkActivated.emit("less")
     assert label.is_folded()
+    label.keep_to(20)  # in a higher window
+    assert not label.is_folded()
+    label.keep_to(3)
     label.resize(2000, 100)
     qtbot.waitUntil(lambda: not label.is_folded())
     assert "more</a>" not in QLabel.text(label)

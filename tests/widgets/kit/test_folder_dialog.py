@@ -34,3 +34,15 @@ def test_a_name_is_offered(qtbot: Any, idle: Any, tmp_path: Path) -> None:
     assert dialog.findChild(QLineEdit).text() == "grid_report"
     dialog.accept()
     assert (tmp_path / "grid_report").is_dir()
+
+
+def test_what_cannot_be_made_is_told_in_the_dialog(qtbot: Any, idle: Any, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    dialog = FolderDialog(None, "Report", str(tmp_path), str(tmp_path / "taken" / "inside"))
+    qtbot.addWidget(dialog)
+    dialog.show()
+    idle()
+    dialog.accept()
+    assert dialog.isVisible()
+    assert "no folder can be made there" in dialog.trouble.text()
+    assert dialog.trouble.visibleRegion().boundingRect().height() == dialog.trouble.height()

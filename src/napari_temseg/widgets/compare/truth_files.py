@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-KINDS_OF_TRUTH = "Label images and ROI sets (*.tif *.tiff *.png *.zip *.roi)"
+ENDINGS = (".tif", ".tiff", ".png", ".zip", ".roi")
+KINDS_OF_TRUTH = f"Label images and ROI sets ({' '.join(f'*{each}' for each in ENDINGS)})"
 
 
 def ask_truth(session: Session, parent: QWidget, item: Item, done: Callable[[Labels | TemsegError], None]) -> None:
@@ -38,6 +39,8 @@ def _read(path: str, name: str, shape: tuple[int, ...]) -> Any:
     from napari_temseg.files.rois import is_roi_set, read_rois
     from napari_temseg.files.tables import read_labels
 
+    if Path(path).suffix.lower() not in ENDINGS:
+        return TemsegError(f"{path}: is no label image; choose a TIFF or PNG, or a ROI set of ImageJ (.zip, .roi), of {name}.")
     try:
         if is_roi_set(path):
             return read_rois(path, shape)

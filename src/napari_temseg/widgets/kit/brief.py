@@ -45,6 +45,12 @@ class Brief(Words):
         if event.type() in (event.Type.FontChange, event.Type.StyleChange):
             self._show()
 
+    def keep_to(self, lines: int) -> None:
+        """Show that many lines from now on."""
+        if lines != self._most:
+            self._most = lines
+            self._show()
+
     def is_folded(self) -> bool:
         """Whether some of the text is not shown."""
         return not self._open and not self._fits(self._text)

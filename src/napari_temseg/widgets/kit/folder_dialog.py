@@ -8,8 +8,7 @@ from typing import Any
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
 
-from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.jobs.runner import complain
+from napari_temseg.widgets.kit.style import hint
 
 
 class FolderDialog(QFileDialog):
@@ -25,6 +24,10 @@ class FolderDialog(QFileDialog):
         for button in self.findChildren(QPushButton):
             button.installEventFilter(self)
             button.setEnabled(True)
+        self.trouble = hint(role="warning")  # here: a notification of the window would lie behind the dialog
+        self.trouble.hide()
+        layout: Any = self.layout()
+        layout.addWidget(self.trouble, layout.rowCount(), 0, 1, layout.columnCount())
         edit = self.findChild(QLineEdit)
         if name and edit is not None:  # `selectFile` takes none that is not there
             edit.setText(name)
@@ -42,6 +45,7 @@ class FolderDialog(QFileDialog):
             for folder in self.selectedFiles():
                 Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            complain(TemsegError(f"{folder}: no folder can be made there ({error.strerror}); choose another."), "the folder")
+            self.trouble.setText(f"{folder}: no folder can be made there ({error.strerror}); choose another.")
+            self.trouble.show()
             return
         super().accept()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 SEEN_CAUTION_LINES = 4  # without scrolling at 1280 × 800
+LINE_HEIGHT, SMALL_WINDOW = 24, 800  # px of a higher window for another line of cautions
 
 
 class ResultBox(QWidget):
@@ -137,5 +138,7 @@ class ResultBox(QWidget):
         self.counts.setText(counted(pool.table, len(pool.items)))
         self.sizes.setText(sized(pool.distribution))
         self.sizes.setToolTip(explained(pool.distribution))
+        higher = max(self.window().height() - SMALL_WINDOW, 0) // LINE_HEIGHT
+        self.cautions.keep_to(SEEN_CAUTION_LINES + higher)
         self.cautions.setText("\n".join(cautions(pool.distribution)))
         self.cautions.setVisible(bool(self.cautions.text()))
