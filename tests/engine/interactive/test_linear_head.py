@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.engine.interactive import linear_head
 from napari_temseg.engine.interactive.linear_head import answer, iter_ground
 from napari_temseg.engine.types.config import PredictConfig, SimulateConfig
 
@@ -103,3 +104,33 @@ def test_sides_that_are_no_multiple_of_a_cell_and_tiles():
     strokes = np.zeros((149, 301), np.uint8)
     strokes[148, 300] = 2
     assert answer(ground, strokes).classes[148, 300] == 2
+
+
+def test_a_large_plane_that_is_shown_enlarged_is_looked_at_piece_by_piece(monkeypatch):
+    """Whole, 4096² at 5× took more memory than machines have, and no stroke was answered meanwhile."""
+    drawn = temseg.simulate(SimulateConfig(height=300, width=332, count=40, diameter=11, contrast=0.6, seed=3))
+    said, model = PredictConfig(precision="float32", typical_size=11.0), temseg.load("particles")
+    shown, show = [], linear_head.Runner.shown
+    monkeypatch.setattr(
+        linear_head.Runner, "shown", lambda self, image, scale: (shown.append(image.shape[-2:]), show(self, image, scale))[1]
+    )
+    whole = iter_ground(model, drawn.micrograph, said).drain()
+    at_once = shown.count((300, 332))
+    shown.clear()
+    monkeypatch.setattr(linear_head, "SHOWN_SIDE", 256)
+    job = iter_ground(model, drawn.micrograph, said)
+    fractions = [step.fraction for step in job]
+    assert shown.count((300, 332)) == at_once - 1  # the others look for the size
+    assert len(shown) - at_once + 1 == 9
+    assert fractions == sorted(fractions)
+    parts = job.result
+    assert parts.features.shape == whole.features.shape
+    assert parts.cells.prior.shape == whole.cells.prior.shape
+    found, once = (each.prediction.classes > 1 for each in (parts, whole))
+    assert (found & once).sum() > 0.97 * (found | once).sum()
+    strokes = np.zeros(found.shape, np.uint8)
+    number = drawn.instances[150, 160] or int(np.bincount(drawn.instances[drawn.instances > 0]).argmax())
+    y, x = (int(v) for v in np.argwhere(drawn.instances == number).mean(axis=0))
+    strokes[y - 3 : y + 4, x] = 1
+    after = [answer(each, strokes).classes > 1 for each in (parts, whole)]
+    assert (after[0] & after[1]).sum() > 0.95 * (after[0] | after[1]).sum()

@@ -281,6 +281,21 @@ def test_when_half_of_the_time_is_over_no_further_picture_is_asked_about(tiny, s
     assert record["steps"] == QUICK.max_steps
 
 
+def test_of_a_picture_that_takes_too_long_a_part_is_asked_about_and_all_strokes_are_learnt(tiny, strokes):
+    clock, (image, labels) = [0.0], (np.tile(each, (4, 4)) for each in strokes)
+    labels[300:], labels[200:210, 100:200] = 0, 2  # where most is labelled
+    job = iter_train(image, labels, base=replace(tiny, scales=(0.5, 1.0)), config=replace(QUICK, max_seconds=20))
+    job.control.go_by(lambda: clock[0])
+    told = []
+    for progress in job:
+        clock[0] += 11 * (progress.stage == "prepare")
+        told.append(progress.message)
+    assert any("of a part" in message for message in told)
+    record = job.result.history[-1]
+    assert record["labels"]["particle"]["pixels"] == (labels == 2).sum()
+    assert record["steps"] == QUICK.max_steps
+
+
 def test_the_checks_at_the_end_are_told_and_what_the_time_did_not_suffice_for_too(tiny, strokes):
     clock, (image, labels) = [0.0], strokes
     job = iter_train([image] * 3, [labels] * 3, base=tiny, config=replace(QUICK, max_seconds=20))

@@ -67,3 +67,7 @@ def test_what_was_written_when_the_process_is_killed_is_offered(
     qtbot.waitUntil(lambda: bench.session.current.annotation is not None, timeout=10_000)
     assert bench.session.current.sample == "batch 7"
     assert bench.session.current.annotation.data[20, 20] == 2
+
+
+def test_nothing_is_offered_without_an_image(viewer: Any, open_bench: Any) -> None:
+    assert open_bench(viewer).restore_bar.isHidden()

@@ -6,6 +6,7 @@ frozen features carries that over to places that look alike; everywhere else it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,7 @@ RIDGE = 1e-2
 NEW = 0.02  # probability that a class unknown to the model starts with everywhere
 BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
 RIDGE_DEPTH = 0.3  # learnt depth at least along a stroke: people draw through the middle of one particle
+SHOWN_SIDE, SHOWN_ROUND = 1536, 128  # px, enlarged, of the pieces of a large plane that are shown one after another, and round each
 Mask = npt.NDArray[np.bool_]
 Depth = npt.NDArray[np.float16]
 
@@ -71,7 +73,6 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         watcher, outputs = Runner(model, config, plane.calibration.nanometres, watching), model.spec.n_outputs
         image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)[None, None]
         side = cell_side(plane.frame)
-        grid = (-(-plane.frame[0] // side), -(-plane.frame[1] // side))
         raws, features = [], []
 
         def progress(share: float, done: int = 0) -> Progress:
@@ -83,9 +84,10 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             yield from mapped(scout.settle(image[0, 0], plane.valid), progress)
             watcher.scales, watcher.adaptive = scout.scales, False
         for done, scale in enumerate(watcher.scales):
-            both = yield from mapped(watcher.tiled(watcher.shown(image, scale)), partial(progress, done=done))
-            raws.append(both[:, :outputs])
-            features.append(resize(both[:, outputs:], grid)[0])
+            seen = _whole if scale <= 1 or image.size * scale**2 <= 2 * SHOWN_SIDE**2 else _piece_by_piece
+            raw, cells = yield from mapped(seen(watcher, image, scale, outputs, side), partial(progress, done=done))
+            raws.append(raw)
+            features.append(cells)
             yield progress(1.0, done)
         said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)
@@ -93,6 +95,37 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
         return _ground(said, raw, image, np.concatenate(features), side)
 
     return Job(steps)
+
+
+def _whole(watcher: Runner, image: Floats, scale: float, outputs: int, side: int) -> Generator[float, None, tuple[Floats, Floats]]:
+    """Raw output (1, C, y, x) of an image (1, 1, Y, X) at `scale`, and the features (F, cy, cx) of its cells; yields the share done."""
+    both = yield from watcher.tiled(watcher.shown(image, scale))
+    return both[:, :outputs], resize(both[:, outputs:], _cells(image, side))[0]
+
+
+def _piece_by_piece(watcher: Runner, image: Floats, scale: float, outputs: int, side: int) -> Generator[float, None, tuple[Floats, Floats]]:
+    """The same of one that is shown enlarged, the raw output at its own size: whole, a plane of 4096² at 5× would fill any memory."""
+    height, width = image.shape[-2:]
+    step, halo = (max(1, math.ceil(reach / scale / side)) * side for reach in (SHOWN_SIDE, SHOWN_ROUND))
+    places = [(y, x) for y in range(0, height, step) for x in range(0, width, step)]
+    raw, features = np.zeros((1, outputs, height, width), np.float32), np.zeros((0, 0, 0), np.float32)
+    for done, (y, x) in enumerate(places):
+        top, left = max(0, y - halo), max(0, x - halo)
+        part = image[..., top : y + step + halo, left : x + step + halo]
+        seen = _whole(watcher, part, scale, outputs, side)
+        near, cells = yield from mapped(seen, lambda share, done=done: (done + share) / len(places))  # type: ignore[misc]
+        core = raw[..., y : y + step, x : x + step]
+        core[...] = resize(near, part.shape[-2:])[..., y - top :, x - left :][..., : core.shape[-2], : core.shape[-1]]
+        if not done:
+            features = np.zeros((len(cells), *_cells(image, side)), np.float32)
+        own = features[:, y // side : (y + step) // side, x // side : (x + step) // side]
+        own[...] = cells[:, (y - top) // side :, (x - left) // side :][:, : own.shape[1], : own.shape[2]]
+        yield (done + 1) / len(places)
+    return raw, features
+
+
+def _cells(image: Floats, side: int) -> tuple[int, int]:
+    return -(-image.shape[-2] // side), -(-image.shape[-1] // side)
 
 
 def _ground(said: Prediction, raw: Floats, image: Floats, features: Floats, side: int) -> Ground:

@@ -33,6 +33,9 @@ from napari_temseg.engine.types.results import FIRST_CLASS
 CUT_FROM = 2048**2  # px of a plane from which on only the part round its labels is made ready
 
 
+PART_IN_TIME = 192  # px, side of the part of a picture that is made ready where the time does not suffice for more
+
+
 def starting_model(task: TrainingTask) -> Segmenter:
     """A copy of the base with room for every class that is labelled, or a new model as the settings say."""
     class_names, config = task.annotations.class_names, task.config
@@ -109,6 +112,16 @@ def _round_its_labels(plane: LabelledPlane, margin: int) -> LabelledPlane:
     return plane.cut(*(slice(max(0, int(at.min()) - margin), int(at.max()) + 1 + margin) for at in (y, x)))
 
 
+def _most_labelled(plane: LabelledPlane) -> tuple[LabelledPlane, LabelledPlane]:
+    """A part of a plane where most is labelled, and the plane without the labels of that."""
+    near = ndimage.uniform_filter((plane.labels > 0).astype(np.float32), PART_IN_TIME, mode="constant")
+    centre = np.unravel_index(int(near.argmax()), near.shape)
+    window = tuple(slice(max(0, int(c) - PART_IN_TIME // 2), int(c) + PART_IN_TIME // 2) for c in centre)
+    elsewhere = np.ones(plane.labels.shape, bool)
+    elsewhere[window] = False
+    return plane.cut(*window), plane.only(elsewhere)
+
+
 def _late(control: Control, seconds: float) -> bool:
     return control.elapsed > seconds
 
@@ -123,7 +136,8 @@ def _answered(
 ) -> Generator[Progress, None, list[TrainingPlane]]:
     """Planes with what the starting model says of each; those of which that is known are not asked about again.
 
-    Something must be held: one is asked about however late it is.
+    Something must be held: where it is late before any is answered, the model is asked of a small part of the first instead, where most
+    is labelled, and that is a plane of its own.
     """
     asked = [plane for plane in every if plane.start is None]
     total, past = sum(plane.image.size for plane in asked), 0
@@ -135,8 +149,15 @@ def _answered(
         for step in job:
             if control.finishing:
                 return [each.bare for each in every]
-            if late() and (enough or answers):
-                return [found for each in every if (found := answers.get(id(each), each)).start or isinstance(found, LabelledPlane)]
+            if late():
+                some = [found for each in every if (found := answers.get(id(each), each)).start or isinstance(found, LabelledPlane)]
+                if enough or answers or not isinstance(plane, LabelledPlane):
+                    return some
+                part, rest = _most_labelled(plane)
+                yield Progress("prepare", 1.0, "asking the model to start from, of a part", control.elapsed)
+                said = iter_predict(reader, Micrograph(part.image, calibration=known), config, network=ready()).drain()
+                left = [rest if each is plane else each for each in some if each is not plane or rest.labels.any()]
+                return [part.answered(said), *left]
             message = f"asking the model to start from, picture {number} of {len(asked)}"
             yield Progress("prepare", (past + step.fraction * plane.image.size) / total, message, control.elapsed)
         answers[id(plane)] = plane.answered(job.result)

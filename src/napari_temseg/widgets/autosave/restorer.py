@@ -187,7 +187,7 @@ class RestoreBar(OfferBar):
         """Follow the micrograph in hand."""
         item = self.session.current
         earlier = self.autosaver.earlier_work(item) if item is not None else {}
-        if item is None or not self.offer(_sentence(item, earlier)):
+        if not self.offer(_sentence(item, earlier) if item is not None else "") or item is None:
             return
         many, idle = len(self.autosaver.items_with_earlier_work()), not self.session.jobs.running
         self.all.setText(f"All {many}")
