@@ -47,7 +47,7 @@ def test_what_rounds_to_nothing_has_no_sign() -> None:
 def test_an_interval_that_is_moved_says_by_how_much() -> None:
     interval = {"d50": [95.0, 115.0], "holds": ["segmentation"]}
     moved = {"intervals": {"these particles": interval}, "segmentation": {"bias": np.log(1.05)}}
-    assert moved_words(moved) == "interval shifted by +5.0 %, the known bias of the model"
+    assert moved_words(moved) == "the model finds particles about 5.0 % too small: the interval allows for it"
     assert moved_words(moved | {"segmentation": {"bias": 0.001}}) == ""
     assert moved_words(moved | {"corrected": {"d50": 100.0}}) == ""
     assert moved_words(moved | {"intervals": {"these particles": interval | {"holds": ["calibration"]}}, "segmentation": None}) == ""

@@ -306,7 +306,7 @@ def test_bars_depend_on_the_data_alone_and_no_axis_begins_below_zero(below: Any,
     np.testing.assert_array_equal(plot._drawn[0][2], edges)
 
 
-@pytest.mark.parametrize("ending", ["png", "svg"])
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_plot_and_view_are_saved_for_print(
     below: Any, viewer: Any, qtbot: Any, tmp_path: Path, wait_chores: Any, monkeypatch: Any, ending: str
 ) -> None:
@@ -326,6 +326,8 @@ def test_plot_and_view_are_saved_for_print(
             with Image.open(path) as made:
                 assert round(made.info["dpi"][0]) == 300
             assert is_own_figure(path), "no run takes it for a micrograph"
+        elif ending == "pdf":
+            assert path.read_bytes().startswith(b"%PDF")
         else:
             assert "<path" in path.read_text(encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +28,8 @@ _MISSED = "#DDDDDD"
 _MANY = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _ROOM = 0.35  # of the axis of the particles that an interval may add on either side
 _LONG = 40  # letters of a label beside which there is no room for another
+_WIDEST = 64  # letters of a line of the legend
+_LOW = 0.2  # of the height of a figure, the legend that it has room for
 _NAMES = {"ecd": "Equivalent circular diameter"}
 
 
@@ -77,15 +80,26 @@ def _panels() -> tuple[Axes, Axes]:
 
 
 def beside(axes: Axes, *, own: bool) -> None:
-    """The legend, where it hides no bar: below the axes of a figure of our `own`."""
+    """The legend, where it hides no bar: below the axes of a figure of our `own`, in lines that fit its width; where it is long, the figure
+    grows by it."""
     figure = axes.get_figure(root=True)
-    if not axes.get_legend_handles_labels()[0]:
+    handles, names = axes.get_legend_handles_labels()
+    if not handles:
         return
-    if own and isinstance(figure, Figure):
-        columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > _LONG else 2
-        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
-    else:
+    if not own or not isinstance(figure, Figure):
         axes.legend(frameon=False)
+        return
+    wide = max(map(len, names)) > _LONG
+    for columns, letters in ((1 if wide else 2, _WIDEST), (1, _WIDEST), (1, _LONG), (1, _LONG // 2)):
+        told = ["\n".join(part for line in name.splitlines() for part in textwrap.wrap(line, letters)) for name in names]
+        legend = figure.legend(handles, told, loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
+        room = legend.get_window_extent()
+        if room.width <= figure.bbox.width:
+            break
+        legend.remove()
+    else:
+        figure.add_artist(legend)  # of letters wider than any
+    figure.set_figheight(figure.get_figheight() + max(0.0, room.height / figure.dpi - _LOW * figure.get_figheight()))
 
 
 def svg(figure: Figure) -> bytes:
@@ -189,13 +203,20 @@ def draw_quantiles(values: Floats, weights: Floats, unit: str, curve: FittedCurv
     return cast(Figure, axes.get_figure(root=True))
 
 
-def mark_median(d50: float, interval: tuple[Sequence[float], str] | None, unit: str, axes: Axes, found: float | None = None) -> None:
+def mark_median(
+    d50: float,
+    interval: tuple[Sequence[float], str] | None,
+    unit: str,
+    axes: Axes,
+    found: float | None = None,
+    colour: str = _MEDIAN,
+) -> None:
     """D50 and its interval (ends, name) as a mark above the bars, and the one `found` where an audit corrects it; where it leaves the
     axes, an arrow says so."""
     ends, top = axes.get_xlim(), axes.get_ylim()[1]
     half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
     name = f"D50 = {rounded(d50, half)} {unit}".rstrip() + ("" if interval is None else f" ({interval[1]})")
-    look: dict[str, Any] = {"color": _MEDIAN, "markersize": 4, "linestyle": "none"}
+    look: dict[str, Any] = {"color": colour, "markersize": 4, "linestyle": "none"}
     if interval is None:
         axes.plot([d50], [1.08 * top], "o", label=name, **look)
     elif interval[0][0] <= d50 <= interval[0][1]:
@@ -206,14 +227,14 @@ def mark_median(d50: float, interval: tuple[Sequence[float], str] | None, unit: 
         axes.errorbar([sum(interval[0]) / 2], [1.08 * top], xerr=half, capsize=3, label=name, **look)
     if found is not None:
         told = f"as found = {rounded(found, half)} {unit}"
-        axes.plot([found], [1.08 * top], "o", color=_MEDIAN, markerfacecolor="none", markersize=6, linestyle="none", label=told)
+        axes.plot([found], [1.08 * top], "o", color=colour, markerfacecolor="none", markersize=6, linestyle="none", label=told)
     axes.set_ylim(0, 1.16 * top)
     if interval is not None:
         axes.set_xlim(ends)
-        _make_room(interval[0], 1.08 * top, axes)
+        _make_room(interval[0], 1.08 * top, axes, colour)
 
 
-def _make_room(interval: Sequence[float], y: float, axes: Axes) -> None:
+def _make_room(interval: Sequence[float], y: float, axes: Axes, colour: str) -> None:
     """Axes that hold an interval, unless that would squeeze the particles: then an arrow where it leaves them."""
     there, back = (np.log10, lambda x: 10**x) if axes.get_xscale() == "log" else (np.asarray, float)
     low, high = (float(there(end)) for end in axes.get_xlim())
@@ -222,5 +243,5 @@ def _make_room(interval: Sequence[float], y: float, axes: Axes) -> None:
     seen = max(low - room, min(low, first - margin)), min(high + room, max(high, last + margin))
     for beyond, at, arrow in ((first < seen[0], seen[0], "<"), (last > seen[1], seen[1], ">")):
         if beyond:
-            axes.plot([back(at)], [y], arrow, color=_MEDIAN, markersize=6, clip_on=False)
+            axes.plot([back(at)], [y], arrow, color=colour, markersize=6, clip_on=False)
     axes.set_xlim(back(seen[0]), back(seen[1]))

@@ -17,6 +17,7 @@ WHY_APART = (
 )
 LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
+FEWEST_DRAWN = 5  # particles below which a median would not be one of a distribution
 COUNTING_ALONE = "counting alone, 95 %"
 
 
@@ -45,6 +46,21 @@ def half_width(summary: Mapping[str, Any]) -> float | None:
     """Half of the widest interval that D50 has, in its unit: what allows how many digits a length is told with."""
     ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]]
     return max(((high - low) / 2 for low, high in ends), default=None)
+
+
+def few_words(summary: Mapping[str, Any]) -> str:
+    """That so few particles are no distribution, in place of a D50; "" for enough, and for none."""
+    n = summary.get("n") or 0
+    return f"n = {n} is no distribution: a D50 needs {FEWEST} particles" if 0 < n < FEWEST_DRAWN else ""
+
+
+def height_words(*, by_volume: bool, populations: bool = False, samples: bool = False) -> str:
+    """What the height of bars is, in the window and in its saved plot."""
+    if samples:
+        return "share of each sample (%)"
+    if populations:
+        return "share of each (%)"
+    return "volume (%)" if by_volume else "count"
 
 
 def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:
@@ -86,7 +102,9 @@ def moved_words(summary: Mapping[str, Any]) -> str:
     ):
         return ""
     share = 100 * math.expm1(summary["segmentation"]["bias"])
-    return f"interval shifted by {signed(share, 1)} %, the known bias of the model" if abs(share) >= 0.5 else ""
+    if abs(share) < 0.5:
+        return ""
+    return f"the model finds particles about {abs(share):.1f} % too {'small' if share > 0 else 'large'}: the interval allows for it"
 
 
 def interval_title(name: str, holds: Collection[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 VERMILION, SKY, YELLOW, PURPLE, ORANGE, BLUE, GREEN = "#D55E00", "#56B4E9", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#009E73"
 OF_POPULATION = {"small": SKY, "large": PURPLE}
+OF_SAMPLES = (SKY, VERMILION, GREEN, PURPLE, ORANGE, BLUE, "#999999")  # lines that are seen on dark themes and on paper
 _CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
 
 N_CLASS_COLOURS = len(_CLASSES)  # classes whose numbers differ by this look alike

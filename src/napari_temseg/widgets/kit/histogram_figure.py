@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy import stats
 
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.plots import beside, mark_median
-from napari_temseg.engine.types.wording import ends_words, four, moved_words, shown_median
+from napari_temseg.engine.types.wording import ends_words, few_words, four, height_words, moved_words, shown_median
+from napari_temseg.widgets.canvas.colours import OF_SAMPLES, SKY, VERMILION
 
 Floats = npt.NDArray[np.float64]
-_SAMPLES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPart:
+    """What is drawn of one of two populations: a bool a value in `mask` (n,), the `summary` of its column and its `colour`."""
+
+    title: str
+    mask: Mask
+    summary: Mapping[str, Any]
+    colour: str
 
 
 def draw_seen(
@@ -31,31 +43,54 @@ def draw_seen(
     by_volume: bool = False,
     logarithmic: bool = False,
     n_bins: int | None = None,
-    samples: Sequence[tuple[str, npt.NDArray[np.bool_]]] = (),
+    samples: Sequence[tuple[str, Mask]] = (),
+    populations: Sequence[SeenPart] = (),
 ) -> Figure:
-    """A column by number or volume, on either axis, or `samples` (name, bool a value) laid over one another in shares of their own.
+    """A column by number or volume, on either axis; `populations` beside one another, or `samples` (name, bool a value) laid over one
+    another, each in shares and bins of its own: the bars, colours and words of the window.
 
     `values` (n,) with their `weights` (n,); `label` names the axis with its unit; `fit` is the lognormal one, `summary` that of the column.
     """
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
     log = logarithmic and bool((values > 0).all())
-    edges = 10 ** bins(np.log10(values), n_bins) if log else bins(values, n_bins)
+
+    def edges_of(some: Floats) -> Floats:
+        return 10 ** bins(np.log10(some), n_bins) if log else bins(some, n_bins)
+
+    edges = edges_of(values)
     axes.set_xlabel(label)
     if log:
         _plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
-    axes.set_ylabel("Volume (% per bin)" if by_volume else "Share of particles (% per bin)")
+    axes.set_ylabel(height_words(by_volume=by_volume, populations=bool(populations), samples=bool(samples)))
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
     for number, (name, mask) in enumerate(samples):
-        height = 100 * np.histogram(values[mask], edges, weights=weights[mask])[0] / max(float(weights[mask].sum()), 1e-12)
-        axes.stairs(height, edges, color=_SAMPLES[number % len(_SAMPLES)], linewidth=1.5, label=f"{name} ({int(mask.sum())})")
-    if not samples:
-        axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color="#56B4E9", edgecolor="white")
+        if mask.any():
+            own = edges_of(values[mask])
+            colour = OF_SAMPLES[number % len(OF_SAMPLES)]
+            axes.stairs(_shares(values, weights, mask, own), own, color=colour, linewidth=1.5, label=f"{name} ({int(mask.sum())})")
+    there = [] if samples else [each for each in populations if each.mask.any()]
+    for each in there:
+        own = edges_of(values[each.mask])
+        label_of = f"{each.title}: {int(each.mask.sum())} particle{'' if each.mask.sum() == 1 else 's'}"
+        axes.stairs(_shares(values, weights, each.mask, own), own, fill=True, color=each.colour, edgecolor="white", label=label_of)
+    for each in there:
+        _middle(each.summary, axes, by_volume=by_volume, colour=each.colour)
+    if not samples and not there:
+        heights = 100 * weights / weights.sum() if by_volume else weights
+        axes.hist(values, edges.tolist(), weights=heights, color=SKY, edgecolor="white")
         if fit is not None and fit["gsd"] > 1:
-            _lognormal(fit, edges, axes, by_volume=by_volume)
+            _lognormal(fit, edges, axes, float(heights.sum()), by_volume=by_volume)
+        if not by_volume:
+            axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
         _middle(summary or {}, axes, by_volume=by_volume)
     beside(axes, own=True)
     return figure
+
+
+def _shares(values: Floats, weights: Floats, mask: Mask, edges: Floats) -> Floats:
+    total = max(float(weights[mask].sum()), 1e-12)
+    return np.asarray(100 * np.histogram(values[mask], edges, weights=weights[mask])[0] / total)
 
 
 def _plain_logarithms(axes: Axes, *, wide: bool) -> None:
@@ -66,24 +101,27 @@ def _plain_logarithms(axes: Axes, *, wide: bool) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool) -> None:
-    """The median, and by number what is left open of it."""
+def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool, colour: str = VERMILION) -> None:
+    """The median, and by number what is left open of it; of a few particles there is none."""
+    if few_words(summary):
+        axes.plot([], [], linestyle="none", label=few_words(summary))
+        return
     value, interval, name = (summary.get("dv50"), None, "") if by_volume else shown_median(summary)
     if value is None:
         return
-    axes.axvline(value, color="#D55E00", linestyle="--", linewidth=1)
+    axes.axvline(value, color=colour, linestyle="--", linewidth=1)
     told = None
     if interval:
         half = (interval[1] - interval[0]) / 2
         told = (interval, "\n".join(filter(None, (f"{name}: {ends_words(interval, half)}", moved_words(summary)))))
-    mark_median(value, told, summary.get("unit") or "", axes)
+    mark_median(value, told, summary.get("unit") or "", axes, colour=colour)
 
 
-def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, *, by_volume: bool) -> None:
-    """The fit in % a bin; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
+def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, total: float, *, by_volume: bool) -> None:
+    """The fit, scaled to bars that sum to `total`; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
     sigma = np.log(fit["gsd"])
     middle = fit["median"] * np.exp(3 * sigma**2 if by_volume else 0.0)
     even = axes.get_xscale() == "linear"
     x = np.linspace(edges[0], edges[-1], 300) if even else np.geomspace(edges[0], edges[-1], 300)
     width = edges[1] - edges[0] if even else np.log(edges[1] / edges[0]) * x
-    axes.plot(x, 100 * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")
+    axes.plot(x, total * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")

@@ -219,7 +219,7 @@ class Distribution(QWidget):
 
     def _show_count(self, chosen: int) -> None:
         shown, there = len(self.table.particles.rows), 0 if self.pool.table is None else len(self.pool.table)
-        rows = "" if self.pool.table is None else f"{shown} of {there}" if shown < there else f"{there} rows"
+        rows = "" if self.pool.table is None else f"{shown} of {there}" if shown < there else f"{there} row{'' if there == 1 else 's'}"
         self.count.setText(f"{chosen} selected" if chosen > 1 else rows)
         self.count.setToolTip(f"{chosen} particles are selected; {rows} are shown." if chosen > 1 else "")
 
@@ -299,10 +299,8 @@ class Distribution(QWidget):
                 self.session,
                 path,
                 distribution,
-                by_volume=self.histogram.by_volume,
-                n_bins=self.histogram.n_bins,
-                samples=self._samples() or [(each.title, distribution.population == each.name) for each in distribution.populations],
-                logarithmic=self.histogram.logarithmic,
+                samples=self._samples(),
+                **self.histogram.view(),
             )
 
     def _picked(self, rows: list[int]) -> None:

@@ -12,8 +12,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import d50_words, four, moved_words, shown_median
-from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, ORANGE, OUTLINES, SKY, VERMILION
+from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, shown_median
+from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
 from napari_temseg.widgets.session.session import Session
@@ -52,6 +52,17 @@ class SizeAxis(pg.AxisItem):  # type: ignore[misc]
         return [f"{10**value:.6g}" for value in values] if self.logarithmic else super().tickStrings(values, scale, spacing)
 
 
+class CountAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis of whole numbers where it counts."""
+
+    whole = False
+
+    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> Any:  # noqa: N802  pyqtgraph's names
+        """No ticks between whole numbers."""
+        found = super().tickSpacing(minVal, maxVal, size)
+        return [each for each in found if float(each[0]).is_integer()] or [(1.0, 0.0)] if self.whole else found
+
+
 class Histogram(Plot):
     """Bars of `distribution`; `ranged` carries lower and upper limit of a range dragged with the mouse, or None when it is taken away."""
 
@@ -62,6 +73,7 @@ class Histogram(Plot):
     by_volume = False
     logarithmic = False
     sizes: SizeAxis | None = None
+    counts: CountAxis | None = None
     _range: Any = None
     _drawn: Any = None  # places, weights and edges of the bars: of each population, where there are two
     _marked: Any = ()
@@ -71,8 +83,8 @@ class Histogram(Plot):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.sizes = SizeAxis("bottom")
-        self.setAxisItems({"bottom": self.sizes})
+        self.sizes, self.counts = SizeAxis("bottom"), CountAxis("left")
+        self.setAxisItems({"bottom": self.sizes, "left": self.counts})
         self.retheme()
         self.setToolTip(
             "Particles, or their share of the volume, in each bin. The curve is the lognormal distribution that fits them best; the broken "
@@ -146,7 +158,7 @@ class Histogram(Plot):
             self.sizes.logarithmic = log
             self.sizes.picture = None  # drawn anew even where its range stays the same
         self.label("bottom", f"{distribution.title}{f' ({distribution.unit})' if distribution.unit else ''}")
-        self.label("left", "volume (%)" if self.by_volume else "count")
+        self._name_heights()
         if not len(distribution.values):
             return
         x = np.log10(distribution.values) if log else distribution.values
@@ -169,6 +181,22 @@ class Histogram(Plot):
         if self._range is not None:
             self._region(*self._range)
 
+    def _name_heights(self) -> None:
+        populations, samples = bool(self.distribution.populations), bool(self.samples)
+        self.label("left", height_words(by_volume=self.by_volume, populations=populations, samples=samples))
+        if self.counts is not None:
+            self.counts.whole = not (self.by_volume or populations or samples)
+
+    def parts(self) -> list[tuple[str, Mask, dict[str, Any], str]]:
+        """Of two populations each that is drawn: what it is called, a bool a value, the summary of its column, and its colour."""
+        population = np.asarray(self.distribution.population)
+        told = ((each, population == each.name) for each in self.distribution.populations)
+        return [(each.title, own, each.of_column, OF_POPULATION.get(each.name, BLUE)) for each, own in told if own.any()]
+
+    def view(self) -> dict[str, Any]:
+        """How it is drawn, for the saved plot."""
+        return {"by_volume": self.by_volume, "n_bins": self.n_bins, "logarithmic": self.logarithmic, "populations": self.parts()}
+
     def legend(self) -> str:
         """What is drawn, as rich text: it stands beside the plot, where it hides no bar."""
         distribution, colour = self.distribution, self.colours
@@ -176,7 +204,7 @@ class Histogram(Plot):
             return ""
         if self.samples:
             return "<br>".join(
-                f"<span style='color:{OUTLINES[n % len(OUTLINES)]}'>▬</span> {html.escape(name)} ({int(mask.sum())})"
+                f"<span style='color:{OF_SAMPLES[n % len(OF_SAMPLES)]}'>▬</span> {html.escape(name)} ({int(mask.sum())})"
                 for n, (name, mask) in enumerate(self.samples)
             )
         if distribution.populations:
@@ -187,13 +215,15 @@ class Histogram(Plot):
         parts = [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal fit, GSD {four(distribution.fit['gsd'])}")
-        if not self.by_volume and (moved := moved_words(distribution.of_column)):
+        if not self.by_volume and not few_words(distribution.of_column) and (moved := moved_words(distribution.of_column)):
             parts.append(f"<span style='color:{VERMILION}'>├┤</span> {moved}")
         return "<br>".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:
         """“D50 221 nm (these particles, 95 %: 171 to 265)”; by volume without an interval."""
         distribution = self.distribution
+        if few := few_words(summary):
+            return few
         if self.by_volume:
             value = summary.get("dv50")
             return "" if value is None else f"D50 {four(value)} {distribution.unit}"
@@ -209,21 +239,16 @@ class Histogram(Plot):
 
     def _side_by_side(self, x: Any, weights: Any, log: bool) -> None:
         """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""
-        self.label("left", "share (%)")
         highest, self._drawn = 0.0, []
-        medians = []
-        for each in self.distribution.populations:
-            own = np.asarray(self.distribution.population) == each.name
+        parts = self.parts()
+        for _, own, _, colour in parts:
             total = float(weights[own].sum())
             shares = np.where(own, 100 * weights / total if total > 0 else 0.0, 0.0)
-            if not own.any():
-                continue
-            colour, edges = OF_POPULATION.get(each.name, BLUE), bins(x[own], self.n_bins)
+            edges = bins(x[own], self.n_bins)
             highest = max(highest, float(self._bars(x, shares, edges, colour).opts["height"].max()))
             self._drawn.append((x, shares, edges))
-            medians.append((each.of_column, colour))
         self._mark()
-        for of_column, colour in medians:
+        for _, _, of_column, colour in parts:
             self._median(of_column, log, colour, highest)
         self._fit_height(highest)
         if self._range is not None:
@@ -231,7 +256,6 @@ class Histogram(Plot):
 
     def _overlay(self, x: Any, weights: Any) -> None:
         """Each sample as a line of steps, in shares of its own and with bins of its own, as their sizes may be far apart."""
-        self.label("left", "share of each sample (%)")
         highest = 0.0
         for n, (_, mask) in enumerate(self.samples):
             total = weights[mask].sum()
@@ -239,7 +263,7 @@ class Histogram(Plot):
                 continue
             edges = bins(x[mask], self.n_bins)
             height = 100 * np.histogram(x[mask], edges, weights=weights[mask])[0] / total if total > 0 else np.zeros(len(edges) - 1)
-            self.plot(edges, height, stepMode="center", pen=pg.mkPen(OUTLINES[n % len(OUTLINES)], width=2))
+            self.plot(edges, height, stepMode="center", pen=pg.mkPen(OF_SAMPLES[n % len(OF_SAMPLES)], width=2))
             highest = max(highest, float(height.max(initial=0)))
         self._fit_height(highest)
 
@@ -284,7 +308,7 @@ class Histogram(Plot):
     def _median(self, summary: dict[str, Any], log: bool, colour: str, highest: float) -> None:
         """D50 as a broken line, and above the `highest` bar its interval, which hides nothing however wide it is."""
         value, interval, _ = (summary.get("dv50"), None, "") if self.by_volume else shown_median(summary)
-        if value is None:
+        if value is None or few_words(summary):
             return
         at = float(np.log10(value) if log else value)
         line = pg.InfiniteLine(at, pen=pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine))

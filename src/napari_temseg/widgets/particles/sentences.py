@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.wording import WHY_APART, bias_words, d50_words, ends_words, four, named_interval_words, verdict_words
+from napari_temseg.engine.types.wording import (
+    WHY_APART,
+    bias_words,
+    d50_words,
+    ends_words,
+    few_words,
+    four,
+    named_interval_words,
+    verdict_words,
+)
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
@@ -49,7 +58,7 @@ def sized(distribution: PooledDistribution) -> str:
 def _d50(summary: Mapping[str, Any], *, waiting: bool) -> str:
     if summary["d50"] is None:
         return ""
-    return f"D50 {d50_words(summary, waiting=waiting)}\u00a0· n\u00a0=\u00a0{summary['n']}"
+    return few_words(summary) or f"D50 {d50_words(summary, waiting=waiting)}\u00a0· n\u00a0=\u00a0{summary['n']}"
 
 
 def _verdict(distribution: PooledDistribution) -> str:

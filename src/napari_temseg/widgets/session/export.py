@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 MODELS = "Models (*.temseg)"
-FIGURE_TYPES = "Picture, 300 dpi (*.png);;Drawing (*.svg)"
+FIGURE_TYPES = "Picture, 300 dpi (*.png);;Drawing (*.svg);;Drawing (*.pdf)"
 DPI = 300
 
 
@@ -85,10 +85,10 @@ def export_plot(session: Session, path: str, shown: Any, **view: Any) -> None:
     """Write the histogram of a `PooledDistribution` as it is seen, as PNG or SVG by the file's ending; `view` is what `draw_seen` takes."""
 
     def write() -> None:
-        from napari_temseg.widgets.kit.histogram_figure import draw_seen
+        from napari_temseg.widgets.kit.histogram_figure import SeenPart, draw_seen
 
         n = len(set(map(str, shown.image)))
-        of_column, fit = shown.of_column, shown.fit
+        of_column, fit = (None, None) if shown.samples else (shown.of_column, shown.fit)  # of several samples together neither is of any
         figure = draw_seen(
             shown.values,
             shown.volumes if view["by_volume"] else shown.weights,
@@ -96,7 +96,7 @@ def export_plot(session: Session, path: str, shown: Any, **view: Any) -> None:
             n,
             fit,
             of_column,
-            **view,
+            **view | {"populations": [SeenPart(*each) for each in view.get("populations", ())]},
         )
         save_figure(figure, path)
 
@@ -129,14 +129,16 @@ def export_view(session: Session, item: Item, path: str) -> None:
 
 
 def save_figure(figure: Any, path: str) -> None:
-    """Write a figure as PNG of 300 dpi or as SVG, by the file's ending; the PNG says who drew it: no run takes it for a micrograph."""
-    from napari_temseg.engine.measure.plots import svg
+    """Write a figure as PNG of 300 dpi, as SVG or as PDF, by its ending; the PNG says who drew it: no run takes it for a micrograph."""
+    from napari_temseg.engine.measure.plots import pdf, svg
     from napari_temseg.files.atomic import replacing
     from napari_temseg.files.own_figures import PNG_METADATA
 
     with replacing(Path(path)) as part:
         if Path(path).suffix.lower() == ".svg":
             Path(part).write_bytes(svg(figure))
+        elif Path(path).suffix.lower() == ".pdf":
+            Path(part).write_bytes(pdf(figure))
         else:
             figure.savefig(part, format="png", dpi=DPI, metadata=PNG_METADATA)
 
