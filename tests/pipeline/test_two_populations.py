@@ -11,7 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
-from two_sizes import TwoSizes, two_sizes
+from two_sizes import TwoSizes, two_sizes, wide_powder
 
 import napari_temseg as temseg
 from napari_temseg.engine.particles.recovery import iter_recovery
@@ -61,6 +61,32 @@ def test_both_sizes_are_found_and_measured_apart(picture: TwoSizes, particles: t
     areas = [np.bincount(each.labels.ravel())[1:].mean() for each in (less, found)]
     assert areas[0] < areas[1]
     assert set(less.table["population"]) == {"small", "large"}
+
+
+def test_a_powder_wider_than_a_search_is_one_distribution(particles: temseg.Segmenter, tmp_path: Path) -> None:
+    powder = wide_powder()
+    told, split = temseg.PredictConfig(typical_size=16.0, other_size=110.0, exact_size=True), temseg.SplitConfig(as_one=True)
+    prediction = temseg.predict(particles, powder.image, told)
+    measurement = temseg.measure(temseg.split(prediction, split), other_splits=True)
+    assert not {"population", "carrier"} & set(measurement.table)
+    sizes = temseg.size_distribution([measurement])
+    true = np.sqrt(4 / np.pi * np.bincount(powder.large.ravel())[1:])
+    assert len(measurement) == pytest.approx(len(true), abs=3)
+    assert sizes.quantile(0.5) == pytest.approx(np.median(true), rel=0.1)  # those that the edges cut count in the weights
+    assert sizes.segmentation is not None
+    assert sizes.segmentation.splits["as found"]["d50"] == pytest.approx(sizes.quantile(0.5), rel=0.02)
+    narrow = temseg.measure(temseg.split(temseg.predict(particles, powder.image, replace(told, typical_size=110.0, other_size=None))))
+    assert temseg.size_distribution([narrow]).quantile(0.5) > 1.3 * np.median(true)
+    iio.imwrite(tmp_path / "powder.tif", (100 * powder.image).clip(0, 255).astype(np.uint8))
+    result = run(tmp_path / "powder.tif", tmp_path / "results", predict=replace(told, backend="torch"), split=split)
+    assert set(result.summary["distributions"]) == {"px"}
+    assert result.summary["images"][0]["other_size_looked_for_px"] == pytest.approx(110.0)
+    page = (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    assert "taken for one distribution" in page
+    assert "16 px and 110 px as one distribution" in page
+    limits = [row.diameter for row in iter_recovery(particles, temseg.split(prediction, split), told).drain()]
+    assert limits == sorted(limits)
+    assert limits[0] < 16 < 42 < limits[-1]  # half-way between both, by ratio
 
 
 def test_each_population_has_a_detection_limit_of_its_own(picture: TwoSizes, particles: temseg.Segmenter) -> None:

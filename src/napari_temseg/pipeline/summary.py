@@ -33,7 +33,7 @@ TOO_FEW_IMAGES = ("Only 1 image:", "Only 2 images:")  # and that of pictures whi
 INPUTS_NAMED = 8  # inputs that a sentence names one by one; the report's list and summary.json name all
 ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
-    "size": "Say it with --typical-size, or --typical-size both",
+    "size": "Say it with --typical-size, or --typical-size both, and --as-one where that is one powder of many sizes",
     "another size": "Say a smaller or larger --typical-size",
     "two heaps": "Look for each by itself with --typical-size “{}, {}”",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
@@ -41,7 +41,7 @@ ADVICE_FOR_COMMANDS = {
 }
 ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
-    "size": "Say it with Find ▸ size, or choose both there",
+    "size": "Say it with Find ▸ size, or choose both there, and One wide distribution where that is one powder of many sizes",
     "another size": "Say a smaller or larger size in Find",
     "two heaps": "Look for each by itself: size “{}, {}” in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
@@ -172,6 +172,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         **({"per_population": _per_population(item)} if _has_two(item) else {}),
         "uncertain": item.uncertain,
         "size_looked_for_px": item.size or None,
+        **({"other_size_looked_for_px": item.other_size} if item.other_size and not _has_two(item) else {}),
         "scales": list(item.scales),
         "computed_with": item.computed_with,
         "splitting": item.splitting,

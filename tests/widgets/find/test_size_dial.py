@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from in_the_window import mouse
 from qtpy.QtCore import Qt
-from two_sizes import two_sizes
+from two_sizes import two_sizes, wide_powder
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.results import SizeCandidate
@@ -157,6 +157,33 @@ def test_what_a_told_size_gives_up_is_said_and_one_press_looks_for_both(viewer: 
     assert "found before" not in panel.note.text()
 
 
+def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    powder = wide_powder()
+    viewer.add_image(powder.image, name="powder")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    bench.go(1)
+    panel.dial.say_sizes([60.0])
+    panel.one.click()
+    wait_jobs(session)
+    found = len(session.current.particles)
+    panel.too.click()
+    wait_jobs(session)
+    item = session.current
+    assert len(item.particles) > found + 5
+    assert set(item.measurement.table["population"]) == {"small", "large"}
+    assert [made.isChecked() for made in panel.measured.values()] == [True, False]
+    panel.measured[True].click()
+    wait_jobs(session)
+    assert [made.isChecked() for made in panel.measured.values()] == [False, True]
+    assert "population" not in item.measurement.table
+    assert "small and" not in panel.note.text()
+    assert panel.split.value().as_one
+    panel.measured[False].click()  # told apart after all
+    wait_jobs(session)
+    assert set(item.measurement.table["population"]) == {"small", "large"}
+
+
 def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: Any) -> None:
     dial = panel.dial
     item = panel.session.current
@@ -193,7 +220,7 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     wait_jobs(session)
     assert panel.dial.field.text() == "13 px, 95 px"
     assert "80 small and 11 large" in panel.note.text()
-    assert panel.ways.currentIndex() == 0
+    assert panel.ways.currentIndex() == 3
     populations = item.measurement.table["population"].value_counts()
     assert (populations["small"], populations["large"]) == (pytest.approx(80, abs=1), pytest.approx(12, abs=1))
     # Two colours, and a D50, count and share for each, in panel and dock.

@@ -64,7 +64,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.packed_mask import PackedMask
-from napari_temseg.engine.types.populations import apart, are_populations, with_populations
+from napari_temseg.engine.types.populations import apart, are_told_apart, with_populations
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres
 
@@ -321,7 +321,7 @@ def tabulate(
     columns |= {"image": np.full(n, image), "lossy": np.full(n, source is not None and source.lossy)}
     columns |= {"excluded": np.full(n, ""), "reviewed": np.zeros(n, bool)}
     table = pd.DataFrame({column_name(key, unit): columns[key] for key in (*IDENTITY, *DESCRIPTORS, *FLAGS)})
-    if are_populations(particles):
+    if are_told_apart(particles):
         table = with_populations(table, particles)
     # Said outright, or tables without particles would have other types than those with.
     texts = [name for name in ("image", "class", "population", "excluded", "morphology", "estimator") if name in table]

@@ -52,10 +52,14 @@ def _sizes(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) 
 
 
 def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str, tuple[Floats, Floats]]:
-    """Diameters and boxes of the whole particles of one plane by population, where two sizes are meant."""
+    """Diameters and boxes of the whole particles of one plane by population, where two sizes are meant; {"": both} of one distribution."""
     labels, table, _ = split_plane(prediction, config)
     found = of_each_population(Particles(labels, table.assign(plane=0), prediction.micrograph, prediction))
-    return {name: whole_sizes(each, core) for name, each in found.items()}
+    sizes = {name: whole_sizes(each, core) for name, each in found.items()}
+    if not config.as_one:
+        return sizes
+    diameter, box = (np.concatenate(each) for each in zip(*sizes.values(), strict=True))
+    return {"": (diameter, box)}
 
 
 def _each(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[dict[str, tuple[Floats, Floats]]]:

@@ -63,6 +63,8 @@ def iter_recovery(model: Segmenter, particles: Particles, config: PredictConfig 
             smallest = max(_SMALLEST, middle) if name == LARGE else _SMALLEST
             found = yield from _looked_for(model, own, config or PredictConfig(), particles.planes()[0], smallest, control)
             told += [row._replace(population=name) for row in found]
+        if particles.settings.get("as_one"):  # of each search the sizes that it answers for
+            told = [row._replace(population="") for row in told if (row.population == LARGE) == (row.diameter >= middle)]
         return tuple(told)
 
     return Job(steps)

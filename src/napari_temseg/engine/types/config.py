@@ -202,6 +202,11 @@ class SplitConfig(Config):
         maximum=1.0,
     )
     fill_holes: bool = setting(True, "Fill holes", "Fill holes inside particles")
+    as_one: bool = setting(
+        False,
+        "One wide distribution",
+        "Where two sizes were looked for: their particles are of one distribution that is wider than a search, not of two populations",
+    )
     exclude_frame: bool = setting(False, "Leave out those at the edge", "Drop particles cut by the edge of the picture")
     edge: str = setting(
         OUTLINE,

@@ -28,6 +28,11 @@ def are_populations(particles: Any) -> bool:
     return isinstance(particles, Particles) and "population" in particles.table
 
 
+def are_told_apart(particles: Any) -> bool:
+    """Whether particles of two sizes are measured as two populations, not as one wide distribution."""
+    return are_populations(particles) and not particles.settings.get("as_one", False)
+
+
 def of_each_population(particles: Particles) -> dict[str, Particles]:
     """Small and large particles by themselves, each as if the others were not there; {"": particles} where there is one size."""
     return {name: of_population(particles, name) for name in POPULATIONS} if are_populations(particles) else {"": particles}

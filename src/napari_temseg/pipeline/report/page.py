@@ -322,8 +322,9 @@ def _methods(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _looked_for(image: dict[str, Any]) -> str:
     """The size that a model looked for in an image, and the scale at which it did."""
-    size, scales = image["size_looked_for_px"], ", ".join(f"{each:.3g}" for each in image["scales"])
-    return f"{size:.3g} px{f', seen at scale {scales}' if scales else ''}" if size else "all sizes"
+    size, other = image["size_looked_for_px"], image.get("other_size_looked_for_px")
+    scales, both = ", ".join(f"{each:.3g}" for each in image["scales"]), f" and {other:.3g} px as one distribution" if other else ""
+    return f"{size:.3g} px{both}{f', seen at scale {scales}' if scales else ''}" if size else "all sizes"
 
 
 def _masked(images: Sequence[dict[str, Any]], *, by_hand: bool) -> str:

@@ -312,6 +312,8 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
         "Small and large particles were looked for in turn and are populations of their own, each particle of the size that its width is "
         "nearer to by ratio. "
         if sizes.population
+        else "Small and large particles were looked for in turn and are taken for one distribution. "
+        if first.get("as_one") and any(image.get("other_size_looked_for_px") for image in summary["images"])
         else ""
     )
     audited = " ".join(audit_words(summary["audit"], unit)) or "Not audited by hand."

@@ -93,9 +93,21 @@ class FindPanel(QWidget):
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
         self.sizes = [ElidedButton("", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
         self.too = ElidedButton("", self._find_both)
+        apart = "What was found of either size is a population with a D50, a count and shares of its own."
+        as_one = "What was found is one powder that is wider than a search: one distribution with one D50."
+        self.measured = {False: button("Two populations", apart, partial(self._measure, False))}
+        self.measured[True] = button("One wide distribution", as_one, partial(self._measure, True))
+        for made in self.measured.values():
+            made.setCheckable(True)
+        meant = [*self.measured.values()]
         other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
         ways = QStackedWidget()
-        for each in (row([size, paint, other], (1, 1, 1)), row(self.sizes, (1, 1, 1)), row([self.too, other_size], (2, 1))):
+        for each in (
+            row([size, paint, other], (1, 1, 1)),
+            row(self.sizes, (1, 1, 1)),
+            row([self.too, other_size], (2, 1)),
+            row(meant, (1, 1)),
+        ):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy = ways.sizePolicy()
@@ -192,6 +204,15 @@ class FindPanel(QWidget):
             self.dial.say_sizes(sizes)
             self._find_one()
 
+    def _measure(self, as_one: bool) -> None:
+        """What was found of two sizes is one distribution, or two populations."""
+        self.split.fields["as_one"].value = as_one
+        self._show_measured()
+
+    def _show_measured(self) -> None:
+        for as_one, made in self.measured.items():
+            made.setChecked(self.split.value().as_one == as_one)
+
     def _further(self, item: Item | None) -> tuple[float, float] | None:
         """Both sizes (px) that keep what is found and find what lies beyond it; None where nothing seems to."""
         if lost := self.given_up.of(item):
@@ -221,8 +242,10 @@ class FindPanel(QWidget):
     def _show_ways(self, item: Item | None) -> None:
         found = item.prediction.candidates if item is not None and item.prediction is not None else ()
         further = self._further(item)
-        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further))
-        self.ways.setCurrentIndex(1 if found else 2 if further else 0)
+        two = item is not None and item.prediction is not None and item.prediction.other is not None
+        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further or two))
+        self.ways.setCurrentIndex(1 if found else 2 if further else 3 if two and item is not None and not item.unlike else 0)
+        self._show_measured()
         self._show_further(item)
         self.sizes[2].setVisible(all(each.count >= LEAST_OFFERED for each in found))
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):

@@ -22,7 +22,7 @@ def found_by_another(session: Session, item: Item) -> str:
 def of_both(item: Item) -> str:
     """ ": 280 small and 12 large" of particles of two sizes, else ""."""
     table = None if item.particles is None else item.particles.table
-    if table is None or "population" not in table:
+    if table is None or "population" not in table or (item.particles is not None and item.particles.settings.get("as_one")):
         return ""
     from napari_temseg.engine.types.populations import POPULATIONS  # scipy comes with it
 
