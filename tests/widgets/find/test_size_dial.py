@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from in_the_window import mouse
 from qtpy.QtCore import Qt
@@ -238,6 +239,10 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     assert colouring.legend.classes == tuple(OF_POPULATION.items())
     legend = session.part(DistributionOpener).open().legend
     qtbot.waitUntil(lambda: all(colour in legend.text() for colour in OF_POPULATION.values()))
+    plot = session.part(DistributionOpener).open().histogram
+    lines = [each.pen.color().name().upper() for each in plot.getPlotItem().items if isinstance(each, pg.InfiniteLine)]
+    assert len(lines) == 2
+    assert not set(lines) & {colour.upper() for colour in OF_POPULATION.values()}  # they are seen before the bars
     # Splitting goes on to work live on both.
     before = item.particles
     panel.split.fields["threshold"].value = 0.8

@@ -311,7 +311,8 @@ class Histogram(Plot):
         if value is None or few_words(summary):
             return
         at = float(np.log10(value) if log else value)
-        line = pg.InfiniteLine(at, pen=pg.mkPen(colour, width=2, style=Qt.PenStyle.DashLine))
+        seen = self.colours["text"] if self.distribution.populations else colour  # bars of a population have its colour
+        line = pg.InfiniteLine(at, pen=pg.mkPen(seen, width=2, style=Qt.PenStyle.DashLine))
         line.setZValue(3)
         self.addItem(line, ignoreBounds=True)
         if interval:
