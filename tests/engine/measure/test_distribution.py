@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from napari_temseg import Calibration, Measurement, TemsegError, measure, size_distribution
+from napari_temseg.engine.measure.fits import FittedCurve
+from napari_temseg.engine.measure.plots import draw
 from napari_temseg.engine.types.packed_mask import PackedMask
 
 MEDIAN, GSD = 20.0, 1.49
@@ -328,6 +330,33 @@ def test_the_plot_says_what_it_shows():
     assert target.getbuffer().nbytes > 1000
     own = Figure()
     assert sizes.plot(own.subplots()) is own
+
+
+def test_images_that_differ_wildly_have_no_number_in_common():
+    rng = np.random.default_rng(7)
+    one, other = rng.lognormal(4, 0.25, 120), rng.lognormal(6.5, 0.3, 120)
+    calibration = Calibration((0.5, 0.5))
+    sizes = size_distribution([measured(each, calibration=calibration) for each in (one, one[:60], other, [900.0], [15.0], [])])
+    summary = sizes.summary()
+    assert not summary["usable"]
+    assert summary["why_not"][0].startswith("one number for all these images means little: their medians go from 7.500 to 450")
+    assert "the 5 images with particles differ too much" in summary["interval_basis"]
+    assert not any("differ so much" in each for each in summary["cautions"])  # the verdict says so
+    alike = size_distribution([measured(rng.lognormal(4, 0.25, 60), calibration=calibration) for _ in range(3)]).summary()
+    assert alike["usable"]
+    axes = sizes.plot().axes[0]
+    assert axes.get_xscale() == "log"
+    assert len(axes.patches) >= 9
+    assert all(max(line.get_ydata()) <= 100 for line in axes.lines if line.get_linestyle() == "-" and len(line.get_ydata()) == 300)
+
+
+def test_a_curve_is_what_a_bin_holds_and_never_more_than_all():
+    rng = np.random.default_rng(7)
+    sizes = size_distribution([measured(np.concatenate([rng.normal(20, 0.3, 200), rng.uniform(40, 150, 60)])) for _ in range(3)])
+    curve = FittedCurve("lognormal", {"median": 20.0, "gsd": 1.02, "n": 200})
+    figure = draw(sizes.values, sizes.weights, "ecd", "px", 3, curve)
+    (line,) = (line for line in figure.axes[0].lines if line.get_label() == "lognormal")
+    assert 80 < max(line.get_ydata()) <= 100
 
 
 def test_px_and_nm_are_never_pooled():

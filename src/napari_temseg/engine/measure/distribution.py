@@ -18,7 +18,7 @@ from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_S
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
-from napari_temseg.engine.measure.usability import Unlike, Usability, judge
+from napari_temseg.engine.measure.usability import Unlike, Usability, judge, medians_apart
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -287,12 +287,20 @@ class SizeDistribution:
         """Whether it can be used as it is, why not, and the next steps."""
         ends = None if self.corrected is None else self.corrected["interval"]
         audited = None if ends is None else math.log(ends[1] / ends[0]) / 2
-        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples, self.unlike, audited)
+        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples, self.unlike, audited, self._apart)
+
+    @property
+    def _apart(self) -> tuple[float, float] | None:
+        """Medians of images that differ too much for an interval and are far apart."""
+        differing = self.n_images > 1 and len(self) > 1 and self.counted.basis.startswith(TOO_DIFFERENT)
+        return medians_apart(self.values, self.weights, self.group) if differing else None
 
     @property
     def _differing(self) -> list[str]:
-        """A caution where no interval exists because the pictures differ."""
+        """A caution where no interval exists because the pictures differ, unless the verdict says so."""
         if self.n_images < 2 or len(self) < 2 or not self.counted.basis.startswith(TOO_DIFFERENT):
+            return []
+        if self._apart is not None and len(self.samples) < 2:
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 

@@ -280,6 +280,11 @@ class FittedCurve:
         found[inside] = np.exp(FAMILIES[self.name].logpdf(x[inside], parameters(self.name, self.fit))[0]) / (1 - self._below())
         return found
 
+    def share_below(self, x: Floats) -> Floats:
+        """Share of the particles below sizes `x`, of those above `lowest`."""
+        below, at = self._below(), np.maximum(x, max(self.lowest, 1e-12))
+        return np.asarray((FAMILIES[self.name].cdf(at, parameters(self.name, self.fit))[0] - below) / (1 - below))
+
     def quantiles(self, shares: Floats) -> Floats:
         """Sizes below which lie these shares; found on a fine grid of the cumulative curve."""
         high = 50 * max(self.fit.get(key, 0.0) for key in ("median", "median_2", "scale", "mean"))

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 MOST_BINS = 60
+ENOUGH_TO_SPREAD = 20  # particles from which on the rule is not to leave a handful of bins
+DECADE = 10  # ratio of the 98th to the 2nd percentile from which on a linear axis shows the smaller sizes in one bin
+
+
+def spread_far(values: npt.NDArray[np.float64]) -> bool:
+    """Whether positive sizes (n,) spread so far that a logarithmic axis shows them better; never of a few."""
+    if len(values) < ENOUGH_TO_SPREAD or values.min() <= 0:
+        return False
+    low, high = np.percentile(values, [2, 98])
+    return bool(high > DECADE * low)
 
 
 def bins(values: npt.NDArray[np.float64], count: int | None = None) -> npt.NDArray[np.float64]:
-    """Edges of Freedman–Diaconis bins of finite values, 5 to 60 of them, or `count`; of a single value one bin that holds it."""
+    """Edges of bins of finite values: those of Freedman and Diaconis, at least those of Sturges and at most 60, or `count`.
+
+    Of a single value one bin that holds it.
+    """
     low, high = float(values.min()), float(values.max())
     if low == high:
         margin = 0.05 * abs(low) or 0.5
@@ -18,4 +33,7 @@ def bins(values: npt.NDArray[np.float64], count: int | None = None) -> npt.NDArr
         return np.linspace(low, high, count + 1)
     first, third = np.percentile(values, [25, 75])
     width = max(2 * (third - first) / len(values) ** (1 / 3), (high - low) / MOST_BINS)
-    return np.linspace(low, high, max(int(np.ceil((high - low) / width)), 5) + 1)
+    least = (
+        1 + math.ceil(math.log2(len(values))) if len(values) >= ENOUGH_TO_SPREAD else 5
+    )  # where sizes lie in two heaps the quartiles are far apart
+    return np.linspace(low, high, max(int(np.ceil((high - low) / width)), least) + 1)

@@ -72,7 +72,7 @@ def counting(x: Floats, w: Floats, group: npt.NDArray[np.intp], *, dependent: bo
         return _judged(_half_widths(x, w, None), basis, f"the particles of {which}")._replace(units=len(x))
     what = "grids" if by_grid else "images"
     basis = f"bootstrap over {n} {what}, t quantiles"
-    return _judged(_half_widths(x, w, group), basis, f"the {n} {what}")._replace(of_specimen=True, units=n)
+    return _judged(_half_widths(x, w, group), basis, f"the {n} {what} with particles")._replace(of_specimen=True, units=n)
 
 
 def _judged(half: Mapping[str, float], basis: str, who: str) -> Counting:

@@ -12,9 +12,10 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from napari_temseg.engine.measure.fits import FittedCurve
-from napari_temseg.engine.measure.histogram_bins import bins
+from napari_temseg.engine.measure.histogram_bins import bins, spread_far
 from napari_temseg.engine.measure.weighted import quantile
 from napari_temseg.engine.types.wording import rounded
 
@@ -58,7 +59,10 @@ def draw(
     plural = "" if n_images == 1 else "s"
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{plural}")
     if len(values):
-        edges = bins(values)
+        wide = spread_far(values)
+        edges = 10 ** bins(np.log10(values)) if wide else bins(values)
+        if wide:
+            plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
             _curve(curve, edges, axes)
@@ -161,9 +165,26 @@ def draw_samples(samples: Mapping[str, tuple[Floats, Floats]], unit: str) -> Fig
     return figure
 
 
+def around(edges: Floats, *, logarithmic: bool) -> tuple[Floats, Floats, Floats]:
+    """Sizes over the bins, and both ends of a bin about each: a curve of what a bin there holds is never above all of the particles."""
+    if logarithmic:
+        x, half = np.geomspace(edges[0], edges[-1], 300), np.sqrt(edges[1] / edges[0])
+        return x, x / half, x * half
+    x, half = np.linspace(edges[0], edges[-1], 300), (edges[1] - edges[0]) / 2
+    return x, x - half, x + half
+
+
 def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
-    x = np.linspace(edges[0], edges[-1], 300)
-    axes.plot(x, 100 * (edges[1] - edges[0]) * curve.density(x), color=_CURVE, label=curve.name)
+    x, low, high = around(edges, logarithmic=axes.get_xscale() == "log")
+    axes.plot(x, 100 * (curve.share_below(high) - curve.share_below(low)), color=_CURVE, label=curve.name)
+
+
+def plain_logarithms(axes: Axes, *, wide: bool) -> None:
+    """A logarithmic axis with round numbers as they are read in the window: no powers of ten, none over another."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 4, 5, 7), numticks=99))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _limit(limit: float, unit: str, panels: Sequence[Axes]) -> None:

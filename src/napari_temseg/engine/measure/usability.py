@@ -6,13 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_temseg.engine.measure.segmentation import Segmentation
+from napari_temseg.engine.measure.weighted import quantile
 from napari_temseg.engine.types.wording import FEWEST, four
 
+Floats = npt.NDArray[np.float64]
 MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
 SHAPE_PREFIX = "shape: "  # of pieces that are shapes
 DIFFERING = 1.1  # ratio of the D50 of two classes from which on one number for both says little
 UNLIKE_COUNTS = 0.1  # share of particles from images unlike the model's training: one such image in twenty is like them after all
+FAR_APART = 2.0  # ratio of the medians of images whose counting gives no interval, from which one number for all of them means little
 OPEN = 1.3  # ratio to D50 at the end of an interval beyond which a result is of little use
 _REMEDY = {
     "strength": "correct the splitting by eye, or teach the model with strokes along the borders of touching particles (step Improve)",
@@ -52,6 +58,16 @@ class Unlike(NamedTuple):
         return self.share >= UNLIKE_COUNTS
 
 
+def medians_apart(values: Floats, weights: Floats, group: npt.NDArray[np.intp]) -> tuple[float, float] | None:
+    """Smallest and largest of the medians of images; None where they are not far apart.
+
+    `values` (n,), ascending, with their `weights` (n,); `group` (n,) tells the image of each.
+    """
+    here = [group == number for number in np.unique(group)]
+    medians = [quantile(values[own], weights[own], 0.5) for own in here]
+    return (min(medians), max(medians)) if medians and max(medians) > FAR_APART * min(medians) else None
+
+
 def judge(
     n: int,
     unit: str,
@@ -60,15 +76,20 @@ def judge(
     samples: Sequence[str] = (),
     unlike: Unlike | None = None,
     audited: float | None = None,
+    apart: tuple[float, float] | None = None,
 ) -> Usability:
     """Whether one can use a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled.
 
+    `apart` are the medians of images that differ too much for an interval, by `medians_apart`.
     `audited` is the half width, on the logarithm, of the D50 that an audit corrected: it stands for what the model cannot be trusted in.
     """
     why, steps = [], []
     if len(samples) > 1:
         why.append(f"{len(samples)} samples are pooled ({', '.join(samples)})")
         steps.append("state each sample by itself")
+    elif apart is not None:
+        why.append(f"one number for all these images means little: their medians go from {four(apart[0])} to {four(apart[1])} {unit}")
+        steps.append("state each image by itself, or tell which sample each is of and state each sample by itself")
     if n < FEWEST:
         why.append(f"only {n} particle{'' if n == 1 else 's'} count{'s' if n == 1 else ''}; a D50 needs {FEWEST} at least")
         steps.append("measure more images of the sample")

@@ -56,7 +56,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
     stated = not few and d50 is not None and summary["usable"]
     pooled = len(sizes.samples) > 1  # a number of all tells how many images there are of either
     return {
-        "sample": ", ".join(sizes.samples) or "Sample without a name",
+        "sample": ", ".join(sizes.samples) or "No sample is named",
         "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
         "value": f"{rounded(d50, half)} {unit}" if stated else None,
         "expanded": _expanded(d50, best[0], unit) if stated and best else _counting_alone(summary, unit) if stated else "",
@@ -93,7 +93,8 @@ def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: 
     n, stated = summary["n"], summary["calibration_relative_uncertainty"]
     told = [
         f"{n} particle{' that counts' if n == 1 else 's that count'}",
-        *(_several(number, what) for number, what in ((summary["n_images"], "image"), (grids, "grid")) if number),
+        *([_several(summary["n_images"], "image") + _empty(sizes)] if summary["n_images"] else []),
+        *([_several(grids, "grid")] if grids else []),
         *([_several(len(sizes.samples), "sample")] if len(sizes.samples) > 1 else []),
     ]
     if unit == "px":
@@ -101,6 +102,12 @@ def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: 
     else:
         told.append(f"calibration {'without a stated uncertainty' if stated is None else f'± {100 * stated:.2g} % (standard uncertainty)'}")
     return " · ".join(told)
+
+
+def _empty(sizes: SizeDistribution) -> str:
+    """How many of the images hold no particle that counts; nothing where all do, or where grids are counted."""
+    n = 0 if sizes.by_grid else sizes.n_images - len(set(sizes.group.tolist()))
+    return f", {n} of them without a particle that counts" if n > 0 else ""
 
 
 def _several(number: int, what: str) -> str:
@@ -322,7 +329,8 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
         audited += f" D50 corrected by the audit: {better['value']} {better['expanded']}."
     stopped = summary["stopping"]["text"] + " " if summary.get("stopping") else ""
     return (
-        f"Particles were found in {images} micrograph{'' if images == 1 else 's'} with napari-temseg {summary['temseg']} ({by}) "
+        f"Particles were looked for in {images} micrograph{'' if images == 1 else 's'}{_empty(sizes)}, "
+        f"with napari-temseg {summary['temseg']} ({by}) "
         f"and touching ones separated{how}. "
         f"{stopped}"
         f"{sought}The {len(sizes)} {which}particles that lie wholly inside the images count, each weighted for those of its size that "

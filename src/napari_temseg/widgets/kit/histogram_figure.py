@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.measure.plots import beside, mark_median
+from napari_temseg.engine.measure.plots import around, beside, mark_median, plain_logarithms
 from napari_temseg.engine.types.wording import ends_words, few_words, four, height_words, moved_words, shown_median
 from napari_temseg.widgets.canvas.colours import OF_SAMPLES, SKY, VERMILION
 
@@ -61,7 +61,7 @@ def draw_seen(
     edges = edges_of(values)
     axes.set_xlabel(label)
     if log:
-        _plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
+        plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
     axes.set_ylabel(height_words(by_volume=by_volume, populations=bool(populations), samples=bool(samples)))
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
     for number, (name, mask) in enumerate(samples):
@@ -93,14 +93,6 @@ def _shares(values: Floats, weights: Floats, mask: Mask, edges: Floats) -> Float
     return np.asarray(100 * np.histogram(values[mask], edges, weights=weights[mask])[0] / total)
 
 
-def _plain_logarithms(axes: Axes, *, wide: bool) -> None:
-    """A logarithmic axis with round numbers as they are read in the window: no powers of ten, none over another."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 4, 5, 7), numticks=99))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
 def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool, colour: str = VERMILION) -> None:
     """The median, and by number what is left open of it; of a few particles there is none."""
     if few_words(summary):
@@ -121,7 +113,6 @@ def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, total: float
     """The fit, scaled to bars that sum to `total`; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
     sigma = np.log(fit["gsd"])
     middle = fit["median"] * np.exp(3 * sigma**2 if by_volume else 0.0)
-    even = axes.get_xscale() == "linear"
-    x = np.linspace(edges[0], edges[-1], 300) if even else np.geomspace(edges[0], edges[-1], 300)
-    width = edges[1] - edges[0] if even else np.log(edges[1] / edges[0]) * x
-    axes.plot(x, total * width * stats.lognorm.pdf(x, sigma, scale=middle), color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")
+    x, low, high = around(edges, logarithmic=axes.get_xscale() == "log")
+    share = stats.lognorm.cdf(high, sigma, scale=middle) - stats.lognorm.cdf(low, sigma, scale=middle)
+    axes.plot(x, total * share, color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
+from scipy import special
 
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, shown_median
@@ -296,11 +297,10 @@ class Histogram(Plot):
         sigma = float(np.log(fit["gsd"]))
         middle = float(np.log(fit["median"])) + (3 * sigma**2 if self.by_volume else 0)
         x = np.linspace(edges[0], edges[-1], 200)
-        size = 10**x if log else x
-        size = np.maximum(size, 1e-12)
-        density = np.exp(-((np.log(size) - middle) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
-        density *= np.log(10) if log else 1 / size
-        density *= total * (edges[1] - edges[0])
+        half = (edges[1] - edges[0]) / 2  # what a bin about each size holds: never more than all
+        ends = (10 ** (x + side) if log else np.maximum(x + side, 1e-12) for side in (-half, half))
+        below, above = (special.ndtr((np.log(size) - middle) / sigma) for size in ends)
+        density = total * (above - below)
         curve = self.plot(x, density, pen=pg.mkPen(self.colours["text"], width=2))
         curve.setZValue(2)
         return float(density.max())
