@@ -251,7 +251,7 @@ class CalibrationDialog(QDialog):
         session = self.session
         self._drop_line()
         session.set_current(self.item)
-        if not layers.is_visible(self.item.layer):
+        if not session.sees(self.item):
             session.reveal()
         kept: Shapes | None = self.item.made.get(Role.RULER)
         if kept is None:

@@ -204,7 +204,7 @@ class Corrector(QObject):
 
     def with_layer(self) -> tuple[Item, Any]:
         """The picture in hand and the layer of its particles."""
-        item = self.measured_item()
+        item = self.session.need_seen(self.measured_item())
         if item.particles_layer is None:
             raise TemsegError(f"{item.name}: its particles layer was removed; find particles again (step 2).")
         return item, item.particles_layer
@@ -223,8 +223,8 @@ class Corrector(QObject):
         return frozenset(item.particles.table.index.astype(int).tolist()) if item.particles is not None else frozenset()
 
     def labels_of(self, item: Item) -> npt.NDArray[np.int32]:
-        """The labels, with the last strokes in the table; the layer shows this very array."""
-        self.session.settle(item)
+        """The labels, with the last strokes in the table; the layer shows this very array, on a picture that is seen."""
+        self.session.settle(self.session.need_seen(item))
         labels = item.found_particles().labels
         if item.particles_layer is not None and item.particles_layer.data is not labels:
             raise TemsegError(f"{item.name}: its particles are being found or split just now; wait until that is done.")

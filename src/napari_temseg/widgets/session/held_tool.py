@@ -176,7 +176,11 @@ class HeldTool(MouseTool):
         if self.session.closed or not self.held or event.button != 1 or item is None:
             return None
         overlays.hold_still(viewer, True)  # napari lets go of it whenever another layer becomes active
-        return self._drag(item, event)
+        try:
+            return self._drag(self.session.need_seen(item), event)
+        except TemsegError as error:
+            self.session.say(str(error))
+            return None
 
     def _drag(self, item: Item, event: Any) -> Generator[None, None, None]:
         line = np.stack([overlays.position(item.layer, event.position)] * 2)

@@ -55,6 +55,8 @@ class Regions(QObject):
     def draw(self, item: Item) -> None:
         """Take the polygon tool in hand on the picture's layer of left-out areas, made when there is none."""
         viewer = self.session.viewer
+        if item is self.session.current and not self.session.sees(item):
+            self.session.reveal()
         self.session.say("Click corner by corner round what is to be left out; a double click closes the region.")
         if item.left_out is not None:
             shapes_layers.draw_region(viewer, item.left_out)

@@ -18,6 +18,7 @@ from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.main_window import add_to_question
+from napari_temseg.widgets.canvas.on_screen import OnScreen
 from napari_temseg.widgets.canvas.outline_width import OutlineWidth
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import KEPT, may_close
@@ -71,6 +72,8 @@ class Session(QObject):
         self.selected: frozenset[int] = frozenset()
         self.annotating = False  # whether step 3, where strokes are painted, is shown
         self.closed = False
+        self._screen = OnScreen(viewer, self)
+        self._screen.changed.connect(self._follow_eyes)
         for layer in viewer.layers:
             self._inserted(layer)
         events = viewer.layers.events
@@ -106,8 +109,18 @@ class Session(QObject):
         self.current, self.selected = item, frozenset()
         self.current_changed.emit()
 
-    def reveal(self) -> None:
-        """Show the micrograph in hand and hide the other pictures; fit it into the view when it lies elsewhere than they did."""
+    def sees(self, item: Item) -> bool:
+        """Whether its picture is on the screen, neither hidden nor under another."""
+        return self._screen.sees(item.layer)
+
+    def need_seen(self, item: Item) -> Item:
+        """The item; `TemsegError` where its picture is not on the screen, as what is not seen must not be edited."""
+        if not self.sees(item):
+            raise TemsegError(f"{item.name}: this image is not on the screen; choose it at the top of the dock, which shows it.")
+        return item
+
+    def reveal(self, active: Layer | None = None) -> None:
+        """Show the micrograph in hand alone, in view; `active` is the one of its layers to work on then, without that the picture."""
         shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
         for item in self.items:
             layers.set_visible(item.layer, item is self.current)
@@ -119,7 +132,7 @@ class Session(QObject):
                     if role in item.made:
                         layers.set_visible(item.made[role], False)
         if self.current is not None:
-            layers.activate(self.viewer, self.current.layer)
+            layers.activate(self.viewer, active or self.current.layer)
             self.item_changed.emit(self.current, Change.SHOWN)
             elsewhere = shown and not any(layers.same_place(layer, self.current.layer) for layer in shown)
             if elsewhere or not layers.in_view(self.viewer, self.current.layer):
@@ -266,6 +279,7 @@ class Session(QObject):
         item = Item(layer, axes, known.calibration if known else micrograph_layer.calibration_of(layer), known.sample if known else "")
         self.items.append(item)
         layer.events.name.connect(self._on_renamed)
+        self._screen.watch(layer)
         return True
 
     def _on_removed(self, event: Any) -> None:
@@ -277,6 +291,7 @@ class Session(QObject):
             self._lost(item, layer)
             return
         layer.events.name.disconnect(self._on_renamed)
+        self._screen.forget(layer)
         self.items.remove(item)
         in_hand = self.current is item
         QTimer.singleShot(0, self, partial(self._clear_up, item, in_hand))  # not while napari may be at removing them all
@@ -321,11 +336,21 @@ class Session(QObject):
         self.items_changed.emit()
 
     def _on_active(self, event: Any = None) -> None:
-        item = self.item_of(self.viewer.layers.selection.active)
-        if item is not None:
+        active = self.viewer.layers.selection.active
+        item = self.item_of(active)
+        if item is not None and item is not self.current:
             self.set_current(item)
-        elif self.current is None and self.items:
+            if not self.sees(item):
+                self.reveal(active)
+        elif item is None and self.current is None and self.items:
             self.set_current(self.items[-1])
+
+    def _follow_eyes(self) -> None:
+        """In hand is a picture that is seen, if any is."""
+        if self.current in self.items and not self.sees(self.current):
+            for item in [each for each in self.items if self.sees(each)][-1:]:
+                self.set_current(item)
+                layers.activate(self.viewer, item.layer)
 
     def _on_plane(self, event: Any) -> None:
         self.plane_changed.emit()
@@ -361,6 +386,7 @@ class Session(QObject):
             return
         self.closed = True
         self.closing.emit()
+        self._screen.let_go()
         self._list.let_go()
         self._outlines.let_go()
         self._memory.let_go()

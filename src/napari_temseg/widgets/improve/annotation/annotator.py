@@ -79,7 +79,7 @@ class Annotator(QObject):
     def annotate(self, item: Item, labels: Any = None) -> Labels:
         """The annotation layer of a micrograph, made when there is none, with the brush in hand."""
         layer = item.annotation
-        if item is self.session.current and len(self.session.items) > 1:
+        if item is self.session.current and (len(self.session.items) > 1 or not self.session.sees(item)):
             self.session.reveal()  # who paints wants to see what on
         if layer is None:
             data = np.zeros(layers.shape(item.layer), np.uint8) if labels is None else labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 Points = npt.NDArray[np.float64]
+Found = TypeVar("Found")
 
 
 class Tool(Enum):
@@ -92,7 +93,9 @@ class Pointer(MouseTool):
         tools = {Tool.SPLIT: self._split, Tool.ADD: self._add, Tool.LASSO: self._lasso, Tool.BOX: self._box, Tool.LIKEWISE: self._alike}
         begun = tools[self.tool]
         item = self.session.current
-        return begun(item, event) if item is not None else None
+        if item is None or self._tried(partial(self.session.need_seen, item)) is None:
+            return None
+        return begun(item, event)
 
     # -- the tools
 
@@ -104,7 +107,7 @@ class Pointer(MouseTool):
 
     def _select(self, world: tuple[float, ...], adds: bool) -> None:
         item = self.session.current
-        if item is None or item.particles_layer is None or item.measurement is None:
+        if item is None or item.particles_layer is None or item.measurement is None or not self.session.sees(item):
             return
         number = layers.label_at(item.particles_layer, world)
         if not adds:
@@ -220,9 +223,9 @@ class Pointer(MouseTool):
         if item in self.session.items:
             shown(overlays.position(item.layer, event.position))
 
-    def _tried(self, outline: Callable[[], Points]) -> Points | None:
+    def _tried(self, action: Callable[[], Found]) -> Found | None:
         try:
-            return outline()
+            return action()
         except TemsegError as error:
             self.refusal.keep(error)
             if not self.refusal.seen():
