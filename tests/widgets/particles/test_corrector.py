@@ -10,6 +10,7 @@ from in_the_window import mouse
 from qtpy.QtCore import QPoint, Qt
 
 from napari_temseg.engine.particles.doubts import Doubts
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -77,9 +78,9 @@ def test_what_was_done_is_said_as_done(bench: Any) -> None:
     session.said.connect(said.append)
     session.select([2, 3])
     corrector.delete()
-    assert said[-1] == "grid: deleted 2 particles. U takes it back."
+    assert said[-1] == "grid: deleted 2 particles. Ctrl+Z or U takes it back."
     corrector.undo()
-    assert said[-1] == "Undone: deleting 2 particles. Shift+U does it again."
+    assert said[-1] == "Undone: deleting 2 particles. Ctrl+Shift+Z or Shift+U does it again."
 
 
 def test_a_key_that_takes_a_tool_in_hand_says_so(bench: Any, viewer: Any, qtbot: Any) -> None:
@@ -155,3 +156,32 @@ def test_why_split_more_is_grey_without_a_search_is_said(bench: Any, qtbot: Any,
     panel.refresh()
     assert not panel.raises.isEnabled()
     assert "work after a new search" in panel.doubt.text()
+
+
+def test_undo_from_wherever_the_keyboard_is(bench: Any, viewer: Any, qtbot: Any, press: Any) -> None:
+    session, item = bench.session, bench.session.current
+    said: list[str] = []
+    session.said.connect(said.append)
+    window = viewer.window._qt_window
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    canvas = viewer.window._qt_viewer.canvas.native
+    viewer.layers.selection.active = item.layer
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    for place in (canvas, bench.panel(3), window):
+        session.select([2, 3])
+        session.part(Corrector).delete()
+        assert len(item.particles) == 2
+        press(place, Qt.Key.Key_Z, control)
+        assert len(item.particles) == 4
+        press(place, Qt.Key.Key_Z, control | shift)
+        assert len(item.particles) == 2
+        press(place, Qt.Key.Key_Z, control)
+    session.set_calibration([item], Calibration((2.0, 2.0), "typed"))
+    session.select([2])
+    press(canvas, Qt.Key.Key_Z, control)
+    assert "the pixel size, which is taken back in Calibrate…" in said[-1]
+    item.history.clear()
+    press(canvas, Qt.Key.Key_Z, control)
+    assert said[-1] == "grid: there is nothing to undo."

@@ -439,7 +439,7 @@ def test_the_status_line_speaks_of_what_was_done_last(bench: Any) -> None:
     session.said.connect(said.append)
     session.select([4])
     panel.corrector.exclude("damaged")
-    assert said[-1] == "grid: excluded 1 particle (damaged). U takes it back."
+    assert said[-1] == "grid: excluded 1 particle (damaged). Ctrl+Z or U takes it back."
     panel.reviewed.click()
     assert said[-1].startswith("grid: marked all as reviewed")
 

@@ -201,7 +201,7 @@ def _barred(names: Sequence[str]) -> str:
     if not names:
         return ""
     some = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-    return f"{some}: data bar or scale bar left out (U takes that back with the search, and Find then looks there too)."
+    return f"{some}: data bar or scale bar left out (Ctrl+Z or U takes that back with the search, and Find then looks there too)."
 
 
 def _strange(items: list[Item]) -> str:

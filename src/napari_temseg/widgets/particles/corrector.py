@@ -104,7 +104,7 @@ class Corrector(QObject):
         pieces = {int(n) for patch in patches for n in patch.ids()}
         self._correct(item, patches, f"splitting {_count(before - set(whole))}", then=pieces)
         if whole:
-            self.session.say(f"{item.name}: {_count(before - set(whole))} split; {_count(whole)} had no waist. U takes it back.")
+            self.session.say(f"{item.name}: {_count(before - set(whole))} split; {_count(whole)} had no waist. Ctrl+Z or U takes it back.")
 
     def add(self, outline: npt.NDArray[np.float64]) -> None:
         """A new particle on the shown plane within an outline (n, 2) in px; others keep their pixels."""
@@ -153,7 +153,7 @@ class Corrector(QObject):
         item = self.measured_item()
         self.session.settle(item)
         if name := item.history.undo():
-            self.session.say(f"Undone: {name}. Shift+U does it again.")
+            self.session.say(f"Undone: {name}. Ctrl+Shift+Z or Shift+U does it again.")
 
     def redo(self) -> None:
         """Do again what was undone last, which may be the first search."""
@@ -266,9 +266,9 @@ class Corrector(QObject):
             brush.forget_history(item.particles_layer)  # napari's own undo would bring back pixels of before this
 
     def _say_done(self, item: Item, name: str, told: str = "") -> None:
-        """“grid: split 1 particle. U takes it back.” of the step “splitting 1 particle”."""
+        """“grid: split 1 particle. Ctrl+Z or U takes it back.” of the step “splitting 1 particle”."""
         first, *others = name.split(" ")
-        self.session.say(f"{item.name}: {' '.join([_DONE.get(first, first), *others])}.{told} U takes it back.")
+        self.session.say(f"{item.name}: {' '.join([_DONE.get(first, first), *others])}.{told} Ctrl+Z or U takes it back.")
 
     def _add_stroke(self, item: Item, name: str, part: StrokePart) -> None:
         """Remember a stroke: the strokes of one redraw are one step."""

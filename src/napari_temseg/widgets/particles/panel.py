@@ -25,6 +25,7 @@ from napari_temseg.widgets.particles.sentences import selected
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.redrawing import Redrawing
 from napari_temseg.widgets.particles.tools.refusal import Refusal
+from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 
@@ -41,7 +42,7 @@ class ParticlesPanel(QWidget):
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
         self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
         self.pointer, self.doubtful, self.refusal = session.part(Pointer), session.part(Doubtful), session.part(Refusal)
-        self.redrawing = session.part(Redrawing)
+        self.redrawing, self.undo_keys = session.part(Redrawing), session.part(UndoKeys)
         self._tools: dict[Tool, QPushButton] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -156,8 +157,8 @@ class ParticlesPanel(QWidget):
             "W": self.redrawing.redraw,
             "Q": self.redrawing.draw_new,
             "H": self._ask_reason,
-            "U": corrector.undo,
-            "Shift-U": corrector.redo,
+            "U": self.undo_keys.undo,
+            "Shift-U": self.undo_keys.redo,
             "N": self._next,
         }
         held = {"K": self.split, "A": self.add, "D": self.lasso, "R": self.box, "W": self.redraw, "Q": self.new}
@@ -288,8 +289,8 @@ class ParticlesPanel(QWidget):
     def _show_history(self, item: Item | None) -> None:
         history = item.history if item is not None else None
         for made, verb, key, name in (
-            (self.undo, "Undo", "U", history.undoable if history is not None else ""),
-            (self.redo, "Redo", "Shift+U", history.redoable if history is not None else ""),
+            (self.undo, "Undo", "Ctrl+Z or U", history.undoable if history is not None else ""),
+            (self.redo, "Redo", "Ctrl+Shift+Z or Shift+U", history.redoable if history is not None else ""),
         ):
             made.set_text(f"{verb} {name}".strip() if made is self.undo else verb)
             made.setToolTip(f"{verb} {name or 'a correction, a split or a search'} ({key}).")

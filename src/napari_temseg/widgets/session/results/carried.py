@@ -112,7 +112,7 @@ class _Clash:
         own = replace(item.particles, labels=item.particles.labels.copy())  # the state that Undo brings back keeps its own
         carried = carry_over(self.hand, own.labels, same=0, only=self.labels)
         commit(session, item, _with(replace(state, particles=own), carried), KEPT_STEP)
-        session.say(f"{item.name}: {carried.taken} of your corrections are back. U takes it back.")
+        session.say(f"{item.name}: {carried.taken} of your corrections are back. Ctrl+Z or U takes it back.")
 
 
 def _ask(session: Session, item: Item, hand: Corrections, labels: Collection[int]) -> None:
