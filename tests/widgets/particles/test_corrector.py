@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from napari_temseg.engine.particles.doubts import Doubts
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import Origin
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -185,3 +187,23 @@ def test_undo_from_wherever_the_keyboard_is(bench: Any, viewer: Any, qtbot: Any,
     item.history.clear()
     press(canvas, Qt.Key.Key_Z, control)
     assert said[-1] == "grid: there is nothing to undo."
+
+
+def test_what_a_person_has_looked_at_is_no_suspect(bench: Any, monkeypatch: Any) -> None:
+    session, doubtful, panel = bench.session, bench.session.part(Doubtful), bench.panel(1)
+    item = session.current
+    doubtful._known[item] = Doubts({1: 0.7, 3: 0.8}, {(1, 2): 0.4, (3, 4): 0.4})
+    panel._show_doubts()
+    assert panel.doubt.text().startswith("2 of 4 look like two or more; 2 pairs")
+    session.part(Corrector).mark_reviewed(item, [1])
+    assert doubtful.of(item) == Doubts({3: 0.8}, {(3, 4): 0.4})
+    assert panel.doubt.text().startswith("1 of 4 looks like two or more; 1 pair of pieces looks")
+
+
+def test_what_was_put_back_claims_no_other_numbers_of_suspects(bench: Any, monkeypatch: Any) -> None:
+    doubtful, panel, item = bench.session.part(Doubtful), bench.panel(1), bench.session.current
+    monkeypatch.setattr(doubtful, "of", lambda _: Doubts({1: 0.7}, {}))
+    item.particles = replace(item.particles, origin=Origin("hash", "model", (1.0,)))
+    panel.refresh()
+    assert panel.doubt.text() == "What looks like two or like one, and Split more and less, work after a new search."
+    assert "without what the model saw" in panel.doubt.toolTip()

@@ -45,11 +45,6 @@ def scale_bar(viewer: Any) -> Any:
     return viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
 
 
-def grid(viewer: Any) -> Any:
-    """napari's arrangement of layers side by side; the viewer's attribute is what it was called before napari 0.9."""
-    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
-
-
 @contextmanager
 def quiet_units(viewer: Any) -> Iterator[None]:
     """What is done inside may mix nm and px without napari's warning, at each layer anew, of units; all else is told afterwards."""

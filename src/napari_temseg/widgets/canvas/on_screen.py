@@ -9,8 +9,6 @@ import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_temseg.widgets.canvas import layers
-
 COVERS = 0.5  # share of a picture that another has to lie over to hide it
 _SOLID = ("opaque", "translucent", "translucent_no_depth")
 
@@ -19,11 +17,16 @@ def seen(viewer: Any, layer: Layer, pictures: Iterable[Layer]) -> bool:
     """Whether a picture is on the screen: visible, and none of the others, opaque, is drawn over it."""
     if not layer.visible or layer.opacity <= 0:
         return False
-    if layers.grid(viewer).enabled:
+    if _grid(viewer).enabled:
         return True
     place = {id(each): index for index, each in enumerate(viewer.layers)}
     above = [each for each in pictures if each is not layer and place.get(id(each), -1) > place.get(id(layer), len(place))]
     return not any(_solid(each) and _over(each, layer) >= COVERS for each in above)
+
+
+def _grid(viewer: Any) -> Any:
+    """napari's arrangement of layers side by side; the viewer's attribute is what it was called before napari 0.9."""
+    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
 
 
 def _solid(layer: Layer) -> bool:

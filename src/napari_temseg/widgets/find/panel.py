@@ -182,8 +182,12 @@ class FindPanel(QWidget):
             parts.append(f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one")
         nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
         searched = item is not None and item.prediction is not None
+        put_back = not searched and item is not None and item.particles is not None and item.particles.origin is not None
+        if put_back:  # outlines alone would tell other numbers than the search did
+            parts, nothing = [], "What looks like two or like one, and Split more and less, work after a new search."
         again = "" if searched else " Split more and less work after a new search: this result was put back without what the model saw."
         self.doubt.setText(f"{'; '.join(parts)}.{again}" if parts else nothing)
+        self.doubt.setToolTip("This result was put back as it was kept, without what the model saw." if put_back else "")
         apart = doubts is not None and any(value < 1 for value in doubts.two.values())
         for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
             made.setEnabled(ready)

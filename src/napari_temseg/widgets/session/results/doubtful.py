@@ -40,8 +40,14 @@ class Doubtful(QObject):
         session.closing.connect(self._timer.stop)
 
     def of(self, item: Item | None) -> Doubts | None:
-        """What is in doubt of a picture; None while nobody knows."""
-        return self._known.get(item) if item is not None else None
+        """What is in doubt of a picture; None while nobody knows. What a person has looked at, or made by hand, is not."""
+        known = self._known.get(item) if item is not None else None
+        if item is None or known is None or item.measurement is None:
+            return known
+        table = item.measurement.table
+        looked_at = set(table.loc[table["reviewed"], "particle"].astype(int))
+        two = {number: strength for number, strength in known.two.items() if number not in looked_at}
+        return replace(known, two=two, one={pair: strength for pair, strength in known.one.items() if not looked_at.intersection(pair)})
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PARTICLES:
@@ -50,6 +56,8 @@ class Doubtful(QObject):
             if item is self.session.current:
                 self._timer.start()
                 self.changed.emit()
+        elif what in (Change.TABLE, Change.REVIEW) and item is self.session.current:
+            self.changed.emit()
 
     def _current_changed(self) -> None:
         item = self.session.current
