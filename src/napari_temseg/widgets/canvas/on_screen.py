@@ -40,7 +40,7 @@ def _over(one: Layer, other: Layer) -> float:
     return float(np.prod(common) / max(float(np.prod(high - low)), 1e-12))
 
 
-class OnScreen(QObject):
+class SeenPictures(QObject):
     """The pictures of one viewer: which are on the screen; `changed` soon after the eye of one was opened or closed."""
 
     changed = Signal()

@@ -18,7 +18,7 @@ from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.main_window import add_to_question
-from napari_temseg.widgets.canvas.on_screen import OnScreen
+from napari_temseg.widgets.canvas.on_screen import SeenPictures
 from napari_temseg.widgets.canvas.outline_width import OutlineWidth
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import KEPT, may_close
@@ -72,7 +72,7 @@ class Session(QObject):
         self.selected: frozenset[int] = frozenset()
         self.annotating = False  # whether step 3, where strokes are painted, is shown
         self.closed = False
-        self._screen = OnScreen(viewer, self)
+        self._screen = SeenPictures(viewer, self)
         self._screen.changed.connect(self._follow_eyes)
         for layer in viewer.layers:
             self._inserted(layer)
