@@ -28,6 +28,7 @@ from napari_temseg import (
     predict,
     simulate,
 )
+from napari_temseg.engine.model import runner
 from napari_temseg.engine.model.backends.by_torch import ByTorch
 from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.prediction import iter_predict_planes
@@ -380,3 +381,21 @@ def test_what_follows_the_prediction_of_a_plane_does_not_decode_it_again(pointwi
             assert all(np.array_equal(plane.prediction.micrograph.plane(0), planes[plane.index]) for _ in range(5))
             assert decoded == before
     assert min(decoded) > 0
+
+
+def test_a_plane_that_is_too_large_where_it_is_enlarged_is_looked_at_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = simulate(SimulateConfig(seed=2, width=320, height=256, count=60, diameter=8, pixel_size=0.5))
+    model, config = load("particles"), replace(EXACT, typical_size=8.0, exact_size=True)
+    whole = predict(model, drawn.micrograph, config)
+    shown: list[int] = []
+    monkeypatch.setattr(runner, "MOST_SHOWN", 400_000)
+    monkeypatch.setattr(runner, "PART_SIDE", 400)
+    at_once = runner.Runner.shown
+    monkeypatch.setattr(runner.Runner, "shown", lambda self, image, scale: (shown.append(image.size), at_once(self, image, scale))[1])
+    steps = iter_predict(model, drawn.micrograph, config)
+    fractions = [step.fraction for step in steps]
+    assert len(shown) == 6
+    assert max(shown) < 0.9 * 320 * 256
+    assert fractions == sorted(fractions)
+    assert (steps.result.classes == whole.classes).mean() > 0.995
+    assert np.abs(steps.result.probability.astype(np.float32) - whole.probability).mean() < 0.01

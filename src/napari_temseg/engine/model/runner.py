@@ -18,7 +18,20 @@ from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.novelty import statistics_of
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
 from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
-from napari_temseg.engine.model.tiles import STRIDE, padded, ramp, resize, scaled, surrounded, tiles
+from napari_temseg.engine.model.tiles import (
+    LEAST_SIZE,
+    LOOKED_ROUND,
+    MOST_SHOWN,
+    PART_SIDE,
+    STRIDE,
+    padded,
+    parts,
+    ramp,
+    resize,
+    scaled,
+    surrounded,
+    tiles,
+)
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -230,8 +243,25 @@ class Runner:
     def plane(self, image: Floats, known: Known | None = None) -> Generator[float, None, Floats]:
         """Raw output (1, C, Y, X) float32 of a normalised plane, its scales joined; yields the share done between tiles.
 
-        `known` holds outputs by scale that were computed before; those that are used are taken out of it.
+        `known` holds outputs by scale that were computed before; those that are used are taken out of it. A plane that would be too large
+        where it is enlarged is looked at part by part.
         """
+        largest = max(self.scales)
+        if known or largest <= 1 or image.size * largest**2 <= MOST_SHOWN:
+            return (yield from self._at_once(image, known))
+        halo = math.ceil(LOOKED_ROUND * max(self.working_size, LEAST_SIZE) / self.scales[0])
+        cut = list(parts(image.shape, max(1, int(PART_SIDE / largest)), halo))
+        out: Floats | None = None
+        for done, part in enumerate(cut):
+            raw = yield from mapped(self._at_once(image[part.window], None), partial(_one_of, done, len(cut)))
+            out = np.empty((1, raw.shape[1], *image.shape), np.float32) if out is None else out
+            out[..., *part.core] = raw[..., *part.inner]
+            yield (done + 1) / len(cut)
+        if out is None:
+            raise TemsegError("The image has no pixels.")
+        return out
+
+    def _at_once(self, image: Floats, known: Known | None) -> Generator[float, None, Floats]:
         whole, frame, raws = image[None, None], (image.shape[0], image.shape[1]), []
         cost = [scale**2 for scale in self.scales]
         for index, scale in enumerate(self.scales):
@@ -306,6 +336,11 @@ def band_scales(scale: float) -> tuple[float, ...]:
     first = min(max(scale, LEAST_SCALE), MOST_ENLARGED)
     closer = min(CLOSER * first, 1.0)
     return (first, closer) if closer >= WORTH_A_LOOK * first else (first,)
+
+
+def _one_of(done: int, count: int, share: float) -> float:
+    """Share done of `count` parts when `share` of the one after `done` is."""
+    return (done + share) / count
 
 
 def _instead(share: float, _: float) -> float:

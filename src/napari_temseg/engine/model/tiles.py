@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,10 @@ from PIL import Image
 Floats = npt.NDArray[np.float32]
 
 STRIDE = 32  # of every encoder used here; tiles start at its multiples, so that a tile samples the same grid as the whole
+MOST_SHOWN = 4800 * 4800  # px, enlarged, of a plane that is looked at as a whole: some GB
+PART_SIDE = 3072  # px, enlarged, of a part
+LOOKED_ROUND, LEAST_SIZE = 8.0, 16.0  # sizes of what is looked for that are seen round a part, and the least (px, enlarged) that counts
+Window = tuple[slice, slice]
 
 
 def resize(maps: Floats, size: tuple[int, int]) -> Floats:
@@ -76,3 +82,21 @@ def ramp(length: int, overlap: int) -> Floats:
     place = np.arange(length, dtype=np.float32)
     distance = np.minimum(place, place[::-1]) + np.float32(0.5)
     return ((distance - overlap / 4) / (overlap / 2)).clip(1e-4, 1.0).astype(np.float32)
+
+
+class PlanePart(NamedTuple):
+    """What is looked at, the `core` of it that counts (both rows and columns of the plane), and the core in px of the window."""
+
+    window: Window
+    core: Window
+    inner: Window
+
+
+def parts(frame: tuple[int, ...], side: int, halo: int) -> Iterator[PlanePart]:
+    """Cores of at most `side` px that cover a plane (Y, X) once, each with `halo` px round it, row by row."""
+    cuts = [np.linspace(0, n, math.ceil(n / side) + 1).astype(int).tolist() for n in frame]
+    for top, bottom in zip(cuts[0], cuts[0][1:], strict=False):
+        for left, right in zip(cuts[1], cuts[1][1:], strict=False):
+            core = slice(top, bottom), slice(left, right)
+            y, x = (slice(max(0, each.start - halo), min(n, each.stop + halo)) for each, n in zip(core, frame, strict=True))
+            yield PlanePart((y, x), core, (slice(top - y.start, bottom - y.start), slice(left - x.start, right - x.start)))

@@ -53,6 +53,7 @@ class SizeDial(QWidget):
         self.band = QLabel()
         self.band.setToolTip(
             "Sizes that are looked for: from a third of the one that is meant to about three times it.\n"
+            "A size that is told moves to the typical one of what is found near it.\n"
             "The ends are not sharp: a sixth below the smaller one and above the larger one particles are found too, though not all."
         )
         layout = QGridLayout(self)
@@ -185,7 +186,8 @@ class SizeDial(QWidget):
                 self.field.setText(text)
         self.field.setPlaceholderText(f"auto: {self._lengths(item, found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
-        self.band.setText(self._band(item, told or found) if told or found else "")
+        searched = found if len(found) == len(told) == 1 and item is not None and self._moved(item, told[0]) else told or found
+        self.band.setText(self._band(item, searched) if searched else "")
         self.across.setChecked(self.drag.held)
         self.across.setText("Done" if self.drag.held else "Drag across one")
         for each in (self.field, self.across, self.polarity):
@@ -201,6 +203,11 @@ class SizeDial(QWidget):
             return self.finder.config_of(item).sizes_in(item.calibration.nanometres if item is not None else 0.0)
         except TemsegError:
             return ()
+
+    @staticmethod
+    def _moved(item: Item, told: float) -> bool:
+        """Whether what was found near a size that is told moved it to their own, at which they were looked for."""
+        return item.prediction is not None and item.prediction.suits(told)
 
     @staticmethod
     def _found(item: Item | None) -> tuple[float, ...]:
