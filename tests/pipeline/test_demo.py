@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from skimage.draw import disk
 
 import napari_temseg as temseg
 from napari_temseg.files.tables import read_labels
-from napari_temseg.pipeline.demo import annotator, demo_config, iter_demo
+from napari_temseg.pipeline.demo import DemoResult, annotator, demo_config, iter_demo
 
 SHAPE = (120, 160)
 CENTRES = [(25, 25), (25, 80), (25, 130), (85, 30), (85, 85), (85, 135)]
@@ -96,6 +97,20 @@ def test_the_whole_road(tmp_path: Path, untrained: temseg.Segmenter) -> None:
     for words in ("IoU", "particles found / true", "mean-diameter error", "Time: simulate"):
         assert words in result.text()
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("ious", "told"),
+    [
+        ((0.0, 0.0), "no better than the shipped one (IoU 0.000, 0.000 before)"),
+        ((0.1, 0.9), "kept the model of step 3"),
+    ],
+)
+def test_a_training_that_the_held_out_strokes_do_not_bear_out_is_no_success(ious: tuple[float, float], told: str) -> None:
+    curve = [{"step": step, "validation_iou": iou} for step, iou in zip((0, 3), ious, strict=True)]
+    nothing: Any = None
+    result = DemoResult(nothing, nothing, {}, {}, nothing, {"steps": 3, "best_step": 3, "curve": curve})
+    assert told in result.training_text()
 
 
 def test_too_small(tmp_path: Path) -> None:

@@ -125,6 +125,9 @@ def test_px_and_nm_are_never_pooled(folder: Path, tmp_path: Path, bright: temseg
     assert (table["ecd_nm"].notna() == (table["image"] != "c")).all()
     assert (table["ecd_px"].notna() == (table["image"] == "c")).all()
     assert any("no pixel size is known" in sentence for sentence in result.summary["cautions"])
+    assert any(sentence.startswith("No audit.html is written") for sentence in result.notes)
+    few = [sentence for sentence in result.summary["cautions"] if "Only " in sentence]
+    assert [sentence[:24] for sentence in few] == ["Of the images in nm: Onl", "Of the images in px: Onl"]
 
 
 def test_same_stems_do_not_overwrite_each_other(folder: Path, tmp_path: Path, bright: temseg.Segmenter) -> None:

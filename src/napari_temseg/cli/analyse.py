@@ -25,7 +25,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, TABLES, d50_words, four, one_size_alone, sizes_asked, unlike_training
+from napari_temseg.engine.types.wording import FEWEST, TABLES, d50_words, four, one_size_alone, several, sizes_asked, unlike_training
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration, Micrograph
@@ -38,7 +38,11 @@ MOST_LINES = 40  # pictures that a terminal tells one by one
 def add_run(commands: Any) -> argparse.ArgumentParser:
     """`temseg run`."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "run", help="find, split, measure and report the particles of micrographs and folders"
+        "run",
+        help="find, split, measure and report the particles of micrographs and folders",
+        description="Find, split, measure and report the particles of micrographs and folders. Beside report.html, particles.csv and "
+        "summary.json it writes audit.html, from 20 particles on and where all pictures are in nm, or all in px: particles and fields to "
+        "be judged by eye, whose answers “temseg audit” takes into the report.",
     )
     parser.add_argument(
         "inputs", nargs="*", metavar="IMAGE|FOLDER", help="micrographs (DM3, DM4, EMD, SER, EMI, MRC, TIFF, PNG, JPEG) and folders of them"
@@ -155,7 +159,7 @@ def run_text(result: RunResult) -> str:
     from napari_temseg.pipeline.summary import reading_notes
 
     shown = result.items if len(result.items) <= MOST_LINES else result.items[: MOST_LINES // 2]
-    lines = [f"{item.name}: {len(item.measurement)} particles · {item.measurement.calibration.describe()}" for item in shown]
+    lines = [f"{item.name}: {several(len(item.measurement), 'particle')} · {item.measurement.calibration.describe()}" for item in shown]
     lines += [f"… and {len(result.items) - len(shown)} more, each in the report."] if len(shown) < len(result.items) else []
     lines += [size_line(summary) for summary in result.summary["distributions"].values()]
     lines += [shares_line(each) for each in result.summary["populations"].values()]
@@ -279,7 +283,7 @@ def split(args: argparse.Namespace) -> int:
         image = prediction.micrograph
         write_labels_tiff(target, particles.labels, args.pixel_size or image.calibration, image.axes, "particles")
         more = write_for_imagej(args.output, stem, particles.labels) if args.imagej else []
-        return f"{target}: {len(particles)} particles", [target, *more]
+        return f"{target}: {several(len(particles), 'particle')}", [target, *more]
 
     return _each(args, args.inputs, one)
 
@@ -341,7 +345,7 @@ def measure(args: argparse.Namespace) -> int:
             complain(in_pieces(measured[-1]))
     write_particles(args.output, [one.table for one in measured], semicolons=args.semicolons)
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
-    text = [f"{one.image}: {len(one)} particles · {one.calibration.describe()}" for one in measured]
+    text = [f"{one.image}: {several(len(one), 'particle')} · {one.calibration.describe()}" for one in measured]
     report(
         args,
         "\n".join([*text, *map(size_line, summaries.values()), f"Table: {args.output}"]),

@@ -14,7 +14,8 @@ def add_audit(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "audit",
         help="take the answers to audit.html of a run into its report",
-        description="“temseg run” writes audit.html: 100 particles to be measured blind and then judged by keys, and 20 fields to be "
+        description="“temseg run” writes audit.html, from 20 particles on and where all images are in nm or all in px: "
+        "100 particles to be measured blind and then judged by keys, and 20 fields to be "
         "searched for missed ones. Its button saves the answers, which this command takes: precision, recall by size, agreement of "
         "diameters and the corrected D50 go into report and summary.json, with name and date. Audits of several people are all kept.",
     )

@@ -20,6 +20,7 @@ from napari_temseg.cli.options import (
 )
 from napari_temseg.engine.types.config import PredictConfig, SimulateConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import several
 from napari_temseg.version import __version__
 
 PACKAGES = (
@@ -95,7 +96,7 @@ def simulate(args: argparse.Namespace) -> int:
     write_labels_tiff(truth[0], result.instances, calibration, content="truth")
     write_particles_csv(truth[1], [result.table.reset_index()])
     files = [args.output, *truth]
-    text = f"{len(result.table)} particles; written {', '.join(map(str, files))}"
+    text = f"{several(len(result.table), 'particle')}; written {', '.join(map(str, files))}"
     report(args, text, {"files": files, "particles": len(result.table), "config": config.to_dict()})
     return 0
 

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from napari_temseg.pipeline.watching.stopping import StoppingRule
 
 logger = logging.getLogger("napari_temseg")
+WITHOUT_AUDIT = (
+    "No audit.html is written, as one audit cannot be of images in nm and of images in px: "
+    "give every image its pixel size, or run them apart."
+)
 RECOGNISING, WRITING = 0.1, 0.02  # shares of a run: to get to know all pictures (of EMPS), and to write the files of the set
 
 
@@ -246,6 +250,7 @@ class PictureBatch:
         try:
             self._tidy()
             files = self._write_set(items, sizes, summary, self._gallery(items))
+            self.note(WITHOUT_AUDIT if len({item.measurement.length_unit for item in items}) > 1 else "")
         except Unwritable as error:
             self.trouble = self.trouble or str(error)
         missing = tuple(self._missing())

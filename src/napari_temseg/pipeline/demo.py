@@ -68,6 +68,11 @@ class DemoResult:
             return f"{took}; none did better on the strokes held out, so the shipped model was kept as it is."
         if best not in judged:
             return f"{took}; no strokes were held out to judge it by."
+        if 0 in judged and judged[best] < judged[0] + 0.01:
+            return (
+                f"{took}; on the strokes held out the model of step {best} is no better than the shipped one (IoU {judged[best]:.3f}, "
+                f"{judged[0]:.3f} before), too few to tell; more time teaches more (--seconds)."
+            )
         before = f", {judged[0]:.3f} before" if 0 in judged else ""
         return f"{took}; kept the model of step {best} (IoU {judged[best]:.3f} on the strokes held out{before})."
 

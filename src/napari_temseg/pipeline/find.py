@@ -15,7 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.engine.types.wording import LOADING, at_plane
+from napari_temseg.engine.types.wording import LOADING, at_plane, several
 from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, without_areas
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def iter_find(
             result = replace((yield from mapped(one, overall)), left_out=boxes)
             found.append(result)
             yield Progress(
-                "find", float(start + share), f"{image.name}: {len(result.particles)} particles", control.elapsed, preview=result
+                "find", float(start + share), f"{image.name}: {several(len(result.particles), 'particle')}", control.elapsed, preview=result
             )
         return found
 
@@ -150,7 +150,7 @@ def _find_one(
         yield replace(progress, fraction=0.97 * progress.fraction)
     whole = replace(job.result, parted=parted)
     particles = stacked([planes[number] for number in range(image.n_planes)], image, whole)
-    yield Progress("find", 0.98, f"{image.name}: measuring {len(particles)} particles")
+    yield Progress("find", 0.98, f"{image.name}: measuring {several(len(particles), 'particle')}")
     return Found(index, whole, particles, measured(particles))
 
 

@@ -211,7 +211,8 @@ def _cautions(
     for item in items:
         odd.setdefault(item.measurement.calibration.doubt, []).append(item.name)
     cautions += [f"{_some(names)}: a pixel size of {doubt}: is it right?" for doubt, names in odd.items() if doubt]
-    if len({each["unit"] for each in summaries.values()}) > 1:
+    units = {each["unit"] for each in summaries.values()}
+    if len(units) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
     cautions += reading_notes(items)
     lossy = [item.name for item in items if item.lossy]
@@ -246,7 +247,10 @@ def _cautions(
         cautions.append(f"{WHY_APART}.")
     said = Counter(each for summary in summaries.values() for each in summary["cautions"])
     for summary in summaries.values():  # what holds of both populations is said once, without a name
-        cautions += [each if said[each] > 1 else _which(summary, "Of the {} particles: ") + each for each in summary["cautions"]]
+        of_unit = f"Of the images in {summary['unit']}: " if len(units) > 1 and not summary.get("population") else ""
+        cautions += [
+            each if said[each] > 1 else (_which(summary, "Of the {} particles: ") or of_unit) + each for each in summary["cautions"]
+        ]
     return list(dict.fromkeys(cautions))  # of two populations the pictures are the same
 
 

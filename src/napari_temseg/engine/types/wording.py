@@ -28,6 +28,11 @@ def four(value: float) -> str:
     return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
 
 
+def several(number: int, what: str) -> str:
+    """A number of things: "1 particle", "12 particles"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def signed(value: float, digits: int) -> str:
     """A number with its sign, a true minus: "+1.2", "−0.8"; what rounds to nothing has none."""
     text = f"{value:+.{digits}f}".replace("-", "−")

@@ -86,7 +86,8 @@ def write_report(
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
     # Whether it can be used, why two populations are apart, and why one or two images tell nothing of the specimen stands above already.
-    cautions = [each for each in summary["cautions"] if not each.startswith((NOT_USABLE, WHY_APART, *TOO_FEW_IMAGES))]
+    above = (NOT_USABLE, WHY_APART)
+    cautions = [each for each in summary["cautions"] if not (each.startswith(above) or any(few in each for few in TOO_FEW_IMAGES))]
     refused = not all(each.usability.usable for each in sizes.values())
     first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
     apart = are_many(items)
@@ -352,7 +353,9 @@ def _settings(stage: str, summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    return "automatic" if value is None else ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_value, value))
+    return "automatic" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _each(images: Sequence[dict[str, Any]], values: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from napari_temseg.engine.types.wording import (
     interval_title,
     named_interval_words,
     rounded,
+    several,
     signed,
 )
 
@@ -93,9 +94,9 @@ def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: 
     n, stated = summary["n"], summary["calibration_relative_uncertainty"]
     told = [
         f"{n} particle{' that counts' if n == 1 else 's that count'}",
-        *([_several(summary["n_images"], "image") + _empty(sizes)] if summary["n_images"] else []),
-        *([_several(grids, "grid")] if grids else []),
-        *([_several(len(sizes.samples), "sample")] if len(sizes.samples) > 1 else []),
+        *([several(summary["n_images"], "image") + _empty(sizes)] if summary["n_images"] else []),
+        *([several(grids, "grid")] if grids else []),
+        *([several(len(sizes.samples), "sample")] if len(sizes.samples) > 1 else []),
     ]
     if unit == "px":
         told.append("not calibrated, lengths are in px")
@@ -108,10 +109,6 @@ def _empty(sizes: SizeDistribution) -> str:
     """How many of the images hold no particle that counts; nothing where all do, or where grids are counted."""
     n = 0 if sizes.by_grid else sizes.n_images - len(set(sizes.group.tolist()))
     return f", {n} of them without a particle that counts" if n > 0 else ""
-
-
-def _several(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _statistic(summary: dict[str, Any], key: str, unit: str, d50_half: float | None) -> tuple[str, str]:
@@ -188,14 +185,14 @@ def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:
         return []
     counted = ", ".join(f"{n} {_DECIDED[name]}" for name, n in audit["decisions"].items() if n)
     who, when = audit["auditor"] or "somebody without a name", audit["finished"][:10] or "no date"
-    said = [f"Audited by {who}, {when}: {audit['judged']} particles ({counted}).", _precision_and_recall(audit, unit)]
+    said = [f"Audited by {who}, {when}: {several(audit['judged'], 'particle')} ({counted}).", _precision_and_recall(audit, unit)]
     agreement = audit["agreement"]
     if agreement:
         low, high = (signed(100 * each, 0) for each in agreement["limits"])
         bias = f"{signed(100 * agreement['bias'], 1)} %, limits of agreement {low} to {high} %"
         said.append(f"Diameters against those measured by hand ({agreement['n']}): {bias}.")
     said += [
-        f"{' and '.join(each['auditors'])} decided alike on {_percent(each['equal_decisions'])} of {each['n']} particles."
+        f"{' and '.join(each['auditors'])} decided alike on {_percent(each['equal_decisions'])} of {several(each['n'], 'particle')}."
         for each in audit["between"]
     ]
     if audit["not_fitting"]:

@@ -16,7 +16,7 @@ from napari_temseg.pipeline.burnt_in import AT_ODDS, contradicts
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.calibration_standard import Correction
-from napari_temseg.widgets.images.calibration_words import Scope, from_line, meaning, provenance, which_edge
+from napari_temseg.widgets.images.calibration_words import TYPICAL, Scope, from_line, meaning, provenance, which_edge
 from napari_temseg.widgets.images.length_fields import length_in, length_of, number_and_unit, number_field, take_unit, unit_box
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.style import button, hint, lead, row, set_role, sheet
@@ -292,7 +292,12 @@ class CalibrationDialog(QDialog):
         told = "" if line is None else f"The line is {line:.1f} px long: "
         asked = self._asked(known, line)
         self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{asked}")
-        self._say_words("\n".join(filter(None, [meaning(known), self._edge_hint(line)])))
+        self._say_words("\n".join(filter(None, [meaning(known, self._usual()), self._edge_hint(line)])))
+
+    def _usual(self) -> float:
+        """Median diameter in px of the particles that were found, else a usual one."""
+        m = self.item.measurement
+        return TYPICAL if m is None or not len(m) else float(m.table[m.column("ecd")].median()) / (m.calibration.nanometres or 1.0)
 
     def _asked(self, known: Calibration, line: float | None) -> str:
         """What is to be confirmed before it is applied, and said so on the button; "" for nothing."""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.engine.types.wording import rounded
 from napari_temseg.widgets.canvas import micrograph_layer
 
 if TYPE_CHECKING:
@@ -40,16 +41,17 @@ def provenance(known: Calibration) -> str:
     return told
 
 
-def meaning(known: Calibration) -> str:
-    """What the uncertainty of a pixel size does to the size of a particle, in words."""
+def meaning(known: Calibration, pixels: float = TYPICAL) -> str:
+    """What the uncertainty of a pixel size does to the size of a particle of so many `pixels` across, in words."""
     if known.pixel_size is None:
         return ""
-    size = TYPICAL * known.scale[1]
-    size = float(f"{size:.1g}")
+    size = pixels * known.scale[1]
+    size = float(f"{size:.1g}" if pixels == TYPICAL else f"{size:.2g}")
     if not known.uncertainty:
-        told = f"Its uncertainty is not known, so a {size:g} nm particle carries none from it."
+        told = f"Its uncertainty is not known, so a {size:.12g} nm particle carries none from it."
         return f"{told} Measure a standard and give it under “correction by a standard”."
-    return f"A {size:g} nm particle: ± {size * known.uncertainty:.2g} nm from calibration."
+    spread = size * known.uncertainty
+    return f"A {size:.12g} nm particle: ± {rounded(spread, spread)} nm from calibration."
 
 
 class Scope(QComboBox):

@@ -101,7 +101,7 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     summaries = list(distribution.summaries.values())
     refused = [summary for summary in summaries if summary["n"] and not summary["usable"]]
     found = [f"Not usable as it is: {'; '.join(each['why_not'])}. Next: {'; '.join(each['next_steps'])}." for each in refused]
-    found += list(dict.fromkeys(str(summary["caution"]) for summary in summaries if summary["caution"]))
+    found += list(dict.fromkeys(str(each) for summary in summaries for each in summary["cautions"]))
     if distribution.twice:
         found.append(f"{', '.join(distribution.twice)}: the same picture as one that counts already, so it is counted once.")
     if any(summary["unit"] == "px" for summary in summaries):
