@@ -189,6 +189,8 @@ class JobBar(QWidget):
             widget.setEnabled(not jobs.stopping)
         if not jobs.running:
             self._ticking.stop()
+            if self._words and self.sentence.text() == self._words:  # nothing is looked for any more
+                self.sentence.setText("")
         else:
             self.bar.setFormat(f"{jobs.title} …" if not jobs.stopping else "stopping …")
             self.bar.setToolTip(jobs.title)

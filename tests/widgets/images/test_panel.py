@@ -20,6 +20,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
+from napari_temseg.widgets.workbench import JobBar
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
 FOLDER_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getExistingDirectory"
@@ -111,6 +112,15 @@ def test_files_open_and_those_that_cannot_be_are_named_once(
     (sentence,) = told("could not be opened")
     assert "d.tif" in sentence
     assert "note.md" in sentence
+    kept = panel.failures.toolTip()  # all of it, where the notification is gone
+    assert kept.startswith("2 files could not be opened:")
+    assert "d.tif" in kept
+    assert "note.md" in kept
+    assert panel.failures.isVisibleTo(panel)
+    monkeypatch.setattr(FILES_DIALOG, lambda *_, **__: (paths[-1:], ""))
+    panel.open.click()
+    qtbot.waitUntil(lambda: panel.failures.toolTip().startswith("1 file could"))
+    assert bench.findChild(JobBar).sentence.text() == "Opened 0 images. 1 could not be opened."
     first = session.items[0]
     assert first.calibration.pixel_size == pytest.approx((0.5, 0.5))
     assert first.calibration.origin == "ImageJ tag"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtGui import QDropEvent
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -118,7 +118,12 @@ def _read(path: Path, series: str, request: Request) -> Opened:
 
 
 class Opener(QObject):
-    """Opens files for a session; requests that come while another job runs wait for its end."""
+    """Opens files for a session; requests that come while another job runs wait for its end.
+
+    `failed` hands over a sentence for each file that could not be opened at the newest request.
+    """
+
+    failed = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -220,8 +225,8 @@ class Opener(QObject):
             text = " ".join((text, *notes))
         else:
             show_info(_lines(notes, "more notes"))
-        if outcome.read or outcome.known:
-            self.session.say(text)
+        self.session.say(text)
+        self.failed.emit(outcome.failures)
         more, self._more = self._more, []
         if more:
             show_series_dialog(self.session, more, self.open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, 
 from napari_temseg.widgets.images.opening import Opener, recently_opened
 from napari_temseg.widgets.images.ruler import Ruler
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.mixed_units import MixedUnits
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 _FILTER = f"Micrographs ({' '.join('*' + extension for extension in EXTENSIONS)});;All files (*)"
+FAILURE_LINES = 3  # of what could not be opened; the rest unfolds
 
 
 class ImagesPanel(QWidget):
@@ -66,6 +69,8 @@ class ImagesPanel(QWidget):
         self._recent_menu.setToolTipsVisible(True)
         self.note = hint()
         self.calibration_note = hint()
+        self.failures = Brief(FAILURE_LINES, "warning")
+        self.failures.setVisible(False)
         self._lay_out()
         self._wire()
         self.refresh()
@@ -85,6 +90,7 @@ class ImagesPanel(QWidget):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.calibration_note)
         layout.addWidget(self.note)
+        layout.addWidget(self.failures)
         self.table.setMinimumHeight(150)
 
     def _wire(self) -> None:
@@ -92,6 +98,7 @@ class ImagesPanel(QWidget):
         session.items_changed.connect(self.refresh)
         session.part(Autosaver).earlier_changed.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
+        self.opener.failed.connect(self._show_failures)
         self.ruler.changed.connect(self._refresh_buttons)
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
@@ -115,6 +122,13 @@ class ImagesPanel(QWidget):
         """The row of the image in hand shows it again, should it have been hidden or moved out of view."""
         if self.table.images.items[index.row()] is self.session.current and len(self.table.selected()) < 2:
             self.session.reveal()
+
+    def _show_failures(self, sentences: Sequence[str]) -> None:
+        """Which files could not be opened, and why, until something else is opened."""
+        n = len(sentences)
+        title = f"{n} file{'s' if n > 1 else ''} could not be opened:"
+        self.failures.setText("\n".join([title, *(f"• {sentence}" for sentence in sentences)]) if n else "")
+        self.failures.setVisible(n > 0)
 
     def _selection_changed(self, *_: Any) -> None:
         self._refresh_buttons()
