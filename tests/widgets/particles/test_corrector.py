@@ -16,6 +16,7 @@ from napari_temseg.engine.types.results import Origin
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 
@@ -207,3 +208,17 @@ def test_what_was_put_back_claims_no_other_numbers_of_suspects(bench: Any, monke
     panel.refresh()
     assert panel.doubt.text() == "What looks like two or like one, and Split more and less, work after a new search."
     assert "without what the model saw" in panel.doubt.toolTip()
+
+
+def test_next_shows_a_particle_large_enough_to_be_judged_and_keeps_a_zoom_that_does(bench: Any, viewer: Any) -> None:
+    camera, table = viewer.scene.camera, bench.session.current.measurement.table.set_index("particle")
+    side = min(viewer.canvas.size)
+    number = 1
+    box = table.loc[number, ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]].to_numpy(float)
+    extent = max(box[2:] - box[:2])
+    camera.zoom = 0.05 * side / extent
+    centre(bench.session, bench.session.current, number, judged=True)
+    assert 0.2 <= camera.zoom * extent / side <= 0.33
+    camera.zoom = kept = 0.15 * side / extent
+    centre(bench.session, bench.session.current, number, judged=True)
+    assert camera.zoom == pytest.approx(kept)

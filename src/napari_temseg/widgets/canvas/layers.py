@@ -96,16 +96,18 @@ def show_plane(viewer: Any, layer: Layer, index: int) -> None:
         viewer.dims.set_point(viewer.dims.ndim - layer.ndim, float(world[0]))
 
 
-def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent: float) -> None:
+def centre_on(viewer: Any, layer: Layer, plane: int, y: float, x: float, extent: float, *, judged: bool = False) -> None:
     """Bring a place (px) as near to the middle of the canvas as is possible while the picture fills it; one that is seen whole stays.
 
-    Zooms in only when something of `extent` px would be too small to see.
+    Zooms in only when something of `extent` px would be too small to see, or to be `judged`.
     """
     show_plane(viewer, layer, plane)
     world = layer.data_to_world((*(plane,) * (layer.ndim - 2), y, x))
     on_screen = extent * float(layer.scale[-1]) * viewer.scene.camera.zoom
-    if 0 < on_screen < 12:
-        viewer.scene.camera.zoom *= 40 / on_screen
+    side = float(min(viewer.canvas.size))
+    least, wanted = (side / 10, side / 4) if judged else (12, 40)
+    if 0 < on_screen < least:
+        viewer.scene.camera.zoom *= wanted / on_screen
     low, high = layer.extent.world[:, -2:]
     view = np.asarray(viewer.canvas.size, float) / viewer.scene.camera.zoom
     room = np.minimum(0.95 * view, high - low) / 2  # a little of what lies round the picture may be seen

@@ -171,12 +171,13 @@ def _surround(view: npt.NDArray[np.uint8], inside: Mask, thick: int, mark: int) 
     view[_wider(inside, thick) & ~inside] = mark
 
 
-def centre(session: Session, item: Item, number: int) -> None:
-    """Bring a particle into the middle of the canvas."""
+def centre(session: Session, item: Item, number: int, *, judged: bool = False) -> None:
+    """Bring a particle into the middle of the canvas; to be `judged`, it must not be tiny there."""
     if item.measurement is None or item not in session.items:
         return
     rows = item.measurement.table[item.measurement.table["particle"] == number]
     if len(rows):
         row = rows.iloc[0]
         extent = float(max(row["bbox_bottom_px"] - row["bbox_top_px"], row["bbox_right_px"] - row["bbox_left_px"]))
-        layers.centre_on(session.viewer, item.layer, int(row["plane"]), float(row["centroid_y_px"]), float(row["centroid_x_px"]), extent)
+        y, x = float(row["centroid_y_px"]), float(row["centroid_x_px"])
+        layers.centre_on(session.viewer, item.layer, int(row["plane"]), y, x, extent, judged=judged)

@@ -224,7 +224,7 @@ class ParticlesPanel(QWidget):
             session.select([])
             return
         session.select([number])
-        centre(session, item, number)
+        centre(session, item, number, judged=True)
 
     def _forget_led(self) -> None:
         self._led = None

@@ -95,7 +95,7 @@ class NextPlace(QObject):
         self.been.setdefault(place.plane, []).append(place)
         if Role.PLACE not in item.made:
             session.adopt(item, Role.PLACE, overlays.add_place(session.viewer, item.layer, f"{item.name} next"))
-        layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, 2 * place.reach)
+        layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, 2 * place.reach, judged=True)
         overlays.show_box(
             item.made[Role.PLACE], place.y, place.x, place.reach, EDGE * overlays.pixels_per_screen(session.viewer, item.layer)
         )
