@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_temseg import TemsegError
-from napari_temseg.engine.particles.edits import Patch, cut, delete, difference, merge, new_id, redraw, tidy
+from napari_temseg.engine.particles.edits import Patch, cut, delete, difference, fill_traced, merge, new_id, redraw, tidy
 
 EIGHT = np.ones((3, 3), bool)
 ANYTHING = settings(max_examples=30, deadline=None)
@@ -310,6 +310,31 @@ def test_an_outline_that_changes_nothing_says_so():
     labels[5:11, 5:11] = 1
     with pytest.raises(TemsegError, match="nothing changes"):
         redraw(labels, 0, 1, [[5, 5], [5, 10], [10, 10], [10, 5]])
+
+
+def test_what_a_traced_outline_encloses_is_the_particle_unless_it_is_meant_to_stay():
+    before = np.zeros((40, 40), np.int32)
+    before[18:22, 18:22] = 1
+    after = before.copy()
+    after[10:30, 10:30] = 1
+    after[12:28, 12:28] = 0
+    after[18:22, 18:22] = 2  # what it was before, parted from the outline
+    patch = fill_traced(after, 0, 1, before)
+    patch.apply(after)
+    assert (after[10:30, 10:30] == 1).all()
+    assert (after > 0).sum() == 400
+    patch.revert(after)
+    rubbed, out = np.zeros((40, 40), bool), np.ones((40, 40), bool)
+    rubbed[14, 14], out[14, 14] = True, False
+    assert fill_traced(after, 0, 1, before, rubbed) is None
+    assert fill_traced(after, 0, 1, before, valid=out) is None
+    another = np.where(after == 2, 2, before)  # particle 2 was there before: the gap is between two
+    assert fill_traced(after, 0, 1, another) is None
+    holed = before.copy()
+    holed[19, 19] = 0
+    assert fill_traced(after, 0, 1, holed) is None
+    assert fill_traced(before, 0, 1, before) is None
+    assert fill_traced(before, 0, 5, before) is None
 
 
 def test_tidying_what_a_brush_left():

@@ -19,11 +19,12 @@ from scipy.spatial import cKDTree
 from skimage.draw import polygon as polygon_pixels
 from skimage.segmentation import watershed
 
+from napari_temseg.engine.particles.cutting.holes import Holes
 from napari_temseg.engine.particles.cutting.parting import parted
 from napari_temseg.engine.particles.label_changes import Ints, Labels, Mask, Patch, Window, bounds, difference, new_id, page_of, window_of
 from napari_temseg.engine.types.errors import TemsegError
 
-__all__ = ["Patch", "cut", "delete", "difference", "merge", "new_id", "part_at", "redraw", "tidy"]
+__all__ = ["Patch", "cut", "delete", "difference", "fill_traced", "merge", "new_id", "part_at", "redraw", "tidy"]
 
 CRUMB = 4  # px: pieces with less are no particles
 REACH = 3.0  # px between the nearest pixels of two particles that still count as parts of one: two pixels lie between
@@ -163,6 +164,47 @@ def tidy(labels: Labels, plane: int, ids: Collection[int], least: float = CRUMB)
             after[box][crumb[pieces]] = 0
             fresh = renumber(after[box], np.where(crumb[pieces], 0, pieces), number, fresh)
     return difference(before, after, plane, _start(window))
+
+
+def fill_traced(
+    labels: Labels, plane: int, number: int, before: Labels, erased: Mask | None = None, valid: Mask | None = None
+) -> Patch | None:
+    """Make particle `number` all that strokes enclosed since the plane was `before` (Y, X): a traced outline means the particle.
+
+    Pieces that got numbers of their own meanwhile, such as what it was before the outline went round that, are it again. Gaps that reach
+    the frame, pixels that are not `valid` (Y, X) or what was `erased` (Y, X) stay, and all do where it had a hole before. None when
+    nothing is enclosed.
+    """
+    page = page_of(labels, plane)
+    if _holes_in(before, number, valid).any():
+        return None
+    own = np.append(np.setdiff1d(page, before), number)
+    window = window_of(page, own, margin=1)
+    is_own = np.isin(page[window], own)
+    if not is_own.any():
+        return None
+    joined = np.where(is_own, number, page[window])
+    holes = Holes.of(joined == 0, None if valid is None else valid[window], None if erased is None else erased[window])
+    filled = (holes.filled(joined) == number) & ~is_own
+    if not filled.any():
+        return None
+    pieces = ndimage.label(is_own | filled, _EIGHT)[0]
+    after = page[window].copy()
+    for piece in np.unique(pieces[filled]):
+        numbers = np.unique(after[(pieces == piece) & is_own])
+        after[pieces == piece] = number if number in numbers else numbers[0]
+    return difference(page[window], after, plane, _start(window))
+
+
+def _holes_in(page: Labels, number: int, valid: Mask | None) -> Mask:
+    """Where a particle encloses gaps, in its window with a margin of 1."""
+    window = window_of(page, np.array([number]), margin=1)
+    inside = page[window]
+    if not inside.size:
+        return np.zeros(inside.shape, bool)
+    holes = Holes.of(inside == 0, None if valid is None else valid[window], None)
+    found: Mask = (holes.filled(inside) == number) & (inside != number)
+    return found
 
 
 def _start(window: Window) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, micrograph_layer, overlays
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
-from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, own_numbers, strayed, takes_back
+from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, enclosed, own_numbers, strayed, takes_back
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 from napari_temseg.widgets.session.item_measurement import show_features
@@ -274,12 +274,20 @@ class Corrector(QObject):
         """Remember a stroke: the strokes of one redraw are one step."""
         layer, newest = item.particles_layer, item.history.newest
         number = brush.painted_number(layer) if layer is not None else None
-        sitting = self.sitting if self.sitting is not None and self.sitting[0] is item and number in (0, self.sitting[1]) else None
+        sitting = self.sitting if self.sitting is not None and self.sitting[0] is item and number in (None, 0, self.sitting[1]) else None
         earlier: tuple[StrokePart, ...] = ()
         if sitting is not None and isinstance(newest, Painting) and newest.sitting is sitting:
             earlier = newest.parts
             item.history.drop()
         self._add_painting(item, name, (*earlier, part), sitting)
+
+    def close_outline(self, item: Item, number: int) -> None:
+        """Fill what the strokes of the redraw that goes on enclose, as part of their step."""
+        newest = item.history.newest
+        if isinstance(newest, Painting) and newest.sitting is self.sitting and (patch := enclosed(item, newest.parts, number)) is not None:
+            self._correct(item, [patch], PAINTING, raw=patch, told=" What the outline encloses was filled.")
+            if item.particles_layer is not None:
+                brush.forget_history(item.particles_layer)
 
     def _add_painting(self, item: Item, name: str, parts: tuple[StrokePart, ...], sitting: object) -> None:
         def undo() -> None:

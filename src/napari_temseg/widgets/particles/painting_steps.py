@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.session.history import Step
 
@@ -94,6 +95,24 @@ def own_numbers(item: Item, raw: Patch) -> Patch | None:
     for fresh, number in enumerate(strange, new_id(labels)):
         after[before == number] = fresh
     return replace(raw, before=before, after=after)
+
+
+def enclosed(item: Item, parts: Sequence[StrokePart], number: int) -> Patch | None:
+    """What fills a particle whose outline the strokes of a redraw traced, where holes are filled at all; None where nothing is enclosed."""
+    from napari_temseg.engine.particles.edits import fill_traced
+    from napari_temseg.engine.particles.label_changes import page_of
+
+    particles = item.found_particles()
+    plane = parts[-1].raw.plane
+    if not particles.settings.get("fill_holes", SplitConfig().fill_holes):
+        return None
+    before = page_of(particles.labels, plane).copy()
+    erased = np.zeros(before.shape, bool)
+    for part in reversed([part for part in parts if part.raw.plane == plane]):
+        for patch in reversed(part.patches):
+            patch.revert(before)
+        erased[part.raw.rows, part.raw.columns] |= (part.raw.before > 0) & (part.raw.after == 0)
+    return fill_traced(particles.labels, plane, number, before, erased, particles.micrograph.valid)
 
 
 def takes_back(page: npt.NDArray[np.integer[Any]], change: Patch, stroke: Patch) -> bool:

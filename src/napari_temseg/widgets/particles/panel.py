@@ -80,7 +80,10 @@ class ParticlesPanel(QWidget):
         )
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", tried(corrector.delete))
         self.redraw = button(
-            "Redraw", "Paint on the selected particle with brush and eraser (W); other particles are safe. Esc ends.", tried(drawing.redraw)
+            "Redraw",
+            "Paint on the selected particle with brush and eraser (W), or trace its outline: what that encloses is filled at the end. "
+            "Other particles are safe. Esc ends.",
+            tried(drawing.redraw),
         )
         self.new = button(
             "Draw new", "Draw the outline of a particle that was not found, corner by corner (Q). Esc ends.", tried(drawing.draw_new)
@@ -318,7 +321,7 @@ class ParticlesPanel(QWidget):
         if self.pointer.tool is not Tool.SELECT:
             return self.pointer.instruction
         if self.redraw.isChecked():
-            return "The brush adds, the eraser (E) removes. Esc ends."
+            return "The brush adds, the eraser (E) removes; Esc ends, and fills an outline that was traced."
         if self.new.isChecked():
             return "Click round it; a double click closes the outline. Esc ends."
         if not picked:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
+from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.corrector import Corrector
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class Redrawing(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.corrector = session, session.part(Corrector)
+        self._held: Any = None  # the layer whose brush redraws
         session.selection_changed.connect(self._other_selected)
         session.tools_down.connect(self._ended)
 
@@ -37,6 +40,8 @@ class Redrawing(QObject):
         brush.size_brush(layer, item.frame)
         overlays.draw_label(self.session.viewer, layer, next(iter(ids)), "paint")
         self.corrector.sitting = item, next(iter(ids))
+        brush.on_tool(layer, self._tool)
+        self._held = layer
 
     def draw_new(self) -> None:
         """Take the polygon in hand for a particle that was not found, or put it down."""
@@ -62,8 +67,17 @@ class Redrawing(QObject):
         self._ended()
         layers.rest(layer)
 
+    def _tool(self, event: Any = None) -> None:
+        """napari's own buttons and keys put the brush down too."""
+        if brush.painted_number(self._held) is None:
+            self._ended()
+
     def _ended(self) -> None:
-        """What is painted from now on is a step of its own; the last stroke still belongs to this one."""
+        """What is painted from now on is a step of its own; the last stroke still belongs to this one, and what all of them enclose."""
         if self.corrector.sitting is not None:
-            self.session.settle(self.corrector.sitting[0])
+            item, number = self.corrector.sitting
+            brush.off_tool(self._held, self._tool)
+            self._held = None
+            self.session.settle(item)
+            guarded(partial(self.corrector.close_outline, item, number))
             self.corrector.sitting = None
