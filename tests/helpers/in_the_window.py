@@ -65,14 +65,15 @@ def told(word: str) -> list[str]:
     return [record.message for record in notification_manager.records if word in record.message]
 
 
-def mouse(viewer: Any, path: list[tuple[float, float]], modifiers: tuple[str, ...] = ()) -> None:
-    """Press the left button at a place (world), move, and let go, as napari's canvas tells it."""
+def mouse(viewer: Any, path: list[tuple[float, float]], modifiers: tuple[str, ...] = (), layer: Any = None) -> None:
+    """Press the left button at a place (world), move, and let go, as napari's canvas tells the viewer, and `layer` after it."""
     from napari.utils._test_utils import read_only_mouse_event as make
     from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 
     for index, place in enumerate([*path, path[-1]]):
         kind = "mouse_press" if index == 0 else "mouse_release" if index == len(path) else "mouse_move"
         event = make(type=kind, pos=np.asarray(place) * 4, position=place, modifiers=modifiers, button=1, is_dragging=0 < index < len(path))
-        {"mouse_press": mouse_press_callbacks, "mouse_move": mouse_move_callbacks, "mouse_release": mouse_release_callbacks}[kind](
-            viewer, event
-        )
+        tell = {"mouse_press": mouse_press_callbacks, "mouse_move": mouse_move_callbacks, "mouse_release": mouse_release_callbacks}[kind]
+        for each in (viewer, layer):
+            if each is not None:
+                tell(each, event)

@@ -60,6 +60,12 @@ def test_the_picture_tells_no_edge_where_it_has_no_contrast():
     assert temseg.size_distribution(half).summary()["other_edge"] is None
 
 
+def test_a_flat_picture_with_a_speck_on_an_outline_is_measured_without_a_warning():
+    particles = discs(contrast=0.0, noise=0.0)
+    particles.micrograph.data[45, 64] = 200  # a px within the outline, where neither level is taken
+    assert measured(particles, HALF_CONTRAST).table["edge_shift_nm"].isna().all()
+
+
 def test_labels_without_a_picture_have_no_half_contrast_edge():
     table = temseg.measure(discs().labels).table
     assert table["edge_shift_px"].isna().all()

@@ -185,7 +185,7 @@ def fill_traced(
         return None
     joined = np.where(is_own, number, page[window])
     holes = Holes.of(joined == 0, None if valid is None else valid[window], None if erased is None else erased[window])
-    filled = (holes.filled(joined) == number) & ~is_own
+    filled = (holes.filled(joined.astype(np.int32)) == number) & ~is_own
     if not filled.any():
         return None
     pieces = ndimage.label(is_own | filled, _EIGHT)[0]
@@ -203,7 +203,7 @@ def _holes_in(page: Labels, number: int, valid: Mask | None) -> Mask:
     if not inside.size:
         return np.zeros(inside.shape, bool)
     holes = Holes.of(inside == 0, None if valid is None else valid[window], None)
-    found: Mask = (holes.filled(inside) == number) & (inside != number)
+    found: Mask = (holes.filled(inside.astype(np.int32)) == number) & (inside != number)
     return found
 
 

@@ -181,6 +181,16 @@ def draw_label(viewer: Any, layer: Labels, number: int, mode: str) -> None:
     layer.mode = mode
 
 
+def corners(layer: Labels) -> int:
+    """How many corners of a polygon were clicked that is not closed yet."""
+    return max(len(layer._overlays["polygon"].points) - 1, 0)  # the last is where the pointer is
+
+
+def forget_corners(layer: Labels) -> None:
+    """Let go of the polygon that was begun."""
+    layer._overlays["polygon"].points = []
+
+
 def in_plane_only(layer: Labels) -> None:
     """Brushes work on one plane: a particle lies on one plane only."""
     if layer.n_edit_dimensions != 2:

@@ -86,7 +86,9 @@ class ParticlesPanel(QWidget):
             tried(drawing.redraw),
         )
         self.new = button(
-            "Draw new", "Draw the outline of a particle that was not found, corner by corner (Q). Esc ends.", tried(drawing.draw_new)
+            "Draw new",
+            "Draw the outline of a particle that was not found, by a drag or corner by corner (Q). Esc ends.",
+            tried(drawing.draw_new),
         )
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
@@ -323,7 +325,7 @@ class ParticlesPanel(QWidget):
         if self.redraw.isChecked():
             return "The brush adds, the eraser (E) removes; Esc ends, and fills an outline that was traced."
         if self.new.isChecked():
-            return "Click round it; a double click closes the outline. Esc ends."
+            return "Drag round it; or click round it, a double click closes the outline. Esc ends."
         if not picked:
             return str(Tool.SELECT.value)
         return selected(self.session.selected, self.doubtful.of(item))

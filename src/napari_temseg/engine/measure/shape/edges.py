@@ -154,7 +154,7 @@ def _half_way(mean: Floats, error: Floats, radius: Floats) -> Floats:
     contrast = high - low
     with np.errstate(invalid="ignore"):
         told = np.abs(contrast) > LEAST_CONTRAST * np.hypot(low_error, high_error)
-        rise = (mean - low[:, None]) / contrast[:, None] - 0.5  # from −½ inside to ½ outside
+        rise = (mean - low[:, None]) / np.where(told, contrast, np.nan)[:, None] - 0.5  # from −½ inside to ½ outside
         crosses = (rise[:, :-1] <= 0) & (rise[:, 1:] > 0)
     at = _OFFSETS[:-1] + _STEP * np.divide(-rise[:, :-1], np.diff(rise, axis=1), out=np.full(crosses.shape, 0.5), where=crosses)
     far = np.where(crosses & told[:, None], np.abs(at), np.inf)

@@ -11,6 +11,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, layers, overlays
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.tools.freehand import Freehand
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
@@ -22,6 +23,7 @@ class Redrawing(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.corrector = session, session.part(Corrector)
+        session.part(Freehand)
         self._held: Any = None  # the layer whose brush redraws
         session.selection_changed.connect(self._other_selected)
         session.tools_down.connect(self._ended)
