@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_the_window import told
+from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QPushButton
 
 from napari_temseg.widgets.autosave.autosaver import Autosaver
@@ -145,6 +147,20 @@ def test_a_removed_picture_takes_strokes_and_areas_along_and_the_next_is_shown(
     viewer.add_image(data, name="grid")  # and they are offered with the same picture
     session.set_current(session.items[-1])
     qtbot.waitUntil(lambda: session.part(Autosaver).earlier_work(session.current) is not None)
+
+
+def test_a_layer_thrown_away_in_napari_brings_no_pop_up_of_units(found: Any, viewer: Any, idle: Any) -> None:
+    viewer.add_image(np.zeros((40, 50), np.uint8), name="in px")
+    viewer.add_image(np.zeros((40, 50), np.uint8), name="in px too")
+    viewer.screenshot(canvas_only=True, flash=False)
+    notification_manager.records.clear()
+    for name in ("grid particles", "in px"):
+        viewer.layers.selection = {viewer.layers[name]}
+        viewer.layers.remove_selected()
+        idle()
+        viewer.screenshot(canvas_only=True, flash=False)
+    assert layers.mixed_units(viewer)
+    assert not told("Inconsistent")
 
 
 def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:

@@ -25,7 +25,7 @@ class MixedUnits(QObject):
         events = session.viewer.layers.events
         self._wired = (events.inserted, events.removed)
         for emitter in self._wired:
-            emitter.connect(self._changed, position="last")  # after the session knows of it
+            emitter.connect(self._changed, position="last")  # after the session and napari's canvas know of it
         session.item_changed.connect(self._tell)
         self._bar = layers.scale_bar(session.viewer)
         self._bar.events.visible.connect(self._toggled)
@@ -47,6 +47,9 @@ class MixedUnits(QObject):
         return layers.scale_bar_shown(self.session.viewer) and layers.mixed_units(self.session.viewer)
 
     def _changed(self, event: Any) -> None:
+        if event.type == "removed":
+            with layers.quiet_units(self.session.viewer):
+                pass  # a layer that goes, by napari's own button say, mixes nothing: napari would tell anew what was so before
         if micrograph_layer.shows_micrograph(event.value):
             self._tell()
 
