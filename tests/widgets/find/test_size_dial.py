@@ -204,6 +204,20 @@ def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: A
     assert not dial.finder.config_of(item).both
 
 
+@pytest.mark.parametrize("typed", ["20 nm, 20 nm", "39 nm, 20 nm"])
+def test_two_sizes_that_one_search_finds_are_refused_as_they_were_typed(panel: Any, qtbot: Any, typed: str) -> None:
+    dial, said = panel.dial, []
+    dial.say_sizes([12.0])
+    before = dial.finder.config_of(panel.session.current)
+    panel.session.said.connect(said.append)
+    dial.field.setFocus()
+    dial.field.selectAll()
+    qtbot.keyClicks(dial.field, typed)
+    assert said[-1].startswith(f"Sizes of 20 and {typed[:2]} nm are no two populations: one search finds both")
+    assert "give one of them, or two that are 2 times apart" in said[-1]
+    assert dial.finder.config_of(panel.session.current) == before
+
+
 def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
     picture = two_sizes()
     viewer.add_image(picture.image, name="grid")

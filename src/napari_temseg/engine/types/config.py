@@ -154,8 +154,11 @@ class PredictConfig(Config):
             raise TemsegError("Of two populations, one size alone says too little: give both sizes, or none and have both found.")
         told = sorted(size for size in (first, second) if size is not None)
         if len(told) == 2 and told[1] < LEAST_APART * told[0]:
+            small, large, unit = (*told, "px")
+            if self.typical_nm is not None and self.other_nm is not None:  # as they were told
+                small, large, unit = (*sorted((self.typical_nm, self.other_nm)), "nm")
             raise TemsegError(
-                f"Sizes of {told[0]:.4g} and {told[1]:.4g} px are no two populations: one search finds both, as it looks for sizes from a "
+                f"Sizes of {small:.4g} and {large:.4g} {unit} are no two populations: one search finds both, as it looks for sizes from a "
                 f"third to three times the one that is told; give one of them, or two that are {LEAST_APART:g} times apart."
             )
         return tuple(told)

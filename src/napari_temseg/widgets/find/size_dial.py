@@ -137,6 +137,8 @@ class SizeDial(QWidget):
             raise TemsegError(f"{item.name} has no pixel size, so a length says nothing of it: type the size in px, or calibrate it first.")
         if item is not None and any((px or (nm or 0.0) / item.calibration.nanometres) > 2 * max(item.frame) for px, nm in sizes):
             raise TemsegError(f"{item.name}: “{text.strip()}” is larger than the whole image; type the size of a particle.")
+        if calibrated or not any(nm for _, nm in sizes):
+            replace(self.finder.predict, **size_fields(sizes)).sizes_in(item.calibration.nanometres if item is not None else 0.0)
         return sizes
 
     def _put_back(self) -> None:
