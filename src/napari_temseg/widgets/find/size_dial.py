@@ -186,6 +186,7 @@ class SizeDial(QWidget):
             text = BOTH if config.both else self._lengths(item, told) or self._typed_lengths(config)
             if text != self.field.text():
                 self.field.setText(text)
+                self.field.setCursorPosition(0)  # of what has no room the beginning is seen
         self.field.setPlaceholderText(f"auto: {self._lengths(item, found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
         searched = found if len(found) == len(told) == 1 and item is not None and self._moved(item, told[0]) else told or found
@@ -217,7 +218,7 @@ class SizeDial(QWidget):
         return tuple(each.size for each in (said, said and said.other) if each is not None and each.size)
 
     def _lengths(self, item: Item | None, sizes: Sequence[float]) -> str:
-        return ", ".join(self.length(item, size) for size in sizes)
+        return ", ".join((self.length if len(sizes) == 1 else self.about)(item, size) for size in sizes)
 
     @staticmethod
     def _typed_lengths(config: PredictConfig) -> str:
