@@ -74,7 +74,7 @@ def test_equal_models_and_settings_are_stated_once(tmp_path: Path) -> None:
     page, summary = written(tmp_path, [found("a", strength=0.3), found("b", strength=0.3)], model="mine")
     assert cell(page, "Model") == f"mine, hash {'a' * 16}"
     assert "strength 0.3" in cell(page, "Settings of split")
-    assert cell(page, "Settings of predict") == "scales 1.0"
+    assert cell(page, "Settings of predict") == "scales 1"
     assert "Setting of" not in page
     assert summary["model"] == {"name": "mine", "hash": "a" * 64}
     assert summary["settings"]["split"]["strength"] == 0.3
@@ -87,7 +87,7 @@ def test_differing_models_and_settings_are_stated_for_each_image(tmp_path: Path)
     assert cell(page, "Model") == f"a, b: mine, hash {'a' * 16}; c: yours, hash {'b' * 16}"
     assert cell(page, "Setting of split: strength") == "a, b: 0.5; c: 0.9"
     assert cell(page, "Setting of split: certainty") == "a, b: automatic; c: 0.2"
-    assert "smoothing 1.0" in cell(page, "Settings of split")
+    assert "smoothing 1," in cell(page, "Settings of split")
     assert "strength" not in cell(page, "Settings of split")
     assert summary["model"] is None
     assert "strength" not in summary["settings"]["split"]

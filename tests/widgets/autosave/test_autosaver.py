@@ -102,7 +102,7 @@ def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jo
     session, bar = bench.session, offered(bench, qtbot)
     sentence = bar.text.text()
     assert sentence.startswith("Work of ")
-    assert f"{len(table)} particles, 3 corrections, reviewed, 1 region, pixel size 0.51 nm, sample batch 7, strokes." in sentence
+    assert f"{len(table)} particles, 2 corrections, reviewed, 1 region, pixel size 0.51 nm, sample batch 7, strokes." in sentence
     assert bar.all.isHidden()
     item = restored(bench, qtbot, wait_jobs)
     qtbot.waitUntil(lambda: item.annotation is not None, timeout=10_000)
@@ -111,7 +111,7 @@ def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jo
     assert (item.sample, item.measurement.sample, item.reviewed, item.status) == ("batch 7", "batch 7", True, "reviewed")
     np.testing.assert_array_equal(item.particles_layer.data, labels)
     pd.testing.assert_frame_equal(item.measurement.table.assign(image="grid"), table.assign(image="grid"), check_dtype=False)
-    assert item.history.by_hand == 3
+    assert item.history.by_hand == 2
     assert len(item.left_out.data) == 1
     assert item.annotation.data[40, 40] == 2
     assert item.annotation.mode == "pan_zoom"
@@ -126,14 +126,14 @@ def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jo
     wait_jobs(session)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text(encoding="utf-8"))
     assert summary["images"][0]["model"] == {"name": "particles", "hash": digest}
-    assert summary["images"][0]["corrections"] == 3
+    assert summary["images"][0]["corrections"] == 2
     assert summary["settings"]["split"]["strength"] == item.particles.settings["strength"]
 
     panel = bench.panel(3)
     session.select([int(table["particle"].iloc[3])])
     qtbot.waitUntil(panel.delete.isEnabled)
     panel.delete.click()
-    assert item.history.by_hand == 4
+    assert item.history.by_hand == 3
     assert len(item.measurement) == len(table) - 1
     qtbot.waitUntil(panel.undo.isEnabled)
     panel.undo.click()
@@ -181,7 +181,7 @@ def test_what_was_done_meanwhile_stays(start: Any, grid: Any, wait_jobs: Any, qt
     assert item.sample == "mine"
     assert "stays 0.3 nm" in said[-1]
     np.testing.assert_array_equal(item.particles.labels, before)
-    assert item.history.by_hand == 3
+    assert item.history.by_hand == 2
     assert item.prediction is not None, "the same model found both: splitting goes on"
     qtbot.waitUntil(bench.panel(3).undo.isEnabled)
     bench.panel(3).undo.click()
@@ -217,7 +217,7 @@ def test_removed_particles_are_offered_and_stay_in_their_file(start: Any, grid: 
     find(bench, wait_jobs)
     bench.session.close()
     counts = sorted(store.read_about(path)["particles"]["corrections"] for path in files())
-    assert counts == [0, 3]
+    assert counts == [0, 2]
 
 
 def test_closing_that_removes_all_layers_first_loses_nothing(start: Any, grid: Any, wait_jobs: Any, qtbot: Any, idle: Any) -> None:
@@ -226,7 +226,7 @@ def test_closing_that_removes_all_layers_first_loses_nothing(start: Any, grid: A
     n = len(item.particles)
     bench.session.viewer.close()
     bench = start(grid)
-    assert f"{n} particles, 3 corrections, reviewed, 1 region" in offered(bench, qtbot).text.text()
+    assert f"{n} particles, 2 corrections, reviewed, 1 region" in offered(bench, qtbot).text.text()
     assert len(files()) == 1
 
 

@@ -248,6 +248,7 @@ def test_all_images_together(below: Any, viewer: Any, qtbot: Any) -> None:
     assert session.selected == {2}
     other.ignored = True
     session.set_current(first)
+    session.reveal()
     session.item_changed.emit(other, Change.IGNORED)
     qtbot.waitUntil(lambda: below.table.particles.rowCount() == 6)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,12 @@ class SeenPictures(QObject):
     def sees(self, layer: Layer) -> bool:
         """Whether a picture is seen."""
         return seen(self.viewer, layer, self._pictures)
+
+    def first(self, items: Sequence[Any], active: Any) -> Any:
+        """Of pictures with a `layer` the one to begin with: the active one if it is seen, or one that is, so that eyes stay as they are."""
+        if active is not None and self.sees(active.layer):
+            return active
+        return next((each for each in reversed(items) if self.sees(each.layer)), active or (items[-1] if items else None))
 
     def watch(self, layer: Layer) -> None:
         """There is another picture."""

@@ -89,7 +89,7 @@ class Session(QObject):
             emitter.connect(slot)
         brush.without_box(viewer)
         self._list, self._outlines, self._memory = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer)
-        self._on_active()
+        self.set_current(self._screen.first(self.items, self.item_of(viewer.layers.selection.active)))
 
     def part(self, kind: type[Part]) -> Part:
         """The one of its kind (`Finder`, `Trainer` …) that serves this session; made when it is first asked for."""
