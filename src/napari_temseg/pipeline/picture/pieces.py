@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.model.tiles import parts
+
 LARGE_PLANE = 3072 * 3072  # px of a plane from which on it is searched in pieces
 CORE_SIDE = 1536  # px, the side of a core at most
 HALO_SIZES = 8.0  # sizes of what is looked for that are seen round a core: more than the background window and a rod need …
@@ -64,9 +66,4 @@ class Piece:
 def pieces(frame: tuple[int, int], size: float) -> Iterator[Piece]:
     """The pieces of a plane of `frame` px for particles `size` px wide, row by row."""
     halo = round(min(max(HALO_SIZES * size, HALO_PX[0]), HALO_PX[1]))
-    cuts = [np.linspace(0, n, math.ceil(n / CORE_SIDE) + 1).astype(int).tolist() for n in frame]
-    for top, bottom in zip(cuts[0], cuts[0][1:], strict=False):
-        for left, right in zip(cuts[1], cuts[1][1:], strict=False):
-            core = slice(top, bottom), slice(left, right)
-            rows, columns = (slice(max(0, c.start - halo), min(n, c.stop + halo)) for c, n in zip(core, frame, strict=True))
-            yield Piece((rows, columns), core)
+    return (Piece(part.window, part.core) for part in parts(frame, CORE_SIDE, halo))
