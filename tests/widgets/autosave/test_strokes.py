@@ -90,8 +90,31 @@ def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any
     bar.discard.click()
     qtbot.waitUntil(lambda: len(files()) == 1 and not bar.isHidden(), timeout=10_000)
     bar.discard.click()
+    qtbot.waitUntil(lambda: files() == [] and bar.isHidden(), timeout=10_000)
+
+
+def test_what_was_discarded_is_not_offered_by_an_answer_that_comes_late(painted: Any, viewer: Any, qtbot: Any, wait_chores: Any) -> None:
+    bench, layer = painted
+    panel, item, bar = bench.panel(2), bench.session.current, bench.restore_bar
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
+    panel.labelling.new.click()
+    item.annotation.paint((1, 10, 10), 2)
+    autosaver, clicks = panel.annotator.autosaver, []
+
+    def discard_at_once() -> None:
+        if not (clicks or bar.isHidden()):
+            clicks.append(True)
+            bar.discard.click()
+
+    viewer.layers.remove(item.annotation)  # what there is, is looked for
+    bar.discard.click()  # and looked for again
+    autosaver.earlier_changed.connect(discard_at_once)  # between the two answers
+    wait_chores(bench.session)
     qtbot.waitUntil(lambda: files() == [], timeout=10_000)
-    assert bar.isHidden()
+    wait_chores(bench.session)
+    assert clicks
+    assert bar.isHidden(), "what is offered is deleted already"
 
 
 def test_renaming_undo_and_closing_are_written(painted: Any, wait_chores: Any) -> None:

@@ -38,6 +38,7 @@ class AutosaveRecord:
     opened: PictureFacts
     files: dict[type[KeptPart], PartFile] = field(init=False)
     earlier: dict[type[KeptPart], KeptPart] = field(default_factory=dict)
+    asked: dict[type[KeptPart], object] = field(default_factory=dict)  # the last question what there is on disk
 
     def __post_init__(self) -> None:
         self.files = {kind: PartFile(self.picture, kind) for kind in PICTURE_PARTS}
@@ -214,12 +215,14 @@ class Autosaver(QObject):
         return self.records[item].picture
 
     def _ask(self, item: Item, kinds: Iterable[type[KeptPart]]) -> None:
-        files = [self.records[item].files[kind] for kind in kinds]
-        self.session.jobs.later(lambda: [each for file in files for each in file.newest()], partial(self._found, item))
+        record, question = self.records[item], object()
+        record.asked.update((kind, question) for kind in kinds)
+        files = [record.files[kind] for kind in kinds]
+        self.session.jobs.later(lambda: [each for file in files for each in file.newest()], partial(self._found, item, record, question))
 
-    def _found(self, item: Item, found: list[KeptPart | str]) -> None:
+    def _found(self, item: Item, record: AutosaveRecord, question: object, found: list[KeptPart | str]) -> None:
         for each in dict.fromkeys(found):  # parts that lay in one file have one sentence
-            if isinstance(each, KeptPart):
-                self.offer(item, each)
-            else:
+            if isinstance(each, str):
                 self.session.say(each)
+            elif self.records.get(item) is record and record.asked[type(each)] is question:  # asked again since: it may be deleted by now
+                self.offer(item, each)
