@@ -20,6 +20,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
+from napari_temseg.widgets.images.opening import Opener
 from napari_temseg.widgets.workbench import JobBar
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
@@ -157,6 +158,25 @@ def test_a_folder_opens_once_and_its_stack_asks_for_its_planes(
     box.activated.emit(box.currentIndex())
     assert stacked.axes == "ZYX"
     assert lines(table, 2, PLANES_COLUMN) == ("3", "depth")
+
+
+def test_a_file_that_is_open_comes_in_hand_when_it_is_opened_again_and_its_row_tells_its_folder(
+    viewer: Any, open_bench: Any, folder: Path, qtbot: Any
+) -> None:
+    other = folder.parent / "grid 4"
+    other.mkdir()
+    iio.imwrite(other / "b.png", np.eye(40, dtype=np.uint8))
+    bench = open_bench(viewer)
+    session, table = bench.session, bench.panel(0).table
+    session.part(Opener).open([folder / "b.png", other / "b.png"])
+    qtbot.waitUntil(lambda: names(session) == ["b", "b [1]"] and not session.jobs.running, timeout=20_000)
+    for row, path in enumerate((folder / "b.png", other / "b.png")):
+        assert str(path) in cell(table, row, IMAGE_COLUMN).data(Qt.ItemDataRole.ToolTipRole)
+    qtbot.waitUntil(lambda: session.current is session.items[0])
+    session.part(Opener).open([other / "b.png"])
+    qtbot.waitUntil(lambda: session.current is session.items[1], timeout=20_000)
+    assert [layer.visible for layer in viewer.layers] == [False, True]
+    assert len(session.items) == 2
 
 
 def test_files_dropped_on_the_dock_open(viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any) -> None:

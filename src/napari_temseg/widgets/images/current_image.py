@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import NameBox, row
@@ -75,7 +76,7 @@ class CurrentImage(QWidget):
         self.choice.clear()
         self.choice.addItems([each.name for each in session.items] or ["no image open"])
         for index, each in enumerate(session.items):
-            self.choice.setItemData(index, each.name, Qt.ItemDataRole.ToolTipRole)
+            self.choice.setItemData(index, micrograph_layer.path_of(each.layer) or each.name, Qt.ItemDataRole.ToolTipRole)
         self.choice.setEnabled(bool(session.items))
         if item in session.items:
             self.choice.setCurrentIndex(session.items.index(item))

@@ -85,6 +85,7 @@ def _story(item: Item, model: str) -> str:
     spread = f", ± {100 * known.uncertainty:.2g} %" if known.uncertainty else ""
     lines = [
         item.name,
+        micrograph_layer.path_of(item.layer),  # pictures of one name, of two folders, differ in this alone
         f"{width} × {height} px" + ("" if item.n_planes == 1 else f", {item.n_planes} planes: {AXES.get(item.axes, 'not said what')}"),
         f"pixel size: {known.describe()}{spread}",
         f"sample: {item.sample or 'not named'}",

@@ -52,10 +52,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request: files read, files that were open before, a sentence for each that cannot be read, figures passed over."""
+    """What became of a request: files read, those that were open before, a sentence for each that cannot be read, figures passed over."""
 
     read: int
-    known: int
+    known: tuple[Path, ...]
     failures: tuple[str, ...]
     figures: int = 0
 
@@ -98,7 +98,8 @@ def iter_open(request: Request, known: Known = frozenset()) -> Job[Outcome]:
                 failures.append(str(error))
                 continue
             yield Progress("open", (index + 1) / len(new), path.name, control.elapsed, preview=opened)
-        return Outcome(len(new) - (len(failures) - len(failed)), len(wanted) - len(new), tuple(failures), found.skipped[OWN_FIGURES])
+        open_before = tuple(path.resolve() for path, name in wanted if (path, name) not in new)
+        return Outcome(len(new) - (len(failures) - len(failed)), open_before, tuple(failures), found.skipped[OWN_FIGURES])
 
     return Job(steps)
 
@@ -197,6 +198,7 @@ class Opener(QObject):
         self._turn.stop()
         if self._outcome is not None:
             outcome, self._outcome = self._outcome, None
+            self._first = self._first or self._shown(outcome.known)
             self._show_first()
             self._tell(outcome)
 
@@ -211,10 +213,15 @@ class Opener(QObject):
             self.session.set_current(item)
             self.session.reveal()
 
+    def _shown(self, paths: Sequence[Path]) -> Item | None:
+        """The picture of the first of these files, unless one of them is in hand: who opens it again looks for it."""
+        items = [item for item in self.session.items if (path := micrograph_layer.path_of(item.layer)) and Path(path).resolve() in paths]
+        return None if self.session.current in items or not items else items[0]
+
     def _tell(self, outcome: Outcome) -> None:
         text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
         if outcome.known:
-            text += f" {outcome.known} {'were' if outcome.known > 1 else 'was'} open already."
+            text += f" {len(outcome.known)} {'were' if len(outcome.known) > 1 else 'was'} open already."
         if outcome.failures:
             text += f" {len(outcome.failures)} could not be opened."
         if outcome.figures:
