@@ -19,12 +19,15 @@ from two_sizes import two_sizes
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.results import Doubts
 from napari_temseg.widgets.autosave import particles, store
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.preload import load_compiler
+from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session import own_models
 from napari_temseg.widgets.session.data_folder import data_folder
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
 CORNERS = [[100.0, 4.0], [100.0, 60.0], [124.0, 60.0], [124.0, 4.0]]
@@ -141,6 +144,32 @@ def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jo
     qtbot.waitUntil(lambda: not panel.undo.isEnabled())
     session.close()
     assert len(files()) == 1
+
+
+def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(
+    start: Any, grid: Any, wait_jobs: Any, qtbot: Any
+) -> None:
+    bench = start(grid)
+    session, doubtful = bench.session, bench.session.part(Doubtful)
+    item = find(bench, wait_jobs)
+    qtbot.waitUntil(lambda: doubtful.of(item) is not None, timeout=20_000)
+    first, second, third, *_ = item.measurement.table["particle"].astype(int).tolist()
+    doubtful._known[item] = Doubts({first: 0.7, second: 1.0}, {(second, third): 0.4})  # whatever the network thinks of this picture
+    session.part(Corrector).mark_reviewed(item, [first])
+    session.close()
+
+    bench = start(grid)
+    item = restored(bench, qtbot, wait_jobs)
+    doubtful, panel = bench.session.part(Doubtful), bench.panel(1)
+    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4})
+    assert "1 of" in panel.doubt.text()
+    assert "looks like two" in panel.doubt.text()
+    bench.panel(3).next.click()
+    assert bench.session.selected == {second}
+    bench.session.part(Corrector).delete()
+    assert doubtful.of(item) == Doubts()
+    bench.session.part(Corrector).undo()
+    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4})
 
 
 def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from in_the_window import mouse
 from qtpy.QtCore import QPoint, Qt
 
-from napari_temseg.engine.particles.doubts import Doubts
+from napari_temseg.engine.types.results import Doubts
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Origin
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
@@ -208,6 +208,7 @@ def test_what_was_put_back_claims_no_other_numbers_of_suspects(bench: Any, monke
     panel.refresh()
     assert panel.doubt.text() == "What looks like two or like one, and Split more and less, work after a new search."
     assert "without what the model saw" in panel.doubt.toolTip()
+    assert not panel.through.isEnabled()
 
 
 def test_next_shows_a_particle_large_enough_to_be_judged_and_keeps_a_zoom_that_does(bench: Any, viewer: Any) -> None:

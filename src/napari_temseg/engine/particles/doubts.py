@@ -9,7 +9,6 @@ strength would leave them together and both make one convex outline.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from napari_temseg.engine.particles.label_changes import Patch, Window, differen
 from napari_temseg.engine.particles.splitting import divisible, landscape_of
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
-from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.results import Doubts, Particles, Prediction
 
 WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt: on powders two of five are two up to 0.2, then every third
 AT_LEAST = 0.6  # however little is split, what usual splitting cuts is in doubt, and a little more
@@ -32,27 +31,6 @@ BELOW = 0.08  # strength below the one in force from which on two pieces are in 
 WAIST, HOLLOW = 0.3, 0.92  # a waist narrower by this share of the lesser width, in an outline of less solidity, looks like two
 NO_DENT = 0.985  # a strength that needs more than this would cut at noise
 CONVEX = 0.94  # solidity from which on two pieces together look like one
-
-
-@dataclass(frozen=True)
-class Doubts:
-    """`two` gives each particle that looks like several the strength at which it comes apart (1 where no strength is known to), the
-    most doubtful first; `one` are pairs of touching labels that look like one particle, with the strength below which they stay together.
-    """
-
-    two: dict[int, float] = field(default_factory=dict)
-    one: dict[tuple[int, int], float] = field(default_factory=dict)
-
-    @property
-    def order(self) -> list[int]:
-        """All labels concerned, the most doubtful first."""
-        paired = [label for pair in self.one for label in pair]
-        return list(dict.fromkeys([*self.two, *paired]))
-
-    def strength(self, share: float = 0.9) -> float:
-        """The strength at which this share of those that look like two, and come apart at all, do."""
-        known = sorted(value for value in self.two.values() if value < 1)
-        return known[min(len(known) - 1, int(share * len(known)))] if known else 1.0
 
 
 def doubts(particles: Particles, config: SplitConfig) -> Doubts:

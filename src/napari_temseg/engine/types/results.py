@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -237,10 +237,49 @@ class PlanePrediction:
 
 
 @dataclass(frozen=True)
+class Doubts:
+    """`two` gives each particle that looks like several the strength at which it comes apart (1 where no strength is known to), the
+    most doubtful first; `one` are pairs of touching labels that look like one particle, with the strength below which they stay together.
+    """
+
+    two: dict[int, float] = field(default_factory=dict)
+    one: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    @property
+    def order(self) -> list[int]:
+        """All labels concerned, the most doubtful first."""
+        paired = [label for pair in self.one for label in pair]
+        return list(dict.fromkeys([*self.two, *paired]))
+
+    def strength(self, share: float = 0.9) -> float:
+        """The strength at which this share of those that look like two, and come apart at all, do."""
+        known = sorted(value for value in self.two.values() if value < 1)
+        return known[min(len(known) - 1, int(share * len(known)))] if known else 1.0
+
+    def rows(self) -> list[tuple[int, int, float]]:
+        """As numbers that can be written: label, its partner (0 for one that looks like several), strength."""
+        return [(label, 0, value) for label, value in self.two.items()] + [(*pair, value) for pair, value in self.one.items()]
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Sequence[float]]) -> Doubts:
+        """From what `rows` gave."""
+        read = [(int(label), int(other), float(value)) for label, other, value in rows]
+        return cls({a: value for a, b, value in read if not b}, {(a, b): value for a, b, value in read if b})
+
+    def among(self, labels: Collection[int]) -> Doubts:
+        """Those that concern these labels alone."""
+        kept = set(labels)
+        return Doubts(
+            {label: value for label, value in self.two.items() if label in kept},
+            {pair: value for pair, value in self.one.items() if kept.issuperset(pair)},
+        )
+
+
+@dataclass(frozen=True)
 class Origin:
     """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training.
 
-    `confidence` is as of its prediction.
+    `confidence` is as of its prediction. `doubts` are about the particles as they came from it, None where nobody worked them out.
     """
 
     model_hash: str = ""
@@ -248,6 +287,7 @@ class Origin:
     scales: tuple[float, ...] = (1.0,)
     unlike: tuple[str, ...] = ()
     confidence: Confidence | None = None
+    doubts: Doubts | None = None
 
 
 @dataclass(frozen=True, eq=False)

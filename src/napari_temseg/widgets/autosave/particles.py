@@ -14,10 +14,11 @@ from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, 
 from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Origin, Particles
+from napari_temseg.engine.types.results import Doubts, Origin, Particles
 from napari_temseg.widgets.autosave.parts import plural
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +36,17 @@ class KeptParticles(KeptPart):
     """Particles with their corrections, exclusions and reviews, and what of their measurement cannot be had again."""
 
     folder, key, what = "work", "particles", "particles"
-    changes = frozenset({Change.PARTICLES, Change.TABLE, Change.REVIEW, Change.OTHER_SPLITS, Change.CALIBRATION})
+    changes = frozenset({Change.PARTICLES, Change.TABLE, Change.REVIEW, Change.DOUBTS, Change.OTHER_SPLITS, Change.CALIBRATION})
 
     @classmethod
     def of(cls, item: Item, opened: PictureFacts, session: Session) -> Snapshot | None:
         """As they are when they are written: the labels are the very ones that are painted on."""
         if item.particles is None:
             return None
-        bare = replace(item.particles, prediction=None, origin=_origin(item.particles, session.model_names))
+        origin = _origin(item.particles, session.model_names)
+        if origin is not None and item.particles.prediction is not None:
+            origin = replace(origin, doubts=session.part(Doubtful).known(item))
+        bare = replace(item.particles, prediction=None, origin=origin)
         about = {"image": item.name, "reviewed": item.reviewed, "classes": dict(sorted(session.classes.items()))}
         pack = partial(_packed, about, bare, item.measurement, item.corrections)
         return Snapshot(item.name, pack, large=bare.labels.nbytes > LARGE_LABELS)
@@ -154,7 +158,7 @@ def _packed(about: About, particles: Particles, measurement: Measurement | None,
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
         "populations": table["population"].tolist() if "population" in table else None,
         "corrections": corrections,
-        "origin": None if particles.origin is None else asdict(particles.origin),
+        "origin": None if particles.origin is None else _facts_of(particles.origin),
         "excluded": {},
         "seen": [],
     }
@@ -181,10 +185,16 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     return Origin(said.model_hash, models.get(said.model_hash, ""), tuple(said.working_scale), said.unlike, said.confidence)
 
 
+def _facts_of(origin: Origin) -> About:
+    return asdict(replace(origin, doubts=None)) | {"doubts": None if origin.doubts is None else origin.doubts.rows()}
+
+
 def _origin_of(facts: About) -> Origin:
     curve, unlike = facts.get("confidence"), tuple(map(str, facts.get("unlike", ())))
     sure = Confidence.from_dict(curve) if curve else None
-    return Origin(**{**facts, "scales": tuple(facts["scales"]), "unlike": unlike, "confidence": sure})
+    known = facts.get("doubts")
+    doubts = None if known is None else Doubts.of_rows(known)
+    return Origin(**{**facts, "scales": tuple(facts["scales"]), "unlike": unlike, "confidence": sure, "doubts": doubts})
 
 
 def _agreeing(labels: npt.NDArray[np.int32], table: pd.DataFrame) -> tuple[npt.NDArray[np.int32], Any]:

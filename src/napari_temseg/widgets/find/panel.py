@@ -182,8 +182,10 @@ class FindPanel(QWidget):
             parts.append(f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one")
         nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
         searched = item is not None and item.prediction is not None
-        put_back = not searched and item is not None and item.particles is not None and item.particles.origin is not None
-        if put_back:  # outlines alone would tell other numbers than the search did
+        origin = item.particles.origin if item is not None and item.particles is not None and not searched else None
+        put_back = origin is not None
+        if origin is not None and origin.doubts is None:  # outlines alone would tell other numbers than the search did
+            two = one = 0
             parts, nothing = [], "What looks like two or like one, and Split more and less, work after a new search."
         again = "" if searched else " Split more and less work after a new search: this result was put back without what the model saw."
         self.doubt.setText(f"{'; '.join(parts)}.{again}" if parts else nothing)

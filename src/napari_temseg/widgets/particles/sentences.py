@@ -20,7 +20,7 @@ from napari_temseg.engine.types.wording import (
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.particles.doubts import Doubts
+    from napari_temseg.engine.types.results import Doubts
 
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:

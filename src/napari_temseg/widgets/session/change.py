@@ -24,6 +24,7 @@ class Change(Enum):
     PARTICLES = auto()  # pixels and table
     TABLE = auto()  # exclusions alone
     REVIEW = auto()
+    DOUBTS = auto()  # which particles look like two, and which pieces like one, is known
     OTHER_SPLITS = auto()  # what other settings of the splitting give is known
     PREVIEW = auto()  # the user removed the layer of that name, as those below
     LIVE = auto()

@@ -13,7 +13,7 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.particles.doubts import Doubts
+    from napari_temseg.engine.types.results import Doubts
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -41,13 +41,16 @@ class Doubtful(QObject):
 
     def of(self, item: Item | None) -> Doubts | None:
         """What is in doubt of a picture; None while nobody knows. What a person has looked at, or made by hand, is not."""
-        known = self._known.get(item) if item is not None else None
+        known = self.known(item) if item is not None else None
         if item is None or known is None or item.measurement is None:
             return known
         table = item.measurement.table
-        looked_at = set(table.loc[table["reviewed"], "particle"].astype(int))
-        two = {number: strength for number, strength in known.two.items() if number not in looked_at}
-        return replace(known, two=two, one={pair: strength for pair, strength in known.one.items() if not looked_at.intersection(pair)})
+        return known.among(table.loc[~table["reviewed"], "particle"].astype(int).tolist())
+
+    def known(self, item: Item) -> Doubts | None:
+        """What is in doubt of a picture whether looked at or not; of a result that was put back, what was in doubt when it was kept."""
+        kept = _kept(item)
+        return self._known.get(item) if kept is None else kept
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PARTICLES:
@@ -67,7 +70,7 @@ class Doubtful(QObject):
 
     def _ask(self) -> None:
         item = self.session.current
-        if item is None or item.particles is None or item.particles_layer is None:
+        if item is None or item.particles is None or item.particles_layer is None or _kept(item) is not None:
             return
         self._number += 1
         number, config = self._number, self.splitter.config_of(item)
@@ -84,3 +87,10 @@ class Doubtful(QObject):
         if found is not None and number == self._number and item in self.session.items:
             self._known[item] = found
             self.changed.emit()
+            self.session.item_changed.emit(item, Change.DOUBTS)
+
+
+def _kept(item: Item) -> Doubts | None:
+    """What the search of a result that was put back held to be in doubt: outlines alone would tell other numbers."""
+    particles = item.particles
+    return None if particles is None or particles.prediction is not None or particles.origin is None else particles.origin.doubts
