@@ -146,9 +146,7 @@ def test_everything_comes_back_in_the_next_viewer(start: Any, grid: Any, wait_jo
     assert len(files()) == 1
 
 
-def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(
-    start: Any, grid: Any, wait_jobs: Any, qtbot: Any
-) -> None:
+def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
     bench = start(grid)
     session, doubtful = bench.session, bench.session.part(Doubtful)
     item = find(bench, wait_jobs)

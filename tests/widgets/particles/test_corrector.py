@@ -10,14 +10,15 @@ import pytest
 from in_the_window import mouse
 from qtpy.QtCore import QPoint, Qt
 
-from napari_temseg.engine.types.results import Doubts
+from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Origin
+from napari_temseg.engine.types.results import Doubts, Origin
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.session.results.doubtful import Doubtful
+from napari_temseg.widgets.session.results.state import ResultState, commit
 
 
 @pytest.fixture
@@ -73,6 +74,18 @@ def test_undo_selects_what_a_deletion_took_away(bench: Any) -> None:
     session.select([4])
     corrector.undo()
     assert session.selected == {2, 3}
+
+
+def test_a_new_result_lets_go_of_what_its_numbers_do_not_mean_any_more(bench: Any) -> None:
+    session, item = bench.session, bench.session.current
+    session.select([1, 3, 4])
+    labels = item.particles.labels.copy()
+    labels[item.particles.labels == 3], labels[item.particles.labels == 4] = 4, 3
+    particles = replace(item.particles, labels=labels)
+    commit(session, item, replace(ResultState.of(item), particles=particles, measurement=measure(particles)), "splitting again")
+    assert session.selected == {1}
+    session.part(Corrector).undo()
+    assert session.selected == {1}
 
 
 def test_what_was_done_is_said_as_done(bench: Any) -> None:
@@ -198,6 +211,10 @@ def test_what_a_person_has_looked_at_is_no_suspect(bench: Any, monkeypatch: Any)
     assert panel.doubt.text().startswith("2 of 4 look like two or more; 2 pairs")
     session.part(Corrector).mark_reviewed(item, [1])
     assert doubtful.of(item) == Doubts({3: 0.8}, {(3, 4): 0.4})
+    session.select([4])
+    session.part(Corrector).exclude("out of focus")
+    assert doubtful.of(item) == Doubts({3: 0.8}, {})
+    session.part(Corrector).undo()
     assert panel.doubt.text().startswith("1 of 4 looks like two or more; 1 pair of pieces looks")
 
 

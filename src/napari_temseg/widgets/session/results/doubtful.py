@@ -40,12 +40,12 @@ class Doubtful(QObject):
         session.closing.connect(self._timer.stop)
 
     def of(self, item: Item | None) -> Doubts | None:
-        """What is in doubt of a picture; None while nobody knows. What a person has looked at, or made by hand, is not."""
+        """What is in doubt of a picture; None while nobody knows. What a person has looked at, excluded or made by hand is not."""
         known = self.known(item) if item is not None else None
         if item is None or known is None or item.measurement is None:
             return known
         table = item.measurement.table
-        return known.among(table.loc[~table["reviewed"], "particle"].astype(int).tolist())
+        return known.among(table.loc[~table["reviewed"] & (table["excluded"] == ""), "particle"].astype(int).tolist())
 
     def known(self, item: Item) -> Doubts | None:
         """What is in doubt of a picture whether looked at or not; of a result that was put back, what was in doubt when it was kept."""

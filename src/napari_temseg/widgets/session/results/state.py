@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -16,7 +18,6 @@ from napari_temseg.widgets.session.questions import Questions
 from napari_temseg.widgets.session.results.result_layers import show_labels, show_maps
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from napari_temseg.engine.measure.measurement import Measurement
@@ -84,7 +85,8 @@ def commit(
 
 
 def put(session: Session, item: Item, state: ResultState) -> None:
-    """Put a state on the screen and into the item, without a word to the history."""
+    """Put a state on the screen and into the item, without a word to the history. What is not the same particle any more is let go."""
+    same = _same(session.selected, item.particles, state.particles) if item is session.current else session.selected
     item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
     item.reviewed, item.found, item.restored = state.reviewed, state.found, state.restored
     session.part(Questions).drop(item, CLASHES)
@@ -99,8 +101,18 @@ def put(session: Session, item: Item, state: ResultState) -> None:
     else:
         for role in (Role.PROBABILITY, Role.CLASSES):
             layers.remove(session.viewer, item.made.pop(role, None))
+    session.select(same)
     session.item_changed.emit(item, Change.PREDICTION)
     session.item_changed.emit(item, Change.PARTICLES)
+
+
+def _same(ids: Collection[int], before: Particles | None, after: Particles | None) -> set[int]:
+    """Those of some labels that are the same pixels in another result: numbers are given anew, and would mean other particles."""
+    if not ids or before is None or after is None or before.labels.shape != after.labels.shape:
+        return set()
+    old, new, top = before.labels, after.labels, max(ids) + 1
+    area, again, both = (np.bincount(each[(each > 0) & (each < top)], minlength=top) for each in (old, new, old[old == new]))
+    return {label for label in ids if area[label] and area[label] == again[label] == both[label]}
 
 
 def _both(one: Callable[[], object], other: Callable[[], object]) -> None:
