@@ -163,6 +163,26 @@ def test_a_layer_thrown_away_in_napari_brings_no_pop_up_of_units(found: Any, vie
     assert not told("Inconsistent")
 
 
+def test_a_layer_stays_over_its_picture_and_bears_its_name(found: Any, viewer: Any, idle: Any) -> None:
+    item = found.session.current
+    said: list[str] = []
+    found.session.said.connect(said.append)
+    item.layer.name = "gold 7"
+    assert item.particles_layer.name == "gold 7 particles"
+    viewer.layers.move(viewer.layers.index(item.particles_layer), 0)
+    idle()
+    assert viewer.layers.index(item.particles_layer) > viewer.layers.index(item.layer)
+    assert said[-1].startswith("gold 7 particles: laid over the picture again")
+    item.particles_layer.name = "mine"
+    item.layer.name = "gold 8"
+    assert item.particles_layer.name == "mine"
+    said.clear()
+    viewer.add_image(np.zeros((9, 9)), name="another")
+    viewer.layers.move(viewer.layers.index(viewer.layers["another"]), 0)
+    idle()
+    assert not said
+
+
 def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:
     viewer.add_image(np.zeros((8, 8)), name="late")
     viewer.layers.move(viewer.layers.index("late"), 0)

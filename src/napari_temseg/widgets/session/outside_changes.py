@@ -1,4 +1,4 @@
-"""What is changed on a picture's layer in napari itself, by hand or by a script: its scale and place, its pixels."""
+"""What is changed on a picture's layer in napari itself, by hand or by a script: its scale and place, its pixels, its name, its row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas import layer_list, layers, micrograph_layer
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Answer, Questions
@@ -34,6 +34,12 @@ class OutsideChanges(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._look)
+        self._order = QTimer(self)  # napari goes on with its list after it has told
+        self._order.setSingleShot(True)
+        self._order.setInterval(0)
+        self._order.timeout.connect(self._lay_over)
+        session.viewer.layers.events.reordered.connect(self._on_reordered)
+        session.item_changed.connect(self._name_alike)
         session.items_changed.connect(self._follow)
         session.closing.connect(self._close)
         self._follow()
@@ -55,6 +61,8 @@ class OutsideChanges(QObject):
 
     def _close(self) -> None:
         self._timer.stop()
+        self._order.stop()
+        self.session.viewer.layers.events.reordered.disconnect(self._on_reordered)
         for item in list(self._followed):
             self._leave(item)
 
@@ -96,6 +104,29 @@ class OutsideChanges(QObject):
     def _put_size_back(self, item: Item) -> None:
         with layers.quiet_units(self.session.viewer):
             micrograph_layer.calibrate(item.layers, item.calibration)
+
+    # -- name and order
+
+    def _name_alike(self, item: Item, what: Change) -> None:
+        """Layers that bear the name of their picture go on bearing it."""
+        if what == Change.NAME:
+            for role, layer in item.made.items():
+                if layer in self.session.viewer.layers and str(layer.name).endswith(f" {role}"):
+                    layer.name = f"{item.name} {role}"
+
+    def _on_reordered(self, event: Any = None) -> None:
+        self._order.start()
+
+    def _lay_over(self) -> None:
+        """A layer below its own picture is not seen, and what is on it would be worked on unseen."""
+        listed, told = self.session.viewer.layers, []
+        for item in self.session.items:
+            below = [layer for layer in item.made.values() if layer in listed and listed.index(layer) < listed.index(item.layer)]
+            for layer in below:
+                listed.move(listed.index(layer), listed.index(item.layer) + 1)
+            told += [layer.name for layer in below if not layer_list.serves(layer)]
+        if told:
+            self.session.say(f"{', '.join(told)}: laid over the picture again, under which nobody would see it.")
 
     # -- pixels
 
