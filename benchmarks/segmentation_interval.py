@@ -50,7 +50,7 @@ from accuracy_common import Ledger
 from band_sets import BAR, LEAST, Case, components, emps, of_instances, powder, superalloy, tio2
 from emps import data_folder, entries
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, drifts, hanging, segmentation
-from napari_temseg.engine.types.packed_mask import PackedMask
+from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.engine.types.wording import FEWEST
 from napari_temseg.files.segmentation import write_segmentation
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import zeros
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
@@ -139,17 +140,18 @@ def _find_one(
     from napari_temseg.engine.particles.splitting import split
     from napari_temseg.engine.types.results import PlanePrediction
 
-    planes: dict[int, Particles] = {}
+    planes = Stack(image)
     job = iter_predict(model, image, predict, outward(image.n_planes, first))
     for progress in job:
         ready = progress.preview
         if isinstance(ready, PlanePrediction):
             plane = replace(ready.prediction, parted=None if parted is None else parted.reshape((-1, *image.frame))[ready.index])
-            planes[ready.index] = split(plane, config)
-            progress = replace(progress, preview=PlaneFound(index, ready.index, planes[ready.index], plane))
+            found = split(plane, config)
+            planes.put(ready.index, found)
+            progress = replace(progress, preview=PlaneFound(index, ready.index, found, plane))
         yield replace(progress, fraction=0.97 * progress.fraction)
     whole = replace(job.result, parted=parted)
-    particles = stacked([planes[number] for number in range(image.n_planes)], image, whole)
+    particles = planes.whole(whole)
     yield Progress("find", 0.98, f"{image.name}: measuring {several(len(particles), 'particle')}")
     return Found(index, whole, particles, measured(particles))
 
@@ -161,11 +163,12 @@ def iter_resplit(prediction: Prediction, config: SplitConfig, first: int = 0) ->
         from napari_temseg.engine.particles.splitting import split
 
         n = prediction.micrograph.n_planes
-        planes: dict[int, Particles] = {}
+        planes = Stack(prediction.micrograph)
         for done, plane in enumerate(outward(n, first), start=1):
-            planes[plane] = split(prediction.at(plane), config)
-            yield Progress("split", done / n, at_plane(done - 1, n), control.elapsed, preview=PlaneFound(0, plane, planes[plane]))
-        particles = stacked([planes[plane] for plane in range(n)], prediction.micrograph, prediction)
+            found = split(prediction.at(plane), config)
+            planes.put(plane, found)
+            yield Progress("split", done / n, at_plane(done - 1, n), control.elapsed, preview=PlaneFound(0, plane, found))
+        particles = planes.whole(prediction)
         return Found(0, prediction, particles, measured(particles))
 
     return Job(steps)
@@ -194,21 +197,37 @@ def measured(particles: Particles) -> Measurement:
     return measure(particles)
 
 
-def stacked(planes: Sequence[Particles], image: Micrograph, prediction: Prediction | None) -> Particles:
-    """Particles of a whole stack from those of its planes in order: labels and aggregates are numbered through, as `split` does."""
-    import pandas as pd  # half a second that the window does not spend before it opens
+class Stack:
+    """Particles of a picture from those of its planes, which come in any order and are not held: labels and aggregates are numbered
+    through, as `split` does."""
 
-    from napari_temseg.engine.particles.splitting import Numbering
+    def __init__(self, image: Micrograph) -> None:
+        self.image = image
+        self._labels = zeros((image.n_planes, *image.frame), np.int32)
+        self._tables: dict[int, pd.DataFrame] = {}
+        self._settings: dict[str, Any] = {}
+        self._uncertain = 0
 
-    if not planes:
-        raise TemsegError(f"{image.name}: there are no planes to put together.")
-    numbers = Numbering()
-    labels = np.zeros((len(planes), *image.frame), np.int32)
-    tables: list[pd.DataFrame] = []
-    for index, part in enumerate(planes):
-        labels[index], table = numbers.next(part.labels, part.table.assign(plane=index))
-        tables.append(table)
-    table = pd.concat(tables).rename_axis("particle")
-    shape = tuple(image.data.shape)
-    uncertain = sum(part.uncertain for part in planes)
-    return Particles(labels.reshape(shape), table, image, prediction, dict(planes[0].settings), uncertain)
+    def put(self, plane: int, found: Particles) -> None:
+        """What was found on a plane."""
+        self._labels[plane] = found.labels
+        self._tables[plane] = found.table
+        self._settings = dict(found.settings)
+        self._uncertain += found.uncertain
+
+    def whole(self, prediction: Prediction | None) -> Particles:
+        """All of them, once, when every plane is there; `TemsegError` of a picture without planes."""
+        import pandas as pd  # half a second that the window does not spend before it opens
+
+        from napari_temseg.engine.particles.splitting import Numbering
+
+        if not self._tables:
+            raise TemsegError(f"{self.image.name}: there are no planes to put together.")
+        numbers = Numbering()
+        tables: list[pd.DataFrame] = []
+        for plane, page in enumerate(self._labels):
+            page[...], table = numbers.next(page, self._tables[plane].assign(plane=plane))
+            tables.append(table)
+        table = pd.concat(tables).rename_axis("particle")
+        labels = self._labels.reshape(tuple(self.image.data.shape))
+        return Particles(labels, table, self.image, prediction, self._settings, self._uncertain)

@@ -12,11 +12,12 @@ import pandas as pd
 
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.wording import at_plane
-from napari_temseg.pipeline.find import measured, stacked
+from napari_temseg.pipeline.find import Stack, measured
 
 Measured = tuple[Particles, Any]  # and their Measurement
 
@@ -40,11 +41,11 @@ def iter_adopt(pairs: Sequence[tuple[npt.NDArray[np.integer[Any]], Micrograph]])
             yield Progress("measure", done / len(pairs), f"measuring {image.name}", control.elapsed)
             pages = labels.reshape((-1, *labels.shape[-2:]))
             numbers = pages.max(initial=0), pages[pages > 0].min(initial=np.iinfo(pages.dtype).max)
-            planes = []
+            planes = Stack(image)
             for index, page in enumerate(pages):
-                planes.append(_particles_of(page, image, mask=numbers[0] == numbers[1]))
+                planes.put(index, _particles_of(page, image, mask=numbers[0] == numbers[1]))
                 yield Progress("measure", (done + (index + 1) / len(pages)) / len(pairs), "", control.elapsed)
-            particles = stacked(planes, image, None)
+            particles = planes.whole(None)
             results.append((particles, measured(particles)))
         return results
 
@@ -59,7 +60,7 @@ def iter_cut_out(particles: Particles, image: Micrograph) -> Job[Measured]:
         from napari_temseg.engine.particles.remeasure import corrected
 
         prediction = particles.prediction and replace(particles.prediction, micrograph=image)
-        rest = replace(particles, labels=particles.labels.copy(), micrograph=image, prediction=prediction)
+        rest = replace(particles, labels=copied(particles.labels), micrograph=image, prediction=prediction)
         smallest = float(particles.settings.get("min_diameter", SplitConfig().min_diameter))
         for index, page in enumerate(particles.planes()):
             yield Progress("split", index / image.n_planes, at_plane(index, image.n_planes), control.elapsed)

@@ -21,8 +21,8 @@ from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import packed, unpacked
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.types.acquisition import Acquisition
+from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source
-from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 from napari_temseg.files.atomic import write_arrays
 from napari_temseg.pipeline.recipe import Recipe

@@ -16,7 +16,7 @@ from scipy import stats
 from napari_temseg import Calibration, Measurement, TemsegError, measure, size_distribution
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.plots import draw
-from napari_temseg.engine.types.packed_mask import PackedMask
+from napari_temseg.engine.types.large_arrays import PackedMask
 
 MEDIAN, GSD = 20.0, 1.49
 

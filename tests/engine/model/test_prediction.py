@@ -33,7 +33,7 @@ from napari_temseg.engine.model.backends.by_torch import ByTorch
 from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.prediction import iter_predict_planes
 from napari_temseg.engine.model.tiles import STRIDE, surrounded, tiles
-from napari_temseg.engine.types import results
+from napari_temseg.engine.types import large_arrays
 
 EXACT = PredictConfig(device="cpu", precision="float32")
 
@@ -330,7 +330,7 @@ def test_planes_gathered_are_the_stack(pointwise):
 def test_a_large_prediction_lives_in_a_temporary_file(pointwise, monkeypatch):
     stack = stack_of(3)
     in_memory = predict(pointwise, stack, EXACT)
-    monkeypatch.setattr(results, "IN_MEMORY", 1000)
+    monkeypatch.setattr(large_arrays, "IN_MEMORY", 1000)
     on_disk = predict(pointwise, stack, EXACT)
     assert equal(on_disk, in_memory)
 
@@ -344,7 +344,7 @@ def test_a_large_prediction_lives_in_a_temporary_file(pointwise, monkeypatch):
     gathered = Prediction.gathered([on_disk.at(index) for index in range(3)], stack)
     assert isinstance(root(gathered.probability), mmap.mmap)
     assert equal(gathered, in_memory)
-    monkeypatch.setattr(results.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))  # a disk cannot be filled
+    monkeypatch.setattr(large_arrays.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))  # a disk cannot be filled
     assert not isinstance(root(predict(pointwise, stack, EXACT).probability), mmap.mmap)
 
 

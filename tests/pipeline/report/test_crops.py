@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_temseg import Micrograph, measure
 from napari_temseg.engine.measure.measurement import Measurement
-from napari_temseg.engine.types.packed_mask import PackedMask
+from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.pipeline.report.crops import bar_above, crops_of
 from napari_temseg.pipeline.run_result import Crop
 

@@ -62,8 +62,8 @@ from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
+from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.populations import apart, are_told_apart, with_populations
 from napari_temseg.engine.types.results import Particles
 from napari_temseg.engine.types.units import to_nanometres

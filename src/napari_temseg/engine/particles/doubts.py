@@ -8,7 +8,8 @@ strength would leave them together and both make one convex outline.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,29 @@ CONVEX = 0.94  # solidity from which on two pieces together look like one
 
 def doubts(particles: Particles, config: SplitConfig) -> Doubts:
     """The doubts about all planes of a result; without its `prediction` outlines alone tell."""
+    return together(doubts_of_plane(particles, plane, page, config) for plane, page in enumerate(particles.planes()))
+
+
+def doubts_of_plane(particles: Particles, plane: int, page: Labels, config: SplitConfig) -> Doubts:
+    """The doubts about one plane, whose labels (Y, X) are `page`."""
+    prediction = None if particles.prediction is None else particles.prediction.at(plane)
+    alone = replace(particles, labels=page, table=particles.table[particles.table["plane"] == plane], prediction=prediction)
     found = Doubts()
-    for each in of_each_population(particles).values():
-        for plane, labels in enumerate(each.planes()):
-            if labels.any():
-                prediction = None if each.prediction is None else each.prediction.at(plane)
-                two, one = _of_plane(labels, prediction, config)
-                found.two.update(two)
-                found.one.update(one)
-    return Doubts(dict(sorted(found.two.items(), key=lambda each: each[1])), dict(sorted(found.one.items(), key=lambda each: -each[1])))
+    for each in of_each_population(alone).values():
+        if each.labels.any():
+            two, one = _of_plane(each.labels, each.prediction, config)
+            found.two.update(two)
+            found.one.update(one)
+    return found
+
+
+def together(planes: Iterable[Doubts]) -> Doubts:
+    """The doubts of all planes, the most doubtful first."""
+    two, one = dict[int, float](), dict[tuple[int, int], float]()
+    for found in planes:
+        two.update(found.two)
+        one.update(found.one)
+    return Doubts(dict(sorted(two.items(), key=lambda each: each[1])), dict(sorted(one.items(), key=lambda each: -each[1])))
 
 
 def apart_at(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> npt.NDArray[np.float64]:

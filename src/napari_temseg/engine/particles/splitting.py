@@ -27,6 +27,7 @@ from napari_temseg.engine.particles.weighing import Kept, Weighed, default_certa
 from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import zeros
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
@@ -77,7 +78,7 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
 def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
     micrograph = prediction.micrograph
     n = micrograph.n_planes
-    labels = np.zeros(prediction.classes.shape, np.int32)
+    labels = zeros(prediction.classes.shape, np.int32)
     tables: list[pd.DataFrame] = []
     uncertain, numbers = 0, Numbering()
     for index in range(n):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from napari_temseg.engine.types.large_arrays import areas, zeros
 from napari_temseg.engine.types.results import Particles, Prediction
 
 SMALL, LARGE = "small", "large"
@@ -49,11 +50,12 @@ def of_population(particles: Particles, name: str) -> Particles:
     """One population of particles, "small" or "large", under the labels that they have."""
     own = particles.table["population"] == name
     is_small = small_labels(particles)
-    pages = particles.planes()
-    seen = np.stack([page_of(page, is_small, name) for page in pages]) if len(pages) else pages
+    seen: Labels = zeros(particles.labels.shape, np.int32)
+    for here, page in zip(seen.reshape(particles.planes().shape), particles.planes(), strict=True):
+        here[...] = page_of(page, is_small, name)
     return replace(
         particles,
-        labels=seen.reshape(particles.labels.shape),
+        labels=seen,
         table=particles.table[own].drop(columns="population"),
         prediction=prediction_of(particles.prediction, name),
     )
@@ -68,7 +70,7 @@ def prediction_of(prediction: Prediction | None, population: str) -> Prediction 
 
 def nearer_populations(particles: Particles, labels: npt.NDArray[np.integer[Any]]) -> dict[int, str]:
     """Of labels, by their diameters, the population whose size they are nearer to by ratio: that which was looked for, or the median."""
-    area = np.bincount(particles.labels.ravel(), minlength=int(np.max(labels, initial=0)) + 1)
+    area = areas(particles.labels, minlength=int(np.max(labels, initial=0)) + 1)
     prediction, table = particles.prediction, particles.table
     if prediction is not None and prediction.other is not None:
         middle = np.pi / 4 * prediction.size * prediction.other.size

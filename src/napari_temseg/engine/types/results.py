@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +14,15 @@ import pandas as pd
 
 from napari_temseg.engine.types.confidence import Confidence
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import areas, fits_on_disk, zeros
 from napari_temseg.engine.types.micrograph import Micrograph
 
-T = TypeVar("T", bound=np.generic)
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
 BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
 CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it
 NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
 LEAST_OFFERED = 3  # particles of a size beside another that are worth a question: one or two are no population
-IN_MEMORY = 1 << 30  # bytes: larger predictions live in a temporary file
 
 
 @dataclass(frozen=True)
@@ -143,22 +140,21 @@ class Prediction:
 
     @classmethod
     def blank(cls, micrograph: Micrograph, class_names: dict[int, str], auxiliary: Sequence[str] = (), **facts: Any) -> Prediction:
-        """A prediction whose arrays are still to be filled, plane by plane through `at`; those of more than 1 GiB are kept in a file.
+        """A prediction whose arrays are still to be filled, plane by plane through `at`; those of more than 256 MiB are kept in a file.
 
         `facts` are the remaining fields. The file has no name that others see and goes with the arrays.
         """
         shape = tuple(int(n) for n in micrograph.data.shape)
         channels = (*shape[:-2], len(class_names), *shape[-2:])
         size = 2 * math.prod(channels) + (2 * len(auxiliary) + 1) * math.prod(shape)
-        # A mapped file that outgrows its disk would end the process, so it must fit with room to spare.
-        on_disk = size > IN_MEMORY and 2 * size < shutil.disk_usage(tempfile.gettempdir()).free
+        on_disk = fits_on_disk(size)
         return cls(
-            _empty(channels, np.float16, on_disk),
+            zeros(channels, np.float16, on_disk),
             tuple(sorted(class_names)),
             dict(class_names),
-            _empty(shape, np.uint8, on_disk),
+            zeros(shape, np.uint8, on_disk),
             micrograph,
-            {name: _empty(shape, np.float16, on_disk) for name in auxiliary},
+            {name: zeros(shape, np.float16, on_disk) for name in auxiliary},
             **facts,
         )
 
@@ -211,14 +207,6 @@ class Prediction:
     @property
     def _made_by(self) -> tuple[Any, ...]:
         return self.model_hash, self.class_names, tuple(self.auxiliary), self.working_scale, self.depth_taught, self.pixel_ratio, self.size
-
-
-def _empty(shape: tuple[int, ...], dtype: type[T], on_disk: bool) -> npt.NDArray[T]:
-    """An array to be filled, in memory or in a temporary file that goes with it."""
-    if not on_disk:
-        return np.empty(shape, dtype)
-    with tempfile.TemporaryFile() as file:  # the mapping holds on to it after this is closed
-        return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
 
 
 def _outlined(micrograph: Micrograph, labels: npt.NDArray[np.integer[Any]], caption: str) -> str:
@@ -336,7 +324,7 @@ class Particles:
         size = self.prediction.size if self.prediction is not None else 0.0
         if not size:
             return None
-        area = np.bincount(self.labels.ravel())[1:]
+        area = areas(self.labels)[1:]
         diameter = np.sqrt(4 / np.pi * area[area > 0])
         other = self.prediction.other if self.prediction is not None else None
         low, high = size / BAND, (size if other is None else other.size) * BAND

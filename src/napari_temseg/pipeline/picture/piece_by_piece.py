@@ -20,8 +20,8 @@ from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import iter_recovery
 from napari_temseg.engine.particles.splitting import contacts_of, split
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
+from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.packed_mask import PackedMask
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction, Prediction
 from napari_temseg.pipeline.picture.label_file import LabelFile

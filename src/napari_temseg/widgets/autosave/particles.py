@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
 from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence
+from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Doubts, Origin, Particles
@@ -162,7 +163,7 @@ def _packed(about: About, particles: Particles, measurement: Measurement | None,
         "excluded": {},
         "seen": [],
     }
-    arrays: Arrays = {"labels": particles.labels.copy(), "ids": table.index.to_numpy(np.int64)}  # painting goes on meanwhile
+    arrays: Arrays = {"labels": copied(particles.labels), "ids": table.index.to_numpy(np.int64)}  # painting goes on meanwhile
     arrays |= {name: table[name].to_numpy(kind) for name, kind in _COLUMNS.items()}
     arrays |= {STANDING_OUT: table[STANDING_OUT].to_numpy(np.float64)} if STANDING_OUT in table else {}
     arrays["probability"] = np.full(len(table), np.nan)

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_temseg.engine.types.annotations import Annotation, Annotations, ClassCount, default_name
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED, Particles
 from napari_temseg.widgets.canvas import layers
@@ -48,7 +49,7 @@ def taken(item: Item) -> Callable[[], Annotation]:
     """The labels of a micrograph as they are now; the function that is returned makes them ready, in the thread of a job."""
     micrograph, kind = item.micrograph(), source(item)
     if kind == PARTICLES and item.particles is not None:
-        labels = item.particles.labels.copy()
+        labels = copied(item.particles.labels)
         return partial(_from_particles, micrograph, labels, class_of_particle(item))
     layer = item.made[Role.TRUTH] if kind == TRUTH else item.annotation
     return partial(Annotation.imported, micrograph, layers.snapshot(layer), "instances" if kind == TRUTH else "classes")

@@ -15,9 +15,9 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Particles, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 from napari_temseg.engine.types.wording import LOADING, at_plane
-from napari_temseg.pipeline.find import Found, measured, outward, stacked
+from napari_temseg.pipeline.find import Found, Stack, measured, outward
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
 from napari_temseg.widgets.canvas.outline_width import inner_borders
 
@@ -154,11 +154,11 @@ def iter_use(task: Task) -> Job[Found]:
             answers[plane] = answer(ground, strokes[plane])
             yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: {at_plane(done, n) or 'answering'}", control.elapsed)
         whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)
-        parts: list[Particles] = []
+        planes = Stack(image)
         for plane in range(n):
-            parts.append(split(whole.at(plane), task.split))
+            planes.put(plane, split(whole.at(plane), task.split))
             yield Progress("answer", 0.9 + 0.08 * (plane + 1) / n, f"{image.name}: splitting", control.elapsed)
-        particles = stacked(parts, image, whole)
+        particles = planes.whole(whole)
         return Found(0, whole, particles, measured(particles))
 
     return Job(steps)

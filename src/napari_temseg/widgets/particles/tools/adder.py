@@ -9,6 +9,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.large_arrays import areas
 from napari_temseg.widgets.canvas import micrograph_layer, shapes_layers
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Adder(QObject):
             item.measurement.table["area_px2"].to_numpy() if item.measurement is not None and "area_px2" in item.measurement.table else ()
         )
         if not len(area):
-            area = np.bincount(labels.labels.ravel())[labels.table.index.to_numpy()] if len(labels) else ()
+            area = areas(labels.labels)[labels.table.index.to_numpy()] if len(labels) else ()
         return float(np.sqrt(np.median(area) / np.pi)) if len(area) else USUAL_RADIUS
 
 

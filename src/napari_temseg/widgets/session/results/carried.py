@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.widgets.session.history import SPLIT_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.questions import Answer, Questions
@@ -109,7 +110,7 @@ class _Clash:
         if item.particles is None or item.particles.labels.shape != self.hand.labels.shape:
             return
         state = ResultState.of(item)
-        own = replace(item.particles, labels=item.particles.labels.copy())  # the state that Undo brings back keeps its own
+        own = replace(item.particles, labels=copied(item.particles.labels))  # the state that Undo brings back keeps its own
         carried = carry_over(self.hand, own.labels, same=0, only=self.labels)
         commit(session, item, _with(replace(state, particles=own), carried), KEPT_STEP)
         session.say(f"{item.name}: {carried.taken} of your corrections are back. Ctrl+Z or U takes it back.")

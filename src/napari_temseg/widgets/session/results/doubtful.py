@@ -1,11 +1,16 @@
-"""Which particles of the shown results look like two, and which pieces like one: worked out beside the window after every change."""
+"""Which particles of the shown results look like two, and which pieces like one: worked out beside the window after every change.
+
+Plane by plane, so that other chores get in between; planes that are as they were are not gone through again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -13,11 +18,43 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.results import Doubts
+    from napari_temseg.engine.types.config import SplitConfig
+    from napari_temseg.engine.types.results import Doubts, Particles, Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 SETTLED = 250  # ms after the last change of a result until its doubts are worked out
+
+
+@dataclass(frozen=True)
+class DoubtsByPlane:
+    """What is in doubt of the planes of a result, each with a sum of its labels; of one prediction and one setting of the splitting."""
+
+    prediction: Callable[[], Prediction | None]  # held by the results alone
+    config: SplitConfig
+    planes: dict[int, tuple[int, Doubts]] = field(default_factory=dict)
+
+    def fits(self, particles: Particles, config: SplitConfig) -> bool:
+        """Whether what is known may hold for particles."""
+        return self.prediction() is particles.prediction and self.config == config
+
+    def next(self, particles: Particles, start: int) -> int:
+        """Go through the next plane, from `start` on, that is not as it was; returns the one to go on with."""
+        from napari_temseg.engine.particles.doubts import doubts_of_plane
+
+        for plane in range(start, len(particles.planes())):
+            page = particles.planes()[plane].copy()  # which is corrected in place meanwhile
+            key = zlib.crc32(page)
+            if plane not in self.planes or self.planes[plane][0] != key:
+                self.planes[plane] = key, doubts_of_plane(particles, plane, page, self.config)
+                return plane + 1
+        return len(particles.planes())
+
+    def together(self) -> Doubts:
+        """Of all planes."""
+        from napari_temseg.engine.particles.doubts import together
+
+        return together(found for _, (_, found) in sorted(self.planes.items()))
 
 
 class Doubtful(QObject):
@@ -30,6 +67,7 @@ class Doubtful(QObject):
         super().__init__(session)
         self.session, self.splitter = session, session.part(Splitter)
         self._known: WeakKeyDictionary[Item, Doubts] = WeakKeyDictionary()
+        self._planes: WeakKeyDictionary[Item, DoubtsByPlane] = WeakKeyDictionary()
         self._number = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -73,19 +111,24 @@ class Doubtful(QObject):
         if item is None or item.particles is None or item.particles_layer is None or _kept(item) is not None:
             return
         self._number += 1
-        number, config = self._number, self.splitter.config_of(item)
-        particles = replace(item.particles, labels=item.particles.labels.copy())  # which are corrected in place meanwhile
+        particles, config = item.particles, self.splitter.config_of(item)
+        by_plane = self._planes.get(item)
+        if by_plane is None or not by_plane.fits(particles, config):
+            by_plane = DoubtsByPlane(_nothing if particles.prediction is None else ref(particles.prediction), config)
+            self._planes[item] = by_plane
+        self._go_on(item, self._number, particles, by_plane, 0)
 
-        def work() -> Doubts | None:
-            from napari_temseg.engine.particles.doubts import doubts
+    def _go_on(self, item: Item, number: int, particles: Particles, by_plane: DoubtsByPlane, plane: int) -> None:
+        work = partial(by_plane.next, particles, plane)
+        self.session.jobs.later(work, partial(self._stepped, item, number, particles, by_plane))
 
-            return doubts(particles, config) if number == self._number else None
-
-        self.session.jobs.later(work, partial(self._found, item, number))
-
-    def _found(self, item: Item, number: int, found: Doubts | None) -> None:
-        if found is not None and number == self._number and item in self.session.items:
-            self._known[item] = found
+    def _stepped(self, item: Item, number: int, particles: Particles, by_plane: DoubtsByPlane, plane: int) -> None:
+        if number != self._number or item not in self.session.items:
+            return
+        if plane < len(particles.planes()):
+            self._go_on(item, number, particles, by_plane, plane)
+        else:
+            self._known[item] = by_plane.together()
             self.changed.emit()
             self.session.item_changed.emit(item, Change.DOUBTS)
 
@@ -94,3 +137,7 @@ def _kept(item: Item) -> Doubts | None:
     """What the search of a result that was put back held to be in doubt: outlines alone would tell other numbers."""
     particles = item.particles
     return None if particles is None or particles.prediction is not None or particles.origin is None else particles.origin.doubts
+
+
+def _nothing() -> None:
+    """Stands for the prediction of particles that have none."""

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.types.large_arrays import areas
 from napari_temseg.engine.types.results import BAND
 from napari_temseg.widgets.session.history import FOUND_STEP
 
@@ -64,11 +65,13 @@ def lost(before: Particles, after: Particles) -> Lost | None:
     was, now = before.prediction, after.prediction
     if was is None or now is None or not was.size or not now.size or before.labels.shape != after.labels.shape:
         return None
-    area = np.bincount(before.labels.ravel())
-    seen = (before.labels > 0) & (after.labels > 0)
-    one, other = before.labels[seen], after.labels[seen]
-    like = np.bincount(after.labels.ravel())[other] < OTHER_THING * area[one]  # not the large particle on which a small one lay
-    found = np.bincount(one[like], minlength=len(area))
+    area, area_now = areas(before.labels), areas(after.labels)
+    found = np.zeros(len(area), np.int64)
+    for page, page_now in zip(before.planes(), after.planes(), strict=True):
+        seen = (page > 0) & (page_now > 0)
+        one, other = page[seen], page_now[seen]
+        like = area_now[other] < OTHER_THING * area[one]  # not the large particle on which a small one lay
+        found += np.bincount(one[like], minlength=len(area))
     gone = (area > 0) & (found < STILL_THERE * area)
     gone[0] = False
     diameter = np.sqrt(4 / np.pi * area)

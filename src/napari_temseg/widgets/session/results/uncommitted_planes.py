@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_temseg.engine.types.large_arrays import zeros
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.session.results.result_layers import show_labels
 from napari_temseg.widgets.session.results.state import ResultState, put
@@ -28,7 +29,7 @@ class UncommittedPlanes:
         item, first = self.item, self.labels is None
         shape = layers.shape(item.layer)
         if first:
-            self.labels = np.zeros(shape, np.int32)
+            self.labels = zeros(shape, np.int32)
             if item.particles is not None and ready.prediction is None:
                 self.labels[...] = item.particles.labels
         self.labels.reshape((-1, *shape[-2:]))[ready.plane] = ready.particles.labels
