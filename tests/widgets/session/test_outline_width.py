@@ -22,7 +22,7 @@ def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
     layer = bench.session.current.particles_layer
 
     def drawn(zoom: float, width: int) -> bool:
-        viewer.scene.camera.zoom = zoom / layer.scale[-1]  # again and again: the dock that opens shows the picture whole
+        viewer.scene.camera.zoom = zoom / layer.scale[-1]
         return not bench.session._outlines.isActive() and layer.contour == width
 
     qtbot.waitUntil(lambda: drawn(0.4, 3), timeout=20_000)

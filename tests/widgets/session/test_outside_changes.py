@@ -14,6 +14,7 @@ from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.question_bar import QuestionBar
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.session.regions import Regions
 
 
@@ -181,6 +182,25 @@ def test_a_layer_stays_over_its_picture_and_bears_its_name(found: Any, viewer: A
     viewer.layers.move(viewer.layers.index(viewer.layers["another"]), 0)
     idle()
     assert not said
+
+
+@pytest.mark.parametrize("looked_at", ["the whole", "a detail"])
+def test_the_dock_that_opens_shows_what_was_looked_at(
+    viewer: Any, grid: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any, idle: Any, looked_at: str
+) -> None:
+    window, session = viewer.window._qt_window, open_bench(viewer).session
+    window.resize(1300, 850)
+    window.show()
+    item, opener = session.current, session.part(DistributionOpener)
+    layers.fit(viewer, item.layer)
+    if looked_at == "a detail":
+        viewer.scene.camera.zoom *= 4
+    zoom, height = viewer.scene.camera.zoom, viewer.canvas.size[0]
+    adopt(session, item, picture.instances)
+    qtbot.waitUntil(lambda: opener.dock is not None and viewer.canvas.size[0] < height and not opener._settle.isActive())
+    idle()
+    assert layers.fits(viewer, item.layer, viewer.canvas.size) == (looked_at == "the whole")
+    assert (viewer.scene.camera.zoom == pytest.approx(zoom)) == (looked_at == "a detail")
 
 
 def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:

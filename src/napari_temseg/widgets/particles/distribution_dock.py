@@ -24,7 +24,6 @@ from qtpy.QtWidgets import (
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
 from napari_temseg.engine.measure.histogram_bins import MOST_BINS
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram, is_wide
@@ -347,10 +346,6 @@ class DistributionOpener(QObject):
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self._resize)
-        self._refit = QTimer(self)
-        self._refit.setSingleShot(True)
-        self._refit.setInterval(100)  # Qt lays the window out first
-        self._refit.timeout.connect(self._fit)
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._forget)
 
@@ -374,17 +369,11 @@ class DistributionOpener(QObject):
             self.open()
 
     def _resize(self) -> None:
-        """A height of its own; and the picture, which has less room now, is shown whole again."""
+        """A height of its own; a picture that was shown whole is so still (see `ResetView`)."""
         session = self.session
         if self.dock is not None and not session.closed:
             window = window_of(session.viewer)
             window.resizeDocks([self.dock], [min(DOCK_HEIGHT, round(DOCK_SHARE * window.height()))], Qt.Orientation.Vertical)
-            if session.current is not None:
-                self._refit.start()
-
-    def _fit(self) -> None:
-        if not self.session.closed and self.session.current is not None:
-            layers.fit(self.session.viewer, self.session.current.layer)
 
     def _forget(self, *_: Any) -> None:
         """napari deletes the dock that is closed, and leaves what was in it."""
