@@ -120,8 +120,11 @@ def test_measuring_what_changed_equals_measuring_everything(seed):
         if patch is None:
             continue
         before = particles.table
+        assert particles.pixels_by_label[0] > 0, "which were counted before"
         particles = corrected(particles, patch)
         assert_in_step(particles)
+        counted = np.bincount(particles.labels.ravel(), minlength=len(particles.pixels_by_label))
+        np.testing.assert_array_equal(particles.pixels_by_label, counted)
         assert particles.table.dtypes.to_dict() == before.dtypes.to_dict()
         measurement = remeasure(measurement, particles, patch)
         pd.testing.assert_frame_equal(measurement.table, measure(particles).table, check_exact=True)

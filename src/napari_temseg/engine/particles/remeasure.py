@@ -44,7 +44,19 @@ def corrected(
     nearer = nearer_populations(particles, np.setdiff1d(patch.ids(), particles.table.index)) if are_populations(particles) else {}
     populations = nearer | dict(population_of or {})
     table = retable(particles.table, particles.labels, patch, particles.micrograph.valid, classes, names, populations)
-    return replace(particles, table=table)
+    after = replace(particles, table=table)
+    if "pixels_by_label" in vars(particles):  # a stack is not counted through at every stroke
+        vars(after)["pixels_by_label"] = _counted(particles.pixels_by_label, patch)
+    return after
+
+
+def _counted(before: npt.NDArray[np.int64], patch: Patch) -> npt.NDArray[np.int64]:
+    """Pixels by label after a patch."""
+    after = np.zeros(max(len(before), int(patch.after.max(initial=0)) + 1), np.int64)
+    after[: len(before)] = before
+    np.subtract.at(after, patch.before.ravel(), 1)
+    np.add.at(after, patch.after.ravel(), 1)
+    return after
 
 
 def retable(

@@ -318,13 +318,18 @@ class Particles:
         found = set(self.table["plane"].unique().tolist()) if reasons else set()
         return {plane: reason for plane, reason in reasons.items() if plane in found}
 
+    @cached_property
+    def pixels_by_label(self) -> npt.NDArray[np.int64]:
+        """How many pixels each label has, (highest label + 1,) at least; a correction changes those that it changes alone."""
+        return areas(self.labels)
+
     @cached_property  # a correction makes new particles; the window asks at every turn
     def band_ends(self) -> BandEnds | None:
         """What lies near the ends of the band that was looked for; None where sizes were not limited, or nobody knows."""
         size = self.prediction.size if self.prediction is not None else 0.0
         if not size:
             return None
-        area = areas(self.labels)[1:]
+        area = self.pixels_by_label[1:]
         diameter = np.sqrt(4 / np.pi * area[area > 0])
         other = self.prediction.other if self.prediction is not None else None
         low, high = size / BAND, (size if other is None else other.size) * BAND
