@@ -17,7 +17,7 @@ import pytest
 from leftovers import nothing_left
 
 os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
-PATIENCE = 180_000  # ms that anything waited for may take
+PATIENCE = 180_000
 gc.set_threshold(20_000, 20, 20)  # the many objects of a viewer would have it collect a hundred times a test: a sixth of all time
 _frozen = 0  # modules that were loaded when libraries were last frozen
 

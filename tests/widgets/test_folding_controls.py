@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
 
 
@@ -21,15 +22,65 @@ def test_they_are_there_while_something_is_painted(viewer: Any, controls: Any, o
     assert not controls.isHidden()
     bench.go(3)
     assert controls.isHidden()
-    adopt(bench.session, bench.session.current, picture.instances)
-    layer = bench.session.current.particles_layer
-    viewer.layers.selection.active = layer
+    layer = viewer.add_labels(picture.instances, name="my own")
     layer.mode = "paint"
     assert not controls.isHidden()
     layer.mode = "pan_zoom"
     assert controls.isHidden()
     bench.session.close()
     assert not controls.isHidden()
+
+
+def test_the_picture_stays_where_it_is_when_a_particle_is_traced(
+    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+) -> None:
+    viewer.window.resize(1200, 700)
+    viewer.window.show()
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(3)
+    adopt(session, session.current, picture.instances)
+    bench.go(3)
+    session.select([1])
+    qtbot.waitUntil(panel.redraw.isEnabled)
+    canvas = viewer.window._qt_viewer.canvas.native
+    below = open_distribution(session).parentWidget()
+    qtbot.waitUntil(lambda: below.isVisible() and below.height() > 100)
+    layers.fit(viewer, session.current.layer)  # as it is soon after that dock came
+    place, camera = canvas.mapToGlobal(canvas.rect().topLeft()), (viewer.scene.camera.center, viewer.scene.camera.zoom)
+    size, result = canvas.size(), panel.result.mapTo(bench, panel.result.rect().topLeft())
+    for made, told in ((panel.redraw, "that was traced."), (panel.new, "Esc ends.")):
+        made.click()
+        qtbot.waitUntil(lambda told=told: panel.note.text().endswith(told))
+        assert controls.isHidden()
+        assert (canvas.mapToGlobal(canvas.rect().topLeft()), canvas.size()) == (place, size)
+        assert (viewer.scene.camera.center, viewer.scene.camera.zoom) == camera
+        assert panel.result.mapTo(bench, panel.result.rect().topLeft()) == result
+        assert panel.brush.isVisibleTo(panel) == (made is panel.redraw)  # its size and eraser are there all the same
+        made.click()
+        qtbot.waitUntil(lambda made=made: not made.isChecked())
+
+
+def test_size_and_eraser_of_the_brush_are_in_the_dock(
+    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+) -> None:
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(3)
+    adopt(session, session.current, picture.instances)
+    session.select([1])
+    qtbot.waitUntil(panel.redraw.isEnabled)
+    panel.redraw.click()
+    qtbot.waitUntil(panel.redraw.isChecked)
+    layer = session.current.particles_layer
+    panel.brush.size_slider.setValue(17)
+    assert layer.brush_size == 17
+    layer.brush_size = 9  # as napari's key does
+    assert panel.brush.size_slider.value() == 9
+    assert panel.brush.told.text() == "9 px"
+    panel.brush.erase.click()
+    assert layer.mode == "erase"
+    qtbot.waitUntil(lambda: panel.brush.erase.isChecked() and panel.redraw.isChecked())
+    panel.brush.erase.click()
+    assert layer.mode == "paint"
 
 
 def test_what_they_take_of_the_dock_below_goes_back(

@@ -124,7 +124,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "columns": list(m.table.columns),
         "valid": None if m.mask is None else m.mask.shape,
         "recovered": m.recovered,
-        "crops": [(crop.typical, crop.doubt, crop.width, crop.bar_above) for crop in item.crops],
+        "crops": [(crop.typical, crop.doubt, crop.width, crop.bar_place) for crop in item.crops],
         "splits": splits,
     }
     arrays = {f"column{index}": _values(m.table[name]) for index, name in enumerate(m.table.columns)}
@@ -184,8 +184,8 @@ def _bytes(path: Path, name: str) -> bytes:
 
 
 def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:
-    typical, doubt, width, *above = said  # records of earlier versions do not tell where a bar had better lie
-    return Crop(typical, doubt, width, jpeg, *above)
+    typical, doubt, width, *place = said
+    return Crop(typical, doubt, width, jpeg, *(each for each in place if isinstance(each, str)))  # earlier records do not tell the corner
 
 
 def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:

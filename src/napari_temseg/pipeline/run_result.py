@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Crop:
     """A part of a picture's first plane at full resolution with outlines, which `jpeg` gives, `width` px wide.
 
-    `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst, `bar_above`
-    whether a scale bar had better lie at its top, as more is left out at its bottom.
+    `doubt` is the mean of what speaks against the outlines in it, `typical` whether it shows what is usual, not what is worst, `bar_place`
+    the corner where a scale bar hides least: "" for the bottom left, else "above", "right" or both.
     """
 
     typical: bool
     doubt: float
     width: int
     jpeg: Callable[[], bytes] = field(repr=False)
-    bar_above: bool = False
+    bar_place: str = ""
 
 
 @dataclass(frozen=True, eq=False)

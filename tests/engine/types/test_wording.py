@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import at_plane, four, moved_words, rounded, signed
+from napari_temseg.engine.types.wording import at_plane, four, more_words, moved_words, rounded, signed
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,12 @@ def test_a_value_has_as_many_digits_as_its_half_width_allows() -> None:
     assert rounded(0.5, 0.0123) == "0.500"
     assert rounded(188.374218, 1e-9) == "188.37"
     assert rounded(188.37, None) == "188.4"
+
+
+def test_one_more_is_told_in_the_singular() -> None:
+    assert more_words(1, "images") == "1 more image"
+    assert more_words(12, "grids") == "12 more grids"
+    assert more_words(0, "particles") == "0 more particles"
 
 
 def test_what_rounds_to_nothing_has_no_sign() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from napari_temseg import Micrograph, measure
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.large_arrays import PackedMask
-from napari_temseg.pipeline.report.crops import bar_above, crops_of
+from napari_temseg.pipeline.report.crops import bar_place, crops_of
 from napari_temseg.pipeline.run_result import Crop
 
 
@@ -76,12 +76,29 @@ def test_typical_and_worst_do_not_overlap_and_keep_off_a_data_bar(alone_and_in_c
 
 
 def test_a_scale_bar_keeps_off_the_data_bar_of_its_picture(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:
-    labels, measured = alone_and_in_contact
-    assert not any(crop.bar_above for crop in crops(labels, measured))
+    labels, _ = alone_and_in_contact
+    lone = np.zeros((400, 800), np.int32)
+    lone[40:60, 300:320] = 1
+    assert [crop.bar_place for crop in crops(lone, measure(lone))] == ["", ""]
     valid = np.ones(labels.shape, bool)
     valid[-60:] = False  # so high that no crop keeps off it
     tall = labels[-200:], replace(measure(labels[-200:]), mask=PackedMask.of(valid[-200:]))
-    assert all(crop.bar_above for crop in crops(*tall))
-    assert bar_above(valid)
-    assert not bar_above(valid[::-1])
-    assert not bar_above(None)
+    assert all("above" in crop.bar_place for crop in crops(*tall))
+    assert bar_place(valid, None) == "above"
+    assert bar_place(valid[::-1], None) == ""
+    assert bar_place(None, None) == ""
+
+
+@pytest.mark.parametrize("noise", [0.0, 20.0])
+def test_a_scale_bar_keeps_off_a_panel_letter_and_a_data_bar(noise: float) -> None:
+    valid = np.ones((480, 480), bool)
+    valid[-60:] = False
+    grey = 150 + noise * np.random.default_rng(1).normal(size=valid.shape)
+    assert bar_place(None, grey) == ""
+    assert bar_place(valid, grey) == "above"
+    for column in (20, 30, 40):  # strokes of a letter at the top left
+        grey[20:60, column : column + 5] = 0
+    assert bar_place(valid, grey) == "above right"
+    assert bar_place(None, grey) == ""
+    assert bar_place(None, grey[::-1]) == "above"
+    assert bar_place(valid, grey[::4, ::4]) == "above right"  # as small as the sketch that a run keeps

@@ -17,6 +17,7 @@ from skimage.draw import disk
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.progress import Job
+from napari_temseg.engine.types.wording import several
 from napari_temseg.files.formats.tiff import write_tiff
 
 NM = temseg.Calibration((0.5, 0.5), "typed")
@@ -53,7 +54,7 @@ def test_pictures_are_taken_as_they_become_whole(tmp_path: Path, watch: Callable
             continue
         if not (camera / "a.tif").exists():
             write(camera / "a.tif", 1)
-        elif not (camera / "b.tif").exists() and "1 pictures done" in progress.message:
+        elif not (camera / "b.tif").exists() and "1 picture done" in progress.message:
             (camera / "b.tif").write_bytes(content[: len(content) // 2])  # a slow copy
         elif (camera / "b.tif").exists() and (camera / "b.tif").stat().st_size < len(content):
             if any("b: left out" in each for each in told):
@@ -72,7 +73,7 @@ def test_the_rule_ends_it_and_stands_in_the_report(tmp_path: Path, watch: Callab
     for progress in job:
         told.append(progress.message)
         done = len(list((tmp_path / "out" / ".temseg" / "pictures").glob("*.npz")))
-        if f"{done} pictures done, waiting" in progress.message and not (tmp_path / "camera" / f"p{done}.tif").exists():
+        if f"{several(done, 'picture')} done, waiting" in progress.message and not (tmp_path / "camera" / f"p{done}.tif").exists():
             write(tmp_path / "camera" / f"p{done}.tif", done)
     rule = job.result.summary["stopping"]
     assert len(job.result.items) >= 5

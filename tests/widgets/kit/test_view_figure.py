@@ -47,6 +47,17 @@ def test_it_goes_to_the_corner_where_no_particle_lies() -> None:
     assert under(labels > 0, ground) == 0
 
 
+def test_it_hides_no_letter() -> None:
+    image = np.full(IMAGE.shape, 180, np.uint8)
+    letters = np.zeros(IMAGE.shape, bool)
+    for column in (340, 350, 360):
+        letters[265:290, column : column + 4] = True
+    image[letters] = 0
+    ground, _, _ = parts(view_figure(image, None, (0, 255), (1.0, 1.0)))
+    assert under(letters, ground) == 0
+    assert ground[1] > 150  # the other lower corner
+
+
 @pytest.mark.parametrize("shape", [(60, 900), (900, 60), (5, 5)])
 def test_it_fits_wide_and_high_and_tiny_views(shape: tuple[int, int]) -> None:
     ground, bar, _ = parts(view_figure(np.zeros(shape), None, (0, 1), (0.2, 0.2), (), np.ones(shape, bool)))

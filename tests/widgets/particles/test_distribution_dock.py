@@ -81,6 +81,30 @@ def test_samples_of_far_sizes_are_laid_over_one_another_on_a_logarithmic_axis(be
     assert not below.log.isChecked()  # 10 to 20
 
 
+def test_sizes_over_more_than_a_decade_have_the_axis_of_the_report(below: Any, viewer: Any, qtbot: Any) -> None:
+    session = below.session
+    first = session.current
+
+    def shown(item: Any, n: int) -> None:
+        session.set_current(item)
+        qtbot.waitUntil(lambda: len(below.pool.distribution.values) == n)
+
+    wide = add(viewer, session, "wide", [2] * 12 + [28] * 12)
+    shown(wide, 24)
+    assert below.log.isChecked()
+    assert below.histogram.logarithmic
+    shown(first, 6)
+    assert not below.log.isChecked()
+    assert not below.histogram.logarithmic
+    shown(wide, 24)
+    below.log.click()  # somebody wants it plain, of this picture
+    assert not below.histogram.logarithmic
+    shown(first, 6)
+    shown(wide, 24)
+    assert not below.log.isChecked()
+    assert not below.histogram.logarithmic
+
+
 def test_the_same_content_twice_is_counted_once(below: Any, viewer: Any, qtbot: Any) -> None:
     session, pool = below.session, below.pool
     for name in ("one", "again"):

@@ -15,6 +15,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
+from napari_temseg.widgets.session.mixed_units import MixedUnits
 from napari_temseg.widgets.session.regions import Regions
 
 
@@ -201,6 +202,23 @@ def test_the_dock_that_opens_shows_what_was_looked_at(
     idle()
     assert layers.fits(viewer, item.layer, viewer.canvas.size) == (looked_at == "the whole")
     assert (viewer.scene.camera.zoom == pytest.approx(zoom)) == (looked_at == "a detail")
+
+
+def test_a_layer_in_px_of_somebody_else_brings_no_pop_up_but_a_sentence(found: Any, viewer: Any) -> None:
+    viewer.screenshot(canvas_only=True, flash=False)
+    notification_manager.records.clear()
+    mixed = found.session.part(MixedUnits)
+    layers.scale_bar(viewer).visible = True
+    assert mixed.sentence() == ""
+    viewer.add_shapes(name="my lines")
+    viewer.screenshot(canvas_only=True, flash=False)
+    assert "“my lines” is in px" in mixed.sentence()
+    viewer.layers["my lines"].units = ("nm", "nm")
+    viewer.screenshot(canvas_only=True, flash=False)
+    assert mixed.sentence() == ""
+    viewer.layers["my lines"].units = ("pixel", "pixel")
+    viewer.screenshot(canvas_only=True, flash=False)
+    assert not told("Inconsistent")
 
 
 def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:

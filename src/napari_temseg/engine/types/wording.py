@@ -33,6 +33,11 @@ def several(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def more_words(more: int, of: str) -> str:
+    """How many more of what is named in the plural: "1 more image", "12 more images"."""
+    return f"{more} more {of.removesuffix('s') if more == 1 else of}"
+
+
 def signed(value: float, digits: int) -> str:
     """A number with its sign, a true minus: "+1.2", "−0.8"; what rounds to nothing has none."""
     text = f"{value:+.{digits}f}".replace("-", "−")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.burntin.free_corner import least_hidden, sharp_edges
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.thumbnails import as_jpeg, thumbnail
 from napari_temseg.pipeline.run_result import Crop
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 SIDES = (192, 512)  # px: the least and the most that a crop shows; less than half of the longer side, so that two need not overlap
 DIAMETERS = 8  # of a middling particle that it shows, within these
 DOUBLED_BELOW = 320  # px: smaller crops are drawn at twice their size, so that an outline hides less
-_BAR_ROOM = (0.15, 0.4)  # height and width of where a scale bar is drawn, as shares of a picture
+_TALL, _WIDE = 0.15, 0.4  # height and width of where a scale bar is drawn, as shares of a picture
+_PLACES = {  # classes of the page; of equals the first
+    "": (1 - _TALL, 0.0, 1.0, _WIDE),
+    "above": (0.0, 0.0, _TALL, _WIDE),
+    "right": (1 - _TALL, 1 - _WIDE, 1.0, 1.0),
+    "above right": (0.0, 1 - _WIDE, _TALL, 1.0),
+}
+_EDGES, _PARTICLES = 0.1, 0.01  # what hiding them weighs beside hiding what is left out, as a data bar
 _CENTRES = 200  # particles that are tried as the middle of a crop
 _FEWEST_INSIDE = 3  # particles of a crop, where one holds so many
 
@@ -45,17 +53,21 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     for at, typical in ((least, True), (most, False)):
         top, left = corners[at]
         window = np.s_[top : top + side, left : left + side]
-        above = measured.valid is not None and bar_above(measured.valid[window])
-        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window]), above))
+        valid = None if measured.valid is None else measured.valid[window]
+        place = bar_place(valid, plane[window], labels[window])
+        found.append(Crop(typical, float(doubts[at]), min(side, plane.shape[1]), partial(_drawn, plane[window], labels[window]), place))
     return tuple(found)
 
 
-def bar_above(valid: npt.NDArray[np.bool_] | None) -> bool:
-    """Whether a scale bar had better be drawn at the top left of a picture: more is left out at its bottom left, as by a data bar."""
-    if valid is None:
-        return False
-    rows, columns = (max(1, round(share * n)) for share, n in zip(_BAR_ROOM, valid.shape, strict=True))
-    return bool(valid[-rows:, :columns].mean() < valid[:rows, :columns].mean())
+def bar_place(
+    valid: npt.NDArray[np.bool_] | None, grey: npt.NDArray[Any] | None, labels: npt.NDArray[np.integer[Any]] | None = None
+) -> str:
+    """The corner of a picture where a scale bar hides least of what is left out, of letters and of particles: "" for the bottom left,
+    else "above", "right" or both. The maps (Y, X) may have different resolutions."""
+    out = None if valid is None else ~valid
+    edges = None if grey is None else sharp_edges(grey)
+    found = None if labels is None else labels > 0
+    return list(_PLACES)[least_hidden(list(_PLACES.values()), (1.0, out), (_EDGES, edges), (_PARTICLES, found))]
 
 
 def _least_masked(valid: npt.NDArray[np.bool_] | None, corners: npt.NDArray[np.intp], side: int) -> npt.NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from napari_temseg.engine.measure.samples.populations import of_population, popu
 from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed, verdict_words
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
-from napari_temseg.pipeline.report.crops import bar_above
+from napari_temseg.pipeline.report.crops import bar_place
 from napari_temseg.pipeline.report.sheet import (
     audit_words,
     corrected,
@@ -211,7 +211,7 @@ def _crops(items: Sequence[RunItem], d50: float | None) -> list[dict[str, Any]]:
             "title": title,
             "name": item.name,
             "jpeg": base64.b64encode(crop.jpeg()).decode(),
-            "bar": (*_bar(item.measurement, crop.width, 3), crop.bar_above),
+            "bar": (*_bar(item.measurement, crop.width, 3), crop.bar_place),
         }
         for title, (item, crop) in (("Typical", typical), ("Worst", worst))
     ]
@@ -266,7 +266,7 @@ def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, An
         "source": beside if apart else f"data:image/jpeg;base64,{base64.b64encode(item.picture()).decode()}",
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
-        "bar": (*_bar(m, m.frame[1], 5), bar_above(m.valid)),
+        "bar": (*_bar(m, m.frame[1], 5), bar_place(m.valid, item.sketch)),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }

@@ -16,6 +16,7 @@ from napari_temseg.engine.types.wording import (
     four,
     half_width,
     interval_title,
+    more_words,
     named_interval_words,
     rounded,
     several,
@@ -176,7 +177,7 @@ def _more(more: dict[str, Any] | None) -> str:
         return ""
     if not more["more"]:
         return "Counting leaves less than ± 5 % of D50 open."
-    return f"For ± 5 % of D50 from counting: {more['more']} more {more['of']} like these."
+    return f"For ± 5 % of D50 from counting: {more_words(more['more'], more['of'])} like {'this' if more['more'] == 1 else 'these'}."
 
 
 def audit_words(audit: dict[str, Any] | None, unit: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import four, several
+from napari_temseg.engine.types.wording import four, more_words, several
 from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class StoppingRule:
         if half is None or more is None or not sizes.counted.of_specimen:
             return f"{told}, its interval from three pictures on"
         needed = max(more["more"], LEAST_PICTURES - sizes.counted.units)
-        return f"{told} ± {half:.1%}, " + (f"{needed} more {more['of']} for ± {share:.1%}" if needed else f"enough for ± {share:.1%}")
+        return f"{told} ± {half:.1%}, " + (f"{more_words(needed, more['of'])} for ± {share:.1%}" if needed else f"enough for ± {share:.1%}")
 
     def plain(self) -> dict[str, Any]:
         """For summary and report."""
@@ -90,7 +90,8 @@ class StoppingRule:
                 "Pictures were added as they were taken, without a rule for when there are enough: if imaging ended because a number "
                 "looked right, its interval is too narrow."
             )
-        when = "before the first picture" if not self._set_at else f"when {self._set_at} pictures were done, not before the first"
+        were = f"{several(self._set_at, 'picture')} {'was' if self._set_at == 1 else 'were'}"
+        when = f"when {were} done, not before the first" if self._set_at else "before the first picture"
         outcome = "it was met" if self.met else "it was not met"
         now = "" if left_open is None else f" (± {left_open:.1%} in the end)"
         return (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.watching.arrivals import Arrivals
 from napari_temseg.pipeline.watching.stopping import StoppingRule
 
@@ -66,7 +67,7 @@ def watched(
         if arrived:
             yield from batch.add(arrived, crew, control)
             continue
-        yield Progress("run", 0.0, _with(f"{done} pictures done, waiting for more (Ctrl-C ends it)", rule.said), control.elapsed)
+        yield Progress("run", 0.0, _with(f"{several(done, 'picture')} done, waiting for more (Ctrl-C ends it)", rule.said), control.elapsed)
         time.sleep(EVERY)
 
 

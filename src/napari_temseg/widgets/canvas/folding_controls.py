@@ -7,14 +7,19 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QDockWidget
 
+from napari_temseg.widgets.canvas.layers import role
 from napari_temseg.widgets.canvas.main_window import window_of, window_part
+from napari_temseg.widgets.canvas.roles import Role
 
 PAINTING_MODES = ("paint", "erase", "fill", "polygon")
 NARROW = 200  # px, of the column of docks without the controls
 
 
 class FoldingControls(QObject):
-    """Shows the controls of one viewer while they are needed, or a brush is in hand, until somebody shows or hides them otherwise."""
+    """Shows the controls of one viewer while they are needed, or a brush is in hand, until somebody shows or hides them otherwise.
+
+    Not for a brush on particles: its size and eraser are in the dock, and a picture that moves as one begins to trace is traced wrong.
+    """
 
     def __init__(self, viewer: Any) -> None:
         super().__init__(window_of(viewer))
@@ -58,9 +63,12 @@ class FoldingControls(QObject):
         if not self._left_alone():
             self._controls = None  # somebody knows better, for as long as the dock is open
             return
-        wanted = self._needed or str(getattr(self._layer, "mode", "")) in PAINTING_MODES
+        wanted = self._needed or self._painted()
         if wanted != self._shown:
             self._show(wanted)
+
+    def _painted(self) -> bool:
+        return str(getattr(self._layer, "mode", "")) in PAINTING_MODES and role(self._layer) != Role.PARTICLES
 
     def _left_alone(self) -> bool:
         return self._controls is not None and self._controls.isHidden() != self._shown

@@ -19,6 +19,11 @@ NOTES = "napari_temseg_notes"  # in the metadata of an image: sentences for peop
 AXIS_LABELS = ("plane", "y", "x")  # the first stands beside napari's slider, where it says −3 of its own
 
 
+def without_unit(viewer: Any) -> list[str]:
+    """Names of the layers in px."""
+    return [layer.name for layer in viewer.layers if str(layer.units[-1]) == "pixel"]
+
+
 def shows_micrograph(layer: Layer) -> bool:
     """Whether a layer is an image that somebody may want measured."""
     return isinstance(layer, Image) and not layers.role(layer)

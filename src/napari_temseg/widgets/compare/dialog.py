@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TRUTH_FROM_FILE = "a file …"
 ROWS_IN_VIEW = 5  # images without a scroll bar
-TRUTH_MEANINGS = {"look at the numbers": None, "each number is a particle": False, "a mask: particles are not told apart": True}
+TRUTH_MEANINGS = {"seen by themselves": None, "each number is a particle": False, "a mask: particles are not told apart": True}
 
 
 def open_comparison(session: Session) -> ComparisonDialog:
@@ -77,7 +77,7 @@ class ComparisonDialog(QDialog):
         layout.setSpacing(6)
         layout.addWidget(hint("Truth: a label image in which somebody labelled every particle", "heading"))
         layout.addWidget(self.truths)
-        layout.addWidget(row([QLabel("its numbers:"), self.meaning], (0, 1)))
+        layout.addWidget(row([QLabel("what its numbers mean"), self.meaning], (0, 1)))
         layout.addWidget(hint("Compared", "heading"))
         layout.addWidget(self.what)
         layout.addWidget(self.go)

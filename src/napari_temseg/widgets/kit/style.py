@@ -153,7 +153,7 @@ class FoldingRow(QWidget):
 
 
 class Words(QLabel):
-    """A label that may break a long file name, which has no blanks; `text` is what it was given."""
+    """A label that may break a long file name, which has no blanks, and no number from its unit; `text` is what it was given."""
 
     def __init__(self, text: str = "") -> None:
         self._lines, self._text = 0, ""
@@ -163,7 +163,7 @@ class Words(QLabel):
     def setText(self, text: str) -> None:  # noqa: N802  Qt's name
         """Show a text."""
         self._text = text
-        super().setText(re.sub(r"\S{24,}", _breakable, text))
+        super().setText(re.sub(r"\S{24,}", _breakable, re.sub(r"(?<=\d) (?=(?:%|nm|µm|px)(?!\w))", "\u00a0", text)))
 
     def text(self) -> str:
         """What is shown."""

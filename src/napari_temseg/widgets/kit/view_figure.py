@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from matplotlib.patches import Rectangle
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from napari_temseg.engine.burntin.free_corner import least_hidden, sharp_edges
+
 _COLUMN = 3.35  # inches: a column of a journal
 _FOUND, _EXCLUDED = "#F0E442", "#909090"
 _BAR = 0.2  # of the width, about what the scale bar takes
+_EDGES, _PARTICLES = 0.1, 0.01  # what hiding letters and particles weighs beside hiding what is left out
 
 
 def view_figure(
@@ -28,7 +31,7 @@ def view_figure(
 ) -> Figure:
     """Grey values (Y, X) between two limits, outlines of `labels` (Y, X), grey where `excluded`; `pixel` is its size (y, x) in nm.
 
-    The scale bar keeps off what is `left_out` (Y, X), where a bar and letters of the microscope's own may be, and off particles.
+    The scale bar keeps off what is `left_out` (Y, X), where a bar and letters of the microscope's own may be, off letters and particles.
     """
     height, width = image.shape
     tall = 1.0 if pixel is None else pixel[0] / pixel[1]
@@ -42,10 +45,9 @@ def view_figure(
         colours = [_EXCLUDED if number in out else _FOUND for number, _ in lines]
         axes.add_collection(LineCollection([points for _, points in lines], colors=colours, linewidths=0.6))
     if pixel is not None:
-        taken = np.zeros((height, width))
-        taken += 0.0 if labels is None else 0.01 * (labels > 0)
-        taken += 0.0 if left_out is None else left_out
-        _scale_bar(axes, taken, pixel[1], figure.get_figheight())
+        taken = np.zeros((height, width), bool) if left_out is None else left_out
+        found = None if labels is None else labels > 0
+        _scale_bar(axes, taken, ((_EDGES, sharp_edges(image)), (_PARTICLES, found)), pixel[1], figure.get_figheight())
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
     return figure
@@ -68,23 +70,21 @@ def nice_length(length: float) -> float:
     return float(decade * max(step for step in (1, 2, 5) if step * decade <= length * (1 + 1e-9)))
 
 
-def _scale_bar(axes: Any, taken: npt.NDArray[np.float64], nm: float, inches: float) -> None:
-    """A bar in the corner of a picture `inches` high where least is `taken` (Y, X); the lower right one, where that is free."""
+def _scale_bar(
+    axes: Any, taken: npt.NDArray[np.bool_], content: Sequence[tuple[float, npt.NDArray[Any] | None]], nm: float, inches: float
+) -> None:
+    """A bar in the corner of a picture `inches` high that hides least of what is `taken` (Y, X) and of its other `content`; the lower
+    right one, where that is free."""
     height, width = taken.shape
     length = nice_length(_BAR * width * nm)
     text = f"{length:g} nm" if length < 1000 else f"{length / 1000:g} µm"
     y, x = height / inches / 72, width / _COLUMN / 72  # px a point: the letters have a size in points
     wide, tall, gap = length / nm + 6 * x, 15 * y, 2 * min(y, x)
-    counted = np.flatnonzero(taken.min(axis=1) < 1)  # above and below a data bar
+    counted = np.flatnonzero(~taken.all(axis=1))  # above and below a data bar
     first, last = (counted[0], counted[-1] + 1) if len(counted) else (0, height)
     corners = [(top, left) for top in (last - gap - tall, first + gap) for left in (width - gap - wide, gap)]
-    top, left = min(corners, key=lambda corner: _under(taken, corner, (tall, wide)))
+    shares = [(top / height, left / width, (top + tall) / height, (left + wide) / width) for top, left in corners]
+    top, left = corners[least_hidden(shares, (1.0, taken), *content)]
     axes.add_patch(Rectangle((left - 0.5, top - 0.5), wide, tall, color="black", alpha=0.7, lw=0))
     axes.add_patch(Rectangle((left - 0.5 + 3 * x, top - 0.5 + 11 * y), length / nm, 2 * y, color="white", lw=0))
     axes.text(left - 0.5 + wide / 2, top - 0.5 + 9.5 * y, text, color="white", ha="center", va="baseline", fontsize=7)
-
-
-def _under(taken: npt.NDArray[np.float64], corner: tuple[float, float], size: tuple[float, float]) -> float:
-    """How much of what is taken a box would hide."""
-    rows, columns = (slice(max(int(begin), 0), max(int(begin + extent), 0) + 1) for begin, extent in zip(corner, size, strict=True))
-    return round(float(taken[rows, columns].sum()), 6)

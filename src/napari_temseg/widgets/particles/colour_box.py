@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor, QGradient, QLinearGradient, QPainter
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.widgets.canvas.overlays import gradient
@@ -20,9 +20,9 @@ STOPS = np.linspace(0, 1, 17)
 
 
 class ColourBox(QWidget):
-    """A choice of columns, and the legend of the one chosen."""
+    """A choice of columns, and the legend of the one chosen; `other` stands in the place of the choice while that is asked for."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, other: QWidget) -> None:
         super().__init__()
         self.colouring = session.part(Colouring)
         self.choice = QComboBox()
@@ -39,10 +39,14 @@ class ColourBox(QWidget):
         )
         self.low, self.high, self.bar, self.classes = QLabel(), QLabel(), Bar(), hint()
         self.scale = row([self.low, self.bar, self.high], (0, 1, 0))
+        self.head = QStackedWidget()
+        self.head.addWidget(row([QLabel("colour by"), self.choice], (0, 1)))
+        self.head.addWidget(other)
+        self.head.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (row([QLabel("colour by"), self.choice], (0, 1)), self.scale, self.classes):
+        for widget in (self.head, self.scale, self.classes):
             layout.addWidget(widget)
         self.choice.activated.connect(self._chosen)
         self.colouring.changed.connect(self.refresh)
@@ -59,6 +63,10 @@ class ColourBox(QWidget):
             self.high.setText(f"{number_text(legend.high)} {legend.unit}".strip())
         self.classes.setTextFormat(Qt.TextFormat.RichText)
         self.classes.setText("&nbsp;&nbsp; ".join(f"<span style='color:{colour}'>■</span>&nbsp;{name}" for name, colour in legend.classes))
+
+    def show_other(self, on: bool) -> None:
+        """Show the other widget in place of the choice, or the choice again; nothing below moves."""
+        self.head.setCurrentIndex(int(on))
 
     def _chosen(self, index: int) -> None:
         self.colouring.set_by(str(self.choice.itemData(index)))

@@ -22,9 +22,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, readable
-from napari_temseg.engine.measure.histogram_bins import MOST_BINS
+from napari_temseg.engine.measure.histogram_bins import MOST_BINS, spread_far
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas.main_window import window_of
+from napari_temseg.widgets.kit.axes import LogBox
 from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram, is_wide
 from napari_temseg.widgets.particles.marks import centre
@@ -62,7 +63,7 @@ class Distribution(QWidget):
         self.everything = QCheckBox("all columns")
         self.column = NameBox()
         self.weighting = NameBox()
-        self.log = QCheckBox("log")
+        self.log = LogBox()
         self.bins = QSpinBox()
         self.samples = QCheckBox("samples")
         self.save = button("Save…", "Write this histogram as a PNG of 300 dpi or as an SVG.", self._save_plot)
@@ -95,7 +96,6 @@ class Distribution(QWidget):
         self.column.setToolTip("The column whose distribution is plotted.")
         self.weighting.addItems(["by number", "by volume"])
         self.weighting.setToolTip("Count particles, or weigh each by the volume of a sphere of its diameter.")
-        self.log.setToolTip("Logarithmic axis, with bins that are equally wide on it.")
         self.bins.setRange(0, MOST_BINS)
         self.bins.setSpecialValueText("auto")
         self.bins.setSuffix(" bins")
@@ -167,7 +167,7 @@ class Distribution(QWidget):
         self.filter.textChanged.connect(self._delay.start)
         self.everything.toggled.connect(self._set_everything)
         self.column.activated.connect(self._choose_column)
-        for signal in (self.weighting.activated, self.log.toggled, self.bins.valueChanged):
+        for signal in (self.weighting.activated, self.log.chosen, self.bins.valueChanged):
             signal.connect(self._set_view)
         self.samples.toggled.connect(self._show_samples)
         self.table.picked.connect(self._picked)
@@ -196,6 +196,7 @@ class Distribution(QWidget):
         for part in (self.histogram, self.side):
             part.setVisible(not (distribution.obstacle or empty))
         self.histogram.samples = self._samples()
+        self._follow_axis()
         self.histogram.show_distribution(distribution, self._selected(distribution.image, distribution.particle))
         self._show_legend()
 
@@ -270,6 +271,14 @@ class Distribution(QWidget):
         )
         self._show_legend()
 
+    def _follow_axis(self) -> None:
+        """The axis that the report gives such sizes, or somebody these; samples laid over one another are squeezed sooner."""
+        shown = self.pool.distribution
+        wide = spread_far(shown.values) or (self.samples.isChecked() and is_wide(shown.values))
+        self.log.follow((frozenset(map(str, shown.image)), shown.column), wide=wide)
+        if self.log.isChecked() != self.histogram.logarithmic:
+            self._set_view()
+
     def _samples(self) -> list[tuple[str, Any]]:
         """The samples that are laid over one another; images without one stand for themselves. None unless that is asked for."""
         images, populations = np.asarray(self.pool.distribution.image), self.pool.distribution.population
@@ -282,8 +291,7 @@ class Distribution(QWidget):
         return [(name, names == name) for name in dict.fromkeys(names.tolist())]
 
     def _show_samples(self, *_: Any) -> None:
-        if self.samples.isChecked() and is_wide(self.pool.distribution.values):
-            self.log.setChecked(True)  # it can be unticked
+        self._follow_axis()
         self.histogram.set_samples(self._samples())
         self._show_legend()
 
@@ -294,13 +302,7 @@ class Distribution(QWidget):
         name = f"{items[0].name}_distribution.png" if len(items) == 1 else "distribution.png"
         path = export.ask_file(self.session, self, "Save the plot", name, FIGURE_TYPES)
         if path:
-            export.export_plot(
-                self.session,
-                path,
-                distribution,
-                samples=self._samples(),
-                **self.histogram.view(),
-            )
+            export.export_plot(self.session, path, distribution, samples=self._samples(), **self.histogram.view())
 
     def _picked(self, rows: list[int]) -> None:
         table = self.table.particles.table

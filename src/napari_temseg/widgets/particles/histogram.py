@@ -15,6 +15,7 @@ from scipy import special
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
+from napari_temseg.widgets.kit.axes import CountAxis, SizeAxis
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.particles.pooling import PooledDistribution, PopulationFigures
 from napari_temseg.widgets.session.session import Session
@@ -32,36 +33,6 @@ WIDE = 10  # × from the smallest to the largest size from which on samples are 
 def is_wide(values: Any) -> bool:
     """Whether sizes (n,) spread so far that the smaller ones would be a line at the left of a linear axis."""
     return len(values) > 0 and 0 < WIDE * float(np.min(values)) < float(np.max(values))
-
-
-class SizeAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis that shows plain numbers where the plot is logarithmic."""
-
-    logarithmic = False
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> Any:  # noqa: N802  pyqtgraph's names
-        """Round numbers: 1, 2, 5, 10 … and those between while there is room."""
-        if not self.logarithmic:
-            return super().tickValues(minVal, maxVal, size)
-        steps = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9) if maxVal - minVal < 0.8 else (1, 2, 5) if maxVal - minVal < 3 else (1,)
-        decades = range(int(np.floor(minVal)), int(np.ceil(maxVal)) + 1)
-        places = [decade + float(np.log10(step)) for decade in decades for step in steps]
-        return [(1.0, [place for place in places if minVal <= place <= maxVal])]
-
-    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802
-        """The numbers themselves, not their logarithms."""
-        return [f"{10**value:.6g}" for value in values] if self.logarithmic else super().tickStrings(values, scale, spacing)
-
-
-class CountAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis of whole numbers where it counts."""
-
-    whole = False
-
-    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> Any:  # noqa: N802  pyqtgraph's names
-        """No ticks between whole numbers."""
-        found = super().tickSpacing(minVal, maxVal, size)
-        return [each for each in found if float(each[0]).is_integer()] or [(1.0, 0.0)] if self.whole else found
 
 
 class Histogram(Plot):

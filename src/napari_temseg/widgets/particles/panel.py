@@ -22,6 +22,7 @@ from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.result_box import ResultBox
 from napari_temseg.widgets.particles.review import next_unreviewed
 from napari_temseg.widgets.particles.sentences import selected
+from napari_temseg.widgets.particles.tools.brush_row import BrushRow
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.redrawing import Redrawing
 from napari_temseg.widgets.particles.tools.refusal import Refusal
@@ -107,7 +108,8 @@ class ParticlesPanel(QWidget):
         self.reviewed = QCheckBox("image reviewed")
         self.reviewed.setToolTip("Mark this image as reviewed, with all its particles. Can be undone.")
         self.progress = hint()
-        self.colours = ColourBox(self.session)
+        self.brush = BrushRow()
+        self.colours = ColourBox(self.session, self.brush)
         self.result = ResultBox(self.session, self.corrector, self.pool, self.opener)
         self.audit = button("Audit…", "Judge 100 of the particles and 20 fields, blind and by keys.", self._audit)
 
@@ -290,6 +292,8 @@ class ParticlesPanel(QWidget):
         mode = "" if layer is None else str(layer.mode)
         self.redraw.setChecked(mode in ("paint", "erase", "fill"))
         self.new.setChecked(mode == "polygon")
+        self.brush.follow(layer)
+        self.colours.show_other(self.redraw.isChecked())
 
     def _show_history(self, item: Item | None) -> None:
         history = item.history if item is not None else None

@@ -87,6 +87,30 @@ class Escape(QObject):
         self._key.setEnabled(False)
 
 
+class Instruction(QObject):
+    """What is told of the tool in hand where sentences stand: it goes with the tool, unless something else was said meanwhile."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._told = ""
+        session.said.connect(self._said)
+        session.tools_down.connect(self.over)
+
+    def tell(self, text: str) -> None:
+        """Say how the tool is used."""
+        self.session.say(text)
+        self._told = text
+
+    def over(self) -> None:
+        """The tool is not in hand any more."""
+        if self._told:
+            self.session.say("")
+
+    def _said(self, text: str) -> None:
+        self._told = ""
+
+
 class MouseTool(QObject):
     """Hears every press of a mouse button in one viewer, and shows a path on pictures meanwhile, in the layer of `role`; Esc ends it."""
 
@@ -149,13 +173,14 @@ class HeldTool(MouseTool):
         layers.activate(self.session.viewer, item.layer)
         layers.rest(item.layer)
         self._hold(True)
-        self.session.say(self.hint)
+        self.session.part(Instruction).tell(self.hint)
 
     def put_down(self) -> None:
         """The mouse moves the picture again."""
         if self.held:
             self._hold(False)
             self.hide()
+            self.session.part(Instruction).over()
 
     def shown(self, item: Item, line: Points) -> None:
         """Show the line (2, 2), (y, x) in px, that is being dragged."""

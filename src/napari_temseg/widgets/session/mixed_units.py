@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject
 
 from napari_temseg.widgets.canvas import layers, micrograph_layer
@@ -16,7 +17,7 @@ UNCALIBRATED_NAMED = 2  # pictures named in the sentence
 
 
 class MixedUnits(QObject):
-    """One sentence in the dock when pictures in nm and px come together, instead of napari's pop-up at each of our layers."""
+    """One sentence in the dock when layers in nm and px come together, instead of napari's pop-up at each layer."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -26,6 +27,7 @@ class MixedUnits(QObject):
         self._wired = (events.inserted, events.removed)
         for emitter in self._wired:
             emitter.connect(self._changed, position="last")  # after the session and napari's canvas know of it
+        notification_manager.notification_ready.connect(self._noted, position="first")
         session.item_changed.connect(self._tell)
         self._bar = layers.scale_bar(session.viewer)
         self._bar.events.visible.connect(self._toggled)
@@ -34,8 +36,11 @@ class MixedUnits(QObject):
     def sentence(self) -> str:
         """Why the scale bar of napari has no unit and what to do about it, "" when it has one."""
         uncalibrated = [item.name for item in self.session.items if item.calibration.pixel_size is None]
-        if not uncalibrated or len(uncalibrated) == len(self.session.items) or not self._matters():
+        if not self.session.items or len(uncalibrated) == len(self.session.items) or not self._matters():
             return ""
+        if not uncalibrated:
+            others = ", ".join(f"“{name}”" for name in micrograph_layer.without_unit(self.session.viewer)[:UNCALIBRATED_NAMED])
+            return f"napari's scale bar has no unit while {others} is in px beside images in nm: remove it, or give it their units."
         more = f" and {len(uncalibrated) - UNCALIBRATED_NAMED} more" if len(uncalibrated) > UNCALIBRATED_NAMED else ""
         return (
             "napari's scale bar has no unit while images in nm and in px are open together: "
@@ -47,11 +52,17 @@ class MixedUnits(QObject):
         return layers.scale_bar_shown(self.session.viewer) and layers.mixed_units(self.session.viewer)
 
     def _changed(self, event: Any) -> None:
-        if event.type == "removed":
-            with layers.quiet_units(self.session.viewer):
-                pass  # a layer that goes, by napari's own button say, mixes nothing: napari would tell anew what was so before
         if micrograph_layer.shows_micrograph(event.value):
             self._tell()
+        elif not layers.role(event.value) and self.session.current is not None:
+            self.session.item_changed.emit(self.session.current, Change.SHOWN)  # the note in the dock comes or goes
+
+    def _noted(self, note: Any) -> None:
+        """Whatever brought it, a layer of somebody else, other units or a layer that went: it stands in the dock."""
+        if str(note.message).startswith("Inconsistent units") and self.session.items:
+            note.blocked = True
+            if note in notification_manager.records:
+                notification_manager.records.remove(note)
 
     def _toggled(self, event: Any) -> None:
         self._tell()
@@ -66,6 +77,7 @@ class MixedUnits(QObject):
             self.session.say("Images in nm and in px are open together, so napari's scale bar has no unit: see step 1.")
 
     def _let_go(self) -> None:
+        notification_manager.notification_ready.disconnect(self._noted)
         for emitter in self._wired:
             emitter.disconnect(self._changed)
         self._bar.events.visible.disconnect(self._toggled)

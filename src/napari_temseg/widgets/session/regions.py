@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas import layers, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.held_tool import Instruction
 from napari_temseg.widgets.session.item_measurement import named, with_flags_of
 from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -57,7 +58,7 @@ class Regions(QObject):
         viewer = self.session.viewer
         if item is self.session.current and not self.session.sees(item):
             self.session.reveal()
-        self.session.say("Click corner by corner round what is to be left out; a double click closes the region.")
+        self.session.part(Instruction).tell("Click corner by corner round what is to be left out; a double click closes the region.")
         if item.left_out is not None:
             shapes_layers.draw_region(viewer, item.left_out)
             return
