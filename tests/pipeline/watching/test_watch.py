@@ -86,7 +86,7 @@ def test_the_rule_ends_it_and_stands_in_the_report(tmp_path: Path, watch: Callab
 
 def test_another_rule_in_the_middle_is_told(tmp_path: Path, watch: Callable[..., Job[temseg.RunResult]]) -> None:
     write(tmp_path / "camera" / "a.tif", 1)
-    for until, expected in ((0.01, "before the first picture"), (0.3, "when 1 pictures were done"), (0.3, "when 1 pictures were done")):
+    for until, expected in ((0.01, "before the first picture"), (0.3, "when 1 picture was done"), (0.3, "when 1 picture was done")):
         job = watch(until=until)
         for progress in job:
             if "waiting for more" in progress.message:
