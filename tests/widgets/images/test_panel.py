@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import imageio.v3 as iio
@@ -17,7 +18,9 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit
 
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.progress import Job, Progress
 from napari_temseg.files.formats.tiff import write_tiff
+from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
 from napari_temseg.widgets.images.opening import Opener
@@ -192,16 +195,70 @@ def test_files_dropped_on_the_dock_open(viewer: Any, open_bench: Any, wait_jobs:
     wait_jobs(bench.session)
 
 
-def test_opening_waits_for_a_running_job(viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any, picture: Any) -> None:
+def test_opening_does_not_wait_for_a_running_job(
+    viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, qtbot: Any, picture: Any
+) -> None:
     viewer.add_image(picture.micrograph.data, name="grid")
     bench = open_bench(viewer)
     session, panel = bench.session, bench.panel(0)
-    bench.panel(1).one.click()
-    panel.opener.open([folder / "a.tif"])
-    assert len(session.items) == 1
-    qtbot.waitUntil(lambda: len(session.items) == 2, timeout=120_000)
-    assert session.items[0].particles is not None
+    held = Event()
+
+    def steps(control: Any) -> Any:
+        yield Progress("train", 0.0, "", 0.0)
+        held.wait(60)
+        return True
+
+    session.jobs.start("Training", lambda: Job(steps), lambda _: None)
+    try:
+        panel.opener.open([folder / "a.tif"])
+        qtbot.waitUntil(lambda: names(session) == ["grid", "a"] and session.current is session.items[1])
+        assert session.jobs.running
+        panel.opener.open([folder / "b.png"])
+        panel.table.setCurrentIndex(cell(panel.table, 0, IMAGE_COLUMN))  # another picture is chosen before it is read
+        qtbot.waitUntil(lambda: names(session) == ["grid", "a", "b"])
+        qtbot.waitUntil(lambda: "Opened 1 image" in bench.findChild(JobBar).sentence.text())
+        assert session.current is session.items[0]
+        assert [layer.visible for layer in viewer.layers] == [True, False, False]
+        assert viewer.layers.selection.active is session.items[0].layer
+        panel.opener.open([folder / "b.png"])
+        panel.measure.click()
+        qtbot.waitUntil(lambda: "open already" in bench.findChild(JobBar).sentence.text())
+        assert session.current is session.items[0]
+        assert panel.ruler.held
+    finally:
+        held.set()
+    panel.ruler.put_down()
     wait_jobs(session)
+
+
+def test_delete_in_the_list_closes_pictures_and_spares_particles(
+    viewer: Any, open_bench: Any, grid: Any, adopt: Any, qtbot: Any, wait_chores: Any
+) -> None:
+    viewer.add_image(np.zeros((50, 50)), name="other")
+    bench = open_bench(viewer)
+    session, table = bench.session, bench.panel(0).table
+    item = session.items[0]
+    table.setCurrentIndex(cell(table, 0, IMAGE_COLUMN))
+    labels = np.zeros(item.frame, np.int32)
+    labels[20:40, 20:40], labels[60:90, 60:90] = 1, 2
+    adopt(session, item, labels)
+    wait_chores(session)
+    session.select({1})
+    table.setFocus()
+    qtbot.keyClick(table, Qt.Key.Key_Delete)
+    assert names(session) == ["other"]
+    assert len(item.measurement) == 2
+    wait_chores(session)
+    assert [layer.name for layer in viewer.layers] == ["other"]
+    assert "kept" in bench.findChild(JobBar).sentence.text()
+    viewer.add_layer(grid)
+    again = session.items[-1]
+    session.set_current(again)
+    qtbot.waitUntil(lambda: bool(session.part(Autosaver).earlier_work(again)))
+    (action,) = table.menu([again]).actions()
+    assert action.text() == f"Close “{grid.name}”\tDel"
+    action.trigger()
+    assert names(session) == ["other"]
 
 
 def test_the_sample_is_edited_in_place_for_all_selected(viewer: Any, open_bench: Any, qtbot: Any) -> None:

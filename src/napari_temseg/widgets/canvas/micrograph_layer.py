@@ -30,11 +30,31 @@ def shows_micrograph(layer: Layer) -> bool:
 
 
 def add_micrograph(
-    viewer: Any, image: Micrograph, name: str = "", contrast: list[float] | None = None, *, said: bool = True, notes: Sequence[str] = ()
+    viewer: Any,
+    image: Micrograph,
+    name: str = "",
+    contrast: list[float] | None = None,
+    *,
+    said: bool = True,
+    notes: Sequence[str] = (),
+    shown: bool = True,
 ) -> Image:
-    """Show a micrograph that was read from a file, calibrated, as an image layer that remembers where it came from."""
+    """Show a micrograph that was read from a file, calibrated, as an image layer that remembers where it came from.
+
+    Where it is not to be `shown` it is in the list, hidden, and the layers that are worked on stay selected.
+    """
+    attributes = micrograph_attributes(image, name, contrast, said=said, notes=notes)
+    selection = viewer.layers.selection
+    before, active = set(selection), selection.active
     with layers.quiet_units(viewer):
-        layer: Image = viewer.add_image(image.data, **micrograph_attributes(image, name, contrast, said=said, notes=notes))
+        if shown:
+            layer: Image = viewer.add_image(image.data, **attributes)
+        else:
+            with selection.events.active.blocker():
+                layer = viewer.add_image(image.data, visible=False, **attributes)
+                selection.clear()
+                selection.update(before)
+                selection.active = active
     return layer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QCompleter,
     QHeaderView,
     QLineEdit,
+    QMenu,
     QStyle,
     QStyledItemDelegate,
     QTableView,
@@ -239,13 +240,19 @@ class _TwoLines(QStyledItemDelegate):
 class ImageTable(QTableView):
     """Shows an `ImageModel`; several rows may be selected, the current one is the picture in hand."""
 
+    unwanted = Signal(object)  # the pictures that are to be closed
+
     def __init__(self, session: Session, edited: Callable[[Item, int, str], None]) -> None:
         super().__init__()
+        self._menu = QMenu(self)
         self.session, self.colours = session, theme_colours(session.viewer)
         self.images = ImageModel(session, edited, self)
         self.setModel(self.images)
         self.setAccessibleName("images")
-        self.setToolTip("The open images: a click takes one in hand; Ctrl or Shift and click selects several for the buttons below.")
+        self.setToolTip(
+            "The open images: a click takes one in hand; Ctrl or Shift and click selects several for the buttons above. "
+            "Delete closes the selected ones; a click with the right button offers it too."
+        )
         self.setItemDelegate(_TwoLines(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -269,6 +276,26 @@ class ImageTable(QTableView):
         for signal in (self.images.modelReset, self.images.dataChanged):
             signal.connect(self._show_planes)
         self._show_planes()
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802
+        """Delete is meant for the pictures of this list: passed on, it would reach the particles."""
+        if event.key() not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            super().keyPressEvent(event)
+        elif chosen := self.selected():
+            self.unwanted.emit(chosen)
+
+    def contextMenuEvent(self, event: Any) -> None:  # noqa: N802
+        """Close the pictures that are selected."""
+        if self.indexAt(event.pos()).isValid() and (chosen := self.selected()):
+            self.menu(chosen).popup(event.globalPos())
+
+    def menu(self, chosen: list[Item]) -> QMenu:
+        """What a click with the right button offers for these pictures."""
+        self._menu.clear()
+        name = f"“{chosen[0].name}”" if len(chosen) == 1 else f"{len(chosen)} images"
+        action = self._menu.addAction(f"Close {name.replace('&', '&&')}\tDel")
+        action.triggered.connect(later(self.unwanted.emit, chosen))
+        return self._menu
 
     def selected(self) -> list[Item]:
         """The pictures of the selected rows, in their order."""

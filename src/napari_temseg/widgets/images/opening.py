@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from napari.utils.notifications import show_info
@@ -21,6 +22,7 @@ from napari_temseg.files.readers import read_noted
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.series_dialog import Others, show_series_dialog
 from napari_temseg.widgets.jobs.runner import complain, guarded
+from napari_temseg.widgets.session.held_tool import Escape
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -119,8 +121,9 @@ def _read(path: Path, series: str, request: Request) -> Opened:
 
 
 class Opener(QObject):
-    """Opens files for a session; requests that come while another job runs wait for its end.
+    """Opens files for a session, beside a long job where one runs; requests that come while files are read wait for these.
 
+    Who has gone on to another picture, or taken a tool in hand, since he asked keeps what he looks at: what opens then is in the list.
     `failed` hands over a sentence for each file that could not be opened at the newest request.
     """
 
@@ -129,19 +132,22 @@ class Opener(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._requests: deque[Request] = deque()
+        self._requests: deque[tuple[Request, int, bool]] = deque()
         self._read: deque[Opened] = deque()
         self._notes: list[str] = []
         self._more: list[Others] = []
         self._first: Item | None = None
         self._outcome: Outcome | None = None
+        self._chosen, self._showing = 0, False  # how often another picture was chosen, and whether it is this that shows one now
+        self._reading = False
+        self._before: Any = (0, False)  # `_chosen`, and whether a tool was in hand, when the request came
         self._turn = QTimer(self)  # one layer a turn of the event loop, so that the window never waits for many
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._show_next)
         session.jobs.progressed.connect(self._take)
-        session.jobs.changed.connect(self._start_next)
         self._noted: WeakSet[Item] = WeakSet()
         session.items_changed.connect(self._note_paths)
+        session.current_changed.connect(self._other_in_hand)
         session.closing.connect(self._turn.stop)
         self._note_paths()
 
@@ -149,23 +155,38 @@ class Opener(QObject):
         """Open files and the micrographs of folders; the arguments are those of `Request`."""
         if not paths:
             return
-        self._requests.append(Request(tuple(Path(path) for path in paths), axes, calibration, tuple(series)))
-        if self.session.jobs.running:
-            self.session.say(f"Opening waits until “{self.session.jobs.title}” is done.")
+        request = Request(tuple(Path(path) for path in paths), axes, calibration, tuple(series))
+        self._requests.append((request, self._chosen, self.session.part(Escape).held))
+        if self._reading:
+            self.session.say("These files open once those before them are open.")
         self._start_next()
 
     def _start_next(self) -> None:
         session = self.session
-        if not self._requests or session.jobs.running or session.closed:
+        if not self._requests or self._reading or session.closed:
             return
-        request = self._requests.popleft()
+        self._reading = True
+        request, *self._before = self._requests.popleft()  # what was in hand when it came, not when its turn comes
         shown = [item.layer for item in session.items]
         known = frozenset(
             (Path(path).resolve(), micrograph_layer.series_of(layer)) for layer in shown if (path := micrograph_layer.path_of(layer))
         )
         n = len(request.paths)
         title = f"Opening {request.paths[0].name}" if n == 1 else f"Opening {n} files"
-        session.jobs.start(title, lambda: iter_open(request, known), self._done, can_finish=n > 1, failed=self._show_first)
+        if session.jobs.running:
+            session.say(f"{title} …")
+            session.jobs.beside(title, lambda: iter_open(request, known), self._done, seen=self._seen, failed=self._end)
+            return
+        session.jobs.start(title, lambda: iter_open(request, known), self._done, can_finish=n > 1, failed=self._end)
+
+    def _seen(self, step: Progress) -> None:
+        self._take([step])
+
+    def _end(self) -> None:
+        """Nothing more comes of this request."""
+        self._show_first()
+        self._reading = False
+        self._start_next()
 
     def _take(self, steps: list[Progress]) -> None:
         ready = [step.preview for step in steps if isinstance(step.preview, Opened)]
@@ -184,34 +205,55 @@ class Opener(QObject):
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
-            layer = micrograph_layer.add_micrograph(
-                self.session.viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes
-            )
+            gone_on, viewer = self._gone_on(), self.session.viewer
+            with self._by_itself():
+                layer = micrograph_layer.add_micrograph(
+                    viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes, shown=not gone_on
+                )
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]
             if opened.others:
                 source = opened.image.source
                 self._more.append(Others(source.path, source.series, opened.others, opened.image.axes if opened.said else ""))
             item = self.session.item_of(layer)
-            if item is not None:
+            if item is not None and not gone_on:
                 self._first = self._first or item
             return
         self._turn.stop()
         if self._outcome is not None:
             outcome, self._outcome = self._outcome, None
-            self._first = self._first or self._shown(outcome.known)
-            self._show_first()
+            if not self._gone_on():
+                self._first = self._first or self._shown(outcome.known)
             self._tell(outcome)
+            self._end()
 
     def _done(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._turn.start()  # the sentence comes after the last layer
 
+    def _gone_on(self) -> bool:
+        """Whether another picture, or a tool, was taken in hand since the request came."""
+        chosen, held = self._before
+        return bool(self._chosen > chosen or (self.session.part(Escape).held and not held))
+
+    def _other_in_hand(self) -> None:
+        if not self._showing:
+            self._chosen += 1
+
+    @contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        self._showing = True
+        try:
+            yield
+        finally:
+            self._showing = False
+
     def _show_first(self) -> None:
         """Take the first of the new images in hand and show it alone."""
-        item, self._first = self._first, None
+        item, self._first = (None if self._gone_on() else self._first), None
         if item in self.session.items and item is not None:
-            self.session.set_current(item)
-            self.session.reveal()
+            with self._by_itself():
+                self.session.set_current(item)
+                self.session.reveal()
 
     def _shown(self, paths: Sequence[Path]) -> Item | None:
         """The picture of the first of these files, unless one of them is in hand: who opens it again looks for it."""

@@ -103,6 +103,7 @@ class ImagesPanel(QWidget):
         session.item_changed.connect(self._item_changed)
         self.table.selectionModel().currentRowChanged.connect(self._row_taken)
         self.table.clicked.connect(self._row_clicked)
+        self.table.unwanted.connect(self._close)
         self.table.selectionModel().selectionChanged.connect(self._selection_changed)
         self.table.images.modelReset.connect(self.refresh)
 
@@ -180,6 +181,12 @@ class ImagesPanel(QWidget):
                 self.session.set_sample(each, value)
             elif each.n_planes > 1:
                 self.session.set_axes(each, AXES_BY_NAME[value])
+
+    def _close(self, items: Sequence[Item]) -> None:
+        """Close pictures, with all layers that were made for them."""
+        for item in items:
+            self.session.settle(item)  # its newest strokes are kept too
+            self.session.viewer.layers.remove(item.layer)
 
     def _calibrate(self) -> None:
         ask_calibration(self.session, self, self.selected())

@@ -41,6 +41,7 @@ class Jobs(QObject):
         self._long: Run | None = None
         self._look: Run | None = None
         self._next_look: Run | None = None
+        self._beside: list[Run] = []
         self._status: Any = None
         self._closed = False
         self._chores: ThreadPoolExecutor | None = None
@@ -114,6 +115,15 @@ class Jobs(QObject):
         self._launch(run, self._look_ended, self._look_failed)
         return run.cancel
 
+    def beside(
+        self, title: str, make: Make, done: Callable[[Any], None], *, seen: Callable[[Progress], None], failed: Callable[[], None]
+    ) -> None:
+        """Run something short that must not wait for the long job, such as opening a file; the arguments are those of `look`."""
+        run = Run(make, done, failed, seen)
+        if not self._closed:
+            self._beside.append(run)
+            self._launch(run, self._beside_ended, partial(self._beside_failed, title))
+
     def later(self, chore: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
         """Do something small and slow, such as writing a file, after all chores before it; what fails goes to the log.
 
@@ -149,7 +159,7 @@ class Jobs(QObject):
             return
         self._closed = True
         self._timer.stop()
-        for run in (self._long, self._look):
+        for run in (self._long, self._look, *self._beside):
             if run is not None:
                 run.cancel()
         self._next_look = None
@@ -231,6 +241,17 @@ class Jobs(QObject):
         if self._next_look is None:
             _hand_over(run, None)
         self._follow()
+
+    @Slot(object, object)
+    def _beside_ended(self, run: Run, result: Any) -> None:
+        if not self._closed:
+            self._beside.remove(run)
+            _hand_over(run, result)
+
+    def _beside_failed(self, title: str, run: Run, error: Exception) -> None:
+        if not self._closed:
+            complain(error, title)
+            self._beside_ended(run, None)
 
     def _follow(self) -> None:
         if self._look is None and self._next_look is not None:

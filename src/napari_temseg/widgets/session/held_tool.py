@@ -42,6 +42,11 @@ class Escape(QObject):
         session.closing.connect(self._close)
         self._follow()
 
+    @property
+    def held(self) -> bool:
+        """Whether something is in hand that Esc would put down."""
+        return self._key.isEnabled()
+
     def hold(self, tool: object, end: Callable[[], None] | None) -> None:
         """`end` puts a tool down that is in hand now; None: it is not any more."""
         self._ends.pop(tool, None)

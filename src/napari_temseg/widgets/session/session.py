@@ -323,8 +323,8 @@ class Session(QObject):
         for role, layer in list(item.made.items()):
             if role != Role.TRUTH:
                 layers.remove(self.viewer, layer)
-        if item.annotation is not None:
-            self.say(f"{item.name} was closed. Its strokes are kept, and offered when it is opened again.")
+        if item.annotation is not None or item.particles is not None:
+            self.say(f"{item.name} was closed. What was made of it is kept, and offered when it is opened again.")
         if in_hand and self.current is not None:  # or nothing would be seen
             self.reveal()
             if not layers.same_place(item.layer, self.current.layer):
