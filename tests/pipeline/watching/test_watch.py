@@ -80,7 +80,7 @@ def test_the_rule_ends_it_and_stands_in_the_report(tmp_path: Path, watch: Callab
     assert (rule["until"], rule["set_at"], rule["met"]) == (0.2, 0, True)
     assert rule["open"] <= 0.2
     assert any("its interval from three pictures on" in each for each in told)
-    assert any("more images for ± 20.0%" in each for each in told)
+    assert any("more images for ± 20.0 %" in each for each in told)
     assert "this rule was set before the first picture, and it was met" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 

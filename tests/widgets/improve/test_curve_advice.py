@@ -67,7 +67,7 @@ def test_a_broken_loss_comes_first() -> None:
     [
         ({"validation_regions": 0, "background_share": 0.5}, "No labels are held out"),
         ({**HELD, "validation_regions_2": 1}, "Only one region of “particle” is held out: do not trust this curve."),
-        ({**HELD, "background_share": 0.95}, "Accuracy is high because 95% of the labelled pixels are background: look at the IoU."),
+        ({**HELD, "background_share": 0.95}, "Accuracy is high because 95 % of the labelled pixels are background: look at the IoU."),
     ],
 )
 def test_what_a_curve_cannot_tell(facts: dict[str, float], words: str) -> None:

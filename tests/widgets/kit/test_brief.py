@@ -38,3 +38,15 @@ def test_a_long_text_is_folded_until_more_is_asked_for(qtbot: Any) -> None:
     assert "more</a>" not in QLabel.text(label)
     label.setText("Short.")
     assert "more</a>" not in QLabel.text(label)
+
+
+def test_a_folded_text_keeps_to_the_room_that_is_kept_for_it(qtbot: Any) -> None:
+    brief = Brief(5, "hint")
+    qtbot.addWidget(brief)
+    brief.keep_room(5)
+    words = ["111 particles; 12 more are unsure and left out (Certainty 0, under “more on splitting”, keeps them). 11 of 111 are near"]
+    for width in range(240, 340, 7):
+        for more in ("", " 26.5 px, about the largest that was looked for: the distribution may go on beyond it.", " a word" * 60):
+            brief.resize(width, 200)
+            brief.setText(words[0] + more)
+            assert brief.heightForWidth(width) <= brief.minimumHeight()

@@ -21,6 +21,13 @@ def test_a_long_name_may_be_broken_and_a_path_is_left_as_it_is(qtbot: Any) -> No
     assert QLabel.text(label) == label.text()
 
 
+def test_a_number_stays_with_its_unit(qtbot: Any) -> None:
+    label = hint("D50 214 nm (95 %: 174 to 259), 3 pxs")
+    qtbot.addWidget(label)
+    assert QLabel.text(label) == "D50 214\u00a0nm (95\u00a0%: 174 to 259), 3 pxs"
+    assert label.text() == "D50 214 nm (95 %: 174 to 259), 3 pxs"
+
+
 def test_another_sentence_lays_nothing_out_anew_unless_it_is_higher(qtbot: Any) -> None:
     """Each layout has the whole window drawn once more."""
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.training.dataset import LabelledPlane
+from napari_temseg.engine.types.wording import percent
 
 MANY_PLANES = 5  # labelled planes, from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
@@ -88,7 +89,7 @@ def _strips(planes: list[LabelledPlane], share: float, classes: set[int]) -> Val
     held = sum(_pixels(validation, number) for number in classes)
     part = held / (held + sum(_pixels(training, number) for number in classes))
     return ValidationSplit(
-        training, validation, f"{part:.0%} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
+        training, validation, f"{percent(part)} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
     )
 
 

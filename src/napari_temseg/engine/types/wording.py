@@ -33,6 +33,11 @@ def several(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share as it is written in print: "43 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def more_words(more: int, of: str) -> str:
     """How many more of what is named in the plural: "1 more image", "12 more images"."""
     return f"{more} more {of.removesuffix('s') if more == 1 else of}"

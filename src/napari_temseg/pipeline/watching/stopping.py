@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import four, more_words, several
+from napari_temseg.engine.types.wording import four, more_words, percent, several
 from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class StoppingRule:
         if half is None or more is None or not sizes.counted.of_specimen:
             return f"{told}, its interval from three pictures on"
         needed = max(more["more"], LEAST_PICTURES - sizes.counted.units)
-        return f"{told} ± {half:.1%}, " + (f"{more_words(needed, more['of'])} for ± {share:.1%}" if needed else f"enough for ± {share:.1%}")
+        enough = more_words(needed, more["of"]) if needed else "enough"
+        return f"{told} ± {percent(half, 1)}, {enough} for ± {percent(share, 1)}"
 
     def plain(self) -> dict[str, Any]:
         """For summary and report."""
@@ -93,9 +94,9 @@ class StoppingRule:
         were = f"{several(self._set_at, 'picture')} {'was' if self._set_at == 1 else 'were'}"
         when = f"when {were} done, not before the first" if self._set_at else "before the first picture"
         outcome = "it was met" if self.met else "it was not met"
-        now = "" if left_open is None else f" (± {left_open:.1%} in the end)"
+        now = "" if left_open is None else f" (± {percent(left_open, 1)} in the end)"
         return (
-            f"Pictures were added as they were taken, until counting leaves ± {self.until:.1%} of D50 open (95 %, {LEAST_PICTURES} "
+            f"Pictures were added as they were taken, until counting leaves ± {percent(self.until, 1)} of D50 open (95 %, {LEAST_PICTURES} "
             f"pictures at least); this rule was set {when}, and {outcome}{now}."
         )
 
@@ -107,5 +108,7 @@ def checked_until(until: float | None, *, watch: bool) -> float | None:
     if not watch:
         raise TemsegError("A rule for when to stop (until) belongs to a run that watches a folder; add --watch, or leave it out.")
     if not LEAST_UNTIL <= until <= MOST_UNTIL:
-        raise TemsegError(f"Until ± {until:.3g} of D50 cannot be meant; give {LEAST_UNTIL:.1%} to {MOST_UNTIL:.0%}, such as 5%.")
+        raise TemsegError(
+            f"Until ± {until:.3g} of D50 cannot be meant; give {percent(LEAST_UNTIL, 1)} to {percent(MOST_UNTIL)}, such as 5%."
+        )
     return float(until)

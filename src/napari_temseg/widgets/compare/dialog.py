@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TRUTH_FROM_FILE = "a file …"
 ROWS_IN_VIEW = 5  # images without a scroll bar
-TRUTH_MEANINGS = {"seen by themselves": None, "each number is a particle": False, "a mask: particles are not told apart": True}
+TRUTH_MEANINGS = {"found out from them": None, "each number is a particle": False, "a mask: particles are not told apart": True}
 
 
 def open_comparison(session: Session) -> ComparisonDialog:

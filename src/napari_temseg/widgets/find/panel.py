@@ -17,6 +17,7 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
@@ -52,7 +53,8 @@ class FindPanel(QWidget):
         self.split = ConfigForm(self.splitter.config, fold=FOLDED_SPLITTING, first=("strength", "min_diameter"))
         self.dial = SizeDial(session)
         self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
-        self.note, self.details = hint(lines=SENTENCE_LINES), hint()
+        self.note, self.details = Brief(SENTENCE_LINES, "hint"), hint()
+        self.note.keep_room(SENTENCE_LINES)
         self.ways = self._make_ways()
         self.doubt = hint(lines=2)
         self.raises = button(

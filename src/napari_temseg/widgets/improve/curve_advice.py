@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from napari_temseg.engine.types.wording import percent
+
 Point = Mapping[str, float]
 
 BETTER = 0.002  # IoU: a smaller gain is noise
@@ -127,5 +129,5 @@ def _accuracy(points: Sequence[Point], facts: Mapping[str, float]) -> str:
     part = "validation" if "validation_iou" in points[-1] else "train"
     accuracy, iou = (points[-1].get(f"{part}_{name}", math.nan) for name in ("accuracy", "iou"))
     if accuracy >= MOSTLY and iou < accuracy - 0.1:
-        return f"Accuracy is high because {facts['background_share']:.0%} of the labelled pixels are background: look at the IoU."
+        return f"Accuracy is high because {percent(facts['background_share'])} of the labelled pixels are background: look at the IoU."
     return ""

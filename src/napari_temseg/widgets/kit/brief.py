@@ -8,8 +8,9 @@ from typing import Any
 from qtpy.QtCore import QRect, Qt
 from qtpy.QtWidgets import QLabel
 
-from napari_temseg.widgets.kit.style import Words, set_role
+from napari_temseg.widgets.kit.style import Words, set_role, unbroken
 
+FREE_SIDES = 10  # px: what text that can be selected leaves free at both sides together
 MORE_LINK, LESS_LINK = " … <a href='more' style='color: {colour}'>more</a>", " <a href='less' style='color: {colour}'>less</a>"
 
 
@@ -68,10 +69,10 @@ class Brief(Words):
                 middle = (low + high) // 2
                 low, high = (middle, high) if self._fits(" ".join(words[:middle]) + " … more") else (low, middle)
             shown, end = " ".join(words[:low]), MORE_LINK
-        body = html.escape(shown).replace("\n", "<br>")
+        body = html.escape(unbroken(shown)).replace("\n", "<br>")
         QLabel.setText(self, body + end.format(colour=self.palette().color(self.foregroundRole()).name()))
 
     def _fits(self, text: str) -> bool:
-        room, wrapped = QRect(0, 0, max(self.width() - 2 * self.margin() - 4, 10), 10**6), Qt.TextFlag.TextWordWrap
+        room, wrapped = QRect(0, 0, max(self.width() - 2 * self.margin() - FREE_SIDES, 10), 10**6), Qt.TextFlag.TextWordWrap
         high, line = (self.fontMetrics().boundingRect(room, wrapped, each).height() for each in (text, "X"))
         return high <= self._most * line

@@ -44,7 +44,8 @@ class ConfigForm(QWidget):
         layout.setSpacing(2)
         plain = [entry for entry in chosen if (entry.name in first if first else not entry.metadata.get("advanced"))]
         advanced = [entry for entry in chosen if entry not in plain]
-        layout.addWidget(self._group(plain))
+        if plain:
+            layout.addWidget(self._group(plain))
         if advanced:
             self.fold = folded(fold, f"Settings that seldom need a change: {', '.join(entry.metadata['title'] for entry in advanced)}.")
             self.fold.addWidget(self._group(advanced))

@@ -163,7 +163,7 @@ class Words(QLabel):
     def setText(self, text: str) -> None:  # noqa: N802  Qt's name
         """Show a text."""
         self._text = text
-        super().setText(re.sub(r"\S{24,}", _breakable, re.sub(r"(?<=\d) (?=(?:%|nm|µm|px)(?!\w))", "\u00a0", text)))
+        super().setText(re.sub(r"\S{24,}", _breakable, unbroken(text)))
 
     def text(self) -> str:
         """What is shown."""
@@ -185,6 +185,11 @@ class Words(QLabel):
         if self._lines:
             line = self.fontMetrics().lineSpacing()  # text that can be selected lies within a margin of its own
             self.setMinimumHeight(self._lines * (line + 1) + 3 * line // 4)
+
+
+def unbroken(text: str) -> str:
+    """A text whose numbers stay with their units: a line does not end between them."""
+    return re.sub(r"(?<=\d) (?=(?:%|nm|µm|px)(?!\w))", "\u00a0", text)
 
 
 def _breakable(word: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 from scipy import special
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, shown_median
+from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, percent, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.axes import CountAxis, SizeAxis
 from napari_temseg.widgets.kit.plots import Plot
@@ -205,7 +205,7 @@ class Histogram(Plot):
 
     def _of_population(self, population: PopulationFigures) -> str:
         share = population.shares.get("volume" if self.by_volume else "number")
-        told = (f"{population.summary['n']}", "" if share is None else f"{share:.1%}", self._d50(population.of_column))
+        told = (f"{population.summary['n']}", "" if share is None else f"{percent(share, 1)}", self._d50(population.of_column))
         colour = OF_POPULATION.get(population.name, BLUE)
         return f"<span style='color:{colour}'>■</span>&nbsp;{population.title}: {', '.join(filter(None, told))}"
 

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.wording import (
     few_words,
     four,
     named_interval_words,
+    percent,
     verdict_words,
 )
 from napari_temseg.widgets.particles.pooling import PooledDistribution
@@ -49,7 +50,7 @@ def sized(distribution: PooledDistribution) -> str:
     shares = {each.title: each.shares for each in distribution.populations}
     lines = []
     for title, summary in distribution.summaries.items():
-        told = [f"{share:.1%} by {what}" for what, share in shares.get(title, {}).items() if share is not None and what != "area"]
+        told = [f"{percent(share, 1)} by {what}" for what, share in shares.get(title, {}).items() if share is not None and what != "area"]
         d50 = _d50(summary, waiting=distribution.waiting)
         lines.append(f"{title}: {', '.join(filter(None, (d50 or 'none counts', *told)))}" if title else d50)
     return "\n".join(filter(None, [*lines, "" if distribution.waiting else _verdict(distribution)]))

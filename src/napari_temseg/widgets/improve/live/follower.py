@@ -14,6 +14,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import percent
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
@@ -249,7 +250,7 @@ class LiveFollower(QObject):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
             if step.fraction:
-                self._say(f"Live looks at the image … {step.fraction:.0%}")
+                self._say(f"Live looks at the image … {percent(step.fraction)}")
             elif not flight.shown:
                 self._say("Live loads the model …")
 
