@@ -29,10 +29,10 @@ def picture(radius: int, seed: int) -> np.ndarray:
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     lines = ["file,sample,grid,pixel_size"]
-    for index in range(6):
-        name, radius = f"p{index}.tif", 10 if index < 3 else 13
+    for index in range(8):
+        name, radius = f"p{index}.tif", 10 if index < 4 else 13
         write_tiff(tmp_path / name, picture(radius, index), Calibration())
-        lines.append(f"{name},{'A' if index < 3 else 'B'},grid {index % 2},0.5 nm")
+        lines.append(f"{name},{'A' if index < 4 else 'B'},grid {index % 2},0.5 nm")
     path = tmp_path / "samples.csv"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -42,14 +42,14 @@ def test_samples_stand_by_themselves_and_against_one_another(manifest: Path, tmp
     pictures = sorted(tmp_path.glob("p*.tif"))
     result = temseg.run(pictures, tmp_path / "out", model=bright, manifest=manifest, count_twice=True)
     first, second = result.summary["samples"]
-    assert (first["sample"], first["n"], first["grids"], first["deviating"]) == ("A", 18, ["grid 0", "grid 1"], [])
+    assert (first["sample"], first["n"], first["grids"], first["deviating"]) == ("A", 24, ["grid 0", "grid 1"], [])
     assert second["d50"] / first["d50"] == pytest.approx(1.3, rel=0.05)
     (compared,) = result.summary["sample_comparisons"]
     assert compared["ratios"]["d50"]["ratio"] == pytest.approx(second["d50"] / first["d50"])
     assert "cancels" in compared["calibration"]
     assert not result.summary["distributions"]["nm"]["usable"]  # two samples in one
     table = pd.read_csv(tmp_path / "out" / "particles.csv")
-    assert table.groupby("sample").size().to_dict() == {"A": 18, "B": 18}
+    assert table.groupby("sample").size().to_dict() == {"A": 24, "B": 24}
     assert list(table.columns[:3]) == ["image", "sample", "grid"]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Samples</h2>" in page
@@ -60,7 +60,7 @@ def test_samples_stand_by_themselves_and_against_one_another(manifest: Path, tmp
     recipe = json.loads((tmp_path / "out" / "recipe.json").read_text(encoding="utf-8"))
     assert recipe["manifest"][0]["sample"] == "A"
     again = temseg.run(pictures, tmp_path / "out", model=bright, manifest=manifest, count_twice=True)
-    assert again.notes[0].startswith("6 of 6 were done before")
+    assert again.notes[0].startswith("8 of 8 were done before")
     moved = [item if index else replace(item, splitting={**item.splitting, "strength": 0.9}) for index, item in enumerate(result.items)]
     assert deviating(moved[:3]) == ["p0"]
 

@@ -59,15 +59,18 @@ def test_one_distribution_counts_as_in_the_window_and_few_have_no_median() -> No
     values, weights = np.sort(np.random.default_rng(3).lognormal(5, 0.4, 60)), np.full(60, 1.1)
     figure = draw_seen(values, weights, LABEL, 1, {"median": 150.0, "gsd": 1.5}, summary(150.0, 60))
     axes = figure.axes[0]
-    assert axes.get_ylabel() == "count"
+    assert axes.get_ylabel() == "count, weighted for the edge"  # bars are no whole numbers
+    assert draw_seen(values, np.ones(60), LABEL, 1).axes[0].get_ylabel() == "count"
     assert sum(patch.get_height() for patch in axes.patches) == pytest.approx(66)
     curve = next(line for line in axes.lines if str(line.get_label()).startswith("lognormal"))
     assert max(curve.get_ydata()) < 1.5 * max(patch.get_height() for patch in axes.patches)
-    assert "1.6 % too large: the interval allows for it" in names(figure)
+    assert "120 to 180 nm)" in names(figure)
+    assert "The model finds particles about 1.6 % too large: the interval allows for it." in names(figure)
     assert inside(figure)
-    one = draw_seen(values[:1], weights[:1], LABEL, 1, None, summary(150.0, 1))
-    assert "n = 1 is no distribution" in names(one)
-    assert "D50 =" not in names(one)
+    one, few = (draw_seen(values[:n], weights[:n], LABEL, 1, None, summary(150.0, n)) for n in (1, 19))
+    for figure, n in ((one, 1), (few, 19)):
+        assert f"n = {n} is too few: a D50 needs 20" in names(figure)
+        assert "D50 =" not in names(figure)
     assert all(float(tick).is_integer() for tick in one.axes[0].get_yticks())
     assert inside(one)
 

@@ -192,7 +192,14 @@ def test_particles_selected_far_apart_are_seen_together_in_the_table(below: Any,
 
 
 def test_an_interval_hides_no_bar_and_is_told(below: Any, viewer: Any, qtbot: Any) -> None:
-    plot, distribution = below.histogram, below.pool.distribution
+    session, plot = below.session, below.histogram
+    session.set_current(add(viewer, session, "few", [10 + number % 5 for number in range(19)]))
+    qtbot.waitUntil(lambda: len(below.pool.distribution.values) == 19)
+    assert plot._intervals == []
+    assert "n = 19 is too few: a D50 needs 20" in below.legend.text()
+    session.set_current(add(viewer, session, "many", [10 + number % 5 for number in range(60)]))
+    qtbot.waitUntil(lambda: len(below.pool.distribution.values) == 60)
+    distribution = below.pool.distribution
     low, high = distribution.of_column["d50_interval"]
     (seen,) = plot._intervals
     assert seen == (low, high)

@@ -17,7 +17,6 @@ WHY_APART = (
 )
 LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
-FEWEST_DRAWN = 5  # particles below which a median would not be one of a distribution
 COUNTING_ALONE = "counting alone, 95 %"
 
 
@@ -64,18 +63,21 @@ def half_width(summary: Mapping[str, Any]) -> float | None:
 
 
 def few_words(summary: Mapping[str, Any]) -> str:
-    """That so few particles are no distribution, in place of a D50; "" for enough, and for none."""
+    """That so few particles have no D50, in its place; "" for enough, and for none."""
     n = summary.get("n") or 0
-    return f"n = {n} is no distribution: a D50 needs {FEWEST} particles" if 0 < n < FEWEST_DRAWN else ""
+    return f"n = {n} is too few: a D50 needs {FEWEST} particles" if 0 < n < FEWEST else ""
 
 
-def height_words(*, by_volume: bool, populations: bool = False, samples: bool = False) -> str:
-    """What the height of bars is, in the window and in its saved plot."""
-    if samples:
-        return "share of each sample (%)"
-    if populations:
-        return "share of each (%)"
-    return "volume (%)" if by_volume else "count"
+def height_words(*, by_volume: bool, populations: bool = False, samples: bool = False, weighted: bool = False, brief: bool = False) -> str:
+    """What the height of bars is, in the window (`brief`) and in its saved plot.
+
+    `weighted`: particles count for more or less than one, as the edge of the picture leaves out large ones more often.
+    """
+    if samples or populations:
+        return "share (%)" if brief else "share of each sample (%)" if samples else "share of each (%)"
+    if by_volume:
+        return "volume (%)"
+    return "count" if not weighted else "weighted count" if brief else "count, weighted for the edge"
 
 
 def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:

@@ -74,7 +74,7 @@ _ROWS = (
     ("d43", "D[4,3]", "unit"),
     ("specific_surface", "Surface per mass (spheres, D[3,2])", "m²/g"),
     ("dispersion", "Dispersion: atoms at the surface (fcc metal, spheres)", "%"),
-    ("share_below_100nm", "Share below 100 nm (by number)", "%"),
+    ("share_below_100nm", "Share with an equivalent diameter below 100 nm (by number)", "%"),
 )
 
 

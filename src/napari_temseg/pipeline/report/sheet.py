@@ -43,6 +43,7 @@ _SETTINGS = (
     ("certainty", "certainty", ""),
     ("min_diameter", "minimum diameter", " px"),
 )
+_OF_CURVE = ("d10", "d50", "d90", "dv50")  # of the table: not of a few particles
 _DECIDED = {"accept": "accepted", "reject": "no particle", "split": "several in one", "part": "part of one"}
 _BAR_NAMES = {"edge": "edge convention"}
 _LENGTHS = ("mean", "sd", "median", "median_2", "scale")  # parameters of curves that have a unit
@@ -64,15 +65,28 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "expanded": _expanded(d50, best[0], unit) if stated and best else _counting_alone(summary, unit) if stated else "",
         "found": "" if d50 is None or few or pooled else f"{rounded(d50, half)} {unit}",
         "pooled": pooled,
-        "intervals": [] if pooled else [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()],
+        "intervals": [] if pooled else _interval_lines(summary, unit),
         "bias": "" if pooled else bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
         "counts": _counts(summary, sizes, unit, grids),
-        "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _TABLE if summary[key] is not None],
+        "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _rows(summary)],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
         "detection": _detection(summary["detection"], unit),
         "fit": "" if pooled else _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
+
+
+def _interval_lines(summary: dict[str, Any], unit: str) -> list[str]:
+    """The intervals of D50 in sentences, or that there are too few particles."""
+    if summary["n"] < FEWEST:
+        return [f"{several(summary['n'], 'particle')}: too few for a D50 and its interval, which need {FEWEST}."]
+    return [named_interval_words(name, each, unit) for name, each in summary["intervals"].items()]
+
+
+def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows of the table: statistic and title."""
+    few = summary["n"] < FEWEST
+    return [(key, title) for key, title in _TABLE if summary[key] is not None and not (few and key in _OF_CURVE)]
 
 
 def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:

@@ -167,7 +167,7 @@ def comparison_line(effect: dict[str, Any]) -> str:
     only = f"; an audit corrects that of {effect[effect['audited']]} alone, so audit both" if effect["audited"] in ("one", "other") else ""
     d50 = effect["ratios"].get("d50")
     if d50 is None:
-        return f"{head}: nothing to compare"
+        return f"{head}: none, {effect['why_none'] or 'there is nothing to compare'}"
     if d50["interval"] is None:
         why = effect["why_none"] or "pictures differ too much"
         return f"{head}: {d50['ratio']:.3g}, no interval ({why}){only}"

@@ -62,7 +62,8 @@ def draw_seen(
     axes.set_xlabel(label)
     if log:
         plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
-    axes.set_ylabel(height_words(by_volume=by_volume, populations=bool(populations), samples=bool(samples)))
+    weighted = bool(np.any(np.abs(weights - 1) > 1e-9))
+    axes.set_ylabel(height_words(by_volume=by_volume, populations=bool(populations), samples=bool(samples), weighted=weighted))
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
     for number, (name, mask) in enumerate(samples):
         if mask.any():
@@ -105,8 +106,10 @@ def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool, colour: 
     told = None
     if interval:
         half = (interval[1] - interval[0]) / 2
-        told = (interval, "\n".join(filter(None, (f"{name}: {ends_words(interval, half)}", moved_words(summary)))))
+        told = (interval, f"{name}: {ends_words(interval, half)} {summary.get('unit') or ''}".rstrip())
     mark_median(value, told, summary.get("unit") or "", axes, colour=colour)
+    if told and (moved := moved_words(summary)):
+        axes.plot([], [], linestyle="none", label=moved[0].upper() + moved[1:] + ".")
 
 
 def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, total: float, *, by_volume: bool) -> None:

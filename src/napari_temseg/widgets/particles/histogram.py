@@ -35,6 +35,11 @@ def is_wide(values: Any) -> bool:
     return len(values) > 0 and 0 < WIDE * float(np.min(values)) < float(np.max(values))
 
 
+def is_weighted(weights: Any) -> bool:
+    """Whether some particles count for more or less than one."""
+    return bool(np.any(np.abs(np.asarray(weights) - 1) > 1e-9))
+
+
 class Histogram(Plot):
     """Bars of `distribution`; `ranged` carries lower and upper limit of a range dragged with the mouse, or None when it is taken away."""
 
@@ -154,8 +159,8 @@ class Histogram(Plot):
             self._region(*self._range)
 
     def _name_heights(self) -> None:
-        populations, samples = bool(self.distribution.populations), bool(self.samples)
-        self.label("left", height_words(by_volume=self.by_volume, populations=populations, samples=samples))
+        populations, samples, weighted = bool(self.distribution.populations), bool(self.samples), is_weighted(self.distribution.weights)
+        self.label("left", height_words(by_volume=self.by_volume, populations=populations, samples=samples, weighted=weighted, brief=True))
         if self.counts is not None:
             self.counts.whole = not (self.by_volume or populations or samples)
 
@@ -187,8 +192,8 @@ class Histogram(Plot):
         parts = [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal fit, GSD {four(distribution.fit['gsd'])}")
-        if not self.by_volume and not few_words(distribution.of_column) and (moved := moved_words(distribution.of_column)):
-            parts.append(f"<span style='color:{VERMILION}'>├┤</span> {moved}")
+        if not self.by_volume and not few_words(distribution.of_column) and moved_words(distribution.of_column):
+            parts.append(f"<span style='color:{VERMILION}'>├┤</span> allows for the model's bias")  # how large, its tooltip says
         return "<br>".join(parts)
 
     def _d50(self, summary: dict[str, Any]) -> str:

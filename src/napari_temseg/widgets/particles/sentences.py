@@ -81,9 +81,12 @@ def explained(distribution: PooledDistribution) -> str:
 
 def _figures(summary: Mapping[str, Any], *, waiting: bool) -> list[str]:
     unit = summary["unit"]
-    lines = [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
+    few = bool(few_words(summary))
+    lines = [] if few else [f"D10 {four(summary['d10'])}, D50 {four(summary['d50'])}, D90 {four(summary['d90'])} {unit}, by number"]
     if summary["sd"] is not None:
         lines.append(f"mean {four(summary['mean'])} {unit}, standard deviation {four(summary['sd'])} {unit}")
+    if few:
+        return lines
     if summary["corrected"]:
         lines.append("The D50 that is corrected by the audit takes the place of the one found; D10, D90 and mean are as found")
     elif waiting:

@@ -52,6 +52,14 @@ def test_fewer_than_three_pictures_have_no_interval():
     assert "3 pictures" in compared["why_none"]
 
 
+def test_too_few_particles_have_no_ratio():
+    rng = np.random.default_rng(0)
+    compared = effects(population(rng, 50, 3), population(rng, 60, 1, n=19))
+    assert compared["ratios"] == {}
+    line = comparison_line({"one": "a", "other": "b", **compared})
+    assert line == "D50 of b over a: none, each sample needs 20 particles at least"
+
+
 def audited(sizes, factor, half=0.05):
     """The same, as if an audit had corrected its D50 by a factor, leaving so much of its logarithm open."""
     d50 = factor * sizes.quantile(0.5)

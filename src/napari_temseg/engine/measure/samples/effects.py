@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special  # not stats, which takes longer to import than most pictures to measure
 
 from napari_temseg.engine.measure.intervals import ENOUGH_IMAGES, NORMAL
+from napari_temseg.engine.types.wording import FEWEST
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
@@ -22,10 +23,12 @@ def effects(one: SizeDistribution, other: SizeDistribution, calibration: float =
     both samples share cancels; `calibration` is the relative standard uncertainty of what they do not share of it. Where audits correct
     both D50 ("audited" is "both"), it is those that are compared, and what the audits leave open is in the interval. Where one corrects
     only "one" or the "other", sizes as found are compared: what a model does wrong in the same way in both cancels, but not against a
-    sample where it is mended.
+    sample where it is mended. Without enough particles of either for a D50 there are no "ratios", and "why_none" says so.
     """
     few = min(one.counted.units if one.counted.of_specimen else 0, other.counted.units if other.counted.of_specimen else 0)
     why = "" if few >= ENOUGH_IMAGES else f"each sample needs {ENOUGH_IMAGES} pictures at least for an interval"
+    if min(len(one), len(other)) < FEWEST:
+        return {"ratios": {}, "why_none": f"each sample needs {FEWEST} particles at least", "audited": ""}
     first, second = one.summary(), other.summary()
     audited = {(True, True): "both", (True, False): "one", (False, True): "other"}.get(
         (bool(first["corrected"]), bool(second["corrected"])), ""
