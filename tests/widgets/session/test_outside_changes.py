@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from in_the_window import told
+from napari.layers._layer_actions import _duplicate_layer
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QPushButton
 
@@ -163,6 +164,17 @@ def test_a_layer_thrown_away_in_napari_brings_no_pop_up_of_units(found: Any, vie
         viewer.screenshot(canvas_only=True, flash=False)
     assert layers.mixed_units(viewer)
     assert not told("Inconsistent")
+
+
+def test_a_copy_made_in_napari_bears_no_outlines_of_the_picture(found: Any, viewer: Any, idle: Any) -> None:
+    item = found.session.current
+    viewer.layers.selection = {item.layer}
+    _duplicate_layer(viewer.layers)
+    idle()
+    copy = viewer.layers["grid copy"]
+    viewer.layers.selection.active = copy
+    assert found.session.current.layer is copy
+    assert not item.particles_layer.visible
 
 
 def test_a_layer_stays_over_its_picture_and_bears_its_name(found: Any, viewer: Any, idle: Any) -> None:

@@ -40,6 +40,7 @@ class OutsideChanges(QObject):
         self._order.timeout.connect(self._lay_over)
         session.viewer.layers.events.reordered.connect(self._on_reordered)
         session.item_changed.connect(self._name_alike)
+        session.current_changed.connect(self._hide_of_covered)
         session.items_changed.connect(self._follow)
         session.closing.connect(self._close)
         self._follow()
@@ -127,6 +128,15 @@ class OutsideChanges(QObject):
             told += [layer.name for layer in below if not layer_list.serves(layer)]
         if told:
             self.session.say(f"{', '.join(told)}: laid over the picture again, under which nobody would see it.")
+
+    def _hide_of_covered(self) -> None:
+        """A picture that napari laid over another, a copy say, shall not bear the outlines of that one."""
+        session, hand = self.session, self.session.current
+        for item in session.items if hand is not None and session.sees(hand) else ():
+            if item is not hand and not session.sees(item):
+                for role in (Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT):
+                    if role in item.made:
+                        layers.set_visible(item.made[role], False)
 
     # -- pixels
 
