@@ -18,6 +18,7 @@ from scipy import ndimage
 from two_sizes import two_sizes
 
 import napari_temseg as temseg
+from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Doubts
 from napari_temseg.widgets.autosave import particles, store
@@ -168,6 +169,35 @@ def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(start: 
     assert doubtful.of(item) == Doubts()
     bench.session.part(Corrector).undo()
     assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4})
+
+
+def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, wait_jobs: Any, qtbot: Any) -> None:
+    picture = temseg.simulate(temseg.SimulateConfig(height=224, width=224, count=40, diameter=16, touching=0.3, seed=5))
+    bench = start(picture.micrograph.data)
+    bench.panel(1).dial.say_sizes([16.0])
+    item = find(bench, wait_jobs)
+    before, corrector = item.measurement.table, bench.session.part(Corrector)
+    bench.session.select(before["particle"].iloc[:2])
+    corrector.delete()
+    corrector.undo()
+    pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
+    bench.session.close()
+    bench = start(picture.micrograph.data)
+    session = bench.session
+    item, corrector = restored(bench, qtbot, wait_jobs), session.part(Corrector)
+    before = item.measurement.table
+    own = item.particles.table
+    touching = own.index[own["aggregate"].duplicated(keep=False)]
+    gone = [int(before.loc[before["estimator"] == BETWEEN_PIXELS, "particle"].iloc[0]), int(touching[0])]
+    session.select(gone)
+    corrector.delete()
+    after = item.measurement.table
+    said = ["particle", "probability_mean", "confidence", "unsure"]
+    pd.testing.assert_frame_equal(after[said], before.loc[~before["particle"].isin(gone), said].reset_index(drop=True))
+    corrector.undo()
+    pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
+    corrector.redo()
+    pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), after.drop(columns="aggregate"))
 
 
 def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> None:

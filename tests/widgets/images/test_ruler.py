@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from in_the_window import mouse
+from qtpy.QtGui import QGuiApplication
 
 
 def test_a_dragged_line_tells_its_length_in_nm_and_its_profile(viewer: Any, open_bench: Any, idle: Any) -> None:
@@ -26,6 +27,13 @@ def test_a_dragged_line_tells_its_length_in_nm_and_its_profile(viewer: Any, open
     assert (ruler.profile.values[:8] == 0).all()
     assert "length" in session.current.made
     assert "20 nm" in ruler.window.text.text()
+    ruler.window.copy.click()
+    first, *rows = QGuiApplication.clipboard().text().splitlines()
+    QGuiApplication.clipboard().clear()
+    assert first == "distance (nm)\tgrey value"
+    assert np.array([row.split("\t") for row in rows], float) == pytest.approx(
+        np.column_stack([ruler.profile.distance, ruler.profile.values])
+    )
     mouse(viewer, [(16, 15), (16, 60)])  # over the edge of the picture
     assert ruler.profile.length == pytest.approx(45.0)
     bench.go(1)  # the mouse is free again

@@ -261,6 +261,11 @@ def test_what_was_deleted_in_a_part_is_deleted_elsewhere(viewer: Any, open_bench
     session.select(small & set(range(1, 17)))
     qtbot.waitUntil(panel.delete.isEnabled)
     panel.delete.click()
+    said: list[str] = []
+    session.said.connect(said.append)
+    mouse(viewer, [(1, 90), (20, 100), (58, 118)])  # the other half, where all is as it was found
+    qtbot.waitUntil(lambda: bool(told("Nothing was deleted in that part")))
+    assert said[-1] == "grid: nothing was selected."
     mouse(viewer, [(1, 1), (20, 20), (58, 58)])
     wait_jobs(session)
     assert session.selected == small & set(range(17, 33))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,43 @@ FROM_CONTOURS += ("inscribed_diameter", "perimeter", "circularity", "form_factor
 FROM_CONTOURS += ("ellipse_major", "ellipse_minor")
 _PLACE = ("centroid_y_px", "centroid_x_px", "bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px")
 _TOLERANCE = 1e-6  # px
+_SAID = ("probability_mean", "confidence", "unsure")  # comes from what the model said of a particle's pixels
+
+
+@dataclass(frozen=True, eq=False)
+class KnownRows:
+    """What rows of a measurement have from what a model said, which is not at hand any more: `contours` as `contour_columns` has them,
+    in a unit of which a pixel has the size `scale` (y, x), and `said` by label.
+    """
+
+    contours: Mapping[str, npt.NDArray[Any]]
+    scale: tuple[float, float]
+    said: pd.DataFrame
+
+    @classmethod
+    def of(cls, measurement: Measurement, ids: Collection[int]) -> KnownRows:
+        """Of some labels, as far as there are such."""
+        table = measurement.table[measurement.table["particle"].isin(list(ids))]
+        return cls(
+            contour_columns(replace(measurement, table=table)),
+            measurement.calibration.scale,
+            table.set_index("particle")[[*_SAID, *_PLACE]],
+        )
+
+    def put_into(self, measurement: Measurement) -> Measurement:
+        """A measurement with that of those particles that are where they were."""
+        found = with_contour_columns(measurement, self.contours, self.scale, versions())
+        table = found.table
+        then = self.said.reindex(table["particle"])
+        there = np.ones(len(table), bool)
+        for name in _PLACE:
+            there &= np.abs(table[name].to_numpy(np.float64) - then[name].to_numpy(np.float64)) <= _TOLERANCE
+        changed: dict[str, Any] = {}
+        for name in _SAID:
+            values = table[name].to_numpy(copy=True)
+            values[there] = then[name].to_numpy()[there]
+            changed[name] = pd.Series(values, table.index)
+        return replace(found, table=table.assign(**changed))
 
 
 def contour_columns(measurement: Measurement) -> dict[str, npt.NDArray[Any]]:

@@ -13,12 +13,11 @@ from scipy.ndimage import binary_erosion
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_temseg.engine.measure.descriptors import versions
 from napari_temseg.engine.measure.measurement import Measurement, describe, measure, rows_of, tabulate
 from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.geometry import contacts
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
-from napari_temseg.engine.particles.kept_contours import contour_columns, with_contour_columns
+from napari_temseg.engine.particles.kept_contours import KnownRows, contour_columns
 from napari_temseg.engine.particles.label_changes import Patch, Window, page_of, window_of
 from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.populations import SMALL, are_populations, nearer_populations
@@ -28,7 +27,11 @@ Ids = npt.NDArray[np.int64]
 
 
 def corrected(
-    particles: Particles, patch: Patch, class_of: Mapping[int, int] | None = None, population_of: Mapping[int, str] | None = None
+    particles: Particles,
+    patch: Patch,
+    class_of: Mapping[int, int] | None = None,
+    population_of: Mapping[int, str] | None = None,
+    standing_of: Mapping[int, float] | None = None,
 ) -> Particles:
     """The particles after a correction, with a table that fits.
 
@@ -37,6 +40,7 @@ def corrected(
 
     The class of a new label is that of `class_of` (label → class number), else the one of the particle that most of its pixels belonged
     to, else the first class. Of two populations it is of that of `population_of`, else of the one whose size it is nearer to by ratio.
+    `standing_of` tells how far labels that come back stand out of the picture, which nobody can tell of new ones.
     """
     patch.apply(particles.labels)
     classes = _inherited(particles.table, patch) | dict(class_of or {})
@@ -44,6 +48,9 @@ def corrected(
     nearer = nearer_populations(particles, np.setdiff1d(patch.ids(), particles.table.index)) if are_populations(particles) else {}
     populations = nearer | dict(population_of or {})
     table = retable(particles.table, particles.labels, patch, particles.micrograph.valid, classes, names, populations)
+    back = [label for label in standing_of or {} if label in table.index]
+    if standing_of and back:
+        table.loc[back, STANDING_OUT] = [standing_of[label] for label in back]
     after = replace(particles, table=table)
     if "pixels_by_label" in vars(particles):  # a stack is not counted through at every stroke
         vars(after)["pixels_by_label"] = _counted(particles.pixels_by_label, patch)
@@ -155,11 +162,12 @@ def _with_flags_of(fresh: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_contours_of(fresh: pd.DataFrame, before: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
-    """Rows measured anew without what the model said, with the contours that those had whose free outline is as it was."""
+    """Rows measured anew without what the model said: with that, and the contours that those had whose free outline is as it was."""
     free = before.set_index("particle")["cut_share"].reindex(fresh["particle"]).to_numpy()
     same = fresh.loc[fresh["cut_share"].to_numpy() == free, "particle"]
-    kept = contour_columns(replace(measurement, table=before[before["particle"].isin(same)]))
-    return with_contour_columns(replace(measurement, table=fresh), kept, measurement.calibration.scale, versions()).table
+    known = KnownRows.of(replace(measurement, table=before), before["particle"].tolist())
+    contours = contour_columns(replace(measurement, table=before[before["particle"].isin(same)]))
+    return replace(known, contours=contours).put_into(replace(measurement, table=fresh)).table
 
 
 def _inherited(table: pd.DataFrame, patch: Patch) -> dict[int, int]:

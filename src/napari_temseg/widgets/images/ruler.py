@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QDialog, QVBoxLayout
 
 from napari_temseg.widgets.canvas import micrograph_layer, overlays
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.kit.plots import Plot
-from napari_temseg.widgets.kit.style import hint, sheet
+from napari_temseg.widgets.kit.style import button, hint, sheet
 from napari_temseg.widgets.session.held_tool import HeldTool, Points
 
 if TYPE_CHECKING:
@@ -82,19 +83,30 @@ class ProfileWindow(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Line profile")
         self.resize(420, 260)
+        self.session = session
+        self._profile: LineProfile | None = None
         self.text, self.plot = hint(), Plot(session)
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
         layout.addWidget(self.plot, 1)
+        self.copy = button("Copy values", "Copy distances and grey values as two columns, for a spreadsheet.", self._copy)
+        layout.addWidget(self.copy)
         self.setStyleSheet(sheet(session.viewer))
 
     def tell(self, name: str, profile: LineProfile) -> None:
         """Show the profile of a line."""
+        self._profile = profile
         self.text.setText(f"{name}: {_length(profile)}")
         self.plot.clear()
         self.plot.plot(profile.distance, profile.values, pen=self.plot.colours["text"])
         self.plot.label("bottom", f"distance ({profile.unit})")
         self.plot.label("left", "grey value")
+
+    def _copy(self) -> None:
+        if (profile := self._profile) is not None:
+            rows = [f"{distance:.6g}\t{value:.6g}" for distance, value in zip(profile.distance, profile.values, strict=True)]
+            QGuiApplication.clipboard().setText("\n".join([f"distance ({profile.unit})\tgrey value", *rows]))
+            self.session.say(f"Copied {len(rows)} values of the line profile.")
 
 
 def _length(profile: LineProfile) -> str:

@@ -321,8 +321,9 @@ class Corrector(QObject):
         for patch in patches:
             self._write(item, patch)
             self.painted_edits.accept(item, patch)
-            particles = corrected(particles, patch, facts.classes, facts.populations)
+            particles = corrected(particles, patch, facts.classes, facts.populations, facts.standing)
             measurement = remeasure(measurement, particles, patch)
+        measurement = measurement if facts.rows is None else facts.rows.put_into(measurement)
         alive = set(particles.table.index)
         excluded = {n: reason for n, reason in facts.excluded.items() if n in alive}
         item.particles, item.measurement = particles, with_flags(measurement, excluded, [n for n in facts.reviewed if n in alive])

@@ -9,37 +9,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.confidence import STANDING_OUT
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.session.history import Step
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.particles.kept_contours import KnownRows
     from napari_temseg.engine.particles.label_changes import Patch
     from napari_temseg.widgets.session.item import Item
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, who was looked at, and populations."""
+    """What labels alone do not tell of some particles: class numbers, reasons for leaving out, who was looked at, populations, and how far
+    they stand out of the picture.
+
+    `rows` are theirs, and of those that touch them, where what the model said is not at hand any more.
+    """
 
     classes: Mapping[int, int]
     excluded: Mapping[int, str]
     reviewed: Collection[int]
     populations: Mapping[int, str] = field(default_factory=dict)
+    standing: Mapping[int, float] = field(default_factory=dict)
+    rows: KnownRows | None = None
 
     @classmethod
     def of(cls, item: Item, ids: Collection[int]) -> Facts:
         """As they are now, of those of `ids` that exist."""
+        from napari_temseg.engine.particles.kept_contours import KnownRows
+
         if item.measurement is None:
             raise TemsegError(f"{item.name}: its particles are not measured yet; find them again (step 2).")
         own, table = item.found_particles().table, item.measurement.table
         known = own[own.index.isin(ids)]
         rows = table[table["particle"].isin(ids)]
+        beside = own.index[own["aggregate"].isin(known["aggregate"])]
         return cls(
             dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
             dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
             rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
             dict(zip(known.index.astype(int), known["population"], strict=True)) if "population" in known else {},
+            dict(zip(known.index.astype(int), known[STANDING_OUT], strict=True)) if STANDING_OUT in known else {},
+            KnownRows.of(item.measurement, beside) if item.prediction is None else None,
         )
 
 

@@ -70,7 +70,8 @@ class Likewise(QObject):
             return like_the_deleted(corrected_plane(), parts, excluded)
 
         self.session.say(f"{item.name}: looking for what is like it …")
-        self.session.jobs.look(lambda: Job(steps), partial(self._found, item, particles.labels))
+        failed = partial(self.session.say, f"{item.name}: nothing was selected.")  # why is told beside the picture
+        self.session.jobs.look(lambda: Job(steps), partial(self._found, item, particles.labels), failed=failed)
 
     @staticmethod
     def _no_particles(item: Item) -> list[int]:
