@@ -101,6 +101,29 @@ def test_row_and_image_in_hand_follow_each_other(viewer: Any, open_bench: Any, q
     assert session.items[table.currentIndex().row()] is session.current
 
 
+def test_ctrl_and_click_selects_several_images(viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
+    for name in ("one", "two", "three"):
+        viewer.add_image(np.zeros((40, 40)), name=name)
+    bench = open_bench(viewer)
+    session, table = bench.session, bench.panel(0).table
+    viewer.window._qt_window.show()
+    idle()
+
+    def click(row: int, held: Qt.KeyboardModifier) -> None:
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, held, table.visualRect(cell(table, row, IMAGE_COLUMN)).center())
+        idle()
+
+    click(0, Qt.KeyboardModifier.NoModifier)
+    click(2, Qt.KeyboardModifier.ControlModifier)
+    assert [item.name for item in table.selected()] == ["one", "three"]
+    assert session.current.name == "three"
+    click(1, Qt.KeyboardModifier.NoModifier)
+    assert [item.name for item in table.selected()] == ["two"]
+    click(2, Qt.KeyboardModifier.ShiftModifier)
+    assert [item.name for item in table.selected()] == ["two", "three"]
+    click(0, Qt.KeyboardModifier.NoModifier)  # no key is held down any more
+
+
 def test_files_open_and_those_that_cannot_be_are_named_once(
     viewer: Any, open_bench: Any, wait_jobs: Any, folder: Path, monkeypatch: Any, qtbot: Any
 ) -> None:

@@ -246,6 +246,7 @@ class ImageTable(QTableView):
         super().__init__()
         self._menu = QMenu(self)
         self.session, self.colours = session, theme_colours(session.viewer)
+        self._pressed = False
         self.images = ImageModel(session, edited, self)
         self.setModel(self.images)
         self.setAccessibleName("images")
@@ -307,8 +308,18 @@ class ImageTable(QTableView):
         if item not in self.images.items:
             return
         index = self.images.index(self.images.items.index(item), IMAGE_COLUMN)
+        if self._pressed and self.currentIndex().row() == index.row():
+            return  # the click that took it in hand selects next, as Ctrl and Shift say
         if self.currentIndex().row() != index.row() or not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
             self.setCurrentIndex(index)
+
+    def mousePressEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Qt makes a row the current one before it selects or lets go of it."""
+        self._pressed = True
+        try:
+            super().mousePressEvent(event)
+        finally:
+            self._pressed = False
 
     def _clicked(self, index: QModelIndex | QPersistentModelIndex) -> None:
         if index.column() == PLANES_COLUMN and self.images.flags(index) & Qt.ItemFlag.ItemIsEditable:
