@@ -16,6 +16,7 @@ from napari_temseg.engine.types.results import Particles
 from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.particles.histogram import is_wide
 from napari_temseg.widgets.particles.sentences import cautions, sized
@@ -70,6 +71,24 @@ def test_several_samples_are_told_each_by_itself_and_one_against_another(below: 
     assert any("2 samples are pooled (A, B)" in sentence for sentence in cautions(pool.distribution))
     assert "several samples" in below.legend.text()
     assert "D50 1" not in below.legend.text()  # of both together there is none
+
+
+def test_an_empty_sample_keeps_its_line_and_the_others_their_colours(
+    below: Any, viewer: Any, qtbot: Any, wait_jobs: Any
+) -> None:
+    session, pool = below.session, below.pool
+    for name, radii in (("b1", [15, 16]), ("a1", [10] * 12 + [11] * 12)):
+        session.set_sample(add(viewer, session, name, radii), name.upper())
+    pool.set_scope("all images")
+    below.samples.setChecked(True)
+    qtbot.waitUntil(lambda: not pool.busy and "A1 (24)" in below.legend.text())
+    colours = [line.partition("▬")[0] for line in below.legend.text().split("<br>")]
+    session.set_current(next(item for item in session.items if item.name == "b1"))
+    session.reveal()
+    session.select([1, 2])
+    session.part(Corrector).delete()
+    qtbot.waitUntil(lambda: not pool.busy and "B1 (0)" in below.legend.text())
+    assert [line.partition("▬")[0] for line in below.legend.text().split("<br>")] == colours
 
 
 def test_samples_of_far_sizes_are_laid_over_one_another_on_a_logarithmic_axis(below: Any) -> None:

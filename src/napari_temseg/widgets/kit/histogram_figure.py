@@ -66,10 +66,12 @@ def draw_seen(
     axes.set_ylabel(height_words(by_volume=by_volume, populations=bool(populations), samples=bool(samples), weighted=weighted))
     axes.set_title(f"N = {len(values)} particle{'' if len(values) == 1 else 's'}, {n_images} image{'' if n_images == 1 else 's'}")
     for number, (name, mask) in enumerate(samples):
+        how: dict[str, Any] = {"color": OF_SAMPLES[number % len(OF_SAMPLES)], "linewidth": 1.5, "label": f"{name} ({int(mask.sum())})"}
         if mask.any():
             own = edges_of(values[mask])
-            colour = OF_SAMPLES[number % len(OF_SAMPLES)]
-            axes.stairs(_shares(values, weights, mask, own), own, color=colour, linewidth=1.5, label=f"{name} ({int(mask.sum())})")
+            axes.stairs(_shares(values, weights, mask, own), own, **how)
+        else:
+            axes.plot([], [], **how)
     there = [] if samples else [each for each in populations if each.mask.any()]
     for each in there:
         own = edges_of(values[each.mask])

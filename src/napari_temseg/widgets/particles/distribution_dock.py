@@ -288,7 +288,8 @@ class Distribution(QWidget):
         names = np.asarray([sample_of.get(str(image), str(image)) for image in images])
         if len(populations):
             names = np.asarray([", ".join(filter(None, pair)) for pair in zip(names, populations, strict=True)])
-        return [(name, names == name) for name in dict.fromkeys(names.tolist())]
+        known = [] if len(populations) else sample_of.values()  # one that is empty keeps its line, and the others their colours
+        return [(name, names == name) for name in dict.fromkeys([*known, *names.tolist()])]
 
     def _show_samples(self, *_: Any) -> None:
         self._follow_axis()

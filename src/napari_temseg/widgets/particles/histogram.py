@@ -240,7 +240,8 @@ class Histogram(Plot):
                 continue
             edges = bins(x[mask], self.n_bins)
             height = 100 * np.histogram(x[mask], edges, weights=weights[mask])[0] / total if total > 0 else np.zeros(len(edges) - 1)
-            self.plot(edges, height, stepMode="center", pen=pg.mkPen(OF_SAMPLES[n % len(OF_SAMPLES)], width=2))
+            steps = np.r_[edges[0], edges, edges[-1]], np.r_[0, height, 0]  # down to nothing at either end, as in the saved figure
+            self.plot(*steps, stepMode="center", pen=pg.mkPen(OF_SAMPLES[n % len(OF_SAMPLES)], width=2))
             highest = max(highest, float(height.max(initial=0)))
         self._fit_height(highest)
 
