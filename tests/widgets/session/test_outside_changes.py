@@ -145,7 +145,7 @@ def test_a_removed_picture_takes_strokes_and_areas_along_and_the_next_is_shown(
     assert session.current.name == "next"
     assert session.current.layer.visible
     assert layers.fits(viewer, session.current.layer, viewer.canvas.size)
-    assert "Its strokes are kept" in said[-1]
+    assert "What was made of it is kept" in said[-1]
     wait_chores(session)
     viewer.add_image(data, name="grid")  # and they are offered with the same picture
     session.set_current(session.items[-1])
