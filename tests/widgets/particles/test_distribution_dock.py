@@ -73,9 +73,20 @@ def test_several_samples_are_told_each_by_itself_and_one_against_another(below: 
     assert "D50 1" not in below.legend.text()  # of both together there is none
 
 
-def test_an_empty_sample_keeps_its_line_and_the_others_their_colours(
-    below: Any, viewer: Any, qtbot: Any, wait_jobs: Any
-) -> None:
+def test_an_image_that_is_left_out_is_not_pooled_while_it_is_in_hand(below: Any, viewer: Any, qtbot: Any) -> None:
+    session, pool = below.session, below.pool
+    grid, other = session.current, add(viewer, session, "b1", [15, 16])
+    session.set_ignored([grid], True)
+    pool.set_scope("all images")
+    for hand in (grid, other):
+        session.set_current(hand)
+        assert pool.items == [other]
+    session.set_current(grid)
+    pool.set_scope("this image")
+    assert pool.items == [grid]
+
+
+def test_an_empty_sample_keeps_its_line_and_the_others_their_colours(below: Any, viewer: Any, qtbot: Any, wait_jobs: Any) -> None:
     session, pool = below.session, below.pool
     for name, radii in (("b1", [15, 16]), ("a1", [10] * 12 + [11] * 12)):
         session.set_sample(add(viewer, session, name, radii), name.upper())

@@ -82,6 +82,9 @@ class Finder(QObject):
         self.splitter.remember()
         self._remember()
         self.settings_changed.emit()
+        others = [each for each in self.session.items if each is not item and each.particles is not None]
+        kept = " Particles that were found stay until their image is searched again." if others else ""
+        self.session.say(f"Size and splitting are those of all images now.{kept}")
 
     def _remember(self) -> None:
         self.session.settings.set("predict", _general(self._usual).to_dict())

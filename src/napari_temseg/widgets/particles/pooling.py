@@ -138,7 +138,7 @@ class Pool(QObject):
         everything = self.scope == SCOPES[2]
         # Images whose sample nobody named may be of anything.
         same = [item for item in self.session.items if everything or item is current or (item.sample and item.sample == current.sample)]
-        there = [item for item in same if item.measurement is not None and (not item.ignored or item is current)]
+        there = [item for item in same if item.measurement is not None and not item.ignored]  # whatever is in hand
         first = {_content(item): item for item in reversed(there)}
         return [item for item in there if first[_content(item)] is item]
 
