@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from napari_temseg import Micrograph, measure
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.large_arrays import PackedMask
+from napari_temseg.engine.types.thumbnails import as_jpeg, taken_apart, thumbnail
 from napari_temseg.pipeline.report.crops import bar_place, crops_of
 from napari_temseg.pipeline.run_result import Crop
 
@@ -89,6 +91,17 @@ def test_a_scale_bar_keeps_off_the_data_bar_of_its_picture(alone_and_in_contact:
     assert bar_place(None, None) == ""
 
 
+def test_the_outlines_of_particles_are_no_letters() -> None:
+    grey, labels = np.full((300, 400), 60.0), np.zeros((300, 400), int)
+    labels[262:292, 20:60] = 1  # at the bottom left
+    grey[labels > 0] = 200
+    grey[10:40, 20:25] = grey[10:40, 40:45] = 255  # a letter at the top left
+    for top, left in product((15, 262), range(300, 390, 12)):  # and others at the right
+        grey[top : top + 20, left : left + 4] = 255
+    assert bar_place(None, grey, labels) == ""
+    assert bar_place(None, *taken_apart(as_jpeg(thumbnail(grey, labels)))) == ""
+
+
 @pytest.mark.parametrize("noise", [0.0, 20.0])
 def test_a_scale_bar_keeps_off_a_panel_letter_and_a_data_bar(noise: float) -> None:
     valid = np.ones((480, 480), bool)
@@ -96,9 +109,11 @@ def test_a_scale_bar_keeps_off_a_panel_letter_and_a_data_bar(noise: float) -> No
     grey = 150 + noise * np.random.default_rng(1).normal(size=valid.shape)
     assert bar_place(None, grey) == ""
     assert bar_place(valid, grey) == "above"
-    for column in (20, 30, 40):  # strokes of a letter at the top left
-        grey[20:60, column : column + 5] = 0
+    for column in (20, 36, 52):  # strokes of a letter at the top left
+        grey[10:70, column : column + 8] = 0
     assert bar_place(valid, grey) == "above right"
     assert bar_place(None, grey) == ""
     assert bar_place(None, grey[::-1]) == "above"
+    with_outlines = as_jpeg(thumbnail(grey, np.zeros(grey.shape, int)))
+    assert bar_place(valid, *taken_apart(with_outlines)) == "above right"
     assert bar_place(valid, grey[::4, ::4]) == "above right"  # as small as the sketch that a run keeps

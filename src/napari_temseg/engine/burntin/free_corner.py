@@ -12,7 +12,7 @@ from scipy import ndimage
 
 Box = tuple[float, float, float, float]  # top, left, bottom and right, as shares of height and width
 _STEP = 0.4  # of the range of greys, over three px: letters and lines have it, noise and slow changes of brightness do not
-_DIGITS = 3  # of what is hidden that tell one place from another; of equals the first is taken
+_DIGITS = 4  # of what is hidden that tell one place from another; of equals the first is taken
 
 
 def sharp_edges(grey: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 NOTEBOOK = 480  # px, the longer side of a picture in a notebook
 _ORANGE = np.array([230, 159, 0], np.uint8)  # orange of Okabe and Ito, seen on black and on white
+_COLOURED = 60  # of 255 between the channels: an outline, also after JPEG
 
 
 def thumbnail(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]] | None = None, side: int = 720) -> npt.NDArray[np.uint8]:
@@ -41,6 +42,14 @@ def as_png(picture: npt.NDArray[np.uint8]) -> bytes:
 def as_jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
     """A picture (y, x, 3) as a JPEG file of high quality, its colours as fine as its greys."""
     return _encoded(picture, "JPEG", quality=88, subsampling=0)
+
+
+def taken_apart(picture: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """The grey values (y, x) of an encoded `thumbnail`, and where its outlines are drawn."""
+    from PIL import Image
+
+    colours = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    return colours.min(axis=-1), np.ptp(colours, axis=-1) > _COLOURED
 
 
 def _encoded(picture: npt.NDArray[np.uint8], kind: str, **options: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from napari_temseg.engine.burntin.free_corner import least_hidden, sharp_edges
 from napari_temseg.engine.measure.measurement import Measurement
@@ -27,6 +28,7 @@ _PLACES = {  # classes of the page; of equals the first
     "above right": (0.0, 1 - _WIDE, _TALL, 1.0),
 }
 _EDGES, _PARTICLES = 0.1, 0.01  # what hiding them weighs beside hiding what is left out, as a data bar
+_BESIDE = 3  # px round an outline, where it is the particle that ends
 _CENTRES = 200  # particles that are tried as the middle of a crop
 _FEWEST_INSIDE = 3  # particles of a crop, where one holds so many
 
@@ -59,14 +61,14 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     return tuple(found)
 
 
-def bar_place(
-    valid: npt.NDArray[np.bool_] | None, grey: npt.NDArray[Any] | None, labels: npt.NDArray[np.integer[Any]] | None = None
-) -> str:
+def bar_place(valid: npt.NDArray[np.bool_] | None, grey: npt.NDArray[Any] | None, labels: npt.NDArray[Any] | None = None) -> str:
     """The corner of a picture where a scale bar hides least of what is left out, of letters and of particles: "" for the bottom left,
-    else "above", "right" or both. The maps (Y, X) may have different resolutions."""
+    else "above", "right" or both. `labels` are those of `grey`, or True where outlines are drawn; `valid` may have another resolution."""
     out = None if valid is None else ~valid
     edges = None if grey is None else sharp_edges(grey)
     found = None if labels is None else labels > 0
+    if edges is not None and found is not None:  # those of particles are no letters
+        edges &= ~binary_dilation(found & ~binary_erosion(found), iterations=_BESIDE)
     return list(_PLACES)[least_hidden(list(_PLACES.values()), (1.0, out), (_EDGES, edges), (_PARTICLES, found))]
 
 

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_temseg.engine.measure.plots import draw_samples, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
+from napari_temseg.engine.types.thumbnails import taken_apart
 from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed, verdict_words
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
@@ -260,13 +261,17 @@ def _splits(segmentation: dict[str, Any] | None, half: float | None) -> list[tup
 
 def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, Any]:
     m = item.measurement
-    beside = quote(f"{THUMBNAILS}/{item.name}.jpg")
+    source, grey, outlines = quote(f"{THUMBNAILS}/{item.name}.jpg"), item.sketch, None
+    if not apart:  # of many the sketch has to do, as their pictures are not read
+        picture = item.picture()
+        source = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        grey, outlines = taken_apart(picture)
     return {
         "name": item.name,
-        "source": beside if apart else f"data:image/jpeg;base64,{base64.b64encode(item.picture()).decode()}",
+        "source": source,
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
-        "bar": (*_bar(m, m.frame[1], 5), bar_place(m.valid, item.sketch)),
+        "bar": (*_bar(m, m.frame[1], 5), bar_place(m.valid, grey, outlines)),
         "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }

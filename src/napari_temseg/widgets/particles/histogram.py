@@ -189,7 +189,10 @@ class Histogram(Plot):
         if distribution.samples:
             return "several samples: tick <i>samples</i> to see each by itself; no D50 of all together is given"
         sign = "┆" if self.by_volume or shown_median(distribution.of_column)[1] is None else "├┆┤"
-        parts = [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
+        few = few_words(distribution.of_column)  # then there is no line that a sign could explain
+        parts = (
+            [few] if few else [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
+        )
         if distribution.fit is not None and distribution.fit["gsd"] > 1:
             parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal fit, GSD {four(distribution.fit['gsd'])}")
         if not self.by_volume and not few_words(distribution.of_column) and moved_words(distribution.of_column):
