@@ -270,7 +270,7 @@ class ImageTable(QTableView):
         header.setMinimumSectionSize(40)
         for column, mode in enumerate((QHeaderView.ResizeMode.Stretch, QHeaderView.ResizeMode.Interactive, QHeaderView.ResizeMode.Fixed)):
             header.setSectionResizeMode(column, mode)
-        self.setColumnWidth(SAMPLE_COLUMN, 104)
+        self.setColumnWidth(SAMPLE_COLUMN, 92)  # what is found is read beside it, where there are planes too
         self.setColumnWidth(PLANES_COLUMN, 56)
         self.clicked.connect(self._clicked)
         session.theme_changed.connect(self._retheme)
