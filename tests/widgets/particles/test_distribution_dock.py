@@ -17,7 +17,7 @@ from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.particles.corrector import Corrector
-from napari_temseg.widgets.particles.distribution_dock import TITLE, DistributionOpener, open_distribution
+from napari_temseg.widgets.particles.distribution_dock import NONE_COUNTS, TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.particles.histogram import is_wide
 from napari_temseg.widgets.particles.sentences import cautions, sized
 from napari_temseg.widgets.session import export
@@ -84,6 +84,16 @@ def test_an_image_that_is_left_out_is_not_pooled_while_it_is_in_hand(below: Any,
     session.set_current(grid)
     pool.set_scope("this image")
     assert pool.items == [grid]
+
+
+def test_where_all_were_deleted_there_is_no_particle(below: Any, viewer: Any, qtbot: Any) -> None:
+    session, pool = below.session, below.pool
+    session.reveal()
+    session.select(range(1, 7))
+    session.part(Corrector).exclude("out of focus")
+    qtbot.waitUntil(lambda: not pool.busy and below.note.text() == NONE_COUNTS)
+    session.part(Corrector).delete()
+    qtbot.waitUntil(lambda: not pool.busy and below.note.text() == "There is no particle.")
 
 
 def test_an_empty_sample_keeps_its_line_and_the_others_their_colours(below: Any, viewer: Any, qtbot: Any, wait_jobs: Any) -> None:

@@ -48,6 +48,7 @@ ROW, PLOT_ROW = 240, 470  # px that the controls above table and plot may be squ
 WAITS = "Waits for particles: find them first (step 2)."
 WORKING = "Working out the figures …"
 NONE_COUNTS = "No particle counts: all of them are at the edge or excluded."
+NONE_THERE = "There is no particle."
 
 
 class Distribution(QWidget):
@@ -190,7 +191,8 @@ class Distribution(QWidget):
         distribution = self.pool.distribution
         empty = not len(distribution.values)
         if distribution.obstacle or empty:
-            nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else NONE_COUNTS
+            none = NONE_COUNTS if self.pool.table is not None and len(self.pool.table) else NONE_THERE
+            nothing = WAITS if self.pool.table is None else WORKING if self.pool.busy else none
             self.note.setText(distribution.obstacle or nothing)
         self.note.setVisible(bool(distribution.obstacle) or empty)
         for part in (self.histogram, self.side):
