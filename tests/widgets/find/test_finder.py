@@ -11,9 +11,11 @@ from in_the_window import find, held
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.novelty import NAMES, Familiarity
+from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.regions import Regions
+from napari_temseg.widgets.workbench import JobBar
 
 WARY = Familiarity((0.0,) * len(NAMES), (1.0,) * len(NAMES), (1.0,) * len(NAMES), -1.0)
 
@@ -62,6 +64,34 @@ def test_layers_may_change_while_a_search_runs(viewer: Any, open_bench: Any, wai
     assert [item.name for item in session.items] == ["single", "late"]
     assert single.particles is not None
     assert single.made["particles"] in viewer.layers
+
+
+def test_all_images_spares_those_that_were_searched_just_so(viewer: Any, open_bench: Any, wait_jobs: Any, stack: Any) -> None:
+    for index, name in enumerate(("first", "second")):
+        viewer.add_image(stack[index], name=name)
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(1)
+    first, second = session.items
+    table = bench.panel(0).table
+    table.setCurrentIndex(table.images.index(0, 0))
+    panel.dial.say_sizes([28.0])
+    find(bench, wait_jobs)
+    answer = first.prediction
+    panel.all.click()
+    wait_jobs(session)
+    assert first.prediction is answer
+    assert second.particles is not None
+    assert "1 image was searched with this model and these settings before, and left as is" in bench.findChild(JobBar).sentence.text()
+    others = second.prediction
+    panel.all.click()
+    assert not session.jobs.running
+    assert "All these images were searched" in bench.findChild(JobBar).sentence.text()
+    session.part(Corrector).undo()  # of the search: it is not the answer that this picture has any more
+    panel.dial.say_sizes([30.0])
+    panel.all.click()
+    wait_jobs(session)
+    assert first.prediction is not answer
+    assert second.prediction is others
 
 
 def test_an_error_of_torch_is_one_sentence(viewer: Any, open_bench: Any, wait_jobs: Any, monkeypatch: Any, picture: Any) -> None:

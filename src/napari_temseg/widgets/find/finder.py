@@ -16,8 +16,10 @@ from napari_temseg.engine.types.config import PredictConfig, SplitConfig, size_f
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.find.searched import Asked, Searched
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.carried import commit_found
@@ -44,6 +46,8 @@ class Finder(QObject):
         self._searched: list[Item] = []
         self._pixels: list[int] = []  # which of its pixels each of them had
         self._model = ""  # name of the model that searches
+        self._asked: list[Asked] = []  # what each of them is searched with
+        self._known, self._spared = Searched(), ""
         self._shown: dict[int, UncommittedPlanes] = {}
         self._carried: list[str] = []  # what became of corrections by hand
         self._bars: list[str] = []  # names of pictures that lost what is burnt in
@@ -91,6 +95,22 @@ class Finder(QObject):
 
     # -- a search
 
+    def find_rest(self, items: Sequence[Item]) -> None:
+        """Find particles on those micrographs whose result is not the one that would come; one that is alone is searched anyway."""
+        rest = [item for item in items if not self._known.knows(item, self._question(item))]
+        spared = len(items) - len(rest) if len(items) > 1 else 0
+        if spared and not rest:
+            self.session.say("All these images were searched with this model and these settings; Find particles searches one again.")
+            return
+        self.find(rest if spared else items)
+        were = "was" if spared == 1 else "were"
+        self._spared = (
+            f"{several(spared, 'image')} {were} searched with this model and these settings before, and left as is." if spared else ""
+        )
+
+    def _question(self, item: Item) -> Asked:
+        return Asked(self.session.segmenter(), self._checked(item), self._split_of(item))
+
     def find(self, items: Sequence[Item]) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched."""
         if not items:
@@ -98,14 +118,15 @@ class Finder(QObject):
         session = self.session
         images = [item.micrograph() for item in items]
         first = [session.shown_plane(item) for item in items]
-        model, predict, split = session.segmenter(), [self._checked(item) for item in items], [self._split_of(item) for item in items]
+        asked = [self._question(item) for item in items]
+        model, predict, split = asked[0].model, [each.predict for each in asked], [each.split for each in asked]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         parted = [_parted(item) for item in items]
         bars = [session.part(Regions).untouched(item) for item in items]
         make = partial(iter_find, model, images, predict, split, first, parted, bars)
         session.jobs.start(title, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
         self._searched, self._model, self._carried, self._bars = list(items), session.model, [], []
-        self._pixels = [item.pixels for item in items]
+        self._pixels, self._asked, self._spared = [item.pixels for item in items], asked, ""
         self.splitter.remember()
         self._remember()
 
@@ -136,6 +157,7 @@ class Finder(QObject):
                     self.session.model_names[ready.prediction.model_hash] = self._model
                     if told := commit_found(self.session, item, ready, FOUND_STEP, self._left_out(item, ready)):
                         self._carried.append(f"{item.name}: {told}")
+                    self._known.note(item, self._asked[ready.image])
 
     def _left_out(self, item: Item, found: Found) -> Beside | None:
         """What the search left out becomes regions of the picture; None where nothing was."""
@@ -159,7 +181,9 @@ class Finder(QObject):
             if replaced:
                 self.session.say(f"{', '.join(replaced)}: the pixels were replaced during the search; find particles again.")
             return
-        self.session.say(" ".join(filter(None, (self._sentence(there), _barred(self._bars), _strange(there), *self._carried))))
+        self.session.say(
+            " ".join(filter(None, (self._sentence(there), self._spared, _barred(self._bars), _strange(there), *self._carried)))
+        )
 
     def _sentence(self, items: list[Item]) -> str:
         """What was found, where the step that shows it is not the one in view, or where it is more than that shows."""

@@ -280,7 +280,7 @@ class FindPanel(QWidget):
     def _find_all(self) -> None:
         asking = next((item for item in self._searchable() if item.asks_axes), None)
         if asking is None:
-            self.finder.find(self._searchable())
+            self.finder.find_rest(self._searchable())
             return
         self.session.set_current(asking)  # with it comes the question, whose answers are buttons
         self.session.reveal()
