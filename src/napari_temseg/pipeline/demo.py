@@ -74,7 +74,8 @@ class DemoResult:
                 f"{judged[0]:.3f} before), too few to tell; more time teaches more (--seconds)."
             )
         before = f", {judged[0]:.3f} before" if 0 in judged else ""
-        return f"{took}; kept the model of step {best} (IoU {judged[best]:.3f} on the strokes held out{before})."
+        few = f"IoU {judged[best]:.3f} on the few pixels of strokes held out{before}; the table above is over whole images"
+        return f"{took}; kept the model of step {best} ({few})."
 
     def comment(self) -> str:
         """What the table says, good or bad; "" where nothing was trained."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -362,6 +363,9 @@ def test_a_curve_is_what_a_bin_holds_and_never_more_than_all():
 def test_px_and_nm_are_never_pooled():
     with pytest.raises(TemsegError, match=r"in px, .* in nm: they cannot be pooled"):
         size_distribution([measured([10]), measured([10], calibration=Calibration((1.0, 1.0)))])
+    bare = [replace(measured([10]), image=name) for name in "abcd"]
+    with pytest.raises(TemsegError, match=r"^a, b, c and 1 more are measured in px, .*give those in px"):
+        size_distribution([*bare, measured([10], calibration=Calibration((1.0, 1.0)))])
 
 
 def test_requests_that_make_no_distribution():

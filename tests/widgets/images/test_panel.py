@@ -23,7 +23,7 @@ from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.images.calibration_dialog import CalibrationDialog
 from napari_temseg.widgets.images.image_table import IMAGE_COLUMN, PLANES_COLUMN, SAMPLE_COLUMN
-from napari_temseg.widgets.images.opening import Opener
+from napari_temseg.widgets.images.opening import Opener, remember_opened
 from napari_temseg.widgets.workbench import JobBar
 
 FILES_DIALOG = "napari_temseg.widgets.images.panel.QFileDialog.getOpenFileNames"
@@ -236,6 +236,7 @@ def test_opening_does_not_wait_for_a_running_job(
         panel.opener.open([folder / "a.tif"])
         qtbot.waitUntil(lambda: names(session) == ["grid", "a"] and session.current is session.items[1])
         assert session.jobs.running
+        assert not panel.burnt_in.isEnabled()  # a search of its own
         panel.opener.open([folder / "b.png"])
         panel.table.setCurrentIndex(cell(panel.table, 0, IMAGE_COLUMN))  # another picture is chosen before it is read
         qtbot.waitUntil(lambda: names(session) == ["grid", "a", "b"])
@@ -429,3 +430,11 @@ def test_open_begins_beside_what_napari_opened(viewer: Any, open_bench: Any, gri
     panel.open.click()
     assert began == [str(path.parent)]
     assert panel.recent_menu().actions()[0].text() == path.name
+
+
+def test_all_files_of_last_time_open_at_once(viewer: Any, open_bench: Any, folder: Path, qtbot: Any) -> None:
+    panel = open_bench(viewer).panel(0)
+    for name in ("a.tif", "b.png"):
+        remember_opened(panel.session, str(folder / name))
+    panel.recent_menu().actions()[-1].trigger()
+    qtbot.waitUntil(lambda: set(names(panel.session)) == {"a", "b"} and not panel.session.jobs.running)

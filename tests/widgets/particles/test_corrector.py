@@ -13,6 +13,7 @@ from qtpy.QtCore import QPoint, Qt
 from napari_temseg.engine.measure.measurement import measure
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Doubts, Origin
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -74,6 +75,25 @@ def test_undo_selects_what_a_deletion_took_away(bench: Any) -> None:
     session.select([4])
     corrector.undo()
     assert session.selected == {2, 3}
+
+
+@pytest.mark.parametrize("what", ["deleting", "excluding", "reviewing"])
+def test_what_is_undone_out_of_view_comes_into_view_and_in_view_moves_nothing(bench: Any, viewer: Any, what: str) -> None:
+    session, corrector = bench.session, bench.session.part(Corrector)
+    layer, camera = session.current.layer, viewer.scene.camera
+    session.select([4])
+    if what == "reviewing":
+        corrector.mark_reviewed(session.current, [4])
+    else:
+        corrector.delete() if what == "deleting" else corrector.exclude("other")
+    camera.zoom, camera.center = 40.0, (0.0, 30.0, 30.0)
+    corrector.undo()
+    rows, columns = layers.window_in_view(viewer, layer)
+    assert rows.start <= 87 <= rows.stop
+    assert columns.start <= 99 <= columns.stop
+    camera.center = (0.0, 84.0, 96.0)  # seen, off the middle
+    corrector.redo()
+    assert camera.center[1:] == pytest.approx((84.0, 96.0))
 
 
 def test_a_new_result_lets_go_of_what_its_numbers_do_not_mean_any_more(bench: Any) -> None:

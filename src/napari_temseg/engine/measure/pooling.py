@@ -184,11 +184,22 @@ def _shapes(tables: Sequence[pd.DataFrame], order: npt.NDArray[np.intp]) -> dict
 
 
 def _common_unit(pool: list[Measurement]) -> str:
-    by_unit = {measurement.length_unit: measurement.image for measurement in pool}
+    by_unit: dict[str, list[str]] = {}
+    for measurement in pool:
+        by_unit.setdefault(measurement.length_unit, []).append(measurement.image)
     if len(by_unit) > 1:
-        bare, calibrated = by_unit["px"], by_unit["nm"]
-        raise TemsegError(f"{bare} is measured in px, {calibrated} in nm: they cannot be pooled; give {bare} a pixel size or leave it out.")
+        bare, calibrated = (list(dict.fromkeys(by_unit[unit])) for unit in ("px", "nm"))
+        one = len(bare) == 1
+        raise TemsegError(
+            f"{_named(bare)} {'is' if one else 'are'} measured in px, {_named(calibrated)} in nm: they cannot be pooled; "
+            f"give {bare[0] if one else 'those in px'} a pixel size or leave {'it' if one else 'them'} out."
+        )
     return next(iter(by_unit))
+
+
+def _named(images: list[str]) -> str:
+    """The first images, and how many more."""
+    return ", ".join(images[:3]) + (f" and {len(images) - 3} more" if len(images) > 3 else "")
 
 
 def _shared_uncertainty(pool: list[Measurement], counts: list[int]) -> float | None:

@@ -74,7 +74,7 @@ class CurrentImage(QWidget):
         """Follow the session."""
         session, item = self.session, self.session.current
         self.choice.clear()
-        self.choice.addItems([each.name for each in session.items] or ["no image open"])
+        self.choice.addItems([each.name for each in session.items] or ["no image"])
         for index, each in enumerate(session.items):
             self.choice.setItemData(index, micrograph_layer.path_of(each.layer) or each.name, Qt.ItemDataRole.ToolTipRole)
         self.choice.setEnabled(bool(session.items))

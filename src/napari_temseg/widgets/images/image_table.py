@@ -76,7 +76,9 @@ def _standing(item: Item, model: str) -> str:
     out = n - item.count
     strange = "unlike its training" if item.unlike and not item.reviewed else ""
     by = f"by “{model}”" if model and not item.reviewed else ""
-    parts = [f"{n} particle{'s' if n != 1 else ''}", item.status, by, strange, f"{out} excluded" if out else ""]
+    # What is excluded was done by hand: “corrected” beside it would tell nothing more, in a narrow column.
+    status = "" if out and item.status == "corrected" else item.status
+    parts = [f"{n} particle{'s' if n != 1 else ''}", status, by, strange, f"{out} excluded" if out else ""]
     return " · ".join(filter(None, parts))
 
 

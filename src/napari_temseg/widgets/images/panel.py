@@ -98,6 +98,7 @@ class ImagesPanel(QWidget):
         session.items_changed.connect(self.refresh)
         session.part(Autosaver).earlier_changed.connect(self._refresh_buttons)
         session.current_changed.connect(self.refresh)
+        session.jobs.changed.connect(self._refresh_buttons)
         self.opener.failed.connect(self._show_failures)
         self.ruler.changed.connect(self._refresh_buttons)
         session.item_changed.connect(self._item_changed)
@@ -169,6 +170,9 @@ class ImagesPanel(QWidget):
             action = self._recent_menu.addAction(text.replace("&", "&&"))
             action.setToolTip(str(path))
             action.triggered.connect(later(self.opener.open, [path]))
+        if len(there) > 1:
+            self._recent_menu.addSeparator()
+            self._recent_menu.addAction("All of these").triggered.connect(later(self.opener.open, there))
         if not there:
             self._recent_menu.addAction("nothing was opened yet").setEnabled(False)
         return self._recent_menu
@@ -225,8 +229,9 @@ class ImagesPanel(QWidget):
         highlight(self.open, item is None)
         offered = item is not None and bool(self.session.part(Autosaver).earlier_work(item))
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
-        for each in (self.calibrate, self.region, self.image, self.burnt_in, self.measure):
+        for each in (self.calibrate, self.region, self.image, self.measure):
             each.setEnabled(item is not None)
+        self.burnt_in.setEnabled(item is not None and not self.session.jobs.running)  # it is a search of its own
         self.measure.setChecked(self.ruler.held)
         n = len(chosen)
         self.calibrate.setText("Calibrate…" if n < 2 else f"Calibrate {n}…")
@@ -246,7 +251,7 @@ class ImagesPanel(QWidget):
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:
-            return "Waits for an image: drop files or a folder above, or use Open."
+            return "Waits for an image: drop files or a folder above, or use Open. What was done with one before is kept, and offered then."
         areas, share = left_out_share(item)
         region = f"{areas} region{'s' if areas > 1 else ''} left out, {100 * share:.3g} % of the picture." if areas else ""
         return f"The whole image is left out of “all images” and statistics. {region}" if item.ignored else region

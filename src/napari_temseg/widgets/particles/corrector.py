@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas import brush, micrograph_layer, overlays
+from napari_temseg.widgets.particles.marks import bring_into_view
 from napari_temseg.widgets.particles.painted_edits import PaintedEdits
 from napari_temseg.widgets.particles.painting_steps import Facts, Painting, StrokePart, dropped, enclosed, own_numbers, strayed, takes_back
 from napari_temseg.widgets.session.change import Change
@@ -150,18 +151,19 @@ class Corrector(QObject):
 
     def undo(self) -> None:
         """Take the newest correction, split or search back."""
-        item = self.measured_item()
-        self.session.settle(item)
-        if name := item.history.undo():
-            self.session.say(f"Undone: {name}. Ctrl+Shift+Z or Shift+U does it again.")
+        self._step(item := self.measured_item(), item.history.undo, "Undone: {}. Ctrl+Shift+Z or Shift+U does it again.")
 
     def redo(self) -> None:
         """Do again what was undone last, which may be the first search."""
-        current = self.session.current
-        item = current if current is not None and current.history.redoable else self.measured_item()
+        item = current if (current := self.session.current) is not None and current.history.redoable else self.measured_item()
+        self._step(item, item.history.redo, "Done again: {}.")
+
+    def _step(self, item: Item, action: Callable[[], str], sentence: str) -> None:
         self.session.settle(item)
-        if name := item.history.redo():
-            self.session.say(f"Done again: {name}.")
+        before = item.measurement
+        if name := action():
+            bring_into_view(self.session, item, before)
+            self.session.say(sentence.format(name))
 
     def review_all(self, item: Item, on: bool) -> None:
         """Mark a picture as looked at, with all its particles, or as not."""
@@ -181,7 +183,7 @@ class Corrector(QObject):
             return
         undo = partial(self._set_reviewed, item, before, item.reviewed)
         redo = partial(self._set_reviewed, item, after, item.reviewed or after == self._all(item))
-        item.history.add(Step(f"marking {_count(after - before)} as reviewed", undo, redo, corrects=False))
+        item.history.add(Step(f"review of {_count(after - before)}", undo, redo, corrects=False))
         redo()
 
     # -- how it is done
@@ -325,8 +327,8 @@ class Corrector(QObject):
             measurement = remeasure(measurement, particles, patch)
         measurement = measurement if facts.rows is None else facts.rows.put_into(measurement)
         alive = set(particles.table.index)
-        excluded = {n: reason for n, reason in facts.excluded.items() if n in alive}
-        item.particles, item.measurement = particles, with_flags(measurement, excluded, [n for n in facts.reviewed if n in alive])
+        excluded, reviewed = {n: reason for n, reason in facts.excluded.items() if n in alive}, [n for n in facts.reviewed if n in alive]
+        item.particles, item.measurement = particles, with_flags(measurement, excluded, reviewed)
         show_features(item)
         if item is self.session.current:
             self.session.select((self.session.selected if picked is None else picked) & alive)
@@ -395,5 +397,4 @@ class Corrector(QObject):
 
 
 def _count(ids: Collection[Any]) -> str:
-    n = len(ids)
-    return f"{n} particle{'s' if n != 1 else ''}"
+    return f"{len(ids)} particle{'s' if len(ids) != 1 else ''}"

@@ -18,6 +18,7 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -171,6 +172,9 @@ def _surround(view: npt.NDArray[np.uint8], inside: Mask, thick: int, mark: int) 
     view[_wider(inside, thick) & ~inside] = mark
 
 
+_SEEN = ("plane", "centroid_y_px", "centroid_x_px", "bbox_top_px", "bbox_bottom_px", "excluded", "reviewed")  # of a particle
+
+
 def centre(session: Session, item: Item, number: int, *, judged: bool = False) -> None:
     """Bring a particle into the middle of the canvas; to be `judged`, it must not be tiny there."""
     if item.measurement is None or item not in session.items:
@@ -181,3 +185,26 @@ def centre(session: Session, item: Item, number: int, *, judged: bool = False) -
         extent = float(max(row["bbox_bottom_px"] - row["bbox_top_px"], row["bbox_right_px"] - row["bbox_left_px"]))
         y, x = float(row["centroid_y_px"]), float(row["centroid_x_px"])
         layers.centre_on(session.viewer, item.layer, int(row["plane"]), y, x, extent, judged=judged)
+
+
+def bring_into_view(session: Session, item: Item, before: Measurement | None) -> None:
+    """Move the picture to what is other than `before` where none of it is seen, as after an undo; not where most of the picture is."""
+    now = item.measurement
+    if before is None or now is None or not session.sees(item):
+        return
+    old, new = (each.table.set_index("particle")[list(_SEEN)] for each in (before, now))
+    common = old.index.intersection(new.index)
+    same = (old.loc[common] == new.loc[common]).all(axis=1)
+    changed = [*common[~same.to_numpy()], *new.index.difference(common)]
+    places = new.loc[changed] if changed else old.loc[old.index.difference(common)]
+    if not len(places) or len(places) > max(1, len(new) // 2):
+        return
+    seen, shown = layers.window_in_view(session.viewer, item.layer), session.shown_plane(item)
+    if seen is not None:
+        y, x = places["centroid_y_px"], places["centroid_x_px"]
+        inside = y.between(seen[0].start, seen[0].stop) & x.between(seen[1].start, seen[1].stop) & (places["plane"] == shown)
+        if inside.any():
+            return
+    first = places.iloc[0]
+    extent = float(first["bbox_bottom_px"] - first["bbox_top_px"])
+    layers.centre_on(session.viewer, item.layer, int(first["plane"]), float(first["centroid_y_px"]), float(first["centroid_x_px"]), extent)

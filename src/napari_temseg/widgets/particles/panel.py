@@ -301,7 +301,8 @@ class ParticlesPanel(QWidget):
             (self.undo, "Undo", "Ctrl+Z or U", history.undoable if history is not None else ""),
             (self.redo, "Redo", "Ctrl+Shift+Z or Shift+U", history.redoable if history is not None else ""),
         ):
-            made.set_text(f"{verb} {name}".strip() if made is self.undo else verb)
+            brief = name.partition(" (")[0]  # the reason of an exclusion has no room
+            made.set_text(f"{verb} {name}".strip() if made is self.undo else verb, f"{verb} {brief}".strip() if made is self.undo else verb)
             made.setToolTip(f"{verb} {name or 'a correction, a split or a search'} ({key}).")
             made.setEnabled(bool(name))
 

@@ -33,7 +33,11 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
     if touching:
         parts.append(f"{touching} at the edge")
     if out:
-        parts.append(f"{out} excluded")
+        both = int((table["frame"] & (table["excluded"] != "")).sum())
+        parts.append(
+            f"{out} excluded"
+            + (f", {both} of {'them' if out > 1 else 'it'} at the edge" if both and out > 1 else ", at the edge" if both else "")
+        )
     return " · ".join(parts)
 
 

@@ -151,7 +151,9 @@ class LiveFollower(QObject):
         if not self.on or not self._improving or item is None or item not in session.items:
             return None, ""
         if item.annotation is None:
-            return None, "Live waits for strokes: choose New annotation."
+            others = any(each.annotation is not None for each in session.items)
+            here = " on this image (those above lie on others)" if others else ""
+            return None, f"Live waits for strokes{here}: choose New annotation."
         if item.asks_axes:
             return None, "Live waits to know what the planes of this stack are (below)."
         if base == NEW_NETWORK:
