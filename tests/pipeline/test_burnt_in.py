@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 import napari_temseg as temseg
 from napari_temseg.engine.types.acquisition import Acquisition
@@ -87,3 +90,24 @@ def test_a_large_plane_is_looked_at_coarser(monkeypatch: pytest.MonkeyPatch) -> 
     assert valid[0] is not None
     assert valid[1] is not None
     assert np.mean(valid[0] != valid[1]) < 0.01
+
+
+def test_the_text_beside_a_bar_is_left_out_where_it_lies_over_particles() -> None:
+    """Its letters touch what looks like a particle, so that they are not found one by one; what is read is a text."""
+    canvas = Image.new("L", (400, 300), 90)
+    pen = ImageDraw.Draw(canvas)
+    pen.ellipse((255, 190, 350, 250), fill=200)
+    pen.ellipse((60, 60, 120, 120), fill=200)
+    pen.rectangle((230, 260, 349, 267), fill=255)
+    font = ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 24)
+    pen.text((290, 252), "200 nm", fill=255, font=font, anchor="ms")
+    drawn = pen.textbbox((290, 252), "200 nm", font=font, anchor="ms")
+    pixels = (np.asarray(canvas, float) + np.random.default_rng(0).normal(0, 4, (300, 400))).clip(0, 255).astype(np.uint8)
+    image = temseg.Micrograph(pixels, "YX")
+    (boxes,) = areas_left_out([marked_area(image)], everything=False)
+    valid = without_areas(image, boxes).valid
+    assert valid is not None
+    left, top, right, bottom = (round(side) for side in drawn)
+    assert not valid[top:bottom, left:right].any()
+    assert valid[:180].all()
+    assert valid[:, :200].all()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ
+from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ, with_box
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.units import to_nanometres
@@ -26,6 +26,8 @@ AT_ODDS = 1.2  # ratio of two pixel sizes beyond which ends of a bar that are a 
 LARGEST_LOOK = 4200 * 4200  # px of a plane that is looked at as fine as it is: those of usual cameras
 MOST_BARS = 20_000  # that are remembered, some megabytes
 _SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
+_SURE_TEXT = 0.9  # confidence from which what is read beside it is a text, and no particles
+_values: dict[bytes, BarValue | None] = {}  # as `_bars`
 _bars: dict[bytes, ScaleBar | None] = {}  # by the pixels they were looked for in
 
 
@@ -61,9 +63,9 @@ def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]]
                 found.append(BurntIn(bar, value))
                 continue
             mask = overlay_mask(plane, bar, looked_for=True)
-            found.append(
-                BurntIn(bar, value, tuple(boxes_of(mask)), None if bar is None else bar_label(plane, mask, bar), beside_bar(mask, bar))
-            )
+            label = None if bar is None else bar_label(plane, mask, bar)
+            mask = _with_text(mask, value)
+            found.append(BurntIn(bar, value, tuple(boxes_of(mask)), label, beside_bar(mask, bar)))
         yield Progress("scale bars", 1.0, "", control.elapsed)
         return found
 
@@ -86,14 +88,12 @@ def bar_offer(image: Micrograph) -> str:
 
     It is looked at where there is no pixel size, and where somebody typed one, which it may contradict.
     """
-    from napari_temseg.engine.burntin.bar_value import read_bar_value
-
     known = image.calibration
     if known.pixel_size is not None and known.origin not in TYPED:
         return ""
     plane, step = _looked_at(image)
     bar = _bar_of(plane)
-    value = None if bar is None else read_bar_value(plane, bar)
+    value = None if bar is None else _value_of(plane, bar)
     if bar is None or value is None:
         return ""
     number, unit = value.text.split()
@@ -138,12 +138,15 @@ def marked_area(image: Micrograph) -> MarkedArea:
     plane, step = _looked_at(image)
     bar = _bar_of(plane)
     mask = overlay_mask(plane, bar, looked_for=True)
+    sure = bar is not None and bar.confidence >= _SURE_BAR
+    if bar is not None and sure:
+        mask = _with_text(mask, _value_of(plane, bar))
     levels = band_levels(plane)
     if levels is None or not mask.any():
         return MarkedArea(camera)
     rows = data_bands(levels)[:, 0]  # whole rows, at the ends
     top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
-    certain = bool(top or bottom) or (bar is not None and bar.confidence >= _SURE_BAR)
+    certain = bool(top or bottom) or sure
     boxes = tuple(_enlarged(box, step, image.frame) for box in boxes_of(mask))
     return MarkedArea(camera, boxes, _rows_of(top, bottom, step, image.frame[0]), certain)
 
@@ -161,12 +164,33 @@ def _bar_of(plane: npt.NDArray[Any]) -> ScaleBar | None:
     """The scale bar of a plane, looked for once: a run looks at a picture when it gets to know it, and again when it searches it."""
     from napari_temseg.engine.burntin.scale_bar import find_scale_bar
 
-    key = hashlib.blake2b(np.ascontiguousarray(plane).data, key=f"{plane.shape}{plane.dtype}".encode(), digest_size=16).digest()
+    key = _key_of(plane)
     if key not in _bars:
         if len(_bars) >= MOST_BARS:
             _bars.clear()
         _bars[key] = find_scale_bar(plane)
     return _bars[key]
+
+
+def _value_of(plane: npt.NDArray[Any], bar: ScaleBar) -> BarValue | None:
+    """What is written beside the bar of a plane, read once too."""
+    from napari_temseg.engine.burntin.bar_value import read_bar_value
+
+    key = _key_of(plane)
+    if key not in _values:
+        if len(_values) >= MOST_BARS:
+            _values.clear()
+        _values[key] = read_bar_value(plane, bar)
+    return _values[key]
+
+
+def _key_of(plane: npt.NDArray[Any]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(plane).data, key=f"{plane.shape}{plane.dtype}".encode(), digest_size=16).digest()
+
+
+def _with_text(mask: npt.NDArray[np.bool_], value: BarValue | None) -> npt.NDArray[np.bool_]:
+    """What is burnt in, with the text that was read beside the bar: over particles its letters are not found one by one."""
+    return mask if value is None or value.confidence < _SURE_TEXT else with_box(mask, value.box)
 
 
 def _enlarged(box: Box, step: int, frame: tuple[int, int]) -> Box:

@@ -6,15 +6,17 @@ What is read must be a length that people put beside bars, stand by itself, and 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.burntin.boxes import Box
 from napari_temseg.engine.burntin.label_network import COLUMN_STEP, DIGIT_ROWS, LETTERS, ROW_STEP, ROWS, letter_odds, spelt_odds
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _AHEAD = 3.0  # times the votes of the next reading that is as near
 _SMALLEST, _SMALLEST_SHARE, _TALLEST_SHARE = 5.5, 0.0055, 0.17  # height of digits, px, and of the picture
 _SIZE_STEP = 1.25  # between the sizes at which the picture is looked at
 _FARTHEST, _AS_NEAR = 4.0, 1.0  # heights of digits between a label and its bar, and by which another label is as near
+_RIM, _TAIL, _HALF_LETTER = 0.25, 0.3, 0.7  # heights of digits, by which letters go on above and below digits, and about the middle of an m
 _APART = 1.35  # heights of digits from the middle of a letter to that of the next which is of another word
 _SPACE = 2.9  # the same for number and unit, which a wide space may part
 # Two digits that differ from 0 at the most, as on bars.
@@ -37,10 +40,11 @@ _LONGEST = {"nm": 5000.0, "µm": 2000.0, "mm": 20.0}
 
 @dataclass(frozen=True)
 class BarValue:
-    """What is written beside a bar: "200 nm", and how sure that is, 0…1."""
+    """What is written beside a bar: "200 nm", how sure that is, 0…1, and a `box` round it."""
 
     text: str
     confidence: float
+    box: Box = field(default=(0, 0, 0, 0), compare=False)
 
 
 class _Letter(NamedTuple):
@@ -61,6 +65,7 @@ class _Reading(NamedTuple):
     text: str
     odds: float
     distance: float
+    box: tuple[float, float, float, float]  # top, left, bottom, right, px
 
 
 def read_bar_value(plane: npt.NDArray[Any], bar: ScaleBar) -> BarValue | None:
@@ -89,7 +94,16 @@ def _chosen(found: list[_Reading]) -> BarValue | None:
     (text, most), *others = sorted(votes.items(), key=lambda one: -one[1])
     if best[text] < _SURE or (others and most < _AHEAD * others[0][1]):
         return None
-    return BarValue(text, best[text])
+    surest = max((each for each in found if each.text == text and each.distance <= near), key=lambda each: each.odds)
+    return BarValue(text, best[text], _round_box(surest.box))
+
+
+def _round_box(box: tuple[float, float, float, float]) -> Box:
+    """A box that holds letters whose digits and middles `box` tells: their rims, the tail of a µ, half a letter at each end."""
+    top, left, bottom, right = box
+    side = bottom - top
+    ends = (top - _RIM * side, left - _HALF_LETTER * side, bottom + _TAIL * side, right + _HALF_LETTER * side)
+    return (math.floor(ends[0]), math.floor(ends[1]), math.ceil(ends[2]), math.ceil(ends[3]))
 
 
 def _sizes(height: int) -> Iterator[float]:
@@ -125,7 +139,7 @@ def _readings(window: Floats, where: tuple[int, int], bar: ScaleBar, size: float
         for text, sure, first, last in _labels(odds[line]):
             top, bottom = (where[0] + (line * ROW_STEP + row - margin) * steps[0] for row in (margin, margin + DIGIT_ROWS))
             left, right = (where[1] + (COLUMN_STEP * place - margin) * steps[1] for place in (first, last))
-            yield _Reading(text, sure, _distance(bar, top, bottom, left, right) / size)
+            yield _Reading(text, sure, _distance(bar, top, bottom, left, right) / size, (top, left, bottom, right))
 
 
 def _distance(bar: ScaleBar, top: float, bottom: float, left: float, right: float) -> float:

@@ -66,6 +66,14 @@ def beside_bar(mask: npt.NDArray[np.bool_], bar: ScaleBar | None) -> bool:
     return bool(rest.any())
 
 
+def with_box(mask: npt.NDArray[np.bool_], box: Box) -> npt.NDArray[np.bool_]:
+    """The same and all of a box, as far as it lies inside."""
+    top, left, bottom, right = (max(side, 0) for side in box)
+    whole = mask.copy()
+    whole[top:bottom, left:right] = True
+    return whole
+
+
 def bar_label(plane: npt.NDArray[Any], mask: npt.NDArray[np.bool_], bar: ScaleBar) -> npt.NDArray[np.bool_]:
     """Ink as bright (or dark) as the bar, above and below it, or about it where there is none; the bar itself is left out."""
     from scipy.ndimage import binary_erosion
