@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from two_sizes import two_sizes
 
 import napari_temseg as temseg
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import Doubts
 from napari_temseg.widgets.autosave import particles, store
@@ -198,6 +200,26 @@ def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, w
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
     corrector.redo()
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), after.drop(columns="aggregate"))
+
+
+def test_what_was_said_for_the_search_comes_back(start: Any, grid: Any, qtbot: Any, wait_jobs: Any) -> None:
+    bench = start(grid, scale=(0.5, 0.5), units=("nm", "nm"))
+    panel, said = bench.panel(1), PredictConfig(typical_nm=12.0, other_nm=70.0, polarity="dark", scales=(1.0, 0.5))
+    panel.finder.edit(said, bench.session.current)
+    bench.session.close()
+
+    bench = start(grid, "renamed", scale=(0.5, 0.5), units=("nm", "nm"))
+    panel, item = bench.panel(1), bench.session.current
+    assert "typical size 12 nm and 70 nm" in offered(bench, qtbot).text.text()
+    restored(bench, qtbot, wait_jobs)
+    assert item.search == said
+    assert panel.finder.predict.polarity == "dark"
+    assert panel.dial.field.text() == "12 nm, 70 nm"
+    panel.finder.use_for_all()
+    assert panel.finder.predict == replace(said, **{name: getattr(panel.finder.predict, name) for name in ("typical_nm", "other_nm")})
+    bench.session.close()
+    (file,) = files("facts")
+    assert not store.read_about(file)["search"], "it is of all pictures now"
 
 
 def test_untouched_images_are_not_kept(start: Any, grid: Any, qtbot: Any) -> None:

@@ -6,7 +6,7 @@ Kept apart from the code that uses them, so that a window or `--help` can read t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -162,6 +162,10 @@ class PredictConfig(Config):
                 f"third to three times the one that is told; give one of them, or two that are {LEAST_APART:g} times apart."
             )
         return tuple(told)
+
+
+# The settings that are said of one picture, such as the size that is meant in it.
+OF_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))
 
 
 def size_fields(sizes: Sequence[tuple[float | None, float | None]] = (), *, both: bool = False) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.config import OF_PICTURE, PredictConfig
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.canvas import layers, shapes_layers
@@ -19,17 +21,19 @@ if TYPE_CHECKING:
 
 
 class KeptFacts(KeptPart):
-    """Pixel size, sample and meaning of planes, each None where nobody changed it, and what is left out."""
+    """Pixel size, sample and meaning of planes, each None where nobody changed it, what is left out, and what is said for the search."""
 
     folder, earlier, key, what = "facts", ("work",), "known", "pixel size, sample and what is left out"
-    changes = frozenset({Change.AXES, Change.CALIBRATION, Change.SAMPLE, Change.LEFT_OUT, Change.IGNORED})
+    changes = frozenset({Change.AXES, Change.CALIBRATION, Change.SAMPLE, Change.LEFT_OUT, Change.IGNORED, Change.SEARCH})
 
     @classmethod
     def of(cls, item: Item, opened: PictureFacts, session: Session) -> Snapshot:
         """As they are now; empty where nobody did anything since the picture was opened."""
         known, regions = PictureFacts.of(item), [] if item.left_out is None else shapes_layers.areas_of(item.left_out)
-        empty = known == opened and not (item.ignored or regions)
+        search = _said(item.search)
+        empty = known == opened and not (item.ignored or regions or search)
         about = {"opened": asdict(opened), "known": {} if empty else asdict(known), "ignored": item.ignored, "regions": regions}
+        about["search"] = search
         return Snapshot(item.name, lambda: (about, {}), empty)
 
     def _take(self) -> list[str]:
@@ -38,12 +42,39 @@ class KeptFacts(KeptPart):
         self.sample = known.sample if known.sample != then.sample else None
         self.axes = known.axes if known.axes != then.axes else None
         self.ignored = bool(self.about["ignored"])
+        self.search = _search(self.about.get("search", {}))
         self.regions = [shapes_layers.checked(kind, corners) for kind, corners in self.about["regions"]]
         told = [plural(len(self.regions), "region")] if self.regions else []
         told += [f"pixel size {size_of(self.calibration)}"] if self.calibration is not None else []
         told += [f"sample {self.sample}"] if self.sample else []
         told += [f"planes as {AXES[self.axes]}"] if self.axes else []
+        told += [_sought(self.search)] if self.search is not None else []
         return [*told, "image left out"] if self.ignored else told
+
+
+def _said(search: PredictConfig | None) -> About:
+    """What is said of a picture for its search, without what is so anyway."""
+    if search is None:
+        return {}
+    fresh = PredictConfig()
+    return {name: getattr(search, name) for name in OF_PICTURE if getattr(search, name) != getattr(fresh, name)}
+
+
+def _search(said: About) -> PredictConfig | None:
+    """Back from `_said`."""
+    if not said:
+        return None
+    try:
+        return PredictConfig.from_dict({name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    except TemsegError as error:
+        raise ValueError(str(error)) from error
+
+
+def _sought(search: PredictConfig) -> str:
+    """What is said for the search, for people."""
+    sizes = ((search.typical_size, search.typical_nm), (search.other_size, search.other_nm))
+    told = [f"{px:.4g} px" if nm is None else f"{nm:.4g} nm" for px, nm in sizes if px is not None or nm is not None]
+    return f"typical size {' and '.join(told)}" if told else "settings of the search"
 
 
 def _facts(facts: About) -> PictureFacts:

@@ -23,6 +23,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.offer import OfferBar
 from napari_temseg.widgets.kit.style import button
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import RESTORED_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
@@ -127,6 +128,9 @@ class Restorer(QObject):
                         whence = f"({kept.calibration.origin}) took the place of {old} ({item.calibration.origin})"
                         told.append(f"The pixel size {new} {whence}.")
                     session.set_calibration([item], kept.calibration)
+            if kept.search is not None and item.search is None:
+                item.search = kept.search
+                session.item_changed.emit(item, Change.SEARCH)
             if kept.regions:
                 session.part(Regions).put_back(item, kept.regions)
             if kept.ignored and not item.ignored:

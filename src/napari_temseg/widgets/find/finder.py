@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import PredictConfig, SplitConfig, size_fields
+from napari_temseg.engine.types.config import OF_PICTURE, PredictConfig, SplitConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import BACKGROUND
@@ -20,6 +19,7 @@ from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.searched import Asked, Searched
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.carried import commit_found
@@ -42,7 +42,6 @@ class Finder(QObject):
         super().__init__(session)
         self.session, self.splitter = session, session.part(Splitter)
         self._usual = _general(remembered(PredictConfig, session.settings.get("predict")))
-        self._own: WeakKeyDictionary[Item, PredictConfig] = WeakKeyDictionary()
         self._searched: list[Item] = []
         self._pixels: list[int] = []  # which of its pixels each of them had
         self._model = ""  # name of the model that searches
@@ -51,7 +50,9 @@ class Finder(QObject):
         self._shown: dict[int, UncommittedPlanes] = {}
         self._carried: list[str] = []  # what became of corrections by hand
         self._bars: list[str] = []  # names of pictures that lost what is burnt in
+        self._saying = False
         session.jobs.progressed.connect(self._show)
+        session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._stop_if_gone)
         self.splitter.begun.connect(self._remember)
 
@@ -64,14 +65,14 @@ class Finder(QObject):
 
     def config_of(self, item: Item | None) -> PredictConfig:
         """The settings that a picture is searched with."""
-        own = self._own.get(item) if item is not None else None
-        return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in _OF_PICTURE})
+        own = item.search if item is not None else None
+        return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in OF_PICTURE})
 
     def edit(self, config: PredictConfig, item: Item | None) -> None:
         """Put settings in force that the user chose with this picture in hand; how the machine works is for all pictures."""
-        self._usual = replace(config, **{name: getattr(self._usual, name) for name in _OF_PICTURE})
+        self._usual = replace(config, **{name: getattr(self._usual, name) for name in OF_PICTURE})
         if item is not None:
-            self._own[item] = config
+            self._say_of(item, config)
 
     def use_for_all(self) -> None:
         """What is in force for the picture in hand is for all; those that were searched are split so, but not searched again."""
@@ -81,7 +82,8 @@ class Finder(QObject):
         if scale and usual.typical_size:  # the same particles are another number of px in a picture of another magnification
             sizes = [size * scale for size in (usual.typical_size, usual.other_size) if size]
             self._usual = replace(usual, **size_fields([(None, size) for size in sizes]))
-        self._own.clear()
+        for each in self.session.items:
+            self._say_of(each, None)
         self.splitter.use_for_all()
         self.splitter.remember()
         self._remember()
@@ -89,6 +91,17 @@ class Finder(QObject):
         others = [each for each in self.session.items if each is not item and each.particles is not None]
         kept = " Particles that were found stay until their image is searched again." if others else ""
         self.session.say(f"Size and splitting are those of all images now.{kept}")
+
+    def _say_of(self, item: Item, config: PredictConfig | None) -> None:
+        """What is said of a picture: kept with its work."""
+        if item.search != config:
+            item.search, self._saying = config, True
+            self.session.item_changed.emit(item, Change.SEARCH)
+            self._saying = False
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.SEARCH and item is self.session.current and not self._saying:  # it came back with kept work
+            self.settings_changed.emit()
 
     def _remember(self) -> None:
         self.session.settings.set("predict", _general(self._usual).to_dict())
@@ -214,13 +227,10 @@ def _parted(item: Item) -> npt.NDArray[np.bool_] | None:
     return drawn if drawn is not None and drawn.any() else None
 
 
-_OF_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))
-
-
 def _general(config: PredictConfig) -> PredictConfig:
     """Without what is said of one picture."""
     fresh = PredictConfig()
-    return replace(config, **{name: getattr(fresh, name) for name in _OF_PICTURE})
+    return replace(config, **{name: getattr(fresh, name) for name in OF_PICTURE})
 
 
 def _barred(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ class Change(Enum):
     ANNOTATION = auto()  # the layer of strokes came or went
     TRUTH = auto()  # the layer of instances came or went
     LEFT_OUT = auto()  # areas where nobody shall look
+    SEARCH = auto()  # what is said of it for its search, such as the size that is meant
     PREDICTION = auto()
     PARTICLES = auto()  # pixels and table
     TABLE = auto()  # exclusions alone

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.types.config import PredictConfig
 
 
 @dataclass(eq=False)
@@ -42,6 +43,7 @@ class Item:
     measurement: Measurement | None = None
     found: Mapping[int, npt.NDArray[np.int32]] = field(default_factory=dict)  # planes that were corrected, as they were before
     restored: bool = False  # corrected at an earlier start: what was found is not known any more
+    search: PredictConfig | None = None  # what is said of it for its search, such as the size that is meant; None where nothing is
     pixels: int = 0  # how often its pixels were replaced
     history: History = field(default_factory=History)
     reviewed: bool = False
