@@ -86,3 +86,9 @@ def test_a_distribution_that_touches_the_ends_of_what_was_looked_for_is_named() 
     )
     assert "12 of 100 particles are near 4 px, about the smallest" in ends_touched("a.tif", replace(ends, count=100), 0.0, "")
     assert not ends_touched("a.tif", replace(ends, near_largest=2), 0.5, "")
+    seen = replace(ends, near_largest=2, seen=104, seen_size=38.0)
+    assert seen.touched == (True, False)
+    assert ends_touched("a.tif", seen, 0.5, "Look there") == (
+        "a.tif: about 104 particles of some 19 nm seem to be there too, which this search finds in part at most: the distribution may go "
+        "on beyond it. Look there to see what lies there."
+    )

@@ -91,6 +91,12 @@ def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:
         "grid: 5 of 12 particles are near 6 px, about the smallest that was looked for: the distribution may go on beyond it. "
         "Say a smaller or larger --typical-size to see what lies there."
     ]
+    wide = replace(found, ends=BandEnds(30.0, 270.0, 0, 0, 160, 104, 38.0), size=90.0)
+    cautions = summarise([wide], {}, distributions([found.measurement]), Recipe("particles", ""), tmp_path)["cautions"]
+    assert [text for text in cautions if "seem to be there" in text] == [
+        "grid: about 104 particles of some 38 px seem to be there too, which this search finds in part at most: the distribution may go on "
+        "beyond it. Look for both as one powder with --typical-size “30 px, 90 px” --as-one to see what lies there."
+    ]
     record = tmp_path / "grid.npz"
     crops = (Crop(True, 0.1, 60, lambda: b"typical"), Crop(False, 0.9, 60, lambda: b"worst"))
     write_record(record, Record("grid", "", "", {}), replace(items[0], crops=crops))

@@ -35,6 +35,7 @@ ADVICE_FOR_COMMANDS = {
     "certainty": "--certainty 0",
     "size": "Say it with --typical-size, or --typical-size both, and --as-one where that is one powder of many sizes",
     "another size": "Say a smaller or larger --typical-size",
+    "wider": "Look for both as one powder with --typical-size “{}, {}” --as-one",
     "two heaps": "Look for each by itself with --typical-size “{}, {}”",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
@@ -43,6 +44,7 @@ ADVICE_FOR_THE_WINDOW = {
     "certainty": "Find ▸ Certainty 0",
     "size": "Say it with Find ▸ size, or choose both there, and One wide distribution where that is one powder of many sizes",
     "another size": "Say a smaller or larger size in Find",
+    "wider": "Look for both as one powder: size “{}, {}” in Find, and One wide distribution",
     "two heaps": "Look for each by itself: size “{}, {}” in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
@@ -227,7 +229,10 @@ def _cautions(
         cautions.append(one_size_alone(item.name, item.size, item.measurement.calibration.nanometres))
     for item in items:
         if item.ends is not None and any(item.ends.touched):
-            cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, advice["another size"]))
+            scale, unit = item.measurement.calibration.nanometres or 1.0, item.measurement.length_unit
+            both = (f"{size * scale:.3g} {unit}" for size in (item.ends.smallest, item.size))  # as the window offers them
+            way = advice["wider"].format(*both) if item.ends.seen and item.size else advice["another size"]
+            cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, way))
         if (modes := modes_of(item.measurement)) is not None:
             lengths = (f"{modes.small:.3g} {item.measurement.length_unit}", f"{modes.large:.3g} {item.measurement.length_unit}")
             cautions.append(two_heaps(item.name, (modes.n_small, modes.n_large), lengths, advice["two heaps"].format(*lengths)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +100,16 @@ def test_the_size_of_a_lone_particle_may_be_said_wrongly(particles: temseg.Segme
     area = np.bincount(temseg.split(found).labels.ravel())[1:]
     assert len(area) == 1
     assert 2 * np.sqrt(area[0] / np.pi) == pytest.approx(90, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("name", "wide"),
+    [("powder_sem/images/Sc2Tile_003-001-000_0-000.png", True), ("supported_catalysts/images/PtW5.jpg", False)],
+)
+def test_of_a_powder_wider_than_a_search_smaller_ones_are_seen(particles: temseg.Segmenter, data: Path, name: str, wide: bool) -> None:
+    path = data / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    found = temseg.predict(particles, temseg.read(path))
+    assert (found.smaller is not None) == wide
+    assert temseg.split(found).band_ends.touched[0] == wide

@@ -21,8 +21,10 @@ from napari_temseg.engine.model.size_search import (
     deciding,
     evidence,
     sizes,
+    smaller_too,
     windows,
 )
+from napari_temseg.engine.types.results import SizeCandidate
 
 WORKING = 22.0
 
@@ -92,6 +94,20 @@ def test_one_or_two_of_a_size_are_no_population_unless_both_are_asked_for() -> N
     assert one.weight >= RIVAL_SHARE * many.weight
     assert chosen([one, many], WORKING) == (11.2, ())
     assert [each.count for each in chosen([one, many], WORKING, SECOND_SHARE)[1]] == [71, 1]
+
+
+def test_smaller_ones_about_as_many_are_named_where_they_are_no_specks() -> None:
+    large = Evidence(100, 89, 101.0, sure=0.69, purity=0.8, cover=0.5, explained=0.9)
+    small = Evidence(36, 104, 38.0, sure=0.69, purity=0.55, cover=0.1, explained=0.2)
+    assert 0.06 < small.weight / large.weight < RIVAL_SHARE
+    assert chosen([large, small], WORKING) == (101.0, ())
+    assert smaller_too([large, small]) == SizeCandidate(38.0, 104)
+    assert smaller_too([large]) is None
+    assert smaller_too([large, replace(small, count=60)]) is None, "fewer than the others"
+    assert smaller_too([large, replace(small, purity=0.1)]) is None, "hardly any evidence"
+    assert smaller_too([large, replace(small, size=60)]) is None, "found with the others"
+    assert smaller_too([large, replace(small, size=15)]) is None, "another thing"
+    assert smaller_too([replace(large, size=36), replace(small, size=14)]) is None, "the texture of a surface looks like it"
 
 
 def test_what_is_nearly_the_best_or_nearly_a_rival_decides() -> None:

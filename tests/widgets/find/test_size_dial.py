@@ -172,10 +172,6 @@ def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, 
     wait_jobs(session)
     item = session.current
     assert len(item.particles) > found + 5
-    assert set(item.measurement.table["population"]) == {"small", "large"}
-    assert [made.isChecked() for made in panel.measured.values()] == [True, False]
-    panel.measured[True].click()
-    wait_jobs(session)
     assert [made.isChecked() for made in panel.measured.values()] == [False, True]
     assert "population" not in item.measurement.table
     assert "small and" not in panel.note.text()
@@ -183,6 +179,31 @@ def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, 
     panel.measured[False].click()  # told apart after all
     wait_jobs(session)
     assert set(item.measurement.table["population"]) == {"small", "large"}
+
+
+def test_smaller_particles_that_the_search_saw_are_said_and_one_press_finds_one_wide_distribution(
+    viewer: Any, open_bench: Any, wait_jobs: Any
+) -> None:
+    viewer.add_image(wide_powder().image, name="powder")
+    bench = open_bench(viewer)
+    panel, session = bench.panel(1), bench.session
+    bench.go(1)
+    panel.dial.say_sizes([75.0])
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    prediction = replace(item.prediction, smaller=SizeCandidate(26.0, 40))
+    item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction)
+    session.item_changed.emit(item, Change.PREDICTION)
+    assert "about 40 particles of some 26 px seem to be there too" in panel.note.text()
+    assert panel.ways.currentIndex() == 2
+    found = len(item.particles)
+    panel.too.click()
+    wait_jobs(session)
+    assert len(item.particles) > found
+    assert "population" not in item.measurement.table
+    assert [made.isChecked() for made in panel.measured.values()] == [False, True]
+    assert "seem to be there" not in panel.note.text()
 
 
 def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: Any) -> None:

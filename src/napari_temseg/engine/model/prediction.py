@@ -70,6 +70,7 @@ class Settled:
     config: PredictConfig
     largest: float
     candidates: tuple[SizeCandidate, ...] = ()
+    smaller: SizeCandidate | None = None
     alone: bool = False
 
 
@@ -150,7 +151,7 @@ class _Pass:
         bounds = next(entry.metadata for entry in fields(PredictConfig) if entry.name == "typical_size")
         sizes = [min(max(each.working_size / each.scales[0], bounds["minimum"]), bounds["maximum"]) for each in self.runners]
         told = replace(config.for_size(sizes[0]), exact_size=True, other_size=sizes[1] if len(sizes) > 1 else None)
-        return Settled(told, max(sizes), runner.candidates, runner.alone)
+        return Settled(told, max(sizes), runner.candidates, runner.smaller, runner.alone)
 
     def blank(self, micrograph: Micrograph) -> Prediction:
         """What will be said of a micrograph, nothing yet."""

@@ -78,6 +78,7 @@ class Runner:
         self.exact_size = config.exact_size
         self.sign = SIGNS[config.polarity]
         self.candidates: tuple[SizeCandidate, ...] = ()
+        self.smaller: SizeCandidate | None = None
         self.both, self.alone = config.both, False
         if not all(LEAST_SCALE <= scale <= MOST_ENLARGED for scale in self.scales):
             raise TemsegError(f"Working scales {self.scales} are out of range: use numbers from {LEAST_SCALE:g} to {MOST_ENLARGED:g}.")
@@ -94,6 +95,7 @@ class Runner:
             "pixel_ratio": self.pixel_ratio,
             "size": self.working_size / self.scales[0] if self.working_size else 0.0,
             "candidates": () if self.both else self.candidates,
+            "smaller": self.smaller,
             "alone": self.alone,
             "confidence": model.confidence,
             "computed_with": self.network.described(),
@@ -165,6 +167,7 @@ class Runner:
                 found[index] = yield from mapped(self._evidence(image, valid, found[index].size, closely=True), part)
                 off_by[index] = 1.0
         size, self.candidates = size_search.chosen(found, self.working_size, share)
+        self.smaller = None if self.candidates else size_search.smaller_too(found)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
 

@@ -28,6 +28,10 @@ QUICK_UP_TO = 600_000  # … px of a small one: of larger ones such windows are 
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
+SMALLER_SHARE = 0.06  # of the best evidence: with as much, smaller particles of about the same number are there too: a wide distribution …
+SMALLER_MANY = 0.75, 30  # … × the number of those of the best size, and particles …
+SMALLER_BY = 2.4, 4.5  # … × smaller: nearer ones are found anyway …
+SMALLER_FROM = 20.0  # … px: in anything smaller the texture of a surface looks like particles. Of EMPS, TiO2 and catalysts none has as much
 SECOND_SHARE = 0.25  # the same where somebody says that there are two sizes: of one size, 55 of 57 pictures of tune parts have less
 LEAST_EVIDENCE = 0.003  # below it nothing speaks for any size: two thirds of the least on train and tune; of bare supports few have more
 OFF_BY = 3.0  # × by which the evidence of a quick look in fewer px may be off …
@@ -191,3 +195,22 @@ def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHA
         return best.found, ()
     both = sorted((best, max(rivals, key=lambda each: each.weight)), key=lambda each: each.found)
     return best.found, tuple(SizeCandidate(each.found, round(each.count)) for each in both)
+
+
+def smaller_too(found: Sequence[Evidence]) -> SizeCandidate | None:
+    """Smaller particles that are about as many as those of the size with most evidence: a distribution wider than one search."""
+    best = max(found, key=lambda each: each.weight)
+    share, least = SMALLER_MANY
+    low, high = SMALLER_BY
+    many = [
+        each
+        for each in found
+        if low <= best.size / max(each.size, 1e-6) <= high
+        and each.size >= SMALLER_FROM
+        and each.weight >= SMALLER_SHARE * best.weight
+        and each.count >= max(share * best.count, least)
+    ]
+    if best.weight < LEAST_EVIDENCE or not many:
+        return None
+    most = max(many, key=lambda each: each.weight)
+    return SizeCandidate(most.found, round(most.count))

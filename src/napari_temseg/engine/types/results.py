@@ -35,19 +35,31 @@ class SizeCandidate:
 
 @dataclass(frozen=True)
 class BandEnds:
-    """How many of `count` particles are as small, or as large, as what was looked for may be; the ends of the band in px."""
+    """How many of `count` particles are as small, or as large, as what was looked for may be; the ends of the band in px.
+
+    `seen` is about how many smaller ones, of `seen_size` px, were seen when the size was looked for: 0 where they are few.
+    """
 
     smallest: float
     largest: float
     near_smallest: int
     near_largest: int
     count: int
+    seen: int = 0
+    seen_size: float = 0.0
 
     @property
     def touched(self) -> tuple[bool, bool]:
-        """Whether enough particles lie at the lower end, and at the upper, for the distribution to go on beyond it: 3, and 5 %."""
-        least = max(3, 0.05 * self.count)
-        return self.near_smallest >= least, self.near_largest >= least
+        """Whether enough particles lie at the lower end, and at the upper, for the distribution to go on beyond it: 3, and 5 %.
+
+        Those that were `seen` count too.
+        """
+        return bool(self.seen) or self.near_smallest >= self.least, self.near_largest >= self.least
+
+    @property
+    def least(self) -> float:
+        """How many near an end are enough."""
+        return max(3, 0.05 * self.count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +73,7 @@ class Prediction:
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
+    `smaller` are particles about as many as those of that size, which was found, and several times smaller.
     `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `other` is what was said of the same picture when particles of a second, larger size were looked for, where those of both are meant
@@ -82,6 +95,7 @@ class Prediction:
     unlike: tuple[str, ...] = ()
     size: float = 0.0
     candidates: tuple[SizeCandidate, ...] = ()
+    smaller: SizeCandidate | None = None
     confidence: Confidence | None = None
     parted: npt.NDArray[np.bool_] | None = None
     other: Prediction | None = None
@@ -188,6 +202,7 @@ class Prediction:
                 "pixel_ratio",
                 "size",
                 "candidates",
+                "smaller",
                 "confidence",
                 "alone",
                 "computed_with",
@@ -334,7 +349,9 @@ class Particles:
         other = self.prediction.other if self.prediction is not None else None
         low, high = size / BAND, (size if other is None else other.size) * BAND
         near = (int((diameter < low * NEAR_END).sum()), int((diameter > high / NEAR_END).sum()))
-        return BandEnds(low, high, *near, len(diameter))
+        seen = None if self.prediction is None or other is not None else self.prediction.smaller
+        beside = () if seen is None else (seen.count, seen.size)
+        return BandEnds(low, high, *near, len(diameter), *beside)
 
     @cached_property
     def outlines(self) -> dict[int, npt.NDArray[np.float64]]:

@@ -228,9 +228,12 @@ def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
     parts = ((ends.near_smallest, ends.smallest, "smallest"), (ends.near_largest, ends.largest, "largest"))
     found = [
         f"{near} of {ends.count} particles are near {end * factor:.3g} {unit}, about the {word} that was looked for"
-        for (near, end, word), touched in zip(parts, ends.touched, strict=True)
-        if touched
+        for near, end, word in parts
+        if near >= ends.least
     ]
+    if ends.seen:
+        size = f"{ends.seen_size * factor:.3g} {unit}"
+        found.append(f"about {ends.seen} particles of some {size} seem to be there too, which this search finds in part at most")
     return f"{name}: {' and '.join(found)}: the distribution may go on beyond it. {way} to see what lies there." if found else ""
 
 

@@ -141,5 +141,5 @@ def all_ends(ends: Sequence[BandEnds]) -> BandEnds | None:
     """What lies near the ends of the band, of all parts of a picture."""
     if not ends:
         return None
-    sums = (sum(getattr(each, name) for each in ends) for name in ("near_smallest", "near_largest", "count"))
-    return BandEnds(ends[0].smallest, ends[0].largest, *sums)
+    sums = {name: sum(getattr(each, name) for each in ends) for name in ("near_smallest", "near_largest", "count")}
+    return replace(ends[0], **sums)

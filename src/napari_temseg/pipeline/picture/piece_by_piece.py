@@ -31,6 +31,7 @@ from napari_temseg.pipeline.picture.pieces import LARGE_PLANE, Piece, pieces
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.recovery.limit import RecoveredSize
     from napari_temseg.engine.model.backends.backend import Backend
+    from napari_temseg.engine.model.prediction import Settled
     from napari_temseg.engine.model.segmenter import Segmenter
 
 _STRIP = 1024  # rows that are looked at together for contacts
@@ -71,7 +72,7 @@ def iter_large(
                     yield from looking
                     plane.recovered = looking.result
             plane.add(piece, particles, others.result)
-        return plane.together(told.candidates, alone=told.alone)
+        return plane.together(told)
 
     return Job(steps)
 
@@ -156,8 +157,8 @@ class _LargePlane:
             facts = replace(particles, labels=labels[:1, :1], prediction=_without_maps(particles.prediction))
             self._first = facts, replace(measured, table=measured.table[:0])
 
-    def together(self, candidates: Any, *, alone: bool) -> MeasuredPicture:
-        """The whole plane."""
+    def together(self, told: Settled) -> MeasuredPicture:
+        """The whole plane, of which was `told` at what it is looked at."""
         if self._first is None:
             raise ValueError("a plane has a piece at least")
         first, of_first = self._first
@@ -178,7 +179,11 @@ class _LargePlane:
             unlike=strange,
         )
         labels = self._labels.whole()
-        facts = {} if first.prediction is None else facts_of_prediction(first.prediction) | {"candidates": candidates, "alone": alone}
+        facts = {} if first.prediction is None else facts_of_prediction(first.prediction)
+        facts |= {"candidates": told.candidates, "alone": told.alone} if facts else {}
+        ends = all_ends(self._ends)
+        if ends is not None and told.smaller is not None:
+            ends = replace(ends, seen=told.smaller.count, seen_size=told.smaller.size)
         return MeasuredPicture(
             image,
             measured,
@@ -187,7 +192,7 @@ class _LargePlane:
             self._classes.whole() if first.prediction is not None else None,
             round(self._uncertain),
             strange,
-            all_ends(self._ends),
+            ends,
             splitting=dict(first.settings),
             **facts,
         )

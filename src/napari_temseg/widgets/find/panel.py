@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -101,14 +102,13 @@ class FindPanel(QWidget):
         self.measured[True] = button("One wide distribution", as_one, partial(self._measure, True))
         for made in self.measured.values():
             made.setCheckable(True)
-        meant = [*self.measured.values()]
         other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
         ways = QStackedWidget()
         for each in (
             row([size, paint, other], (1, 1, 1)),
             row(self.sizes, (1, 1, 1)),
             row([self.too, other_size], (2, 1)),
-            row(meant, (1, 1)),
+            row([*self.measured.values()], (1, 1)),
         ):
             ways.addWidget(each)
         ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -208,9 +208,16 @@ class FindPanel(QWidget):
 
     def _find_both(self) -> None:
         """What is found now is meant, and what lies beyond it or was given up: each is looked for by itself."""
-        if sizes := self._further(self.session.current):
+        item = self.session.current
+        if sizes := self._further(item):
+            as_one = self._goes_on(item)
             self.dial.say_sizes(sizes)
+            self.splitter.edit(replace(self.splitter.config, as_one=as_one), item)
             self._find_one()
+
+    def _goes_on(self, item: Item | None) -> bool:
+        """Whether what seems to lie beyond what is found is more of the same: one distribution, wider than a search."""
+        return not self.given_up.of(item) and item is not None and modes_of(item.measurement) is None
 
     def _measure(self, as_one: bool) -> None:
         """What was found of two sizes is one distribution, or two populations."""
@@ -241,10 +248,13 @@ class FindPanel(QWidget):
         if sizes is None:
             return
         lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in sizes)
+        measured = "two populations with a D50, a count and shares of their own"
+        if self._goes_on(item):
+            measured = "one wide distribution with one D50: “Two populations” then measures them apart"
         self.too.set_text(f"Both: {lengths}", "Both sizes")
         self.too.setToolTip(
             f"Keep what is found and look beyond it: particles of about {lengths} are looked for, each size by itself,\n"
-            "and measured as two populations with a D50, a count and shares of their own."
+            f"and measured as {measured}."
         )
 
     def _show_ways(self, item: Item | None) -> None:
