@@ -10,12 +10,12 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.results import BAND, LEAST_OFFERED
+from napari_temseg.engine.types.results import LEAST_OFFERED
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
+from napari_temseg.widgets.find.further_sizes import further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.kit.brief import Brief
@@ -209,15 +209,10 @@ class FindPanel(QWidget):
     def _find_both(self) -> None:
         """What is found now is meant, and what lies beyond it or was given up: each is looked for by itself."""
         item = self.session.current
-        if sizes := self._further(item):
-            as_one = self._goes_on(item)
-            self.dial.say_sizes(sizes)
-            self.splitter.edit(replace(self.splitter.config, as_one=as_one), item)
+        if further := further_sizes(item, self.given_up.of(item)):
+            self.dial.say_sizes(further.sizes)
+            self.splitter.edit(replace(self.splitter.config, as_one=further.as_one), item)
             self._find_one()
-
-    def _goes_on(self, item: Item | None) -> bool:
-        """Whether what seems to lie beyond what is found is more of the same: one distribution, wider than a search."""
-        return not self.given_up.of(item) and item is not None and modes_of(item.measurement) is None
 
     def _measure(self, as_one: bool) -> None:
         """What was found of two sizes is one distribution, or two populations."""
@@ -228,28 +223,13 @@ class FindPanel(QWidget):
         for as_one, made in self.measured.items():
             made.setChecked(self.split.value().as_one == as_one)
 
-    def _further(self, item: Item | None) -> tuple[float, float] | None:
-        """Both sizes (px) that keep what is found and find what lies beyond it; None where nothing seems to."""
-        if lost := self.given_up.of(item):
-            return lost.both
-        said = item.prediction if item is not None else None
-        if item is None or said is None or not said.size or said.other is not None or item.particles is None:
-            return None
-        if (modes := modes_of(item.measurement)) is not None:
-            pixel = item.calibration.nanometres or 1.0
-            return modes.small / pixel, modes.large / pixel
-        ends = item.particles.band_ends
-        if ends is None or not any(ends.touched):
-            return None
-        return (said.size / BAND, said.size) if ends.touched[0] else (said.size, said.size * BAND)
-
     def _show_further(self, item: Item | None) -> None:
-        sizes = self._further(item)
-        if sizes is None:
+        further = further_sizes(item, self.given_up.of(item))
+        if further is None:
             return
-        lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in sizes)
+        lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in further.sizes)
         measured = "two populations with a D50, a count and shares of their own"
-        if self._goes_on(item):
+        if further.as_one:
             measured = "one wide distribution with one D50: “Two populations” then measures them apart"
         self.too.set_text(f"Both: {lengths}", "Both sizes")
         self.too.setToolTip(
@@ -259,7 +239,7 @@ class FindPanel(QWidget):
 
     def _show_ways(self, item: Item | None) -> None:
         found = item.prediction.candidates if item is not None and item.prediction is not None else ()
-        further = self._further(item)
+        further = further_sizes(item, self.given_up.of(item))
         two = item is not None and item.prediction is not None and item.prediction.other is not None
         self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further or two))
         self.ways.setCurrentIndex(1 if found else 2 if further else 3 if two and item is not None and not item.unlike else 0)
@@ -396,7 +376,7 @@ class FindPanel(QWidget):
                 f"{self.dial.length(item, lost.end)} are looked for now."
             )
         if item.unlike:
-            further = self._further(item) is not None
+            further = further_sizes(item, self.given_up.of(item)) is not None
             ways = "" if further else ", or take one of the ways below"
             return [touched, f"{item.unlike.rpartition(': ')[0]}: check them{ways}."]
         return [touched]
