@@ -165,7 +165,7 @@ class PredictConfig(Config):
 
 
 # The settings that are said of one picture, such as the size that is meant in it.
-OF_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))
+OF_ONE_PICTURE = tuple(entry.name for entry in fields(PredictConfig) if entry.metadata.get("of_picture"))
 
 
 def size_fields(sizes: Sequence[tuple[float | None, float | None]] = (), *, both: bool = False) -> dict[str, Any]:

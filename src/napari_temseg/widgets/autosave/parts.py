@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.types.config import OF_PICTURE, PredictConfig
+from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
@@ -57,7 +57,7 @@ def _said(search: PredictConfig | None) -> About:
     if search is None:
         return {}
     fresh = PredictConfig()
-    return {name: getattr(search, name) for name in OF_PICTURE if getattr(search, name) != getattr(fresh, name)}
+    return {name: getattr(search, name) for name in OF_ONE_PICTURE if getattr(search, name) != getattr(fresh, name)}
 
 
 def _search(said: About) -> PredictConfig | None:

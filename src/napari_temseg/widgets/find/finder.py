@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import OF_PICTURE, PredictConfig, SplitConfig, size_fields
+from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig, SplitConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import BACKGROUND
@@ -66,11 +66,11 @@ class Finder(QObject):
     def config_of(self, item: Item | None) -> PredictConfig:
         """The settings that a picture is searched with."""
         own = item.search if item is not None else None
-        return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in OF_PICTURE})
+        return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in OF_ONE_PICTURE})
 
     def edit(self, config: PredictConfig, item: Item | None) -> None:
         """Put settings in force that the user chose with this picture in hand; how the machine works is for all pictures."""
-        self._usual = replace(config, **{name: getattr(self._usual, name) for name in OF_PICTURE})
+        self._usual = replace(config, **{name: getattr(self._usual, name) for name in OF_ONE_PICTURE})
         if item is not None:
             self._say_of(item, config)
 
@@ -230,7 +230,7 @@ def _parted(item: Item) -> npt.NDArray[np.bool_] | None:
 def _general(config: PredictConfig) -> PredictConfig:
     """Without what is said of one picture."""
     fresh = PredictConfig()
-    return replace(config, **{name: getattr(fresh, name) for name in OF_PICTURE})
+    return replace(config, **{name: getattr(fresh, name) for name in OF_ONE_PICTURE})
 
 
 def _barred(names: Sequence[str]) -> str:
