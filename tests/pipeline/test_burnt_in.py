@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_temseg as temseg
+from napari_temseg.engine.burntin.boxes import with_box
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.pipeline import burnt_in
 from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, without_areas
@@ -111,3 +112,11 @@ def test_the_text_beside_a_bar_is_left_out_where_it_lies_over_particles() -> Non
     assert not valid[top:bottom, left:right].any()
     assert valid[:180].all()
     assert valid[:, :200].all()
+
+
+def test_a_data_bar_does_not_grow_by_the_text_in_it() -> None:
+    mask = np.zeros((100, 80), bool)
+    mask[80:] = True
+    assert with_box(mask, (78, 10, 95, 40)) is mask
+    assert with_box(mask, (60, -5, 72, 40))[60:72, :40].all()
+    assert not mask[60:72].any()

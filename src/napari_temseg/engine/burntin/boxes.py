@@ -67,8 +67,10 @@ def beside_bar(mask: npt.NDArray[np.bool_], bar: ScaleBar | None) -> bool:
 
 
 def with_box(mask: npt.NDArray[np.bool_], box: Box) -> npt.NDArray[np.bool_]:
-    """The same and all of a box, as far as it lies inside."""
+    """The same and all of a box, as far as it lies inside; a data bar that holds its middle holds all of it, and stays as it is."""
     top, left, bottom, right = (max(side, 0) for side in box)
+    if mask[min((top + bottom) // 2, len(mask) - 1)].all():
+        return mask
     whole = mask.copy()
     whole[top:bottom, left:right] = True
     return whole
