@@ -13,6 +13,7 @@ import tifffile
 from in_the_window import find, told
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit
@@ -258,7 +259,8 @@ def test_opening_does_not_wait_for_a_running_job(
 def test_delete_in_the_list_closes_pictures_and_spares_particles(
     viewer: Any, open_bench: Any, grid: Any, adopt: Any, qtbot: Any, wait_chores: Any
 ) -> None:
-    viewer.add_image(np.zeros((50, 50)), name="other")
+    viewer.add_image(np.zeros((50, 50)), name="other", scale=(2, 2), units=("nm", "nm"))
+    viewer.add_image(np.zeros((50, 50)), name="third")
     bench = open_bench(viewer)
     session, table = bench.session, bench.panel(0).table
     item = session.items[0]
@@ -268,12 +270,14 @@ def test_delete_in_the_list_closes_pictures_and_spares_particles(
     adopt(session, item, labels)
     wait_chores(session)
     session.select({1})
+    notification_manager.records.clear()
     table.setFocus()
     qtbot.keyClick(table, Qt.Key.Key_Delete)
-    assert names(session) == ["other"]
+    assert names(session) == ["other", "third"]
     assert len(item.measurement) == 2
     wait_chores(session)
-    assert [layer.name for layer in viewer.layers] == ["other"]
+    assert [layer.name for layer in viewer.layers] == ["other", "third"]
+    assert not told("Inconsistent units")
     assert "kept" in bench.findChild(JobBar).sentence.text()
     viewer.add_layer(grid)
     again = session.items[-1]
@@ -282,7 +286,7 @@ def test_delete_in_the_list_closes_pictures_and_spares_particles(
     (action,) = table.menu([again]).actions()
     assert action.text() == f"Close “{grid.name}”\tDel"
     action.trigger()
-    assert names(session) == ["other"]
+    assert names(session) == ["other", "third"]
 
 
 def test_the_sample_is_edited_in_place_for_all_selected(viewer: Any, open_bench: Any, qtbot: Any) -> None:

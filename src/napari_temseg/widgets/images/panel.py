@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.readers import AXES_BY_NAME, EXTENSIONS
 from napari_temseg.widgets.autosave.autosaver import Autosaver
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.images.image_table import SAMPLE_COLUMN, ImageTable, short_size
 from napari_temseg.widgets.images.opening import Opener, recently_opened
@@ -190,7 +191,7 @@ class ImagesPanel(QWidget):
         """Close pictures, with all layers that were made for them."""
         for item in items:
             self.session.settle(item)  # its newest strokes are kept too
-            self.session.viewer.layers.remove(item.layer)
+            layers.remove(self.session.viewer, item.layer)
 
     def _calibrate(self) -> None:
         ask_calibration(self.session, self, self.selected())
