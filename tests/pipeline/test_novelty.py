@@ -13,7 +13,7 @@ import napari_temseg as temseg
 from napari_temseg.cli.main import main
 from napari_temseg.engine.measure.measurement import with_flags
 from napari_temseg.engine.model.novelty import NAMES, TEXTURE, Familiarity
-from napari_temseg.engine.types.results import Origin
+from napari_temseg.engine.types.results import Origin, SizeCandidate
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.files.models import save
 from napari_temseg.pipeline.existing_results import Result, iter_report
@@ -67,6 +67,23 @@ def test_a_size_of_pictures_unlike_the_training_is_not_usable_until_somebody_has
     looked_at = with_flags(strange, reviewed=range(1, 50))
     assert temseg.size_distribution(looked_at).usability.usable
     assert temseg.size_distribution([strange, *[measured] * 10]).usability.usable  # too few of them to matter
+
+
+def test_a_size_of_a_powder_wider_than_its_search_is_not_usable() -> None:
+    powder = temseg.simulate(temseg.SimulateConfig(height=400, width=400, count=60, diameter=22, seed=4))
+    prediction = temseg.Prediction.of_classes((powder.instances > 0).astype(np.uint8) + 1, powder.micrograph)
+    particles = temseg.split(replace(prediction, size=60.0))
+    assert temseg.size_distribution(temseg.measure(particles)).usability.usable
+    seen = replace(particles, prediction=replace(particles.prediction, smaller=SizeCandidate(20.0, 70)))
+    kept = replace(seen, prediction=None, origin=Origin("", "mine", smaller=SizeCandidate(20.0, 70)))
+    for wider in (seen, kept):
+        measured = temseg.measure(wider)
+        sizes = temseg.size_distribution(measured)
+        assert sizes.usability.headline == "not usable as it is"
+        assert "smaller particles, about as many, seem to be there" in sizes.usability.why[0]
+        assert "one wide distribution" in sizes.usability.steps[0]
+        looked_at = with_flags(measured, reviewed=measured.table["particle"])
+        assert temseg.size_distribution(looked_at).usability.usable
 
 
 def test_predict_complains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

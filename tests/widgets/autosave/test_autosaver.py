@@ -22,13 +22,14 @@ import napari_temseg as temseg
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Doubts
+from napari_temseg.engine.types.results import Doubts, SizeCandidate
 from napari_temseg.widgets.autosave import particles, store
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.preload import load_compiler
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session import own_models
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.data_folder import data_folder
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 
@@ -200,6 +201,19 @@ def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, w
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
     corrector.redo()
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), after.drop(columns="aggregate"))
+
+
+def test_that_a_powder_is_wider_than_its_search_comes_back(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+    bench = start(grid)
+    item = find(bench, wait_jobs)
+    prediction = replace(item.prediction, smaller=SizeCandidate(9.0, 40))
+    item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction)
+    bench.session.item_changed.emit(item, Change.PARTICLES)
+    assert item.particles.wider
+    bench.session.close()
+    item = restored(start(grid), qtbot, wait_jobs)
+    assert item.particles.wider
+    assert item.measurement.wider
 
 
 def test_what_was_said_for_the_search_comes_back(start: Any, grid: Any, qtbot: Any, wait_jobs: Any) -> None:

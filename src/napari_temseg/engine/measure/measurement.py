@@ -91,7 +91,7 @@ class Measurement:
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
     particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`; `grid` the grid or preparation of the
-    sample; `recovered` tells of particles of known size put into it, if asked for (`iter_recovery`); `unlike` is as of `Particles`.
+    sample; `recovered` tells of particles of known size put into it, if asked for (`iter_recovery`); `unlike`, `wider`: as of `Particles`.
     """
 
     table: pd.DataFrame
@@ -112,13 +112,13 @@ class Measurement:
     grid: str = ""
     recovered: tuple[RecoveredSize, ...] = ()
     unlike: Mapping[int, str] = field(default_factory=dict)
+    wider: bool = False
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __repr__(self) -> str:
-        n = len(self)
-        rows = f"{n} particle{'' if n == 1 else 's'} × {len(self.table.columns)} columns"
+        rows = f"{len(self)} particle{'' if len(self) == 1 else 's'} × {len(self.table.columns)} columns"
         return f"<Measurement of {self.image}: {rows}, lengths in {self.length_unit} ({self.calibration.describe()})>"
 
     def _repr_html_(self) -> str:
@@ -229,6 +229,7 @@ def measure(
         convention=_convention(particles),
         grid=source.grid if source else "",
         unlike=particles.unlike if isinstance(particles, Particles) else {},
+        wider=isinstance(particles, Particles) and particles.wider,
     )
 
 

@@ -127,7 +127,8 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
         for plane in here.unique().tolist():
             found.setdefault(measurement.image, []).append(measurement.unlike[plane])
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
-    return Unlike(tuple(found), tuple(reasons), n / max(sum(map(len, tables)), 1))
+    wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
+    return Unlike(tuple(found), tuple(reasons), n / max(sum(map(len, tables)), 1), tuple(wider))
 
 
 def _outlined_by(measurement: Measurement, calibration: SegmentationCalibration) -> bool:

@@ -46,11 +46,12 @@ class Usability(NamedTuple):
 
 class Unlike(NamedTuple):
     """Images unlike those that the model was trained on, in what they are, and the share of the particles that count which they hold and
-    nobody has looked at."""
+    nobody has looked at. Of those of `wider` the search saw smaller particles, about as many, that it finds in part at most."""
 
     images: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     share: float = 0.0
+    wider: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -122,7 +123,7 @@ def _doubts_of_model(
     """Why the model cannot be trusted in these images, and what to do next."""
     why, steps = [], []
     if unlike is not None and unlike.counts:
-        some = ", ".join(unlike.images[:3]) + (f" and {len(unlike.images) - 3} more" if len(unlike.images) > 3 else "")
+        some = _some(unlike.images)
         are = "is" if len(unlike.images) == 1 else "are"
         why.append(
             f"{some} {are} unlike the images the model was trained on ({', '.join(unlike.reasons)}), and what is known of its errors does "
@@ -132,11 +133,18 @@ def _doubts_of_model(
             "audit 100 of the particles and 20 fields, or look at every particle of these images and mark it as reviewed",
             "or train the model on a few strokes in such an image (step Improve)",
         ]
+    if unlike is not None and unlike.wider:
+        why.append(f"{_some(unlike.wider)}: smaller particles, about as many, seem to be there, which one search finds in part at most")
+        steps.append("look for both sizes as one wide distribution (Find offers it), or say the size where the larger ones alone are meant")
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
         why.append(_moved(setting, segmentation, unit) + _cut(pieces))
         steps += [_REMEDY[setting], *_alone(pieces, unit)]
     return why, steps
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:

@@ -282,7 +282,7 @@ class Doubts:
 class Origin:
     """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training.
 
-    `confidence` is as of its prediction. `doubts` are about the particles as they came from it, None where nobody worked them out.
+    `confidence` and `smaller` are as of its prediction. `doubts` are about the particles as they came from it, None where not known.
     """
 
     model_hash: str = ""
@@ -291,6 +291,7 @@ class Origin:
     unlike: tuple[str, ...] = ()
     confidence: Confidence | None = None
     doubts: Doubts | None = None
+    smaller: SizeCandidate | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,6 +333,12 @@ class Particles:
         reasons = {} if by is None else {plane: reason for plane, reason in enumerate(by.unlike) if reason}
         found = set(self.table["plane"].unique().tolist()) if reasons else set()
         return {plane: reason for plane, reason in reasons.items() if plane in found}
+
+    @property
+    def wider(self) -> bool:
+        """Whether smaller particles, about as many, seem to be there too, which the search finds in part at most."""
+        by = self.prediction or self.origin
+        return by is not None and by.smaller is not None and not (self.prediction is not None and self.prediction.other is not None)
 
     @cached_property
     def pixels_by_label(self) -> npt.NDArray[np.int64]:

@@ -177,6 +177,7 @@ class _LargePlane:
             other_splits=one_of_each(self._splits),
             recovered=self.recovered,
             unlike=strange,
+            wider=told.smaller is not None,
         )
         labels = self._labels.whole()
         facts = {} if first.prediction is None else facts_of_prediction(first.prediction)

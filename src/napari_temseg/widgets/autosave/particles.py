@@ -15,7 +15,7 @@ from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence
 from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Doubts, Origin, Particles
+from napari_temseg.engine.types.results import Doubts, Origin, Particles, SizeCandidate
 from napari_temseg.widgets.autosave.parts import plural
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.session.change import Change
@@ -183,7 +183,10 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     said = particles.prediction
     if said is None:
         return particles.origin
-    return Origin(said.model_hash, models.get(said.model_hash, ""), tuple(said.working_scale), said.unlike, said.confidence)
+    smaller = None if said.other is not None else said.smaller
+    return Origin(
+        said.model_hash, models.get(said.model_hash, ""), tuple(said.working_scale), said.unlike, said.confidence, smaller=smaller
+    )
 
 
 def _facts_of(origin: Origin) -> About:
@@ -195,7 +198,9 @@ def _origin_of(facts: About) -> Origin:
     sure = Confidence.from_dict(curve) if curve else None
     known = facts.get("doubts")
     doubts = None if known is None else Doubts.of_rows(known)
-    return Origin(**{**facts, "scales": tuple(facts["scales"]), "unlike": unlike, "confidence": sure, "doubts": doubts})
+    smaller = SizeCandidate(**facts["smaller"]) if facts.get("smaller") else None
+    made = {"scales": tuple(facts["scales"]), "unlike": unlike, "confidence": sure, "doubts": doubts, "smaller": smaller}
+    return Origin(**{**facts, **made})
 
 
 def _agreeing(labels: npt.NDArray[np.int32], table: pd.DataFrame) -> tuple[npt.NDArray[np.int32], Any]:
