@@ -99,6 +99,15 @@ def test_an_exclusion_without_its_particle_is_dropped_and_one_that_became_anothe
     assert carry_over(Corrections(found, {}, {2: "damaged"}), larger).clashing == {2}
 
 
+def test_every_piece_of_what_was_excluded_is_excluded() -> None:
+    found = discs(ALONE, (40, 40, 20))
+    fresh = discs(ALONE, (40, 40, 20))
+    fresh[(fresh == 2) & (np.indices(fresh.shape)[1] > 50)] = 3  # two thirds and more of it stay one piece
+    carried = carry_over(Corrections(found, {}, {2: "overlapping"}), fresh)
+    assert not carried.patches
+    assert carried.excluded == {2: "overlapping", 3: "overlapping"}
+
+
 def test_after_a_restart_a_reviewed_split_is_known_as_one() -> None:
     found, labels = split_by_hand()
     carried = carry_over(Corrections(labels, None, {}, [1, 2, 3, 4]), found)

@@ -127,7 +127,10 @@ class _Page:
         carried.taken += int((said & take[group]).sum())
         next_id = self._take(carried, plane, next_id, take[group] & (area > 0), take[fresh_group])
         if only is None:
-            self._pass_flags(carried, one[alike], other[alike], ~(take | clash)[group])
+            free = ~(take | clash)[group]
+            self._pass_flags(carried, one[alike], other[alike], free)
+            piece = (shared >= SAME_PLACE * fresh_area[other]) & free[one]
+            self._pass_exclusions(carried, one[piece], other[piece])
         return next_id
 
     @property
@@ -170,6 +173,12 @@ class _Page:
         for label, number in zip(one[free[one]].tolist(), other[free[one]].tolist(), strict=True):
             if label < self.first_deleted:
                 self._flag(carried, label, number)
+
+    def _pass_exclusions(self, carried: CarriedOver, one: Table, other: Table) -> None:
+        """What lies for the most part in an excluded particle is a piece of it: it does not count either."""
+        for label, number in zip(one.tolist(), other.tolist(), strict=True):
+            if reason := self.hand.excluded.get(label, ""):
+                carried.excluded.setdefault(number, reason)
 
     def _flag(self, carried: CarriedOver, label: int, number: int, *, whole: bool = False) -> None:
         hand = self.hand
