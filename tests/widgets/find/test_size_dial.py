@@ -16,6 +16,7 @@ from two_sizes import two_sizes, wide_powder
 import napari_temseg as temseg
 from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.widgets.canvas.colours import OF_POPULATION
+from napari_temseg.widgets.canvas.overlays import is_cycled
 from napari_temseg.widgets.particles.colouring import Colouring
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.particles.pooling import Pool
@@ -176,9 +177,19 @@ def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, 
     assert "population" not in item.measurement.table
     assert "small and" not in panel.note.text()
     assert panel.split.value().as_one
+    colouring = session.part(Colouring)
+    colouring.refresh()
+    assert colouring.legend is None
     panel.measured[False].click()  # told apart after all
     wait_jobs(session)
     assert set(item.measurement.table["population"]) == {"small", "large"}
+    colouring.refresh()
+    assert colouring.legend.classes == tuple(OF_POPULATION.items())
+    panel.measured[True].click()
+    wait_jobs(session)
+    colouring.refresh()
+    assert colouring.legend is None
+    assert is_cycled(item.particles_layer)
 
 
 def test_smaller_particles_that_the_search_saw_are_said_and_one_press_finds_one_wide_distribution(

@@ -96,6 +96,28 @@ def test_what_is_undone_out_of_view_comes_into_view_and_in_view_moves_nothing(be
     assert camera.center[1:] == pytest.approx((84.0, 96.0))
 
 
+def test_what_lies_beneath_a_deleted_particle_is_neither_looked_at_nor_counted_again(bench: Any) -> None:
+    session, corrector = bench.session, bench.panel(3).corrector
+    item = session.current
+    labels = item.particles.labels.copy()
+    labels[25:35, 25:35] = 5  # lies on 1
+    table = item.particles.table.reindex([1, 2, 3, 4, 1]).set_axis([1, 2, 3, 4, 5]).rename_axis("particle")
+    table["population"] = ["large"] * 4 + ["small"]
+    particles = replace(item.particles, labels=labels, table=table)
+    commit(session, item, ResultState(None, particles, measure(particles)), "finding particles")
+    session.select([1])
+    corrector.exclude("damaged")
+    session.select([5])
+    corrector.delete()
+    assert (item.particles.labels[25:35, 25:35] == 1).all()
+    assert not reviewed(item)
+    assert item.measurement.table.set_index("particle")["excluded"][1] == "damaged"
+    corrector.undo()
+    corrector.redo()
+    assert not reviewed(item)
+    assert item.measurement.table.set_index("particle")["excluded"][1] == "damaged"
+
+
 def test_a_new_result_lets_go_of_what_its_numbers_do_not_mean_any_more(bench: Any) -> None:
     session, item = bench.session, bench.session.current
     session.select([1, 3, 4])

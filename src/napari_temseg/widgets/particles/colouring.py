@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, definitions
+from napari_temseg.engine.types.populations import are_told_apart
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.colours import OF_POPULATION, class_colour
 from napari_temseg.widgets.session.change import Change
@@ -71,7 +72,7 @@ class Colouring(QObject):
         layer, measurement = item.particles_layer, item.measurement
         if layer is None or measurement is None:
             return None
-        if self.by == CYCLE and "population" in item.found_particles().table:
+        if self.by == CYCLE and are_told_apart(item.found_particles()):
             return self._by_population(item)
         if self.by == CYCLE:
             if not overlays.is_cycled(layer):

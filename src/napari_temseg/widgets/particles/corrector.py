@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+    _Patches = Sequence[Patch]
+
 PAINTING = "painting"
+_Ids = Collection[int]
 _DONE = {  # what is said of a step when it is done
     "merging": "merged",
     "splitting": "split",
@@ -68,8 +71,7 @@ class Corrector(QObject):
 
         item = self.measured_item()
         patch = cut(self.labels_of(item), self.session.shown_plane(item), line)
-        parents = np.unique(patch.before[patch.after != patch.before])
-        self._correct(item, [patch], f"splitting {_count(parents)}", then=patch.ids())
+        self._correct(item, [patch], f"splitting {_count(np.unique(patch.before[patch.after != patch.before]))}", then=patch.ids())
 
     def particle_at(self, item: Item, place: npt.NDArray[np.float64]) -> int:
         """The particle of the shown plane at a place (y, x) in px; `TemsegError` where there is none."""
@@ -113,8 +115,7 @@ class Corrector(QObject):
         from napari_temseg.engine.particles.label_changes import new_id
 
         item = self.measured_item()
-        labels = self.labels_of(item)
-        number = new_id(labels)
+        number = new_id(labels := self.labels_of(item))
         patch = redraw(labels, self.session.shown_plane(item), number, outline, item.found_particles().micrograph.valid)
         self._correct(item, [patch], "adding 1 particle", then=[number])
 
@@ -138,7 +139,7 @@ class Corrector(QObject):
         by_plane = {plane: [n for n in ids if self.plane_of(item, [n]) == plane] for plane in self._planes_of(item, ids)}
         labels, particles = self.labels_of(item), item.found_particles()
         patches = [delete(labels, plane, part, without(particles, plane, part)) for plane, part in by_plane.items()]
-        self._correct(item, patches, f"deleting {_count(ids)}", then=[])
+        self._correct(item, patches, f"deleting {_count(ids)}", then=[], meant=ids)
 
     def exclude(self, reason: str) -> None:
         """Leave the selected particles out of the distribution; "" counts them again."""
@@ -244,18 +245,17 @@ class Corrector(QObject):
         return planes[0]
 
     def _correct(
-        self, item: Item, patches: Sequence[Patch], name: str, *, then: Iterable[int] = (), raw: Patch | None = None, told: str = ""
+        self, item: Item, patches: _Patches, name: str, *, then: _Ids = (), raw: Patch | None = None, told: str = "", meant: _Ids = ()
     ) -> None:
         """Make a change and remember it, with the selection before it and `then`; a stroke (`raw`) selects nothing else.
 
-        Whoever corrects a particle has looked at it; excluded ones stay so if only painted on.
+        Whoever corrects a particle has looked at it; excluded ones stay so if only painted on. Where some are `meant`, others keep both.
         """
         picked, chosen = self.session.selected, frozenset(map(int, then))
         ids = {int(number) for patch in patches for number in patch.ids()}
         before = Facts.of(item, ids)
         self._keep_found(item, patches, painted=raw is not None)
-        kept = {} if raw is None else {n: reason for n, reason in before.excluded.items() if reason}
-        self._replay(item, patches, Facts({}, kept, ids))
+        self._replay(item, patches, before.after_correction(ids, frozenset(meant or ids), painted=raw is not None))
         back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
         if raw is None:
             undo, redo = partial(self._replay, item, back, before, picked), partial(self._replay, item, patches, again, chosen)

@@ -55,6 +55,12 @@ class Facts:
             KnownRows.of(item.measurement, beside) if item.prediction is None else None,
         )
 
+    def after_correction(self, ids: Collection[int], meant: Collection[int], *, painted: bool) -> Facts:
+        """What holds of `ids` after these facts were before: those that are `meant` were looked at, and count again unless they were only
+        painted on; others that gain pixels, such as what lies beneath, stay as they were said to be."""
+        kept = {n: reason for n, reason in self.excluded.items() if reason and (painted or n not in meant)}
+        return Facts({}, kept, [n for n in ids if n in meant or n in self.reviewed])
+
 
 @dataclass(frozen=True, eq=False)
 class StrokePart:
