@@ -83,6 +83,10 @@ def test_the_end_names_the_better_one() -> None:
     assert "0.500" in said
     believed = [{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])]
     assert "your strokes say that the untouched model is wrong" in advise(believed, HELD, ended=True)
+    stays, slow = "the model stays as it was: that is why", "the time sufficed for 8 of 40 steps"
+    said = advise(believed, {**HELD, "validation_regions": 0}, ended=True, notes=[slow, stays])
+    assert said.startswith("The model stays as it was: that is why. The time sufficed for 8 of 40 steps. No labels are held out")
+    assert "your strokes say" not in said, "which was the outcome by the curves alone"
     fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, ended=True)
     assert "0.700" in fresh
     assert "untouched" not in fresh

@@ -18,6 +18,7 @@ from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+from napari_temseg.engine.types.wording import STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
@@ -188,7 +189,7 @@ def _no_more_than_said(
         half = "half of what was learnt is taken: all of it changed more elsewhere in these images than your strokes say"
         return replace(kept, tensors=ways[1], notes=(*kept.notes, half))
     score = scored(course, course.curve[0] if data.split.validation else {})
-    told = "the model stays as it was: what it learnt from your strokes changed more elsewhere in these images than they say; "
+    told = f"{STAYS}: what it learnt from your strokes changed more elsewhere in these images than they say; "
     return Selected(learner.start, 0, score, learner.first_scales, (told + "stroke what is right as well, or correct by hand",))
 
 

@@ -17,6 +17,7 @@ WHY_APART = (
 )
 LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
+STAYS = "the model stays as it was"  # how a training that was for nothing tells why
 COUNTING_ALONE = "counting alone, 95 %"
 
 

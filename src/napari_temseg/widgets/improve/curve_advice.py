@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_temseg.engine.types.wording import percent
+from napari_temseg.engine.types.wording import STAYS, percent
 
 Point = Mapping[str, float]
 
@@ -17,15 +17,30 @@ MOSTLY = 0.9  # share of the labelled pixels, from which one class makes the acc
 
 
 def advise(
-    points: Sequence[Point], facts: Mapping[str, float], names: Mapping[int, str] | None = None, *, fresh: bool = False, ended: bool = False
+    points: Sequence[Point],
+    facts: Mapping[str, float],
+    names: Mapping[int, str] | None = None,
+    *,
+    fresh: bool = False,
+    ended: bool = False,
+    notes: Sequence[str] = (),
 ) -> str:
-    """One or two sentences, or "" while there is nothing to say.
+    """A few sentences, the outcome first, or "" while there is nothing to say.
 
-    `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from.
+    `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from. `notes` are
+    those of the model's record: one that says that the model stays as it was is the outcome, whatever the curves say.
     """
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
-    verdict = _result(judged, fresh) if ended else _course(points, judged)
-    return " ".join(filter(None, (verdict, _caveat(points, judged, facts, names or {}))))
+    stays = [note for note in notes if note.startswith(STAYS)]
+    verdict = "" if stays else _result(judged, fresh) if ended else _course(points, judged)
+    others = [note for note in notes if note not in stays]
+    said = [*map(note_sentence, stays), verdict, *map(note_sentence, others), _caveat(points, judged, facts, names or {})]
+    return " ".join(filter(None, said))
+
+
+def note_sentence(note: str) -> str:
+    """A note of a training's record as a sentence."""
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def tuned_sentence(tuned: Sequence[Mapping[str, float]] | str) -> str:

@@ -21,7 +21,7 @@ from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence
+from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
@@ -130,8 +130,12 @@ class Trainer(QObject):
     @property
     def advice(self) -> str:
         """What the curves say, for people."""
-        said = self.outcome or advise(self.points, self.facts, self.session.classes, fresh=self.fresh, ended=self.ended)
-        return " ".join(filter(None, (said, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes), tuned_sentence(self.tuned))))
+        if self.outcome:
+            said = [self.outcome, *map(note_sentence, self.notes)]
+        else:
+            curves = self.points, self.facts, self.session.classes
+            said = [advise(*curves, fresh=self.fresh, ended=self.ended, notes=self.notes)]
+        return " ".join(filter(None, (*said, tuned_sentence(self.tuned))))
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -221,7 +225,8 @@ class Trainer(QObject):
         if self.best_step == 0:
             self._let_go()
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
-            self.session.say(f"Training ended after {(n := record.get('steps', 0))} step{'s' if n != 1 else ''}.")
+            n = record.get("steps", 0)
+            self.session.say(f"Training ended after {n} step{'s' if n != 1 else ''}: the model in use stays as it was.")
             self.advanced.emit()
             return
         taken = {*self.session.models, *self.session.own}
