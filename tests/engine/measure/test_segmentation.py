@@ -64,6 +64,18 @@ def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():
         assert summary["intervals"]["these particles"]["d50"] is None
 
 
+def test_where_somebody_changed_a_result_the_d50_of_the_search_is_not_told_as_that_of_what_is_shown():
+    found = discs(np.linspace(18, 22, 30))
+    ecd = found.table["ecd_nm"].to_numpy() / 2
+    box = found.table[["bbox_bottom_px", "bbox_right_px"]].to_numpy() - found.table[["bbox_top_px", "bbox_left_px"]].to_numpy()
+    as_found = OtherSplit("as found", "", 0.0, ecd, box.astype(float))
+    found = replace(found, other_splits=(as_found, split("less", "strength", 0.4, 1.5 * ecd)))
+    assert "D50 (equivalent diameter) is 40" in size_distribution([found]).summary()["why_not"][0]
+    table = found.table.assign(excluded=np.where(ecd < 19, "damaged", ""))
+    told = size_distribution([replace(found, table=table)]).summary()["why_not"][0]
+    assert "D50 (equivalent diameter), without changes by hand, is 40" in told
+
+
 def test_where_many_hang_on_the_splitting_a_learnt_share_of_them_is_taken_off():
     sizes = np.linspace(18, 22, 30)
     fewer = replace(with_drift(0.0), other_splits=(split("as found", "", 0.0, sizes), split("less", "strength", 0.4, sizes[5:-5])))

@@ -282,3 +282,54 @@ def test_how_unsure_particles_are_seen_is_said(viewer: Any, grid: Any, open_benc
     item.particles = replace(item.particles, uncertain=5)
     bench.panel(1).refresh()
     assert "5 more are unsure and left out (Certainty 0" in bench.panel(1).note.text()
+
+
+def test_use_for_all_says_what_changed_and_one_undo_takes_all_of_it_back(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any
+) -> None:
+    for name in "abc":
+        viewer.add_image(picture.micrograph.data, name=name)
+    bench = open_bench(viewer)
+    panel, session, corrector = bench.panel(1), bench.session, bench.panel(3).corrector
+    panel.all.click()
+    wait_jobs(session)
+    a, b, c = session.items
+    viewer.layers.selection.active = b.layer
+    rows = b.measurement.table.sort_values("area_px2", ascending=False)
+    largest, second, third = rows["particle"].astype(int).tolist()[:3]
+    for number in (largest, second):
+        session.select([number])
+        corrector.exclude("damaged")
+    session.select([third])
+    corrector.delete()
+    assert b.corrections == 3
+    before, count, steps = b.particles.labels.copy(), b.count, b.history.names
+    viewer.layers.selection.active = a.layer
+    panel.split.fields["min_diameter"].value = 24.0
+    panel._resplit()
+    wait_jobs(session)
+    assert a.particles.settings["min_diameter"] == 24
+    own, told = a.particles.labels.copy(), list[str]()
+    session.said.connect(told.append)
+    panel.everywhere.click()
+    wait_jobs(session)
+    fewer = b.count
+    assert fewer < count
+    assert f"2 images were split with these settings too, 2 changed: b ({count} → {fewer} particles), c (" in told[-1]
+    assert "Ctrl+Z or U takes all of them back at once" in told[-1]
+    assert (b.measurement.table["excluded"] == "damaged").sum() == 2
+    assert b.corrections == 3  # none was lost on the way
+    assert a.corrections == 0
+    corrector.undo()
+    assert told[-1].startswith("Undone: splitting 2 images.")
+    np.testing.assert_array_equal(b.particles.labels, before)
+    np.testing.assert_array_equal(a.particles.labels, own)
+    assert (b.count, b.history.names) == (count, steps)
+    corrector.redo()
+    assert b.count == fewer
+    viewer.layers.selection.active = c.layer
+    corrector.undo()
+    viewer.layers.selection.active = a.layer
+    corrector.undo()  # what was taken back by itself is no matter of this
+    assert b.count == count
+    assert c.particles.settings["min_diameter"] == b.particles.settings["min_diameter"]

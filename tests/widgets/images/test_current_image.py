@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import Qt
 
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.widgets.canvas.micrograph_layer import notes_of
@@ -29,3 +30,24 @@ def test_a_layer_in_reciprocal_units_is_a_diffraction_pattern(viewer: Any, open_
     item = open_bench(viewer).session.item_of(layer)
     assert item.calibration.pixel_size is None
     assert any("diffraction pattern" in note for note in notes_of(layer))
+
+
+def test_keys_of_step_four_hold_where_a_picture_was_chosen_by_keyboard(viewer: Any, open_bench: Any, qtbot: Any, adopt: Any) -> None:
+    for name in ("alloy", "grid", "wet"):
+        viewer.add_image(np.zeros((20, 20)), name=name)
+    bench = open_bench(viewer)
+    session, choice = bench.session, bench.findChild(CurrentImage).choice
+    for item in session.items:
+        adopt(session, item, np.pad(np.ones((6, 6), np.int32), 7))
+    bench.go(3)
+    window = viewer.window._qt_window
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    choice.setFocus()
+    choice.setCurrentIndex(0)
+    qtbot.keyClick(choice, Qt.Key.Key_Down)
+    assert session.current.name == "grid"
+    qtbot.keyClick(choice, Qt.Key.Key_A)
+    assert session.current.name == "grid"  # not the one that begins with an A
+    assert bench.panel(3).add.isChecked()

@@ -138,7 +138,7 @@ def _doubts_of_model(
         steps.append("look for both sizes as one wide distribution (Find offers it), or say the size where the larger ones alone are meant")
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
-        why.append(_moved(setting, segmentation, unit) + _cut(pieces))
+        why.append(_moved(setting, segmentation, unit, _piece(pieces, "all")) + _cut(pieces))
         steps += [_REMEDY[setting], *_alone(pieces, unit)]
     return why, steps
 
@@ -147,8 +147,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:
-    """How far D50 goes with a setting: its value at each end."""
+def _moved(setting: str, segmentation: Segmentation, unit: str, shown: Mapping[str, Any] | None) -> str:
+    """How far D50 goes with a setting: its value at each end. Those know no changes by hand, which is told where D50 `shown` has some."""
     found = segmentation.splits["as found"]["d50"]
     ends = [(figures["d50"], figures["value"], key) for key, figures in segmentation.splits.items() if key.split(" ")[0] == setting]
     known = sorted((d50, value if value is not None else math.nan, key) for d50, value, key in ends if d50 is not None)
@@ -162,7 +162,9 @@ def _moved(setting: str, segmentation: Segmentation, unit: str) -> str:
 
     what = {"strength": "on how touching particles are split", "threshold": "on where particles end"}
     hangs = what.get(setting, "on which particles are kept")
-    return f"the result hangs {hangs}: D50 (equivalent diameter) is {four(found)} {unit}, but {at(low)} or {at(high)}"
+    same = shown is None or shown["d50"] is None or math.isclose(shown["d50"], found, rel_tol=1e-3)
+    as_found = "" if same else ", without changes by hand,"
+    return f"the result hangs {hangs}: D50 (equivalent diameter){as_found} is {four(found)} {unit}, but {at(low)} or {at(high)}"
 
 
 def _cut(pieces: Sequence[Mapping[str, Any]]) -> str:

@@ -40,8 +40,16 @@ class History:
     @property
     def by_hand(self) -> int:
         """Number of steps since the last search or split: what another one would replace. Those of an earlier start count."""
+        return self._by_hand(self._done)
+
+    @property
+    def by_hand_before(self) -> int:
+        """The same before the newest step."""
+        return self._by_hand(self._done[:-1])
+
+    def _by_hand(self, done: list[Step]) -> int:
         n = 0
-        for step in reversed(self._done):
+        for step in reversed(done):
             if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP):
                 return n + step.corrections
             n += step.corrects
@@ -66,6 +74,11 @@ class History:
     def newest(self) -> Step | None:
         """The step that `undo` would revert."""
         return self._done[-1] if self._done else None
+
+    @property
+    def next(self) -> Step | None:
+        """The step that `redo` would repeat."""
+        return self._undone[-1] if self._undone else None
 
     def drop(self) -> None:
         """Forget the newest step without reverting it: another takes its place."""

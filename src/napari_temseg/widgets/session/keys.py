@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -23,15 +23,30 @@ class Keys(QObject):
         super().__init__(session)
         self.session = session
         self._actions: Actions = {}
+        self._boxes: list[QWidget] = []
         self._bound: list[str] = []
         session.closing.connect(self._release)
 
     def use(self, actions: Actions) -> None:
         """What keys do from now on, also those that did something else for us before; keys that others have bound are left alone."""
+        new = [key for key in actions if key not in self._actions]
         self._actions |= actions
+        for box in self._boxes:
+            self._bind_in(box, new)
         for key in actions:
             if key not in self._bound and self._bind(key):
                 self._bound.append(key)
+
+    def also_in(self, box: QWidget) -> None:
+        """Have a box obey them too, which would take letters for the beginning of a name."""
+        self._boxes.append(box)
+        self._bind_in(box, self._actions)
+
+    def _bind_in(self, box: QWidget, keys: Iterable[str]) -> None:
+        bind_in(box, {key: partial(self._act, key) for key in keys})
+
+    def _act(self, key: str) -> None:
+        self._actions[key]()
 
     def _bind(self, key: str) -> bool:
         def pressed(viewer: Any) -> None:

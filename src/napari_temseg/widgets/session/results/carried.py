@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 KEPT_STEP = "keeping corrections"
 
 
-def commit_found(session: Session, item: Item, found: Found, name: str, beside: Beside | None = None) -> str:
+def commit_found(session: Session, item: Item, found: Found, name: str, beside: Beside | None = None, *, merge: bool = True) -> str:
     """Make what was found the result of a micrograph, corrections included; returns what became of these, for people.
 
-    What does not match is asked about. `beside` is undone with it.
+    What does not match is asked about. `beside` is undone with it. Where splits `merge`, one takes the place of another just before it.
     """
     session.settle(item)
     # A slider that is dragged makes many splits: only the newest is worth an undo, and all carry over what was there before the first.
     newest = item.history.newest
-    again = name == SPLIT_STEP and newest is not None and newest.name == SPLIT_STEP
+    again = merge and name == SPLIT_STEP and newest is not None and newest.name == SPLIT_STEP
     before = newest.before if again and newest is not None and newest.before is not None else ResultState.of(item)
     state = ResultState(found.prediction, found.particles, named(found.measurement, item))
     hand = _corrections_of(before)
@@ -42,7 +42,8 @@ def commit_found(session: Session, item: Item, found: Found, name: str, beside: 
 
     carried = carry_over(hand, found.particles.labels)
     state = _with(state, carried)
-    commit(session, item, state, name, merge=again, corrections=carried.taken, beside=beside)
+    by_hand = item.history.by_hand_before if again else item.corrections
+    commit(session, item, state, name, merge=again, corrections=max(by_hand - len(carried.clashing), 0), beside=beside)
     if carried.clashing:
         _ask(session, item, hand, carried.clashing)
     return _told(carried)

@@ -15,6 +15,7 @@ from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit, iter_re
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import SPLIT_STEP
 from napari_temseg.widgets.session.results.carried import commit_found
+from napari_temseg.widgets.session.results.together import Renewed, one_step, same_outlines, sentence
 from napari_temseg.widgets.session.results.uncommitted_planes import UncommittedPlanes
 from napari_temseg.widgets.session.settings import remembered
 
@@ -99,9 +100,22 @@ class Splitter(QObject):
             self.session.jobs.start(title, lambda: iter_resplit_all(predictions, config), partial(self._all_done, again))
 
     def _all_done(self, again: list[tuple[Item, Prediction]], found: list[Found]) -> None:
+        renewed = []
         for (item, prediction), each in zip(again, found, strict=True):
-            self._resplit_done(item, prediction, each)
-        self.session.say(f"These settings are in force for {len(found) + 1} images.")
+            if item in self.session.items and item.prediction is prediction:
+                renewed.append(self._renewed(item, replace(each, prediction=prediction)))
+        current = self.session.current
+        at_once = any(each.changed for each in renewed) and current is not None and current.measurement is not None
+        if at_once and current is not None:
+            one_step(self.session, current, renewed)
+        self.session.say(sentence(renewed, at_once=at_once) if renewed else "")
+
+    def _renewed(self, item: Item, found: Found) -> Renewed:
+        self.session.settle(item)
+        before, count = item.found_particles().labels, item.count
+        told = commit_found(self.session, item, found, SPLIT_STEP, merge=False)
+        changed = not same_outlines(before, item.found_particles().labels) or item.count != count
+        return Renewed(item, item.history.newest, count, changed, told)
 
     def remember(self) -> None:
         """Have the usual settings in force at the next start."""
