@@ -81,10 +81,11 @@ def test_a_distribution_that_touches_the_ends_of_what_was_looked_for_is_named() 
     ends = BandEnds(4.0, 36.0, 12, 30, 280)
     said = ends_touched("a.tif", ends, 0.5, "Say a smaller or larger --typical-size")
     assert said == (
-        "a.tif: 30 of 280 particles are near 18 nm, about the largest that was looked for: the distribution may go on beyond it. "
+        "a.tif: 30 of 280 particles are above 14.4 nm, near the largest that was looked for (about 18 nm): "
+        "the distribution may go on beyond it. "
         "Say a smaller or larger --typical-size to see what lies there."
     )
-    assert "12 of 100 particles are near 4 px, about the smallest" in ends_touched("a.tif", replace(ends, count=100), 0.0, "")
+    assert "12 of 100 particles are below 5 px, near the smallest" in ends_touched("a.tif", replace(ends, count=100), 0.0, "")
     assert not ends_touched("a.tif", replace(ends, near_largest=2), 0.5, "")
     seen = replace(ends, near_largest=2, seen=104, seen_size=38.0)
     assert seen.touched == (True, False)

@@ -88,7 +88,8 @@ def test_what_touches_the_ends_of_the_band_is_said(tmp_path: Path) -> None:
     items = [replace(found, ends=BandEnds(6.0, 54.0, 5, 0, 12)), replace(found, name="other", ends=BandEnds(6.0, 54.0, 1, 0, 12))]
     cautions = summarise(items, {}, distributions([found.measurement]), Recipe("particles", ""), tmp_path)["cautions"]
     assert [text for text in cautions if "looked for" in text] == [
-        "grid: 5 of 12 particles are near 6 px, about the smallest that was looked for: the distribution may go on beyond it. "
+        "grid: 5 of 12 particles are below 7.5 px, near the smallest that was looked for (about 6 px): "
+        "the distribution may go on beyond it. "
         "Say a smaller or larger --typical-size to see what lies there."
     ]
     wide = replace(found, ends=BandEnds(30.0, 270.0, 0, 0, 160, 104, 38.0), size=90.0)

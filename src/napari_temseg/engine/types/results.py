@@ -49,6 +49,11 @@ class BandEnds:
     seen_size: float = 0.0
 
     @property
+    def near(self) -> tuple[float, float]:
+        """The diameters (px) below which, and above which, particles are near the lower and the upper end."""
+        return self.smallest * NEAR_END, self.largest / NEAR_END
+
+    @property
     def touched(self) -> tuple[bool, bool]:
         """Whether enough particles lie at the lower end, and at the upper, for the distribution to go on beyond it: 3, and 5 %.
 

@@ -221,15 +221,16 @@ def one_size_alone(name: str, size: float, pixel_size: float) -> str:
 
 
 def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
-    """“a.tif: 12 of 280 particles are near 4 nm, the smallest that was looked for: … may go on beyond it. …”; "" where none is.
+    """“a.tif: 12 of 280 particles are below 5 nm, near the smallest that was looked for (4 nm): … may go on …”; "" where none is.
 
     `pixel_size` is in nm, 0 where it is not known; `way` tells how to say another size.
     """
     unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
-    parts = ((ends.near_smallest, ends.smallest, "smallest"), (ends.near_largest, ends.largest, "largest"))
+    below, above = (f"{side} {near * factor:.3g} {unit}" for side, near in zip(("below", "above"), ends.near, strict=True))
+    parts = ((ends.near_smallest, below, ends.smallest, "smallest"), (ends.near_largest, above, ends.largest, "largest"))
     found = [
-        f"{near} of {ends.count} particles are near {end * factor:.3g} {unit}, about the {word} that was looked for"
-        for near, end, word in parts
+        f"{near} of {ends.count} particles are {beyond}, near the {word} that was looked for (about {end * factor:.3g} {unit})"
+        for near, beyond, end, word in parts
         if near >= ends.least
     ]
     if ends.seen:
