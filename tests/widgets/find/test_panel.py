@@ -214,7 +214,7 @@ def test_what_is_said_of_one_picture_is_not_used_for_the_next_unless_that_is_ask
     said: list[str] = []
     session.said.connect(said.append)
     panel.everywhere.click()
-    assert any("are those of all images now. Particles that were found stay" in sentence for sentence in said)
+    assert any("are those of all images now. What was found is split so; the size holds" in sentence for sentence in said)
     wait_jobs(session)
     assert b.particles.settings["strength"] == 0.9
     assert session.settings.get("split")["strength"] == 0.9  # of the next start

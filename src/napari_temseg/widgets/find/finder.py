@@ -88,8 +88,8 @@ class Finder(QObject):
         self.splitter.remember()
         self._remember()
         self.settings_changed.emit()
-        others = [each for each in self.session.items if each is not item and each.particles is not None]
-        kept = " Particles that were found stay until their image is searched again." if others else ""
+        others = [each for each in self.session.items if each is not item and each.prediction is not None]
+        kept = " What was found is split so; the size holds from the next search of an image on." if others else ""
         self.session.say(f"Size and splitting are those of all images now.{kept}")
 
     def _say_of(self, item: Item, config: PredictConfig | None) -> None:
