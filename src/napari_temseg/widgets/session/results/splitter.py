@@ -93,7 +93,7 @@ class Splitter(QObject):
         self._usual, current = self.config, self.session.current
         self._own.clear()
         self._overruled = WeakSet(item for item in self.session.items if item.particles is not None and item is not current)
-        again = [(item, item.prediction) for item in self._overruled if item.prediction is not None]
+        again = [(each, each.prediction) for each in self.session.items if each in self._overruled and each.prediction is not None]
         if again:
             predictions, config = [prediction for _, prediction in again], self.config
             title = f"Splitting {len(again)} image{'s' if len(again) > 1 else ''}"
