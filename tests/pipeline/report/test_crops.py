@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from napari_temseg import Micrograph, measure
@@ -75,6 +77,29 @@ def test_typical_and_worst_do_not_overlap_and_keep_off_a_data_bar(alone_and_in_c
     for crop in crops_of(plane, labels, measured):
         shown = np.asarray(Image.open(io.BytesIO(crop.jpeg())).convert("L"))
         assert not ((shown > 110) & (shown < 130)).all(axis=1).any()
+
+
+@given(seed=st.integers(0, 100_000))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_left_out_there_are_two_crops(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(n) for n in rng.integers(40, 700, 2))
+    labels = np.zeros((height, width), np.int32)
+    for number in range(1, int(rng.integers(1, 14)) + 1):
+        y, x, side = int(rng.integers(0, height - 8)), int(rng.integers(0, width - 8)), int(rng.integers(2, 40))
+        labels[y : y + side, x : x + side] = number
+    valid = np.ones(labels.shape, bool)
+    for _ in range(int(rng.integers(0, 4))):  # data bars, scale bars and letters, with particles close by
+        y, x = int(rng.integers(0, height)), int(rng.integers(0, width))
+        valid[y : y + int(rng.integers(5, 80)), x : x + int(rng.integers(5, 300))] = False
+    labels = np.where(valid, labels, 0)
+    if not labels.any():
+        return
+    measured = replace(measure(labels), mask=PackedMask.of(valid))
+    typical, worst = crops_of(np.where(labels > 0, 200, 50).astype(np.uint8), labels, measured)
+    assert typical.typical
+    assert not worst.typical
+    assert np.isfinite([typical.doubt, worst.doubt]).all()
 
 
 def test_a_scale_bar_keeps_off_the_data_bar_of_its_picture(alone_and_in_contact: tuple[np.ndarray, Measurement]) -> None:

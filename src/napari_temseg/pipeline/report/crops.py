@@ -45,7 +45,7 @@ def crops_of(plane: npt.NDArray[Any], labels: npt.NDArray[np.integer[Any]], meas
     side = int(np.clip(min(DIAMETERS * middling, max(plane.shape) // 2), *SIDES))
     corners = _corners(table, side, plane.shape)
     doubts, sizes, inside = _seen(table, measured, corners, side)
-    enough = (inside >= min(_FEWEST_INSIDE, inside.max())) & _least_masked(measured.valid, corners, side)
+    enough = _least_masked(measured.valid, corners, side, inside >= min(_FEWEST_INSIDE, inside.max()))
     usual = np.abs(doubts - np.average(doubts, weights=inside)) + np.abs(np.log(np.maximum(sizes, 1e-9) / middling))
     usual += np.abs(np.log(np.maximum(inside, 1) / np.median(inside)))
     most = _largest(doubts, enough)
@@ -72,12 +72,14 @@ def bar_place(valid: npt.NDArray[np.bool_] | None, grey: npt.NDArray[Any] | None
     return list(_PLACES)[least_hidden(list(_PLACES.values()), (1.0, out), (_EDGES, edges), (_PARTICLES, found))]
 
 
-def _least_masked(valid: npt.NDArray[np.bool_] | None, corners: npt.NDArray[np.intp], side: int) -> npt.NDArray[np.bool_]:
-    """Which windows (n,) show as little as can be of data bars and of what else is left out."""
+def _least_masked(
+    valid: npt.NDArray[np.bool_] | None, corners: npt.NDArray[np.intp], side: int, among: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which windows (n,) `among` those given show as little as can be of data bars and of what else is left out."""
     if valid is None:
-        return np.ones(len(corners), bool)
+        return among
     masked = np.array([(~valid[top : top + side, left : left + side]).sum() for top, left in corners])
-    return np.asarray(masked == masked.min())
+    return np.asarray(among & (masked == masked[among].min()))
 
 
 def _largest(value: npt.NDArray[Any], among: npt.NDArray[np.bool_]) -> int:
