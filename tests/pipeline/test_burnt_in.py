@@ -14,7 +14,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.burntin.boxes import with_box
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.pipeline import burnt_in
-from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, without_areas
+from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, with_text, without_areas
 
 CAMERA = ((100, 200), "SEM 1", "SEM", "")
 OTHER = ((100, 200), "SEM 2", "SEM", "")
@@ -106,7 +106,7 @@ def test_the_text_beside_a_bar_is_left_out_where_it_lies_over_particles() -> Non
     pixels = (np.asarray(canvas, float) + np.random.default_rng(0).normal(0, 4, (300, 400))).clip(0, 255).astype(np.uint8)
     image = temseg.Micrograph(pixels, "YX")
     (boxes,) = areas_left_out([marked_area(image)], everything=False)
-    valid = without_areas(image, boxes).valid
+    valid = without_areas(image, with_text(image, boxes)).valid
     assert valid is not None
     left, top, right, bottom = (round(side) for side in drawn)
     assert not valid[top:bottom, left:right].any()

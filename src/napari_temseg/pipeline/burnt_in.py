@@ -138,17 +138,30 @@ def marked_area(image: Micrograph) -> MarkedArea:
     plane, step = _looked_at(image)
     bar = _bar_of(plane)
     mask = overlay_mask(plane, bar, looked_for=True)
-    sure = bar is not None and bar.confidence >= _SURE_BAR
-    if bar is not None and sure:
-        mask = _with_text(mask, _value_of(plane, bar))
     levels = band_levels(plane)
     if levels is None or not mask.any():
         return MarkedArea(camera)
     rows = data_bands(levels)[:, 0]  # whole rows, at the ends
     top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
-    certain = bool(top or bottom) or sure
+    certain = bool(top or bottom) or (bar is not None and bar.confidence >= _SURE_BAR)
     boxes = tuple(_enlarged(box, step, image.frame) for box in boxes_of(mask))
     return MarkedArea(camera, boxes, _rows_of(top, bottom, step, image.frame[0]), certain)
+
+
+def with_text(image: Micrograph, left_out: Sequence[Box]) -> tuple[Box, ...]:
+    """Boxes that are left out of a picture, and one round the text beside its scale bar: over particles its letters are not found one by
+    one. Reading takes half a second, so this is not done of all pictures before the first is searched, as `marked_area` is."""
+    plane, step = _looked_at(image)
+    bar = _bar_of(plane) if left_out else None
+    value = None if bar is None or bar.confidence < _SURE_BAR else _value_of(plane, bar)
+    if value is None or value.confidence < _SURE_TEXT:
+        return tuple(left_out)
+    first, start, last, end = (max(side, 0) for side in value.box)
+    top, left, bottom, right = _enlarged((first, start, last, end), step, image.frame)
+    middle = (top + bottom) // 2
+    if any(box[0] <= middle < box[2] and box[1] <= left and right <= box[3] for box in left_out):  # a data bar, or all of it
+        return tuple(left_out)
+    return (*left_out, (top, left, bottom, right))
 
 
 def _looked_at(image: Micrograph) -> tuple[npt.NDArray[Any], int]:

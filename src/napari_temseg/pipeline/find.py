@@ -17,7 +17,7 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.wording import LOADING, at_plane, several
-from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, without_areas
+from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, with_text, without_areas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def _bars_of(images: Sequence[Micrograph], bars: Sequence[bool], control: Contro
         yield Progress("find", 0.0, f"{images[index].name}: looking for what is burnt in", control.elapsed)
         areas[index] = marked_area(images[index])
     found = dict(zip(areas, areas_left_out(list(areas.values()), everything=False), strict=True))
-    return [_outermost(found.get(index, ())) for index in range(len(images))]
+    return [_outermost(with_text(image, found.get(index, ()))) for index, image in enumerate(images)]
 
 
 def _outermost(boxes: Sequence[Box]) -> tuple[Box, ...]:
