@@ -276,7 +276,7 @@ class SizeDistribution:
         dropped = None if self.segmentation is None else self.segmentation.splits.get("certainty none")
         if self.segmentation is not None and dropped is not None:
             before, what = self.segmentation.splits[AS_FOUND], "with those the model is unsure of"
-            if before["n"] != len(self) or not math.isclose(before["d50"] or 0.0, found[0]["d50"] or 0.0, rel_tol=1e-3):
+            if before["n"] != len(self) or not math.isclose(before["d50"] or 0.0, found[0]["d50"] or 0.0, rel_tol=1e-2):
                 what = f"as found, {what}"
                 found.append({"what": "as found, without changes by hand", "n": int(before["n"] or 0), "d50": before["d50"]})
             found.append({"what": what, "n": int(dropped["n"] or 0), "d50": dropped["d50"]})
