@@ -151,8 +151,10 @@ def marked_area(image: Micrograph) -> MarkedArea:
 def with_text(image: Micrograph, left_out: Sequence[Box]) -> tuple[Box, ...]:
     """Boxes that are left out of a picture, and one round the text beside its scale bar: over particles its letters are not found one by
     one. Reading takes half a second, so this is not done of all pictures before the first is searched, as `marked_area` is."""
+    if not left_out:
+        return ()
     plane, step = _looked_at(image)
-    bar = _bar_of(plane) if left_out else None
+    bar = _bar_of(plane)
     value = None if bar is None or bar.confidence < _SURE_BAR else _value_of(plane, bar)
     if value is None or value.confidence < _SURE_TEXT:
         return tuple(left_out)

@@ -77,13 +77,18 @@ def test_another_window_brings_them_back_and_both_go_on(
     assert sorted(kept) == [[0, 1, 3], [0, 2]]
 
 
-def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any, qtbot: Any) -> None:
+def begun_anew(painted: tuple[Any, Any], viewer: Any, qtbot: Any) -> tuple[Any, Any, Any]:
+    """The bench, its picture and what offers the strokes of before, over a new annotation that has a stroke."""
     bench, layer = painted
-    panel, item, bar = bench.panel(2), bench.session.current, bench.restore_bar
     viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
-    panel.labelling.new.click()
-    item.annotation.paint((1, 10, 10), 2)
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
+    bench.panel(2).labelling.new.click()
+    bench.session.current.annotation.paint((1, 10, 10), 2)
+    return bench, bench.session.current, bench.restore_bar
+
+
+def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any, qtbot: Any) -> None:
+    _, item, bar = begun_anew(painted, viewer, qtbot)
     assert bar.isHidden(), "there are strokes, which nothing shall take the place of"
     viewer.layers.remove(item.annotation)
     qtbot.waitUntil(lambda: len(files()) == 2 and not bar.isHidden(), timeout=10_000)
@@ -94,13 +99,8 @@ def test_a_fresh_start_does_not_overwrite_what_is_kept(painted: Any, viewer: Any
 
 
 def test_what_was_discarded_is_not_offered_by_an_answer_that_comes_late(painted: Any, viewer: Any, qtbot: Any, wait_chores: Any) -> None:
-    bench, layer = painted
-    panel, item, bar = bench.panel(2), bench.session.current, bench.restore_bar
-    viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=10_000)
-    panel.labelling.new.click()
-    item.annotation.paint((1, 10, 10), 2)
-    autosaver, clicks = panel.annotator.autosaver, []
+    bench, item, bar = begun_anew(painted, viewer, qtbot)
+    autosaver, clicks = bench.panel(2).annotator.autosaver, []
 
     def discard_at_once() -> None:
         if not (clicks or bar.isHidden()):

@@ -17,7 +17,7 @@ from napari_temseg.engine.measure.recovery.limit import detection_limit
 from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
-from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
+from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike, some_names
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST
@@ -192,15 +192,10 @@ def _common_unit(pool: list[Measurement]) -> str:
         bare, calibrated = (list(dict.fromkeys(by_unit[unit])) for unit in ("px", "nm"))
         one = len(bare) == 1
         raise TemsegError(
-            f"{_named(bare)} {'is' if one else 'are'} measured in px, {_named(calibrated)} in nm: they cannot be pooled; "
+            f"{some_names(bare)} {'is' if one else 'are'} measured in px, {some_names(calibrated)} in nm: they cannot be pooled; "
             f"give {bare[0] if one else 'those in px'} a pixel size or leave {'it' if one else 'them'} out."
         )
     return next(iter(by_unit))
-
-
-def _named(images: list[str]) -> str:
-    """The first images, and how many more."""
-    return ", ".join(images[:3]) + (f" and {len(images) - 3} more" if len(images) > 3 else "")
 
 
 def _shared_uncertainty(pool: list[Measurement], counts: list[int]) -> float | None:

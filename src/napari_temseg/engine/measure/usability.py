@@ -123,7 +123,7 @@ def _doubts_of_model(
     """Why the model cannot be trusted in these images, and what to do next."""
     why, steps = [], []
     if unlike is not None and unlike.counts:
-        some = _some(unlike.images)
+        some = some_names(unlike.images)
         are = "is" if len(unlike.images) == 1 else "are"
         why.append(
             f"{some} {are} unlike the images the model was trained on ({', '.join(unlike.reasons)}), and what is known of its errors does "
@@ -134,7 +134,9 @@ def _doubts_of_model(
             "or train the model on a few strokes in such an image (step Improve)",
         ]
     if unlike is not None and unlike.wider:
-        why.append(f"{_some(unlike.wider)}: smaller particles, about as many, seem to be there, which one search finds in part at most")
+        why.append(
+            f"{some_names(unlike.wider)}: smaller particles, about as many, seem to be there, which one search finds in part at most"
+        )
         steps.append("look for both sizes as one wide distribution (Find offers it), or say the size where the larger ones alone are meant")
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
@@ -143,7 +145,8 @@ def _doubts_of_model(
     return why, steps
 
 
-def _some(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """The first images, and how many more."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

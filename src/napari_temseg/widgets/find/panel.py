@@ -15,7 +15,7 @@ from napari_temseg.engine.types.results import LEAST_OFFERED
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.find.further_sizes import further_sizes
+from napari_temseg.widgets.find.further_sizes import FurtherSizes, further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.kit.brief import Brief
@@ -223,10 +223,7 @@ class FindPanel(QWidget):
         for as_one, made in self.measured.items():
             made.setChecked(self.split.value().as_one == as_one)
 
-    def _show_further(self, item: Item | None) -> None:
-        further = further_sizes(item, self.given_up.of(item))
-        if further is None:
-            return
+    def _show_further(self, item: Item | None, further: FurtherSizes) -> None:
         lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in further.sizes)
         measured = "two populations with a D50, a count and shares of their own"
         if further.as_one:
@@ -244,7 +241,8 @@ class FindPanel(QWidget):
         self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further or two))
         self.ways.setCurrentIndex(1 if found else 2 if further else 3 if two and item is not None and not item.unlike else 0)
         self._show_measured()
-        self._show_further(item)
+        if further is not None:
+            self._show_further(item, further)
         self.sizes[2].setVisible(all(each.count >= LEAST_OFFERED for each in found))
         for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
             size = self.dial.length(item, each.size)  # as the sentence above says it
