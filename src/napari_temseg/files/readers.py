@@ -12,6 +12,7 @@ from pathlib import Path
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Micrograph, Source
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.files.formats.series import Series
 from napari_temseg.files.laboratory import Calibrations, corrected, rows_from
 
@@ -257,9 +258,7 @@ def _refusal(path: Path, series: Series) -> TemsegError:
 
 
 def _listed(found: Sequence[str]) -> str:
-    names = [f"“{name}”" for name in found[:SERIES_NAMED]]
-    more = f" and {len(found) - SERIES_NAMED} more" if len(found) > SERIES_NAMED else ""
-    return f"{', '.join(names)}{more}"
+    return some_of([f"“{name}”" for name in found], SERIES_NAMED)
 
 
 def checked_axes(path: Path, shape: tuple[int, ...], axes: str) -> str:

@@ -14,7 +14,7 @@ from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, PO
 from napari_temseg.engine.measure.samples.populations import by_population, population_figures, populations_of
 from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.populations import POPULATIONS
-from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
+from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, some_of, two_heaps, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_of
@@ -100,7 +100,7 @@ def summarise(
         "cautions": [
             *_cautions(items, failures, summaries, ADVICE_FOR_THE_WINDOW if window else ADVICE_FOR_COMMANDS),
             *(
-                f"Sample {each['sample']}: {_some(each['deviating'])} searched or split with other settings than the rest of the sample."
+                f"Sample {each['sample']}: {some_of(each['deviating'])} searched or split with other settings than the rest of the sample."
                 for each in samples
                 if each["deviating"]
             ),
@@ -206,20 +206,20 @@ def _cautions(
     uncalibrated = [item.name for item in items if item.measurement.length_unit == "px"]
     if uncalibrated:
         cautions.append(
-            f"{_some(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
+            f"{some_of(uncalibrated)}: no pixel size is known, so lengths are in px and compare only at the same magnification; "
             f"{advice['pixel size']}."
         )
     odd: dict[str, list[str]] = {}
     for item in items:
         odd.setdefault(item.measurement.calibration.doubt, []).append(item.name)
-    cautions += [f"{_some(names)}: a pixel size of {doubt}: is it right?" for doubt, names in odd.items() if doubt]
+    cautions += [f"{some_of(names)}: a pixel size of {doubt}: is it right?" for doubt, names in odd.items() if doubt]
     units = {each["unit"] for each in summaries.values()}
     if len(units) > 1:
         cautions.append("Images in nm and images in px are summarised apart; they cannot be pooled.")
     cautions += reading_notes(items)
     lossy = [item.name for item in items if item.lossy]
     if lossy:
-        cautions.append(f"{_some(lossy)}: {LOSSY}")
+        cautions.append(f"{some_of(lossy)}: {LOSSY}")
     for item in [item for item in items if item.unlike]:
         told = unlike_training(item.name, item.unlike.values(), item.measurement.n_planes)
         cautions.append(f"{told}: check its particles, or {advice['strokes']}.")
@@ -239,13 +239,13 @@ def _cautions(
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(
-            f"{_some(empty)}: no particle was found; look at the picture, and improve the model with strokes if some are there."
+            f"{some_of(empty)}: no particle was found; look at the picture, and improve the model with strokes if some are there."
         )
     unsure = [item for item in items if item.uncertain > max(2, len(item.measurement) // 5)]
     if unsure:
         dropped, kept = sum(item.uncertain for item in unsure), sum(len(item.measurement) for item in unsure)
         cautions.append(
-            f"{_some([item.name for item in unsure])}: {dropped} regions were dropped because the model is unsure of them, "
+            f"{some_of([item.name for item in unsure])}: {dropped} regions were dropped because the model is unsure of them, "
             f"many beside {kept} particle{'s' if kept != 1 else ''} kept; {advice['certainty']} keeps them, a few strokes make it surer."
         )
     if any(map(_has_two, items)):
@@ -273,7 +273,7 @@ def reading_notes(items: Sequence[RunItem]) -> list[str]:
     for item in items:
         for note in item.notes:
             said.setdefault(note, []).append(item.name)
-    return [f"{_some(names)}: {note}" for note, names in said.items() if note != LOSSY] + _same_fields(items)
+    return [f"{some_of(names)}: {note}" for note, names in said.items() if note != LOSSY] + _same_fields(items)
 
 
 def _same_fields(items: Sequence[RunItem]) -> list[str]:
@@ -283,11 +283,7 @@ def _same_fields(items: Sequence[RunItem]) -> list[str]:
         if item.shown_by is not None:
             said.setdefault((*item.shown_by, item.counted), []).append(item.name)
     told = {False: "not counted; --count-twice counts it", True: "counted twice, as was asked for"}
-    return [f"{_some(names)}: the same field as {first} ({how}), {told[counted]}." for (first, how, counted), names in said.items()]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return [f"{some_of(names)}: the same field as {first} ({how}), {told[counted]}." for (first, how, counted), names in said.items()]
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
@@ -322,5 +318,4 @@ def unfinished(done: int, total: int, missing: Sequence[Path]) -> str:
 
 def _listed(missing: Sequence[Path]) -> str:
     names = [printable(path.name) for path in missing]
-    more = f" and {len(names) - INPUTS_NAMED} more" if len(names) > INPUTS_NAMED else ""
-    return f"{', '.join(names[:INPUTS_NAMED])}{more} {'is' if len(names) == 1 else 'are'}"
+    return f"{some_of(names, INPUTS_NAMED)} {'is' if len(names) == 1 else 'are'}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import at_plane, four, more_words, moved_words, rounded, signed
+from napari_temseg.engine.types.wording import at_plane, four, more_words, moved_words, rounded, signed, some_of
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,13 @@ from napari_temseg.engine.types.wording import at_plane, four, more_words, moved
 )
 def test_four_digits_without_exponent_or_stray_dot(value, text):
     assert four(value) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "text"), [(0, 3, ""), (1, 3, "a"), (3, 3, "a, b, c"), (4, 3, "a, b, c and 1 more"), (26, 2, "a, b and 24 more")]
+)
+def test_a_long_list_of_names_is_cut_and_says_by_how_many(n, most, text):
+    assert some_of("abcdefghijklmnopqrstuvwxyz"[:n], most) == text
 
 
 def test_a_single_plane_is_not_counted():

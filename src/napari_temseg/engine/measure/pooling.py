@@ -17,10 +17,10 @@ from napari_temseg.engine.measure.recovery.limit import detection_limit
 from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
-from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike, some_names
+from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST
+from napari_temseg.engine.types.wording import FEWEST, some_of
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -192,7 +192,7 @@ def _common_unit(pool: list[Measurement]) -> str:
         bare, calibrated = (list(dict.fromkeys(by_unit[unit])) for unit in ("px", "nm"))
         one = len(bare) == 1
         raise TemsegError(
-            f"{some_names(bare)} {'is' if one else 'are'} measured in px, {some_names(calibrated)} in nm: they cannot be pooled; "
+            f"{some_of(bare)} {'is' if one else 'are'} measured in px, {some_of(calibrated)} in nm: they cannot be pooled; "
             f"give {bare[0] if one else 'those in px'} a pixel size or leave {'it' if one else 'them'} out."
         )
     return next(iter(by_unit))
@@ -233,6 +233,5 @@ def in_pieces(measurement: Measurement) -> str:
     broken = table["particle"][table["pieces"] > 1].tolist() if "pieces" in table else []
     if not broken:
         return ""
-    more = f" and {len(broken) - LABELS_NAMED} more" if len(broken) > LABELS_NAMED else ""
-    which = f"label{'s' if len(broken) > 1 else ''} {', '.join(map(str, broken[:LABELS_NAMED]))}{more}"
+    which = f"label{'s' if len(broken) > 1 else ''} {some_of(list(map(str, broken)), LABELS_NAMED)}"
     return f"{measurement.image}: {which} in several pieces, as by stray pixels; the largest piece is measured, look whether that is meant."

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.weighted import quantile
-from napari_temseg.engine.types.wording import FEWEST, four
+from napari_temseg.engine.types.wording import FEWEST, four, some_of
 
 Floats = npt.NDArray[np.float64]
 MANY_CUT = 0.5  # share of particles cut from a neighbour that is worth a word
@@ -123,7 +123,7 @@ def _doubts_of_model(
     """Why the model cannot be trusted in these images, and what to do next."""
     why, steps = [], []
     if unlike is not None and unlike.counts:
-        some = some_names(unlike.images)
+        some = some_of(unlike.images)
         are = "is" if len(unlike.images) == 1 else "are"
         why.append(
             f"{some} {are} unlike the images the model was trained on ({', '.join(unlike.reasons)}), and what is known of its errors does "
@@ -134,20 +134,13 @@ def _doubts_of_model(
             "or train the model on a few strokes in such an image (step Improve)",
         ]
     if unlike is not None and unlike.wider:
-        why.append(
-            f"{some_names(unlike.wider)}: smaller particles, about as many, seem to be there, which one search finds in part at most"
-        )
+        why.append(f"{some_of(unlike.wider)}: smaller particles, about as many, seem to be there, which one search finds in part at most")
         steps.append("look for both sizes as one wide distribution (Find offers it), or say the size where the larger ones alone are meant")
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
         why.append(_moved(setting, segmentation, unit, _piece(pieces, "all")) + _cut(pieces))
         steps += [_REMEDY[setting], *_alone(pieces, unit)]
     return why, steps
-
-
-def some_names(names: Sequence[str]) -> str:
-    """The first images, and how many more."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _moved(setting: str, segmentation: Segmentation, unit: str, shown: Mapping[str, Any] | None) -> str:

@@ -33,6 +33,11 @@ def several(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first of a list of names, at most `most`, and how many more: "a.tif, b.tif, c.tif and 12 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A share as it is written in print: "43 %"."""
     return f"{100 * share:.{digits}f} %"

@@ -15,6 +15,7 @@ import tifffile
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import grey
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.files.formats.raw import StoredPlanes
 from napari_temseg.files.formats.xml_sizes import companion, ome_document, ome_images
 
@@ -91,8 +92,7 @@ def _absent(missing: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(f"“{name}”" for name in names[:_NAMED]) + more
+    return some_of([f"“{name}”" for name in names], _NAMED)
 
 
 def opened(path: Path, alone: bool) -> tifffile.TiffFile:

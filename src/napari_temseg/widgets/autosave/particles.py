@@ -16,7 +16,7 @@ from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Doubts, Origin, Particles, SizeCandidate
-from napari_temseg.widgets.autosave.parts import plural
+from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -59,8 +59,8 @@ class KeptParticles(KeptPart):
         self.corrections = int(self.facts["corrections"])
         self._then = {str(name): int(version) for name, version in self.facts.get("definitions", {}).items()}
         _ = tuple(self.facts["shape"]), dict(self.facts["excluded"])
-        told = [plural(int(self.facts["count"]), "particle")]
-        told += [plural(self.corrections, "correction")] if self.corrections else []
+        told = [several(int(self.facts["count"]), "particle")]
+        told += [several(self.corrections, "correction")] if self.corrections else []
         return [*told, "reviewed"] if self.reviewed else told
 
     def iter_read(self, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[tuple[Particles, Measurement]]:
@@ -94,7 +94,7 @@ class KeptParticles(KeptPart):
         lost = int(self.facts.get("contours", 0)) - int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
         if lost > 0:
             told.append(
-                f"Ferets, rectangle and perimeter of {plural(lost, 'particle')} come from the mask now, not from the contour of what the "
+                f"Ferets, rectangle and perimeter of {several(lost, 'particle')} come from the mask now, not from the contour of what the "
                 "model said, which is not kept: find anew for it."
             )
         return told

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
+from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.canvas import layers, shapes_layers
 from napari_temseg.widgets.session.change import Change
@@ -44,7 +45,7 @@ class KeptFacts(KeptPart):
         self.ignored = bool(self.about["ignored"])
         self.search = _search(self.about.get("search", {}))
         self.regions = [shapes_layers.checked(kind, corners) for kind, corners in self.about["regions"]]
-        told = [plural(len(self.regions), "region")] if self.regions else []
+        told = [several(len(self.regions), "region")] if self.regions else []
         told += [f"pixel size {size_of(self.calibration)}"] if self.calibration is not None else []
         told += [f"sample {self.sample}"] if self.sample else []
         told += [f"planes as {AXES[self.axes]}"] if self.axes else []
@@ -123,8 +124,3 @@ class KeptStrokes(KeptPart):
 def size_of(calibration: Calibration) -> str:
     """A pixel size for people."""
     return "not known (px)" if calibration.pixel_size is None else f"{calibration.scale[1]:.4g} nm"
-
-
-def plural(n: int, what: str) -> str:
-    """ "1 particle", "2 particles"."""
-    return f"{n} {what}{'s' if n != 1 else ''}"

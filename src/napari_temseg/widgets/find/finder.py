@@ -15,7 +15,7 @@ from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig, Spl
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import BACKGROUND
-from napari_temseg.engine.types.wording import several
+from napari_temseg.engine.types.wording import several, some_of
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.searched import Asked, Searched
@@ -237,8 +237,7 @@ def _barred(names: Sequence[str]) -> str:
     """Which pictures lost what is burnt in, and how they get it back."""
     if not names:
         return ""
-    some = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-    return f"{some}: data bar or scale bar left out (Ctrl+Z or U takes that back with the search, and Find then looks there too)."
+    return f"{some_of(names)}: data bar or scale bar left out (Ctrl+Z or U takes that back with the search, and Find then looks there too)."
 
 
 def _strange(items: list[Item]) -> str:
@@ -246,5 +245,4 @@ def _strange(items: list[Item]) -> str:
     strange = [item.name for item in items if item.unlike]
     if not strange or len(items) == 1:
         return ""
-    some = f"{', '.join(strange[:3])}{f' and {len(strange) - 3} more' if len(strange) > 3 else ''}"
-    return f"{some}: unlike the micrographs the model was trained on, so check the particles."
+    return f"{some_of(strange)}: unlike the micrographs the model was trained on, so check the particles."

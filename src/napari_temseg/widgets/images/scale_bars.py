@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.pipeline.burnt_in import BurntIn, iter_burnt_in, same_bar
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.session.regions import Regions
@@ -106,7 +107,7 @@ def _sentence(added: int, found: Sequence[tuple[str, BurntIn]]) -> str:
     bare = [name for name, each in found if not each.letters]
     if not bare:
         return f"{text}; look whether any are missing."
-    where = "" if len(found) == 1 else f" in {', '.join(bare[:3])}" + (f" and {len(bare) - 3} more" if len(bare) > 3 else "")
+    where = "" if len(found) == 1 else f" in {some_of(bare)}"
     return f"{text}; no letters found{where}: draw a region over those you see."
 
 

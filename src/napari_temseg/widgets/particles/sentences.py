@@ -16,6 +16,7 @@ from napari_temseg.engine.types.wording import (
     four,
     named_interval_words,
     percent,
+    several,
     verdict_words,
 )
 from napari_temseg.widgets.particles.pooling import PooledDistribution
@@ -29,7 +30,7 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
     if table is None:
         return ""
     touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
-    parts = [_plural(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
+    parts = [several(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
     if touching:
         parts.append(f"{touching} at the edge")
     if out:
@@ -133,10 +134,6 @@ def doubted(doubts: Doubts | None, number: int) -> str:
         return " It looks like two or more: Split these, or draw a line."
     other = next((sum(pair) - number for pair in doubts.one if number in pair), 0)
     return f" It and {other} look like one: select both and Merge." if other else ""
-
-
-def _plural(n: int, what: str) -> str:
-    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def clock(seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.session.change import Change
 
@@ -41,10 +42,9 @@ class MixedUnits(QObject):
         if not uncalibrated:
             others = ", ".join(f"“{name}”" for name in micrograph_layer.without_unit(self.session.viewer)[:UNCALIBRATED_NAMED])
             return f"napari's scale bar has no unit while {others} is in px beside images in nm: remove it, or give it their units."
-        more = f" and {len(uncalibrated) - UNCALIBRATED_NAMED} more" if len(uncalibrated) > UNCALIBRATED_NAMED else ""
         return (
             "napari's scale bar has no unit while images in nm and in px are open together: "
-            f"calibrate or close {', '.join(uncalibrated[:UNCALIBRATED_NAMED])}{more}."
+            f"calibrate or close {some_of(uncalibrated, UNCALIBRATED_NAMED)}."
         )
 
     def _matters(self) -> bool:

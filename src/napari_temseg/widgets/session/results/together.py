@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.types.wording import several
+from napari_temseg.engine.types.wording import several, some_of
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 
@@ -72,8 +72,7 @@ def sentence(renewed: Sequence[Renewed], *, at_once: bool) -> str:
     text = f"{several(len(renewed), 'image')} {were} split with these settings too"
     if not changed:
         return f"{text}; no outline is another."
-    some = ", ".join(f"{each.item.name} ({each.before} → {each.item.count} particles)" for each in changed[:MOST_NAMED])
-    more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
+    some = some_of([f"{each.item.name} ({each.before} → {each.item.count} particles)" for each in changed], MOST_NAMED)
     hand = "".join(f" {each.item.name}: {each.told}" for each in renewed if each.told)
     back = "Ctrl+Z or U takes all of them back at once." if at_once else "Undo in each of them takes it back."
-    return f"{text}, {len(changed)} changed: {some}{more}.{hand} {back}"
+    return f"{text}, {len(changed)} changed: {some}.{hand} {back}"
