@@ -32,7 +32,7 @@ def test_they_are_there_while_something_is_painted(viewer: Any, controls: Any, o
 
 
 def test_the_picture_stays_where_it_is_when_a_particle_is_traced(
-    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any, idle: Any
 ) -> None:
     viewer.window.resize(1200, 700)
     viewer.window.show()
@@ -44,7 +44,8 @@ def test_the_picture_stays_where_it_is_when_a_particle_is_traced(
     qtbot.waitUntil(panel.redraw.isEnabled)
     canvas = viewer.window._qt_viewer.canvas.native
     below = open_distribution(session).parentWidget()
-    qtbot.waitUntil(lambda: below.isVisible() and below.height() > 100)
+    qtbot.waitUntil(lambda: below.isVisible() and below.height() == below.sizeHint().height())
+    idle()  # figures of the particles came, and the histogram was drawn
     layers.fit(viewer, session.current.layer)  # as it is soon after that dock came
     place, camera = canvas.mapToGlobal(canvas.rect().topLeft()), (viewer.scene.camera.center, viewer.scene.camera.zoom)
     size, result = canvas.size(), panel.result.mapTo(bench, panel.result.rect().topLeft())
@@ -84,19 +85,20 @@ def test_size_and_eraser_of_the_brush_are_in_the_dock(
 
 
 def test_what_they_take_of_the_dock_below_goes_back(
-    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any
+    viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any, idle: Any
 ) -> None:
     viewer.window.resize(1200, 700)
     viewer.window.show()
     bench = open_bench(viewer)
     adopt(bench.session, bench.session.current, picture.instances)
     dock = open_distribution(bench.session).parentWidget()
-    qtbot.waitUntil(lambda: dock.height() > 190)
+    qtbot.waitUntil(lambda: dock.isVisible() and dock.height() == dock.sizeHint().height())
+    idle()
     high = dock.height()
     bench.go(2)
     qtbot.waitUntil(lambda: not controls.isHidden() and dock.height() < high)
     bench.go(3)
-    qtbot.waitUntil(lambda: dock.height() >= high - 2)
+    qtbot.waitUntil(lambda: dock.height() >= high)
 
 
 def test_whoever_shows_or_hides_them_is_obeyed(viewer: Any, controls: Any, open_bench: Any) -> None:

@@ -210,10 +210,26 @@ def test_the_dock_that_opens_shows_what_was_looked_at(
         viewer.scene.camera.zoom *= 4
     zoom, height = viewer.scene.camera.zoom, viewer.canvas.size[0]
     adopt(session, item, picture.instances)
-    qtbot.waitUntil(lambda: opener.dock is not None and viewer.canvas.size[0] < height and not opener._settle.isActive())
+    qtbot.waitUntil(lambda: opener.dock is not None and viewer.canvas.size[0] < height)
     idle()
     assert layers.fits(viewer, item.layer, viewer.canvas.size) == (looked_at == "the whole")
     assert (viewer.scene.camera.zoom == pytest.approx(zoom)) == (looked_at == "a detail")
+
+
+def test_the_dock_below_moves_the_picture_once(
+    viewer: Any, grid: Any, open_bench: Any, picture: Any, adopt: Any, qtbot: Any, idle: Any
+) -> None:
+    session, canvas = open_bench(viewer).session, viewer.window._qt_viewer.canvas.native
+    viewer.window.resize(1200, 700)
+    viewer.window.show()
+    idle()
+    before, heights = canvas.height(), []
+    viewer.canvas.events.size.connect(lambda event: heights.append(canvas.height()))
+    adopt(session, session.current, picture.instances)
+    opener = session.part(DistributionOpener)
+    qtbot.waitUntil(lambda: canvas.height() < before and len(opener.widget.pool.distribution.values) > 0)
+    idle()
+    assert set(heights) == {canvas.height()}
 
 
 def test_a_layer_in_px_of_somebody_else_brings_no_pop_up_but_a_sentence(found: Any, viewer: Any) -> None:

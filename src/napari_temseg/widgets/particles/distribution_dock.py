@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -137,6 +137,10 @@ class Distribution(QWidget):
         layout.addWidget(splitter)
         self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setMinimumHeight(120)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """The height with which the dock opens: to set it afterwards would move a picture that is being looked at once more."""
+        return QSize(super().sizeHint().width(), min(DOCK_HEIGHT, round(DOCK_SHARE * window_of(self.session.viewer).height())))
 
     def _plot_and_side(self) -> QWidget:
         """The plot, and beside it how it is drawn and what its lines are."""
@@ -348,9 +352,6 @@ class DistributionOpener(QObject):
         self.dock: Any = None
         self.widget: Distribution | None = None
         self.opened = False
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.timeout.connect(self._resize)
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._forget)
 
@@ -364,7 +365,6 @@ class DistributionOpener(QObject):
             window_of(self.session.viewer).setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
             self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")
             self.dock.destroyed.connect(self._forget)
-            self._settle.start()
         else:
             self.dock.show()
         return self.widget
@@ -372,13 +372,6 @@ class DistributionOpener(QObject):
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PARTICLES and not self.opened and item.measurement is not None:
             self.open()
-
-    def _resize(self) -> None:
-        """A height of its own; a picture that was shown whole is so still (see `ResetView`)."""
-        session = self.session
-        if self.dock is not None and not session.closed:
-            window = window_of(session.viewer)
-            window.resizeDocks([self.dock], [min(DOCK_HEIGHT, round(DOCK_SHARE * window.height()))], Qt.Orientation.Vertical)
 
     def _forget(self, *_: Any) -> None:
         """napari deletes the dock that is closed, and leaves what was in it."""
