@@ -327,10 +327,13 @@ def test_delete_and_exclude_and_count_again(bench: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: "2 excluded" in panel.result.counts.text())
     qtbot.waitUntil(lambda: panel.pool.distribution.summary.get("n_left_out", {}).get("excluded: overlapping") == 2)
     qtbot.waitUntil(lambda: item.made["marks"].visible and item.made["marks"].data.any())
-    session.select([4])
+    session.select([1])
+    qtbot.waitUntil(lambda: panel.exclude.isEnabled() and not panel.include.isEnabled())  # it counts
+    session.select([1, 4])
     qtbot.waitUntil(panel.include.isEnabled)
     panel.include.click()
     assert (item.measurement.table["excluded"] != "").sum() == 1
+    qtbot.waitUntil(lambda: not panel.include.isEnabled())
     assert item.corrections == 3
     for _ in range(3):
         panel.corrector.undo()

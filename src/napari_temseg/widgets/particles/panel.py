@@ -268,7 +268,7 @@ class ParticlesPanel(QWidget):
             (self.redraw, picked == 1 or self.redraw.isChecked()),
             (self.new, measured),
             (self.exclude, picked > 0),
-            (self.include, picked > 0),
+            (self.include, self._some_excluded(item)),
             (self.next, measured),
             (self.reviewed, measured),
         ):
@@ -278,6 +278,13 @@ class ParticlesPanel(QWidget):
         self.note.setText(self._state(item, picked))
         set_role(self.note, "warning" if self._refused(item) else "hint")
         self.result.refresh()
+
+    def _some_excluded(self, item: Item | None) -> bool:
+        """Whether any of what is selected does not count."""
+        if item is None or item.measurement is None or not self.session.selected:
+            return False
+        table = item.measurement.table
+        return bool((table["particle"].isin(self.session.selected) & (table["excluded"] != "")).any())
 
     def _follow_tool(self, layer: Any) -> None:
         """Know which tool of napari's is in hand on the particles."""
