@@ -44,6 +44,21 @@ def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_benc
     assert bench.minimumSizeHint().width() <= 300
 
 
+def test_the_first_image_moves_no_button(viewer: Any, open_bench: Any, idle: Any) -> None:
+    bench = open_bench(viewer)
+    viewer.window.show()
+    idle()
+    places = []
+    for _ in range(2):
+        opening = bench.panel(0).open
+        places.append(opening.mapTo(bench, opening.rect().topLeft()))
+        viewer.add_image(np.zeros((64, 64), np.float32), name="first")
+        viewer.theme = "light"  # what was disabled before gets its style anew
+        idle()
+    assert places[0] == places[1]
+    assert places[0].x() == bench.steps.button(0).mapTo(bench, bench.steps.button(0).rect().topLeft()).x()
+
+
 def test_a_step_and_another_image_begin_at_the_top(viewer: Any, grid: Any, open_bench: Any, idle: Any) -> None:
     viewer.add_image(np.zeros((64, 64), np.float32), name="other")
     bench = open_bench(viewer)

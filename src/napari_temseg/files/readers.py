@@ -103,9 +103,8 @@ def checked_path(path: str | Path) -> Path:
     if path.suffix.lower() in EMPAD:
         _check_empad(path)
     if path.suffix.lower() not in (*EXTENSIONS, *ROSETTA):
-        raise TemsegError(
-            f"{path}: files of type “{path.suffix or 'without an extension'}” are not read; save it as TIFF, PNG or JPEG first."
-        )
+        kind = f"of type “{path.suffix}”" if path.suffix else "without an extension"
+        raise TemsegError(f"{path}: files {kind} are not read; save it as TIFF, PNG or JPEG first.")
     try:
         size = path.stat().st_size
         with path.open("rb"):

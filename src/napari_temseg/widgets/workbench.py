@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QFrame,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -30,6 +28,7 @@ from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
+from napari_temseg.widgets.kit.scrolling import Scrolling
 from napari_temseg.widgets.kit.style import Still, button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
@@ -58,7 +57,7 @@ class Workbench(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.session: Session = session_of(viewer)
-        self.setMinimumWidth(290)
+        self.setMinimumWidth(305)  # four steps whose names are not squeezed
         self.steps = QButtonGroup(self)
         self.panels = QStackedWidget()
         layout = QVBoxLayout(self)
@@ -68,7 +67,7 @@ class Workbench(QWidget):
         layout.addWidget(CurrentImage(self.session))
         layout.addWidget(self.panels, 1)
         for _, _, panel in DOCK_STEPS:
-            self.panels.addWidget(_scrolling(panel(self.session)))
+            self.panels.addWidget(Scrolling(panel(self.session)))
         self.restore_bar = RestoreBar(self.session, self)
         self.stopped = ContinueBar(self.session, self.panel(IMPROVE).go_on, self)
         # Below the panel: what is offered and asked comes and goes, and moves no button of it.
@@ -125,15 +124,6 @@ class Workbench(QWidget):
 
     def _restyle(self) -> None:
         self.setStyleSheet(sheet(self.session.viewer))
-
-
-def _scrolling(panel: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(panel)
-    return area
 
 
 class JobBar(QWidget):

@@ -148,7 +148,7 @@ def test_files_open_and_those_that_cannot_be_are_named_once(
     monkeypatch.setattr(FILES_DIALOG, lambda *_, **__: (paths[-1:], ""))
     panel.open.click()
     qtbot.waitUntil(lambda: panel.failures.toolTip().startswith("1 file could"))
-    assert bench.findChild(JobBar).sentence.text() == "Opened 0 images. 1 could not be opened."
+    assert bench.findChild(JobBar).sentence.text() == "Opened no image. 1 could not be opened."
     first = session.items[0]
     assert first.calibration.pixel_size == pytest.approx((0.5, 0.5))
     assert first.calibration.origin == "ImageJ tag"
@@ -176,7 +176,7 @@ def test_a_folder_opens_once_and_its_stack_asks_for_its_planes(
     panel.folder.click()
     wait_jobs(session)
     assert len(session.items) == 3
-    assert said[-1] == "Opened 0 images. 3 were open already."
+    assert said[-1] == "Opened no image. 3 were open already."
     table = panel.table
     table.setCurrentIndex(cell(table, 2, IMAGE_COLUMN))
     table.edit(cell(table, 2, PLANES_COLUMN))

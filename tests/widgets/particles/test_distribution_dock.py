@@ -292,13 +292,17 @@ def test_mouse_drags_a_range(below: Any, viewer: Any, qtbot: Any) -> None:
     assert below.session.selected == {2, 3}
 
 
-def test_filter_shows_fewer_rows_and_says_what_it_does_not_understand(below: Any, qtbot: Any) -> None:
+def test_filter_shows_fewer_rows_and_says_what_it_does_not_understand(below: Any, viewer: Any, qtbot: Any) -> None:
     below.filter.setText("ecd > 15")
     qtbot.waitUntil(lambda: below.table.particles.rowCount() == 3)
     assert below.count.text() == "3 of 6"
+    before = below.filter.sizeHint()
     below.filter.setText("ecd > ")
     qtbot.waitUntil(lambda: "ends where" in below.filter.toolTip())
     assert "border" in below.filter.styleSheet()
+    assert below.filter.sizeHint() == before, "the table stays where it is"
+    viewer.theme = "light"
+    assert "#8A4B00" in below.filter.styleSheet(), "napari's yellow cannot be read there"
     assert below.table.particles.rowCount() == 3
     below.filter.clear()
     qtbot.waitUntil(lambda: below.table.particles.rowCount() == 6)

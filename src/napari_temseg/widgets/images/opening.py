@@ -261,14 +261,15 @@ class Opener(QObject):
         return None if self.session.current in items or not items else items[0]
 
     def _tell(self, outcome: Outcome) -> None:
-        text = f"Opened {outcome.read} image{'s' if outcome.read != 1 else ''}."
+        parts = [f"Opened {outcome.read or 'no'} image{'s' if outcome.read > 1 else ''}."]
         if outcome.known:
-            text += f" {len(outcome.known)} {'were' if len(outcome.known) > 1 else 'was'} open already."
+            parts.append(f"{len(outcome.known)} {'were' if len(outcome.known) > 1 else 'was'} open already.")
         if outcome.failures:
-            text += f" {len(outcome.failures)} could not be opened."
+            parts.append(f"{len(outcome.failures)} could not be opened.")
         if outcome.figures:
             figures = "1 figure" if outcome.figures == 1 else f"{outcome.figures} figures"
-            text += f" Left out: {figures} that this program drew."
+            parts.append(f"Left out: {figures} that this program drew.")
+        text = " ".join(parts)
         notes, self._notes = self._notes, []
         if len(notes) <= NOTES_TOLD:  # where they stay until something else is told
             text = " ".join((text, *notes))

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from magicgui import widgets as magic
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -118,8 +119,17 @@ def folded(title: str, tip: str) -> QCollapsible:
     """A fold, closed, for what is seldom needed; `collapse` it again once it is filled, or it shows what is in it."""
     fold = QCollapsible(title)
     fold.setDuration(0)
-    fold.setCollapsedIcon("▸")
-    fold.setExpandedIcon("▾")
+    nothing = QPixmap(1, 1)  # an icon made of a text is drawn once, in black, on dark themes too
+    nothing.fill(Qt.GlobalColor.transparent)
+    for give in (fold.setCollapsedIcon, fold.setExpandedIcon):
+        give(QIcon(nothing))
+
+    def show(open_: bool) -> None:
+        fold.setText(f"{'▾' if open_ else '▸'} {title}")
+
+    fold.toggled.connect(show)
+    show(False)
+    fold.toggleButton().setAccessibleName(title)
     if (layout := fold.layout()) is not None:
         layout.setContentsMargins(0, 0, 0, 0)
     fold.toggleButton().setToolTip(tip)

@@ -52,6 +52,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def label(self, side: str, text: str) -> None:
         """Name an axis ("left", "bottom"), with its unit."""
         self.setLabel(side, text, color=self.colours["text"])
+        self.getAxis(side).resizeEvent()  # it has another length: pyqtgraph puts it in the middle only when the plot changes its size
 
     def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
         """Show everything again."""

@@ -31,28 +31,30 @@ def theme_colours(viewer: Any) -> dict[str, str]:
     """Colours of the viewer's theme as "#rrggbb": background, foreground, primary, secondary, highlight, text, current, error …"""
     theme = get_theme(viewer.theme)
     names = ("background", "foreground", "primary", "secondary", "highlight", "text", "current", "canvas", "error", "warning")
-    return {name: getattr(theme, name).as_hex() for name in names}
+    colours = {name: getattr(theme, name).as_hex() for name in names}
+    # napari's yellow cannot be read on a light ground.
+    return colours if _dark(colours["background"]) else colours | {"warning": "#8A4B00"}
 
 
 def sheet(viewer: Any) -> str:
     """Style sheet of the dock."""
     colour = theme_colours(viewer)
-    # napari's yellow cannot be read on a light ground.
-    warning = colour["warning"] if _dark(colour["background"]) else "#8A4B00"
-    # Disabled buttons have a line round them, which would cut off what hangs below the line of the text.
+    # Disabled buttons and choices have a line round them: it would cut off what hangs below the line of the text, and move what is below.
     return f"""
     QPushButton[primary="true"] {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[primary="true"]:hover {{ border: 1px solid {colour["text"]}; }}
     QPushButton[primary="true"]:disabled {{ background-color: {colour["foreground"]}; color: {colour["secondary"]}; }}
     QPushButton:disabled {{ padding: 3px; }}
+    QComboBox:disabled {{ padding: 2px 9px 2px 7px; }}
     QPushButton[step="true"] {{ padding: 5px 2px; }}
     QPushButton[step="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QPushButton[swatch="true"] {{ text-align: left; padding-left: 6px; }}
     QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QAbstractSpinBox {{ min-width: 44px; }}
+    QStackedWidget, QStackedWidget > QScrollArea {{ padding: 0px; }}
     QLineEdit {{ placeholder-text-color: {_between(colour["text"], colour["foreground"])}; }}
     QLabel[role="hint"] {{ color: {colour["text"]}; }}
-    QLabel[role="warning"] {{ color: {warning}; }}
+    QLabel[role="warning"] {{ color: {colour["warning"]}; }}
     QLabel[role="heading"] {{ font-weight: bold; }}
     """
 

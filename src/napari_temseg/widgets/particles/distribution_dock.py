@@ -10,10 +10,8 @@ from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFrame,
     QLabel,
     QLineEdit,
-    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QSplitter,
@@ -26,6 +24,7 @@ from napari_temseg.engine.measure.histogram_bins import MOST_BINS, spread_far
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.axes import LogBox
+from napari_temseg.widgets.kit.scrolling import Scrolling
 from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram, is_wide
 from napari_temseg.widgets.particles.marks import centre
@@ -72,6 +71,7 @@ class Distribution(QWidget):
         self.count = QLabel()
         self.note = hint(WAITS)
         self._columns: list[str] = []
+        self._trouble = ""  # with the filter
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
         self._delay.setInterval(150)
@@ -144,19 +144,14 @@ class Distribution(QWidget):
 
     def _plot_and_side(self) -> QWidget:
         """The plot, and beside it how it is drawn and what its lines are."""
-        told = QScrollArea()  # of many samples it is long
-        told.setWidgetResizable(True)
-        told.setFrameShape(QFrame.Shape.NoFrame)
-        told.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
-        told.setWidget(self.legend)
         side = QWidget()
         layout = QVBoxLayout(side)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for widget in (self.bins, row([self.log, self.samples], (0, 1))):
             layout.addWidget(widget)
-        layout.addWidget(told, 1)
+        layout.addWidget(Scrolling(self.legend), 1)  # of many samples it is long
         side.setMinimumWidth(BESIDE_PLOT)
         side.setMaximumWidth(WIDEST_BESIDE)
         self.side = side
@@ -242,7 +237,7 @@ class Distribution(QWidget):
 
     def _retheme(self) -> None:
         self.table.retheme(theme_colours(self.session.viewer))
-        self._mark_filter("")
+        self._mark_filter(self._trouble)
 
     # -- what the user does
 
@@ -256,8 +251,11 @@ class Distribution(QWidget):
         self._mark_filter("")
 
     def _mark_filter(self, trouble: str) -> None:
+        self._trouble = trouble
         colours = theme_colours(self.session.viewer)
-        self.filter.setStyleSheet(f"QLineEdit {{ border: 2px solid {colours['error']}; color: {colours['warning']}; }}" if trouble else "")
+        self.filter.setStyleSheet(
+            f"QLineEdit {{ border: 2px solid {colours['error']}; padding: 0px; color: {colours['warning']}; }}" if trouble else ""
+        )
         self.filter.setToolTip(
             trouble
             or "Rows to show: a word, or comparisons (ecd > 20 and circularity < 0.8) joined by and, or, not; headers tell the names."

@@ -271,6 +271,7 @@ class ParticlesPanel(QWidget):
             (self.include, self._some_excluded(item)),
             (self.next, measured),
             (self.reviewed, measured),
+            (self.audit, bool(self.pool.items)),
         ):
             widget.setEnabled(ready)
         self._show_history(item)

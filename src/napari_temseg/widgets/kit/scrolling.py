@@ -1,0 +1,40 @@
+"""What may be higher than its place, with a scroll bar only while it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+
+class Scrolling(QScrollArea):
+    """A widget in a place as wide as itself.
+
+    Qt measures words that wrap beside the bar that is there, where they are higher: one that came with a longer text would stay.
+    """
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(content)
+
+    def event(self, event: Any) -> bool:
+        """The content asks for other room."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return bool(super().event(event))
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """There is other room."""
+        self._fit()
+        super().resizeEvent(event)
+
+    def _fit(self) -> None:
+        content, room = self.widget(), self.maximumViewportSize()
+        fits = content is not None and content.hasHeightForWidth() and content.heightForWidth(room.width()) <= room.height()
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        if policy != self.verticalScrollBarPolicy():
+            self.setVerticalScrollBarPolicy(policy)
