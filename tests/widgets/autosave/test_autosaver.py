@@ -576,9 +576,11 @@ def test_a_trained_model_is_there_at_the_next_start(start: Any, grid: Any, pictu
 def test_numbered_models_beyond_the_newest_go(start: Any, grid: Any, qtbot: Any) -> None:
     load_compiler()  # jobs do so before they load a model
     own_models.folder().mkdir(parents=True)
+    now = time.time()
     for number in range(1, 12):
-        (own_models.folder() / f"particles+{number}.temseg").write_bytes(b"an old one")
-        time.sleep(0.01)
+        old = own_models.folder() / f"particles+{number}.temseg"
+        old.write_bytes(b"an old one")
+        os.utime(old, (now, now - 60 + number))
     (own_models.folder() / "mine.temseg").write_bytes(b"named by its user")
     bench = start(grid)
     session = bench.session

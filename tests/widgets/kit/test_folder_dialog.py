@@ -45,4 +45,4 @@ def test_what_cannot_be_made_is_told_in_the_dialog(qtbot: Any, idle: Any, tmp_pa
     dialog.accept()
     assert dialog.isVisible()
     assert "no folder can be made there" in dialog.trouble.text()
-    assert dialog.trouble.visibleRegion().boundingRect().height() == dialog.trouble.height()
+    qtbot.waitUntil(lambda: 0 < dialog.trouble.visibleRegion().boundingRect().height() == dialog.trouble.height())

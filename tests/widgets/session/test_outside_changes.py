@@ -255,11 +255,12 @@ def test_the_list_follows_the_order_of_napari(found: Any, viewer: Any) -> None:
     assert [item.name for item in found.session.items] == ["late", "grid"]
 
 
-def test_the_picture_fits_the_window_when_that_grows(found: Any, viewer: Any, qtbot: Any) -> None:
+def test_the_picture_fits_the_window_when_that_grows(found: Any, viewer: Any, qtbot: Any, idle: Any) -> None:
     window, item = viewer.window._qt_window, found.session.current
     window.resize(900, 600)
     window.show()
     found.session.reveal()
+    idle()
     layers.fit(viewer, item.layer)
     before = viewer.scene.camera.zoom
     window.resize(1300, 850)

@@ -75,7 +75,7 @@ class ComparisonDialog(QDialog):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(6)
-        layout.addWidget(hint("Truth: a label image in which somebody labelled every particle", "heading"))
+        layout.addWidget(hint("Truth: a label image with every particle labelled", "heading"))
         layout.addWidget(self.truths)
         layout.addWidget(row([QLabel("what its numbers mean"), self.meaning], (0, 1)))
         layout.addWidget(hint("Compared", "heading"))
