@@ -15,7 +15,7 @@ from napari_temseg.engine.particles.edits import part_at
 from napari_temseg.engine.particles.outlining import outline_at
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.results import Doubts, Particles, Prediction
 
 
 def blobs(*places: tuple[int, int, int]) -> np.ndarray:
@@ -44,11 +44,68 @@ def test_a_dumbbell_left_together_looks_like_two_and_a_ball_does_not() -> None:
     assert not found.one
 
 
-def test_a_dumbbell_looks_like_two_though_the_learnt_depth_shows_no_dent() -> None:
+def seen_with(seams: list[float]) -> tuple[Particles, SplitConfig]:
+    """Dumbbells below one another that no dent cuts yet, noisy, each with a dark seam of that depth across its waist."""
+    y, x = np.indices((60 * len(seams), 110))
+    mask, image = np.zeros(y.shape, bool), np.full(y.shape, 60.0)
+    for n, depth in enumerate(seams):
+        here = (np.hypot(y - 60 * n - 30, x - 40) <= 16) | (np.hypot(y - 60 * n - 30, x - 66) <= 16)
+        mask |= here
+        image[here] = 140
+        image[here & (np.abs(x - 53) <= 1)] -= depth
+    image = ndimage.gaussian_filter(image, 1) + np.random.default_rng(3).normal(0, 3, y.shape)
+    learnt = ndimage.distance_transform_edt(mask) / 16
+    config = SplitConfig(strength=0.3)
+    prediction = Prediction.of_classes(mask.astype(np.uint8) + 1, Micrograph(image.astype(np.float32), "YX"))
+    prediction = replace(prediction, auxiliary={"distance": learnt.astype(np.float16)})
+    return temseg.split(prediction, config), config
+
+
+def test_of_like_dents_those_are_in_doubt_where_the_picture_shows_a_seam_the_clearest_first() -> None:
+    particles, config = seen_with([0.0, 60.0, 100.0])
+    assert len(particles) == 3
+    without, faint, clear = (int(particles.labels[60 * n + 30, 40]) for n in range(3))
+    found = doubts(particles, config)
+    assert list(found.two) == [clear, faint]
+    assert found.seams[clear] > found.seams[faint]
+    assert len(found.others) == 1
+    apart = apart_at(particles.labels, particles.prediction, config)
+    assert apart[without] == pytest.approx(apart[faint], abs=0.02)
+
+
+def test_a_picture_of_other_grey_levels_shows_the_same_seams() -> None:
+    particles, config = seen_with([0.0, 60.0, 100.0])
+    image = particles.micrograph
+    darker = replace(particles, micrograph=replace(image, data=(image.data * 0.01 - 7).astype(np.float32)))
+    seams = doubts(particles, config).seams
+    assert doubts(darker, config).seams == pytest.approx(seams, rel=1e-3)
+
+
+def test_what_is_left_out_of_a_picture_does_not_tell_its_noise() -> None:
+    particles, config = seen_with([40.0])
+    image = particles.micrograph
+    bar = np.full((200, image.data.shape[1]), 255.0, np.float32)
+    whole = Micrograph(np.concatenate([image.data, bar]), "YX", valid=np.arange(260)[:, None] < np.full((1, 110), 60))
+    labels = np.pad(particles.labels, ((0, 200), (0, 0)))
+    distance = np.pad(particles.prediction.auxiliary["distance"], ((0, 200), (0, 0)))
+    prediction = Prediction.of_classes((labels > 0).astype(np.uint8) + 1, whole)
+    prediction = replace(prediction, auxiliary={"distance": distance})
+    larger = replace(particles, labels=labels, micrograph=whole, prediction=prediction)
+    assert doubts(larger, config).seams == pytest.approx(doubts(particles, config).seams, rel=0.05)
+
+
+def test_a_waist_tells_only_where_no_depth_was_learnt() -> None:
     particles, config = split_at(0.0, blobs(*DUMBBELL, BALL))
     flat = replace(particles.prediction, auxiliary={"distance": (particles.labels > 0).astype(np.float16)})
-    found = doubts(replace(particles, prediction=flat), config)
-    assert found.two == {int(particles.labels[40, 30]): 1.0}
+    assert not doubts(replace(particles, prediction=flat), config).two
+    assert set(doubts(replace(particles, prediction=None), config).two) == {int(particles.labels[40, 30])}
+
+
+def test_doubts_are_read_back_as_they_were_written_also_without_seams() -> None:
+    found = Doubts({2: 0.7, 1: 1.0}, {(3, 4): 0.4}, {2: 8.0})
+    assert Doubts.of_rows(found.rows()) == found
+    assert list(Doubts.of_rows(found.rows()).two) == [2, 1]
+    assert Doubts.of_rows([row[:3] for row in found.rows()]) == replace(found, seams={})
 
 
 def test_splitting_cuts_from_the_strength_that_was_told_and_not_before() -> None:

@@ -156,14 +156,16 @@ def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(start: 
     item = find(bench, wait_jobs)
     qtbot.waitUntil(lambda: doubtful.of(item) is not None, timeout=20_000)
     first, second, third, *_ = item.measurement.table["particle"].astype(int).tolist()
-    doubtful._known[item] = Doubts({first: 0.7, second: 1.0}, {(second, third): 0.4})  # whatever the network thinks of this picture
+    doubtful._known[item] = Doubts(
+        {first: 0.7, second: 1.0}, {(second, third): 0.4}, {second: 8.0}
+    )  # whatever the network thinks of this picture
     session.part(Corrector).mark_reviewed(item, [first])
     session.close()
 
     bench = start(grid)
     item = restored(bench, qtbot, wait_jobs)
     doubtful, panel = bench.session.part(Doubtful), bench.panel(1)
-    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4})
+    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4}, {second: 8.0})
     assert "1 of" in panel.doubt.text()
     assert "looks like two" in panel.doubt.text()
     bench.panel(3).next.click()
@@ -171,7 +173,7 @@ def test_what_looks_like_two_comes_back_without_what_a_person_has_passed(start: 
     bench.session.part(Corrector).delete()
     assert doubtful.of(item) == Doubts()
     bench.session.part(Corrector).undo()
-    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4})
+    assert doubtful.of(item) == Doubts({second: 1.0}, {(second, third): 0.4}, {second: 8.0})
 
 
 def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, wait_jobs: Any, qtbot: Any) -> None:

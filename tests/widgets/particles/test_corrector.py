@@ -248,16 +248,16 @@ def test_undo_from_wherever_the_keyboard_is(bench: Any, viewer: Any, qtbot: Any,
 def test_what_a_person_has_looked_at_is_no_suspect(bench: Any, monkeypatch: Any) -> None:
     session, doubtful, panel = bench.session, bench.session.part(Doubtful), bench.panel(1)
     item = session.current
-    doubtful._known[item] = Doubts({1: 0.7, 3: 0.8}, {(1, 2): 0.4, (3, 4): 0.4})
+    doubtful._known[item] = Doubts({1: 0.7, 3: 0.8}, {(1, 2): 0.4, (3, 4): 0.4}, {1: 9.0, 3: 5.0})
     panel._show_doubts()
-    assert panel.doubt.text().startswith("2 of 4 look like two or more; 2 pairs")
+    assert panel.doubt.text().startswith("1 of 4 looks like two or more, 1 more may be; 2 pairs")
     session.part(Corrector).mark_reviewed(item, [1])
-    assert doubtful.of(item) == Doubts({3: 0.8}, {(3, 4): 0.4})
+    assert doubtful.of(item) == Doubts({3: 0.8}, {(3, 4): 0.4}, {3: 5.0})
     session.select([4])
     session.part(Corrector).exclude("out of focus")
-    assert doubtful.of(item) == Doubts({3: 0.8}, {})
+    assert doubtful.of(item) == Doubts({3: 0.8}, {}, {3: 5.0})
     session.part(Corrector).undo()
-    assert panel.doubt.text().startswith("1 of 4 looks like two or more; 1 pair of pieces looks")
+    assert panel.doubt.text().startswith("1 of 4 may be two or more; 1 pair of pieces looks")
 
 
 def test_what_was_put_back_claims_no_other_numbers_of_suspects(bench: Any, monkeypatch: Any) -> None:

@@ -1,9 +1,10 @@
 """Which particles look like two, and which pieces look like one: where a person should look first.
 
-Two things tell: the landscape that splitting cuts (`splitting`), and the outline. A dent of the landscape has a strength from which on
-splitting would cut it; a particle whose deepest dent is cut by little more than the strength in force is in doubt, and so is one with a
-waist: a narrow place between two wide ones, with an outline that is far from convex. Two pieces that touch are in doubt when hardly less
-strength would leave them together and both make one convex outline.
+Two things have to agree: the landscape that splitting cuts (`splitting`), and the picture. A dent of the landscape has a strength from
+which on splitting would cut it; a particle whose deepest dent is cut by little more than the strength in force is in doubt when the
+picture shows a seam there (`cutting.seams`), the more so the clearer that is. Where there is no picture the dent alone tells; where no
+landscape was learnt either, so does a waist: a narrow place between two wide ones, in an outline that is far from convex. Two pieces that
+touch are in doubt when hardly less strength would leave them together and both make one convex outline.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from scipy import ndimage
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, convex_hulls
 from napari_temseg.engine.particles.cutting.basins import FloatArray, Labels, basins_of, joined
 from napari_temseg.engine.particles.cutting.dents import Dent, pieces_of
+from napari_temseg.engine.particles.cutting.seams import LEAST_SEAM, SeamView
 from napari_temseg.engine.particles.edits import renumber
-from napari_temseg.engine.particles.label_changes import Patch, Window, difference, new_id, page_of, window_of
+from napari_temseg.engine.particles.label_changes import Mask, Patch, Window, difference, new_id, page_of, window_of
 from napari_temseg.engine.particles.splitting import divisible, landscape_of
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
 from napari_temseg.engine.types.results import Doubts, Particles, Prediction
 
-WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt: on powders two of five are two up to 0.2, then every third
+WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt
 AT_LEAST = 0.6  # however little is split, what usual splitting cuts is in doubt, and a little more
 BELOW = 0.08  # strength below the one in force from which on two pieces are in doubt
 WAIST, HOLLOW = 0.3, 0.92  # a waist narrower by this share of the lesser width, in an outline of less solidity, looks like two
@@ -35,7 +37,7 @@ CONVEX = 0.94  # solidity from which on two pieces together look like one
 
 
 def doubts(particles: Particles, config: SplitConfig) -> Doubts:
-    """The doubts about all planes of a result; without its `prediction` outlines alone tell."""
+    """The doubts about all planes of a result; without its `prediction` the dents are those of the outlines."""
     return together(doubts_of_plane(particles, plane, page, config) for plane, page in enumerate(particles.planes()))
 
 
@@ -43,22 +45,23 @@ def doubts_of_plane(particles: Particles, plane: int, page: Labels, config: Spli
     """The doubts about one plane, whose labels (Y, X) are `page`."""
     prediction = None if particles.prediction is None else particles.prediction.at(plane)
     alone = replace(particles, labels=page, table=particles.table[particles.table["plane"] == plane], prediction=prediction)
-    found = Doubts()
-    for each in of_each_population(alone).values():
-        if each.labels.any():
-            two, one = _of_plane(each.labels, each.prediction, config)
-            found.two.update(two)
-            found.one.update(one)
-    return found
+    image = particles.micrograph
+    picture = SeamView.of(image.plane(plane), image.valid)
+    return together(
+        _of_plane(each.labels, each.prediction, picture, config) for each in of_each_population(alone).values() if each.labels.any()
+    )
 
 
 def together(planes: Iterable[Doubts]) -> Doubts:
     """The doubts of all planes, the most doubtful first."""
-    two, one = dict[int, float](), dict[tuple[int, int], float]()
+    two, one, seams, others = dict[int, float](), dict[tuple[int, int], float](), dict[int, float](), list[float]()
     for found in planes:
         two.update(found.two)
         one.update(found.one)
-    return Doubts(dict(sorted(two.items(), key=lambda each: each[1])), dict(sorted(one.items(), key=lambda each: -each[1])))
+        seams.update(found.seams)
+        others += found.others
+    first = sorted(two.items(), key=lambda each: (-seams.get(each[0], 0.0), each[1]))
+    return Doubts(dict(first), dict(sorted(one.items(), key=lambda each: -each[1])), seams, tuple(others))
 
 
 def apart_at(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> npt.NDArray[np.float64]:
@@ -72,20 +75,45 @@ def _unit(prediction: Prediction | None, config: SplitConfig, learnt: bool) -> D
     return divisible(prediction, config).dent(0.5) if learnt and prediction is not None and prediction.size else Dent.at(0.5, learnt)
 
 
-def _of_plane(labels: Labels, prediction: Prediction | None, config: SplitConfig) -> tuple[dict[int, float], dict[tuple[int, int], float]]:
+def _of_plane(labels: Labels, prediction: Prediction | None, picture: SeamView | None, config: SplitConfig) -> Doubts:
     landscape, learnt = landscape_of(labels > 0, prediction, config)
     unit = _unit(prediction, config, learnt)
     apart = _strengths(_dents(labels, landscape, unit, config))
+    dented = apart < np.clip(config.strength + WITHIN, AT_LEAST, NO_DENT)
+    seams = {} if picture is None else _seams(labels, dented, landscape, unit, apart, picture, config)
+    doubtful = dented.copy()
+    if picture is not None:
+        doubtful[[number for number, seam in seams.items() if seam < LEAST_SEAM]] = False
+    if not learnt:
+        doubtful |= _waisted(labels, config)
+    two = {int(n): float(apart[n]) for n in np.flatnonzero(doubtful)}
+    others = tuple(apart[dented & ~doubtful].tolist())
+    return Doubts(two, _like_one(labels, landscape, unit, config), {n: seam for n, seam in seams.items() if n in two}, others)
+
+
+def _seams(
+    labels: Labels, which: Mask, landscape: FloatArray, unit: Dent, apart: npt.NDArray[np.float64], picture: SeamView, config: SplitConfig
+) -> dict[int, float]:
+    """By label, how clearly the picture shows a seam where `which` of them come apart (see `SeamView.seam`)."""
+    boxes, found = ndimage.find_objects(labels), dict[int, float]()
+    for number in np.flatnonzero(which).tolist():
+        box = boxes[number - 1]
+        mask = labels[box] == number
+        dent = unit.times((1 - (strength := min(apart[number] + 1e-3, 1.0))) / strength)
+        pieces, _ = pieces_of(mask, landscape[box], dent, np.pi / 4 * config.min_diameter**2)
+        found[number] = picture.seam(pieces, (box[0].start, box[1].start))
+    return found
+
+
+def _waisted(labels: Labels, config: SplitConfig) -> Mask:
+    """By label, whether its outline has a waist and is far from convex."""
     hulls = convex_hulls(Foreground.of(labels))
     numbers = np.unique(labels[labels > 0])
-    area = np.bincount(labels.ravel())[numbers]
-    hollow = np.zeros(len(apart), bool)
-    hollow[numbers] = area / hulls.pixels < HOLLOW
     width = ndimage.distance_transform_edt(_separate(labels)).astype(np.float32)
     waist = _dents(labels, width, Dent(np.inf, 1.0), config) >= WAIST
-    doubtful = (apart < np.clip(config.strength + WITHIN, AT_LEAST, NO_DENT)) | (hollow & waist)
-    two = {int(n): float(apart[n]) for n in numbers if doubtful[n]}
-    return two, _like_one(labels, landscape, unit, config)
+    hollow = np.zeros(len(waist), bool)
+    hollow[numbers] = np.bincount(labels.ravel())[numbers] / hulls.pixels < HOLLOW
+    return hollow & waist
 
 
 def _separate(labels: Labels) -> npt.NDArray[np.bool_]:

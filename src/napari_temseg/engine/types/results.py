@@ -23,6 +23,7 @@ BAND = 3.0  # sizes from a third of the one that is meant to three times it are 
 CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it
 NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
 LEAST_OFFERED = 3  # particles of a size beside another that are worth a question: one or two are no population
+CLEAR_SEAM = 7.0  # times the noise: three of four with such a seam are two, of those with a fainter one every third (see `doubts`)
 
 
 @dataclass(frozen=True)
@@ -248,10 +249,15 @@ class PlanePrediction:
 class Doubts:
     """`two` gives each particle that looks like several the strength at which it comes apart (1 where no strength is known to), the
     most doubtful first; `one` are pairs of touching labels that look like one particle, with the strength below which they stay together.
+
+    `seams` tells of those in `two` how many times the noise the picture is steep where they would be cut (absent where no picture told).
+    `others` are the strengths at which particles would come apart that do not look like several.
     """
 
     two: dict[int, float] = field(default_factory=dict)
     one: dict[tuple[int, int], float] = field(default_factory=dict)
+    seams: dict[int, float] = field(default_factory=dict)
+    others: tuple[float, ...] = ()
 
     @property
     def order(self) -> list[int]:
@@ -259,20 +265,27 @@ class Doubts:
         paired = [label for pair in self.one for label in pair]
         return list(dict.fromkeys([*self.two, *paired]))
 
+    @property
+    def clear(self) -> list[int]:
+        """Those that look like several and show a seam that is hardly anything else."""
+        return [label for label in self.two if self.seams.get(label, 0.0) >= CLEAR_SEAM]
+
     def strength(self, share: float = 0.9) -> float:
         """The strength at which this share of those that look like two, and come apart at all, do."""
         known = sorted(value for value in self.two.values() if value < 1)
         return known[min(len(known) - 1, int(share * len(known)))] if known else 1.0
 
-    def rows(self) -> list[tuple[int, int, float]]:
-        """As numbers that can be written: label, its partner (0 for one that looks like several), strength."""
-        return [(label, 0, value) for label, value in self.two.items()] + [(*pair, value) for pair, value in self.one.items()]
+    def rows(self) -> list[tuple[float, ...]]:
+        """As numbers that can be written: label, its partner (0 for one that looks like several), strength, seam (0 where not known)."""
+        two = [(label, 0, value, self.seams.get(label, 0.0)) for label, value in self.two.items()]
+        return [*two, *((*pair, value, 0.0) for pair, value in self.one.items())]
 
     @classmethod
     def of_rows(cls, rows: Iterable[Sequence[float]]) -> Doubts:
-        """From what `rows` gave."""
-        read = [(int(label), int(other), float(value)) for label, other, value in rows]
-        return cls({a: value for a, b, value in read if not b}, {(a, b): value for a, b, value in read if b})
+        """From what `rows` gave, also before it told of seams."""
+        read = [(int(first), int(second), value, next(iter(seam), 0.0)) for first, second, value, *seam in rows]
+        pairs = {(a, b): value for a, b, value, _ in read if b}
+        return cls({a: value for a, b, value, _ in read if not b}, pairs, {a: seam for a, _, _, seam in read if seam})
 
     def among(self, labels: Collection[int]) -> Doubts:
         """Those that concern these labels alone."""
@@ -280,6 +293,8 @@ class Doubts:
         return Doubts(
             {label: value for label, value in self.two.items() if label in kept},
             {pair: value for pair, value in self.one.items() if kept.issuperset(pair)},
+            {label: value for label, value in self.seams.items() if label in kept},
+            self.others,
         )
 
 

@@ -27,7 +27,7 @@ from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
-from napari_temseg.widgets.session.results.wording import details, found_by_another, of_both
+from napari_temseg.widgets.session.results.wording import details, found_by_another, in_doubt, of_both, raised
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -59,13 +59,18 @@ class FindPanel(QWidget):
         self.ways = self._make_ways()
         self.doubt = hint(lines=2)
         self.raises = button(
-            "Split more", "Raise Splitting: split all particles just strongly enough that those that look like two come apart.", self._raise
+            "Split more",
+            "Raise Splitting: split all particles just strongly enough that those that look like two come apart.\n"
+            "Others come apart with them: how many is told. Where it is many, Go through instead.",
+            self._raise,
         )
         self.lowers = button(
             "Split less", "Lower Splitting: split just weakly enough that pieces that look like one stay together.", self._lower
         )
         self.through = button(
-            "Go through", "Step 4, led from one that is in doubt to the next, the most doubtful first (N).", self._go_through
+            "Go through",
+            "Step 4, led from one that is in doubt to the next, first where the picture shows a clear seam (N).",
+            self._go_through,
         )
         self.everywhere = button(
             "Use for all images",
@@ -161,9 +166,11 @@ class FindPanel(QWidget):
             box.clicked.connect(lambda on, role=role: self._show(role, on))
 
     def _raise(self) -> None:
-        doubts = self.doubtful.of(self.session.current)
-        if doubts is not None:
-            self.split.fields["strength"].value = min(1.0, np.ceil(100 * doubts.strength()) / 100)
+        doubts, item = self.doubtful.of(self.session.current), self.session.current
+        if doubts is not None and item is not None:
+            strength = min(1.0, float(np.ceil(100 * doubts.strength()) / 100))
+            self.split.fields["strength"].value = strength
+            self.session.say(f"{item.name}: {raised(doubts, strength)}")
 
     def _lower(self) -> None:
         doubts = self.doubtful.of(self.session.current)
@@ -179,9 +186,7 @@ class FindPanel(QWidget):
         doubts = self.doubtful.of(item)
         two, one = (len(doubts.two), len(doubts.one)) if doubts is not None else (0, 0)
         total = len(item.particles) if item is not None and item.particles is not None else 0
-        parts = [f"{two} of {total} look{'s' if two == 1 else ''} like two or more"] if two else []
-        if one:
-            parts.append(f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one")
+        parts = in_doubt(doubts, total) if doubts is not None else []
         nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
         searched = item is not None and item.prediction is not None
         origin = item.particles.origin if item is not None and item.particles is not None and not searched else None

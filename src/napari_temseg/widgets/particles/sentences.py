@@ -130,6 +130,8 @@ def doubted(doubts: Doubts | None, number: int) -> str:
     """Why a particle should be looked at, with a blank before it; "" where nothing is in doubt."""
     if doubts is None:
         return ""
+    if number in doubts.two and number not in doubts.clear:
+        return " It may be two or more, as one of three such is: where you see a seam, Split these, or draw a line; else leave it."
     if number in doubts.two:
         return " It looks like two or more: Split these, or draw a line."
     other = next((sum(pair) - number for pair in doubts.one if number in pair), 0)

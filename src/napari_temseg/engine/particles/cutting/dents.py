@@ -32,6 +32,10 @@ class Dent:
         factor = asked * max(1 - strength, 0.01) / strength
         return cls(LEARNT_DEPTH * factor, LEARNT_SHARE * factor) if learnt else cls(DISTANCE_DEPTH * factor, DISTANCE_SHARE * factor)
 
+    def times(self, factor: float) -> Dent:
+        """What is `factor` times as deep."""
+        return Dent(self.height * factor, self.share * factor)
+
     def least(self, summit: float) -> float:
         """How far a summit of this height must rise above a pass."""
         if self.share == np.inf:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.engine.types.results import BAND
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.results import Prediction
+    from napari_temseg.engine.types.results import Doubts, Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -60,3 +60,22 @@ def _scale_sentence(prediction: Prediction | None) -> str:
         return f"Shown at {scales} its size: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "
     return f"{why}{'shown' if why else 'Shown'} to the model at {scales} its size."
+
+
+def in_doubt(doubts: Doubts, total: int) -> list[str]:
+    """What of `total` particles is in doubt, in parts of a sentence: a clear seam looks like two, a faint one may be."""
+    clear, one = len(doubts.clear), len(doubts.one)
+    faint = len(doubts.two) - clear
+    parts = (
+        [f"{clear} of {total} look{'s' if clear == 1 else ''} like two or more{f', {faint} more may be' if faint else ''}"] if clear else []
+    )
+    if faint and not clear:
+        parts = [f"{faint} of {total} may be two or more"]
+    return parts + ([f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one"] if one else [])
+
+
+def raised(doubts: Doubts, strength: float) -> str:
+    """What comes apart when Splitting is raised to a strength."""
+    meant, others = (sum(value <= strength for value in found) for found in (doubts.two.values(), doubts.others))
+    too = f", and {others} that show{'s' if others == 1 else ''} no seam" if others else ""
+    return f"Splitting is raised to {strength:.2f}: {meant} that may be two come{'s' if meant == 1 else ''} apart{too}."
