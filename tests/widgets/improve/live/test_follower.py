@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation
 
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
+from napari_temseg.widgets.session.regions import Regions
 
 
 @pytest.fixture
@@ -241,6 +242,19 @@ def test_layers_go_in_the_middle(bench: Any, viewer: Any, picture: Any, settle: 
     assert session.items == []
     assert panel.live.box.isChecked()
     assert not panel.live.next.isEnabled()
+
+
+def test_nothing_is_drawn_where_the_picture_is_left_out(bench: Any, picture: Any, settle: Any) -> None:
+    item, particle = bench.session.current, a_particle(picture)
+    rows, columns = np.nonzero(particle)
+    box = (int(rows.min()) - 3, int(columns.min()) - 3, int(rows.max()) + 4, int(columns.max()) + 4)
+    bench.session.part(Regions).leave_out(item, [box])
+    settle(bench)
+    bench.panel(2).labelling.new.click()
+    settle(bench)
+    drawing = item.made["live"].data
+    assert not drawing[particle].any()
+    assert drawing.any()
 
 
 def test_the_viewer_closes_in_the_middle(bench: Any, viewer: Any, qtbot: Any) -> None:

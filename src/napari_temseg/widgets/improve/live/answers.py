@@ -97,7 +97,8 @@ def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool,
         known = ground.result if isinstance(ground, Job) else ground
         yield Progress("answer", 0.9, "answering", control.elapsed)
         found = answer(known, strokes, depth=False)
-        return LiveAnswer(known, strokes, found, drawn(whole(found, strokes, split)), uncertainty(found) if unsure else None)
+        drawing = drawn(whole(found, strokes, split), found.micrograph.valid)
+        return LiveAnswer(known, strokes, found, drawing, uncertainty(found) if unsure else None)
 
     return Job(steps)
 
@@ -109,8 +110,13 @@ def whole(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt
     return without_holes(found, split or SplitConfig(), strokes)
 
 
-def drawn(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes."""
+def drawn(classes: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
+    """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes.
+
+    Nothing is drawn outside `valid` (Y, X): what is left out becomes no particle when the answer is used.
+    """
+    if valid is not None:
+        classes = np.where(valid, classes, np.uint8(0))
     thick = 1 + max(1, min(classes.shape) // 700)
     inside = classes >= FIRST_CLASS
     edge = inner_borders(classes, thick)

@@ -109,5 +109,6 @@ class _Screen:
             self.look = job.result
         self.answered = asked
         drawing = np.zeros(self.plane.frame, np.uint8)
-        drawing[asked.window] = drawn(self.look.classes(asked.strokes, partial(whole, split=self.split)))
+        valid = None if self.plane.valid is None else self.plane.valid[asked.window]
+        drawing[asked.window] = drawn(self.look.classes(asked.strokes, partial(whole, split=self.split)), valid)
         yield Progress("look", 0.0, "answering what is on the screen", control.elapsed, preview=FirstAnswer(asked, drawing))
