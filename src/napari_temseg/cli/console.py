@@ -99,7 +99,7 @@ def _progress() -> Iterator[Any]:
             if progress.elapsed - last[0] >= QUIET:
                 last[0] = progress.elapsed
                 left = "" if progress.remaining is None else f", {progress.remaining:.0f} s left"
-                print(f"{progress.fraction:4.0%} {progress.elapsed:5.0f} s{left}  {progress.message}", file=sys.stderr, flush=True)
+                print(f"{progress.share:4.0%} {progress.elapsed:5.0f} s{left}  {progress.message}", file=sys.stderr, flush=True)
 
         yield line
         return
@@ -109,7 +109,7 @@ def _progress() -> Iterator[Any]:
 
         def draw(progress: Progress) -> None:
             bar.set_description_str(progress.message, refresh=False)
-            bar.update(max(0.0, progress.fraction - bar.n))
+            bar.update(max(0.0, progress.share - bar.n))
 
         yield draw
 

@@ -195,7 +195,7 @@ class JobBar(QWidget):
         newest = steps[-1]
         if newest.stage != self._stage:  # it has a pace of its own
             self._begun = None
-        self._fraction, self._words = newest.fraction, newest.message or self._words
+        self._fraction, self._words = newest.share, newest.message or self._words
         self._tell(newest.stage, newest.elapsed, self._left(steps))
         self._tick()
         self._ticking.start()  # anew: told with what the job delivers, not beside it, as each change has the whole window drawn
@@ -219,6 +219,8 @@ class JobBar(QWidget):
     def _left(self, steps: list[Progress]) -> float | None:
         """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""
         newest = steps[-1]
+        if newest.rest is not None:  # the job knows
+            return newest.rest
         if self._begun is None:
             same = (step for step in steps if step.stage == newest.stage)
             self._begun = next(((step.elapsed, step.fraction) for step in same if step.fraction > 0), None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from torch import nn
 from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
 from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.network import class_logits, forward, freeze_encoder, renew_decoder, set_mode
-from napari_temseg.engine.model.runner import fused
+from napari_temseg.engine.model.runner import LEAST_VIEW, fused
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import losses
 from napari_temseg.engine.training.crops import Batch, Crops
@@ -26,6 +28,7 @@ from napari_temseg.engine.training.state import LearnerState, Tensors
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Pace
 from napari_temseg.engine.types.results import BACKGROUND
 
 PEAK_RATE = 2e-3  # of the learning rate unless the settings say otherwise
@@ -54,10 +57,11 @@ class EagerAdamW(torch.optim.AdamW):
 class Learner:
     """The network of one training, on its device, its optimiser, and the crops it learns from.
 
-    `model` describes the network, which is moved and changed in place.
+    `model` describes the network, which is moved and changed in place. `pace` is told what looks and steps take.
     """
 
-    def __init__(self, model: Segmenter, crops: Crops, task: TrainingTask) -> None:
+    def __init__(self, model: Segmenter, crops: Crops, task: TrainingTask, pace: Pace | None = None) -> None:
+        self.pace = pace or Pace(time.monotonic)
         self.model, self.crops, self.config, self.start_classes = model, crops, task.config, task.start_classes
         self.device: Device = choose_device(task.config.device, task.config.precision)
         self.first_scales = model.scales
@@ -138,6 +142,10 @@ class Learner:
 
     def step(self, rate: float, metrics: TrainingMetrics) -> None:
         """One step of the optimiser at the learning rate `rate`; how it did is added to `metrics`."""
+        with self.pace.stepping():
+            self._step(rate, metrics)
+
+    def _step(self, rate: float, metrics: TrainingMetrics) -> None:
         optimiser = self.optimiser = self.optimiser or self.new_optimiser()
         for group in optimiser.param_groups:
             group["lr"] = rate * group["share"]
@@ -206,10 +214,15 @@ class Learner:
         classes = self._logits(window, scales or self.model.scales).argmax(1)[0] + BACKGROUND
         return np.asarray(classes.cpu().numpy(), np.uint8)
 
+    def pixels(self, shape: tuple[int, ...], scales: tuple[float, ...] = ()) -> float:
+        """Pixels that the network is shown of a window of this shape (Y, X) as the model will be used."""
+        least = LEAST_VIEW if self.model.spec.working_size else 1
+        return sum(math.prod(max(n * scale, least) for n in shape) for scale in scales or self.model.scales)
+
     @torch.no_grad()
     def _logits(self, window: LabelledPlane, scales: tuple[float, ...]) -> torch.Tensor:
         set_mode(self.network, train_decoder=False, train_encoder=False)
-        with self.device.autocast():
+        with self.pace.looking(self.pixels(window.image.shape, scales)), self.device.autocast():
             raw = fused(self._output, window.image[None, None], scales, Looks.of(self.model))
         return class_logits(torch.from_numpy(raw).to(self.device.torch), self.model.spec.n_classes)
 

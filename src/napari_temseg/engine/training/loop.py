@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import schedule, selection
@@ -18,9 +19,11 @@ from napari_temseg.engine.training.starting_model import at_one_scale, prepared,
 from napari_temseg.engine.training.state import TrainingCourse, TrainState
 from napari_temseg.engine.training.task import TrainingData, TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
-from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
+from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
 
+MEASURING = "seeing how fast this machine is now"
 CHECKING = "checking the result: on labels held out, on your labels and on other images"
 SHOW_EVERY = 10  # steps between previews, without a validation part
 USELESS_IOU = 0.2  # on the validation part: with whole planes labelled, the decoder of a model below it is better replaced than retrained
@@ -56,11 +59,17 @@ def begun(
     """A training before its first step, and what an earlier start left of it."""
     writer = CheckpointWriter(store, task, control)
     found = writer.found()
-    planes = yield from prepared(task, control)
+    planes = yield from mapped(prepared(task, control), partial(within, task.config.max_seconds))
     run = TrainingRun(TrainingData.of(task, planes), control, writer)
+    yield from run.measured(found)
     sentence = f"{run.data.split.sentence}; {run.learner.device.plain()}"
-    yield Progress("prepare", 1.0, sentence, control.elapsed, run.data.facts())
+    yield within(task.config.max_seconds, Progress("prepare", 1.0, sentence, control.elapsed, run.data.facts()))
     return run, found
+
+
+def within(seconds: float, progress: Progress) -> Progress:
+    """Progress of a training that ends after so many seconds."""
+    return replace(progress, rest=max(0.0, seconds - progress.elapsed))
 
 
 class TrainingRun:
@@ -70,19 +79,50 @@ class TrainingRun:
         self.data, self.control = data, control
         self.writer = writer or CheckpointWriter(None, data.task, control)
         model = at_one_scale(starting_model(data.task), data.planes.labelled)
-        self.learner = Learner(model, Crops(data.learnt_from, data.task.config, model.scales), data.task)
+        self.pace = Pace(lambda: control.elapsed)
+        self.learner = Learner(model, Crops(data.learnt_from, data.task.config, model.scales), data.task, self.pace)
         self.course = TrainingCourse(self.learner.start or self.learner.tensors())
         if not self.learner.frozen:
             self.course.notes.append("the encoder starts from random weights, so it is trained too")
         self.prepared = control.elapsed  # s that making ready took, which the budget pays too
         self.begun = self.evaluated = 0.0  # s on the clock of the job: as if it had not stopped; when the newest point was made
-        self.pace = 0.0  # s that looking at a px of a labelled plane takes
+        self.to_look_at = 0.0, 0.0, 0.0  # px at the end: what is held out, what strokes are weighed on, what is named
+        self.budget: schedule.TrainingBudget | None = None
+        self.end = math.inf  # s on the clock: when all will be done, as told last; never later than it was told
         self.checking: tuple[float, float] | None = None  # after the last step: since when (s on the clock), and how long that will take
 
     @property
     def config(self) -> TrainConfig:
         """The settings, those that a search has found among them."""
         return self.learner.config
+
+    @property
+    def deadline(self) -> float:
+        """When all shall be done, on the clock of the job: making ready and the checks after the last step are within the budget too."""
+        return self.begun + self.config.max_seconds - self.prepared
+
+    def measured(self, found: Checkpoint | None) -> Generator[Progress, None, None]:
+        """Learn by a look at a small part how fast this machine is now, and look at no more of what is held out than that allows.
+
+        A training that goes on looks at what it looked at before.
+        """
+        part, course = self.data.first_part(), self.course
+        for _ in range(0 if self.control.finishing else 2):  # the first look makes the network ready
+            self.pace.pixel = 0.0
+            self.learner.found(part)
+            yield within(self.config.max_seconds, Progress("prepare", 1.0, MEASURING, self.control.elapsed))
+        if found is not None:
+            course.judged = float(found.facts.get("judged", 0.0))
+        elif self.data.split.validation:
+            share = self.pace.affords(schedule.POINT_SHARE * self.config.max_seconds) / self._held_out()
+            course.judged = 0.0 if share >= 1 else share * sum(part.labels.size for part in self.data.split.validation)
+        if course.judged:
+            self.data = self.data.judged_on(course.judged)
+        self.prepared = self.control.elapsed
+
+    def _held_out(self) -> float:
+        """Pixels that the network is shown for a point of the curves."""
+        return sum(self.learner.pixels(part.labels.shape) for part in self.data.split.validation)
 
     def variant(self, config: TrainConfig) -> TrainingRun:
         """A training like this one before its first step, on the same data, with a network and settings of its own."""
@@ -133,10 +173,12 @@ class TrainingRun:
 
     def run(self, look: Look | None = None) -> Generator[Progress, None, Segmenter]:
         """The loop: step, evaluate, keep the best."""
-        course, control, previews = self.course, self.control, Previews(look, self.data.task.predicting, self.control)
+        course, control = self.course, self.control
+        previews = Previews(look, self.data.task.predicting, control, lambda seen: self.pace.pixel * self.learner.pixels(seen.frame))
         budget = yield from self._opened(previews)
+        spent = 0.0  # never less than it was: where the machine is faster again, no more steps are promised
         while not control.finishing:
-            course.share = budget.share(course.steps, control.elapsed)
+            course.share = spent = max(spent, budget.share(course.steps, control.elapsed))
             schedule.thaw_when_due(course, self.learner)
             course.share = max(course.share, schedule.wound_down(course, self.config.patience))
             if course.share >= 1:
@@ -144,7 +186,7 @@ class TrainingRun:
             if not (yield from self._step()):
                 continue
             if (yield from self._looked_at()):
-                yield from self._show(previews, course.steps)
+                yield from self._show(previews, course.steps, max(0.0, schedule.PREVIEW_SHARE * (budget.ends() - control.elapsed)))
             yield from self._save()
         if control.finishing:  # to go on later, if at all, as if nobody had asked for an end
             yield from self._save(last=True)
@@ -154,10 +196,11 @@ class TrainingRun:
         yield from self._decide(budget)
         spent = control.elapsed - self.begun
         if course.best_step and not control.finishing:
-            over = self.begun + self.config.max_seconds - self.prepared - previews.cost
-            named = selection.contradictions(self.learner, self.data, lambda: control.elapsed > over)
+            most = self.config.max_seconds
+            floor = self.deadline + schedule.FLOOR_SHARE * most
+            named = selection.contradictions(self.learner, self.data, lambda: floor - control.elapsed)
             course.notes += yield from mapped(named, self.progress)
-        yield from self._show(previews, course.best_step, at_once=True)
+        yield from self._show(previews, course.best_step, max(0.0, self.deadline - control.elapsed), at_once=True)
         return selection.released(self.learner, course, self.data, spent)
 
     def _opened(self, previews: Previews) -> Generator[Progress, None, schedule.TrainingBudget]:
@@ -168,40 +211,27 @@ class TrainingRun:
             self.learner.seed()
         if self.data.split.validation and not course.curve:
             yield from self.first_point()
-        yield from self._show(previews, course.steps)
-        yield from self._paced()
-        # Making ready, and the checks after the last step, are within the budget too; a few steps are taken however long those take.
+        yield from self._show(previews, course.steps, schedule.SHOW_SHARE * most)
+        self.to_look_at = self._held_out(), *selection.looked_at(self.learner, self.data)
         course.opening = course.opening or control.elapsed - self.begun
         self.evaluated = control.elapsed
-        seconds = most - self.prepared - course.opening - self._ending(previews)
-        if seconds < 0.25 * most and (took := self._making_ready()):
+        limit, began = schedule.step_limit(self.data, self.config), self.begun + course.opening
+        self.budget = schedule.TrainingBudget(limit, began, lambda: self.deadline - self._ending(previews))
+        if self.budget.ends() - began < 0.25 * most and (took := self._making_ready()):
             yield self.progress(f"{took}: little is left for learning")
-        return schedule.TrainingBudget(schedule.step_limit(self.data, self.config), self.begun + course.opening, seconds)
+        return self.budget
 
     def _making_ready(self) -> str:
         """How long it took, where that is half of the time that is allowed or more."""
         ready, most = self.prepared + self.course.opening, self.config.max_seconds
         return f"making ready took {ready:.0f} s, {most:.0f} s are allowed in all" if ready >= 0.5 * most else ""
 
-    def _paced(self) -> Generator[Progress, None, None]:
-        """How long looking at a picture takes, by the newest point of the curves, or else by a look at one part."""
-        parts, seconds = self.data.split.validation, self.course.cost
-        if not parts and selection.weighs_strokes(self.learner, self.data):
-            parts, began = self.data.weighed()[:1], self.control.elapsed
-            self.learner.found(parts[0])
-            yield self.progress()
-            seconds = self.control.elapsed - began
-        self.pace = seconds / max(1, sum(part.labels.size for part in parts))
-
     def _ending(self, previews: Previews) -> float:
         """How long what follows the last step will take: a last point, the choice of what is kept, a look at pictures, a preview."""
-        learner, data, share = self.learner, self.data, schedule.JUDGE_SHARE * self.config.max_seconds
-        judged = self.course.cost * (1 + selection.evaluations(learner))
-        weighed = (
-            min(3 * self.pace * sum(part.labels.size for part in data.weighed()), share) if selection.weighs_strokes(learner, data) else 0.0
-        )
-        named = self.pace * selection.looked_at(learner, selection.named_at_the_end(learner, data))
-        return judged + weighed + min(named, share) + previews.cost
+        (judged, weighed, named), most = (self.pace.pixel * pixels for pixels in self.to_look_at), self.config.max_seconds
+        weighed, named = (min(seconds, schedule.JUDGE_SHARE * most) for seconds in (weighed, named))
+        judged *= 1 + selection.evaluations(self.learner)
+        return judged + weighed + named + min(previews.ahead(), schedule.SHOW_SHARE * most)
 
     def _step(self) -> Generator[Progress, None, bool]:
         """One step, and whether it was taken: where memory did not suffice, the next has a smaller batch."""
@@ -251,8 +281,9 @@ class TrainingRun:
     def _decide(self, budget: schedule.TrainingBudget) -> Generator[Progress, None, None]:
         """Put into the network what is kept."""
         course, best_step = self.course, self.course.best_step
-        pixels = schedule.JUDGE_SHARE * self.config.max_seconds / (3 * self.pace) if self.pace else math.inf
-        selecting = selection.select(self.learner, course, self.data, pixels)
+        most = self.config.max_seconds
+        seconds = min(schedule.JUDGE_SHARE * most, max(schedule.FLOOR_SHARE * most, (self.deadline - self.control.elapsed) / 2))
+        selecting = selection.select(self.learner, course, self.data, seconds)
         kept = yield from mapped(selecting, self.progress)
         course.best, course.best_step, course.best_score = kept.tensors, kept.step, kept.score
         course.notes += kept.notes
@@ -279,9 +310,10 @@ class TrainingRun:
             self.course.notes += [told] if told not in self.course.notes else []
             yield self.progress(told)
 
-    def _show(self, previews: Previews, step: int, at_once: bool = False) -> Generator[Progress, None, None]:
-        """A preview, when due, of the network as it is after `step` steps."""
-        shown = yield from mapped(previews.show(self.learner.model, at_once), self.progress)
+    def _show(self, previews: Previews, step: int, seconds: float, at_once: bool = False) -> Generator[Progress, None, None]:
+        """A preview, when due and if so many seconds suffice, of the network as it is after `step` steps."""
+        known = self.data.task.said_of if not self.course.steps and not self.learner.new_decoder else _nothing
+        shown = yield from mapped(previews.show(self.learner.model, seconds, at_once=at_once, said=known), self.progress)
         if shown is not None:
             yield self.progress(preview=replace(shown, depth_taught=self.data.depth_taught) if step else shown)
 
@@ -295,10 +327,22 @@ class TrainingRun:
         """Where training stands; `metrics` with a `step` are a point of the curves."""
         metrics |= {"now": float(self.course.steps), "best_step": float(self.course.best_step)}
         elapsed = self.control.elapsed
+        told = Progress("train", min(1.0, self.course.share), message or self._message(), elapsed, metrics, rest=self._rest())
         if self.checking is None:
-            return Progress("train", min(1.0, self.course.share), message or self._message(), elapsed, metrics)
+            return told
         since, seconds = self.checking
-        return Progress("check", min(0.99, (elapsed - since) / seconds), message or CHECKING, elapsed, metrics)
+        return replace(told, stage="check", fraction=min(0.99, (elapsed - since) / seconds), message=message or CHECKING)
+
+    def _rest(self) -> float:
+        """Seconds until all is done: no later than allowed and than was told before, earlier where the steps are soon taken."""
+        ends = self.deadline
+        if self.checking is not None:
+            ends = min(ends, sum(self.checking))
+        elif self.budget is not None and self.pace.step:
+            steps = max(0, self.budget.steps - self.course.steps) * self.pace.step * schedule.BESIDE_STEPS
+            ends = min(ends, self.control.elapsed + steps + self.deadline - self.budget.ends())
+        self.end = min(self.end, ends)
+        return max(0.0, self.end - self.control.elapsed)
 
     def _message(self) -> str:
         course, sentence = self.course, self.data.split.sentence
@@ -307,3 +351,7 @@ class TrainingRun:
         score = {int(point["step"]): point["validation_iou"] for point in course.curve}
         untouched = "" if self.data.task.base is None else f"; untouched model {score[0]:.3f}"
         return f"best: validation IoU {score[course.best_step]:.3f} at step {course.best_step}{untouched}"
+
+
+def _nothing(_: Micrograph) -> Prediction | None:
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_temseg.engine.training.learner import Learner
@@ -19,22 +20,30 @@ RISE_STEPS = 5  # in which the rate rises at the beginning
 CALM_SHARE, LEAST_CALM = 0.25, 10  # of the steps so far, and steps, in which the rate falls to 0 once patience is at its end
 THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: another task
 LEAST_STEPS = 8  # that are taken whatever making ready took, if as many are asked for
-READY_SHARE = 0.5  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
-JUDGE_SHARE = 0.15  # of the time budget, for what strokes say against the rest of their pictures, and again for naming pictures at the end
+READY_SHARE = 0.4  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
+POINT_SHARE = 0.07  # of the time budget, that one look at what is held out may take: three are needed, before, after and half way back
+JUDGE_SHARE = 0.12  # of the time budget, for what strokes say against the rest of their pictures, and again for naming pictures at the end
+SHOW_SHARE = 0.1  # of the time budget, that the first preview and the last may take each
+PREVIEW_SHARE = 0.2  # of what is left for learning, that one preview may take
+FLOOR_SHARE = 0.05  # of the time budget, for what strokes say against the rest of their pictures, however late it is
+BESIDE_STEPS = 1.3  # × what the steps take that are left, as points and previews come between them
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """Steps at most, and seconds from `started` on the clock of the job; `LEAST_STEPS` are taken whatever the clock says."""
+    """Steps at most, and when learning ends: both on the clock of the job, from `started` to what `ends` says at that moment.
+
+    `LEAST_STEPS` are taken whatever the clock says.
+    """
 
     steps: int
     started: float
-    seconds: float
+    ends: Callable[[], float]
 
     def share(self, steps: int, elapsed: float) -> float:
         """How much of it is spent, from 0; 1 and more: all."""
-        time = (elapsed - self.started) / max(self.seconds, 1e-6)
+        time = (elapsed - self.started) / max(self.ends() - self.started, 1e-6)
         return max(steps / self.steps, time if steps >= LEAST_STEPS else min(time, steps / LEAST_STEPS))
 
 

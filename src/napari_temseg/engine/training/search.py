@@ -15,7 +15,7 @@ from typing import Any
 
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training.checkpoint import CheckpointStore
-from napari_temseg.engine.training.loop import TrainingRun, begun
+from napari_temseg.engine.training.loop import TrainingRun, begun, within
 from napari_temseg.engine.training.preview import Look
 from napari_temseg.engine.training.schedule import step_limit
 from napari_temseg.engine.training.task import TrainingTask
@@ -65,7 +65,9 @@ def iter_tune(task: TrainingTask, look: Look | None = None, store: CheckpointSto
                 yield from winner.go_on(found)
             return (yield from winner.run(look))
         if found is None:
-            yield from mapped(winner.first_point(), partial(_untold, fraction=0.0, prefix="the starting model"))
+            yield from mapped(
+                winner.first_point(), partial(_untold, fraction=0.0, prefix="the starting model", seconds=task.config.max_seconds)
+            )
             winner, tried = yield from _search(winner)
             winner.course.tuned = tried
             yield from mapped(winner.points(), _after_search)
@@ -100,12 +102,13 @@ def _search(start: TrainingRun) -> Generator[Progress, None, tuple[TrainingRun, 
                 break
             if trial.run is start:
                 trial.run = start.variant(trial.settings)
-            told = partial(_untold, fraction=share * (number - 1 + index / len(entrants)), prefix=named(trial.record()))
+            done = share * (number - 1 + index / len(entrants))
+            told = partial(_untold, fraction=done, prefix=named(trial.record()), seconds=config.max_seconds)
             yield from mapped(trial.run.trial(seconds, max(least, round(steps)), least), told)
             trial.rounds = number
             trial.metrics = {name: trial.run.course.curve[-1][name] for name in ("step", "validation_iou", "validation_loss")}
-            done = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)
-            for loser in done[kept:]:
+            first = sorted((each for each in entrants if each.rounds == number), key=_Trial.score, reverse=True)
+            for loser in first[kept:]:
                 loser.run = start  # its own network is not needed any more
         trials.sort(key=_Trial.score, reverse=True)
     return trials[0].run, [trial.record() for trial in trials if trial.rounds]
@@ -120,6 +123,6 @@ def _after_search(progress: Progress) -> Progress:
     return replace(progress, fraction=SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.fraction)
 
 
-def _untold(progress: Progress, fraction: float, prefix: str) -> Progress:
-    """Progress of the search: none of its points belong to the curves yet."""
-    return replace(progress, fraction=fraction, message=f"trying {prefix}", metrics={})
+def _untold(progress: Progress, fraction: float, prefix: str, seconds: float) -> Progress:
+    """Progress of the search, in a training of so many seconds: none of its points belong to the curves yet."""
+    return within(seconds, replace(progress, fraction=fraction, message=f"trying {prefix}", metrics={}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.engine.types.wording import STAYS
+from napari_temseg.engine.types.wording import STAYS, percent
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
@@ -26,6 +26,7 @@ STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlie
 OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
+WAYS = 3  # that strokes choose from: what was learnt, half of it, nothing
 THOROUGH = 8  # × the pixels of the validation windows, to compare the best with the last
 DECODER_SCALES = (
     (1.0,),
@@ -88,20 +89,19 @@ def named_at_the_end(learner: Learner, data: TrainingData) -> list[TrainingPlane
     return [*(data.planes.labelled[:NAMED_MICROGRAPHS] if data.strokes else ()), *named[:NAMED_MICROGRAPHS]]
 
 
-def looked_at(learner: Learner, planes: Iterable[TrainingPlane], most: float = math.inf) -> float:
-    """Pixels of these planes, of a labelled one at most `most`, each counted as its working scales cost beside those of the network."""
-    own = sum(scale**2 for scale in learner.model.scales)
-    return sum(
-        min(plane.image.size, most if isinstance(plane, LabelledPlane) else math.inf)
-        * (1.0 if isinstance(plane, LabelledPlane) or not plane.scales else sum(scale**2 for scale in plane.scales) / own)
-        for plane in planes
-    )
+def looked_at(learner: Learner, data: TrainingData) -> tuple[float, float]:
+    """Pixels that the network is shown at the end: for what strokes say (see `_no_more_than_said`), and for naming micrographs."""
+    weighed = 0.0
+    if weighs_strokes(learner, data):
+        weighed = WAYS * sum(learner.pixels(part.image.shape) for part in data.weighed())
+    named = sum(learner.pixels(part.image.shape, scales) for plane in named_at_the_end(learner, data) for part, scales in _named(plane))
+    return weighed, named
 
 
-def select(learner: Learner, course: TrainingCourse, data: TrainingData, pixels: float = math.inf) -> Generator[str, None, Selected]:
+def select(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float = math.inf) -> Generator[str, None, Selected]:
     """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows.
 
-    At most about `pixels` of the pictures are looked at for what strokes say of them.
+    At most about `seconds` go into what strokes say of their pictures.
     """
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
@@ -114,7 +114,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData, pixels:
     if grown or unasked:  # who does without a validation part wants what was learnt as it is
         return kept
     kept = yield from _half_way_back(kept, learner, course, data)
-    return (yield from _no_more_than_said(kept, learner, course, data, pixels)) if weighs_strokes(learner, data) else kept
+    return (yield from _no_more_than_said(kept, learner, course, data, seconds)) if weighs_strokes(learner, data) else kept
 
 
 def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
@@ -165,23 +165,26 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
 
 
 def _no_more_than_said(
-    kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData, pixels: float
+    kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float
 ) -> Generator[str, None, Selected]:
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
     A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
     alike, is weighed against what the starting model says of the others: the foreground IoU with that.
     """
-    parts = data.weighed(pixels)
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
-    worth = []
-    for tensors in ways:
-        learner.load(tensors)
-        found = []
-        for part in parts:
-            found.append(learner.found(part, kept.scales))
+    parts, until = _weighed(learner, data, kept, seconds), learner.pace.clock() + seconds
+    found: list[list[npt.NDArray[np.uint8]]] = [[] for _ in ways]
+    for part in parts:
+        for tensors, said in zip(ways, found, strict=True):
+            learner.load(tensors)
+            said.append(learner.found(part, kept.scales))
             yield ""
-        worth.append(_said_and_held(parts, found))
+        if learner.pace.clock() > until and _both_said(parts[: len(found[0])]):
+            break
+    worth = [_said_and_held(parts[: len(said)], said) for said in found]
+    if (share := len(found[0]) / len(parts)) < 1:
+        kept = replace(kept, notes=(*kept.notes, f"the time sufficed to look at {percent(share)} of the parts of these images"))
     best = int(np.argmax(worth)) if worth[2] > max(worth[:2]) + OUTWEIGHED else int(np.argmax(worth[:2]))
     if best == 0:
         return kept
@@ -191,6 +194,20 @@ def _no_more_than_said(
     score = scored(course, course.curve[0] if data.split.validation else {})
     told = f"{STAYS}: what it learnt from your strokes changed more elsewhere in these images than they say; "
     return Selected(learner.start, 0, score, learner.first_scales, (told + "stroke what is right as well, or correct by hand",))
+
+
+def _weighed(learner: Learner, data: TrainingData, kept: Selected, seconds: float) -> list[LabelledPlane]:
+    """What is looked at in so many seconds: first where most classes are labelled."""
+    all_of_it = data.weighed()
+    shown = sum(learner.pixels(part.image.shape, kept.scales) for part in all_of_it)
+    share = learner.pace.affords(seconds) / max(1.0, WAYS * shown)
+    parts = all_of_it if share >= 1 else data.weighed(share * sum(part.image.size for part in all_of_it))
+    return sorted(parts, key=lambda part: -len(np.unique(part.labels)))
+
+
+def _both_said(parts: list[LabelledPlane]) -> bool:
+    """Whether something is labelled as background in these parts, and something as a particle."""
+    return any((part.labels == BACKGROUND).any() for part in parts) and any((part.labels >= FIRST_CLASS).any() for part in parts)
 
 
 def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]]) -> float:
@@ -213,39 +230,39 @@ def half_way(start: Tensors, end: Tensors) -> Tensors:
     return {name: torch.lerp(start[name], tensor, 0.5) if tensor.is_floating_point() else tensor for name, tensor in end.items()}
 
 
-def contradictions(learner: Learner, data: TrainingData, late: Callable[[], bool] = bool) -> Generator[str, None, list[str]]:
+def contradictions(learner: Learner, data: TrainingData, rest: Callable[[], float]) -> Generator[str, None, list[str]]:
     """Name the micrographs that the network as it is does not serve: one that does well may hide one that does not.
 
-    Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model. When it is
-    `late`, those that are left are counted only.
+    Those whose labels it still contradicts, and those without labels on which it finds something else than the starting model. Those for
+    which the `rest` of the time (s) does not suffice are counted only.
     """
-    notes, left = [], named_at_the_end(learner, data)
-    while left and not late():
-        plane = left.pop(0)
+    notes, left = [], []
+    for plane in named_at_the_end(learner, data):
+        parts = _named(plane)
+        if learner.pace.affords(rest()) < sum(learner.pixels(part.image.shape, scales) for part, scales in parts) or rest() <= 0:
+            left.append(plane)
+            continue
         if isinstance(plane, LabelledPlane):
             said = "the new model still contradicts your labels there (IoU {:.2f}); stroke what is wrong and train on"
-            iou = yield from _agreement(learner, plane.bare, zoom=zoom_at([plane]))
         else:
             said = "the new model finds other things there than the starting one (IoU {:.2f}); compare before you use it there"
-            nothing = np.zeros_like(plane.image)
-            classes = nothing.astype(np.uint8) if plane.start is None else plane.start.classes
-            labels = LabelledPlane(image=plane.image, labels=classes, known=nothing > 0, distance=nothing)
-            iou = yield from _agreement(learner, labels, plane.scales)
-        if iou < CONTRADICTED_IOU:
+        judged = yield from learner.evaluate([part for part, _ in parts], "labels", parts[0][1])
+        if (iou := judged["labels_iou"]) < CONTRADICTED_IOU:
             notes.append(f"{plane.name}: {said.format(iou)}")
     if left:
-        n = len(left)
-        notes.append(
-            f"the time did not suffice to try the new model on {n} of the image{'s' if n > 1 else ''}: look before you use it there"
-        )
+        which = f"{len(left)} of the images" if len(left) > 1 else left[0].name
+        notes.append(f"the time did not suffice to try the new model on {which}: look before you use it there")
     return notes
 
 
-def _agreement(learner: Learner, plane: LabelledPlane, scales: tuple[float, ...] = (), zoom: float = 1.0) -> Generator[str, None, float]:
-    """Foreground IoU of the network as it is with the labels of a plane; NaN where neither has any."""
-    parts = windows([plane], {int(n) for n in np.unique(plane.labels) if n > 0}, zoom=zoom)
-    metrics = yield from learner.evaluate(parts, "labels", scales)
-    return metrics["labels_iou"]
+def _named(plane: TrainingPlane) -> list[tuple[LabelledPlane, tuple[float, ...]]]:
+    """What of a micrograph is looked at at the end, and at which scales (none: those of the model)."""
+    if isinstance(plane, LabelledPlane):
+        return [(part, ()) for part in windows([plane.bare], {int(n) for n in np.unique(plane.labels) if n > 0}, zoom=zoom_at([plane]))]
+    nothing = np.zeros_like(plane.image)
+    classes = nothing.astype(np.uint8) if plane.start is None else plane.start.classes
+    labels = LabelledPlane(image=plane.image, labels=classes, known=nothing > 0, distance=nothing)
+    return [(part, plane.scales) for part in windows([labels], {int(n) for n in np.unique(classes)})]
 
 
 def released(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float) -> Segmenter:

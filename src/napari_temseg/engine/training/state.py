@@ -16,7 +16,7 @@ Tensors = dict[str, torch.Tensor]
 NETWORK, BEST, OPTIMISER, RANDOM = "network", "best", "optimiser", "random"  # what tensors belong to, the first part of their names
 # Of what is written beside the tensors: what belongs to the learner, and what to the course as it is; all else is converted.
 _LEARNER = ("new_decoder", "frozen", "batch", "settings", "crops")
-_COURSE = ("steps", "best_step", "waited", "share", "spent", "opening", "cost", "tuned", "wind_down")
+_COURSE = ("steps", "best_step", "waited", "share", "spent", "opening", "cost", "tuned", "wind_down", "judged")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,7 @@ class TrainingCourse:
     spent: float = 0.0  # s, in earlier starts
     opening: float = 0.0  # s, until the first step
     cost: float = 0.0  # s, of the newest point of the curve
+    judged: float = 0.0  # px of what is held out that are looked at, where the time does not suffice for all of it
 
     def copied(self) -> TrainingCourse:
         """One that goes its own way from here."""
@@ -110,6 +111,7 @@ class TrainState:
             spent=float(facts["spent"]),
             opening=float(facts["opening"]),
             cost=float(facts["cost"]),
+            judged=float(facts.get("judged", 0.0)),
             curve=list(facts["curve"]),
             notes=list(facts["notes"]),
             metrics=TrainingMetrics(list(metrics["loss"]), list(metrics["counts"])),

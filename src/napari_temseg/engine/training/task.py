@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,16 @@ class TrainingData:
         """Windows, of about `pixels` at most, of the labelled planes of which the starting model was asked."""
         asked = [plane for plane in self.planes.labelled if plane.start is not None]
         classes, zoom = {int(n) for plane in asked for n in np.unique(plane.labels) if n > 0}, zoom_at(self.planes.labelled)
-        return windows(asked, classes, min(VALIDATION_PIXELS, pixels * zoom**2), zoom) if asked else []
+        return windows(asked, classes, min(VALIDATION_PIXELS, pixels * zoom**2), zoom, whole=True) if asked else []
+
+    def first_part(self) -> LabelledPlane:
+        """A small part of what is labelled, to learn how long a look takes."""
+        return windows(self.planes.labelled[:1], set(), 1.0, zoom_at(self.planes.labelled))[0]
+
+    def judged_on(self, pixels: float) -> TrainingData:
+        """The same data, about `pixels` of what is held out looked at."""
+        zoom = zoom_at(self.planes.labelled)
+        return replace(self, split=self.split.thinned(pixels * zoom**2, zoom))
 
     @cached_property
     def counts(self) -> dict[int, ClassCount]:

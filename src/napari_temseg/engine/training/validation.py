@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_temseg.engine.model.runner import LEAST_VIEW
 from napari_temseg.engine.training.dataset import LabelledPlane
 from napari_temseg.engine.types.wording import percent
 
 MANY_PLANES = 5  # labelled planes, from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
 VALIDATION_WINDOW = 512  # px, side of the windows in which the validation part is judged
+LEAST_WINDOW = 128  # px, side below which they are not made smaller where time is short
 VALIDATION_PIXELS = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
 FINE_SCALE = 2.0  # working scale beyond which windows and their number shrink: at 5× a window is looked at as one of 25 times its px
 _STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
@@ -34,6 +36,14 @@ class ValidationSplit:
     validation: list[LabelledPlane]
     sentence: str
     held_out: tuple[LabelledPlane, ...] = ()
+
+    def thinned(self, budget: float, zoom: float = 1.0) -> ValidationSplit:
+        """Less of what is held out, about `budget` px of it, and a sentence that says so; `zoom` is as for `windows`."""
+        classes = {int(n) for part in self.held_out for n in np.unique(part.labels) if n > 0}
+        fewer = windows(self.held_out, classes, budget, zoom)
+        before, after = (sum(int((part.labels > 0).sum()) for part in parts) for parts in (self.held_out, fewer))
+        told = f", of which the time suffices to look at {percent(after / max(before, 1))}" if after < before else ""
+        return replace(self, validation=fewer, sentence=self.sentence + told)
 
 
 def hold_out(planes: list[LabelledPlane], share: float, seed: int, zoom: float = 1.0) -> ValidationSplit:
@@ -155,23 +165,38 @@ def _distance(
 
 
 def windows(
-    planes: Iterable[LabelledPlane], classes: set[int], budget: float = VALIDATION_PIXELS, zoom: float = 1.0
+    planes: Iterable[LabelledPlane], classes: set[int], budget: float = VALIDATION_PIXELS, zoom: float = 1.0, *, whole: bool = False
 ) -> list[LabelledPlane]:
     """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one.
 
-    Both are less, by `zoom` a side, where planes are looked at that much finer than `FINE_SCALE` (see `zoom_at`).
+    Both are less, by `zoom` a side, where planes are looked at that much finer than `FINE_SCALE` (see `zoom_at`), and so are windows where
+    the budget does not suffice for two. Unless they are to be `whole`, each is cut to its labels and what the network wants to see round
+    them.
     """
     cut, budget = [], budget / zoom**2
+    side = round(min(VALIDATION_WINDOW / zoom, max(LEAST_WINDOW / zoom, math.sqrt(budget / 2))))
     for plane in planes:
-        rows, columns = (_even(length, round(VALIDATION_WINDOW / zoom)) for length in plane.labels.shape)
-        found = (plane.cut(y, x) for y in rows for x in columns)
-        cut += [window for window in found if window.labels.any()]
+        rows, columns = (_even(length, side) for length in plane.labels.shape)
+        margin = math.ceil(max(CONTEXT / zoom, LEAST_VIEW / 2 / min(plane.scales, default=1.0)))
+        found = ((y, x) for y in rows for x in columns if plane.labels[y, x].any())
+        cut += [plane.cut(*(window if whole else _close(plane.labels, window, margin))) for window in found]
     wanted = max(1, int(budget // max(window.labels.size for window in cut)))
     step = max(1.0, len(cut) / wanted)
     chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
     missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
     richest = [int(np.argmax([_pixels([window], number) for window in cut])) for number in missing]
-    return chosen + [cut[index] for index in richest]
+    return chosen + [cut[index] for index in dict.fromkeys(richest)]
+
+
+def _close(labels: npt.NDArray[np.uint8], window: tuple[slice, slice], margin: int) -> tuple[slice, slice]:
+    """The part of a window round the labels in it."""
+
+    def along(side: slice, places: npt.NDArray[np.intp]) -> slice:
+        first, last = int(places.min()), int(places.max()) + 1
+        return slice(max(side.start, side.start + first - margin), min(side.stop, side.start + last + margin))
+
+    y, x = (along(side, places) for side, places in zip(window, np.nonzero(labels[window]), strict=True))
+    return y, x
 
 
 def zoom_at(planes: Iterable[LabelledPlane]) -> float:

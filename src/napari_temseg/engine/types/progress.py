@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -19,7 +21,10 @@ Q = ParamSpec("Q")
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a job stands. `fraction` is in [0, 1]; `metrics` holds the newest figures by name."""
+    """Where a job stands. `fraction` of its `stage` is in [0, 1]; `metrics` holds the newest figures by name.
+
+    `rest` are the seconds left of the whole job, where it knows them better than by the fraction.
+    """
 
     stage: str
     fraction: float
@@ -27,10 +32,18 @@ class Progress:
     elapsed: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     preview: Any = None
+    rest: float | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the whole job is done, in [0, 1]."""
+        return self.fraction if self.rest is None else self.elapsed / max(self.elapsed + self.rest, 1e-6)
 
     @property
     def remaining(self) -> float | None:
         """Estimated seconds left, or None before anything is known: the first steps of a job are cheaper, or dearer, than the rest."""
+        if self.rest is not None:
+            return self.rest
         if self.fraction <= 0 or (self.fraction < ENOUGH_DONE and self.elapsed < LONG_ENOUGH):
             return None
         return self.elapsed * (1 - self.fraction) / self.fraction
@@ -52,6 +65,39 @@ class Control:
     def elapsed(self) -> float:
         """Seconds since the job was made."""
         return self.clock() - self.started
+
+
+class Pace:
+    """How fast this very job goes, on this machine as busy as it is: seconds a px that a network is shown, and seconds a step of training.
+
+    What was measured last counts half, what came before it the other half.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.pixel = self.step = 0.0
+
+    @contextmanager
+    def looking(self, pixels: float) -> Iterator[None]:
+        """Measure a look at so many px."""
+        began = self.clock()
+        yield
+        self.pixel = _newest(self.pixel, (self.clock() - began) / max(pixels, 1.0))
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Measure a step."""
+        began = self.clock()
+        yield
+        self.step = _newest(self.step, self.clock() - began)
+
+    def affords(self, seconds: float) -> float:
+        """Pixels that can be looked at in so many seconds."""
+        return max(0.0, seconds) / self.pixel if self.pixel else math.inf
+
+
+def _newest(before: float, now: float) -> float:
+    return (before + now) / 2 if before else now
 
 
 class Job(Generic[T]):
