@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QScrollBar, QWidget
+
+TURNED_BY_THE_WHEEL = (QAbstractSpinBox, QComboBox, QAbstractSlider)
+
+
+class _WheelScrolls(QObject):
+    """Keeps the wheel from what it passes over: who scrolls means no number under the pointer."""
+
+    def eventFilter(self, watched: QObject | None, event: Any) -> bool:  # noqa: N802  Qt's name
+        if event.type() != QEvent.Type.Wheel:
+            return False
+        event.ignore()  # so the parent has it next, and the area at last
+        return True
 
 
 class Scrolling(QScrollArea):
@@ -19,12 +31,15 @@ class Scrolling(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._wheel = _WheelScrolls(self)
         self.setWidget(content)
+        self._free_the_wheel()
 
     def event(self, event: Any) -> bool:
         """The content asks for other room."""
         if event.type() == QEvent.Type.LayoutRequest:
             self._fit()
+            self._free_the_wheel()
         return bool(super().event(event))
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
@@ -38,3 +53,10 @@ class Scrolling(QScrollArea):
         policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
         if policy != self.verticalScrollBarPolicy():
             self.setVerticalScrollBarPolicy(policy)
+
+    def _free_the_wheel(self) -> None:
+        """Also over what came since."""
+        for kind in TURNED_BY_THE_WHEEL:
+            for each in self.widget().findChildren(kind):
+                if not isinstance(each, QScrollBar):
+                    each.installEventFilter(self._wheel)  # twice is once
