@@ -86,6 +86,17 @@ def test_the_last_planes_of_a_stack_are_not_written_yet(tmp_path: Path, capsys: 
     assert temseg.read(tmp_path / "c.tif").notes == ("All its pixels are 0: the picture is empty, or its file was not written to the end.",)
 
 
+def test_an_empty_picture_is_told_when_it_has_a_data_bar(tmp_path: Path) -> None:
+    picture = np.zeros(NOISE.shape, np.uint8)
+    last = len(picture) - len(picture) // 8
+    picture[last:] = NOISE[last:]
+    tifffile.imwrite(tmp_path / "a.tif", picture)
+    assert "All its pixels but those of the lowest 12 % are 0: the picture is empty." in temseg.read(tmp_path / "a.tif").notes
+    picture[len(picture) // 2] = NOISE[0]
+    tifffile.imwrite(tmp_path / "b.tif", picture)
+    assert not temseg.read(tmp_path / "b.tif").notes
+
+
 def test_strips_that_are_not_there_are_no_zeros(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", NOISE.astype(np.uint8), rowsperstrip=32)
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:

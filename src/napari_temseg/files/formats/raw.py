@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.wording import percent
 from napari_temseg.files.formats.series import Series
 
 # Per pixel, in nm: finer or coarser than any microscope, so a damaged or made-up number.
@@ -20,6 +21,7 @@ FINEST, COARSEST = 1e-3, 1e6
 FINER_THAN_DPI = 1000.0  # nm
 TYPE_IT = "type it, or measure the scale bar"
 MANY_CHUNKS = 10_000  # of an array, beyond which it is not counted how many are there
+_EMPTY = 0.75  # of rows, from the top, that are alike where there is no picture but its data bar
 _FILLED = 0.99  # of pixels that are not 0 in a plane that is no dark one
 # Of a picture that ends in zeros: the share of pixels from which on that is said, the rows above that are looked at, how full rows are of a
 # picture that is no dark one, and the fewest pixels that a row lacks where a file breaks off.
@@ -174,10 +176,19 @@ def finished(one: Series, path: Path) -> Series:
         missing, torn = (count - number) * plane.size, torn or bool(np.count_nonzero(plane) > _FILLED * plane.size)
         tail = f"{count - number} of {count} planes"
     elif not missing or not _ends_in_zeros(path, missing):  # after the pages of a stack there are often tags
-        return one
+        return _but_for_a_bar(one, plane) if count == 1 else one
     if torn:
         return replace(one, obstacle=_UNFINISHED.format(tail=tail))
     return replace(one, notes=(*one.notes, _DARK.format(tail=tail)))
+
+
+def _but_for_a_bar(one: Series, plane: npt.NDArray[Any]) -> Series:
+    """With a note where nothing but a data bar, below, is in a picture (Y, X)."""
+    first = int((plane != plane[0, 0]).any(axis=1).argmax())
+    if first <= _EMPTY * len(plane):
+        return one
+    alike = f"All its pixels but those of the lowest {percent(1 - first / len(plane))} are {plane[0, 0]:g}: the picture is empty."
+    return replace(one, notes=(*one.notes, alike))
 
 
 def _end(plane: npt.NDArray[Any]) -> tuple[int, bool]:
