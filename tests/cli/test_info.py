@@ -35,6 +35,13 @@ def test_info_of_a_file(resampled: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "256 px wide" in told
 
 
+@pytest.mark.parametrize(("pixel", "field"), [("5", "1280 × 960 nm"), ("50", "12.8 × 9.6 µm"), ("50000", "12.8 × 9.6 mm")])
+def test_the_field_has_a_unit_that_suits_it(resampled: Path, pixel: str, field: str, capsys: pytest.CaptureFixture[str]) -> None:
+    resampled.with_suffix(".txt").write_text(HITACHI.replace("PixelSize=5", f"PixelSize={pixel}"))
+    assert main(["info", str(resampled)]) == 0
+    assert f"· field {field}" in capsys.readouterr().out
+
+
 def test_info_of_series_and_of_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tifffile.imwrite(tmp_path / "c.tif", np.stack([GREY, GREY]), imagej=True, metadata={"axes": "CYX"})
     (tmp_path / "bad.tif").write_bytes(b"no TIFF")

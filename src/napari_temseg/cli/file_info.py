@@ -104,4 +104,8 @@ def _choice(one: dict[str, Any], count: int) -> str:
 
 
 def _field(size: list[float] | None, height: int, width: int) -> str:
-    return "" if size is None else f" · field {width * size[1]:.4g} × {height * size[0]:.4g} nm"
+    if size is None:
+        return ""
+    sides = width * size[1], height * size[0]
+    factor, unit = next(((f, u) for f, u in ((1e6, "mm"), (1e3, "µm")) if max(sides) >= 2 * f), (1.0, "nm"))
+    return f" · field {sides[0] / factor:.4g} × {sides[1] / factor:.4g} {unit}"
