@@ -33,13 +33,14 @@ class Scrolling(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._wheel = _WheelScrolls(self)
         self.setWidget(content)
-        self._free_the_wheel()
+        self._free_the_wheel(content)
 
     def event(self, event: Any) -> bool:
         """The content asks for other room."""
         if event.type() == QEvent.Type.LayoutRequest:
             self._fit()
-            self._free_the_wheel()
+            if (content := self.widget()) is not None:
+                self._free_the_wheel(content)
         return bool(super().event(event))
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
@@ -54,9 +55,9 @@ class Scrolling(QScrollArea):
         if policy != self.verticalScrollBarPolicy():
             self.setVerticalScrollBarPolicy(policy)
 
-    def _free_the_wheel(self) -> None:
+    def _free_the_wheel(self, content: QWidget) -> None:
         """Also over what came since."""
         for kind in TURNED_BY_THE_WHEEL:
-            for each in self.widget().findChildren(kind):
+            for each in content.findChildren(kind):
                 if not isinstance(each, QScrollBar):
                     each.installEventFilter(self._wheel)  # twice is once
