@@ -81,15 +81,18 @@ class Calibration:
     def doubt(self) -> str:
         """Why the pixel size is hardly one of an electron micrograph, a sentence without its end; "" where nothing is odd."""
         odd = self.pixel_size is not None and not all(FINEST_PIXEL <= size <= COARSEST_PIXEL for size in self.scale)
-        return f"{self.scale[1]:.4g} nm/px lies beyond what electron microscopes give (1 pm to 10 µm a pixel)" if odd else ""
+        return f"{self.describe().split(' · ')[0]} lies beyond what electron microscopes give (1 pm to 10 µm a pixel)" if odd else ""
 
     def describe(self) -> str:
         """For people: "0.676 nm/px · scale bar", or "not calibrated (px)"."""
         if self.pixel_size is None:
             return "not calibrated (px)"
         y, x = self.scale
+        unit = "nm"
+        if max(y, x) >= COARSEST_PIXEL:  # else it is read as 2.64e+05
+            y, x, unit = y / 1000, x / 1000, "µm"
         size = f"{x:.4g}" if math.isclose(x, y, rel_tol=1e-3) else f"{y:.4g} × {x:.4g}"
-        return f"{size} nm/px · {self.origin}{self._of_row()}"
+        return f"{size} {unit}/px · {self.origin}{self._of_row()}"
 
     def _of_row(self) -> str:
         """The factors of the laboratory's table and where they come from, for people; "" where none was applied."""

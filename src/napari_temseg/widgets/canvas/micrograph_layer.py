@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas import layers
 
 UNSAID = "napari_temseg_unsaid"  # True in the metadata of a stack for which nobody has said what its planes are
 NOTES = "napari_temseg_notes"  # in the metadata of an image: sentences for people about the file that it shows
+MOST_STEPS = 10**9  # of the finest pixel across all that is open
 AXIS_LABELS = ("plane", "y", "x")  # the first stands beside napari's slider, where it says −3 of its own
 
 
@@ -41,9 +42,11 @@ def add_micrograph(
 ) -> Image:
     """Show a micrograph that was read from a file, calibrated, as an image layer that remembers where it came from.
 
-    Where it is not to be `shown` it is in the list, hidden, and the layers that are worked on stay selected.
+    Where it is not to be `shown` it is in the list, hidden, and the layers that are worked on stay selected. `TemsegError` for one whose
+    pixels are so much larger or smaller than those of what is open that napari cannot show both.
     """
     attributes = micrograph_attributes(image, name, contrast, said=said, notes=notes)
+    _check_beside(viewer, image, attributes["name"])
     selection = viewer.layers.selection
     before, active = set(selection), selection.active
     with layers.quiet_units(viewer):
@@ -56,6 +59,21 @@ def add_micrograph(
                 selection.update(before)
                 selection.active = active
     return layer
+
+
+def _check_beside(viewer: Any, image: Micrograph, name: str) -> None:
+    """napari's sliders count the finest pixels from edge to edge of all that is open, and fail half-way where a C integer cannot."""
+    if not len(viewer.layers):
+        return
+    there, scale = viewer.layers.extent, np.asarray(image.calibration.scale)
+    low, high = np.minimum(there.world[0, -2:], 0), np.maximum(there.world[1, -2:], scale * image.frame)
+    finest = np.minimum(there.step[-2:], scale)
+    if ((high - low) / finest > MOST_STEPS).any():
+        size = image.calibration.describe().split(" · ")[0]
+        raise TemsegError(
+            f"{name}: its pixels ({size}) are too far in size from those of what is open to be shown in one window; "
+            "close the others, or open it in a window of its own."
+        )
 
 
 def micrograph_attributes(

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -135,6 +135,7 @@ class Opener(QObject):
         self._requests: deque[tuple[Request, int, bool]] = deque()
         self._read: deque[Opened] = deque()
         self._notes: list[str] = []
+        self._refused: list[str] = []  # sentences on files that were read and cannot be shown
         self._more: list[Others] = []
         self._first: Item | None = None
         self._outcome: Outcome | None = None
@@ -206,10 +207,14 @@ class Opener(QObject):
         if self._read:
             opened = self._read.popleft()
             gone_on, viewer = self._gone_on(), self.session.viewer
-            with self._by_itself():
-                layer = micrograph_layer.add_micrograph(
-                    viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes, shown=not gone_on
-                )
+            try:
+                with self._by_itself():
+                    layer = micrograph_layer.add_micrograph(
+                        viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes, shown=not gone_on
+                    )
+            except TemsegError as error:
+                self._refused.append(str(error))
+                return
             self._notes += [f"{layer.name}: {note}" for note in opened.notes]
             if opened.others:
                 source = opened.image.source
@@ -220,9 +225,12 @@ class Opener(QObject):
             return
         self._turn.stop()
         if self._outcome is not None:
-            outcome, self._outcome = self._outcome, None
+            refused, self._refused = self._refused, []
+            outcome = replace(self._outcome, read=self._outcome.read - len(refused), failures=(*self._outcome.failures, *refused))
+            self._outcome = None
             if not self._gone_on():
                 self._first = self._first or self._shown(outcome.known)
+            self._show_first()  # before what is told, which goes when another picture comes
             self._tell(outcome)
             self._end()
 
