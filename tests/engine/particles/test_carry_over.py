@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_temseg import TemsegError
-from napari_temseg.engine.particles.carry_over import Corrections, carry_over
+from napari_temseg.engine.particles.carry_over import Corrections, Unmatched, as_found, carry_over
 from napari_temseg.engine.particles.edits import cut, delete, merge
 
 
@@ -69,18 +69,49 @@ def test_a_particle_drawn_by_hand_is_there_though_the_search_misses_it() -> None
     np.testing.assert_array_equal(after > 0, labels > 0)
 
 
-def test_what_does_not_match_is_left_and_named_and_can_be_kept() -> None:
+def test_outlines_by_hand_that_do_not_match_stay_until_somebody_takes_what_was_found() -> None:
     found, labels = split_by_hand()
     fresh = discs((38, 40, 32), (80, 81, 10), OTHER)  # something much larger lies there now
-    hand = Corrections(labels, {0: found})
-    carried = carry_over(hand, fresh)
-    assert not carried.patches
+    carried = carry_over(Corrections(labels, {0: found}), fresh)
     assert carried.clashing == {1, 4}
-    kept = carry_over(hand, fresh, same=0, only=carried.clashing)
-    after = applied(fresh, kept)
+    after = applied(fresh, carried)
     assert not (after == 1).any()
     np.testing.assert_array_equal(np.isin(after, (4, 5)), np.isin(labels, (1, 4)))
     assert len(np.unique(after)) == 5
+    assert carried.unmatched == Unmatched(2, frozenset({4, 5}), frozenset({1}))
+    patches, pages = as_found(after, {0: fresh}, carried.unmatched)
+    for patch in patches:
+        patch.apply(after)
+    np.testing.assert_array_equal(after, fresh)
+    np.testing.assert_array_equal(pages[0], fresh)
+
+
+def test_what_was_found_comes_back_round_what_was_drawn_since_under_a_label_that_is_free() -> None:
+    found, labels = split_by_hand()
+    fresh = discs((38, 40, 32), (80, 81, 10), OTHER)
+    carried = carry_over(Corrections(labels, {0: found}), fresh)
+    after = applied(fresh, carried)
+    after[after == 4] = 6  # drawn anew
+    after[110:118, 60:70] = 1  # the label of what was displaced is another's by now
+    drawn = after == 1
+    patches, pages = as_found(after, {0: fresh}, carried.unmatched)
+    for patch in patches:
+        patch.apply(after)
+    np.testing.assert_array_equal(after == 1, drawn)
+    np.testing.assert_array_equal(pages[0] > 0, fresh > 0)
+    whole = int(after[38, 40])
+    assert whole > 6
+    np.testing.assert_array_equal(after == whole, fresh == 1)
+
+
+def test_another_thing_where_something_was_deleted_or_excluded_is_there_and_named() -> None:
+    found = discs((30, 40, 6), (80, 80, 6), OTHER)
+    labels = found.copy()
+    delete(labels, 0, [1]).apply(labels)
+    fresh = discs((30, 40, 25), (80, 80, 20), OTHER)
+    carried = carry_over(Corrections(labels, {0: found}, {2: "damaged"}), fresh)
+    np.testing.assert_array_equal(applied(fresh, carried), fresh)
+    assert carried.unmatched == Unmatched(0, met={1: "", 2: "damaged"})
 
 
 def test_exclusions_and_reviews_go_to_the_particle_of_the_same_place() -> None:

@@ -1,8 +1,9 @@
 """Corrections by hand go over to the particles of a new search or split, where these still match.
 
 Old and new particles that overlap form groups. A group in which somebody corrected something is taken over as it was left, when both
-sides cover the same pixels well enough; else it clashes, and the new particles stay until somebody decides. Labels are (Y, X) or
-(P, Y, X) and unique over the stack.
+sides cover the same pixels well enough; else it does not match, and somebody has to decide. Until then outlines by hand stay as they were
+left, as work is not lost without a word, while another thing that was found where something was deleted or excluded is there. Labels are
+(Y, X) or (P, Y, X) and unique over the stack.
 """
 
 from __future__ import annotations
@@ -40,11 +41,26 @@ class Corrections:
     classes: Mapping[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Unmatched:
+    """`count` corrections that do not match what was found, and are as they were left: the labels `mine` stand where the search or split
+    has `found` ones (by its own labels). `met` are labels that were found where another thing was excluded, with its reason, or deleted,
+    with "".
+    """
+
+    count: int
+    mine: frozenset[int] = frozenset()
+    found: frozenset[int] = frozenset()
+    met: Mapping[int, str] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class CarriedOver:
     """`patches` make the new labels what they are with the corrections; the flags are those of labels after that.
 
-    `taken` is the number of corrected particles that were taken over, `clashing` are the old labels of those that do not match what is new.
+    `taken` is the number of corrected particles that match what is new, `clashing` are the old labels of those that do not: of outlines by
+    hand, that are as they were left, `kept` are the labels of their groups after the patches, `displaced` the new ones that these take the
+    place of, and `met` the new ones where something else was excluded (with its reason) or deleted ("").
     """
 
     patches: list[Patch] = field(default_factory=list)
@@ -53,14 +69,22 @@ class CarriedOver:
     classes: dict[int, int] = field(default_factory=dict)
     taken: int = 0
     clashing: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)
+    displaced: set[int] = field(default_factory=set)
+    met: dict[int, str] = field(default_factory=dict)
+    drawn: int = 0  # of `clashing`, outlines that are as they were left
+    lost: int = 0  # of `clashing`, those that hold no more
+
+    @property
+    def unmatched(self) -> Unmatched | None:
+        """What somebody has to decide; None where all matches."""
+        if not self.clashing:
+            return None
+        return Unmatched(self.drawn, frozenset(self.kept), frozenset(self.displaced), dict(self.met))
 
 
-def carry_over(hand: Corrections, fresh: Ints, *, same: float = SAME_PLACE, only: Collection[int] | None = None) -> CarriedOver:
-    """What of the corrections holds for the labels of a new search; `fresh` is not changed.
-
-    `same` is the intersection over union that is asked of each group; `only` takes no more than the groups of these old labels.
-    `TemsegError` when the labels are of another shape.
-    """
+def carry_over(hand: Corrections, fresh: Ints) -> CarriedOver:
+    """The corrections on the labels of a new search; `fresh` is not changed. `TemsegError` when the labels are of another shape."""
     if hand.labels.shape != fresh.shape:
         raise TemsegError(f"The corrections are of a picture of {hand.labels.shape}, not of {fresh.shape}; they cannot be carried over.")
     carried, next_id = CarriedOver(), new_id(fresh)
@@ -68,8 +92,47 @@ def carry_over(hand: Corrections, fresh: Ints, *, same: float = SAME_PLACE, only
     pages = hand.labels.reshape(-1, *frame), fresh.reshape(-1, *frame)
     for plane, (old, new) in enumerate(zip(*pages, strict=True)):
         page = _Page.of(old, new, None if hand.found is None else hand.found.get(plane), hand)
-        next_id = page.carry(carried, plane, next_id, same, only)
+        next_id = page.carry(carried, plane, next_id)
     return carried
+
+
+def as_found(labels: Ints, found: Mapping[int, Ints], unmatched: Unmatched) -> tuple[list[Patch], dict[int, Ints]]:
+    """What puts that in the place of unmatched corrections which was found there: patches, and `found` with labels that are free.
+
+    `labels` may have been corrected since. Planes that are not in `found` stay.
+    """
+    patches, pages, next_id = [], dict(found), max(new_id(labels), *(new_id(page) for page in found.values()), 1)
+    frame = labels.shape[-2:]
+    for plane, page in enumerate(labels.reshape(-1, *frame)):
+        was = found.get(plane)
+        there = np.zeros(frame, bool) if was is None else np.isin(was, list(unmatched.found))
+        own = np.isin(page, list(unmatched.mine)) if was is not None else there
+        # What came of them by hand since lies there for the most part.
+        area, within = (np.bincount(each, minlength=int(page.max(initial=0)) + 1) for each in (page.ravel(), page[there | own]))
+        goes = within >= SAME_PLACE * np.maximum(area, 1)
+        goes[0] = False
+        rest = np.where(goes[page], 0, page)
+        here = there & (rest == 0)
+        if was is None or not (here.any() or goes.any()):
+            continue
+        used = np.intersect1d(np.unique(was[there]), np.unique(labels[~_at(goes[page], plane, labels)]))
+        if len(used):
+            number_of = np.arange(int(was.max()) + 1, dtype=was.dtype)
+            number_of[used] = np.arange(next_id, next_id + len(used))
+            next_id += len(used)
+            was = pages[plane] = np.where(there, number_of[was], was)
+        patch = difference(page, np.where(here, was, rest), plane)
+        patches += [patch] if patch is not None else []
+    return patches, pages
+
+
+def _at(mask: Mask, plane: int, labels: Ints) -> Mask:
+    """A mask of one plane as one of all."""
+    if labels.ndim == 2:
+        return mask
+    whole = np.zeros(labels.shape, bool)
+    whole[plane] = mask
+    return whole
 
 
 @dataclass(eq=False)
@@ -105,7 +168,7 @@ class _Page:
             old = np.where((old == 0) & (number_of[base] > 0), number_of[base], old)
         return cls(hand, old, new, corrected, top, names)
 
-    def carry(self, carried: CarriedOver, plane: int, next_id: int, same: float, only: Collection[int] | None) -> int:
+    def carry(self, carried: CarriedOver, plane: int, next_id: int) -> int:
         """Add this plane to what is carried over; returns the next free label."""
         one, other, shared = _overlaps(self.old, self.new)
         area, fresh_area = np.bincount(self.old.ravel(), minlength=len(self.corrected)), np.bincount(self.new.ravel())
@@ -120,18 +183,29 @@ class _Page:
         met = (new_area > 0)[group] | self.corrected | np.isin(np.arange(len(area)), list(self.hand.reviewed if self._unknown else ()))
         said &= met
         concerned = np.zeros(n, bool)
-        concerned[group[said if only is None else said & self._among(only)]] = True
-        fits = (new_area == 0) | (both >= same * (old_area + new_area - both))
+        concerned[group[said]] = True
+        fits = (new_area == 0) | (both >= SAME_PLACE * (old_area + new_area - both))
         take, clash = concerned & fits, concerned & ~fits
+        drawn = said & (self.corrected | ~np.isin(np.arange(len(area)), list(self.hand.excluded)))
+        drawn[self.first_deleted :] = False
+        by_hand = np.zeros(n, bool)
+        by_hand[group[drawn]] = True
+        stays, aside = clash & by_hand, clash & ~by_hand
         carried.clashing.update(self._label(number) for number in np.flatnonzero(said & clash[group]))
         carried.taken += int((said & take[group]).sum())
-        next_id = self._take(carried, plane, next_id, take[group] & (area > 0), take[fresh_group])
-        if only is None:
-            free = ~(take | clash)[group]
-            self._pass_flags(carried, one[alike], other[alike], free)
-            piece = (shared >= SAME_PLACE * fresh_area[other]) & free[one]
-            self._pass_exclusions(carried, one[piece], other[piece])
-        return next_id
+        carried.drawn += int((drawn & stays[group]).sum())
+        carried.lost += int((said & aside[group]).sum())
+        number_of = self._take(carried, plane, next_id, (take | stays)[group] & (area > 0), (take | stays)[fresh_group])
+        carried.kept.update(number_of[stays[group] & (number_of > 0)].tolist())
+        carried.displaced.update(np.flatnonzero(stays[fresh_group] & (fresh_area > 0)).tolist())
+        reason = {int(group[label]): why for label, why in self.hand.excluded.items() if label < self.first_deleted}
+        new = np.flatnonzero(aside[fresh_group] & (fresh_area > 0)).tolist()
+        carried.met.update({number: reason.get(int(fresh_group[number]), "") for number in new})
+        free = ~concerned[group]
+        self._pass_flags(carried, one[alike], other[alike], free)
+        piece = (shared >= SAME_PLACE * fresh_area[other]) & free[one]
+        self._pass_exclusions(carried, one[piece], other[piece])
+        return max(next_id, int(number_of.max(initial=0)) + 1)
 
     @property
     def _unknown(self) -> bool:
@@ -145,14 +219,11 @@ class _Page:
         said[[number for number in soft if number < self.first_deleted]] = True
         return said
 
-    def _among(self, only: Collection[int]) -> Mask:
-        return np.asarray([self._label(number) in only for number in range(len(self.corrected))], bool)
-
     def _label(self, number: Any) -> int:
         return self.deleted_as.get(int(number), int(number))
 
-    def _take(self, carried: CarriedOver, plane: int, next_id: int, old_taken: Mask, new_taken: Mask) -> int:
-        """Make the plane within the groups that are taken what it was; other particles keep their pixels."""
+    def _take(self, carried: CarriedOver, plane: int, next_id: int, old_taken: Mask, new_taken: Mask) -> Ints:
+        """Make the plane within the groups that are taken what it was; others keep their pixels. Returns new labels by old ones."""
         alive = np.flatnonzero(old_taken[: self.first_deleted])
         alive = alive[alive > 0]
         number_of = np.zeros(len(self.corrected), self.new.dtype)
@@ -166,7 +237,7 @@ class _Page:
             carried.patches.append(patch)
         for label, number in zip(alive.tolist(), number_of[alive].tolist(), strict=True):
             self._flag(carried, label, number, whole=True)
-        return next_id + len(alive)
+        return number_of
 
     def _pass_flags(self, carried: CarriedOver, one: Table, other: Table, free: Mask) -> None:
         """Exclusions and reviews of particles that nobody corrected go to those of the same place."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +25,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.particles.carry_over import Unmatched
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 LARGE_LABELS = 200 << 20  # bytes of labels: more is written when nothing was done for a while, or at the end
+_FOUND = "found_"  # before the number of a plane: pixels that differ from what the search left, and what they were
 _CONTOUR = "contour_"  # before the name of what was measured on contours of what the model said
 _COLUMNS = {"class_id": np.int64, "plane": np.int64, "aggregate": np.int64, "frame": np.bool_, "cut": np.bool_}
+
+
+class ReadParticles(NamedTuple):
+    """What was kept: particles, their measurement, corrected planes (Y, X) as the search left them, None where that is not known, and
+    corrections that somebody has to decide on."""
+
+    particles: Particles
+    measurement: Measurement
+    found: Mapping[int, npt.NDArray[np.int32]] | None
+    unmatched: Unmatched | None
 
 
 class KeptParticles(KeptPart):
@@ -49,7 +61,8 @@ class KeptParticles(KeptPart):
             origin = replace(origin, doubts=session.part(Doubtful).known(item))
         bare = replace(item.particles, prediction=None, origin=origin)
         about = {"image": item.name, "reviewed": item.reviewed, "classes": dict(sorted(session.classes.items()))}
-        pack = partial(_packed, about, bare, item.measurement, item.corrections)
+        hand = None if item.restored else dict(item.found)
+        pack = partial(_packed, about, bare, item.measurement, item.corrections, hand, item.unmatched)
         return Snapshot(item.name, pack, large=bare.labels.nbytes > LARGE_LABELS)
 
     def _take(self) -> list[str]:
@@ -63,13 +76,13 @@ class KeptParticles(KeptPart):
         told += [several(self.corrections, "correction")] if self.corrections else []
         return [*told, "reviewed"] if self.reviewed else told
 
-    def iter_read(self, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[tuple[Particles, Measurement]]:
+    def iter_read(self, image: Micrograph, renumber: npt.NDArray[np.uint8]) -> Job[ReadParticles]:
         """The particles on `image`, without what it leaves out, and measured there; flags come back too.
 
         `renumber` gives class numbers of today by those of the file.
         """
 
-        def steps(control: Control) -> Generator[Progress, None, tuple[Particles, Measurement]]:
+        def steps(control: Control) -> Generator[Progress, None, ReadParticles]:
             from napari_temseg.engine.measure.other_splits import unpacked
             from napari_temseg.pipeline.label_images import iter_cut_out
 
@@ -78,11 +91,14 @@ class KeptParticles(KeptPart):
             with readable(self.path):
                 particles = self._particles(arrays, image, renumber)
                 splits = unpacked(self.facts.get("splits", ()), arrays)
+                found, unmatched = _found(self.facts.get("found"), arrays), _unmatched(self.facts.get("unmatched"))
             job = iter_cut_out(particles, image)
             yield from job
             particles, measurement = job.result
             measurement = replace(self._with_contours(measurement, arrays), other_splits=splits)
-            return particles, self._flagged(measurement, arrays, particles.origin)
+            if found is not None and image.valid is not None:  # what lies in left-out areas was not deleted by hand
+                found = {plane: np.where(image.valid, page, 0) for plane, page in found.items()}
+            return ReadParticles(particles, self._flagged(measurement, arrays, particles.origin), found, unmatched)
 
         return Job(steps)
 
@@ -144,7 +160,14 @@ class KeptParticles(KeptPart):
         return with_flags(measurement, excluded, [number for number in self.facts["seen"] if number in alive])
 
 
-def _packed(about: About, particles: Particles, measurement: Measurement | None, corrections: int) -> tuple[About, Arrays]:
+def _packed(
+    about: About,
+    particles: Particles,
+    measurement: Measurement | None,
+    corrections: int,
+    found: Mapping[int, npt.NDArray[np.int32]] | None,
+    unmatched: Unmatched | None,
+) -> tuple[About, Arrays]:
     from napari_temseg.engine.measure.measurement import flags_of
     from napari_temseg.engine.measure.other_splits import packed
     from napari_temseg.engine.particles.kept_contours import contour_columns
@@ -176,7 +199,35 @@ def _packed(about: About, particles: Particles, measurement: Measurement | None,
         arrays |= {_CONTOUR + name: values for name, values in contour_columns(measurement).items()}
         facts["splits"], sizes = packed(measurement.other_splits)
         arrays |= sizes
+    if unmatched is not None:
+        facts["unmatched"] = [unmatched.count, sorted(unmatched.mine), sorted(unmatched.found), dict(unmatched.met)]
+    facts["found"] = None if found is None else sorted(found)
+    for plane, page in (found or {}).items():
+        other = np.flatnonzero(page != arrays["labels"].reshape(-1, *page.shape)[plane])
+        arrays |= {f"{_FOUND}{plane}_at": other, f"{_FOUND}{plane}": page.ravel()[other]}
     return {**about, "particles": facts}, arrays
+
+
+def _found(planes: Sequence[int] | None, arrays: Arrays) -> dict[int, npt.NDArray[np.int32]] | None:
+    """Corrected planes as the search left them; None where an earlier version kept the work, or where it was not known any more."""
+    if planes is None:
+        return None
+    labels, found = arrays["labels"], {}
+    for plane in map(int, planes):
+        page = labels.reshape(-1, *labels.shape[-2:])[plane].astype(np.int32)
+        page.ravel()[arrays[f"{_FOUND}{plane}_at"]] = arrays[f"{_FOUND}{plane}"]
+        found[plane] = page
+    return found
+
+
+def _unmatched(facts: Any) -> Unmatched | None:
+    from napari_temseg.engine.particles.carry_over import Unmatched
+
+    if not facts:
+        return None
+    count, mine, there, met = facts
+    met = {int(label): str(reason) for label, reason in met.items()}
+    return Unmatched(int(count), frozenset(map(int, mine)), frozenset(map(int, there)), met)
 
 
 def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:

@@ -17,7 +17,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.autosave.autosaver import Autosaver, Earlier
-from napari_temseg.widgets.autosave.particles import KeptParticles
+from napari_temseg.widgets.autosave.particles import KeptParticles, ReadParticles
 from napari_temseg.widgets.autosave.parts import KeptFacts, KeptStrokes, size_of
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.runner import guarded
@@ -28,6 +28,7 @@ from napari_temseg.widgets.session.history import RESTORED_STEP
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
 from napari_temseg.widgets.session.results.state import ResultState, commit, use_model_of
+from napari_temseg.widgets.session.results.unmatched import UnmatchedQuestions
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -153,10 +154,10 @@ class Restorer(QObject):
         self._waiting.clear()
         self.autosaver.offer(item, kept)
 
-    def _particles(self, item: Item, kept: KeptParticles, known: list[str], told: list[str], result: tuple[Any, Any]) -> None:
+    def _particles(self, item: Item, kept: KeptParticles, known: list[str], told: list[str], read: ReadParticles) -> None:
         if item not in self.session.items:
             return
-        particles, measurement = result
+        particles, measurement = read.particles, read.measurement
         prediction = item.prediction
         if prediction is None or particles.origin is None or prediction.model_hash != particles.origin.model_hash:
             prediction = None  # what another model says would not fit
@@ -164,9 +165,16 @@ class Restorer(QObject):
             prediction = replace(prediction)
         # The picture may have been calibrated, or renamed, while its particles were measured.
         state = ResultState(
-            prediction, replace(particles, prediction=prediction), named(measurement, item), kept.reviewed, restored=kept.corrections > 0
+            prediction,
+            replace(particles, prediction=prediction),
+            named(measurement, item),
+            kept.reviewed,
+            read.found or {},
+            restored=kept.corrections > 0 and read.found is None,
+            unmatched=read.unmatched,
         )
         with self.autosaver.coming_back(item, kept):
+            self.session.part(UnmatchedQuestions)  # asks
             commit(self.session, item, state, RESTORED_STEP, corrections=kept.corrections)
         if item is self.session.current and particles.origin is not None:
             use_model_of(self.session, particles.origin.model_hash, particles.origin.model)

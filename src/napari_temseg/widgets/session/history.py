@@ -23,6 +23,7 @@ class Step:
 
 # Names of steps that no hand has made; strokes made the last, as they would by a training.
 FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP = "finding particles", "splitting again", "restoring what was kept", "live answer"
+TAKEN_STEP = "taking what was found"
 
 
 class History:
@@ -50,7 +51,7 @@ class History:
     def _by_hand(self, done: list[Step]) -> int:
         n = 0
         for step in reversed(done):
-            if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP):
+            if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP, TAKEN_STEP):
                 return n + step.corrections
             n += step.corrects
         return n + self.corrections

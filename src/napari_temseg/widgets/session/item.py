@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.particles.carry_over import Unmatched
     from napari_temseg.engine.types.config import PredictConfig
 
 
@@ -43,6 +44,7 @@ class Item:
     measurement: Measurement | None = None
     found: Mapping[int, npt.NDArray[np.int32]] = field(default_factory=dict)  # planes that were corrected, as they were before
     restored: bool = False  # corrected at an earlier start: what was found is not known any more
+    unmatched: Unmatched | None = None  # corrections by hand that do not match what was found, and wait for a word
     search: PredictConfig | None = None  # what is said of it for its search, such as the size that is meant; None where nothing is
     pixels: int = 0  # how often its pixels were replaced
     history: History = field(default_factory=History)

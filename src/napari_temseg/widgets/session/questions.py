@@ -58,6 +58,14 @@ class Questions(QObject):
         """The oldest question on a picture."""
         return next((each for each in self._open if each.item is item), None)
 
+    def on(self, item: Item, about: str) -> Question | None:
+        """The question about one thing of a picture."""
+        return next((each for each in self._open if each.item is item and each.about == about), None)
+
+    def elsewhere(self, item: Item | None) -> list[Item]:
+        """The other pictures on which something is asked, the oldest question first."""
+        return [each for each in dict.fromkeys(each.item for each in self._open) if each is not item]
+
     def answer(self, question: Question, answer: Answer) -> None:
         """The question is settled, in this way."""
         if question in self._open:

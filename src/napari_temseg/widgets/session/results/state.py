@@ -14,18 +14,16 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP, Step
 from napari_temseg.widgets.session.item_measurement import bring_up_to_date, show_features
-from napari_temseg.widgets.session.questions import Questions
 from napari_temseg.widgets.session.results.result_layers import show_labels, show_maps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.particles.carry_over import Unmatched
     from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
-
-CLASHES = "corrections"  # what the question is about that a new result may raise
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,12 @@ class ResultState:
     reviewed: bool = False
     found: Mapping[int, npt.NDArray[np.int32]] = field(default_factory=dict)  # planes that were corrected, as they were before
     restored: bool = False  # corrected at an earlier start: what was found is not known any more
+    unmatched: Unmatched | None = None  # corrections that somebody has to decide on
 
     @classmethod
     def of(cls, item: Item) -> ResultState:
         """As it is now."""
-        return cls(item.prediction, item.particles, item.measurement, item.reviewed, item.found, item.restored)
+        return cls(item.prediction, item.particles, item.measurement, item.reviewed, item.found, item.restored, item.unmatched)
 
 
 def commit(
@@ -88,8 +87,7 @@ def put(session: Session, item: Item, state: ResultState) -> None:
     """Put a state on the screen and into the item, without a word to the history. What is not the same particle any more is let go."""
     same = _same(session.selected, item.particles, state.particles) if item is session.current else session.selected
     item.prediction, item.particles, item.measurement = state.prediction, state.particles, state.measurement
-    item.reviewed, item.found, item.restored = state.reviewed, state.found, state.restored
-    session.part(Questions).drop(item, CLASHES)
+    item.reviewed, item.found, item.restored, item.unmatched = state.reviewed, state.found, state.restored, state.unmatched
     if state.particles is None:
         layers.remove(session.viewer, item.made.pop(Role.PARTICLES, None))
     else:
