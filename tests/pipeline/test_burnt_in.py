@@ -11,10 +11,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import napari_temseg as temseg
-from napari_temseg.engine.burntin.boxes import with_box
+from napari_temseg.engine.burntin.boxes import outermost, with_text
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.pipeline import burnt_in
-from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, with_text, without_areas
+from napari_temseg.pipeline.burnt_in import MarkedArea, areas_left_out, marked_area, with_bar_text, without_areas
+from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 
 CAMERA = ((100, 200), "SEM 1", "SEM", "")
 OTHER = ((100, 200), "SEM 2", "SEM", "")
@@ -106,7 +107,7 @@ def test_the_text_beside_a_bar_is_left_out_where_it_lies_over_particles() -> Non
     pixels = (np.asarray(canvas, float) + np.random.default_rng(0).normal(0, 4, (300, 400))).clip(0, 255).astype(np.uint8)
     image = temseg.Micrograph(pixels, "YX")
     (boxes,) = areas_left_out([marked_area(image)], everything=False)
-    valid = without_areas(image, with_text(image, boxes)).valid
+    valid = without_areas(image, with_bar_text(image, boxes)).valid
     assert valid is not None
     left, top, right, bottom = (round(side) for side in drawn)
     assert not valid[top:bottom, left:right].any()
@@ -115,8 +116,76 @@ def test_the_text_beside_a_bar_is_left_out_where_it_lies_over_particles() -> Non
 
 
 def test_a_data_bar_does_not_grow_by_the_text_in_it() -> None:
-    mask = np.zeros((100, 80), bool)
-    mask[80:] = True
-    assert with_box(mask, (78, 10, 95, 40)) is mask
-    assert with_box(mask, (60, -5, 72, 40))[60:72, :40].all()
-    assert not mask[60:72].any()
+    bar, label = (80, 0, 100, 80), (60, 5, 72, 40)
+    assert with_text([bar], (78, 10, 95, 40)) == (bar,)
+    assert set(with_text([bar], label)) == {bar, label}
+    assert set(with_text([bar, (62, 6, 70, 12)], label)) == {bar, label}, "a letter that was found by itself lies in it"
+    assert outermost([bar, bar]) == (bar,)
+
+
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def figure_panel(text: str, paper: str, corner: str, bright: bool) -> tuple[temseg.Micrograph, tuple[int, int, int, int]]:
+    """A noisy picture with letters in a corner, on the picture itself, a box or a disc; and where they are (top, left, bottom, right)."""
+    canvas = Image.new("L", (400, 300), 110)
+    pen = ImageDraw.Draw(canvas)
+    for x in range(80, 400, 60):
+        pen.ellipse((x, 150, x + 40, 190), fill=200 if bright else 40)
+    pixels = (np.asarray(canvas, float) + np.random.default_rng(1).normal(0, 5, (300, 400))).clip(0, 255).astype(np.uint8)
+    canvas = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.truetype(str(FONTS / "DejaVuSans-Bold.ttf"), 22)
+    middle = (35 if "left" in corner else 365, 30 if "top" in corner else 270)
+    on, ink = (0, 255) if bright else (255, 0)
+    around = (middle[0] - 22, middle[1] - 22, middle[0] + 22, middle[1] + 22)
+    if paper == "box":
+        pen.rectangle(around, fill=on)
+    elif paper == "disc":
+        pen.ellipse(around, fill=on)
+    drawn = pen.textbbox(middle, text, font=font, anchor="mm")
+    pen.text(middle, text, fill=ink, font=font, anchor="mm")
+    left, top, right, bottom = drawn if paper == "picture" else around
+    return temseg.Micrograph(np.asarray(canvas), "YX"), (round(top), round(left), round(bottom), round(right))
+
+
+@pytest.mark.parametrize("bright", [True, False])
+@pytest.mark.parametrize("corner", ["top left", "bottom right"])
+@pytest.mark.parametrize(("text", "paper"), [("a", "picture"), ("b)", "picture"), ("(c)", "box"), ("d", "box"), ("a", "disc")])
+def test_letters_in_a_corner_are_left_out_without_a_bar(text: str, paper: str, corner: str, bright: bool) -> None:
+    image, (top, left, bottom, right) = figure_panel(text, paper, corner, bright)
+    area = marked_area(image)
+    assert not area.certain
+    (boxes,) = areas_left_out([area], everything=False)
+    valid = without_areas(image, boxes).valid
+    assert valid is not None
+    gone = ~valid
+    share = gone[top:bottom, left:right].mean()
+    assert share > (0.75 if paper == "disc" else 0.95)
+    assert gone.sum() < 2.5 * (bottom - top) * (right - left)
+    assert not gone[145:195].any(), "particles stay"
+
+
+def test_letters_of_a_picture_are_remembered_from_one_start_of_a_run_to_the_next(tmp_path: Path) -> None:
+    image, _ = figure_panel("b)", "box", "top left", bright=True)
+    path = tmp_path / "panel.png"
+    Image.fromarray(image.plane(0)).save(path)
+    read = temseg.read(path)
+    known = KnownPicture.of(read, marked=True)
+    assert known.area is not None
+    assert known.area.letters
+    (tmp_path / "known").mkdir()
+    learnt = KnownPictures(tmp_path / "known")
+    learnt.keep("panel", path, "settings", known)
+    again = learnt.find("panel", path, "settings")
+    assert again is not None
+    assert again.area == known.area
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_particles_in_the_corners_are_no_letters(seed: int) -> None:
+    """Rods and faceted ones, bright and dark, dense enough that gaps and clusters have any shape."""
+    for mode in ("HAADF", "bright field"):
+        settings = {"height": 300, "width": 300, "count": 90, "shapes": (("rod",), ("faceted",))[seed % 2], "diameter": 18, "seed": seed}
+        image = temseg.simulate(temseg.SimulateConfig(mode=mode, **settings)).micrograph
+        assert areas_left_out([marked_area(image)], everything=False) == [()]

@@ -72,7 +72,7 @@ def add_run(commands: Any) -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="leave out of finding and of the frame all that seems burnt in: scale bars, letters, data bars; --no-…: nothing "
-        "(default: where a bar is certain, and the same data bar in every picture of a camera)",
+        "(default: where a bar is certain, letters in the corners, and the same data bar in every picture of a camera)",
     )
     parser.add_argument(
         "--count-twice", action="store_true", help="count a field that two pictures show (two formats, detectors, magnifications) twice"

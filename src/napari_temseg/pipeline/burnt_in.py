@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ, with_box
+from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ, with_text
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.units import to_nanometres
@@ -27,8 +27,45 @@ LARGEST_LOOK = 4200 * 4200  # px of a plane that is looked at as fine as it is: 
 MOST_BARS = 20_000  # that are remembered, some megabytes
 _SURE_BAR = 0.5  # confidence from which a scale bar is hardly anything else
 _SURE_TEXT = 0.9  # confidence from which what is read beside it is a text, and no particles
-_values: dict[bytes, BarValue | None] = {}  # as `_bars`
-_bars: dict[bytes, ScaleBar | None] = {}  # by the pixels they were looked for in
+_marks: dict[bytes, BarMarks] = {}  # by the pixels they were looked for in
+
+
+@dataclass(eq=False)
+class BarMarks:
+    """The scale bar of a plane and what is written beside it, which is read when it is asked for; either is looked for once."""
+
+    bar: ScaleBar | None
+    _value: BarValue | None = None
+    _read: bool = False
+
+    @classmethod
+    def of(cls, plane: npt.NDArray[Any]) -> BarMarks:
+        """A run looks at a picture when it gets to know it, and again when it searches it."""
+        from napari_temseg.engine.burntin.scale_bar import find_scale_bar
+
+        key = hashlib.blake2b(np.ascontiguousarray(plane).data, key=f"{plane.shape}{plane.dtype}".encode(), digest_size=16).digest()
+        if key not in _marks:
+            if len(_marks) >= MOST_BARS:
+                _marks.clear()
+            _marks[key] = cls(find_scale_bar(plane))
+        return _marks[key]
+
+    def value(self, plane: npt.NDArray[Any]) -> BarValue | None:
+        """What is written beside the bar of the same plane, to be confirmed by somebody."""
+        from napari_temseg.engine.burntin.bar_value import read_bar_value
+
+        if not self._read:
+            self._value = None if self.bar is None else read_bar_value(plane, self.bar)
+            self._read = True
+        return self._value
+
+    def text(self, plane: npt.NDArray[Any]) -> Box | None:
+        """Where that is surely a text, and no particles: over these its letters are not found one by one."""
+        value = self.value(plane)
+        if value is None or value.confidence < _SURE_TEXT:
+            return None
+        top, left, bottom, right = (max(side, 0) for side in value.box)
+        return top, left, min(bottom, plane.shape[0]), min(right, plane.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +87,22 @@ def iter_burnt_in(pictures: Sequence[tuple[str, Callable[[], npt.NDArray[Any]]]]
     """Look into pictures, each a name and a function that gives a plane (Y, X); bars only where `boxes` are not wanted."""
 
     def steps(control: Control) -> Generator[Progress, None, list[BurntIn]]:
-        from napari_temseg.engine.burntin.bar_value import read_bar_value
-        from napari_temseg.engine.burntin.scale_bar import find_scale_bar, overlay_mask
+        from napari_temseg.engine.burntin.scale_bar import overlay_mask
 
         found = []
         for index, (name, plane_of) in enumerate(pictures):
             yield Progress("scale bars", index / len(pictures), f"{name}: looking for what is burnt in", control.elapsed)
             plane = np.asarray(plane_of())
-            bar = find_scale_bar(plane)
-            value = None if bar is None else read_bar_value(plane, bar)
+            marks = BarMarks.of(plane)
+            bar, value = marks.bar, marks.value(plane)
             if not boxes:
                 found.append(BurntIn(bar, value))
                 continue
             mask = overlay_mask(plane, bar, looked_for=True)
             label = None if bar is None else bar_label(plane, mask, bar)
-            mask = _with_text(mask, value)
-            found.append(BurntIn(bar, value, tuple(boxes_of(mask)), label, beside_bar(mask, bar)))
+            text = marks.text(plane)
+            around = tuple(boxes_of(mask)) if text is None else with_text(boxes_of(mask), text)
+            found.append(BurntIn(bar, value, around, label, text is not None or beside_bar(mask, bar)))
         yield Progress("scale bars", 1.0, "", control.elapsed)
         return found
 
@@ -92,8 +129,8 @@ def bar_offer(image: Micrograph) -> str:
     if known.pixel_size is not None and known.origin not in TYPED:
         return ""
     plane, step = _looked_at(image)
-    bar = _bar_of(plane)
-    value = None if bar is None else _value_of(plane, bar)
+    marks = BarMarks.of(plane)
+    bar, value = marks.bar, marks.value(plane)
     if bar is None or value is None:
         return ""
     number, unit = value.text.split()
@@ -120,23 +157,25 @@ class MarkedArea:
     """What is burnt into the first plane of a picture: `boxes` round it, and the rows of a data bar at its top and bottom.
 
     `certain`: there is a data bar, or a scale bar that is hardly anything else. `camera` tells pictures that would have the same data bar.
+    `letters` are boxes round letters in the corners that are hardly anything else, with or without a bar.
     """
 
     camera: tuple[Any, ...]
     boxes: tuple[Box, ...] = ()
     bands: tuple[int, int] = (0, 0)
     certain: bool = False
+    letters: tuple[Box, ...] = ()
 
 
 def marked_area(image: Micrograph) -> MarkedArea:
     """Look for bar, letters and data bar."""
     from napari_temseg.engine.burntin.letters import data_bands
-    from napari_temseg.engine.burntin.scale_bar import band_levels, overlay_mask
+    from napari_temseg.engine.burntin.scale_bar import band_levels, overlay_mask, panel_mask
 
     taken = image.acquisition
     camera = (image.frame, taken.instrument, taken.mode, taken.camera)
     plane, step = _looked_at(image)
-    bar = _bar_of(plane)
+    bar = BarMarks.of(plane).bar
     mask = overlay_mask(plane, bar, looked_for=True)
     levels = band_levels(plane)
     if levels is None or not mask.any():
@@ -144,26 +183,19 @@ def marked_area(image: Micrograph) -> MarkedArea:
     rows = data_bands(levels)[:, 0]  # whole rows, at the ends
     top, bottom = (int(np.argmin(each)) if rows.any() else 0 for each in (rows, rows[::-1]))
     certain = bool(top or bottom) or (bar is not None and bar.confidence >= _SURE_BAR)
-    boxes = tuple(_enlarged(box, step, image.frame) for box in boxes_of(mask))
-    return MarkedArea(camera, boxes, _rows_of(top, bottom, step, image.frame[0]), certain)
+    boxes, panels = (tuple(_enlarged(box, step, image.frame) for box in boxes_of(each)) for each in (mask, panel_mask(levels)))
+    return MarkedArea(camera, boxes, _rows_of(top, bottom, step, image.frame[0]), certain, panels)
 
 
-def with_text(image: Micrograph, left_out: Sequence[Box]) -> tuple[Box, ...]:
-    """Boxes that are left out of a picture, and one round the text beside its scale bar: over particles its letters are not found one by
-    one. Reading takes half a second, so this is not done of all pictures before the first is searched, as `marked_area` is."""
+def with_bar_text(image: Micrograph, left_out: Sequence[Box]) -> tuple[Box, ...]:
+    """Boxes that are left out of a picture, and one round the text beside its scale bar. Reading takes half a second, so this is not done
+    of all pictures before the first is searched, as `marked_area` is."""
     if not left_out:
         return ()
     plane, step = _looked_at(image)
-    bar = _bar_of(plane)
-    value = None if bar is None or bar.confidence < _SURE_BAR else _value_of(plane, bar)
-    if value is None or value.confidence < _SURE_TEXT:
-        return tuple(left_out)
-    first, start, last, end = (max(side, 0) for side in value.box)
-    top, left, bottom, right = _enlarged((first, start, last, end), step, image.frame)
-    middle = (top + bottom) // 2
-    if any(box[0] <= middle < box[2] and box[1] <= left and right <= box[3] for box in left_out):  # a data bar, or all of it
-        return tuple(left_out)
-    return (*left_out, (top, left, bottom, right))
+    marks = BarMarks.of(plane)
+    text = None if marks.bar is None or marks.bar.confidence < _SURE_BAR else marks.text(plane)
+    return tuple(left_out) if text is None else with_text(left_out, _enlarged(text, step, image.frame))
 
 
 def _looked_at(image: Micrograph) -> tuple[npt.NDArray[Any], int]:
@@ -173,39 +205,6 @@ def _looked_at(image: Micrograph) -> tuple[npt.NDArray[Any], int]:
     plane = image.plane(0)
     step = max(1, math.ceil(math.sqrt(plane.size / LARGEST_LOOK)))
     return (plane, 1) if step == 1 else (binned(plane, step), step)
-
-
-def _bar_of(plane: npt.NDArray[Any]) -> ScaleBar | None:
-    """The scale bar of a plane, looked for once: a run looks at a picture when it gets to know it, and again when it searches it."""
-    from napari_temseg.engine.burntin.scale_bar import find_scale_bar
-
-    key = _key_of(plane)
-    if key not in _bars:
-        if len(_bars) >= MOST_BARS:
-            _bars.clear()
-        _bars[key] = find_scale_bar(plane)
-    return _bars[key]
-
-
-def _value_of(plane: npt.NDArray[Any], bar: ScaleBar) -> BarValue | None:
-    """What is written beside the bar of a plane, read once too."""
-    from napari_temseg.engine.burntin.bar_value import read_bar_value
-
-    key = _key_of(plane)
-    if key not in _values:
-        if len(_values) >= MOST_BARS:
-            _values.clear()
-        _values[key] = read_bar_value(plane, bar)
-    return _values[key]
-
-
-def _key_of(plane: npt.NDArray[Any]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(plane).data, key=f"{plane.shape}{plane.dtype}".encode(), digest_size=16).digest()
-
-
-def _with_text(mask: npt.NDArray[np.bool_], value: BarValue | None) -> npt.NDArray[np.bool_]:
-    """What is burnt in, with the text that was read beside the bar: over particles its letters are not found one by one."""
-    return mask if value is None or value.confidence < _SURE_TEXT else with_box(mask, value.box)
 
 
 def _enlarged(box: Box, step: int, frame: tuple[int, int]) -> Box:
@@ -221,7 +220,8 @@ def _rows_of(top: int, bottom: int, step: int, height: int) -> tuple[int, int]:
 
 
 def areas_left_out(areas: Sequence[MarkedArea], *, everything: bool) -> list[tuple[Box, ...]]:
-    """The boxes to be left out of each picture: of those where a bar is certain, or of `everything` that seems burnt in.
+    """The boxes to be left out of each picture: of those where a bar is certain, or of `everything` that seems burnt in; else of letters in
+    the corners.
 
     Where most pictures of a camera have a data bar, all of them lose the area of the largest.
     """
@@ -236,7 +236,7 @@ def areas_left_out(areas: Sequence[MarkedArea], *, everything: bool) -> list[tup
         for side in (0, 1):
             rows = [each[side] for each in of_camera if each[side]]
             shared[side] = max(rows) if 2 * len(rows) > len(of_camera) else area.bands[side]
-        boxes = area.boxes if everything or area.certain else ()
+        boxes = area.boxes if everything or area.certain else area.letters
         strips = [(0, 0, shared[0], width)] * bool(shared[0]) + [(height - shared[1], 0, height, width)] * bool(shared[1])
         found.append((*boxes, *strips))
     return found

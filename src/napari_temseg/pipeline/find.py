@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.burntin.boxes import outermost
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.large_arrays import zeros
@@ -17,7 +18,7 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.engine.types.wording import LOADING, at_plane, several
-from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, with_text, without_areas
+from napari_temseg.pipeline.burnt_in import areas_left_out, marked_area, with_bar_text, without_areas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,16 +106,7 @@ def _bars_of(images: Sequence[Micrograph], bars: Sequence[bool], control: Contro
         yield Progress("find", 0.0, f"{images[index].name}: looking for what is burnt in", control.elapsed)
         areas[index] = marked_area(images[index])
     found = dict(zip(areas, areas_left_out(list(areas.values()), everything=False), strict=True))
-    return [_outermost(with_text(image, found.get(index, ()))) for index, image in enumerate(images)]
-
-
-def _outermost(boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """Without those that lie in another: a picture may lose its own data bar and that of its camera."""
-    found: list[Box] = []
-    for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
-        if not any(o[0] <= box[0] and o[1] <= box[1] and box[2] <= o[2] and box[3] <= o[3] for o in found):
-            found.append(box)
-    return tuple(found)
+    return [outermost(with_bar_text(image, found.get(index, ()))) for index, image in enumerate(images)]
 
 
 def of_one(settings: C | Sequence[C] | None, index: int) -> C | None:

@@ -90,4 +90,5 @@ def _beside(path: Path) -> list[str]:
 def _area(said: Mapping[str, Any]) -> MarkedArea:
     camera = tuple(tuple(each) if isinstance(each, list) else each for each in said["camera"])
     top, bottom = said["bands"]
-    return MarkedArea(camera, tuple((a, b, c, d) for a, b, c, d in said["boxes"]), (top, bottom), bool(said["certain"]))
+    boxes, letters = (tuple((a, b, c, d) for a, b, c, d in said[name]) for name in ("boxes", "letters"))
+    return MarkedArea(camera, boxes, (top, bottom), bool(said["certain"]), letters)

@@ -184,7 +184,7 @@ def test_a_certain_data_bar_is_left_out_once_and_undoably(viewer: Any, open_benc
     assert not valid[bar].any()
     assert valid.mean() > 0.7
     assert np.array_equal(item.micrograph().valid, valid)
-    assert any("powder: data bar or scale bar left out" in each for each in said)
+    assert any("powder: data bar, scale bar or letters in a corner left out" in each for each in said)
     assert item.history.names == [FOUND_STEP]  # one step, with the search
     found = len(item.particles)
     item.history.undo()

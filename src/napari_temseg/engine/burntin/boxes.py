@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,14 +67,22 @@ def beside_bar(mask: npt.NDArray[np.bool_], bar: ScaleBar | None) -> bool:
     return bool(rest.any())
 
 
-def with_box(mask: npt.NDArray[np.bool_], box: Box) -> npt.NDArray[np.bool_]:
-    """The same and all of a box, as far as it lies inside; a data bar that holds its middle holds all of it, and stays as it is."""
-    top, left, bottom, right = (max(side, 0) for side in box)
-    if mask[min((top + bottom) // 2, len(mask) - 1)].all():
-        return mask
-    whole = mask.copy()
-    whole[top:bottom, left:right] = True
-    return whole
+def outermost(boxes: Iterable[Box]) -> tuple[Box, ...]:
+    """Boxes without those that lie in another."""
+    found: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
+        if not any(o[0] <= box[0] and o[1] <= box[1] and box[2] <= o[2] and box[3] <= o[3] for o in found):
+            found.append(box)
+    return tuple(found)
+
+
+def with_text(boxes: Sequence[Box], text: Box) -> tuple[Box, ...]:
+    """Boxes and one round the text beside a bar; a data bar, or what else holds its middle line, holds all of it."""
+    top, left, bottom, right = text
+    middle = (top + bottom) // 2
+    if any(box[0] <= middle < box[2] and box[1] <= left and right <= box[3] for box in boxes):
+        return tuple(boxes)
+    return outermost((*boxes, text))
 
 
 def bar_label(plane: npt.NDArray[Any], mask: npt.NDArray[np.bool_], bar: ScaleBar) -> npt.NDArray[np.bool_]:

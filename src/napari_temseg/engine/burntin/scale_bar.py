@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.burntin.bar_strips import WHITE, far_strips, flat_strips, grey_levels, strips
-from napari_temseg.engine.burntin.letters import data_bands, letters
+from napari_temseg.engine.burntin.letters import data_bands, letters, panel_letters
 from napari_temseg.engine.burntin.strip_edges import Strip
 from napari_temseg.engine.burntin.ticks import tick_row
 from napari_temseg.engine.types.errors import TemsegError
@@ -144,6 +144,11 @@ def overlay_mask(plane: npt.ArrayLike, bar: ScaleBar | None = None, *, looked_fo
         found |= _drawn(bar, data.shape)
     found = ndimage.binary_dilation(found, np.ones((3, 3), np.bool_), iterations=_MARGIN)
     return found | data_bands(grey)
+
+
+def panel_mask(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """True (Y, X) on letters in the corners that are hardly anything else, with 2 px round them; `levels` as `band_levels` gives them."""
+    return np.asarray(ndimage.binary_dilation(panel_letters(levels), np.ones((3, 3), np.bool_), iterations=_MARGIN))
 
 
 def band_levels(plane: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.api import read
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
-from napari_temseg.pipeline.burnt_in import bar_offer, with_text, without_areas
+from napari_temseg.pipeline.burnt_in import bar_offer, with_bar_text, without_areas
 from napari_temseg.pipeline.known_pictures import KnownPicture
 from napari_temseg.pipeline.picture.plane_by_plane import iter_measured
 from napari_temseg.pipeline.record import Record, key_of
@@ -95,7 +95,7 @@ class PictureTask:
         offer = bar_offer(image)
         if offer:
             image = replace(image, notes=(*image.notes, offer))
-        image = without_areas(image, with_text(image, self.left_out))
+        image = without_areas(image, with_bar_text(image, self.left_out))
         told, network = self.settings, model.network(self.predict)
         job = iter_measured(model.segmenter, image, self.predict, told.split, network, told.recovery)
         yield from job

@@ -237,7 +237,8 @@ def _barred(names: Sequence[str]) -> str:
     """Which pictures lost what is burnt in, and how they get it back."""
     if not names:
         return ""
-    return f"{some_of(names)}: data bar or scale bar left out (Ctrl+Z or U takes that back with the search, and Find then looks there too)."
+    what = "data bar, scale bar or letters in a corner"
+    return f"{some_of(names)}: {what} left out (Ctrl+Z or U takes that back with the search, and Find then looks there too)."
 
 
 def _strange(items: list[Item]) -> str:
