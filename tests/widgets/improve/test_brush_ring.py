@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QPoint
-from qtpy.QtGui import QImage
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QImage, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -54,3 +54,43 @@ def test_the_brush_is_a_ring_at_any_zoom_and_leaves_nothing(viewer: Any, open_be
         assert np.ptp(rows) >= brush * zoom / 2
         layer.mode = "pan_zoom"
         qtbot.waitUntil(lambda changed=changed: not changed().any(), timeout=10_000)
+
+
+def test_a_fast_stroke_on_a_busy_window_is_painted_whole(viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
+    viewer.add_image(np.full((512, 512), 180, np.uint8), name="grid")
+    bench = open_bench(viewer)
+    bench.go(2)
+    bench.panel(2).labelling.new.click()
+    viewer.window.show()
+    layer, canvas, camera = bench.session.current.annotation, window_part(viewer, "canvas").native, viewer.scene.camera
+    idle()
+    camera.center, camera.zoom, layer.brush_size = (256, 256), 1, 5
+    idle()
+    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+
+    def tell(kind: Any, x: int, y: int, when: int, held: bool) -> None:
+        place = QPointF(middle + QPoint(x, y))
+        pressed = Qt.MouseButton.LeftButton if held else Qt.MouseButton.NoButton
+        button = Qt.MouseButton.NoButton if kind is QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
+        event = QMouseEvent(kind, place, canvas.mapToGlobal(place), button, pressed, Qt.KeyboardModifier.NoModifier)
+        event.setTimestamp(when)
+        QApplication.sendEvent(canvas, event)
+
+    # The hand took a quarter of a second for it, round a corner, and the window, which was busy, hears of all of it at once.
+    tell(QEvent.Type.MouseMove, -60, -60, 0, False)
+    tell(QEvent.Type.MouseButtonPress, -60, -60, 1000, True)
+    way = [(-60 + 10 * step, -60) for step in range(1, 13)] + [(60, -60 + 10 * step) for step in range(1, 13)]
+    for number, (x, y) in enumerate(way):
+        tell(QEvent.Type.MouseMove, x, y, 1010 + 10 * number, True)
+    tell(QEvent.Type.MouseMove, 60, 63, 1245, True)
+    tell(QEvent.Type.MouseButtonRelease, 60, 63, 1250, False)
+    idle()
+    rows, columns = np.nonzero(layer.data)
+    assert np.ptp(rows) > 120
+    assert np.ptp(columns) > 115
+    corner = np.hypot(rows - rows.min(), columns - columns.max())
+    assert corner.min() < 8
+    before = layer.data.copy()
+    tell(QEvent.Type.MouseMove, 0, 0, 1300, False)  # with the button up, nothing is painted
+    idle()
+    np.testing.assert_array_equal(layer.data, before)

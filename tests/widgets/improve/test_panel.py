@@ -121,6 +121,24 @@ def test_classes_are_added_renamed_and_counted(bench: Any, qtbot: Any, settle: A
     assert session.classes[5] == "class 5"
 
 
+def test_a_new_annotation_begins_with_particles_and_counts_what_is_on_it(bench: Any, viewer: Any, picture: Any, settle: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.labelling.new.click()
+    panel.classes.buttons[1].click()
+    session.current.annotation.paint((30, 30), 1)
+    settle(panel)
+    viewer.add_image(picture.micrograph.data[:96, :96].copy(), name="other", translate=(200, 20))
+    session.set_current(session.items[-1])
+    assert panel.classes.counts[1].text() == "nothing yet"
+    assert "1 stroke" in panel.classes.counts[1].toolTip()
+    panel.labelling.new.click()
+    assert session.current.annotation.selected_label == 2
+    assert panel.classes.buttons[2].isChecked()
+    assert not panel.classes.buttons[1].isChecked()
+    session.set_current(session.items[0])
+    assert panel.classes.counts[1].text().startswith("1 stroke")
+
+
 def test_training_improves_in_sight_while_painting_goes_on(
     bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settle: Any
 ) -> None:

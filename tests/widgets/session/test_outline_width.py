@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from napari_temseg.widgets.canvas.outline_width import outline_width
+from napari_temseg.widgets.canvas.main_window import window_of
+from napari_temseg.widgets.canvas.outline_width import OutlineWidth, outline_width
 
 
 @pytest.mark.parametrize(("on_screen", "width"), [(4.0, 1), (2.0, 2), (1.0, 2), (0.5, 3), (0.25, 5), (0.01, 6)])
@@ -23,7 +24,7 @@ def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
 
     def drawn(zoom: float, width: int) -> bool:
         viewer.scene.camera.zoom = zoom / layer.scale[-1]
-        return not bench.session._outlines.isActive() and layer.contour == width
+        return not window_of(viewer).findChild(OutlineWidth).isActive() and layer.contour == width
 
     qtbot.waitUntil(lambda: drawn(0.4, 3), timeout=20_000)
     qtbot.waitUntil(lambda: drawn(4, 1), timeout=20_000)

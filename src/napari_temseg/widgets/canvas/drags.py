@@ -1,4 +1,4 @@
-"""Following the mouse on the canvas from press to release, as napari's callbacks do it."""
+"""The mouse on the canvas from press to release: followed as napari's callbacks do it, with none of its way lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import QEvent, QObject, Qt
+
+from napari_temseg.widgets.canvas.main_window import window_of, window_part
 
 STILL = 4.0  # px of the screen: a hand that clicks moves the mouse a little
 
@@ -20,3 +23,56 @@ def moves(event: Any, shown: Callable[[Any], None] | None = None) -> Generator[N
             shown(event)
         yield
     return moved
+
+
+class WholeDrags(QObject):
+    """Sees to it that a canvas is told the whole way of a drag, until `let_go`.
+
+    vispy and napari drop what comes within 10 and 5 ms of what they told before, by their own clocks: of what a busy window tells late,
+    and so all at once, nothing would be left but the press. Here it goes by when the hand was there, and where a drag ends is told before
+    it ends.
+    """
+
+    INTERVAL = 10  # ms
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(window_of(viewer))
+        self._canvas = window_part(viewer, "canvas", "native")
+        events = window_part(viewer, "canvas", "_scene_canvas", "events")
+        self._held = [each.flush for each in getattr(getattr(events, "mouse_move", None), "callbacks", ()) if hasattr(each, "flush")]
+        self._told = 0
+        self._missed: Any = None  # the newest move, where it was not told
+        if self._canvas is not None:
+            self._canvas.installEventFilter(self)
+
+    def let_go(self) -> None:
+        """Watch it no more."""
+        if self._canvas is not None:
+            self._canvas.removeEventFilter(self)
+        self._held.clear()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """The mouse does something."""
+        kind = event.type()
+        if kind == QEvent.Type.MouseMove and event.buttons() != Qt.MouseButton.NoButton:
+            if event.timestamp() - self._told < self.INTERVAL:
+                self._missed = event.clone()
+                return True
+            self._told, self._missed = event.timestamp(), None
+            self._tell(watched, event)
+            return True
+        if kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease):
+            if self._missed is not None:
+                self._tell(watched, self._missed)
+            self._told, self._missed = 0, None
+            self._flush()
+        return False
+
+    def _tell(self, canvas: Any, event: Any) -> None:
+        canvas._last_time = 0.0  # vispy's clock
+        canvas.mouseMoveEvent(event)
+        self._flush()
+
+    def _flush(self) -> None:
+        for flush in self._held:
+            flush()

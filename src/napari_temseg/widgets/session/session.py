@@ -15,6 +15,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
+from napari_temseg.widgets.canvas.drags import WholeDrags
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.main_window import add_to_question
@@ -88,7 +89,7 @@ class Session(QObject):
         for emitter, slot in self._wired:
             emitter.connect(slot)
         brush.without_box(viewer)
-        self._list, self._outlines, self._memory = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer)
+        self._of_canvas = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer), WholeDrags(viewer)
         self.set_current(self._screen.first(self.items, self.item_of(viewer.layers.selection.active)))
 
     def part(self, kind: type[Part]) -> Part:
@@ -387,9 +388,8 @@ class Session(QObject):
         self.closed = True
         self.closing.emit()
         self._screen.let_go()
-        self._list.let_go()
-        self._outlines.let_go()
-        self._memory.let_go()
+        for each in self._of_canvas:
+            each.let_go()
         self.jobs.close()
         for emitter, slot in self._wired:
             emitter.disconnect(slot)

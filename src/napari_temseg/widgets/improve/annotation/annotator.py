@@ -76,8 +76,8 @@ class Annotator(QObject):
             raise TemsegError(f"{item.name}: the layer has {len(shape)} axes; give micrographs (Y, X) or one stack of them (planes, Y, X).")
         return item
 
-    def annotate(self, item: Item, labels: Any = None) -> Labels:
-        """The annotation layer of a micrograph, made when there is none, with the brush in hand."""
+    def annotate(self, item: Item, labels: Any = None, number: int = FIRST_CLASS) -> Labels:
+        """The annotation layer of a micrograph, with the brush in hand; made when there is none, and then `number` is the class in hand."""
         layer = item.annotation
         if item is self.session.current and (len(self.session.items) > 1 or not self.session.sees(item)):
             self.session.reveal()  # who paints wants to see what on
@@ -91,6 +91,7 @@ class Annotator(QObject):
             brush.size_brush(layer, item.frame)
             self.session.adopt(item, Role.ANNOTATION, layer)
             self._watch(item, layer)
+            self.number = number
             self.session.item_changed.emit(item, Change.ANNOTATION)
         self._take_in_hand(layer)
         return layer
@@ -99,7 +100,7 @@ class Annotator(QObject):
         """Take a class in hand, 0 for the eraser, and paint with it on the micrograph in hand."""
         self.number = number
         if self.session.current is not None:
-            self.annotate(self.current_item())
+            self.annotate(self.current_item(), number=number)
         self.tool_changed.emit()
 
     def add_class(self, name: str) -> int:

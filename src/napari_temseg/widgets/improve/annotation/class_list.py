@@ -96,7 +96,8 @@ class ClassList(QWidget):
         layout.addWidget(self.name)
         layout.addWidget(row([self.eraser, self.add], (1, 1)))
         self.session.classes_changed.connect(self.refresh)
-        annotator.counted.connect(self._show_counts)
+        for signal in (annotator.counted, self.session.current_changed, self.session.item_changed):
+            signal.connect(self._show_counts)
         for signal in (annotator.tool_changed, self.session.current_changed, self.session.item_changed):
             signal.connect(self._show_tool)
         self.refresh()
@@ -120,7 +121,6 @@ class ClassList(QWidget):
         made.clicked.connect(lambda *_: guarded(lambda: self._choose(number)))
         made.renaming.connect(lambda: self._name(number))
         count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        count.setToolTip("Labelled in all images of the training set: strokes (or particles and other connected regions), and pixels.")
         self.buttons[number], self.counts[number] = made, count
 
     def _choose(self, number: int) -> None:
@@ -156,12 +156,19 @@ class ClassList(QWidget):
         self.eraser.setChecked(painting and self.annotator.number == 0)
         self.setEnabled(item is not None)
 
-    def _show_counts(self) -> None:
-        counts = self.annotator.counts()
-        drawn = all(source(item) in ("", STROKES) for item in self.session.items if item.trains)
-        what = "stroke" if drawn else "region"
+    def _show_counts(self, *_: Any) -> None:
+        """What is painted on the image in hand; the tip tells of all that train."""
+        item, total = self.session.current, self.annotator.counts()
+        painted = item is not None and item.annotation is not None
+        here = self.annotator.counts_of(item) if painted and item is not None else {}
+        drawn = all(source(each) in ("", STROKES) for each in self.session.items if each.trains)
         for number, label in self.counts.items():
-            label.setText(amount(counts.get(number, EMPTY), what))
+            label.setText(amount(here.get(number, EMPTY), _word(item is None or source(item) in ("", STROKES))))
+            label.setToolTip(f"On this image; in all images of the training set: {amount(total.get(number, EMPTY), _word(drawn))}.")
+
+
+def _word(drawn: bool) -> str:
+    return "stroke" if drawn else "region"
 
 
 def amount(count: ClassCount, what: str = "stroke") -> str:

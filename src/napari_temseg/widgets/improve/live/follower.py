@@ -22,6 +22,7 @@ from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, like
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, OnScreen, iter_ground_and_screen, on_screen
 from napari_temseg.widgets.improve.live.live_view import LiveView
+from napari_temseg.widgets.improve.live.rest import Rest
 from napari_temseg.widgets.improve.live.use_result import use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
@@ -72,7 +73,7 @@ class LiveFollower(QObject):
         self.answer: LiveAnswer | None = None
         self.aim: LiveTarget | None = None  # of the answer
         self._improving = False
-        self._rests: Item | None = None  # it has a newer result, which is shown in the place of the outlines until the next stroke
+        self._rest = Rest(session)
         self._grounds: OrderedDict[LiveTarget, Ground] = OrderedDict()
         self._flight: _Flight | None = None
         self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
@@ -108,7 +109,8 @@ class LiveFollower(QObject):
 
     def set_on(self, on: bool) -> None:
         """Answer strokes, or leave it."""
-        self.on, self._broken, self._rests = on, None, None
+        self.on, self._broken = on, None
+        self._rest.end()
         self.session.settings.set("live", on)
         self._soon.start()
 
@@ -120,7 +122,7 @@ class LiveFollower(QObject):
 
     def refresh(self) -> None:
         """Something else may be asked for: another model to start from."""
-        self._rests = None
+        self._rest.end()
         self._soon.start()
 
     @property
@@ -140,7 +142,8 @@ class LiveFollower(QObject):
         self._soon.stop()
         self._watch.stop()
         self._grounds.clear()
-        self.answer = self._rests = None
+        self.answer = None
+        self._rest.end()
 
     # -- what is asked for
 
@@ -258,7 +261,7 @@ class LiveFollower(QObject):
 
     def _show_first(self, flight: _Flight, first: FirstAnswer) -> None:
         """The screen is answered, the rest of the plane is not yet looked at."""
-        if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item is self._rests:
+        if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item in self._rest:
             return
         flight.shown = True
         self._say("Live answers what is on the screen; the rest comes …")
@@ -312,7 +315,7 @@ class LiveFollower(QObject):
         if answer is None or aim is None:
             return []
         unsure = [Role.UNCERTAINTY] if self.unsure and answer.unsure is not None else []
-        return ([Role.LIVE] if aim.item is not self._rests else []) + unsure
+        return ([Role.LIVE] if aim.item not in self._rest else []) + unsure
 
     def _show_if_known(self, aim: LiveTarget) -> None:
         """On the way to another picture or plane, what lies over the old one goes; what is known of the new one comes."""
@@ -336,8 +339,7 @@ class LiveFollower(QObject):
     # -- what happens
 
     def _painted(self, item: Item) -> None:
-        if item is self.session.current:
-            self._rests = None
+        if self._rest.stroked(item) and item is self.session.current:
             if self._since is None:
                 self._since = time.perf_counter()
             self._soon.start()
@@ -354,7 +356,7 @@ class LiveFollower(QObject):
                 self.answer = self.aim = None
             self._broken = None
         if what == Change.PREDICTION:
-            self._rests = item
+            self._rest.begin(item)
             self.view.unveil(item)
         if what in (Change.LIVE, Change.UNCERTAINTY):
             # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
