@@ -13,6 +13,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.pooling import size_distribution
 from napari_temseg.engine.measure.segmentation import MOST_HANGING, SegmentationCalibration, hanging
+from napari_temseg.engine.types.wording import bias_words
 
 HASH = "abc"
 CALIBRATION = SegmentationCalibration(HASH, bias=-0.02, floor=0.02, factor=1.5, refused=0.1, facts={"pictures": 40})
@@ -52,6 +53,14 @@ def test_a_calm_splitting_gives_an_interval_with_its_bias_taken_off():
     assert summary["intervals"]["this specimen"]["d50"] is None  # one picture
     assert "takes three" in summary["intervals"]["this specimen"]["why_none"]
     json.loads(sizes.to_json())
+
+
+def test_images_of_several_models_are_not_said_to_be_of_one_that_nobody_compared():
+    other = replace(with_drift(0.03), model_hash="another")
+    summary = size_distribution([with_drift(0.03), other], calibration=CALIBRATION).summary()
+    assert "nobody has compared" not in str(summary["intervals"])
+    assert "not all found by one model" in str(summary["intervals"]["these particles"]["lacks"])
+    assert "not all found by one model" in bias_words(summary["segmentation"], unlike=False)
 
 
 def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():

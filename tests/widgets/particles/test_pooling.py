@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.engine.types.results import Origin
 from napari_temseg.engine.types.wording import verdict_words
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -98,6 +99,31 @@ def test_corrections_follow_at_once_and_undo_finds_the_other_splits_again(
     qtbot.waitUntil(lambda: pool.distribution.summary["n"] == before["n"])
     assert not pool.distribution.waiting
     assert pool.distribution.summary["intervals"] == before["intervals"]
+
+
+def test_what_the_segmentation_leaves_open_is_kept_of_pictures_that_nobody_looks_at(found: Any, qtbot: Any, wait_jobs: Any) -> None:
+    session = found.session
+    pool = session.part(Pool)
+    settled(pool, qtbot)
+    seen = session.current
+    session.viewer.add_image(np.fliplr(seen.layer.data), name="unseen")
+    unseen = session.items[-1]
+    session.viewer.layers.selection.active = seen.layer
+    found.panel(1).dial.say_sizes([16.0])
+    found.panel(1).all.click()
+    wait_jobs(session)
+    assert session.current is seen
+    qtbot.waitUntil(lambda: bool(unseen.measurement.other_splits))
+
+
+def test_work_kept_before_the_segmentation_was_looked_into_says_so(found: Any, qtbot: Any) -> None:
+    panel, session = found.panel(3), found.session
+    pool, item = session.part(Pool), session.current
+    settled(pool, qtbot)
+    origin = Origin(item.prediction.model_hash, "particles", (1.0,))
+    particles = replace(item.particles, prediction=None, origin=origin)
+    commit(session, item, ResultState(None, particles, replace(item.measurement, other_splits=())), "restoring what was kept")
+    qtbot.waitUntil(lambda: "grid: how far D50 hangs on the segmentation was not worked out" in panel.result.cautions.text())
 
 
 def test_while_it_is_worked_out_the_interval_is_said_to_be_of_counting_alone(found: Any, qtbot: Any, wait_jobs: Any) -> None:

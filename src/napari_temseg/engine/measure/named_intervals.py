@@ -86,7 +86,9 @@ def _no_calibration(unit: str) -> str:
 def _no_segmentation(segmentation: Segmentation | None) -> str:
     if segmentation is None:
         return "no other splittings were tried"
-    return "too wide to be given" if segmentation.refused else "not calibrated: nobody has compared this model with outlines drawn by hand"
+    if segmentation.refused:
+        return "too wide to be given"
+    return f"not calibrated: {segmentation.uncalibrated or 'nobody has compared this model with outlines drawn by hand'}"
 
 
 def _interval(d50: float | None, parts: Sequence[tuple[str, float]], lacks: Sequence[str], bias: float, why: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def size_distribution(
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
         parts=_parts(tables, order),
-        segmentation=segmentation(pool, calibration if holds else None),
+        segmentation=segmentation(pool, calibration if holds else None, _uncalibrated(pool)),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
         lowest=max(m.smallest * side for m, side in zip(pool, sides, strict=True)) if name == "ecd" else 0.0,
         recovered=recovered,
@@ -129,6 +129,13 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
     wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
     return Unlike(tuple(found), tuple(reasons), n / max(sum(map(len, tables)), 1), tuple(wider))
+
+
+def _uncalibrated(pool: Sequence[Measurement]) -> str:
+    """Why nothing that is known of one model holds of these images, where that is what they are; else ""."""
+    if len({measurement.model_hash for measurement in pool}) > 1:
+        return "these images were not all found by one model, so what is known of one does not hold of all"
+    return ""
 
 
 def _outlined_by(measurement: Measurement, calibration: SegmentationCalibration) -> bool:

@@ -63,7 +63,8 @@ class Segmentation:
 
     `splits` gives by key ("strength less"; "as found" first) the setting's value (None where pictures started from different ones), the
     number of particles and `SHARES` in the unit of the sizes; `drift` the largest |ln| change of D50 by setting; `half` the half width of
-    the calibrated interval on the logarithm, None without a calibration; `bias` what is to be added to ln D50.
+    the calibrated interval on the logarithm, None without a calibration; `bias` what is to be added to ln D50. `uncalibrated` tells why
+    there is no calibration, "" where nobody has compared the model.
     """
 
     splits: dict[str, dict[str, float | None]]
@@ -72,13 +73,14 @@ class Segmentation:
     bias: float = 0.0
     refused: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    uncalibrated: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As plain values for JSON; what is infinite (nothing is found any more) is None."""
         finite = {name: value if math.isfinite(value) else None for name, value in self.drift.items()}
         half = self.half if self.half is None or math.isfinite(self.half) else None
         told = {"splits": self.splits, "drift": finite, "half_width": half, "bias": self.bias, "refused": self.refused}
-        return {**told, "calibrated": self.half is not None, "calibration": dict(self.facts)}
+        return {**told, "calibrated": self.half is not None, "uncalibrated": self.uncalibrated, "calibration": dict(self.facts)}
 
     def interval(self, d50: float) -> list[float] | None:
         """The interval of a D50 found, bias taken off; None without a calibration, and where the result is refused."""
@@ -87,15 +89,17 @@ class Segmentation:
         return [d50 * math.exp(self.bias - self.half), d50 * math.exp(self.bias + self.half)]
 
 
-def segmentation(pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None) -> Segmentation | None:
-    """Pool the other splittings of measurements, step by step; None where one of them has none."""
+def segmentation(
+    pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None, uncalibrated: str = ""
+) -> Segmentation | None:
+    """Pool the other splittings of measurements, step by step; None where one of them has none. `uncalibrated`: why no calibration holds."""
     keys = _common_keys(pool)
     if AS_FOUND not in keys:
         return None
     splits = {key: _sizes_of(pool, key) for key in keys}
     drift = drifts(splits)
     if calibration is None:
-        return Segmentation(splits, drift, refused=drift.get("strength", 0.0) > WIDE_DRIFT)
+        return Segmentation(splits, drift, refused=drift.get("strength", 0.0) > WIDE_DRIFT, uncalibrated=uncalibrated)
     scale = calibration.scale(drift)
     return Segmentation(
         splits, drift, calibration.factor * scale, calibration.offset(splits), scale > calibration.refused, calibration.facts

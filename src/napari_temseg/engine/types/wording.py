@@ -161,6 +161,8 @@ def bias_words(segmentation: Mapping[str, Any] | None, *, unlike: bool) -> str:
     """What the model is known to add or take; `unlike` images are not like those where that was seen."""
     if unlike:
         return "Bias: not known, the model has not been compared with outlines drawn by hand in such images."
+    if segmentation and not segmentation["calibrated"] and segmentation.get("uncalibrated"):
+        return f"Bias: not known, as {segmentation['uncalibrated']}."
     if not segmentation or not segmentation["calibrated"]:
         return "Bias: not known, the model has not been compared with outlines drawn by hand."
     share = 100 * segmentation["bias"]

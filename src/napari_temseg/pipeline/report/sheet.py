@@ -293,9 +293,11 @@ def indicator(found: dict[str, Any] | None) -> str:
 
 
 def _stated(figures: dict[str, Any], unit: str) -> str:
-    """The D50 found and the widest interval that it has, in a sentence; nothing of too few particles."""
+    """The D50 found and the widest interval that it has, in a sentence; nothing of too few particles, and none that is not to be stated."""
     if figures["d50"] is None or figures["n"] < FEWEST:
         return ""
+    if not figures["usable"]:
+        return " No D50 is stated: the result is not usable as it is."
     named = [(name, each["d50"]) for name, each in figures["intervals"].items() if each["d50"]]
     if not named:
         return f" The D50 found is {four(figures['d50'])} {unit}."

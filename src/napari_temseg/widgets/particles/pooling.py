@@ -64,7 +64,8 @@ class PooledDistribution:
     `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none. Of two populations there is
     no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each. `waiting` is True
     while what the segmentation leaves open of the sizes is being worked out. `samples` are lines on each of several samples, and on one
-    against another, `twice` pictures that are left out as another of the same content counts.
+    against another, `twice` pictures that are left out as another of the same content counts, `unsplit` those kept at an earlier start
+    before it was worked out what another splitting gives.
     """
 
     column: str = ""
@@ -84,6 +85,7 @@ class PooledDistribution:
     waiting: bool = False
     samples: tuple[str, ...] = ()
     twice: tuple[str, ...] = ()
+    unsplit: tuple[str, ...] = ()
 
     @property
     def summaries(self) -> dict[str, dict[str, Any]]:
@@ -149,6 +151,12 @@ class Pool(QObject):
             return ()
         counted = {_content(item): item for item in self.items}
         return tuple(i.name for i in self.session.items if i.measurement is not None and counted.get(_content(i), i) is not i)
+
+    @property
+    def unsplit(self) -> tuple[str, ...]:
+        """Names of those that a model found, but whose other splits were not kept with the work of an earlier start."""
+        kept = [(item, item.particles) for item in self.items if self.otherwise.of(item) == ()]
+        return tuple(item.name for item, particles in kept if particles is not None and particles.origin and not particles.prediction)
 
     def outdated(self) -> None:
         """What figures are made of has changed beside the session: an audit."""
@@ -223,7 +231,7 @@ class Pool(QObject):
             complain(found, "The size distribution")
             found = PooledDistribution(obstacle="The size distribution cannot be worked out; the log has the details.")
         if found is not None and number == self._number:
-            self._of, self.distribution, self.busy = self.items, replace(found, twice=self.twice), False
+            self._of, self.distribution, self.busy = self.items, replace(found, twice=self.twice, unsplit=self.unsplit), False
             self.distribution_changed.emit()
 
 

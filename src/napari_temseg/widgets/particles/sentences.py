@@ -17,6 +17,7 @@ from napari_temseg.engine.types.wording import (
     named_interval_words,
     percent,
     several,
+    some_of,
     verdict_words,
 )
 from napari_temseg.widgets.particles.pooling import PooledDistribution
@@ -113,6 +114,11 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     found += list(dict.fromkeys(str(each) for summary in summaries for each in summary["cautions"]))
     if distribution.twice:
         found.append(f"{', '.join(distribution.twice)}: the same picture as one that counts already, so it is counted once.")
+    if distribution.unsplit:
+        found.append(
+            f"{some_of(distribution.unsplit)}: how far D50 hangs on the segmentation was not worked out before the window was closed; find "
+            "particles again to know it. Corrections by hand are carried over."
+        )
     if any(summary["unit"] == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found

@@ -32,7 +32,8 @@ class SplitOtherwise(QObject):
     """`of` tells the other splits of a picture, as far as they are known; `changed` that more are.
 
     They hang on what the model said and on the settings alone: corrections by hand leave them as they are, and Undo finds them again. The
-    measurement carries them too, by which they are kept with the work.
+    measurement carries them too, by which they are kept with the work: so those of pictures that nobody looks at are worked out too, last,
+    as what a model said is not there any more at the next start.
     """
 
     changed = Signal()
@@ -59,12 +60,15 @@ class SplitOtherwise(QObject):
     def want(self, items: Sequence[Item]) -> None:
         """Have them worked out for these pictures, one after another, in place of those wanted before."""
         self._wanted = [item for item in items if self.of(item) is None]
-        if self._wanted and not self._busy:
+        if not self._busy and (self._wanted or any(map(self._lacks, self.session.items))):
             self._timer.start()
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.PARTICLES:
             self._put_on(item)
+
+    def _lacks(self, item: Item) -> bool:
+        return item in self.session.items and item.measurement is not None and self.of(item) is None
 
     def _put_on(self, item: Item) -> None:
         """Have the measurement carry them."""
@@ -74,10 +78,15 @@ class SplitOtherwise(QObject):
             self.session.item_changed.emit(item, Change.OTHER_SPLITS)
 
     def _begin(self) -> None:
-        item = next((item for item in self._wanted if item in self.session.items and self.of(item) is None), None)
-        if item is None or self._busy or item.particles is None or item.measurement is None:
+        if self._busy:
             return
-        if self.session.jobs.looking:  # a preview is what somebody looks at now, and may bring another result
+        item, awaited = next((item for item in self._wanted if self._lacks(item)), None), True
+        if item is None:
+            item, awaited = next((item for item in self.session.items if self._lacks(item)), None), False
+        if item is None or item.particles is None:
+            return
+        # A preview is what somebody looks at now, and may bring another result; what nobody looks at waits for a search or a training too.
+        if self.session.jobs.looking or (self.session.jobs.running and not awaited):
             self._timer.start()
             return
         self._busy = True
@@ -98,8 +107,9 @@ class SplitOtherwise(QObject):
         if found is not None and particles.prediction is not None:
             self._known.setdefault(particles.prediction, {})[_settings(particles)] = found
             self._put_on(item)
-            self.changed.emit()
-        elif item in self._wanted and _same(item.particles, particles):
+            if item in self._wanted:
+                self.changed.emit()
+        elif _same(item.particles, particles) and (item in self._wanted or not any(map(self._lacks, self._wanted))):
             self._go_on(item, particles, steps)
             return
         self._busy = False
