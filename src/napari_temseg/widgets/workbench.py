@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_temseg.engine.types.progress import Progress
+from napari_temseg.widgets.audit.judge import Judge
 from napari_temseg.widgets.autosave.restorer import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
 from napari_temseg.widgets.canvas.plane_slider import PlaneSlider
@@ -76,6 +77,7 @@ class Workbench(QWidget):
         layout.addWidget(AxesQuestion(self.session))
         layout.addWidget(QuestionBar(self.session))
         layout.addWidget(JobBar(self.session))
+        self.judge = Judge(self.session)
         self.controls = FoldingControls(self.session.viewer)
         self.slider = PlaneSlider(self.session.viewer)
         for part in (self.controls, self.slider):

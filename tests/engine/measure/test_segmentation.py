@@ -63,6 +63,18 @@ def test_images_of_several_models_are_not_said_to_be_of_one_that_nobody_compared
     assert "not all found by one model" in bias_words(summary["segmentation"], unlike=False)
 
 
+@pytest.mark.parametrize(("share", "usable"), [(0.05, True), (0.2, False)])
+def test_where_the_model_doubts_many_of_its_particles_others_may_be_missed(share, usable):
+    found = with_drift(0.03)
+    confidence = np.where(np.arange(len(found.table)) < share * len(found.table), 0.4, 0.9)
+    found = replace(found, table=found.table.assign(confidence=confidence))
+    sizes = size_distribution([found], calibration=CALIBRATION)
+    assert sizes.usability.usable is usable
+    assert usable or "may be missed" in sizes.usability.why[0]
+    seen = replace(found, table=found.table.assign(reviewed=True))
+    assert size_distribution([seen], calibration=CALIBRATION).usability.usable
+
+
 def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():
     for calibration in (CALIBRATION, None):
         summary = size_distribution([with_drift(0.5)], calibration=calibration).summary()

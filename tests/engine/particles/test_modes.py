@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_temseg.engine.particles.modes import two_modes
+import napari_temseg as temseg
+from napari_temseg.engine.particles.modes import modes_of, two_modes, vouched
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(20, 200), st.integers(40, 200), st.floats(2.2, 8), st.floats(0.1, 1000))
@@ -33,3 +36,24 @@ def test_one_size_however_wide_is_hardly_ever_taken_for_two() -> None:
 @pytest.mark.parametrize("diameters", [[], [3.0], [5.0] * 60, [1.0] * 4 + [9.0] * 60, [np.nan, 0.0, *([2.0] * 40)]])
 def test_nothing_is_told_of_few_or_equal_ones(diameters: list[float]) -> None:
     assert two_modes(np.array(diameters)) is None
+
+
+def squares_of_two_sizes() -> temseg.Measurement:
+    """Forty squares of 10 px, numbered first, and twenty of 40 px."""
+    labels, number = np.zeros((420, 520), np.int32), 0
+    for side, rows, columns in ((10, range(10, 90, 20), range(10, 210, 20)), (40, range(110, 400, 50), range(10, 240, 60))):
+        for y in rows:
+            for x in columns:
+                number += 1
+                labels[y : y + side, x : x + side] = number
+    return temseg.measure(labels)
+
+
+def test_specks_that_the_model_doubts_and_what_was_drawn_by_hand_make_no_second_size() -> None:
+    found = squares_of_two_sizes()
+    assert modes_of(found) is not None
+    doubted = replace(found, table=found.table.assign(confidence=np.where(found.table["particle"] <= 40, 0.3, 0.9)))
+    assert modes_of(doubted) is None
+    assert modes_of(found, {0: 40}) is None  # the large ones were drawn by hand
+    assert len(vouched(found.table, {0: 40})) == 40
+    assert modes_of(found, {1: 40}) is not None  # on another plane

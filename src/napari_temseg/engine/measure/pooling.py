@@ -18,6 +18,7 @@ from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
 from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
+from napari_temseg.engine.types.confidence import EVEN
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, some_of
@@ -128,7 +129,9 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
             found.setdefault(measurement.image, []).append(measurement.unlike[plane])
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
     wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
-    return Unlike(tuple(found), tuple(reasons), n / max(sum(map(len, tables)), 1), tuple(wider))
+    total = max(sum(map(len, tables)), 1)
+    unsure = sum(int(((table["confidence"] < EVEN) & ~table["reviewed"].astype(bool)).sum()) for table in tables if "confidence" in table)
+    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure / total)
 
 
 def _uncalibrated(pool: Sequence[Measurement]) -> str:

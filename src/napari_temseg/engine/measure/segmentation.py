@@ -92,7 +92,7 @@ class Segmentation:
 def segmentation(
     pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None, uncalibrated: str = ""
 ) -> Segmentation | None:
-    """Pool the other splittings of measurements, step by step; None where one of them has none. `uncalibrated`: why no calibration holds."""
+    """Pool the other splittings of measurements, step by step; None where one of them has none. `uncalibrated`: why none holds."""
     keys = _common_keys(pool)
     if AS_FOUND not in keys:
         return None

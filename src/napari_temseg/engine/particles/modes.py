@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.confidence import EVEN
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
     from napari_temseg.engine.measure.measurement import Measurement
 
 FEWEST_OF_BOTH = 30  # particles, fewer of which tell nothing
@@ -55,9 +61,23 @@ def two_modes(diameters: npt.NDArray[np.float64]) -> Modes | None:
     return Modes(cut, math.exp(one), n - cut, math.exp(other))
 
 
-def modes_of(measurement: Measurement | None) -> Modes | None:
-    """The heaps of a measurement of one size, in its unit; None too where two sizes are measured apart, or there are several classes."""
+def vouched(table: pd.DataFrame, last: Mapping[int, int] | None = None) -> pd.DataFrame:
+    """The rows of a measurement's table that tell what sizes there are: without those of which the model is less sure than even, which are
+    specks of noise where certainty is not asked for, and without what was drawn by hand.
+
+    `last` is by plane the largest label that the search gave there; nobody drew anything on planes that are not in it.
+    """
+    given = table["plane"].map(last or {}).fillna(np.inf).to_numpy(np.float64)
+    return table[~(table["confidence"].to_numpy(np.float64) < EVEN) & (table["particle"].to_numpy() <= given)]
+
+
+def modes_of(measurement: Measurement | None, last: Mapping[int, int] | None = None) -> Modes | None:
+    """The heaps of a measurement of one size, in its unit; None too where two sizes are measured apart, or there are several classes.
+
+    Those that are `vouched` for tell it.
+    """
     if measurement is None or "population" in measurement.table or measurement.table["class"].nunique() > 1:
         return None
-    there = measurement.table[measurement.table["excluded"].isin(["", "at the edge"])]
+    there = vouched(measurement.table, last)
+    there = there[there["excluded"].isin(["", "at the edge"])]
     return two_modes(there[f"ecd_{measurement.length_unit}"].to_numpy(np.float64))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+EVEN = 0.5  # confidence of a particle below which the model rather doubts it
 STANDING_OUT = "standing_out"  # column of how far particles stand out of the picture
 Floats = npt.NDArray[np.float64]
 _CERTAIN = 1e-3  # probabilities this near to 0 and 1 are alike: half precision tells no more

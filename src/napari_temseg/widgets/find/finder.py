@@ -108,6 +108,10 @@ class Finder(QObject):
 
     # -- a search
 
+    def searches(self, item: Item) -> bool:
+        """Whether a picture is being searched, or waits for its turn in a search."""
+        return item in self._searched
+
     def find_rest(self, items: Sequence[Item]) -> None:
         """Find particles on those micrographs whose result is not the one that would come; one that is alone is searched anyway."""
         rest = [item for item in items if not self._known.knows(item, self._question(item))]

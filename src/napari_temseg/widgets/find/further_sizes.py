@@ -28,10 +28,10 @@ def further_sizes(item: Item | None, lost: Lost | None) -> FurtherSizes | None:
     said = item.prediction if item is not None else None
     if item is None or said is None or not said.size or said.other is not None or item.particles is None:
         return None
-    if (modes := modes_of(item.measurement)) is not None:
+    if (modes := modes_of(item.measurement, item.last_found)) is not None:
         pixel = item.calibration.nanometres or 1.0
         return FurtherSizes((modes.small / pixel, modes.large / pixel), as_one=False)
-    ends = item.particles.band_ends
+    ends = item.ends
     if ends is None or not any(ends.touched):
         return None
     return FurtherSizes((said.size / BAND, said.size) if ends.touched[0] else (said.size, said.size * BAND), as_one=True)

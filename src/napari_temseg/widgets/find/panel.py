@@ -14,6 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import LEAST_OFFERED
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.find.find_key import FindKey
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.further_sizes import FurtherSizes, further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
@@ -22,20 +23,19 @@ from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
-from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
+from napari_temseg.widgets.session.results.verdicts import Verdicts
 from napari_temseg.widgets.session.results.wording import details, found_by_another, in_doubt, of_both, raised
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-FIND_KEY = "F8"
 FOLDED_SPLITTING = "more on splitting"
-SENTENCE_LINES = 5  # room for the sentence on the result: what is below does not move when a longer one comes
+SENTENCE_LINES = 4  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _IMPROVE, _PARTICLES = 2, 3
 
@@ -56,6 +56,8 @@ class FindPanel(QWidget):
         self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
         self.note, self.details = Brief(SENTENCE_LINES, "hint"), hint()
         self.note.keep_room(SENTENCE_LINES)
+        self.verdicts, self.verdict = session.part(Verdicts), Brief(1, "warning")
+        self.verdict.keep_room(1)
         self.ways = self._make_ways()
         self.doubt = hint(lines=2)
         self.raises = button(
@@ -85,8 +87,7 @@ class FindPanel(QWidget):
         self._edited: Item | None = None  # whose split the user changes
         self._lay_out()
         self._wire()
-        session.part(Keys).use({FIND_KEY: self.one.click})
-        bind_in(self, {FIND_KEY: self.one.click})
+        self.key = FindKey(session, self)
         self.refresh()
 
     def _make_ways(self) -> QStackedWidget:
@@ -134,6 +135,7 @@ class FindPanel(QWidget):
             self.models,
             row([self.one, self.all], (1, 1)),
             self.note,
+            self.verdict,
             self.ways,
             separator(),
             self.split,
@@ -157,6 +159,7 @@ class FindPanel(QWidget):
         session.current_changed.connect(self._show_settings)
         self.finder.settings_changed.connect(self._show_settings)
         self.doubtful.changed.connect(self._show_doubts)
+        self.verdicts.changed.connect(self._show_verdict)
         self.split.changed.connect(self._split_edited)
         self.predict.changed.connect(self._predict_edited)
         for form in (self.split, self.predict):
@@ -180,6 +183,9 @@ class FindPanel(QWidget):
     def _go_through(self) -> None:
         self.session.step_wanted.emit(_PARTICLES)
         self.doubtful.wanted.emit()
+
+    def _show_verdict(self) -> None:
+        self.verdict.setText(self.verdicts.of(self.session.current))
 
     def _show_doubts(self) -> None:
         item = self.session.current
@@ -327,6 +333,7 @@ class FindPanel(QWidget):
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
         self._show_doubts()
+        self._show_verdict()
         self._show_ways(item)
         self.dial.refresh()
         told = details(item) if item is not None else ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import pi
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer, Shapes
 
-from napari_temseg.engine.particles.modes import modes_of
+from napari_temseg.engine.particles.modes import modes_of, vouched
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.engine.types.results import BandEnds, Particles, Prediction
 from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -135,15 +136,31 @@ class Item:
         return sizes_asked(self.name, found, scale, "Say the size and find again") if found else ""
 
     @property
+    def last_found(self) -> dict[int, int]:
+        """The largest label of its search on each plane that was corrected: larger ones were drawn by hand."""
+        return {plane: int(page.max(initial=0)) for plane, page in self.found.items()}
+
+    @property
+    def ends(self) -> BandEnds | None:
+        """What lies near the ends of what was looked for, of particles that are vouched for; None where sizes were not limited."""
+        ends = self.particles.band_ends if self.particles is not None else None
+        if ends is None or self.measurement is None:
+            return ends
+        area = vouched(self.measurement.table, self.last_found)["area_px2"].to_numpy(float)
+        (low, high), diameter = ends.near, 2 * (area / pi) ** 0.5
+        near = int((diameter < low).sum()), int((diameter > high).sum())
+        return replace(ends, near_smallest=near[0], near_largest=near[1], count=len(diameter))
+
+    @property
     def touched(self) -> str:
         """A sentence where enough particles are as small or as large as what was looked for may be; else ""."""
-        ends = self.particles.band_ends if self.particles is not None else None
+        ends = self.ends
         return "" if ends is None else ends_touched(self.name, ends, self.calibration.nanometres, "Say another size")
 
     @property
     def two_heaps(self) -> str:
         """A sentence where what one search found is of two sizes; else ""."""
-        modes, unit = modes_of(self.measurement), "nm" if self.calibration.nanometres else "px"
+        modes, unit = modes_of(self.measurement, self.last_found), "nm" if self.calibration.nanometres else "px"
         if modes is None:
             return ""
         lengths = f"{modes.small:.3g} {unit}", f"{modes.large:.3g} {unit}"
