@@ -206,11 +206,11 @@ class Opener(QObject):
     def _show_next(self) -> None:
         if self._read:
             opened = self._read.popleft()
-            gone_on, viewer = self._gone_on(), self.session.viewer
+            first, viewer = self._first is None and not self._gone_on(), self.session.viewer
             try:
                 with self._by_itself():
                     layer = micrograph_layer.add_micrograph(
-                        viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes, shown=not gone_on
+                        viewer, opened.image, opened.name, opened.contrast, said=opened.said, notes=opened.notes, shown=first
                     )
             except TemsegError as error:
                 self._refused.append(str(error))
@@ -220,8 +220,9 @@ class Opener(QObject):
                 source = opened.image.source
                 self._more.append(Others(source.path, source.series, opened.others, opened.image.axes if opened.said else ""))
             item = self.session.item_of(layer)
-            if item is not None and not gone_on:
-                self._first = self._first or item
+            if item is not None and first:  # at once, whole and alone: others may take long to read
+                self._first = item
+                self._show(item)
             return
         self._turn.stop()
         if self._outcome is not None:
@@ -259,9 +260,12 @@ class Opener(QObject):
         """Take the first of the new images in hand and show it alone."""
         item, self._first = (None if self._gone_on() else self._first), None
         if item in self.session.items and item is not None:
-            with self._by_itself():
-                self.session.set_current(item)
-                self.session.reveal()
+            self._show(item)
+
+    def _show(self, item: Item) -> None:
+        with self._by_itself():
+            self.session.set_current(item)
+            self.session.reveal()
 
     def _shown(self, paths: Sequence[Path]) -> Item | None:
         """The picture of the first of these files, unless one of them is in hand: who opens it again looks for it."""
