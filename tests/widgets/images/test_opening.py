@@ -32,4 +32,4 @@ def test_the_first_picture_is_whole_and_alone_from_its_first_moment_on(viewer: A
     session.said.connect(said.append)
     session.part(Opener).open(files)
     qtbot.waitUntil(lambda: any(sentence.startswith("Opened 3 images") for sentence in said) and len(seen) >= 3)
-    assert {each for each in map(str, seen)} == {str(("a", True, ["a"]))}
+    assert set(map(str, seen)) == {str(("a", True, ["a"]))}

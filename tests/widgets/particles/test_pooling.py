@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
@@ -180,3 +182,26 @@ def test_figures_of_the_image_before_do_not_stand_below_another(
     finally:
         go_on.set()
     qtbot.waitUntil(lambda: "D50 6." in panel.result.sizes.text())
+
+
+def test_nothing_of_the_picture_before_is_told_of_another_while_that_is_drawn(
+    viewer: Any, open_bench: Any, adopt: Any, qtbot: Any, wait_chores: Any
+) -> None:
+    bench = open_bench(viewer)
+    session, panel, pool = bench.session, bench.panel(3), bench.session.part(Pool)
+    for name, count in (("few", 2), ("many", 5)):
+        labels = np.zeros((200, 200), np.int32)
+        for number in range(1, count + 1):
+            labels[5:25, 35 * number : 35 * number + 20] = number
+        viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name=name)
+        session.set_current(session.items[-1])
+        adopt(session, session.current, labels)
+    wait_chores(session)
+    qtbot.waitUntil(lambda: panel.progress.text() == "0 of 5 reviewed" and panel.result.counts.text() == "5 particles")
+    seen: list[tuple[str, str]] = []
+    pool.table_changed.connect(lambda: seen.append((panel.progress.text(), panel.result.counts.text())))
+    session.set_current(session.items[0])
+    time.sleep(0.1)  # a large picture is drawn, and then more is told of it
+    session.item_changed.emit(session.current, Change.SHOWN)
+    qtbot.waitUntil(lambda: panel.result.counts.text() == "2 particles")
+    assert seen[0] == ("0 of 2 reviewed", "")

@@ -248,7 +248,8 @@ class ParticlesPanel(QWidget):
     # -- what the session tells
 
     def _soon(self, *_: Any) -> None:
-        self._later.start()
+        if not self._later.isActive():  # begun anew it would come after what the new picture takes to be drawn: seconds, where it is large
+            self._later.start()
 
     def refresh(self) -> None:
         """Follow the session."""

@@ -158,6 +158,11 @@ class Pool(QObject):
         kept = [(item, item.particles) for item in self.items if self.otherwise.of(item) == ()]
         return tuple(item.name for item, particles in kept if particles is not None and particles.origin and not particles.prediction)
 
+    @property
+    def behind(self) -> bool:
+        """Whether the table, and the figures, are of images that were looked at before."""
+        return self._shown != (self.scope, self.items)
+
     def outdated(self) -> None:
         """What figures are made of has changed beside the session: an audit."""
         self._timer.start()

@@ -17,7 +17,7 @@ from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import button, hint, later, row
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
-from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.pooling import Pool, PooledDistribution
 from napari_temseg.widgets.particles.scope_box import ScopeBox
 from napari_temseg.widgets.particles.sentences import cautions, counted, explained, sized
 from napari_temseg.widgets.session import export
@@ -135,10 +135,11 @@ class ResultBox(QWidget):
         page = self.written.get(item) if item is not None else None
         self.page.setEnabled(page is not None)
         self.page.setToolTip("Show the newest report with this image in the browser" + (f": {page}." if page is not None else "."))
-        self.counts.setText(counted(pool.table, len(pool.items)))
-        self.sizes.setText(sized(pool.distribution))
-        self.sizes.setToolTip(explained(pool.distribution))
+        found, table = (PooledDistribution(), None) if pool.behind else (pool.distribution, pool.table)
+        self.counts.setText(counted(table, len(pool.items)))
+        self.sizes.setText(sized(found))
+        self.sizes.setToolTip(explained(found))
         higher = max(self.window().height() - SMALL_WINDOW, 0) // LINE_HEIGHT
         self.cautions.keep_to(SEEN_CAUTION_LINES + higher)
-        self.cautions.setText("\n".join(cautions(pool.distribution)))
+        self.cautions.setText("\n".join(cautions(found)))
         self.cautions.setVisible(bool(self.cautions.text()))

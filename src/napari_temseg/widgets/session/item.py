@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import pi
+from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer, Shapes
@@ -146,8 +146,8 @@ class Item:
         ends = self.particles.band_ends if self.particles is not None else None
         if ends is None or self.measurement is None:
             return ends
-        area = vouched(self.measurement.table, self.last_found)["area_px2"].to_numpy(float)
-        (low, high), diameter = ends.near, 2 * (area / pi) ** 0.5
+        found, side = self.measurement, sqrt(prod(self.measurement.calibration.scale))
+        (low, high), diameter = ends.near, vouched(found.table, self.last_found)[found.column("ecd")].to_numpy(float) / side
         near = int((diameter < low).sum()), int((diameter > high).sum())
         return replace(ends, near_smallest=near[0], near_largest=near[1], count=len(diameter))
 
