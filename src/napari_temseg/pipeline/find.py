@@ -66,7 +66,7 @@ def iter_find(
 ) -> Job[list[Found]]:
     """Predict, split and measure pictures one after another; `model` is a `Segmenter`, a shipped name or a file.
 
-    Settings are those of all pictures, or one for each.
+    Model and settings are those of all pictures, or, in a list, one for each.
     `first` gives for each picture the plane to begin with, `parted` where somebody drew background (see `Prediction`), `bars` whether what
     is burnt into it is to be left out where that is certain, as a run does it. A `Progress` has a
     `PlaneFound` or a `Found` as its preview whenever one is done. `finish()` stops after the picture in work, `cancel()` at the next
@@ -77,7 +77,8 @@ def iter_find(
         from napari_temseg.api import load  # torch comes with it
 
         yield Progress("find", 0.0, LOADING, control.elapsed)
-        segmenter = load(model) if isinstance(model, str) else model
+        of_each = list(model) if isinstance(model, list) else [model] * len(images)
+        named = {name: load(name) for name in dict.fromkeys(each for each in of_each if isinstance(each, str))}
         cost = np.cumsum([0.0, *(image.n_planes * float(np.prod(image.frame)) for image in images)])
         left_out = yield from _bars_of(images, bars, control)
         found: list[Found] = []
@@ -87,6 +88,7 @@ def iter_find(
             start, share = cost[index] / cost[-1], (cost[index + 1] - cost[index]) / cost[-1]
             begin = first[index] if first else 0
             settings = of_one(predict, index) or PredictConfig(), of_one(split, index) or SplitConfig()
+            segmenter = named[of_each[index]] if isinstance(of_each[index], str) else of_each[index]
             one = _find_one(segmenter, image, index, *settings, begin, parted[index] if parted else None)
             overall = partial(_overall, start=float(start), share=float(share), control=control)
             result = replace((yield from mapped(one, overall)), left_out=boxes)

@@ -6,6 +6,7 @@ import pytest
 import napari_temseg as temseg
 from napari_temseg.engine.interactive import first_look
 from napari_temseg.engine.interactive.first_look import first_scale, iter_first_look, worth_it
+from napari_temseg.engine.interactive.linear_head import answer, iter_ground
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 
@@ -38,3 +39,21 @@ def test_strokes_are_answered_on_a_part_whatever_its_size(tiny: temseg.Segmenter
     assert classes.shape == strokes.shape
     assert (classes[41, 30:110] == 2).all()
     assert (classes[201, 30:110] == 1).all()
+
+
+def test_what_a_search_said_is_what_strokes_correct_first_and_last(banded: temseg.Segmenter) -> None:
+    picture = temseg.simulate(temseg.SimulateConfig(height=700, width=600, count=30, diameter=28, seed=3)).micrograph
+    plane = Micrograph(np.asarray(picture.data, np.float32))
+    config = PredictConfig(typical_size=28.0, exact_size=True)
+    known = temseg.predict(banded, plane, PredictConfig(typical_size=26.0, exact_size=True))  # what the network would say now is another
+    image = banded.normalisation.apply(plane.plane(), None, "picture")
+    window = (slice(100, 400), slice(7, 250))
+    ground = iter_ground(banded, plane, config, known).drain()
+    look = iter_first_look(banded, plane, image, config, window, (0.8,), known).drain()
+    nothing = np.zeros(plane.frame, np.uint8)
+    np.testing.assert_array_equal(answer(ground, nothing).classes, known.classes)
+    np.testing.assert_array_equal(look.classes(nothing[window]), known.classes[window])
+    strokes = nothing.copy()
+    strokes[120:123, 30:60] = 2
+    assert (answer(ground, strokes).classes[120:123, 30:60] == 2).all()
+    assert (answer(iter_ground(banded, plane, config).drain(), nothing).classes != known.classes).any()

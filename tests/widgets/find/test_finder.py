@@ -22,7 +22,7 @@ WARY = Familiarity((0.0,) * len(NAMES), (1.0,) * len(NAMES), (1.0,) * len(NAMES)
 
 def test_an_unlike_image_is_told_in_list_and_under_find(bench: Any, particles: Any, wait_jobs: Any, monkeypatch: Any) -> None:
     session = bench.session
-    monkeypatch.setattr(session, "segmenter", lambda: replace(particles, familiar=WARY))
+    monkeypatch.setattr(session, "segmenter", lambda *_: replace(particles, familiar=WARY))
     find = bench.panel(1)
     find.dial.say_sizes([28.0])  # else the size is asked for first
     find.one.click()

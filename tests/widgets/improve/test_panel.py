@@ -16,6 +16,7 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.training_labels import open_beside
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.data_folder import data_folder
+from napari_temseg.widgets.session.questions import Questions
 
 SMALL = {"max_seconds": 3600, "max_steps": 6, "evaluate_every": 1, "crop": 64, "batch": 1}
 
@@ -213,6 +214,30 @@ def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: An
     assert item.particles is not None
     np.testing.assert_array_equal(item.annotation.data, painted)
     assert not [layer for layer in viewer.layers if layer.name.endswith("preview") and layer.visible]
+    # Another picture is not searched with it unless somebody says so.
+    viewer.add_image(np.ascontiguousarray(item.layer.data[:, ::-1]), name="other", translate=(300, 20))
+    other = session.items[-1]
+    session.set_current(other)
+    assert (session.model, panel.start.base, bench.panel(1).model.currentText()) == ("particles", "particles", "particles (shipped)")
+    question = session.part(Questions).of(other)
+    assert question.text.endswith("Search with “particles+1” too?")
+    assert session.part(Questions).of(item) is None
+    bench.panel(1).all.click()
+    wait_jobs(session)
+    assert [session.model_names[each.prediction.model_hash] for each in (item, other)] == ["particles+1", "particles"]
+    session.part(Questions).answer(question, question.answers[0])
+    wait_jobs(session)
+    assert session.model_names[other.prediction.model_hash] == "particles+1"
+    assert (session.model, session.chosen) == ("particles+1", "particles")
+    assert session.part(Questions).of(other) is None
+    session.set_sample(item, "powder")
+    viewer.add_image(np.ascontiguousarray(item.layer.data[::-1]), name="third", translate=(600, 20))
+    third = session.items[-1]
+    assert session.model_of(third) == "particles"
+    session.set_sample(third, "powder")
+    assert session.model_of(third) == "particles+1"
+    session.use_model("particles")  # chosen by somebody: that holds for all
+    assert {session.model_of(each) for each in session.items} == {"particles"}
 
 
 def test_layers_and_viewer_may_go_in_the_middle(

@@ -18,7 +18,7 @@ from napari_temseg.engine.model.segmenter import AsItIs, Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Prediction
+from napari_temseg.engine.types.results import BACKGROUND, Prediction
 
 _SEARCHED = (1.0, 1.6)  # what looking for the size costs at the least
 FIRST_PIXELS = 400_000  # px that the network is shown: about half a second of one processor
@@ -73,8 +73,12 @@ def iter_first_look(
     config: PredictConfig,
     window: Window,
     scales: Sequence[float] = (),
+    known: Prediction | None = None,
 ) -> Job[FirstLook]:
-    """The job that looks at a window of a plane (axes "YX"); `image` holds its pixels, normalised, `scales` are of an earlier search."""
+    """The job that looks at a window of a plane (axes "YX"); `image` holds its pixels, normalised, `scales` are of an earlier search.
+
+    `known` is what the model said of the plane in that: what is shown first says the same where nothing is stroked.
+    """
 
     def steps(control: Control) -> Generator[Progress, None, FirstLook]:
         scale, part = first_scale(model, plane, config, window, scales), image[window]
@@ -84,11 +88,28 @@ def iter_first_look(
             valid = _blocks(plane.valid[window], step, np.logical_and)
         coarse = Micrograph(_blocks(part, step, np.add) / step**2, calibration=plane.calibration, valid=valid)
         once = replace(config, scales=(min(scale * step, MOST_ENLARGED),))
-        job = iter_ground(replace(model, normalisation=AsItIs()), coarse, once)
+        said = None if known is None else _coarse(known.within(window), coarse, step)
+        job = iter_ground(replace(model, normalisation=AsItIs()), coarse, once, said)
         yield from job
         return FirstLook(job.result, step)
 
     return Job(steps)
+
+
+def _coarse(known: Prediction, coarse: Micrograph, step: int) -> Prediction:
+    """A prediction in blocks of `step` × `step` px."""
+    probability = np.stack([_blocks(each.astype(np.float32), step, np.add) for each in known.probability]) / step**2
+    return replace(
+        known,
+        micrograph=coarse,
+        probability=probability.astype(np.float16),
+        classes=(probability.argmax(axis=0) + BACKGROUND).astype(np.uint8),
+        auxiliary={
+            name: (_blocks(each.astype(np.float32), step, np.add) / step**2).astype(np.float16) for name, each in known.auxiliary.items()
+        },
+        parted=None,
+        other=None,
+    )
 
 
 def _blocks(plane: npt.NDArray[Any], step: int, join: np.ufunc) -> npt.NDArray[Any]:

@@ -41,6 +41,7 @@ NEW = 0.02  # probability that a class unknown to the model starts with everywhe
 BODY = 0.5  # of the typical depth of particles in px: what was gained and is thinner is an edge, not a particle
 RIDGE_DEPTH = 0.3  # learnt depth at least along a stroke: people draw through the middle of one particle
 SHOWN_SIDE, SHOWN_ROUND = 1536, 128  # px, enlarged, of the pieces of a large plane that are shown one after another, and round each
+_CERTAIN = (1e-4, 1 - 1e-4)  # probabilities of which odds can be told
 Mask = npt.NDArray[np.bool_]
 Depth = npt.NDArray[np.float16]
 
@@ -63,8 +64,11 @@ class _Watching(ByTorch):
         return torch.cat([head(decoded), decoded], dim=1)
 
 
-def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> Job[Ground]:
-    """The job that looks at a plane (axes "YX") once, so that `answer` is quick; yields `Progress` between tiles."""
+def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, known: Prediction | None = None) -> Job[Ground]:
+    """The job that looks at a plane (axes "YX") once, so that `answer` is quick; yields `Progress` between tiles.
+
+    `known` is what the model said of the plane in a search: that is what strokes correct then, and features alone are looked for.
+    """
     if plane.axes != "YX":
         raise TemsegError(f"{plane.name}: strokes are answered one plane at a time; give one plane of the stack.")
 
@@ -89,12 +93,24 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig) -> J
             raws.append(raw)
             features.append(cells)
             yield progress(1.0, done)
+        if known is not None:
+            raw = raw_of(known)
+            said = replace(known, confidence=None, parted=None, other=None)
+            return _ground(said, raw, image, np.concatenate(features), side)
         said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)
         fill(said, raw)
         return _ground(said, raw, image, np.concatenate(features), side)
 
     return Job(steps)
+
+
+def raw_of(known: Prediction) -> Floats:
+    """Raw output (1, C, Y, X) that says what a prediction of a plane says, within half precision."""
+    probability = np.clip(known.probability.astype(np.float32), *_CERTAIN)
+    depths = [np.clip(depth.astype(np.float32), *_CERTAIN) for depth in known.auxiliary.values()]
+    logs = [np.log(each / probability[0]) for each in probability[1:]] + [np.log(depth / (1 - depth)) for depth in depths]
+    return np.asarray(np.stack(logs)[None], np.float32)
 
 
 def _whole(watcher: Runner, image: Floats, scale: float, outputs: int, side: int) -> Generator[float, None, tuple[Floats, Floats]]:

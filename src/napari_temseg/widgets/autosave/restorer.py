@@ -176,8 +176,8 @@ class Restorer(QObject):
         with self.autosaver.coming_back(item, kept):
             self.session.part(UnmatchedQuestions)  # asks
             commit(self.session, item, state, RESTORED_STEP, corrections=kept.corrections)
-        if item is self.session.current and particles.origin is not None:
-            use_model_of(self.session, particles.origin.model_hash, particles.origin.model)
+        if particles.origin is not None:
+            use_model_of(self.session, item, particles.origin.model_hash, particles.origin.model)
         self._say(item, [*kept.told, *known], [*told, *kept.otherwise(measurement)])
 
 

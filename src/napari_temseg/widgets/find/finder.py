@@ -44,7 +44,7 @@ class Finder(QObject):
         self._usual = _general(remembered(PredictConfig, session.settings.get("predict")))
         self._searched: list[Item] = []
         self._pixels: list[int] = []  # which of its pixels each of them had
-        self._model = ""  # name of the model that searches
+        self._models: list[str] = []  # names of those that search each of them
         self._asked: list[Asked] = []  # what each of them is searched with
         self._known, self._spared = Searched(), ""
         self._shown: dict[int, UncommittedPlanes] = {}
@@ -126,7 +126,7 @@ class Finder(QObject):
         )
 
     def _question(self, item: Item) -> Asked:
-        return Asked(self.session.segmenter(), self._checked(item), self._split_of(item))
+        return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item))
 
     def find(self, items: Sequence[Item]) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched."""
@@ -136,13 +136,13 @@ class Finder(QObject):
         images = [item.micrograph() for item in items]
         first = [session.shown_plane(item) for item in items]
         asked = [self._question(item) for item in items]
-        model, predict, split = asked[0].model, [each.predict for each in asked], [each.split for each in asked]
+        model, predict, split = [each.model for each in asked], [each.predict for each in asked], [each.split for each in asked]
         title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         parted = [_parted(item) for item in items]
         bars = [session.part(Regions).untouched(item) for item in items]
         make = partial(iter_find, model, images, predict, split, first, parted, bars)
         session.jobs.start(title, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
-        self._searched, self._model, self._carried, self._bars = list(items), session.model, [], []
+        self._searched, self._models, self._carried, self._bars = list(items), [session.model_of(item) for item in items], [], []
         self._pixels, self._asked, self._spared = [item.pixels for item in items], asked, ""
         self.splitter.remember()
         self._remember()
@@ -171,7 +171,7 @@ class Finder(QObject):
             elif isinstance(ready, Found) and self._searched:
                 self._shown.pop(ready.image, None)
                 if (item := self._awaits(ready.image)) is not None:
-                    self.session.model_names[ready.prediction.model_hash] = self._model
+                    self.session.model_names[ready.prediction.model_hash] = self._models[ready.image]
                     if told := commit_found(self.session, item, ready, FOUND_STEP, self._left_out(item, ready)):
                         self._carried.append(f"{item.name}: {told}")
                     self._known.note(item, self._asked[ready.image])

@@ -16,12 +16,14 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence
+from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
@@ -232,12 +234,20 @@ class Trainer(QObject):
         taken = {*self.session.models, *self.session.own}
         base = self._store.plan.base if self._store is not None else ""
         model.name = name = next_name(base if base in taken else model.name, taken)
-        name = self.session.add_model(name, model)
+        name = self.session.add_model(name, model, self._taught)
         self.session.part(OwnModels).save(name, model)
+        self.session.part(ModelOffer).trained(name)
         self._let_go()  # after the model, which is written first
-        self.session.say(f"The new model is “{name}”; it is in use from now on, and kept for later starts.")
+        self.session.say(f"The new model is “{name}”, kept for later starts. {self._used()}")
         self.advanced.emit()
         self._search_again()
+
+    def _used(self) -> str:
+        """Where it is used, and where not unless somebody says so."""
+        session, names = self.session, [item.name for item in self.session.items if item in self._taught]
+        used = f"It is used for what taught it ({some_of(names)})" if names else "It is used where you choose it"
+        others = [item for item in session.items if session.model_of(item) == session.chosen]
+        return f"{used}; other images keep “{session.chosen}” until you say otherwise." if others else f"{used}."
 
     def _search_again(self) -> None:
         """The picture in hand, if it taught the model: what was found and corrected in another one is not replaced unasked."""

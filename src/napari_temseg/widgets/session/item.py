@@ -1,13 +1,16 @@
-"""A micrograph in the viewer, and all that belongs to it."""
+"""A micrograph in the viewer, and all that belongs to it; and which model is in use for which."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels, Layer, Shapes
+from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.particles.modes import modes_of, vouched
 from napari_temseg.engine.types.errors import TemsegError
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.particles.carry_over import Unmatched
     from napari_temseg.engine.types.config import PredictConfig
+
+SHIPPED = "particles"  # the model that ships
 
 
 @dataclass(eq=False)
@@ -181,3 +187,102 @@ class Item:
         if self.measurement is None:
             return None
         return int((self.measurement.table["excluded"] == "").sum())
+
+
+class SessionModels(QObject):
+    """What a `Session` knows of models. The one that somebody chose is in use for every picture, but for those of which a newer one learnt
+    and others of their sample: what was learnt of one specimen may be wrong on the next."""
+
+    models_changed = Signal()  # others are there, or another is in use
+    model_renamed = Signal(str, str)  # from, to
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.models: dict[str, Segmenter] = {}  # trained or loaded here, by name
+        self.own: dict[str, Path] = {}  # trained at earlier starts: files, read by the job that needs them
+        self.model_names: dict[str, str] = {}  # by hash, of those that found something here
+        self.current: Item | None = None
+        self.chosen = SHIPPED
+        self._of: WeakKeyDictionary[Item, str] = WeakKeyDictionary()  # where it is another than what was chosen
+        self._taught: WeakKeyDictionary[Item, str] = WeakKeyDictionary()
+
+    @property
+    def model(self) -> str:
+        """Name of the model in use for the picture in hand."""
+        return self.model_of(self.current)
+
+    def model_of(self, item: Item | None) -> str:
+        """Name of the model in use for a picture."""
+        if item is None:
+            return self.chosen
+        alike = [name for other, name in self._taught.items() if item.sample and other.sample == item.sample]
+        return self._of.get(item) or self._taught.get(item) or (alike[-1] if alike else self.chosen)
+
+    @property
+    def models_in_use(self) -> set[str]:
+        """All that are in use for some picture."""
+        return {self.chosen, *self._of.values(), *self._taught.values()}
+
+    def add_model(self, name: str, model: Segmenter, taught_by: Iterable[Item] | None = None) -> str:
+        """Keep a model, in use from now on for the pictures that taught it, or for all where None is said; returns the name it got."""
+        unique, n = name, 2
+        while unique in self.models or unique in self.own or unique == SHIPPED:
+            unique, n = f"{name} {n}", n + 1
+        self.models[unique] = model
+        if taught_by is None:
+            self._choose(unique)
+        for item in taught_by or ():
+            self._of.pop(item, None)
+            self._taught.pop(item, None)  # the newest comes last
+            self._taught[item] = unique
+        self.models_changed.emit()
+        return unique
+
+    def rename_model(self, name: str, new: str) -> None:
+        """Give a model of the user's own another name; `TemsegError` for an empty or a taken one."""
+        new = new.strip()
+        if not new or new == SHIPPED or new in self.models or new in self.own:
+            raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
+        self.models = {new if key == name else key: model for key, model in self.models.items()}
+        self.own = {new if key == name else key: path for key, path in self.own.items()}
+        self.model_names = {digest: new if key == name else key for digest, key in self.model_names.items()}
+        if new in self.models:
+            self.models[new].name = new
+        self._replace(name, new)
+        self.model_renamed.emit(name, new)
+        self.models_changed.emit()
+
+    def remove_model(self, name: str) -> None:
+        """Forget a model of the user's own; the shipped one is used where it was."""
+        self.models = {key: model for key, model in self.models.items() if key != name}
+        self.own = {key: path for key, path in self.own.items() if key != name}
+        self._replace(name, SHIPPED)
+        self.models_changed.emit()
+
+    def _replace(self, name: str, new: str) -> None:
+        self.chosen = new if self.chosen == name else self.chosen
+        for used in (self._of, self._taught):
+            for item in [item for item, each in used.items() if each == name]:
+                used[item] = new
+
+    def use_model(self, name: str) -> None:
+        """Choose, for all pictures, among "particles", the models of this session and the user's own of earlier starts, or a file."""
+        if {name} != self.models_in_use:
+            self._choose(name)
+            self.models_changed.emit()
+
+    def _choose(self, name: str) -> None:
+        self.chosen = name
+        self._of.clear()
+        self._taught.clear()
+
+    def use_model_for(self, item: Item, name: str) -> None:
+        """The same, for one picture alone."""
+        if name != self.model_of(item):
+            self._of[item] = name
+            self.models_changed.emit()
+
+    def segmenter(self, name: str = "") -> Any:
+        """What the engine's `model=` takes: a model of this session, the file of one, or the name of a shipped one."""
+        name = name or self.model
+        return self.models.get(name) or str(self.own.get(name, name))

@@ -50,7 +50,7 @@ class OwnModels(QObject):
         self._paths[name] = path
         number = int(self.session.settings.get("own models", NEWEST_MODELS))
         self.session.jobs.later(partial(_write, model, path), self._told)
-        spared = {self._paths.get(each) for each in (*self.session.models, self.session.model)}
+        spared = {self._paths.get(each) for each in (*self.session.models, *self.session.models_in_use)}
         self.session.jobs.later(partial(_prune, number, spared), self._forget)
 
     def has(self, name: str) -> bool:

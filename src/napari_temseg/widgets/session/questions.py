@@ -30,6 +30,7 @@ class Question:
     about: str
     text: str
     answers: tuple[Answer, ...]
+    waits: bool = False  # until no other is open: it is only an offer
 
 
 class Questions(QObject):
@@ -43,10 +44,10 @@ class Questions(QObject):
         self._open: list[Question] = []
         session.items_changed.connect(self._drop_gone)
 
-    def ask(self, item: Item, about: str, text: str, answers: Sequence[Answer]) -> None:
+    def ask(self, item: Item, about: str, text: str, answers: Sequence[Answer], *, waits: bool = False) -> None:
         """Ask; nothing waits for the answer but what it would change."""
         self._without(item, about)
-        self._open.append(Question(item, about, text, tuple(answers)))
+        self._open.append(Question(item, about, text, tuple(answers), waits))
         self.changed.emit()
 
     def drop(self, item: Item, about: str) -> None:
@@ -55,8 +56,8 @@ class Questions(QObject):
             self.changed.emit()
 
     def of(self, item: Item | None) -> Question | None:
-        """The oldest question on a picture."""
-        return next((each for each in self._open if each.item is item), None)
+        """The oldest question on a picture, of those that wait only where there is no other."""
+        return next((each for each in sorted(self._open, key=lambda each: each.waits) if each.item is item), None)
 
     def on(self, item: Item, about: str) -> Question | None:
         """The question about one thing of a picture."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
@@ -25,17 +24,14 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.jobs.closing import KEPT, may_close
 from napari_temseg.widgets.jobs.runner import Jobs
 from napari_temseg.widgets.session.change import Change, layer_removed
-from napari_temseg.widgets.session.item import Item
+from napari_temseg.widgets.session.item import Item, SessionModels
 from napari_temseg.widgets.session.item_measurement import remeasured
 from napari_temseg.widgets.session.settings import Settings
-
-if TYPE_CHECKING:
-    from napari_temseg.engine.model.segmenter import Segmenter
 
 Part = TypeVar("Part", bound=QObject)
 
 
-class Session(QObject):
+class Session(SessionModels):
     """One for each viewer; see `viewer_session.session_of`. Panels listen to its signals and call its methods, never each other.
 
     `item_changed` carries the item and what about it: a `Change`. `selection_changed` carries the item.
@@ -46,8 +42,6 @@ class Session(QObject):
     current_changed = Signal()
     item_changed = Signal(object, object)  # Item, Change
     classes_changed = Signal()
-    models_changed = Signal()
-    model_renamed = Signal(str, str)  # from, to
     selection_changed = Signal(object)
     plane_changed = Signal()
     theme_changed = Signal()
@@ -66,10 +60,6 @@ class Session(QObject):
         self.items: list[Item] = []
         self.current: Item | None = None
         self.classes: dict[int, str] = dict(PARTICLE_CLASSES)
-        self.models: dict[str, Segmenter] = {}  # trained or loaded here, by name
-        self.own: dict[str, Path] = {}  # trained at earlier starts: files, read by the job that needs them
-        self.model_names: dict[str, str] = {}  # by hash, of those that found something here
-        self.model: str = str(self.settings.get("model", "particles"))
         self.selected: frozenset[int] = frozenset()
         self.annotating = False  # whether step 3, where strokes are painted, is shown
         self.closed = False
@@ -107,8 +97,11 @@ class Session(QObject):
         """Take a micrograph in hand."""
         if item is self.current:
             return
+        before = self.model
         self.current, self.selected = item, frozenset()
         self.current_changed.emit()
+        if self.model != before:
+            self.models_changed.emit()
 
     def sees(self, item: Item) -> bool:
         """Whether its picture is on the screen, neither hidden nor under another."""
@@ -168,11 +161,13 @@ class Session(QObject):
         self.item_changed.emit(item, Change.AXES)
 
     def set_sample(self, item: Item, sample: str) -> None:
-        """Say what is in the picture; pictures of one sample are pooled."""
-        item.sample = sample
+        """Say what is in the picture; pictures of one sample are pooled, and what one of them taught is used for all."""
+        before, item.sample = self.model, sample
         if item.measurement is not None:
             item.measurement = replace(item.measurement, sample=sample)
         self.item_changed.emit(item, Change.SAMPLE)
+        if self.model != before:
+            self.models_changed.emit()
 
     def set_ignored(self, items: Iterable[Item], on: bool) -> None:
         """Leave whole pictures out of “all images” and of pooled statistics, or take them in again."""
@@ -209,7 +204,7 @@ class Session(QObject):
         """Tell the state in one sentence, at the foot of the dock."""
         self.said.emit(sentence)
 
-    # -- classes and models
+    # -- classes
 
     def set_class(self, number: int, name: str) -> None:
         """Add or rename a class; `TemsegError` for an empty or a taken name."""
@@ -220,48 +215,6 @@ class Session(QObject):
             raise TemsegError(f"There is a class “{name}” already; choose another name.")
         self.classes[number] = name
         self.classes_changed.emit()
-
-    def add_model(self, name: str, model: Segmenter) -> str:
-        """Keep a model and use it from now on; returns the name it got."""
-        unique, n = name, 2
-        while unique in self.models or unique in self.own or unique == "particles":
-            unique, n = f"{name} {n}", n + 1
-        self.models[unique] = model
-        self.model = unique
-        self.models_changed.emit()
-        return unique
-
-    def rename_model(self, name: str, new: str) -> None:
-        """Give a model of the user's own another name; `TemsegError` for an empty or a taken one."""
-        new = new.strip()
-        if not new or new == "particles" or new in self.models or new in self.own:
-            raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
-        self.models = {new if key == name else key: model for key, model in self.models.items()}
-        self.own = {new if key == name else key: path for key, path in self.own.items()}
-        self.model_names = {digest: new if key == name else key for digest, key in self.model_names.items()}
-        if new in self.models:
-            self.models[new].name = new
-        self.model = new if self.model == name else self.model
-        self.model_renamed.emit(name, new)
-        self.models_changed.emit()
-
-    def remove_model(self, name: str) -> None:
-        """Forget a model of the user's own; the shipped one is used where it was."""
-        self.models = {key: model for key, model in self.models.items() if key != name}
-        self.own = {key: path for key, path in self.own.items() if key != name}
-        self.model = "particles" if self.model == name else self.model
-        self.models_changed.emit()
-
-    def use_model(self, name: str) -> None:
-        """Choose among "particles", the models of this session and the user's own of earlier starts, or a file."""
-        if name != self.model:
-            self.model = name
-            self.models_changed.emit()
-
-    def segmenter(self, name: str = "") -> Any:
-        """What the engine's `model=` takes: a model of this session, the file of one, or the name of a shipped one."""
-        name = name or self.model
-        return self.models.get(name) or str(self.own.get(name, name))
 
     # -- what napari tells
 

@@ -81,6 +81,7 @@ def test_outlines_follow_each_stroke_and_its_undo(bench: Any, viewer: Any, pictu
 
 def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture: Any, settle: Any) -> None:
     panel, session, item = bench.panel(2), bench.session, bench.session.current
+    bench.panel(1).split.fields["min_diameter"].value = 24.0  # so that some are given up, those that the frame cuts
     bench.panel(1).one.click()
     settle(bench)
     found, outlines = item.particles, item.particles_layer
@@ -91,11 +92,17 @@ def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture:
     stroke(item.annotation, particle, 1)
     settle(bench)
     assert not outlines.visible
+    drawing = item.made["live"].data.copy()
+    solid = drawing % 2 == 1  # the faint area within an outline; what Use this result gives up has none, and a dashed outline
     panel.live.use.click()
     settle(bench)
     assert item.particles is not found
     assert item.history.undoable == "live answer"
     assert item.history.by_hand == 0
+    assert (item.particles.labels[solid] > 0).mean() > 0.98
+    dashed = (drawing > 0) & (item.particles.labels == 0)
+    assert dashed.any()
+    assert not (dashed & solid).sum() > 0.02 * solid.sum()
     assert (item.particles.labels[particle] > 0).mean() < 0.4
     assert len(item.measurement.table) == len(item.particles)
     assert session.model_names[item.prediction.model_hash] == "particles, corrected by strokes (instant)"

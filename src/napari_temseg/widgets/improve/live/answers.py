@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
     from napari_temseg.widgets.session.item import Item
 
+DASH = 2  # × the width of a line: length of a dash, and of the gap after it
 Strokes = npt.NDArray[np.uint8]
 
 
@@ -46,6 +47,8 @@ class LiveAnswer:
     prediction: Prediction
     drawing: npt.NDArray[np.uint8]
     unsure: npt.NDArray[np.float32] | None
+    split: SplitConfig | None = None  # how it would be split when it is used, which tells what is …
+    given_up: npt.NDArray[np.bool_] | None = None
 
 
 def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
@@ -65,6 +68,16 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     return replace(predict.for_size(known.size), exact_size=True)
 
 
+def known_of(found: Prediction | None, plane: int, image: Micrograph, predict: PredictConfig) -> Prediction | None:
+    """What a search `found` of a plane (`image`), where it was one for the size of `predict` with the same areas left out; else None."""
+    if found is None or not found.size or found.size != predict.typical_size or found.pixel_ratio != 1:
+        return None
+    said = found.at(plane)
+    before, now = said.micrograph.valid, image.valid
+    same = before is now or (before is not None and now is not None and np.array_equal(before, now))
+    return said if same else None
+
+
 def loaded(model: Any) -> Any:
     """The `Segmenter` behind a name or a file."""
     from napari_temseg.api import load
@@ -72,22 +85,33 @@ def loaded(model: Any) -> Any:
     return load(model) if isinstance(model, str) else model
 
 
-def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig) -> Job[Ground]:
-    """The engine's, in a file that may be imported without torch; `model` may be a name."""
+def iter_ground(model: Any, plane: Micrograph, predict: PredictConfig, searched: Prediction | None = None) -> Job[Ground]:
+    """The engine's, in a file that may be imported without torch; `model` may be a name. What was `searched` counts where it is its own."""
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
         from napari_temseg.engine.interactive.linear_head import iter_ground as look
 
         yield Progress("look", 0.0, LOADING, control.elapsed)
-        job = look(loaded(model), plane, predict)
+        own = loaded(model)
+        job = look(own, plane, predict, searched if searched is not None and searched.model_hash == own.content_hash() else None)
         yield from job
         return job.result
 
     return Job(steps)
 
 
-def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool, split: SplitConfig | None = None) -> Job[LiveAnswer]:
-    """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too. `split` is how it will be split when it is used."""
+def iter_answer(
+    ground: Ground | Job[Ground],
+    strokes: Strokes,
+    *,
+    unsure: bool,
+    split: SplitConfig | None = None,
+    before: npt.NDArray[np.bool_] | None = None,
+) -> Job[LiveAnswer]:
+    """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too. `split` is how it will be split when it is used.
+
+    To weigh what will be given up takes longer than all else: a `Progress` has the answer with what was given up `before` as its preview.
+    """
 
     def steps(control: Control) -> Generator[Progress, None, LiveAnswer]:
         from napari_temseg.engine.interactive.linear_head import answer
@@ -97,8 +121,14 @@ def iter_answer(ground: Ground | Job[Ground], strokes: Strokes, *, unsure: bool,
         known = ground.result if isinstance(ground, Job) else ground
         yield Progress("answer", 0.9, "answering", control.elapsed)
         found = answer(known, strokes, depth=False)
-        drawing = drawn(whole(found, strokes, split), found.micrograph.valid)
-        return LiveAnswer(known, strokes, found, drawing, uncertainty(found) if unsure else None)
+        classes, doubt = whole(found, strokes, split), uncertainty(found) if unsure else None
+
+        def made(gone: npt.NDArray[np.bool_]) -> LiveAnswer:
+            return LiveAnswer(known, strokes, found, drawn(classes, found.micrograph.valid, gone), doubt, split, gone)
+
+        if before is not None:
+            yield Progress("answer", 0.95, "weighing", control.elapsed, preview=made(before))
+        return made(given_up(found, strokes, split))
 
     return Job(steps)
 
@@ -110,10 +140,27 @@ def whole(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt
     return without_holes(found, split or SplitConfig(), strokes)
 
 
-def drawn(classes: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
+def given_up(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt.NDArray[np.bool_]:
+    """Where an answer has what is no particle once it is used (Y, X): too unsure, or too small or large for what is looked for."""
+    from napari_temseg.engine.particles.splitting import divisible, seen_of, weighed_pieces
+    from napari_temseg.engine.particles.weighing import default_certainty
+
+    config, drawn = split or SplitConfig(), strokes == BACKGROUND
+    plane = replace(found, parted=drawn if drawn.any() else None, other=None)
+    pieces = weighed_pieces(divisible(plane, config), plane, config, seen_of(plane))
+    least = default_certainty(plane) if config.certainty is None else config.certainty
+    gone = ~pieces.stay(least)
+    gone[0] = False
+    return np.asarray(gone[pieces.labels])
+
+
+def drawn(
+    classes: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None, given_up: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.uint8]:
     """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes.
 
-    Nothing is drawn outside `valid` (Y, X): what is left out becomes no particle when the answer is used.
+    Nothing is drawn outside `valid` (Y, X): what is left out becomes no particle when the answer is used. What will be `given_up` (Y, X)
+    has a dashed edge and no area.
     """
     if valid is not None:
         classes = np.where(valid, classes, np.uint8(0))
@@ -121,7 +168,11 @@ def drawn(classes: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = 
     inside = classes >= FIRST_CLASS
     edge = inner_borders(classes, thick)
     shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(N_CLASS_COLOURS) * np.uint8(2) + np.uint8(1)
-    return np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
+    drawing = np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
+    if given_up is not None:
+        y, x = np.ogrid[: classes.shape[0], : classes.shape[1]]
+        drawing[given_up & ~(edge & ((x + y) // (DASH * thick) % 2 == 0))] = 0
+    return drawing
 
 
 class Task(NamedTuple):
@@ -135,6 +186,7 @@ class Task(NamedTuple):
     names: Mapping[int, str]
     grounds: Mapping[int, Ground]
     first: int
+    searched: Prediction | None = None  # what the last search said
 
 
 def iter_use(task: Task) -> Job[Found]:
@@ -152,7 +204,8 @@ def iter_use(task: Task) -> Job[Found]:
             ground = task.grounds.get(plane)
             if ground is None:
                 model = loaded(model)
-                job = iter_ground(model, image.at(plane), like(task.predict, known))
+                settings = like(task.predict, known or task.searched)
+                job = iter_ground(model, image.at(plane), settings, known_of(task.searched, plane, image.at(plane), settings))
                 for step in job:
                     yield replace(step, stage="answer", fraction=0.9 * (done + 0.8 * step.fraction) / n, elapsed=control.elapsed)
                 ground = job.result

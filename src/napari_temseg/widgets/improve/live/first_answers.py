@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.interactive.first_look import FirstLook
     from napari_temseg.engine.interactive.linear_head import Ground
     from napari_temseg.engine.model.segmenter import Segmenter
+    from napari_temseg.engine.types.results import Prediction
 
 Window = tuple[slice, slice]
 
@@ -57,12 +58,17 @@ def on_screen(viewer: object, aim: LiveTarget, since: float | None) -> OnScreen 
 
 
 def iter_ground_and_screen(
-    aim: LiveTarget, plane: Micrograph, scales: Sequence[float], asked: Callable[[], OnScreen | None], split: SplitConfig | None = None
+    aim: LiveTarget,
+    plane: Micrograph,
+    scales: Sequence[float],
+    asked: Callable[[], OnScreen | None],
+    split: SplitConfig | None = None,
+    searched: Prediction | None = None,
 ) -> Job[Ground]:
     """Look at a plane; a `Progress` with a `FirstAnswer` comes first, and whenever `asked` tells of another screen or other strokes.
 
     `scales` are those of a search before, () where there was none. `asked` is called in the thread of the job; `split` is how the answer
-    will be split.
+    will be split, `searched` what a search with the settings of `aim` said of the plane: where the same model said it, that is corrected.
     """
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
@@ -71,11 +77,12 @@ def iter_ground_and_screen(
 
         yield Progress("look", 0.0, LOADING, control.elapsed)
         model: Segmenter = loaded(aim.model)
-        whole = iter_ground(model, plane, aim.predict)
+        known = searched if searched is not None and searched.model_hash == model.content_hash() else None
+        whole = iter_ground(model, plane, aim.predict, known)
         if not worth_it(model, plane, aim.predict, scales):
             yield from whole
             return whole.result
-        screen = _Screen(model, plane, aim, scales, split)
+        screen = _Screen(model, plane, aim, scales, split, known)
         yield from screen.answers(asked(), control)
         for step in whole:
             yield step
@@ -89,8 +96,15 @@ class _Screen:
     """What was looked at of a plane so far, and what was answered."""
 
     def __init__(
-        self, model: Segmenter, plane: Micrograph, aim: LiveTarget, scales: Sequence[float], split: SplitConfig | None = None
+        self,
+        model: Segmenter,
+        plane: Micrograph,
+        aim: LiveTarget,
+        scales: Sequence[float],
+        split: SplitConfig | None = None,
+        known: Prediction | None = None,
     ) -> None:
+        self.known = known
         self.model, self.plane, self.aim, self.scales, self.split = model, plane, aim, scales, split
         self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
         self.look: FirstLook | None = None
@@ -104,7 +118,7 @@ class _Screen:
         if asked is None or asked.same(before):
             return
         if self.look is None or before is None or before.window != asked.window:
-            job = iter_first_look(self.model, self.plane, self.image, self.aim.predict, asked.window, self.scales)
+            job = iter_first_look(self.model, self.plane, self.image, self.aim.predict, asked.window, self.scales, self.known)
             yield from (step for step in job if step.stage != "look")
             self.look = job.result
         self.answered = asked

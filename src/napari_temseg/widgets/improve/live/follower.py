@@ -19,7 +19,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, like
+from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, known_of, like
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, OnScreen, iter_ground_and_screen, on_screen
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.rest import Rest
@@ -50,7 +50,8 @@ class _Flight:
     stop: Callable[[], None] = field(default=lambda: None)
     stopped: bool = False
     screen: OnScreen | None = None  # what it is asked to answer first
-    shown: bool = False  # whether something of it was shown
+    shown: bool = False  # whether something of it was shown …
+    timed: bool = False  # … and that was the answer to its strokes
 
 
 class LiveFollower(QObject):
@@ -154,9 +155,7 @@ class LiveFollower(QObject):
         if not self.on or not self._improving or item is None or item not in session.items:
             return None, ""
         if item.annotation is None:
-            others = any(each.annotation is not None for each in session.items)
-            here = " on this image (those above lie on others)" if others else ""
-            return None, f"Live waits for strokes{here}: choose New annotation."
+            return None, "Live waits for strokes on this image: choose New annotation."
         if item.asks_axes:
             return None, "Live waits to know what the planes of this stack are (below)."
         if base == NEW_NETWORK:
@@ -199,7 +198,9 @@ class LiveFollower(QObject):
         if aim == self._broken:
             return False
         answer = self.answer
-        return aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer)
+        if aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer):
+            return True
+        return answer.split != self.session.part(Splitter).config_of(aim.item)
 
     def _same_strokes(self, aim: LiveTarget, answer: LiveAnswer) -> bool:
         layer = aim.item.annotation
@@ -216,7 +217,8 @@ class LiveFollower(QObject):
         ground: Any = self._grounds.get(aim)
         strokes = layers.plane_snapshot(aim.item.annotation, aim.plane)
         split = self.session.part(Splitter).config_of(aim.item)
-        make = partial(iter_answer, ground, strokes, unsure=self.unsure, split=split)
+        before = self.answer.given_up if self.answer is not None and self.aim == aim else None
+        make = partial(iter_answer, ground, strokes, unsure=self.unsure, split=split, before=before)
         if ground is None:
             try:
                 plane = aim.item.micrograph().at(aim.plane)
@@ -233,7 +235,8 @@ class LiveFollower(QObject):
             scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
             others = (ground.prediction for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane))
             predict = like(aim.predict, next(others, aim.item.prediction))
-            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure, split)
+            searched = known_of(aim.item.prediction, aim.plane, plane, predict)
+            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure, split, searched)
         flight.stop = self.session.jobs.look(
             make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
         )
@@ -251,7 +254,7 @@ class LiveFollower(QObject):
         self._since = None  # told with it, or answered already: it is not the time of a later stroke
 
     def _seen(self, flight: _Flight, step: Progress) -> None:
-        if isinstance(step.preview, FirstAnswer):
+        if isinstance(step.preview, FirstAnswer | LiveAnswer):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
             if step.fraction:
@@ -259,13 +262,17 @@ class LiveFollower(QObject):
             elif not flight.shown:
                 self._say("Live loads the model …")
 
-    def _show_first(self, flight: _Flight, first: FirstAnswer) -> None:
-        """The screen is answered, the rest of the plane is not yet looked at."""
+    def _show_first(self, flight: _Flight, first: FirstAnswer | LiveAnswer) -> None:
+        """The screen is answered, the rest of the plane is not yet looked at; or it is, and not yet weighed."""
         if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item in self._rest:
             return
         flight.shown = True
+        unsure = [Role.UNCERTAINTY] if self.unsure and first.unsure is not None else []
+        self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE, *unsure])
+        if isinstance(first, LiveAnswer):
+            self._time(flight)
+            return
         self._say("Live answers what is on the screen; the rest comes …")
-        self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE])
         if first.asked.since is not None:
             self._clock(first.asked.since)
             flight.since = None
@@ -296,6 +303,9 @@ class LiveFollower(QObject):
         self._soon.start()
 
     def _time(self, flight: _Flight) -> None:
+        if flight.timed:
+            return
+        flight.timed = True
         if flight.since is None:
             self._told = f"{FOLLOWS}."
         else:
@@ -381,7 +391,10 @@ class LiveFollower(QObject):
         use_answer(self.session, aim, base, grounds)
 
 
-def _looking(flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool, split: SplitConfig) -> Any:
+def _looking(
+    flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool, split: SplitConfig, searched: Any
+) -> Any:
     """In the thread of the job."""
     aim = flight.aim._replace(predict=predict)
-    return iter_answer(iter_ground_and_screen(aim, plane, scales, lambda: flight.screen, split), strokes, unsure=unsure, split=split)
+    ground = iter_ground_and_screen(aim, plane, scales, lambda: flight.screen, split, searched)
+    return iter_answer(ground, strokes, unsure=unsure, split=split)

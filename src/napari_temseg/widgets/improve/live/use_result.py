@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Task, iter_use
 from napari_temseg.widgets.session.history import LIVE_STEP
@@ -24,7 +25,7 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
     item = aim.item
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
     split = session.part(Splitter).config
-    task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane)
+    task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane, item.prediction)
     name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
 
     def done(found: Found) -> None:
@@ -32,8 +33,9 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
             return
         session.model_names[found.prediction.model_hash] = name
         told = commit_found(session, item, found, LIVE_STEP)
-        n = len(item.found_particles())
-        session.say(f"{n} particle{'s' if n != 1 else ''} of {item.name} measured from the live answer; U in step 4 takes it back. {told}")
+        n, unsure = len(item.found_particles()), found.particles.uncertain
+        left = f", {several(unsure, 'unsure region')} left out (dashed in Live)" if unsure else ""
+        session.say(f"{several(n, 'particle')} of {item.name} measured from the live answer{left}; Ctrl+Z or U takes it back. {told}")
 
     stopped = partial(session.say, "Stopped; the particles are as they were.")
     session.jobs.start(f"Using the live answer: {item.name}", partial(iter_use, task), done, failed=stopped)

@@ -122,11 +122,11 @@ def _put_back(session: Session, item: Item, state: ResultState) -> None:
     """`put`, and the model that made it is in use again, if it is still at hand."""
     put(session, item, state)
     if state.prediction is not None:
-        use_model_of(session, state.prediction.model_hash)
+        use_model_of(session, item, state.prediction.model_hash)
 
 
-def use_model_of(session: Session, digest: str, name: str = "") -> None:
-    """Have the model in use that made what is shown, if it is still at hand; `name` is its name at an earlier start."""
+def use_model_of(session: Session, item: Item, digest: str, name: str = "") -> None:
+    """Have the model in use for a picture that made what is shown of it, if it is still at hand; `name` is its name at an earlier start."""
     known = session.model_names.get(digest, name)
     if known == "particles" or known in session.models or known in session.own:
-        session.use_model(known)
+        session.use_model_for(item, known)

@@ -16,7 +16,7 @@ def found_by_another(session: Session, item: Item) -> str:
     """The name of the model that found the particles of an image, "" where it is the one in use, or not known."""
     by = None if item.particles is None else item.particles.prediction or item.particles.origin
     name = "" if by is None else session.model_names.get(by.model_hash, "")
-    return name if name != session.model else ""
+    return name if name != session.model_of(item) else ""
 
 
 def of_both(item: Item) -> str:
