@@ -193,6 +193,25 @@ def test_a_large_particle_is_parted_on_coarser_pixels_as_well() -> None:
     assert abs(border[0] - 330) <= 6
 
 
+@pytest.mark.parametrize("usual", [3.0, 6.0, 10.0])
+def test_a_click_finds_the_edge_of_a_particle_many_times_as_large_as_its_neighbours(usual: float) -> None:
+    truth = blobs((60, 80, 42))
+    image = ndimage.gaussian_filter(np.where(truth, 160.0, 100.0), 3) + np.random.default_rng(0).normal(0, 8, truth.shape)
+    outline = outline_at(image, (64, 74), usual)
+    from skimage.draw import polygon
+
+    made = np.zeros(truth.shape, bool)
+    made[polygon(outline[:, 0], outline[:, 1], truth.shape)] = True
+    assert (made & truth).sum() / (made | truth).sum() > 0.9
+
+
+def test_a_click_on_a_small_particle_beside_a_large_one_outlines_the_small_one() -> None:
+    small, large = blobs((30, 30, 12)), blobs((70, 105, 45))
+    image = ndimage.gaussian_filter(np.where(small, 140.0, np.where(large, 200.0, 100.0)), 1)
+    outline = outline_at(image + np.random.default_rng(0).normal(0, 8, image.shape), (30, 30), 12.0)
+    np.testing.assert_allclose(np.hypot(*(outline - 30).T), 12, atol=2.5)
+
+
 @pytest.mark.parametrize("bright", [True, False])
 @pytest.mark.parametrize("off", [0, 5])
 def test_a_click_finds_the_edge_though_the_usual_size_is_another(bright: bool, off: int) -> None:

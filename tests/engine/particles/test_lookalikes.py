@@ -46,11 +46,30 @@ def changed(plane: CorrectedPlane, **what: Any) -> CorrectedPlane:
 def test_too_few_examples_are_said_in_a_sentence(plane: CorrectedPlane) -> None:
     with pytest.raises(TemsegError, match="Nothing was deleted"):
         like_the_deleted(changed(plane, labels=plane.found), [WHOLE])
-    with pytest.raises(TemsegError, match="holds 2 particles"):
-        like_the_deleted(plane, [np.s_[0:120, 0:30]])
+    few = np.where(plane.labels <= 3, plane.labels, 0)  # 1 and 3 are left
+    with pytest.raises(TemsegError, match="Only 2 particles would be left"):
+        like_the_deleted(changed(plane, labels=few), [WHOLE])
 
 
 def test_without_a_model_and_with_missing_pixels(plane: CorrectedPlane) -> None:
     image = plane.image.copy()
     image[0, 0] = np.nan
     assert set(like_the_deleted(changed(plane, image=image, foreground=None), [LEFT])) == set(range(14, 33, 2))
+
+
+def test_where_all_of_a_part_was_deleted_the_rest_of_the_picture_is_what_it_is_told_from(plane: CorrectedPlane) -> None:
+    labels, part = plane.found.copy(), np.s_[30:60, 0:240]  # the second of each column: all even
+    labels[part] = 0
+    alike = like_the_deleted(changed(plane, labels=labels), [part])
+    assert set(alike) == set(range(4, 33, 4))
+
+
+def test_a_deleted_particle_that_lay_on_a_large_one_is_an_example_too(plane: CorrectedPlane) -> None:
+    """Of two populations, the large one gets its pixels back: they are not background."""
+    last = int(plane.found.max()) + 1
+    found = np.where(plane.found == 0, last, plane.found)
+    labels = np.where((plane.labels == 0) & (plane.found > 0), last, found)
+    there = changed(plane, labels=labels, found=found)
+    with pytest.raises(TemsegError, match="Nothing was deleted"):
+        like_the_deleted(there, [LEFT])
+    assert set(like_the_deleted(changed(there, carriers=[last]), [LEFT])) == set(range(14, 33, 2))

@@ -223,7 +223,7 @@ def test_split_these_cuts_each_selected_particle_where_it_is_narrow(bench: Any, 
     assert len(item.particles) == 5
 
 
-def test_a_click_adds_a_particle_that_was_missed_and_a_drag_says_its_size(bench: Any, viewer: Any, qtbot: Any) -> None:
+def test_a_click_adds_a_particle_that_was_missed_and_so_does_a_drag_across_it(bench: Any, viewer: Any, qtbot: Any) -> None:
     panel, session = bench.panel(3), bench.session
     item = session.current
     truth = item.particles.labels == 5
@@ -240,9 +240,16 @@ def test_a_click_adds_a_particle_that_was_missed_and_a_drag_says_its_size(bench:
     assert len(item.particles) == 6
     panel.corrector.undo()
     assert len(item.particles) == 5
-    mouse(viewer, [(40, 60), (40, 62), (40, 63.5)])  # 7 px and no more, though there is no edge
+    mouse(viewer, [(40, 53), (40, 62), (40, 67)])  # nm: from edge to edge
     (number,) = session.selected
-    assert 3 < np.sqrt((item.particles.labels == number).sum() / np.pi) < 15
+    made = item.particles.labels == number
+    assert (made & truth).sum() / (made | truth).sum() > 0.85
+    panel.corrector.undo()
+    mouse(viewer, [(15, 24), (15, 31)])  # its middle lies in a particle
+    qtbot.waitUntil(lambda: panel.note.text().startswith("That is particle"))
+    mouse(viewer, [(15, 58), (15, 62), (15, 76)])  # it begins in another one
+    assert session.selected == {item.particles.labels[30, 134]} != {0}
+    assert item.history.undoable == "adding 1 particle"
 
 
 def test_what_was_deleted_in_a_part_is_deleted_elsewhere(viewer: Any, open_bench: Any, qtbot: Any, wait_jobs: Any) -> None:
@@ -264,8 +271,10 @@ def test_what_was_deleted_in_a_part_is_deleted_elsewhere(viewer: Any, open_bench
     said: list[str] = []
     session.said.connect(said.append)
     mouse(viewer, [(1, 90), (20, 100), (58, 118)])  # the other half, where all is as it was found
-    qtbot.waitUntil(lambda: bool(told("Nothing was deleted in that part")))
+    wait_jobs(session)
     assert said[-1] == "grid: nothing was selected."
+    qtbot.waitUntil(lambda: panel.note.text().startswith("Nothing was deleted in that part"))  # whole, where the tool tells what to do
+    assert not told("Nothing was deleted in that part")
     mouse(viewer, [(1, 1), (20, 20), (58, 58)])
     wait_jobs(session)
     assert session.selected == small & set(range(17, 33))

@@ -1,7 +1,8 @@
 """Particles that look like those somebody deleted: what was corrected in a part of a picture tells what is wrong in the rest of it.
 
-In the part every particle is an example of a right one, and everything deleted of a wrong one. A logistic regression on how they look
-(size, shape, what the model said, contrast, texture, blob strength at several scales) judges what lies outside.
+In the part every particle is an example of a right one, and everything deleted of a wrong one. Where hardly any was left there, all
+others of the plane stand for the right ones, though some are not: what was deleted is told from them as a whole. A logistic regression on
+how they look (size, shape, what the model said, contrast, texture, blob strength at several scales) judges what lies outside.
 """
 
 from __future__ import annotations
@@ -18,22 +19,32 @@ from napari_temseg.engine.particles.label_changes import Ints, Mask, Window
 from napari_temseg.engine.types.errors import TemsegError
 
 SCALES = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0)  # of blobs that are looked for, in usual diameters
-LEAST_RIGHT = 3  # particles that a part must hold to be an example
+LEAST_RIGHT = 3  # particles that a part must hold, or else the rest of the plane, to be an example
 REGULARISATION = 0.1  # its inverse strength: examples are few
 WRONG_BELOW = 0.3  # probability of being right: rather one left than one too many taken
+ROUNDS = 4  # of judging by the rest of the plane, each without what looked wrong in the one before
+# Where the rest of the plane stands for the right ones, what a share f of it is like the deleted ones has f / (1 + f), at most a half.
+UNLIKE_REST_BELOW = 0.5
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedPlane:
     """A plane as it is and as it was found, all (Y, X): `image`, `labels`, `found` (labels before any correction), `foreground`
-    (probability of any particle; None where nobody knows it) and `depth` (learnt distance, or None)."""
+    (probability of any particle; None where nobody knows it) and `depth` (learnt distance, or None). `carriers` are labels that get
+    back what lies beneath a particle that is deleted: the large ones of two populations."""
 
     image: npt.NDArray[np.float32]
     labels: Ints
     found: Ints
     foreground: npt.NDArray[np.float32] | None = None
     depth: npt.NDArray[np.float32] | None = None
+    carriers: Collection[int] = ()
+
+    def given_up(self) -> Mask:
+        """Pixels (Y, X) of what was found and is no particle any more."""
+        back = np.isin(self.labels, list(self.carriers)) & (self.labels != self.found)
+        return (self.found > 0) & ((self.labels == 0) | back)
 
 
 def like_the_deleted(plane: CorrectedPlane, parts: Sequence[Window], wrong: Collection[int] = ()) -> list[int]:
@@ -45,26 +56,43 @@ def like_the_deleted(plane: CorrectedPlane, parts: Sequence[Window], wrong: Coll
     for part in parts:
         here[part] = True
     inside, spoilt = _mostly(plane.labels, here), np.asarray(list(wrong), np.int64)
-    gone, right = _mostly(plane.found, (plane.labels == 0) & here), np.setdiff1d(inside, spoilt)
+    free = plane.given_up()
+    gone, right = _mostly(plane.found, free & here), np.setdiff1d(inside, spoilt)
     if not len(gone) + len(np.intersect1d(inside, spoilt)):
         raise TemsegError("Nothing was deleted in that part: delete what is no particle there first, then draw the box round it.")
+    by_rest = len(right) < LEAST_RIGHT
+    if by_rest:
+        right = np.setdiff1d(np.unique(plane.labels[plane.labels > 0]), spoilt)
     if len(right) < LEAST_RIGHT:
         few = f"{len(right)} particle{'' if len(right) == 1 else 's'}"
-        raise TemsegError(f"That part holds {few}, too few to judge others by: draw the box round a larger one.")
+        raise TemsegError(f"Only {few} would be left in the image, too few to tell what was deleted from: delete the others one by one.")
     examples, last = plane.labels.copy(), int(plane.labels.max())
     number = np.zeros(int(plane.found.max()) + 1, np.int32)
     number[gone] = last + 1 + np.arange(len(gone))
-    back = (plane.labels == 0) & (number[plane.found] > 0)
+    back = free & (number[plane.found] > 0)
     examples[back] = number[plane.found[back]]
     areas = _Areas.of(examples)
-    judged = np.isin(areas.numbers, inside) | (areas.numbers > last)
+    known = np.isin(areas.numbers, inside) | (areas.numbers > last)
+    taught = known | np.isin(areas.numbers, right)
     looks = _looks(plane, examples, areas, float(np.sqrt(4 / np.pi * np.median(areas.count[np.isin(areas.numbers, right)]))))
     from sklearn.linear_model import LogisticRegression
 
-    learnt = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(looks[judged], np.isin(areas.numbers, right)[judged])
-    chance = learnt.predict_proba(looks)[:, 1]
-    alike = np.flatnonzero(~judged & (chance < WRONG_BELOW) & ~np.isin(areas.numbers, spoilt))
+    judge = LogisticRegression(C=REGULARISATION, max_iter=1000, class_weight="balanced" if by_rest else None)
+    wrong_below, is_right = (UNLIKE_REST_BELOW if by_rest else WRONG_BELOW), np.isin(areas.numbers, right)
+    for _ in range(ROUNDS if by_rest else 1):
+        chance = judge.fit(looks[taught], is_right[taught]).predict_proba(looks)[:, 1]
+        stays = taught & (known | (chance >= UNLIKE_REST_BELOW))  # what looks wrong is no example of a right one any more
+        if not (stays & is_right).any():
+            break
+        taught = stays
+    alike = np.flatnonzero(~known & (chance < wrong_below) & ~np.isin(areas.numbers, [*spoilt, *_too_large(plane, areas, last)]))
     return [int(n) for n in areas.numbers[alike[np.argsort(chance[alike])]]]
+
+
+def _too_large(plane: CorrectedPlane, areas: _Areas, last: int) -> Collection[int]:
+    """The carriers, where all that was deleted, numbers above `last`, is smaller than they: the others' like is sought among the others."""
+    deleted, carriers = areas.count[areas.numbers > last], areas.count[np.isin(areas.numbers, list(plane.carriers))]
+    return plane.carriers if len(deleted) and len(carriers) and deleted.max() < carriers.min() else ()
 
 
 def _mostly(labels: Ints, here: Mask) -> npt.NDArray[np.int64]:

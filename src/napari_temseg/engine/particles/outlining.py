@@ -2,11 +2,13 @@
 
 The picture, and where there is one the model's probability, is unrolled round the click into a strip of angle × radius. The path through
 the strip with the best edges, whose radius changes little from angle to angle and which closes, is found by dynamic programming. A size
-that is expected, of the neighbours or of a drag, favours radii near it.
+that is expected, of the neighbours or of a drag, favours radii near it. A click may mean a particle that is much larger than its
+neighbours: wider strips are looked at too, and one is taken whose path parts inside from outside more clearly.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,12 @@ from napari_temseg.engine.types.errors import TemsegError
 ANGLES = 72
 STEPS = 64  # radii of the strip
 OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
+WIDENING = (1, 2, 4, 8, 16)  # × the radius that is usual: strips that are looked at after a click, each twice as wide
+LARGEST = OUTERMOST * WIDENING[-1]  # × the usual radius: nothing larger is found by a click
+CLEARER, FURTHER = 1.15, 1.15  # a path of a wider strip is taken if it parts so many times as clearly and lies so much further out
+LEANING = 0.9  # × the end of its strip: a path that comes so near to it is looked for once more, in a strip of its own size
+SPARSELY = 3  # px between those that tell how much the grey of a picture varies
+INSIDE, OUTSIDE = np.linspace(0.7, 0.9, 5), np.linspace(1.1, 1.3, 5)  # × the reach of a path: what it parts
 TURN = 2  # steps that the radius may change from one angle to the next
 WALL = 20.0  # how much it counts against a radius that another particle lies within
 WIDER = 1.3  # × the distance to the nearest other particle: what is clicked in its middle is hardly wider
@@ -38,41 +46,89 @@ def outline_at(
 ) -> Floats:
     """The outline (n, 2) in px of what lies round `place` (y, x), about `radius` px large; `drawn` when somebody drew that size.
 
-    `image` and `probability` (of any particle) are (Y, X), and so is `taken`, pixels of other particles, which are not gone round.
+    What is not drawn may be up to `LARGEST` times as large, as far as the picture given reaches. `image` and `probability` (of any
+    particle) are (Y, X), and so is `taken`, pixels of other particles, which are not gone round.
     `TemsegError` for a place outside the picture.
     """
     if not (0 <= place[0] < image.shape[0] and 0 <= place[1] < image.shape[1]):
         raise TemsegError("That place lies outside the picture; click inside it.")
-    if taken is not None and not drawn:
-        radius = min(radius, max(WIDER * _away(taken, place), 1.0))
-    radii = np.linspace(0.12, 1.0, STEPS) * max(OUTERMOST * radius, 4.0)
-    turns = 2 * np.pi * np.arange(ANGLES) / ANGLES
-    y = place[0] + radii[None] * np.sin(turns)[:, None]
-    x = place[1] + radii[None] * np.cos(turns)[:, None]
-    gain = OF_PICTURE * _edges(image, y, x, radii)
-    if probability is not None:
-        gain = gain + OF_MODEL * np.maximum(-_slope(_strip(probability, y, x), radii), 0) * radii[-1] / 4
-    size = -(FIRM if drawn else LOOSE) * np.log(radii / max(radius, 1.0)) ** 2
+    known = _Known(image, probability, taken, float(np.nanstd(image[::SPARSELY, ::SPARSELY])) or 1.0)
+    if drawn:
+        return _in_strip(known, place, radius, FIRM)[0]
+    most = min(image.shape) / 2
     if taken is not None:
-        size = size - WALL * np.maximum.accumulate(_strip(taken, y, x) > 0.5, axis=1)
+        most = min(most, max(WIDER * _away(taken, place), 1.0))
+        radius = min(radius, most)
+    best, reach = _in_strip(known, place, radius, LOOSE)
+    width = radius
+    parted = _parted(known, place, reach)
+    for wide in WIDENING[1:]:
+        if wide / 2 * radius >= most:
+            break
+        outline, further = _in_strip(known, place, min(wide * radius, most), LOOSE)
+        parts = _parted(known, place, further)
+        if further.mean() > FURTHER * reach.mean() and parts > CLEARER * parted:
+            best, reach, parted, width = outline, further, parts, min(wide * radius, most)
+    leans = reach.max() > LEANING * OUTERMOST * width and reach.mean() > width
+    return _in_strip(known, place, float(reach.mean()), LOOSE)[0] if leans else best
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known round a place, all (Y, X): the picture, the model's probability, pixels of other particles; `spread` of its grey."""
+
+    image: npt.NDArray[Any]
+    probability: npt.NDArray[Any] | None
+    taken: npt.NDArray[np.bool_] | None
+    spread: float
+
+
+def _in_strip(known: _Known, place: tuple[float, float], radius: float, firm: float) -> tuple[Floats, Floats]:
+    """The outline (ANGLES, 2) in the strip round a radius that is expected, as `firm` as that is, and its reach (ANGLES,), in px."""
+    radii = np.linspace(0.12, 1.0, STEPS) * max(OUTERMOST * radius, 4.0)
+    y, x = _rays(place, np.tile(radii, (ANGLES, 1)))
+    gain = OF_PICTURE * _edges(known.image, y, x, radii)
+    if known.probability is not None:
+        gain = gain + OF_MODEL * np.maximum(-_slope(_strip(known.probability, y, x), radii), 0) * radii[-1] / 4
+    size = -firm * np.log(radii / max(radius, 1.0)) ** 2
+    if known.taken is not None:
+        size = size - WALL * np.maximum.accumulate(_strip(known.taken, y, x) > 0.5, axis=1)
     best = _closed_path(gain + size)
     reach = _smooth(radii[best], gain[np.arange(ANGLES), best])
-    outline = np.stack([place[0] + reach * np.sin(turns), place[1] + reach * np.cos(turns)], axis=1)
-    return np.clip(outline, 0, np.asarray(image.shape, float) - 1)
+    outline = np.stack(_rays(place, reach[:, None]), axis=2)[:, 0]
+    return np.clip(outline, 0, np.asarray(known.image.shape, float) - 1), reach
+
+
+def _rays(place: tuple[float, float], reach: Floats) -> tuple[Floats, Floats]:
+    """y and x (ANGLES, n) at `reach` (ANGLES, n) px from a place."""
+    turns = 2 * np.pi * np.arange(ANGLES)[:, None] / ANGLES
+    return place[0] + reach * np.sin(turns), place[1] + reach * np.cos(turns)
+
+
+def _parted(known: _Known, place: tuple[float, float], reach: Floats) -> float:
+    """How clearly a path parts inside from outside: in grey, in standard deviations of the picture, and in the model's probability."""
+
+    def step(values: npt.NDArray[Any]) -> float:
+        inside, outside = (_strip(values, *_rays(place, reach[:, None] * each)).mean() for each in (INSIDE, OUTSIDE))
+        return float(inside - outside)
+
+    said = 0.0 if known.probability is None else max(step(known.probability), 0.0)
+    return abs(step(known.image)) / known.spread + said
 
 
 def _away(taken: npt.NDArray[np.bool_], place: tuple[float, float]) -> float:
     """How far from a place (px) the nearest other particle begins; infinite where there is none."""
-    others = np.argwhere(taken)
-    return float(np.hypot(*(others - np.asarray(place)).T).min()) if len(others) else float("inf")
+    rows, columns = np.nonzero(taken)
+    return float(np.hypot(rows - place[0], columns - place[1]).min()) if len(rows) else float("inf")
 
 
 def _strip(image: npt.NDArray[Any], y: Floats, x: Floats) -> Floats:
     """The picture unrolled; beyond its edge it goes on as it ends."""
     top, left = int(max(y.min() - 2, 0)), int(max(x.min() - 2, 0))
-    crop = np.asarray(image[top : int(y.max()) + 3, left : int(x.max()) + 3], np.float64)
-    strip: Floats = ndimage.map_coordinates(np.nan_to_num(crop), [y - top, x - left], order=1, mode="nearest")
-    return strip
+    crop = np.asarray(image[top : int(y.max()) + 3, left : int(x.max()) + 3])
+    crop = crop.astype(np.float32) if crop.dtype == np.float16 else crop  # scipy knows no halves
+    strip = ndimage.map_coordinates(crop, [y - top, x - left], output=np.float64, order=1, mode="nearest")
+    return np.asarray(np.nan_to_num(strip))
 
 
 def _slope(strip: Floats, radii: Floats) -> Floats:

@@ -69,14 +69,17 @@ class ParticlesPanel(QWidget):
             tried(corrector.split_these),
         )
         self.add = self._tool(
-            "Add", "Click a particle that was missed: it is outlined by itself; drag to say its size (A). Esc ends.", Tool.ADD
+            "Add",
+            "Click a particle that was missed: it is outlined by itself. Or drag across it, from edge to edge (A). Esc ends.",
+            Tool.ADD,
         )
         self.lasso = self._tool("Lasso", "Draw round particles to select them all (D); Shift adds. Esc ends.", Tool.LASSO)
         self.box = self._tool("Box", "Drag a box over particles to select them all (R); Shift adds. Esc ends.", Tool.BOX)
         self.likewise = self._tool(
             "Likewise",
             "Delete what is no particle in one part of the image, then drag a box round that part: "
-            "what looks like it elsewhere is selected, for Delete or Exclude. Shift adds a box; Esc ends.",
+            "what looks like it elsewhere is selected, for Delete or Exclude. It judges best where good particles are left in the box. "
+            "Shift adds a box; Esc ends.",
             Tool.LIKEWISE,
         )
         self.delete = button("Delete", "Turn the selected particles into background (Delete key).", tried(corrector.delete))

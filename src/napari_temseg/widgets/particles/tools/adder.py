@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 USUAL_RADIUS = 15.0  # px, where no other particle tells
 LEAST_RADIUS = 2.0  # px
+FURTHEST = 1000  # px round a click that are looked at: an answer comes at once
+Points = npt.NDArray[np.float64]
 
 
 class Adder(QObject):
@@ -27,9 +29,12 @@ class Adder(QObject):
         super().__init__(session)
         self.session = session
 
-    def outline(self, item: Item, place: npt.NDArray[np.float64], drawn: float | None = None) -> npt.NDArray[np.float64]:
-        """The outline (n, 2) in px at a place of the shown plane; `drawn` is a radius in px. `TemsegError` where nothing can be added."""
-        from napari_temseg.engine.particles.outlining import OUTERMOST, outline_at
+    def outline(self, item: Item, place: Points, across: float | None = None) -> Points:
+        """The outline (n, 2) in px of what lies at a place of the shown plane; `across` is its diameter in px, where somebody drew it.
+
+        `TemsegError` where nothing can be added.
+        """
+        from napari_temseg.engine.particles.outlining import LARGEST, OUTERMOST, outline_at
 
         plane, particles = self.session.shown_plane(item), item.found_particles()
         y, x = (round(float(each)) for each in place)
@@ -38,10 +43,11 @@ class Adder(QObject):
             raise TemsegError("That place lies outside the picture; click inside it.")
         if number := int(particles.planes()[plane][y, x]):
             raise TemsegError(f"That is particle {number} already: click where one was missed, or use Redraw.")
-        if drawn is None and _is_left_out(item, y, x):
+        if _is_left_out(item, y, x):
             raise TemsegError("That place lies in a region that is left out; click outside it, or delete the region (step 1).")
-        radius = min(max(drawn or self._usual(item), LEAST_RADIUS), min(item.frame) / 2)
-        reach = int(OUTERMOST * radius) + 8
+        drawn = across is not None
+        radius = min(max(self._usual(item) if across is None else across / 2, LEAST_RADIUS), min(item.frame) / 2)
+        reach = int(OUTERMOST * radius if drawn else min(LARGEST * radius, max(FURTHEST, OUTERMOST * radius))) + 8
         rows, columns = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
         image = micrograph_layer.window(item.layer, plane, rows, columns)
         said: Any = None
@@ -51,8 +57,7 @@ class Adder(QObject):
         near = place - origin
         taken = particles.planes()[plane][rows, columns] > 0
         at = float(near[0]), float(near[1])
-        outline: npt.NDArray[np.float64] = outline_at(image, at, radius, said, drawn=drawn is not None, taken=taken)
-        return np.asarray(outline + origin)
+        return np.asarray(outline_at(image, at, radius, said, drawn=drawn, taken=taken) + origin)
 
     def _usual(self, item: Item) -> float:
         """The median radius of the particles of this picture, in px."""

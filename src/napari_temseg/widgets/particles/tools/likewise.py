@@ -12,8 +12,10 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.populations import LARGE, are_populations
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.widgets.particles.exclusion import NOT_A_PARTICLE
+from napari_temseg.widgets.particles.tools.refusal import Refusal
 
 if TYPE_CHECKING:
     from napari_temseg.engine.particles.label_changes import Window
@@ -52,25 +54,27 @@ class Likewise(QObject):
         parts, labels = [window for _, window in self._parts[item]], page.copy()  # which is corrected in place meanwhile
         said = None if item.prediction is None else item.prediction.at(plane)
         micrograph = item.micrograph()
+        large = particles.table.index[particles.table["population"] == LARGE].tolist() if are_populations(particles) else []
 
         def corrected_plane() -> CorrectedPlane:
             from napari_temseg.engine.particles.lookalikes import CorrectedPlane
 
             image = np.asarray(micrograph.plane(plane), np.float32)
-            if said is None:
-                return CorrectedPlane(image, labels, found)
-            depth = said.auxiliary.get("distance")
-            maps = (said.foreground(), depth)
-            return CorrectedPlane(image, labels, found, *(None if each is None else each.astype(np.float32) for each in maps))
+            maps = (None, None) if said is None else (said.foreground(), said.auxiliary.get("distance"))
+            seen = (None if each is None else each.astype(np.float32) for each in maps)
+            return CorrectedPlane(image, labels, found, *seen, carriers=large)
 
-        def steps(control: Control) -> Generator[Progress, None, list[int]]:
+        def steps(control: Control) -> Generator[Progress, None, list[int] | TemsegError]:
             from napari_temseg.engine.particles.lookalikes import like_the_deleted
 
             yield Progress("look", 0.0, "looking for what is like it", control.elapsed)
-            return like_the_deleted(corrected_plane(), parts, excluded)
+            try:
+                return like_the_deleted(corrected_plane(), parts, excluded)
+            except TemsegError as error:  # it stands whole in the panel, not cut beside the picture
+                return error
 
         self.session.say(f"{item.name}: looking for what is like it …")
-        failed = partial(self.session.say, f"{item.name}: nothing was selected.")  # why is told beside the picture
+        failed = partial(self.session.say, f"{item.name}: nothing was selected.")
         self.session.jobs.look(lambda: Job(steps), partial(self._found, item, particles.labels), failed=failed)
 
     @staticmethod
@@ -79,9 +83,13 @@ class Likewise(QObject):
         table: Any = item.measurement.table if item.measurement is not None else None
         return [] if table is None else table.loc[table["excluded"] == NOT_A_PARTICLE, "particle"].astype(int).tolist()
 
-    def _found(self, item: Item, labels: Page, alike: list[int]) -> None:
+    def _found(self, item: Item, labels: Page, alike: list[int] | TemsegError) -> None:
         if item is not self.session.current or item.particles is None or item.particles.labels is not labels:
             return  # another picture is in hand, or another result
+        if isinstance(alike, TemsegError):
+            self.session.say(f"{item.name}: nothing was selected.")
+            self.session.part(Refusal).keep(alike)
+            return
         reviewed = item.measurement.table.loc[item.measurement.table["reviewed"], "particle"] if item.measurement is not None else ()
         picked = set(alike) & set(item.particles.table.index) - set(reviewed)
         self.session.select(picked)

@@ -35,7 +35,7 @@ class Tool(Enum):
 
     SELECT = "Click a particle or a row; Shift adds."
     SPLIT = "Draw lines across particles, or click two centres in one. Esc ends."
-    ADD = "Click a particle that was missed; drag to say its size. Esc ends."
+    ADD = "Click a particle that was missed, or drag across it from edge to edge. Esc ends."
     LASSO = "Draw round particles to select them; Shift adds. Esc ends."
     BOX = "Drag a box over particles to select them; Shift adds. Esc ends."
     LIKEWISE = "Drag a box round a part where you deleted all that is wrong: its like elsewhere is selected. Esc ends."
@@ -157,20 +157,23 @@ class Pointer(MouseTool):
             self._forget_centre()
 
     def _add(self, item: Item, event: Any) -> Generator[None, None, None]:
-        place = overlays.position(item.layer, event.position)
-        if (outline := self._tried(partial(self.adder.outline, item, place))) is None:
-            return
-        self._draw(item, np.concatenate([outline, outline[:1]]))
+        """A click outlines what lies there; a drag goes across it, from edge to edge, so that its ends may lie on others."""
+        start = overlays.position(item.layer, event.position)
+        outline: Points | None = None
 
         def shown(end: Points) -> None:
             nonlocal outline
-            if (found := self._tried(partial(self.adder.outline, item, place, float(np.hypot(*(end - place)))))) is not None:
-                outline = found
-                self._draw(item, np.concatenate([outline, outline[:1]]))
+            line = np.stack([start, end])
+            self.refusal.forget()
+            across = float(np.hypot(*(end - start)))
+            outline = self._tried(partial(self.adder.outline, item, line.mean(axis=0), across))
+            self._draw(item, line if outline is None else np.concatenate([line, _begun_at(end, outline)]))
 
-        yield from moves(event, partial(self._at, item, shown))
+        moved = yield from moves(event, partial(self._at, item, shown))
+        if not moved and item in self.session.items:
+            outline = self._tried(partial(self.adder.outline, item, start))
         self.hide()
-        if item in self.session.items:
+        if outline is not None and item in self.session.items:
             guarded(self.refusal.tried(partial(self.corrector.add, outline)))
 
     def _lasso(self, item: Item, event: Any) -> Generator[None, None, None]:
@@ -234,6 +237,12 @@ class Pointer(MouseTool):
 
     def _draw(self, item: Item, path: Points) -> None:
         self._show(item, path, overlays.add_line, "split line")
+
+
+def _begun_at(place: Points, outline: Points) -> Points:
+    """An outline (n, 2) that begins and ends where it is nearest to a place."""
+    first = int(np.hypot(*(outline - place).T).argmin())
+    return np.concatenate([outline[first:], outline[: first + 1]])
 
 
 def _shift(event: Any) -> bool:
