@@ -73,10 +73,14 @@ def test_split_controls_act_at_once_and_can_be_undone(viewer: Any, open_bench: A
     wait_jobs(session)
     item = session.current
     before = item.particles.labels.copy()
+    said: list[str] = []
+    session.said.connect(said.append)
     panel.split.fields["min_diameter"].value = 60.0
     panel._resplit()
+    assert said[-1] == "grid: splitting again …", "it may take seconds"
     wait_jobs(session)
     assert len(item.particles) == 0
+    assert not said[-1].endswith("…")
     assert not item.made["particles"].data.any()
     item.history.undo()
     np.testing.assert_array_equal(item.made["particles"].data, before)

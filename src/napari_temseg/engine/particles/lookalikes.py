@@ -44,7 +44,8 @@ class CorrectedPlane:
     def given_up(self) -> Mask:
         """Pixels (Y, X) of what was found and is no particle any more."""
         back = np.isin(self.labels, list(self.carriers)) & (self.labels != self.found)
-        return (self.found > 0) & ((self.labels == 0) | back)
+        gone: Mask = (self.found > 0) & ((self.labels == 0) | back)
+        return gone
 
 
 def like_the_deleted(plane: CorrectedPlane, parts: Sequence[Window], wrong: Collection[int] = ()) -> list[int]:

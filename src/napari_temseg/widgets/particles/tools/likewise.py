@@ -61,8 +61,8 @@ class Likewise(QObject):
 
             image = np.asarray(micrograph.plane(plane), np.float32)
             maps = (None, None) if said is None else (said.foreground(), said.auxiliary.get("distance"))
-            seen = (None if each is None else each.astype(np.float32) for each in maps)
-            return CorrectedPlane(image, labels, found, *seen, carriers=large)
+            foreground, depth = (None if each is None else each.astype(np.float32) for each in maps)
+            return CorrectedPlane(image, labels, found, foreground, depth, large)
 
         def steps(control: Control) -> Generator[Progress, None, list[int] | TemsegError]:
             from napari_temseg.engine.particles.lookalikes import like_the_deleted

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_resplit, iter_resplit_all
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.held_tool import Instruction
 from napari_temseg.widgets.session.history import SPLIT_STEP
 from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.together import Renewed, one_step, same_outlines, sentence
@@ -53,8 +54,9 @@ class Splitter(QObject):
             lambda: iter_resplit(prediction, config, first),
             partial(self._resplit_done, item, prediction),
             seen=partial(self._resplit_seen, item, prediction, showing),
-            failed=showing.revert,
+            failed=partial(self._resplit_failed, showing),
         )
+        self.session.part(Instruction).tell(f"{item.name}: splitting again …")  # a sign of life: it may take seconds
         self.remember()
         self.begun.emit()
 
@@ -129,7 +131,12 @@ class Splitter(QObject):
         if isinstance(step.preview, PlaneFound) and item in self.session.items and item.prediction is prediction:
             showing.plane(step.preview)
 
+    def _resplit_failed(self, showing: UncommittedPlanes) -> None:
+        self.session.part(Instruction).over()
+        showing.revert()
+
     def _resplit_done(self, item: Item, prediction: Prediction, found: Found) -> None:
+        self.session.part(Instruction).over()
         if item not in self.session.items or item.prediction is not prediction:
             return
         if told := commit_found(self.session, item, replace(found, prediction=prediction), SPLIT_STEP):
