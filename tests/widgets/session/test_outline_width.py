@@ -30,3 +30,17 @@ def test_it_follows_the_zoom_but_not_over_what_somebody_chose(
     qtbot.waitUntil(lambda: drawn(4, 1), timeout=20_000)
     layer.contour = 4
     qtbot.waitUntil(lambda: drawn(0.4, 4), timeout=20_000)
+
+
+def test_outlines_that_would_be_dotted_are_widened_at_once(viewer: Any, grid: Any, open_bench: Any, picture: Any, adopt: Any) -> None:
+    """As after going to a larger picture, when the window is busy for seconds, and when a layer is made."""
+    bench = open_bench(viewer)
+    viewer.scene.camera.zoom = 0.25 / grid.scale[-1]
+    adopt(bench.session, bench.session.current, picture.instances)
+    layer = bench.session.current.particles_layer
+    assert layer.contour == 5
+    viewer.scene.camera.zoom = 1 / grid.scale[-1]
+    window_of(viewer).findChild(OutlineWidth).timeout.emit()
+    assert layer.contour == 2
+    viewer.scene.camera.zoom = 0.25 / grid.scale[-1]
+    assert layer.contour == 5

@@ -16,6 +16,7 @@ from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
 
 ZOOMED = 200  # ms after the last zoom
+JUMP = 2  # × as wide as they are: outlines that have to be that wide do not wait
 MAGNIFIED = 3.0  # px of the screen: from there on an outline of one px of the picture is seen, and one of two would hide small particles
 WIDEST = 6  # px: particles of a few px on the screen would be filled
 
@@ -41,15 +42,26 @@ class OutlineWidth(QTimer):
             emitter.disconnect(self._changed)
 
     def _changed(self, event: Any = None) -> None:
-        self.start()
+        if any(layer.visible and self._width(layer) >= JUMP * layer.contour for layer in self._own()):
+            self.stop()
+            self._fit()  # another picture or a new layer: until a busy window gets round to it outlines would be hair-thin and dotted
+        else:
+            self.start()
+
+    def _own(self) -> list[Labels]:
+        """Layers of particles whose width nobody chose."""
+        found = (layer for layer in self.viewer.layers if isinstance(layer, Labels) and role(layer) == Role.PARTICLES)
+        return [layer for layer in found if layer.contour == self._given.get(layer, CONTOUR)]
+
+    def _width(self, layer: Labels) -> int:
+        return outline_width(float(layer.scale[-1]) * float(self.viewer.scene.camera.zoom))
 
     def _fit(self) -> None:
-        for layer in self.viewer.layers:
-            if isinstance(layer, Labels) and role(layer) == Role.PARTICLES and layer.contour == self._given.get(layer, CONTOUR):
-                width = outline_width(float(layer.scale[-1]) * float(self.viewer.scene.camera.zoom))
-                if width != layer.contour:
-                    layer.contour = width
-                self._given[layer] = width
+        for layer in self._own():
+            width = self._width(layer)
+            if width != layer.contour:
+                layer.contour = width
+            self._given[layer] = width
 
 
 def outline_width(on_screen: float) -> int:
