@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QWidget
 
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
@@ -115,3 +118,25 @@ def test_the_window_closes_while_they_are_folded(viewer: Any, controls: Any, ope
     viewer.window._qt_window.close(quit_app=True)  # as Ctrl+Q does; a traceback in it fails the test
     assert bench.session.closed
     assert not hasattr(viewer.window, "_qt_window")
+
+
+def test_no_control_of_a_new_layer_is_a_window_for_a_moment(viewer: Any, qapp: Any) -> None:
+    from napari_temseg.widgets.canvas import overlays
+
+    class Watcher(QObject):
+        windows: ClassVar[list[str]] = []
+
+        def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+            own = event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow()
+            if own and not watched.testAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen):
+                self.windows.append(type(watched).__name__)
+            return False
+
+    picture, watcher = viewer.add_image(np.zeros((20, 20))), Watcher()
+    qapp.installEventFilter(watcher)
+    line = overlays.add_line(viewer, picture, "line")
+    qapp.removeEventFilter(watcher)
+    assert not watcher.windows
+    viewer.layers.selection.active = line
+    controls = viewer.window._qt_viewer.controls
+    assert not any(widget.testAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen) for widget in controls.findChildren(QWidget))

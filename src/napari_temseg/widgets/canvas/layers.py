@@ -13,7 +13,7 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.notifications import notification_manager
 
 from napari_temseg.widgets.canvas.colours import OUTLINES, class_colour
-from napari_temseg.widgets.canvas.main_window import window_part
+from napari_temseg.widgets.canvas.main_window import no_stray_windows, window_part
 from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def insert(viewer: Any, layer: Layer, *, select: bool) -> None:
     """Add a layer on top; unless it is to be worked on, what was selected stays selected."""
     before = set(viewer.layers.selection)
     active = viewer.layers.selection.active
-    with quiet_units(viewer):
+    with quiet_units(viewer), no_stray_windows():
         viewer.add_layer(layer)
     if not select:
         viewer.layers.selection.clear()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from qtpy.QtWidgets import QBoxLayout, QLabel
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QApplication, QBoxLayout, QLabel, QWidget
+
+_UNSEEN = Qt.WidgetAttribute.WA_DontShowOnScreen
 
 
 def bare(viewer: Any) -> Any:
@@ -33,3 +38,33 @@ def add_to_question(dialog: Any, sentence: str) -> None:
     told.setWordWrap(True)
     told.setMargin(6)
     dialog.layout().insertWidget(max(dialog.layout().count() - 1, 0), told)  # above the buttons
+
+
+@contextmanager
+def no_stray_windows() -> Iterator[None]:
+    """What napari makes inside is not seen before it has its place: controls of vectors flashed as windows of their own."""
+    app, keeper = QApplication.instance(), _Keeper()
+    if app is not None:
+        app.installEventFilter(keeper)
+    try:
+        yield
+    finally:
+        if app is not None:
+            app.removeEventFilter(keeper)
+        for widget in keeper.kept:
+            widget.setAttribute(_UNSEEN, False)
+
+
+class _Keeper(QObject):
+    """Keeps off the screen what is about to be shown without a parent; of dialogs and menus, which are windows, it knows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[QWidget] = []
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  Qt's name
+        polished = event is not None and event.type() == QEvent.Type.Polish
+        if polished and isinstance(watched, QWidget) and watched.parent() is None and watched.windowType() == Qt.WindowType.Window:
+            watched.setAttribute(_UNSEEN)
+            self.kept.append(watched)
+        return False
