@@ -236,7 +236,7 @@ class Pointer(MouseTool):
             return None
 
     def _draw(self, item: Item, path: Points) -> None:
-        self._show(item, path, overlays.add_line, "split line")
+        self._show(item, path, overlays.add_line, "drawn line")
 
 
 def _begun_at(place: Points, outline: Points) -> Points:
