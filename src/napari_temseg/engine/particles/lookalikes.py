@@ -22,7 +22,7 @@ SCALES = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0)  # of blobs that are looked for, in usu
 LEAST_RIGHT = 3  # particles that a part must hold, or else the rest of the plane, to be an example
 REGULARISATION = 0.1  # its inverse strength: examples are few
 WRONG_BELOW = 0.3  # probability of being right: rather one left than one too many taken
-ROUNDS = 4  # of judging by the rest of the plane, each without what looked wrong in the one before
+JUDGED_AGAIN = 4  # of judging by the rest of the plane, each without what looked wrong in the one before
 # Where the rest of the plane stands for the right ones, what a share f of it is like the deleted ones has f / (1 + f), at most a half.
 UNLIKE_REST_BELOW = 0.5
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ def like_the_deleted(plane: CorrectedPlane, parts: Sequence[Window], wrong: Coll
 
     judge = LogisticRegression(C=REGULARISATION, max_iter=1000, class_weight="balanced" if by_rest else None)
     wrong_below, is_right = (UNLIKE_REST_BELOW if by_rest else WRONG_BELOW), np.isin(areas.numbers, right)
-    for _ in range(ROUNDS if by_rest else 1):
+    for _ in range(JUDGED_AGAIN if by_rest else 1):
         chance = judge.fit(looks[taught], is_right[taught]).predict_proba(looks)[:, 1]
         stays = taught & (known | (chance >= UNLIKE_REST_BELOW))  # what looks wrong is no example of a right one any more
         if not (stays & is_right).any():

@@ -21,7 +21,7 @@ ANGLES = 72
 STEPS = 64  # radii of the strip
 OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
 WIDENING = (1, 2, 4, 8, 16)  # × the radius that is usual: strips that are looked at after a click, each twice as wide
-LARGEST = OUTERMOST * WIDENING[-1]  # × the usual radius: nothing larger is found by a click
+LARGEST_CLICKED = OUTERMOST * WIDENING[-1]  # × the usual radius: nothing larger is found by a click
 CLEARER, FURTHER = 1.15, 1.15  # a path of a wider strip is taken if it parts so many times as clearly and lies so much further out
 LEANING = 0.9  # × the end of its strip: a path that comes so near to it is looked for once more, in a strip of its own size
 SPARSELY = 3  # px between those that tell how much the grey of a picture varies
@@ -46,7 +46,7 @@ def outline_at(
 ) -> Floats:
     """The outline (n, 2) in px of what lies round `place` (y, x), about `radius` px large; `drawn` when somebody drew that size.
 
-    What is not drawn may be up to `LARGEST` times as large, as far as the picture given reaches. `image` and `probability` (of any
+    What is not drawn may be up to `LARGEST_CLICKED` times as large, as far as the picture given reaches. `image` and `probability` (of any
     particle) are (Y, X), and so is `taken`, pixels of other particles, which are not gone round.
     `TemsegError` for a place outside the picture.
     """
