@@ -64,14 +64,14 @@ class Likewise(QObject):
             foreground, depth = (None if each is None else each.astype(np.float32) for each in maps)
             return CorrectedPlane(image, labels, found, foreground, depth, large)
 
-        def steps(control: Control) -> Generator[Progress, None, list[int] | TemsegError]:
+        def steps(control: Control) -> Generator[Progress, None, list[int] | str]:
             from napari_temseg.engine.particles.lookalikes import like_the_deleted
 
             yield Progress("look", 0.0, "looking for what is like it", control.elapsed)
             try:
                 return like_the_deleted(corrected_plane(), parts, excluded)
             except TemsegError as error:  # it stands whole in the panel, not cut beside the picture
-                return error
+                return str(error)
 
         self.session.say(f"{item.name}: looking for what is like it …")
         failed = partial(self.session.say, f"{item.name}: nothing was selected.")
@@ -83,12 +83,12 @@ class Likewise(QObject):
         table: Any = item.measurement.table if item.measurement is not None else None
         return [] if table is None else table.loc[table["excluded"] == NOT_A_PARTICLE, "particle"].astype(int).tolist()
 
-    def _found(self, item: Item, labels: Page, alike: list[int] | TemsegError) -> None:
+    def _found(self, item: Item, labels: Page, alike: list[int] | str) -> None:
         if item is not self.session.current or item.particles is None or item.particles.labels is not labels:
             return  # another picture is in hand, or another result
-        if isinstance(alike, TemsegError):
+        if isinstance(alike, str):
             self.session.say(f"{item.name}: nothing was selected.")
-            self.session.part(Refusal).keep(alike)
+            self.session.part(Refusal).keep(TemsegError(alike))
             return
         reviewed = item.measurement.table.loc[item.measurement.table["reviewed"], "particle"] if item.measurement is not None else ()
         picked = set(alike) & set(item.particles.table.index) - set(reviewed)
