@@ -150,6 +150,26 @@ def open_bench(qtbot: Any) -> Callable[[Any], Any]:
 
 
 @pytest.fixture
+def on_small_screen(qtbot: Any) -> Callable[[Any], None]:
+    """Show the window of a dock as on a screen of 1280 × 800: `on_small_screen(bench)`."""
+
+    def shown(bench: Any) -> None:
+        from qtpy.QtCore import Qt
+        from qtpy.QtWidgets import QDockWidget
+
+        window = bench.session.viewer.window._qt_window
+        window.show()
+        window.setGeometry(0, 0, 1280, 800)
+        dock = bench
+        while not isinstance(dock, QDockWidget):
+            dock = dock.parentWidget()
+        window.resizeDocks([dock], [360], Qt.Orientation.Horizontal)
+        qtbot.waitUntil(lambda: bench.height() > 700 and bench.width() > 330)
+
+    return shown
+
+
+@pytest.fixture
 def clipboard(qapp: Any) -> Iterator[Any]:
     """The clipboard, which afterwards holds what it held before."""
     found = qapp.clipboard()

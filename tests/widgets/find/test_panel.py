@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 import napari_temseg as temseg
 from napari_temseg.engine.particles.weighing import BAND_CERTAINTY
+from napari_temseg.engine.types.progress import Job, Progress
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
 
@@ -342,3 +344,27 @@ def test_use_for_all_says_what_changed_and_one_undo_takes_all_of_it_back(
     corrector.undo()  # what was taken back by itself is no matter of this
     assert b.count == count
     assert c.particles.settings["min_diameter"] == b.particles.settings["min_diameter"]
+
+
+def test_step_2_fits_into_1280_by_800_while_a_job_runs_and_kept_work_is_offered(
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any, idle: Any, picture: Any, on_small_screen: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    on_small_screen(bench)
+    bench.go(1)
+    area, session = bench.panels.currentWidget(), bench.session
+
+    def steps(control: Any) -> Any:
+        while not control.finishing:
+            time.sleep(0.01)
+            yield Progress("find", 0.1, "looking for particles", control.elapsed)
+
+    session.jobs.start("Finding particles", lambda: Job(steps), lambda _: None, can_finish=True)
+    bench.restore_bar.offer("Work of 27 Nov 16:36 is kept: 3 particles, 3 corrections, reviewed, 1 region, sample batch 8, strokes.")
+    idle()
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden() and area.verticalScrollBar().maximum() == 0)
+    assert area.widget().heightForWidth(area.maximumViewportSize().width()) <= area.maximumViewportSize().height()
+    assert area.verticalScrollBar().maximum() == 0
+    session.jobs.finish()
+    wait_jobs(session)

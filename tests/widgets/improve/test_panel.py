@@ -164,7 +164,7 @@ def test_training_improves_in_sight_while_painting_goes_on(
     wait_jobs(session)
     assert item.annotation.data[3, 3] == 1
     assert panel.trainer.facts["background_share"] > 0
-    assert "on the processor" in panel.note.text() or "GPU" in panel.note.text()
+    assert "on the processor" in panel.advice.text() or "GPU" in panel.advice.text()
     assert previews
     assert not previews[0].visible
     np.testing.assert_allclose(previews[0].translate, (10, 20))
@@ -473,3 +473,57 @@ def test_what_is_found_on_the_other_open_images_is_held(
     held, watched = open_beside(session.items, [grid])
     assert [each.name for each in held] == ["another sample"]
     assert [each.name for each in watched] == ["other"]
+
+
+def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
+    bench: Any, viewer: Any, wait_jobs: Any, qtbot: Any, truth: Any, settle: Any, idle: Any, on_small_screen: Any
+) -> None:
+    on_small_screen(bench)
+    bench.go(1)
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    bench.go(2)
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    found = item.particles
+    panel.labelling.new.click()
+    paint_dots(item.annotation, truth)
+    settle(panel)
+    make_small(panel)
+    panel.form.fields["validation"].value = 0.0
+    assert not panel.back.isEnabled()
+    places: dict[str, set[int]] = {"train": set(), "back": set(), "curves": set()}
+
+    def look() -> None:
+        for name, seen in places.items():
+            part = getattr(panel, name)
+            seen.add(part.mapTo(bench, part.rect().topLeft()).y())
+
+    panel.train.click()
+    qtbot.waitUntil(lambda: len(panel.trainer.points) >= 1, timeout=90_000)
+    idle()
+    qtbot.waitUntil(lambda: not panel._settle.isActive())
+    idle()
+    panel.trainer.advanced.connect(look)
+    look()
+    wait_jobs(session)
+    wait_jobs(session)
+    idle()
+    qtbot.waitUntil(lambda: not panel._settle.isActive())
+    idle()
+    look()
+    assert all(max(seen) - min(seen) <= 8 for seen in places.values()), places  # px
+    area = bench.panels.currentWidget()
+    for part in (panel.verdict, panel.advice, panel.back, panel.curves):
+        top = part.mapTo(area.viewport(), part.rect().topLeft()).y()
+        assert top >= 0
+        assert top + part.height() <= area.viewport().height()
+    assert panel.verdict.text().startswith("“particles+1” is in use now")
+    assert panel.train.text() == "Train on"
+    assert item.particles is not found
+    assert panel.back.accessibleName() == "Go back to “particles”"
+    panel.back.click()
+    wait_jobs(session)
+    assert session.model == "particles"
+    assert "particles+1" in session.models
+    assert item.particles is found
+    assert not panel.back.isEnabled()

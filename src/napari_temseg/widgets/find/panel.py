@@ -126,7 +126,7 @@ class FindPanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)  # that it fits into 1280 × 800 while a job runs too
+        layout.setSpacing(3)  # that it fits into 1280 × 800 while a job runs and kept work is offered too
         self.more = folded("details of this result", "How the result shown came about.")
         self.more.addWidget(self.details)
         self.more.collapse(animate=False)
@@ -143,7 +143,6 @@ class FindPanel(QWidget):
             row([self.raises, self.lowers, self.through], (1, 1, 1)),
             row(list(self.shown.values()), (1, 1, 1)),
             self.everywhere,
-            separator(),
             self.split.fold,
             self.predict,
             self.more,

@@ -38,6 +38,24 @@ def advise(
     return " ".join(filter(None, said))
 
 
+def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False) -> str:
+    """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays."""
+    if not made:
+        if any(note.startswith(STAYS) for note in notes):
+            return "Not kept: it changed more elsewhere than your strokes say. The model in use stays."
+        return "No better than before: the model in use stays as it was."
+    judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
+    best = best_of(judged, fresh)
+    if best is None:
+        return f"“{made}” is in use now; nothing was held out that could tell whether it is better."
+    if fresh:
+        return f"“{made}” is in use now: IoU {best['validation_iou']:.2f} on labels held out."
+    before, after = judged[0]["validation_iou"], best["validation_iou"]
+    if after <= before + BETTER:
+        return f"“{made}” is in use now: nearer to your strokes, on those held out much as before (IoU {after:.2f})."
+    return f"Better: “{made}” is in use now, IoU {after:.2f} on labels held out, {before:.2f} before."
+
+
 def note_sentence(note: str) -> str:
     """A note of a training's record as a sentence."""
     return f"{note[:1].upper()}{note[1:]}."

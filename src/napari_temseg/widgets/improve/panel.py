@@ -27,8 +27,9 @@ from napari_temseg.widgets.improve.starting_model import StartBox
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm
-from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.settings import remembered
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 TRAIN_KEY = "F9"
+FOOT = 112  # px below the curves
+ADVICE_LINES = 3  # of what is said of a training; the rest comes by “more”
 
 
 class ImprovePanel(QWidget):
@@ -66,13 +69,20 @@ class ImprovePanel(QWidget):
             f"Train a model on the labels of the ticked images ({TRAIN_KEY}); painting goes on meanwhile, and nothing is replaced.",
             self._train,
         )
+        self.back = ElidedButton("Go back", self._go_back)
         self.note = hint()
+        # Both have their room from the first training on: neither buttons nor curves move when other words come.
+        self.verdict = hint(role="heading", lines=2)
+        self.advice = Brief(ADVICE_LINES, "hint")
+        self.advice.keep_room(ADVICE_LINES)
         self.curves = CurvePlots(session)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(50)
         self._settle.timeout.connect(self._scroll)
-        self.advice = hint()
+        self._running = False
+        self.foot = QWidget()  # else the end of a job, whose bar goes, would move what is above
+        self.foot.setFixedHeight(FOOT)
         self.model = ModelLine(session, self)
         self.compare = button(
             "Compare with truth…",
@@ -90,8 +100,9 @@ class ImprovePanel(QWidget):
         layout.setSpacing(6)
         above: Sequence[QWidget] = (self.labelling, separator(), self.live, separator())
         training: Sequence[QWidget] = (hint("Training", "heading"), self.set, row([QLabel("start from"), self.start], (0, 1)), self.form)
-        # What grows while a training runs is below all that is pressed.
-        below: Sequence[QWidget] = (self.train, self.compare, self.model, self.note, self.advice, self.curves)
+        ways = row([self.back, self.compare], (1, 1))
+        # What a training says is below what is pressed, what comes of it is seen at once: all of this fits into 1280 × 800.
+        below: Sequence[QWidget] = (self.train, ways, self.note, self.verdict, self.advice, self.curves, self.model, self.foot)
         for widget in (*above, *training, *below):
             layout.addWidget(widget)
         layout.addStretch(1)
@@ -118,33 +129,48 @@ class ImprovePanel(QWidget):
         self.trainer.go_on(found)
         self._learnt = None
 
-    def _advanced(self) -> None:
-        new = self.curves.isHidden() or self.advice.isHidden()
-        self.curves.show_points(self.trainer.points, self.trainer.fresh)
+    def _go_back(self) -> None:
+        self.trainer.go_back()
         self.refresh()
-        if new and not self.curves.isHidden():
+
+    def _advanced(self) -> None:
+        trainer = self.trainer
+        new = self.curves.isHidden() or trainer.running != self._running
+        self._running = trainer.running
+        self.curves.show_points(trainer.points, trainer.fresh)
+        # From the first moment on, so that all has its place.
+        shown = trainer.running or bool(trainer.points)
+        self.curves.setVisible(shown)
+        self.foot.setVisible(shown)
+        self.refresh()
+        if new and shown:
             self._settle.start()
 
     def _scroll(self) -> None:
-        """Bring the curves into view, once they have their place, and above all the sentence that reads them."""
+        """Bring into view what comes of the training: its button on top, curves below."""
         viewport = self.parentWidget()
         area = viewport.parentWidget() if viewport is not None else None
         if isinstance(area, QScrollArea) and not self.curves.isHidden():
-            area.ensureWidgetVisible(self.curves)
-            area.ensureWidgetVisible(self.note if self.advice.isHidden() else self.advice)
+            area.verticalScrollBar().setValue(self.train.y() - 4)
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
-        waits, busy = ready(self.annotator), self.session.jobs.running
+        waits, busy, trainer = ready(self.annotator), self.session.jobs.running, self.trainer
         self.train.setEnabled(not waits and not busy)
-        self.train.setText("Train again" if self.trainer.ended else "Train")
+        self.train.setText("Train" if not trainer.ended else "Train on" if trainer.made else "Train again")
         highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
-        told = waits or self.trainer.setting
-        self.note.setText(f"{told[:1].upper()}{told[1:]}")
-        self.note.setVisible(bool(self.note.text()))
-        self.advice.setText(self.trainer.advice)
-        self.advice.setToolTip(tuned_table(self.trainer.tuned))
-        self.advice.setVisible(bool(self.advice.text()))
+        self.back.setEnabled(bool(trainer.earlier) and not busy)
+        self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
+        self.back.setToolTip(
+            "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models."
+        )
+        self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
+        self.note.setVisible(bool(waits))
+        self.verdict.setText(trainer.verdict)
+        self.advice.setText(trainer.advice)
+        self.advice.setToolTip("\n\n".join(filter(None, (trainer.advice, tuned_table(trainer.tuned)))))
+        for each in (self.verdict, self.advice):
+            each.setVisible(bool(trainer.verdict))
 
 
 class ModelLine(QWidget):

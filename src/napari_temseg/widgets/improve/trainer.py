@@ -22,11 +22,12 @@ from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence
+from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.own_models import OwnModels
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Trainer(QObject):
         self.setting = self.outcome = ""
         self.tuned: Any = ()  # what a search of the settings tried, the best first
         self.notes: list[str] = []  # what else is to be told of the training that ended
+        self.made = self._before = ""  # the model that the last training made, and the one that was in use before
         self._aims: deque[PreviewTarget] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
@@ -75,6 +77,7 @@ class Trainer(QObject):
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
         session.item_changed.connect(self._item_changed)
+        session.model_renamed.connect(self._renamed)
 
     def train(self, base: str, config: TrainConfig, *, tune: bool = False) -> None:
         """Train on what the images hold now, from a model by name or file, or `NEW_NETWORK`.
@@ -124,7 +127,7 @@ class Trainer(QObject):
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
-        self.notes = []
+        self.notes, self.made, self._before = [], "", self.session.model
         self._micrographs.clear()
         self._aim()
         self.advanced.emit()
@@ -137,7 +140,51 @@ class Trainer(QObject):
         else:
             curves = self.points, self.facts, self.session.classes
             said = [advise(*curves, fresh=self.fresh, ended=self.ended, notes=self.notes)]
-        return " ".join(filter(None, (*said, tuned_sentence(self.tuned))))
+        setting = f"{self.setting[:1].upper()}{self.setting[1:]}." if self.setting else ""
+        return " ".join(filter(None, (self._next_step(), *said, tuned_sentence(self.tuned), setting)))
+
+    @property
+    def verdict(self) -> str:
+        """What became of the training, in one sentence; "" before the first one."""
+        if self.running:
+            return "Training …"
+        if self.outcome:
+            return "No new model was made."
+        return "" if not self.ended else verdict(self.points, self.made, self.notes, fresh=self.fresh)
+
+    def _next_step(self) -> str:
+        if not self.ended or self.outcome:
+            return ""
+        if self.made:
+            return "Look at the outlines: Train on goes on from here, Go back takes this back."
+        return "Stroke where the outlines are wrong, or allow more time, and train again."
+
+    @property
+    def earlier(self) -> str:
+        """The model to which one can go back: that which was in use before the training that made the one in use; "" for none."""
+        return self._before if self.made and self.made == self.session.model else ""
+
+    def go_back(self) -> None:
+        """Use the model again that was in use before, and bring back what it found in the picture that was searched anew.
+
+        A picture that was corrected since keeps its particles.
+        """
+        session, before, made = self.session, self.earlier, self.session.models.get(self.made)
+        if not before or made is None:
+            raise TemsegError("There is no training to go back from.")
+        digest, back = made.content_hash(), 0
+        for item in filter(self._taught.__contains__, session.items):
+            session.use_model_for(item, before)
+            newest = item.history.newest
+            if newest is not None and newest.name == FOUND_STEP and item.prediction is not None and item.prediction.model_hash == digest:
+                item.history.undo()
+                back += 1
+        found = " and what it found before" if back else ""
+        session.say(f"“{before}” is in use again{found}; “{self.made}” stays in the list of models.")
+        self.advanced.emit()
+
+    def _renamed(self, name: str, new: str) -> None:
+        self.made, self._before = (new if each == name else each for each in (self.made, self._before))
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -224,6 +271,8 @@ class Trainer(QObject):
         record = model.history[-1] if model.history else {}
         self.best_step, self.tuned = int(record.get("best_step", 0)), record.get("tuned", ())
         self.notes = list(record.get("notes", []))
+        if self.points:  # what is kept was decided after the last of them
+            self.points[-1]["best_step"] = float(self.best_step)
         if self.best_step == 0:
             self._let_go()
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
@@ -235,6 +284,7 @@ class Trainer(QObject):
         base = self._store.plan.base if self._store is not None else ""
         model.name = name = next_name(base if base in taken else model.name, taken)
         name = self.session.add_model(name, model, self._taught)
+        self.made = name
         self.session.part(OwnModels).save(name, model)
         self.session.part(ModelOffer).trained(name)
         self._let_go()  # after the model, which is written first

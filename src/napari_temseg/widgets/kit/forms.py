@@ -132,6 +132,7 @@ def folded(title: str, tip: str) -> QCollapsible:
     fold.toggleButton().setAccessibleName(title)
     if (layout := fold.layout()) is not None:
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)  # that of a closed one is below nothing
     fold.toggleButton().setToolTip(tip)
     return fold
 

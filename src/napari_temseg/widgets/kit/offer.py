@@ -6,7 +6,10 @@ from typing import Any
 
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.kit.style import highlight, hint, row
+from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.style import highlight, row
+
+OFFER_LINES = 2  # of what is offered: the panel above it needs the room
 
 
 class OfferBar(QWidget):
@@ -14,7 +17,7 @@ class OfferBar(QWidget):
 
     def __init__(self, parent: QWidget | None, *buttons: QPushButton) -> None:
         super().__init__(parent)
-        self.text = hint(role="heading")
+        self.text = Brief(OFFER_LINES, "heading")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
