@@ -316,7 +316,7 @@ def test_next_offers_first_what_looks_like_two(bench: Any, qtbot: Any) -> None:
     assert set(panel.doubtful.of(item).two) == {1}
     panel.next.click()
     assert session.selected == {1}
-    qtbot.waitUntil(lambda: "looks like two" in panel.note.text())
+    qtbot.waitUntil(lambda: "may be two or more" in panel.note.text())
     panel.these.click()
     qtbot.waitUntil(lambda: panel.doubtful.of(item) is not None)
     assert not panel.doubtful.of(item).two
