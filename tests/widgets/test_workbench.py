@@ -14,9 +14,11 @@ from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
+    QLabel,
     QLineEdit,
     QScrollBar,
     QTableView,
+    QVBoxLayout,
     QWidget,
 )
 from scipy import ndimage
@@ -42,6 +44,20 @@ def test_every_page_fits_into_a_dock_of_300_px(viewer: Any, grid: Any, open_benc
         idle()
         assert bench.panel(index).minimumSizeHint().width() <= NARROWEST, type(bench.panel(index)).__name__
     assert bench.minimumSizeHint().width() <= 300
+
+
+def test_the_steps_have_the_height_of_the_dock_whatever_was_opened_before(
+    viewer: Any, open_bench: Any, on_small_screen: Any, idle: Any
+) -> None:
+    for name in "abc":
+        other = QWidget()
+        QVBoxLayout(other).addWidget(QLabel(name))
+        viewer.window.remove_dock_widget(viewer.window.add_dock_widget(other, name=name, area="right"))
+    bench = open_bench(viewer)
+    on_small_screen(bench)
+    idle()
+    others = sum(part.height() for part in bench.children() if isinstance(part, QWidget) and part.isVisible() and part is not bench.panels)
+    assert bench.panels.height() > bench.height() - others - 60
 
 
 def test_the_first_image_moves_no_button(viewer: Any, open_bench: Any, idle: Any) -> None:

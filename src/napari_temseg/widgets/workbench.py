@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -59,6 +60,8 @@ class Workbench(QWidget):
         super().__init__()
         self.session: Session = session_of(viewer)
         self.setMinimumWidth(305)  # four steps whose names are not squeezed
+        # Else napari adds an empty stretch below, which takes a larger part of the height with every dock that was opened before.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.steps = QButtonGroup(self)
         self.panels = QStackedWidget()
         layout = QVBoxLayout(self)
