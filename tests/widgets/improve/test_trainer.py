@@ -31,7 +31,7 @@ def test_the_search_is_told_after_the_training(viewer: Any, open_bench: Any, pic
     tried = panel.trainer.tuned
     assert len(tried) == 6
     assert f"learning rate {tried[0]['learning_rate']:g} with batch {tried[0]['batch']}" in panel.advice.text()
-    assert len(panel.advice.toolTip().splitlines()) == 1 + len(tried)
+    assert len(panel.advice.toolTip().rpartition("\n\n")[2].splitlines()) == 1 + len(tried)
     steps = [point["step"] for point in panel.trainer.points]
     assert steps == sorted(set(steps))
     assert session.settings.get("tune") is True
