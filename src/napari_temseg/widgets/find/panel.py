@@ -126,7 +126,7 @@ class FindPanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)  # that it fits into 1280 × 800 while a job runs and kept work is offered too
+        layout.setSpacing(2)  # that it fits into 1280 × 800 while a job runs and kept work is offered too
         self.more = folded("details of this result", "How the result shown came about.")
         self.more.addWidget(self.details)
         self.more.collapse(animate=False)
