@@ -11,29 +11,6 @@ from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox, QVBoxLayout, QWidget
 from napari_temseg.widgets.kit.forms import folded
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.scrolling import Scrolling
-from napari_temseg.widgets.kit.style import hint
-
-
-def test_a_bar_goes_when_without_it_all_fits(qtbot: Any) -> None:
-    label = hint()
-    area = Scrolling(label)
-    qtbot.addWidget(area)
-    area.resize(160, 200)
-    area.show()
-    bar, whole = area.verticalScrollBar(), area.maximumViewportSize()
-    long = "a word " * 120
-    label.setText(long)
-    qtbot.waitUntil(bar.isVisible)
-    beside = area.viewport().width()
-
-    def higher_beside_a_bar(n: int) -> bool:
-        label.setText(long[:n])
-        return bool(label.heightForWidth(whole.width()) <= whole.height() < label.heightForWidth(beside))
-
-    assert any(higher_beside_a_bar(n) for n in range(len(long), 0, -1))
-    qtbot.waitUntil(lambda: not bar.isVisible() and label.width() == whole.width())
-    label.setText(long)
-    qtbot.waitUntil(bar.isVisible)
 
 
 def test_the_wheel_scrolls_and_turns_no_number_it_passes_over(qtbot: Any) -> None:

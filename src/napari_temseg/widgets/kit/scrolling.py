@@ -21,10 +21,7 @@ class _WheelScrolls(QObject):
 
 
 class Scrolling(QScrollArea):
-    """A widget in a place as wide as itself.
-
-    Qt measures words that wrap beside the bar that is there, where they are higher: one that came with a longer text would stay.
-    """
+    """A widget in a place as wide as itself, with a bar where it is higher. The wheel scrolls it, whatever it passes over."""
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
@@ -36,24 +33,10 @@ class Scrolling(QScrollArea):
         self._free_the_wheel(content)
 
     def event(self, event: Any) -> bool:
-        """The content asks for other room."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self._fit()
-            if (content := self.widget()) is not None:
-                self._free_the_wheel(content)
+        """The content asks for other room: something may have come to it."""
+        if event.type() == QEvent.Type.LayoutRequest and (content := self.widget()) is not None:
+            self._free_the_wheel(content)
         return bool(super().event(event))
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
-        """There is other room."""
-        self._fit()
-        super().resizeEvent(event)
-
-    def _fit(self) -> None:
-        content, room = self.widget(), self.maximumViewportSize()
-        fits = content is not None and content.hasHeightForWidth() and content.heightForWidth(room.width()) <= room.height()
-        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
-        if policy != self.verticalScrollBarPolicy():
-            self.setVerticalScrollBarPolicy(policy)
 
     def _free_the_wheel(self, content: QWidget) -> None:
         """Also over what came since."""
