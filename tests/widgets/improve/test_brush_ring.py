@@ -22,13 +22,18 @@ def seen(canvas: Any) -> Any:
     return rows[:, : picture.width()].astype(int)
 
 
-def test_the_brush_is_a_ring_at_any_zoom_and_leaves_nothing(viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
-    viewer.add_image(np.full((512, 512), 180, np.uint8), name="grid", contrast_limits=(0, 255))
+def annotated(viewer: Any, open_bench: Any) -> tuple[Any, Any, Any]:
+    """A new annotation in step 3 of a window that is shown: its layer, the canvas and the camera."""
     bench = open_bench(viewer)
     bench.go(2)
     bench.panel(2).labelling.new.click()
     viewer.window.show()
-    layer, canvas, camera = bench.session.current.annotation, window_part(viewer, "canvas").native, viewer.scene.camera
+    return bench.session.current.annotation, window_part(viewer, "canvas").native, viewer.scene.camera
+
+
+def test_the_brush_is_a_ring_at_any_zoom_and_leaves_nothing(viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
+    viewer.add_image(np.full((512, 512), 180, np.uint8), name="grid", contrast_limits=(0, 255))
+    layer, canvas, camera = annotated(viewer, open_bench)
     idle()
     middle = QPoint(canvas.width() // 2, canvas.height() // 2)
     for zoom, brush in ((0.5, 80), (1, 25), (2.3, 6), (8, 25), (30, 1)):
@@ -58,11 +63,7 @@ def test_the_brush_is_a_ring_at_any_zoom_and_leaves_nothing(viewer: Any, open_be
 
 def test_a_fast_stroke_on_a_busy_window_is_painted_whole(viewer: Any, open_bench: Any, qtbot: Any, idle: Any) -> None:
     viewer.add_image(np.full((512, 512), 180, np.uint8), name="grid")
-    bench = open_bench(viewer)
-    bench.go(2)
-    bench.panel(2).labelling.new.click()
-    viewer.window.show()
-    layer, canvas, camera = bench.session.current.annotation, window_part(viewer, "canvas").native, viewer.scene.camera
+    layer, canvas, camera = annotated(viewer, open_bench)
     idle()
     camera.center, camera.zoom, layer.brush_size = (256, 256), 1, 5
     idle()
