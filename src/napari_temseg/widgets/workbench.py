@@ -30,7 +30,7 @@ from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
-from napari_temseg.widgets.kit.scrolling import Scrolling
+from napari_temseg.widgets.kit.scrolling import BAR_WIDTH, Scrolling
 from napari_temseg.widgets.kit.style import Still, button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
@@ -65,21 +65,17 @@ class Workbench(QWidget):
         self.steps = QButtonGroup(self)
         self.panels = QStackedWidget()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setContentsMargins(6, 4, 2, 4)
         layout.setSpacing(6)
-        layout.addWidget(self._make_steps())
-        layout.addWidget(CurrentImage(self.session))
+        layout.addWidget(_beside_the_bar(self._make_steps(), CurrentImage(self.session)))
         layout.addWidget(self.panels, 1)
         for _, _, panel in DOCK_STEPS:
             self.panels.addWidget(Scrolling(panel(self.session)))
         self.restore_bar = RestoreBar(self.session, self)
         self.stopped = ContinueBar(self.session, self.panel(IMPROVE).go_on, self)
         # Below the panel: what is offered and asked comes and goes, and moves no button of it.
-        layout.addWidget(self.restore_bar)
-        layout.addWidget(self.stopped)
-        layout.addWidget(AxesQuestion(self.session))
-        layout.addWidget(QuestionBar(self.session))
-        layout.addWidget(JobBar(self.session))
+        asked = (AxesQuestion(self.session), QuestionBar(self.session))
+        layout.addWidget(_beside_the_bar(self.restore_bar, self.stopped, *asked, JobBar(self.session)))
         self.judge = Judge(self.session)
         self.controls = FoldingControls(self.session.viewer)
         self.slider = PlaneSlider(self.session.viewer)
@@ -129,6 +125,17 @@ class Workbench(QWidget):
 
     def _restyle(self) -> None:
         self.setStyleSheet(sheet(self.session.viewer))
+
+
+def _beside_the_bar(*parts: QWidget) -> QWidget:
+    """What does not scroll, as wide as what does."""
+    place = QWidget()
+    layout = QVBoxLayout(place)
+    layout.setContentsMargins(0, 0, BAR_WIDTH, 0)
+    layout.setSpacing(6)
+    for part in parts:
+        layout.addWidget(part)
+    return place
 
 
 class JobBar(QWidget):

@@ -337,7 +337,7 @@ class FindPanel(QWidget):
         self.dial.refresh()
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")
-        self.note.setToolTip(told)
+        self.note.setToolTip("\n\n".join(filter(None, (self.note.text(), told))))
         self.everywhere.setEnabled(idle and len(session.items) > 1 and item is not None)
 
     def _show_settings(self) -> None:

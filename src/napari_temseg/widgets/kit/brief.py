@@ -5,12 +5,11 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from qtpy.QtCore import QRect, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
-from napari_temseg.widgets.kit.style import Words, set_role, unbroken
+from napari_temseg.widgets.kit.style import Words, breakable, set_role
 
-FREE_SIDES = 10  # px: what text that can be selected leaves free at both sides together
 MORE_LINK, LESS_LINK = " … <a href='more' style='color: {colour}'>more</a>", " <a href='less' style='color: {colour}'>less</a>"
 
 
@@ -19,7 +18,8 @@ class Brief(Words):
 
     def __init__(self, lines: int, role: str) -> None:
         super().__init__()
-        self._most, self._open = lines, False
+        self._most, self._open, self._folded = lines, False, False
+        self._room = 0  # px that so many lines need
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.LinksAccessibleByMouse)
@@ -54,25 +54,43 @@ class Brief(Words):
 
     def is_folded(self) -> bool:
         """Whether some of the text is not shown."""
-        return not self._open and not self._fits(self._text)
+        return self._folded
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802  Qt's name
+        """Never more than its lines unless all is to be seen, as the text is shortened to fit; a wider place never takes more height."""
+        if self._folded:
+            return self._room
+        needed = super().heightForWidth(width)
+        return needed if self._open or needed < 0 else min(needed, self._room)
 
     def _turn(self, link: str) -> None:
         self._open = link == "more"
         self._show()
 
     def _show(self) -> None:
-        shown, end = self._text, LESS_LINK if self._open else ""
-        if self.is_folded():
+        """Qt itself says what fits: shown, the same words take the same lines."""
+        self._say("<br>".join("X" * self._most))
+        self._room = QLabel.heightForWidth(self, self.width())
+        whole = _body(self._text)
+        self._folded = not self._open and not self._fits(whole)
+        if self._folded:
             words = self._text.split(" ")
             low, high = 1, len(words)
             while low < high - 1:  # the most words that leave room for what follows them
                 middle = (low + high) // 2
-                low, high = (middle, high) if self._fits(" ".join(words[:middle]) + " … more") else (low, middle)
-            shown, end = " ".join(words[:low]), MORE_LINK
-        body = html.escape(unbroken(shown)).replace("\n", "<br>")
-        QLabel.setText(self, body + end.format(colour=self.palette().color(self.foregroundRole()).name()))
+                low, high = (middle, high) if self._fits(_body(" ".join(words[:middle])) + MORE_LINK) else (low, middle)
+            self._say(_body(" ".join(words[:low])) + MORE_LINK)
+        else:
+            self._say(whole + LESS_LINK * self._open)
 
-    def _fits(self, text: str) -> bool:
-        room, wrapped = QRect(0, 0, max(self.width() - 2 * self.margin() - FREE_SIDES, 10), 10**6), Qt.TextFlag.TextWordWrap
-        high, line = (self.fontMetrics().boundingRect(room, wrapped, each).height() for each in (text, "X"))
-        return high <= self._most * line
+    def _fits(self, body: str) -> bool:
+        self._say(body)
+        return QLabel.heightForWidth(self, self.width()) <= self._room
+
+    def _say(self, body: str) -> None:
+        QLabel.setText(self, body.format(colour=self.palette().color(self.foregroundRole()).name()))
+
+
+def _body(text: str) -> str:
+    """As rich text."""
+    return html.escape(breakable(text)).replace("\n", "<br>").replace("{", "{{").replace("}", "}}")

@@ -1,13 +1,14 @@
-"""What may be higher than its place, with a scroll bar only while it is."""
+"""What may be higher than its place, with room for a scroll bar that is drawn only while it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QScrollBar, QWidget
 
 TURNED_BY_THE_WHEEL = (QAbstractSpinBox, QComboBox, QAbstractSlider)
+BAR_WIDTH = 12  # px
 
 
 class _WheelScrolls(QObject):
@@ -20,14 +21,37 @@ class _WheelScrolls(QObject):
         return True
 
 
+class QuietBar(QScrollBar):
+    """A scroll bar that is not seen while there is nothing to scroll."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent, False)  # the ground shows where nothing is drawn
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """As wide whatever the style says: others leave as much room beside what scrolls."""
+        return QSize(BAR_WIDTH, super().sizeHint().height())
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """Nothing, or the bar."""
+        if self.maximum() > self.minimum():
+            super().paintEvent(event)
+
+
 class Scrolling(QScrollArea):
-    """A widget in a place as wide as itself, with a bar where it is higher. The wheel scrolls it, whatever it passes over."""
+    """A widget in a place as wide as itself, with a bar where it is higher. The wheel scrolls it, whatever it passes over.
+
+    The bar always has its room. One that comes and goes narrows all that is in the place, and where that makes the content lower, as text
+    that is shortened to fit does, Qt shows and hides it for ever, or until the stack is full.
+    """
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBar(QuietBar(self))
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self._wheel = _WheelScrolls(self)
         self.setWidget(content)
         self._free_the_wheel(content)

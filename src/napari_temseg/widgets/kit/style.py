@@ -165,7 +165,7 @@ class Words(QLabel):
     def setText(self, text: str) -> None:  # noqa: N802  Qt's name
         """Show a text."""
         self._text = text
-        super().setText(re.sub(r"\S{24,}", _breakable, unbroken(text)))
+        super().setText(breakable(text))
 
     def text(self) -> str:
         """What is shown."""
@@ -194,7 +194,12 @@ def unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:%|nm|µm|px)(?!\w))", "\u00a0", text)
 
 
-def _breakable(word: re.Match[str]) -> str:
+def breakable(text: str) -> str:
+    """A text that may break a long name and no number from its unit."""
+    return re.sub(r"\S{24,}", _broken_name, unbroken(text))
+
+
+def _broken_name(word: re.Match[str]) -> str:
     """A word that may be broken after its signs; a path may be broken anyway, and is to be copied as it is, like HTML."""
     whole = word.group(0)
     return whole if set(whole) & set("/\\<>&") else re.sub(r"(?<=[_.-])", "\u200b", whole)
