@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -21,6 +22,7 @@ from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.audit.judge import Judge
 from napari_temseg.widgets.autosave.restorer import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
+from napari_temseg.widgets.canvas.main_window import canvas_of, layer_list, press_key
 from napari_temseg.widgets.canvas.plane_slider import PlaneSlider
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage
@@ -30,10 +32,12 @@ from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
+from napari_temseg.widgets.kit.greyed_focus import GreyedFocus
 from napari_temseg.widgets.kit.scrolling import BAR_WIDTH, Scrolling
 from napari_temseg.widgets.kit.style import Still, button, hint, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
+from napari_temseg.widgets.session.keys import Keys, bind_in
 from napari_temseg.widgets.session.session import Session
 from napari_temseg.widgets.session.viewer_session import session_of
 
@@ -49,6 +53,7 @@ DOCK_STEPS = (
     ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
 )
 IMPROVE = 2
+BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice in the dock would take them for the beginning of a name
 BAR_TICK = 1100  # ms between two changes of the bar where a job delivers nothing
 LINES = 2  # room for a sentence at the foot: the panel above does not move when one comes
 
@@ -77,9 +82,14 @@ class Workbench(QWidget):
         asked = (AxesQuestion(self.session), QuestionBar(self.session))
         layout.addWidget(_beside_the_bar(self.restore_bar, self.stopped, *asked, JobBar(self.session)))
         self.judge = Judge(self.session)
+        keys = self.session.part(Keys)
+        for place in filter(None, (self, layer_list(self.session.viewer))):
+            keys.also_in(place, but=("Delete",))  # closes the image, or removes the layer, that is chosen in a list
+        bind_in(self, {key: partial(press_key, self.session.viewer, key) for key in BRUSH_KEYS})
+        self.focus = GreyedFocus(self, canvas_of(self.session.viewer))
         self.controls = FoldingControls(self.session.viewer)
         self.slider = PlaneSlider(self.session.viewer)
-        for part in (self.controls, self.slider):
+        for part in (self.controls, self.slider, self.focus):
             self.session.closing.connect(part.let_go)
         self.go(0)
         accept_drops(self, self.session)
@@ -103,6 +113,7 @@ class Workbench(QWidget):
     def go(self, index: int) -> None:
         """Show a step, 0 to 3."""
         index = min(max(index, 0), len(DOCK_STEPS) - 1)
+        self.session.step = index
         if index != self.panels.currentIndex():
             self.session.put_tools_down(annotating=index == IMPROVE)
         self.steps.button(index).setChecked(True)

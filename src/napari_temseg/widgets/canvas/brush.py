@@ -45,6 +45,16 @@ def off_painted(layer: Labels, slot: Any) -> None:
         emitter.disconnect(slot)
 
 
+def on_stroke(layer: Labels, slot: Any) -> None:
+    """Call `slot` when napari has a further stroke in the history of a layer."""
+    layer.events.paint.connect(slot)
+
+
+def off_stroke(layer: Labels, slot: Any) -> None:
+    """Take back `on_stroke`."""
+    layer.events.paint.disconnect(slot)
+
+
 def on_tool(layer: Labels, slot: Any) -> None:
     """Call `slot` when another tool or another number is taken in hand."""
     for emitter in (layer.events.mode, layer.events.selected_label):
@@ -72,6 +82,11 @@ def without_box(viewer: Any) -> None:
 def has_history(layer: Labels, *, undone: bool = False) -> bool:
     """Whether napari's own undo of a layer (or its redo) has a stroke to take back (or to paint again)."""
     return bool(layer._redo_history if undone else layer._undo_history)
+
+
+def history_lengths(layer: Labels) -> tuple[int, int]:
+    """How many strokes napari's own undo of a layer, and its redo, could go through."""
+    return len(layer._undo_history), len(layer._redo_history)
 
 
 def bind_undo(layer: Labels, undo: Callable[[], Any], redo: Callable[[], Any]) -> None:

@@ -30,6 +30,25 @@ def window_part(viewer: Any, *names: str) -> Any:
     return found
 
 
+def canvas_of(viewer: Any) -> QWidget | None:
+    """The widget that shows the pictures, None where this version of napari has none of that name."""
+    found = window_part(viewer, "canvas", "native")
+    return found if isinstance(found, QWidget) else None
+
+
+def layer_list(viewer: Any) -> QWidget | None:
+    """The list of layers, None where this version of napari has none of that name."""
+    found = window_part(viewer, "layers")
+    return found if isinstance(found, QWidget) else None
+
+
+def press_key(viewer: Any, key: str) -> None:
+    """Have napari do what a key does over the picture, where this version of it can be told."""
+    handler = window_part(viewer, "_key_map_handler")
+    if handler is not None:
+        handler.press_key(key)
+
+
 def add_to_question(dialog: Any, sentence: str) -> None:
     """Say a sentence in napari's own question whether the window shall close; any other child of the window is left alone."""
     if type(dialog).__name__ != "ConfirmCloseDialog" or not isinstance(dialog.layout(), QBoxLayout):

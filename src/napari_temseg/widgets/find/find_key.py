@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.session.keys import Keys, bind_in
+from napari_temseg.widgets.session.keys import Keys
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -22,14 +22,16 @@ FIND_KEY = "F8"
 
 
 class FindKey(QObject):
-    """Pressed over the picture and in `panel`. A picture asked for while a job ran is searched after that, unless it was closed."""
+    """Pressed anywhere in the window; from step 1 it leads to step 2, where what is found is told.
+
+    A picture asked for while a job ran is searched after that, unless it was closed.
+    """
 
     def __init__(self, session: Session, panel: QWidget) -> None:
         super().__init__(panel)
         self.session, self.finder = session, session.part(Finder)
         self._awaits: ref[Item] | None = None
         session.part(Keys).use({FIND_KEY: self.press})
-        bind_in(panel, {FIND_KEY: self.press})
         session.jobs.changed.connect(self._go_on)
 
     def press(self) -> None:
@@ -41,11 +43,18 @@ class FindKey(QObject):
             session.say(f"{item.name}: say first what the planes of this stack are (below), then press {FIND_KEY} again.")
         elif not session.jobs.running:
             self.finder.find([item])
+            self._lead()
         elif self.finder.searches(item):
             session.say(f"{item.name} is being searched.")
         else:
             self._awaits = ref(item)
+            self._lead()
             session.say(f"{item.name} is searched as soon as this is done: {session.jobs.title}.")
+
+    def _lead(self) -> None:
+        """Step 1 tells nothing of what was found; step 3 and step 4 do."""
+        if self.session.step == 0:
+            self.session.step_wanted.emit(1)
 
     def _go_on(self) -> None:
         if self._awaits is None or self.session.jobs.running:

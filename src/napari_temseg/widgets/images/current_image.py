@@ -12,7 +12,6 @@ from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import NameBox, row
-from napari_temseg.widgets.session.keys import Keys
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Calibration
@@ -63,7 +62,6 @@ class CurrentImage(QWidget):
         self.choice.setSizeAdjustPolicy(NameBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(6)
         self.choice.activated.connect(self._chosen)
-        session.part(Keys).also_in(self.choice)
         self.calibration = SizeButton(self._calibrate)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+_STEP = 3
+
 
 class ParticlesPanel(QWidget):
     """Corrections, exclusions, review, and what the particles say together."""
@@ -96,8 +98,8 @@ class ParticlesPanel(QWidget):
         )
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
-        self.undo = ElidedButton("Undo", tried(corrector.undo))
-        self.redo = ElidedButton("Redo", tried(corrector.redo))
+        self.undo = ElidedButton("Undo", tried(self.undo_keys.undo))
+        self.redo = ElidedButton("Redo", tried(self.undo_keys.redo))
         self.exclude = button(
             "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", tried(self._ask_reason)
         )
@@ -148,7 +150,7 @@ class ParticlesPanel(QWidget):
         ):
             signal.connect(self._soon)
         session.current_changed.connect(self._forget_led)
-        for signal in (self.pool.distribution_changed, self.pool.table_changed, self.refusal.changed):
+        for signal in (self.pool.distribution_changed, self.pool.table_changed, self.refusal.changed, self.undo_keys.changed):
             signal.connect(self._soon)
         self.pointer.tool_changed.connect(self._show_tool)
         self.pointer.tool_changed.connect(self._soon)
@@ -169,13 +171,13 @@ class ParticlesPanel(QWidget):
             "H": self._ask_reason,
             "U": self.undo_keys.undo,
             "Shift-U": self.undo_keys.redo,
-            "N": self._next,
+            "N": self._next_by_key,
         }
         held = {"K": self.split, "A": self.add, "D": self.lasso, "R": self.box, "W": self.redraw, "Q": self.new}
         keys |= {key: partial(self._by_key, key, made, keys[key]) for key, made in held.items()}
         keys = {key: self.refusal.tried(action) for key, action in keys.items()}
         session.part(Keys).use(keys)
-        bind_in(self, keys)
+        bind_in(self, {"Delete": keys["Delete"]})  # in the lists of images and of layers that key is theirs
 
     # -- what the user does
 
@@ -235,6 +237,12 @@ class ParticlesPanel(QWidget):
             return
         session.select([number])
         centre(session, item, number, judged=True)
+
+    def _next_by_key(self) -> None:
+        """As *Go through* of step 2 does: here it is seen how many are reviewed."""
+        if self.session.step != _STEP:
+            self.session.step_wanted.emit(_STEP)
+        self._next()
 
     def _forget_led(self) -> None:
         self._led = None
@@ -298,7 +306,7 @@ class ParticlesPanel(QWidget):
                 brush.off_tool(self._tooled, self._soon)
             if layer is not None:
                 brush.on_tool(layer, self._soon)
-                undo, redo = self.refusal.tried(self.corrector.undo), self.refusal.tried(self.corrector.redo)
+                undo, redo = self.refusal.tried(self.undo_keys.undo), self.refusal.tried(self.undo_keys.redo)
                 brush.bind_undo(layer, partial(guarded, undo), partial(guarded, redo))
             self._tooled = layer
         mode = "" if layer is None else str(layer.mode)
@@ -308,10 +316,9 @@ class ParticlesPanel(QWidget):
         self.colours.show_other(self.redraw.isChecked())
 
     def _show_history(self, item: Item | None) -> None:
-        history = item.history if item is not None else None
         for made, verb, key, name in (
-            (self.undo, "Undo", "Ctrl+Z or U", history.undoable if history is not None else ""),
-            (self.redo, "Redo", "Ctrl+Shift+Z or Shift+U", history.redoable if history is not None else ""),
+            (self.undo, "Undo", "Ctrl+Z or U", self.undo_keys.newest(item)),
+            (self.redo, "Redo", "Ctrl+Shift+Z or Shift+U", self.undo_keys.undone(item)),
         ):
             brief = name.partition(" (")[0]  # the reason of an exclusion has no room
             made.set_text(f"{verb} {name}".strip() if made is self.undo else verb, f"{verb} {brief}".strip() if made is self.undo else verb)

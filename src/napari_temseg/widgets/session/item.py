@@ -55,6 +55,7 @@ class Item:
     search: PredictConfig | None = None  # what is said of it for its search, such as the size that is meant; None where nothing is
     pixels: int = 0  # how often its pixels were replaced
     history: History = field(default_factory=History)
+    fillings: History = field(default_factory=lambda: History(8))  # of its annotation; strokes are in napari's own history of the layer
     reviewed: bool = False
     trains: bool = True  # whether its annotation takes part in training
     teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)

@@ -1,4 +1,4 @@
-"""Keys that napari leaves free, on the canvas and in our docks; whoever is there first keeps them."""
+"""Keys that napari leaves free, on the canvas, in our dock and in the list of layers; whoever is there first keeps them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QWidget
 
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.session.session import Session
@@ -17,13 +17,13 @@ Actions = dict[str, Callable[[], Any]]
 
 
 class Keys(QObject):
-    """Keys ("J", "Shift-U" …) pressed over the picture of one viewer; given back when it closes."""
+    """Keys ("J", "Shift-U" …) of one viewer, wherever the keyboard is in its window; given back when it closes."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
         self._actions: Actions = {}
-        self._boxes: list[QWidget] = []
+        self._boxes: list[tuple[QWidget, tuple[str, ...]]] = []
         self._bound: list[str] = []
         session.closing.connect(self._release)
 
@@ -31,21 +31,25 @@ class Keys(QObject):
         """What keys do from now on, also those that did something else for us before; keys that others have bound are left alone."""
         new = [key for key in actions if key not in self._actions]
         self._actions |= actions
-        for box in self._boxes:
-            self._bind_in(box, new)
+        for box, but in self._boxes:
+            self._bind_in(box, new, but)
         for key in actions:
             if key not in self._bound and self._bind(key):
                 self._bound.append(key)
 
-    def also_in(self, box: QWidget) -> None:
-        """Have a box obey them too, which would take letters for the beginning of a name."""
-        self._boxes.append(box)
-        self._bind_in(box, self._actions)
+    def also_in(self, box: QWidget, but: tuple[str, ...] = ()) -> None:
+        """Have a widget and all in it obey them too, except for some: lists and choices would take letters for the beginning of a name.
 
-    def _bind_in(self, box: QWidget, keys: Iterable[str]) -> None:
-        bind_in(box, {key: partial(self._act, key) for key in keys})
+        A field for text keeps what can be typed.
+        """
+        self._boxes.append((box, but))
+        self._bind_in(box, self._actions, but)
+
+    def _bind_in(self, box: QWidget, keys: Iterable[str], but: tuple[str, ...]) -> None:
+        bind_in(box, {key: partial(self._act, key) for key in keys if key not in but})
 
     def _act(self, key: str) -> None:
+        typed_counts()
         self._actions[key]()
 
     def _bind(self, key: str) -> bool:
@@ -62,6 +66,13 @@ class Keys(QObject):
         for key in self._bound:
             self.session.viewer.bind_key(key, None)
         self._bound.clear()
+
+
+def typed_counts() -> None:
+    """Have what somebody is typing taken over, as a click on a button would: a function key leaves the field as it is."""
+    field = QApplication.focusWidget()
+    if isinstance(field, QLineEdit | QAbstractSpinBox):
+        field.clearFocus()
 
 
 def bind_in(widget: QWidget, actions: Actions) -> None:

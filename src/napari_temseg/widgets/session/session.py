@@ -61,6 +61,7 @@ class Session(SessionModels):
         self.current: Item | None = None
         self.classes: dict[int, str] = dict(PARTICLE_CLASSES)
         self.selected: frozenset[int] = frozenset()
+        self.step = 0  # that is shown, 0 to 3
         self.annotating = False  # whether step 3, where strokes are painted, is shown
         self.closed = False
         self._screen = SeenPictures(viewer, self)

@@ -80,12 +80,12 @@ class AnnotationBox(QWidget):
             each.setEnabled(item is not None)
         self.take.setEnabled(item is not None and (item.prediction is not None or item.particles is not None))
         self.draft.setEnabled(there and idle and item is not None and not item.asks_axes)
-        undoable = self.annotator.history(item).undoable if item is not None else ""
+        undoable = item.fillings.undoable if item is not None else ""
         self.undo.setEnabled(bool(undoable))
         self.undo.setToolTip(
             f"Take back {undoable}; what was painted over it stays."
             if undoable
-            else "Takes back a filling; for strokes: Ctrl+Z on the picture."
+            else "Takes back a filling, newer strokes or not; Ctrl+Z or U takes back whatever was done last."
         )
 
     def _annotate(self) -> None:
@@ -120,7 +120,7 @@ class AnnotationBox(QWidget):
 
     def _undo(self) -> None:
         if self.session.current is not None:
-            self.annotator.undo(self.session.current)
+            self.session.current.fillings.undo()
 
     def _offer_layers(self) -> None:
         item = self.annotator.current_item()

@@ -21,7 +21,7 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.proposals import PlaneEdit, apply, changes_of
 from napari_temseg.widgets.improve.training_labels import Counts, counter, source
 from napari_temseg.widgets.session.change import Change
-from napari_temseg.widgets.session.history import History, Step
+from napari_temseg.widgets.session.history import Step
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -49,7 +49,6 @@ class Annotator(QObject):
         self.session = session
         self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
         self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
-        self._histories: WeakKeyDictionary[Item, History] = WeakKeyDictionary()
         self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
         self._uncounted: set[Item] = set()
         self._in_work: set[Item] = set()  # being counted in another thread
@@ -161,19 +160,9 @@ class Annotator(QObject):
                 f"{item.name}: there is nothing to fill; every pixel has a label already, or nothing is known of those without."
             )
         put = partial(self._put, item, layer)
-        self.history(item).add(Step(name, partial(put, changes, True), partial(put, changes, False)))
+        item.fillings.add(Step(name, partial(put, changes, True), partial(put, changes, False)))
         put(changes, False)
         return sum(int(np.count_nonzero(change.before != change.after)) for change in changes)
-
-    def history(self, item: Item) -> History:
-        """What was filled on a micrograph; single strokes have napari's own undo."""
-        return self._histories.setdefault(item, History(8))
-
-    def undo(self, item: Item) -> str:
-        """Take back the newest filling; what was painted over it stays. Returns its name, "" when there is none."""
-        name = self.history(item).undo()
-        self.filled.emit()
-        return name
 
     def _put(self, item: Item, layer: Labels, changes: list[PlaneEdit], back: bool) -> None:
         if item.annotation is layer:
@@ -242,7 +231,7 @@ class Annotator(QObject):
         """The user removed an annotation layer: what it held is kept on disk."""
         for layer in [layer for layer, owner in self._watched.values() if owner is item]:
             self._unwatch(layer)
-        self._histories.pop(item, None)
+        item.fillings.clear()
         self.filled.emit()
 
     def _items_changed(self) -> None:

@@ -70,7 +70,7 @@ class ClassList(QWidget):
         self.buttons: dict[int, ClassButton] = {}
         self.counts: dict[int, QLabel] = {}
         self.eraser = button(
-            "Erase", "Take labels away with the brush: what is erased says nothing (key 1 or E in the viewer).", self._erase
+            "Erase", "Take labels away with the brush: what is erased says nothing (E); P takes the brush again.", self._erase
         )
         self.eraser.setCheckable(True)
         self.eraser.setProperty("swatch", True)

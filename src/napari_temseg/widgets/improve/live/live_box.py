@@ -10,13 +10,14 @@ from napari_temseg.widgets.improve.live.follower import LiveFollower
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.kit.style import button, hint, row
-from napari_temseg.widgets.session.keys import Keys, bind_in
+from napari_temseg.widgets.session.keys import Keys
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.improve.starting_model import StartBox
     from napari_temseg.widgets.session.session import Session
 
 NEXT_PLACE_KEY = "G"
+IMPROVE = 2
 
 
 class LiveBox(QWidget):
@@ -56,9 +57,14 @@ class LiveBox(QWidget):
         start.activated.connect(lambda *_: self.model.refresh())
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, self.model.changed):
             signal.connect(self.refresh)
-        session.part(Keys).use({NEXT_PLACE_KEY: self.next.click})
-        bind_in(self, {NEXT_PLACE_KEY: self.next.click})
+        session.part(Keys).use({NEXT_PLACE_KEY: self._next_by_key})
         self.refresh()
+
+    def _next_by_key(self) -> None:
+        """A stroke is painted in step 3."""
+        if not self.session.annotating:
+            self.session.step_wanted.emit(IMPROVE)
+        self.next.click()
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
