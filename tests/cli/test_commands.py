@@ -261,6 +261,8 @@ REQUESTS = [
     ("run good.tif -o out -m gone.temseg", "gone.temseg"),
     ("run good.tif -o out -m short.temseg", "short.temseg"),
     ("run good.tif -o out -m MODEL --pixel-size 3bananas", "bananas"),
+    ("run good.tif -o out -m MODEL --pixel-size 1e300nm", "No micrograph has a pixel of 1e+300 nm"),
+    ("run good.tif -o out -m MODEL --pixel-size 0nm", "must be two positive numbers"),
     ("run good.tif -o out -m MODEL --pixel-size -3nm", "--pixel-size"),
     ("run good.tif -o out -m MODEL --axes sideways", "sideways"),
     ("run good.tif -o out -m MODEL --strength 7", "strength"),

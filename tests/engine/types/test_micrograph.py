@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import napari_temseg as temseg
 from napari_temseg import Calibration, Micrograph, Source, TemsegError
 from napari_temseg.engine.types.micrograph import as_micrograph
 from napari_temseg.engine.types.units import to_nanometres
@@ -52,7 +53,7 @@ def test_impossible_calibrations(wrong):
         Calibration(**wrong)
 
 
-@given(st.floats(1e-3, 1e3), st.sampled_from(["pm", "Å", "nm", "µm", "mm"]))
+@given(st.floats(0.1, 9), st.sampled_from(["pm", "Å", "nm", "µm", "mm"]))
 def test_units_agree_with_what_is_typed(value, unit):
     assert Calibration.typed(f"{value!r} {unit}").pixel_size[0] == pytest.approx(to_nanometres(value, unit))
 
@@ -173,3 +174,26 @@ def test_a_typed_pixel_size_may_have_its_uncertainty():
     assert Calibration.typed("0.5 nm").uncertainty == 0
     with pytest.raises(TemsegError, match="is not a pixel size"):
         Calibration.typed("0.5 ± nm")
+
+
+@pytest.mark.parametrize("size", [1e300, 1e8, 1e-5, 1e-300])
+def test_a_pixel_that_no_micrograph_has_is_refused_in_a_sentence(size):
+    for make in (
+        lambda: Calibration((size, size)),
+        lambda: Calibration.typed(f"{size} nm"),
+        lambda: Calibration((1.0, 1.0), factor=size),
+        lambda: temseg.measure(np.eye(20, dtype=int), pixel_size=size),
+    ):
+        with pytest.raises(TemsegError, match=r"^No micrograph has a pixel of .* nm.*: check number and unit\.$"):
+            make()
+    assert Calibration.typed("500 µm").pixel_size == (5e5, 5e5)  # an overview of a light microscope is only odd
+    assert Calibration.typed("500 µm").doubt
+
+
+def test_an_uncertainty_as_large_as_the_size_is_refused():
+    for text in ("0.21 ± 5 nm", "0.21 ± 1e300 nm"):
+        with pytest.raises(TemsegError, match="its uncertainty is as large as the size"):
+            Calibration.typed(text)
+    for text in ("1.02 ± 3", "1.02 ± 100 %"):
+        with pytest.raises(TemsegError, match="its uncertainty is as large as the factor"):
+            Calibration((1.0, 1.0)).by_standard(text)

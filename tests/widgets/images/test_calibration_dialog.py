@@ -14,6 +14,7 @@ from in_the_window import told
 from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtCore import Qt
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.widgets.canvas.layers import scale_bar
@@ -152,7 +153,7 @@ def test_a_pixel_size_beyond_electron_microscopes_is_questioned(viewer: Any, ope
     bench = open_bench(viewer)
     bench.panel(0).calibrate.click()
     dialog = dialog_of(viewer)
-    for size, questioned in (("1e9", True), ("0.0005", True), ("0.02", False), ("900", False), ("11000", True)):
+    for size, questioned in (("1e6", True), ("0.0005", True), ("0.02", False), ("900", False), ("11000", True)):
         dialog.pixel_size.setText(size)
         assert ("is it right?" in dialog.read.text()) is questioned
         assert dialog.apply.text() == ("Apply all the same" if questioned else "Apply")
@@ -346,3 +347,47 @@ def test_an_outlined_bar_widens_the_uncertainty_and_says_which_edge(viewer: Any,
     wait_jobs(bench.session)
     assert "1 scale bar" in said[-1]
     assert "no letters found" in said[-1]
+
+
+def test_a_pixel_size_that_cannot_be_is_told_beside_the_field(viewer: Any, open_bench: Any) -> None:
+    viewer.add_image(np.zeros((64, 64)), name="grid", scale=(0.5, 0.5), units=("nm", "nm"))
+    bench = open_bench(viewer)
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    for typed, unit, words in (
+        ("1e300", "µm", "must be two positive numbers" if np.inf == 1e300 * 1e3 else "No micrograph has a pixel of 1e+303 nm"),
+        ("1e9", "µm", "No micrograph has a pixel of 1e+12 nm"),
+        ("0", "nm", "cannot be the pixel size"),
+        ("-3", "nm", "cannot be the pixel size"),
+    ):
+        dialog.pixel_size.setText(typed)
+        dialog.pixel_size_unit.setCurrentText(unit)
+        assert words in dialog.read.text()
+        assert not dialog.apply.isEnabled()
+    dialog.pixel_size.setText("0.7")
+    dialog.pixel_size_unit.setCurrentText("nm")
+    dialog.correction.fold.expand(animate=False)
+    dialog.correction.factor.setText("1e200")
+    assert "No micrograph has a pixel of 0.7 nm times the factor 1e+200" in dialog.read.text()
+    dialog.correction.factor.setText("1.01")
+    assert dialog.apply.isEnabled()
+
+
+def test_a_pixel_size_that_the_window_cannot_show_beside_the_others_changes_nothing(viewer: Any, open_bench: Any) -> None:
+    for name in ("fine", "coarse"):
+        viewer.add_image(np.zeros((64, 64)), name=name, scale=(0.01, 0.01), units=("nm", "nm"))
+    bench = open_bench(viewer)
+    session = bench.session
+    fine = session.items[0]
+    session.set_current(session.items[1])
+    bench.panel(0).calibrate.click()
+    dialog = dialog_of(viewer)
+    dialog.pixel_size.setText("900000")
+    dialog.apply.click()
+    assert "too far in size" in told("coarse")[-1]
+    assert not dialog.over
+    assert session.current.calibration.pixel_size == (0.01, 0.01)
+    with pytest.raises(TemsegError, match="too far in size"):
+        session.set_calibration([fine, session.current], Calibration((9e5, 9e5), "typed"))
+    assert fine.layer.scale[-1] == 0.01
+    dialog.close()

@@ -16,6 +16,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.units import to_nanometres, typed_factor
 
 FINEST_PIXEL, COARSEST_PIXEL = 1e-3, 1e4  # nm/px: 1 pm and 10 µm, between which pictures of electron microscopes lie
+FINEST_SENSIBLE, COARSEST_SENSIBLE = 1e-4, 1e7  # nm/px: 0.1 pm and 1 cm; beyond, a number or a unit is wrong
 AXES = {"YX": "one micrograph", "NYX": "fields of one sample", "TYX": "time", "ZYX": "depth of one specimen"}
 
 
@@ -25,7 +26,7 @@ class Calibration:
 
     `reading_uncertainty` and `factor_uncertainty` are relative standard uncertainties; `factor` multiplies the pixel
     size and comes from measuring `standard` on `date`; along y it is `stretch` times what it is along x. Calibrations of one `row` of the
-    laboratory's table share the error of their factor.
+    laboratory's table share the error of their factor. `TemsegError` for a size that is not positive, or that no micrograph has.
     """
 
     pixel_size: tuple[float, float] | None = None
@@ -48,6 +49,12 @@ class Calibration:
             raise TemsegError(f"A calibration factor must be a positive number, not {self.factor}.")
         if not (math.isfinite(self.stretch) and self.stretch > 0):
             raise TemsegError(f"The ratio of two calibration factors must be a positive number, not {self.stretch}.")
+        if self.pixel_size is not None:
+            absurd = next((size for size in (*self.pixel_size, *self.scale) if not FINEST_SENSIBLE <= size <= COARSEST_SENSIBLE), None)
+            if absurd is not None:
+                factor = f" times the factor {self.factor:g}" if self.factor != 1 else ""
+                told = f"{self.pixel_size[1]:.4g} nm{factor}"
+                raise TemsegError(f"No micrograph has a pixel of {told} (it would lie between 0.1 pm and 1 cm): check number and unit.")
 
     @property
     def unit(self) -> str:
@@ -121,6 +128,8 @@ class Calibration:
         except ValueError as error:
             raise TemsegError(f'“{text}” is not a pixel size: write a number and a unit, such as "0.21 nm".') from error
         size = to_nanometres(value, match[3])
+        if value and uncertain >= value:
+            raise TemsegError(f"“{text}” is not a pixel size: its uncertainty is as large as the size, so nothing could be measured.")
         return cls((size, size), "typed", reading_uncertainty=uncertain / value if value else 0.0)
 
     def by_standard(self, factor: str, standard: str = "", date: str = "") -> Calibration:

@@ -96,7 +96,10 @@ def typed_factor(text: str) -> tuple[float, float]:
     value, uncertain = (float((part or "0").replace(",", ".")) for part in match.groups()[:2]) if match else (0.0, 0.0)
     if match is None or value <= 0:
         raise TemsegError(f'“{text}” is not a calibration factor: write a number such as "1.02", or "1.02 ± 0.003".')
-    return value, uncertain / 100 if match[3] else uncertain / value
+    spread = uncertain / 100 if match[3] else uncertain / value
+    if spread >= 1:
+        raise TemsegError(f"“{text}” is not a calibration factor: its uncertainty is as large as the factor.")
+    return value, spread
 
 
 def to_nanometres(value: float, unit: str) -> float:

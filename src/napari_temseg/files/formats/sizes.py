@@ -86,13 +86,13 @@ def tagged(size: Size | None, origin: str, frame: tuple[int, int] = (0, 0)) -> T
         return Tagged(notes=notes or (f"The {origin} holds no usable pixel size ({y:g} × {x:g}): {TYPE_IT}.",))
     try:
         nanometres = (to_nanometres(y, unit), to_nanometres(x, unit))
-        calibration = Calibration(nanometres, origin)
     except TemsegError:
         given = f"in “{unit}”, which is no length" if unit else "without a unit"
         return Tagged(notes=(*notes, f"The {origin} gives the pixel size {given}: {TYPE_IT}."))
     if not FINEST <= min(nanometres) <= max(nanometres) <= COARSEST:
         text = f"A pixel of {nanometres[1]:.4g} nm ({origin}) is implausible for a micrograph and was left out: {TYPE_IT}."
         return Tagged(notes=(*notes, text))
+    calibration = Calibration(nanometres, origin)
     if (y, x) == (1, 1) and unit in ("µm", "Å"):
         default = f"The {origin} gives exactly 1 {unit} a pixel, as programs also write when they do not know it"
         if unit == "µm" and origin in _UNSURE:

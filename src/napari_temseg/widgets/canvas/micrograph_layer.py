@@ -46,7 +46,7 @@ def add_micrograph(
     pixels are so much larger or smaller than those of what is open that napari cannot show both.
     """
     attributes = micrograph_attributes(image, name, contrast, said=said, notes=notes)
-    _check_beside(viewer, image, attributes["name"])
+    check_beside(viewer, image.frame, image.calibration, attributes["name"])
     selection = viewer.layers.selection
     before, active = set(selection), selection.active
     with layers.quiet_units(viewer):
@@ -61,15 +61,22 @@ def add_micrograph(
     return layer
 
 
-def _check_beside(viewer: Any, image: Micrograph, name: str) -> None:
-    """napari's sliders count the finest pixels from edge to edge of all that is open, and fail half-way where a C integer cannot."""
-    if not len(viewer.layers):
+def check_beside(viewer: Any, frame: tuple[int, int], calibration: Calibration, name: str, but: Sequence[Layer] = ()) -> None:
+    """napari's sliders count the finest pixels from edge to edge of all that is open, and fail half-way where a C integer cannot.
+
+    `but` are the layers of that picture itself. `TemsegError` where it is too many for a picture of this frame.
+    """
+    beside = [layer for layer in viewer.layers if not any(layer is each for each in but)]
+    if not beside:
         return
-    there, scale = viewer.layers.extent, np.asarray(image.calibration.scale)
-    low, high = np.minimum(there.world[0, -2:], 0), np.maximum(there.world[1, -2:], scale * image.frame)
-    finest = np.minimum(there.step[-2:], scale)
+    scale = np.asarray(calibration.scale)
+    low, high, finest = np.zeros(2), scale * frame, scale
+    for layer in beside:
+        extent = layer.extent
+        low, high = np.minimum(low, extent.world[0, -2:]), np.maximum(high, extent.world[1, -2:])
+        finest = np.minimum(finest, extent.step[-2:])
     if ((high - low) / finest > MOST_STEPS).any():
-        size = image.calibration.describe().split(" · ")[0]
+        size = calibration.describe().split(" · ")[0]
         raise TemsegError(
             f"{name}: its pixels ({size}) are too far in size from those of what is open to be shown in one window; "
             "close the others, or open it in a window of its own."
@@ -151,13 +158,16 @@ def pixels(layer: Image) -> Any:
 
 
 def calibration_of(layer: Layer) -> Calibration:
-    """The pixel size that scale and units of a layer tell; units of pixels tell none, whatever the scale is."""
+    """The pixel size that scale and units of a layer tell; units of pixels tell none, whatever the scale is, nor does an absurd scale."""
     sizes = []
     for scale, unit in zip(layer.scale[-2:], layer.units[-2:], strict=True):
         if not unit.is_compatible_with("nm"):
             return Calibration()
         sizes.append(float(scale) * float((1 * unit).to("nm").magnitude))
-    return Calibration((sizes[0], sizes[1]), "layer")
+    try:
+        return Calibration((sizes[0], sizes[1]), "layer")
+    except TemsegError:  # 0, or no size of a micrograph: the window says "not calibrated"
+        return Calibration()
 
 
 def calibrate(layers: Iterable[Layer], calibration: Calibration) -> None:

@@ -353,6 +353,7 @@ class CalibrationDialog(QDialog):
         self._finish(self.targets(), Calibration())
 
     def _finish(self, targets: list[Item], known: Calibration) -> str:
+        self.session.check_calibration(targets, known)
         self.close()  # the line goes first: it must not be scaled along
         self.session.set_calibration(targets, known)
         told = f"{targets[0].name if len(targets) == 1 else f'{len(targets)} images'}: {known.describe()}."

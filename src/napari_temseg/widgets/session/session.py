@@ -177,8 +177,13 @@ class Session(SessionModels):
             self.item_changed.emit(item, Change.IGNORED)
 
     def set_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
-        """Put a pixel size on micrographs and all their layers; what was measured is measured anew."""
-        for item in items:
+        """Put a pixel size on micrographs and all their layers; what was measured is measured anew.
+
+        `TemsegError`, and nothing is changed, where the window could not show them beside what else is open.
+        """
+        chosen = list(items)
+        self.check_calibration(chosen, calibration)
+        for item in chosen:
             item.calibration = calibration
             with layers.quiet_units(self.viewer):
                 micrograph_layer.calibrate(item.layers, calibration)
@@ -187,6 +192,11 @@ class Session(SessionModels):
             self.item_changed.emit(item, Change.CALIBRATION)
         if self.current is not None:
             layers.fit(self.viewer, self.current.layer)
+
+    def check_calibration(self, items: Iterable[Item], calibration: Calibration) -> None:
+        """`TemsegError` where the window could not show micrographs of that pixel size beside what else is open."""
+        for item in items:  # one after another, as they get it
+            micrograph_layer.check_beside(self.viewer, item.frame, calibration, item.name, item.layers)
 
     def select(self, ids: Iterable[int], item: Item | None = None) -> None:
         """Select particles of a micrograph: table, picture and plot follow."""
