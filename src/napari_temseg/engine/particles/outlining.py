@@ -9,7 +9,7 @@ neighbours: wider strips are looked at too, and one is taken whose path parts in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,19 @@ WIDER = 1.3  # × the distance to the nearest other particle: what is clicked in
 FIRM, LOOSE = 3.0, 0.6  # how much a size counts that was drawn, and one that is only usual here
 OF_PICTURE, OF_MODEL = 1.0, 1.5  # weight of the edges of the picture, and of the model's probability
 SMOOTH, SMOOTHER = 1.5, 6.0  # angles (standard deviation) over which a clear edge is smoothed, and where there is none
+AT_THE_END = 0.95  # × the largest reach looked at: a path that comes so near may belong to something larger
+# A path parts clearly from so much on, and so much more over its radius in px, as noise parts small rings. On 14 EMPS pictures for tuning
+# 5 % of 65 particles are not clear, and 33 % of 78 clicks on background, by the picture alone.
+UNCLEAR, BY_CHANCE = 0.35, 1.5
 Floats = npt.NDArray[np.float64]
+
+
+class Outlined(NamedTuple):
+    """An outline: its path (n, 2) in px, whether it ends at the largest size looked at, whether it parts inside from outside clearly."""
+
+    path: Floats
+    largest: bool
+    clear: bool
 
 
 def outline_at(
@@ -44,7 +56,20 @@ def outline_at(
     drawn: bool = False,
     taken: npt.NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """The outline (n, 2) in px of what lies round `place` (y, x), about `radius` px large; `drawn` when somebody drew that size.
+    """The outline (n, 2) in px of what lies round a place, as `outlined_at` finds it."""
+    return outlined_at(image, place, radius, probability, drawn=drawn, taken=taken).path
+
+
+def outlined_at(
+    image: npt.NDArray[Any],
+    place: tuple[float, float],
+    radius: float,
+    probability: npt.NDArray[Any] | None = None,
+    *,
+    drawn: bool = False,
+    taken: npt.NDArray[np.bool_] | None = None,
+) -> Outlined:
+    """The outline of what lies round `place` (y, x), about `radius` px large; `drawn` when somebody drew that size.
 
     What is not drawn may be up to `LARGEST_CLICKED` times as large, as far as the picture given reaches. `image` and `probability` (of any
     particle) are (Y, X), and so is `taken`, pixels of other particles, which are not gone round.
@@ -54,8 +79,10 @@ def outline_at(
         raise TemsegError("That place lies outside the picture; click inside it.")
     known = _Known(image, probability, taken, float(np.nanstd(image[::SPARSELY, ::SPARSELY])) or 1.0)
     if drawn:
-        return _in_strip(known, place, radius, FIRM)[0]
+        path, reach = _in_strip(known, place, radius, FIRM)
+        return Outlined(path, False, _is_clear(_parted(known, place, reach), reach))
     most = min(image.shape) / 2
+    largest = OUTERMOST * min(WIDENING[-1] * radius, most)
     if taken is not None:
         most = min(most, max(WIDER * _away(taken, place), 1.0))
         radius = min(radius, most)
@@ -69,8 +96,10 @@ def outline_at(
         parts = _parted(known, place, further)
         if further.mean() > FURTHER * reach.mean() and parts > CLEARER * parted:
             best, reach, parted, width = outline, further, parts, min(wide * radius, most)
-    leans = reach.max() > LEANING * OUTERMOST * width and reach.mean() > width
-    return _in_strip(known, place, float(reach.mean()), LOOSE)[0] if leans else best
+    if reach.max() > LEANING * OUTERMOST * width and reach.mean() > width:
+        best, reach = _in_strip(known, place, float(reach.mean()), LOOSE)
+        parted = _parted(known, place, reach)
+    return Outlined(best, bool(reach.max() > AT_THE_END * largest), _is_clear(parted, reach))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +143,11 @@ def _parted(known: _Known, place: tuple[float, float], reach: Floats) -> float:
 
     said = 0.0 if known.probability is None else max(step(known.probability), 0.0)
     return abs(step(known.image)) / known.spread + said
+
+
+def _is_clear(parted: float, reach: Floats) -> bool:
+    """Whether a path that parts so much lies on an edge."""
+    return parted >= UNCLEAR + BY_CHANCE / float(reach.mean())
 
 
 def _away(taken: npt.NDArray[np.bool_], place: tuple[float, float]) -> float:

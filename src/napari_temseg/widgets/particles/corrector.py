@@ -109,15 +109,15 @@ class Corrector(QObject):
         if whole:
             self.session.say(f"{item.name}: {_count(before - set(whole))} split; {_count(whole)} had no waist. Ctrl+Z or U takes it back.")
 
-    def add(self, outline: npt.NDArray[np.float64]) -> None:
-        """A new particle on the shown plane within an outline (n, 2) in px; others keep their pixels."""
+    def add(self, outline: npt.NDArray[np.float64], told: str = "") -> None:
+        """A new particle on the shown plane within an outline (n, 2) in px; others keep their pixels. `told` is said of it."""
         from napari_temseg.engine.particles.edits import redraw
         from napari_temseg.engine.particles.label_changes import new_id
 
         item = self.measured_item()
         number = new_id(labels := self.labels_of(item))
         patch = redraw(labels, self.session.shown_plane(item), number, outline, item.found_particles().micrograph.valid)
-        self._correct(item, [patch], "adding 1 particle", then=[number])
+        self._correct(item, [patch], "adding 1 particle", then=[number], told=f" {told}".rstrip())
 
     def enclosed(self, item: Item, path: npt.NDArray[np.float64]) -> frozenset[int]:
         """The particles of the shown plane whose centres lie within a path (n, 2) in px."""

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.large_arrays import areas
 from napari_temseg.widgets.canvas import micrograph_layer, shapes_layers
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.particles.outlining import Outlined
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -29,12 +30,13 @@ class Adder(QObject):
         super().__init__(session)
         self.session = session
 
-    def outline(self, item: Item, place: Points, across: float | None = None) -> Points:
-        """The outline (n, 2) in px of what lies at a place of the shown plane; `across` is its diameter in px, where somebody drew it.
+    def outline(self, item: Item, place: Points, across: float | None = None) -> tuple[Points, str]:
+        """The outline (n, 2) in px of what lies at a place of the shown plane, and what is to be said of it, "" for nothing; `across` is
+        its diameter in px, where somebody drew it.
 
         `TemsegError` where nothing can be added.
         """
-        from napari_temseg.engine.particles.outlining import LARGEST_CLICKED, OUTERMOST, outline_at
+        from napari_temseg.engine.particles.outlining import LARGEST_CLICKED, OUTERMOST, outlined_at
 
         plane, particles = self.session.shown_plane(item), item.found_particles()
         y, x = (round(float(each)) for each in place)
@@ -57,7 +59,10 @@ class Adder(QObject):
         near = place - origin
         taken = particles.planes()[plane][rows, columns] > 0
         at = float(near[0]), float(near[1])
-        return np.asarray(outline_at(image, at, radius, said, drawn=drawn, taken=taken) + origin)
+        found = outlined_at(image, at, radius, said, drawn=drawn, taken=taken)
+        path = np.asarray(found.path + origin)
+        inner = np.array([[rows.start, columns.start], [rows.stop - 1, columns.stop - 1]], float)
+        return path, _remark(found, _ends(path, inner), _ends(path, np.array([[0, 0], np.asarray(item.frame) - 1], float)))
 
     def _usual(self, item: Item) -> float:
         """The median radius of the particles of this picture, in px."""
@@ -68,6 +73,21 @@ class Adder(QObject):
         if not len(area):
             area = areas(labels.labels)[labels.table.index.to_numpy()] if len(labels) else ()
         return float(np.sqrt(np.median(area) / np.pi)) if len(area) else USUAL_RADIUS
+
+
+def _ends(path: Points, box: Points) -> npt.NDArray[np.bool_]:
+    """On which sides (2, 2) of a box (least and greatest y, x) an outline ends."""
+    return np.stack([(path <= box[0] + 0.5).any(axis=0), (path >= box[1] - 0.5).any(axis=0)])
+
+
+def _remark(found: Outlined, looked_at: npt.NDArray[np.bool_], picture: npt.NDArray[np.bool_]) -> str:
+    """What is to be said of an outline that stops at a limit; `looked_at` and `picture` are the sides of either at which it does."""
+    if found.largest or (looked_at & ~picture).any():
+        where = "" if found.clear else ", where no clear edge is"
+        return f"Its outline ends at the largest size looked for{where}: if the particle is larger, undo and drag across it."
+    if not found.clear:
+        return "No clear edge was found round it: look at the outline, or undo and drag across it."
+    return "Its outline ends at the edge of the picture." if picture.any() else ""
 
 
 def _is_left_out(item: Item, y: int, x: int) -> bool:

@@ -159,22 +159,22 @@ class Pointer(MouseTool):
     def _add(self, item: Item, event: Any) -> Generator[None, None, None]:
         """A click outlines what lies there; a drag goes across it, from edge to edge, so that its ends may lie on others."""
         start = overlays.position(item.layer, event.position)
-        outline: Points | None = None
+        found: tuple[Points, str] | None = None
 
         def shown(end: Points) -> None:
-            nonlocal outline
+            nonlocal found
             line = np.stack([start, end])
             self.refusal.forget()
             across = float(np.hypot(*(end - start)))
-            outline = self._tried(partial(self.adder.outline, item, line.mean(axis=0), across))
-            self._draw(item, line if outline is None else np.concatenate([line, _begun_at(end, outline)]))
+            found = self._tried(partial(self.adder.outline, item, line.mean(axis=0), across))
+            self._draw(item, line if found is None else np.concatenate([line, _begun_at(end, found[0])]))
 
         moved = yield from moves(event, partial(self._at, item, shown))
         if not moved and item in self.session.items:
-            outline = self._tried(partial(self.adder.outline, item, start))
+            found = self._tried(partial(self.adder.outline, item, start))
         self.hide()
-        if outline is not None and item in self.session.items:
-            guarded(self.refusal.tried(partial(self.corrector.add, outline)))
+        if found is not None and item in self.session.items:
+            guarded(self.refusal.tried(partial(self.corrector.add, *found)))
 
     def _lasso(self, item: Item, event: Any) -> Generator[None, None, None]:
         path = [overlays.position(item.layer, event.position)]
