@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.engine.particles.standing_out import polarity_seen
 from napari_temseg.engine.types.confidence import Confidence, judged
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import Particles, Prediction
@@ -146,3 +147,21 @@ def test_odds_only_fall() -> None:
         assert (judged(p, np.full(50, ratio)) < p).all()
     for ratio in (0.6, 1.0, 4.0, np.nan):
         np.testing.assert_array_equal(judged(p, np.full(50, ratio)), p)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_polarity_is_that_of_nearly_all_particles_round_which_background_is_seen(sign: int) -> None:
+    word = "bright" if sign > 0 else "dark"
+    grey, labels = picture_of([(y, x, WIDTH, sign * 40.0) for y, x in PLACES])
+    assert polarity_seen(Micrograph(grey), labels) == word
+    mixed, marked = picture_of([(y, x, WIDTH, (-40.0 if i % 5 == 0 else 40.0) * sign) for i, (y, x) in enumerate(PLACES)])
+    assert polarity_seen(Micrograph(mixed), marked) == "auto"
+    few, four = picture_of([(y, x, WIDTH, sign * 40.0) for y, x in PLACES[:4]])
+    assert polarity_seen(Micrograph(few), four) == "auto"  # too few to speak for all
+    heap, touching = picture_of([(y, x, 34.0, sign * 40.0) for y, x in PLACES])
+    filled = np.where(touching > 0, touching, 1 + len(PLACES))  # what is round each is another particle
+    assert polarity_seen(Micrograph(heap), filled) == "auto"
+    assert polarity_seen(Micrograph(np.full(SHAPE, 7.0, np.float32)), labels) == "auto"  # one grey
+    unread = np.ones(SHAPE, bool)
+    unread[:, :] = labels > 0
+    assert polarity_seen(Micrograph(grey, valid=unread), labels) == "auto"  # nothing round them may be looked at

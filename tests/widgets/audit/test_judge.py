@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_temseg.engine.measure.other_splits import OtherSplit
+from napari_temseg.engine.particles.standing_out import polarity_seen
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
@@ -44,3 +45,30 @@ def test_step_2_says_why_a_result_is_not_usable_and_nothing_where_it_is(viewer: 
     assert not panel.verdict.text()  # of that nothing is known
     viewer.layers.selection.active = item.layer
     assert panel.verdict.text()
+
+
+def test_where_the_model_doubts_many_and_all_are_bright_one_press_says_so(
+    viewer: Any, open_bench: Any, qtbot: Any, wait_jobs: Any, picture: Any
+) -> None:
+    viewer.add_image(picture.micrograph.data, name="grid")
+    bench = open_bench(viewer)
+    session, panel = bench.session, bench.panel(1)
+    bench.go(1)
+    panel.one.click()
+    wait_jobs(session)
+    item = session.current
+    polarity = polarity_seen(item.micrograph(), item.particles.labels)
+    assert polarity in {"bright", "dark"}
+    assert panel.ways.isHidden()
+    state = ResultState.of(item)
+    doubted = item.measurement.table.assign(confidence=np.where(np.arange(len(item.particles)) % 5, 0.9, 0.3))
+    commit(session, item, replace(state, measurement=replace(item.measurement, table=doubted)), "doubts")
+    qtbot.waitUntil(lambda: not panel.ways.isHidden())
+    assert panel.ways.polar.text() == f"They are {polarity}: find again"
+    size = item.prediction.size
+    panel.ways.polar.click()
+    wait_jobs(session)
+    told = panel.finder.config_of(item)
+    assert (told.polarity, told.typical_size) == (polarity, size)
+    assert panel.dial.polarity.currentText() == polarity
+    qtbot.waitUntil(panel.ways.isHidden)  # it is said, so nobody asks again

@@ -122,10 +122,10 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(28.0, 12), SizeCandidate(180.0, 2)))
     session.item_changed.emit(item, Change.PREDICTION)
     assert "which are meant" in panel.note.text()
-    assert panel.sizes[1].accessibleName() == "large: 2 of 180 px"
+    assert panel.ways.sizes[1].accessibleName() == "large: 2 of 180 px"
     assert not panel.ways.isHidden()
     assert panel.ways.currentIndex() == 1
-    panel.sizes[0].click()
+    panel.ways.sizes[0].click()
     wait_jobs(session)
     assert panel.dial.field.text() == "28 px"
     assert panel.ways.currentIndex() == 0
@@ -148,12 +148,12 @@ def test_what_a_told_size_gives_up_is_said_and_one_press_looks_for_both(viewer: 
     assert re.search(r"\b(7[5-9]|8[0-2]) small ones that were found before are not any more, as sizes from about 3\d", panel.note.text())
     assert not panel.ways.isHidden()
     assert panel.ways.currentIndex() == 2
-    assert panel.too.accessibleName().startswith("Both: ")
+    assert panel.ways.too.accessibleName().startswith("Both: ")
     session.current.history.undo()
     assert "found before" not in panel.note.text()  # they are there again
     assert len(session.current.particles) == found
     session.current.history.redo()
-    panel.too.click()
+    panel.ways.too.click()
     wait_jobs(session)
     assert "80 small and 11 large" in panel.note.text()
     assert "found before" not in panel.note.text()
@@ -169,23 +169,23 @@ def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, 
     panel.one.click()
     wait_jobs(session)
     found = len(session.current.particles)
-    panel.too.click()
+    panel.ways.too.click()
     wait_jobs(session)
     item = session.current
     assert len(item.particles) > found + 5
-    assert [made.isChecked() for made in panel.measured.values()] == [False, True]
+    assert [made.isChecked() for made in panel.ways.measured.values()] == [False, True]
     assert "population" not in item.measurement.table
     assert "small and" not in panel.note.text()
     assert panel.split.value().as_one
     colouring = session.part(Colouring)
     colouring.refresh()
     assert colouring.legend is None
-    panel.measured[False].click()  # told apart after all
+    panel.ways.measured[False].click()  # told apart after all
     wait_jobs(session)
     assert set(item.measurement.table["population"]) == {"small", "large"}
     colouring.refresh()
     assert colouring.legend.classes == tuple(OF_POPULATION.items())
-    panel.measured[True].click()
+    panel.ways.measured[True].click()
     wait_jobs(session)
     colouring.refresh()
     assert colouring.legend is None
@@ -209,11 +209,11 @@ def test_smaller_particles_that_the_search_saw_are_said_and_one_press_finds_one_
     assert "about 40 particles of some 26 px seem to be there too" in panel.note.text()
     assert panel.ways.currentIndex() == 2
     found = len(item.particles)
-    panel.too.click()
+    panel.ways.too.click()
     wait_jobs(session)
     assert len(item.particles) > found
     assert "population" not in item.measurement.table
-    assert [made.isChecked() for made in panel.measured.values()] == [False, True]
+    assert [made.isChecked() for made in panel.ways.measured.values()] == [False, True]
     assert "seem to be there" not in panel.note.text()
 
 
@@ -262,8 +262,8 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     item = session.current
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(13.0, 80), SizeCandidate(95.0, 12)))
     session.item_changed.emit(item, Change.PREDICTION)
-    assert panel.sizes[2].accessibleName() == "both: 92"
-    panel.sizes[2].click()
+    assert panel.ways.sizes[2].accessibleName() == "both: 92"
+    panel.ways.sizes[2].click()
     wait_jobs(session)
     assert panel.dial.field.text() == "13 px, 95 px"
     assert "80 small and 11 large" in panel.note.text()

@@ -130,8 +130,13 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
     wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
     total = max(sum(map(len, tables)), 1)
+    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure_share(tables))
+
+
+def unsure_share(tables: Sequence[pd.DataFrame]) -> float:
+    """Share of the particles of tables that the model rather doubts and nobody has looked at."""
     unsure = sum(int(((table["confidence"] < EVEN) & ~table["reviewed"].astype(bool)).sum()) for table in tables if "confidence" in table)
-    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure / total)
+    return unsure / max(sum(map(len, tables)), 1)
 
 
 def _uncalibrated(pool: Sequence[Measurement]) -> str:

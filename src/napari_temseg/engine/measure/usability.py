@@ -146,7 +146,10 @@ def _doubts_of_model(
             f"of {100 * unlike.unsure:.0f} % of the particles the model is unsure: where so many are at the limit of what it sees, half of "
             "all may be missed"
         )
-        steps.append("look for particles that were missed: add them by hand, or paint a few of them (step Improve); or make an audit")
+        steps += [
+            "say whether all are brighter or darker than what is round them (polarity; in Find “they are”): fainter ones are found then",
+            "look for particles that were missed: add them by hand, or paint a few of them (step Improve); or make an audit",
+        ]
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])
         why.append(_moved(setting, segmentation, unit, _piece(pieces, "all")) + _cut(pieces))

@@ -23,6 +23,7 @@ RING, LEAST_RING = 0.35, 3.0  # × the width of a particle, and px: how far what
 SEEN_ROUND = 0.5  # share of the ring round a particle that is background: where less is, less is told by it
 MOST_CERTAIN, LEAST_CERTAIN = 0.1, 5  # share and number of the particles that say how far those that are meant stand out
 LEAST_RATIO = 0.25  # × what these do: there is no less, so that what the model is quite certain of stays
+LEAST_TELLING, AGREEING = 5, 0.95  # particles that tell the polarity of all, and share of them that must be of one
 NO_CONTRAST = 1e-6  # of the greatest grey level: rounding
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
@@ -74,6 +75,7 @@ def standing_out(seen: Seen, labels: Labels, area: npt.NDArray[Any], mean_probab
         return out
     width = 2 * np.sqrt(area / np.pi)
     contrast, share = _contrast(seen, seen.shown(labels), width / seen.step)
+    contrast = np.abs(contrast)
     for number in np.unique(class_of[1:]):
         told = np.flatnonzero(np.isfinite(contrast) & (class_of == number))
         if len(told) < LEAST_CERTAIN:
@@ -86,8 +88,30 @@ def standing_out(seen: Seen, labels: Labels, area: npt.NDArray[Any], mean_probab
     return out
 
 
+def polarity_seen(micrograph: Micrograph, labels: Labels) -> str:
+    """Whether the particles (Y, X) of a plane are "bright" or "dark" beside what is round them, as nearly all are; else "auto".
+
+    Told of those round which half at least is background; of few, or where they differ, nothing can be told.
+    """
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    if np.count_nonzero(areas) < LEAST_TELLING:
+        return "auto"
+    width = 2 * np.sqrt(areas / np.pi)
+    seen = Seen.of(micrograph, float(np.median(width[areas > 0])))
+    contrast, share = _contrast(seen, seen.shown(labels), width / seen.step)
+    telling = contrast[(share >= SEEN_ROUND) & (np.abs(contrast) > seen.rounding)]  # nothing is greater than NaN
+    if len(telling) < LEAST_TELLING:
+        return "auto"
+    bright = float(np.mean(telling > 0))
+    return "bright" if bright >= AGREEING else "dark" if bright <= 1 - AGREEING else "auto"
+
+
 def _contrast(seen: Seen, labels: Labels, width: Floats) -> tuple[Floats, Floats]:
-    """Contrast of each label of this `width` (px), NaN where nothing of it or of its ring is seen, and the share of the ring that is."""
+    """Contrast of each label of this `width` (px) and the share of the ring round it that is seen.
+
+    Contrast is positive of a bright one, NaN where nothing of it or of its ring is seen.
+    """
     reach = np.maximum(LEAST_RING, RING * width)
     distance, place = ndimage.distance_transform_edt(labels == 0, return_indices=True)
     nearest = labels[tuple(place)]
@@ -95,7 +119,7 @@ def _contrast(seen: Seen, labels: Labels, width: Floats) -> tuple[Floats, Floats
     inside = (labels > 0) & seen.allowed
     share = np.bincount(nearest[ring], minlength=len(width)) / (np.pi * ((width / 2 + reach) ** 2 - (width / 2 + BLURRED) ** 2))
     medians = [_medians(seen.grey[part], number[part], len(width)) for part, number in ((inside, labels), (ring, nearest))]
-    return np.abs(medians[0] - medians[1]), share
+    return medians[0] - medians[1], share
 
 
 def _medians(values: npt.NDArray[np.float32], groups: Labels, count: int) -> Floats:

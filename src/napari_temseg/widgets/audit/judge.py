@@ -18,9 +18,11 @@ from napari_temseg.widgets.session.results.verdicts import Verdicts
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.engine.measure.usability import Usability
+    from napari_temseg.engine.types.results import Particles
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+_Judged = tuple[Sequence[tuple[str, "Usability"]], str]
 SPELL = 150  # ms after the last change until it begins
 _MATTERS = {Change.PARTICLES, Change.TABLE, Change.CALIBRATION, Change.OTHER_SPLITS, Change.REVIEW}
 
@@ -54,15 +56,33 @@ class Judge(QObject):
             return
         self._number += 1
         number, measurement = self._number, replace(item.measurement, other_splits=splits)
+        particles = item.particles
 
-        def work() -> Sequence[tuple[str, Usability]]:
-            return judged(item, measurement) if number == self._number else ()
+        def work() -> _Judged:
+            if number != self._number:
+                return (), ""
+            return judged(item, measurement), "" if particles is None else missed_polarity(particles, measurement)
 
         self.session.jobs.later(work, partial(self._take, number, item))
 
-    def _take(self, number: int, item: Item, found: Sequence[tuple[str, Usability]]) -> None:
+    def _take(self, number: int, item: Item, found: _Judged) -> None:
         if number == self._number and item in self.session.items:
-            self.verdicts.note(item, found)
+            self.verdicts.note(item, *found)
+
+
+def missed_polarity(particles: Particles, measurement: Measurement) -> str:
+    """What the particles of a picture, or of the middle plane of a stack, are beside what is round them, where the model doubts so many
+    that fainter ones are missed: "bright" or "dark"; else "".
+    """
+    from napari_temseg.engine.measure.pooling import unsure_share
+    from napari_temseg.engine.measure.usability import DOUBTED
+    from napari_temseg.engine.particles.standing_out import polarity_seen
+
+    if unsure_share([measurement.table]) < DOUBTED:
+        return ""
+    plane = particles.micrograph.n_planes // 2
+    seen = polarity_seen(particles.micrograph.at(plane), particles.planes()[plane])
+    return "" if seen == "auto" else seen
 
 
 def judged(item: Item, measurement: Measurement) -> Sequence[tuple[str, Usability]]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.results import LEAST_OFFERED
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.find_key import FindKey
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.find.further_sizes import FurtherSizes, further_sizes
+from napari_temseg.widgets.find.further_sizes import further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
+from napari_temseg.widgets.find.ways_out import WaysOut
+from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
-from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
+from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.given_up import GivenUp
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 FOLDED_SPLITTING = "more on splitting"
 SENTENCE_LINES = 4  # room for the sentence on the result: what is below does not move when a longer one comes
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
-_IMPROVE, _PARTICLES = 2, 3
+_PARTICLES = 3
 
 
 class FindPanel(QWidget):
@@ -58,7 +57,7 @@ class FindPanel(QWidget):
         self.note.keep_room(SENTENCE_LINES)
         self.verdicts, self.verdict = session.part(Verdicts), Brief(1, "warning")
         self.verdict.keep_room(1)
-        self.ways = self._make_ways()
+        self.ways = WaysOut(session, self.dial)
         self.doubt = hint(lines=2)
         self.raises = button(
             "Split more",
@@ -89,39 +88,6 @@ class FindPanel(QWidget):
         self._wire()
         self.key = FindKey(session, self)
         self.refresh()
-
-    def _make_ways(self) -> QStackedWidget:
-        """The ways out where a picture is unlike the training of its model, or where particles of two sizes could be meant.
-
-        They keep their room while there is no need of them.
-        """
-        size = button("Say the size", "Drag across a typical particle, then find again: the picture is looked at accordingly.", self._size)
-        paint = button(
-            "Paint", "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them.", self._paint
-        )
-        other = button("Another model", "Choose a model that was trained on pictures like this one.", self._other)
-        self.sizes = [ElidedButton("", partial(self._take_candidates, which)) for which in ([0], [1], [0, 1])]
-        self.too = ElidedButton("", self._find_both)
-        apart = "What was found of either size is a population with a D50, a count and shares of its own."
-        as_one = "What was found is one powder that is wider than a search: one distribution with one D50."
-        self.measured = {False: button("Two populations", apart, partial(self._measure, False))}
-        self.measured[True] = button("One wide distribution", as_one, partial(self._measure, True))
-        for made in self.measured.values():
-            made.setCheckable(True)
-        other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
-        ways = QStackedWidget()
-        for each in (
-            row([size, paint, other], (1, 1, 1)),
-            row(self.sizes, (1, 1, 1)),
-            row([self.too, other_size], (2, 1)),
-            row([*self.measured.values()], (1, 1)),
-        ):
-            ways.addWidget(each)
-        ways.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        policy = ways.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        ways.setSizePolicy(policy)
-        return ways
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -158,6 +124,9 @@ class FindPanel(QWidget):
         session.current_changed.connect(self._show_settings)
         self.finder.settings_changed.connect(self._show_settings)
         self.doubtful.changed.connect(self._show_doubts)
+        self.ways.search.connect(lambda: guarded(self._find_one))
+        self.ways.other_model.connect(self.model.showPopup)
+        self.ways.as_one.connect(self._measure)
         self.verdicts.changed.connect(self._show_verdict)
         self.split.changed.connect(self._split_edited)
         self.predict.changed.connect(self._predict_edited)
@@ -185,6 +154,10 @@ class FindPanel(QWidget):
 
     def _show_verdict(self) -> None:
         self.verdict.setText(self.verdicts.of(self.session.current))
+        self._show_ways()
+
+    def _show_ways(self) -> None:
+        self.ways.show_for(self.session.current, as_one=self.split.value().as_one)
 
     def _show_doubts(self) -> None:
         item = self.session.current
@@ -206,68 +179,10 @@ class FindPanel(QWidget):
         for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
             made.setEnabled(ready)
 
-    def _size(self) -> None:
-        self.dial.drag.take_up()
-
-    def _take_candidates(self, which: list[int]) -> None:
-        """Particles of one of the sizes that were in question are meant, or of both: they are found."""
-        item = self.session.current
-        if item is not None and item.prediction is not None:
-            self.dial.say_sizes([item.prediction.candidates[index].size for index in which])
-            self._find_one()
-
-    def _find_both(self) -> None:
-        """What is found now is meant, and what lies beyond it or was given up: each is looked for by itself."""
-        item = self.session.current
-        if further := further_sizes(item, self.given_up.of(item)):
-            self.dial.say_sizes(further.sizes)
-            self.splitter.edit(replace(self.splitter.config, as_one=further.as_one), item)
-            self._find_one()
-
     def _measure(self, as_one: bool) -> None:
         """What was found of two sizes is one distribution, or two populations."""
         self.split.fields["as_one"].value = as_one
-        self._show_measured()
-
-    def _show_measured(self) -> None:
-        for as_one, made in self.measured.items():
-            made.setChecked(self.split.value().as_one == as_one)
-
-    def _show_further(self, item: Item | None, further: FurtherSizes) -> None:
-        lengths = " and ".join(self.dial.length(item, float(f"{size:.2g}")) for size in further.sizes)
-        measured = "two populations with a D50, a count and shares of their own"
-        if further.as_one:
-            measured = "one wide distribution with one D50: “Two populations” then measures them apart"
-        self.too.set_text(f"Both: {lengths}", "Both sizes")
-        self.too.setToolTip(
-            f"Keep what is found and look beyond it: particles of about {lengths} are looked for, each size by itself,\n"
-            f"and measured as {measured}."
-        )
-
-    def _show_ways(self, item: Item | None) -> None:
-        found = item.prediction.candidates if item is not None and item.prediction is not None else ()
-        further = further_sizes(item, self.given_up.of(item))
-        two = item is not None and item.prediction is not None and item.prediction.other is not None
-        self.ways.setVisible(item is not None and bool(item.unlike or found or item.touched or further or two))
-        self.ways.setCurrentIndex(1 if found else 2 if further else 3 if two and item is not None and not item.unlike else 0)
-        self._show_measured()
-        if further is not None:
-            self._show_further(item, further)
-        self.sizes[2].setVisible(all(each.count >= LEAST_OFFERED for each in found))
-        for made, each, which in zip(self.sizes, found, ("small", "large"), strict=False):
-            size = self.dial.length(item, each.size)  # as the sentence above says it
-            made.set_text(f"{which}: {each.count} of {size}", f"{each.count} of {self.dial.about(item, each.size)}")
-            made.setToolTip(f"The {which} particles, of about {size}, are meant: find them.")
-        self.sizes[2].set_text(f"both: {sum(each.count for each in found)}")
-        self.sizes[2].setToolTip(
-            "Both are meant: each is looked for, and measured as a population with a D50, a count and shares of its own."
-        )
-
-    def _paint(self) -> None:
-        self.session.step_wanted.emit(_IMPROVE)
-
-    def _other(self) -> None:
-        self.model.showPopup()
+        self._show_ways()
 
     def _find_one(self) -> None:
         item = self.session.current
@@ -333,7 +248,6 @@ class FindPanel(QWidget):
         self.note.setText(self._sentence(item))
         self._show_doubts()
         self._show_verdict()
-        self._show_ways(item)
         self.dial.refresh()
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")

@@ -87,6 +87,11 @@ class SizeDial(QWidget):
         """The size (px) that is meant, or both, as chosen among others."""
         self._edit(**size_fields([(size, None) for size in sizes]))
 
+    def say_polarity(self, polarity: str, size: float) -> None:
+        """What particles are beside what is round them; where no size was said, that which was found (px) is meant."""
+        item = self.session.current
+        self._edit(polarity=polarity, **({} if self._told(item) else size_fields([(size, None)])))
+
     def _toggle(self) -> None:
         if self.session.current is None:
             self.across.setChecked(False)

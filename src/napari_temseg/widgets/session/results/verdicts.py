@@ -23,15 +23,20 @@ class Verdicts(QObject):
         super().__init__(session)
         self.session = session
         self._known: WeakKeyDictionary[Item, str] = WeakKeyDictionary()
+        self._polarity: WeakKeyDictionary[Item, str] = WeakKeyDictionary()
 
     def of(self, item: Item | None) -> str:
         """A sentence; "" where they can be used, and while nobody knows."""
         return "" if item is None else self._known.get(item, "")
 
-    def note(self, item: Item, found: Sequence[tuple[str, Usability]]) -> None:
-        """What is known now of a picture, of two populations each by its name."""
+    def polarity_of(self, item: Item) -> str:
+        """What all that was found is beside what is round it, "bright" or "dark", where fainter ones seem to be missed; else ""."""
+        return self._polarity.get(item, "")
+
+    def note(self, item: Item, found: Sequence[tuple[str, Usability]], polarity: str = "") -> None:
+        """What is known now of a picture, of two populations each by its name; `polarity` as of `polarity_of`."""
         parts = [f"{name}: {each.why[0]}" if name else each.why[0] for name, each in found if each.why]
         told = f"Not usable as it is: {'; '.join(parts)}." if parts else ""
-        if told != self.of(item):
-            self._known[item] = told
+        if (told, polarity) != (self.of(item), self.polarity_of(item)):
+            self._known[item], self._polarity[item] = told, polarity
             self.changed.emit()
