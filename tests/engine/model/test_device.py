@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from napari_temseg import TemsegError
+from napari_temseg.engine.model import device
 from napari_temseg.engine.model.device import choose_device, cpu_has_bfloat16, out_of_memory, release
 
 
 def test_the_processor_is_always_there():
-    device = choose_device("cpu", "float32")
-    assert (device.kind, device.dtype, device.torch) == ("cpu", torch.float32, torch.device("cpu"))
-    assert device.describe() == "cpu, float32 (as asked)"
+    found = choose_device("cpu", "float32")
+    assert (found.kind, found.dtype, found.torch) == ("cpu", torch.float32, torch.device("cpu"))
+    assert found.describe() == "cpu, float32 (as asked)"
 
 
 def test_auto_says_why():
@@ -75,3 +76,31 @@ def test_releasing_frees_what_only_a_cycle_holds_where_a_gpu_is_in_use(monkeypat
         assert there() is None
     finally:
         gc.enable()
+
+
+def _worked(choice: device.ThreadChoice, clock: list[float], seconds: dict[int, float], times: int) -> list[int]:
+    """How many threads so many pieces of work were done on."""
+    numbers = []
+    for _ in range(times):
+        with choice.working():
+            numbers.append(torch.get_num_threads())
+            clock[0] += seconds[numbers[-1]]
+    return numbers
+
+
+def test_threads_that_wait_for_one_another_are_given_up_and_tried_again():
+    before, clock = torch.get_num_threads(), [0.0]
+    choice = device.ThreadChoice(lambda: clock[0], most=2)
+    quiet, busy = {1: 1.7, 2: 1.0}, {1: 1.7, 2: 9.0}
+    assert _worked(choice, clock, quiet, 12) == [2, 2, 1, *[2] * 9]  # one is tried once: what comes out is the same every time
+    assert _worked(choice, clock, busy, 6) == [2, 1, 1, 1, 1, 1]
+    with choice.chosen():
+        assert torch.get_num_threads() == 1
+    assert 2 in _worked(choice, clock, quiet, 60)
+    assert choice.now == 2
+    assert torch.get_num_threads() == before
+
+
+def test_one_thread_has_nothing_to_choose():
+    clock = [0.0]
+    assert set(_worked(device.ThreadChoice(lambda: clock[0], most=1), clock, {1: 1.0}, 5)) == {1}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_temseg import Micrograph, Segmenter, TrainConfig, iter_train, predict
-from napari_temseg.engine.training import preview
+from napari_temseg.engine.training import preview, selection
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.types.progress import Job, Progress
 
@@ -138,3 +138,30 @@ def test_a_preview_for_which_the_time_does_not_suffice_is_left_out(
 
     assert previews(1e-7) >= 2
     assert previews(MOST / image.data.size) == 0
+
+
+def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
+    slow: Slow, knowing: Segmenter, strokes: tuple[Micrograph, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, labels = (np.tile(each, (4, 4)) for each in (strokes[0].data, strokes[1]))
+    looked: list[tuple[int, ...]] = []
+    found = Learner.found
+
+    def noted(a_pixel: float, searched: bool) -> tuple[str, list[tuple[int, ...]], int]:
+        looked.clear()
+        picture = Micrograph(image)
+        said = [predict(knowing, picture)] if searched else []
+        config = replace(CONFIG, max_seconds=1e5 if a_pixel == 0 else MOST, max_steps=10)
+        job = iter_train([picture], [labels], base=knowing, config=config, searched=said)
+        slow(job, a_pixel)
+        record = job.result.history[-1]
+        return str(record["validation"]), list(looked), int(record["steps"])
+
+    monkeypatch.setattr(Learner, "found", lambda own, part, *how: (looked.append(part.image.shape), found(own, part, *how))[1])
+    monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is weighed
+    monkeypatch.setattr(selection, "TOLERATED_IOU", 2.0)
+    told, parts, steps = noted(0.0, searched=True)
+    assert steps == 10
+    for a_pixel, searched in ((0.0, False), (2e-6, True), (2e-6, False)):
+        assert noted(a_pixel, searched=searched)[:2] == (told, parts)
+    assert len(parts) > 6

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import sys
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from torch import dtype as TorchDtype
 
 FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
+FIRST_TRY, TRY_AGAIN = 2, 10  # pieces of work until one thread is tried, and until all are again
+BUSY = 1.5  # × as long as one thread: from then on one is better, as what is computed on all is the same every time
 _HALF_FROM = (7, 0)  # compute capability of the first GPUs whose matrix units take float16
 
 
@@ -69,6 +73,65 @@ def threads() -> int:
         if (told := int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])) > 0:
             return told
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ThreadChoice:
+    """All threads that torch takes, or one where others keep the processor busy: threads that wait for one another then take several times
+    as long as one alone.
+
+    One is tried once, and again when a piece of work takes far longer than it did; all are tried again now and then. `clock` in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], most: int | None = None) -> None:
+        self.clock, self.most = clock, threads() if most is None else most
+        self.now = self.most
+        self._newest: dict[int, float] = {}  # s of the same work, by the number of threads
+        self._quickest = math.inf  # s of it, on all of them
+        self._wait = FIRST_TRY  # pieces of work until the other number is tried
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Measure a piece of work, which is always the same, and choose by it."""
+        trying = self.most > 1 and self._wait <= 0
+        number = (1 if self.now > 1 else self.most) if trying else self.now
+        began = self.clock()
+        with _on_threads(number):
+            yield
+        self._note(number, self.clock() - began)
+
+    def chosen(self) -> AbstractContextManager[None]:
+        """Other work, on as many threads as are best now."""
+        return _on_threads(self.now)
+
+    def _note(self, number: int, seconds: float) -> None:
+        self._newest[number] = seconds
+        self._wait -= 1
+        if number > 1:
+            self._quickest = min(self._quickest, seconds)
+        if len(self._newest) < 2:
+            return
+        if self.now > 1 and self._wait >= 0:  # on all of them, as before: far slower than they were, one is tried
+            self._wait = 0 if seconds > BUSY**2 * self._quickest else sys.maxsize
+            return
+        ratio = self._newest[self.most] / max(self._newest[1], 1e-9)
+        if self._wait < 0:  # the other number was tried
+            self.now = 1 if ratio > BUSY else self.most
+            self._wait = TRY_AGAIN * max(1, round(ratio)) if self.now == 1 else sys.maxsize
+
+
+@contextmanager
+def _on_threads(number: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    if number == before:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

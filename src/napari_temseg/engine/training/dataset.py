@@ -21,7 +21,8 @@ _EIGHT = np.ones((3, 3), bool)
 
 @dataclass(frozen=True, eq=False)
 class StartingAnswer:
-    """What the starting model says of a plane: `probability` (K, Y, X) of its classes and `maps` (A, Y, X), its auxiliary ones, float32."""
+    """What the starting model says of a plane: `probability` (K, Y, X) of its classes and `maps` (A, Y, X), its auxiliary ones, float32;
+    all 0 where it was not asked."""
 
     probability: npt.NDArray[np.float32]
     maps: npt.NDArray[np.float32]
@@ -31,6 +32,11 @@ class StartingAnswer:
         """The class number of every pixel."""
         classes: npt.NDArray[np.uint8] = (self.probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
         return classes
+
+    @property
+    def asked(self) -> npt.NDArray[np.bool_]:
+        """Where it was asked (Y, X)."""
+        return np.asarray(self.probability.sum(axis=0) > 0.5)
 
     def cut(self, y: slice, x: slice) -> StartingAnswer:
         """A copy of a window."""
@@ -136,9 +142,10 @@ class Dataset:
         for plane in self.labelled:
             if plane.start is None:
                 continue
-            found, truth = plane.start.classes >= FIRST_CLASS, plane.labels >= FIRST_CLASS
+            labels = plane.labels * plane.start.asked
+            found, truth = plane.start.classes >= FIRST_CLASS, labels >= FIRST_CLASS
             both += int((found & truth).sum())
-            either += int(((found & (plane.labels > 0)) | truth).sum())
+            either += int(((found & (labels > 0)) | truth).sum())
         return both / either if either else math.nan
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_temseg.engine.model.device import Device, choose_device, out_of_memory, release
+from napari_temseg.engine.model.device import Device, ThreadChoice, choose_device, out_of_memory, release
 from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.network import class_logits, forward, freeze_encoder, renew_decoder, set_mode
 from napari_temseg.engine.model.runner import LEAST_VIEW, fused
@@ -64,6 +64,7 @@ class Learner:
         self.pace = pace or Pace(time.monotonic)
         self.model, self.crops, self.config, self.start_classes = model, crops, task.config, task.start_classes
         self.device: Device = choose_device(task.config.device, task.config.precision)
+        self.threads = ThreadChoice(self.pace.clock, None if self.device.kind == "cpu" else 1)
         self.first_scales = model.scales
         self.network = model.network.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.new_decoder = task.base is None
@@ -142,7 +143,7 @@ class Learner:
 
     def step(self, rate: float, metrics: TrainingMetrics) -> None:
         """One step of the optimiser at the learning rate `rate`; how it did is added to `metrics`."""
-        with self.pace.stepping():
+        with self.pace.stepping(), self.threads.working():
             self._step(rate, metrics)
 
     def _step(self, rate: float, metrics: TrainingMetrics) -> None:
@@ -222,7 +223,7 @@ class Learner:
     @torch.no_grad()
     def _logits(self, window: LabelledPlane, scales: tuple[float, ...]) -> torch.Tensor:
         set_mode(self.network, train_decoder=False, train_encoder=False)
-        with self.pace.looking(self.pixels(window.image.shape, scales)), self.device.autocast():
+        with self.pace.looking(self.pixels(window.image.shape, scales)), self.threads.chosen(), self.device.autocast():
             raw = fused(self._output, window.image[None, None], scales, Looks.of(self.model))
         return class_logits(torch.from_numpy(raw).to(self.device.torch), self.model.spec.n_classes)
 

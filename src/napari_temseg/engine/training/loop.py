@@ -104,7 +104,7 @@ class TrainingRun:
     def measured(self, found: Checkpoint | None) -> Generator[Progress, None, None]:
         """Learn by a look at a small part how fast this machine is now, and look at no more of what is held out than that allows.
 
-        A training that goes on looks at what it looked at before.
+        A training that goes on looks at what it looked at before; of strokes so little is looked at that every machine can.
         """
         part, course = self.data.first_part(), self.course
         for _ in range(0 if self.control.finishing else 2):  # the first look makes the network ready
@@ -113,7 +113,7 @@ class TrainingRun:
             yield within(self.config.max_seconds, Progress("prepare", 1.0, MEASURING, self.control.elapsed))
         if found is not None:
             course.judged = float(found.facts.get("judged", 0.0))
-        elif self.data.split.validation:
+        elif self.data.split.validation and not self.data.strokes:
             share = self.pace.affords(schedule.POINT_SHARE * self.config.max_seconds) / self._held_out()
             course.judged = 0.0 if share >= 1 else share * sum(part.labels.size for part in self.data.split.validation)
         if course.judged:
@@ -229,7 +229,7 @@ class TrainingRun:
     def _ending(self, previews: Previews) -> float:
         """How long what follows the last step will take: a last point, the choice of what is kept, a look at pictures, a preview."""
         (judged, weighed, named), most = (self.pace.pixel * pixels for pixels in self.to_look_at), self.config.max_seconds
-        weighed, named = (min(seconds, schedule.JUDGE_SHARE * most) for seconds in (weighed, named))
+        named = min(named, schedule.JUDGE_SHARE * most)
         judged *= 1 + selection.evaluations(self.learner)
         return judged + weighed + named + min(previews.ahead(), schedule.SHOW_SHARE * most)
 
@@ -253,12 +253,13 @@ class TrainingRun:
         if not regular and self.control.elapsed - self.evaluated < waiting:
             yield self.progress()
             return tenth
-        better = yield from self._evaluate()
+        # Strokes hardly tell one step from another: what is kept of them is chosen after the same steps on every machine.
+        better = yield from self._evaluate(decides=regular or not self.data.strokes)
         course.waited = 0 if better else course.waited + int(regular)
-        return tenth or (validated and better)
+        return tenth or (validated and (better or not regular))
 
-    def _evaluate(self) -> Generator[Progress, None, bool]:
-        """Add a point to the curves; the network is kept, and the answer is True, when it is the best so far."""
+    def _evaluate(self, *, decides: bool = True) -> Generator[Progress, None, bool]:
+        """Add a point to the curves; where that `decides`, the network is kept, and the answer is True, when it is the best so far."""
         course, judged, began = self.course, {}, self.control.elapsed
         if self.data.split.validation:
             judged = yield from mapped(self.learner.evaluate(self.data.split.validation), self.progress)
@@ -267,7 +268,7 @@ class TrainingRun:
         course.curve.append({"step": float(course.steps), **course.metrics.result("train"), **judged})
         course.metrics = TrainingMetrics()
         score = selection.scored(course, judged)
-        better = selection.is_better(score, course, self.data)
+        better = decides and selection.is_better(score, course, self.data)
         if better:
             course.best, course.best_step, course.best_score = self.learner.tensors(), course.steps, score
         yield self._told(dict(course.curve[-1]))
@@ -281,10 +282,7 @@ class TrainingRun:
     def _decide(self, budget: schedule.TrainingBudget) -> Generator[Progress, None, None]:
         """Put into the network what is kept."""
         course, best_step = self.course, self.course.best_step
-        most = self.config.max_seconds
-        seconds = min(schedule.JUDGE_SHARE * most, max(schedule.FLOOR_SHARE * most, (self.deadline - self.control.elapsed) / 2))
-        selecting = selection.select(self.learner, course, self.data, seconds)
-        kept = yield from mapped(selecting, self.progress)
+        kept = yield from mapped(selection.select(self.learner, course, self.data), self.progress)
         course.best, course.best_step, course.best_score = kept.tensors, kept.step, kept.score
         course.notes += kept.notes
         ended = self.control.finishing or course.wind_down is not None

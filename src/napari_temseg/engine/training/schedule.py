@@ -22,10 +22,10 @@ THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is 
 LEAST_STEPS = 8  # that are taken whatever making ready took, if as many are asked for
 READY_SHARE = 0.4  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
 POINT_SHARE = 0.07  # of the time budget, that one look at what is held out may take: three are needed, before, after and half way back
-JUDGE_SHARE = 0.12  # of the time budget, for what strokes say against the rest of their pictures, and again for naming pictures at the end
+JUDGE_SHARE = 0.12  # of the time budget, for naming pictures at the end
 SHOW_SHARE = 0.1  # of the time budget, that the first preview and the last may take each
 PREVIEW_SHARE = 0.2  # of what is left for learning, that one preview may take
-FLOOR_SHARE = 0.05  # of the time budget, for what strokes say against the rest of their pictures, however late it is
+FLOOR_SHARE = 0.05  # of the time budget, for naming pictures at the end, however late it is
 BESIDE_STEPS = 1.3  # × what the steps take that are left, as points and previews come between them
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 

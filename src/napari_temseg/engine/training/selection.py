@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.engine.types.wording import STAYS, percent
+from napari_temseg.engine.types.wording import STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
@@ -62,7 +61,9 @@ def is_better(score: tuple[float, float], course: TrainingCourse, data: Training
     if course.best_step == 0:
         return score[0] >= course.best_score[0] + (-TOLERATED_IOU if data.mistaken else MATERIAL_IOU)
     if data.strokes:  # the rate falls, so later steps are calmer; a few strokes hardly tell one from another
-        return score[0] >= max(point["validation_iou"] for point in course.curve[1:]) - STROKE_NOISE_IOU
+        every = data.task.config.evaluate_every  # points in between are those of a slow machine
+        seen = [point["validation_iou"] for point in course.curve[1:] if point["step"] % every == 0]
+        return score[0] >= max([score[0], *seen]) - STROKE_NOISE_IOU
     return score > course.best_score
 
 
@@ -78,7 +79,7 @@ def weighs_strokes(learner: Learner, data: TrainingData) -> bool:
     knows = data.task.base is not None and bool(data.task.base.history)  # what never learnt anything has nothing to lose
     taught_more = learner.new_decoder or learner.start_classes < learner.model.spec.n_classes
     unasked = learner.config.validation == 0 and not data.split.validation
-    return data.strokes and knows and not (taught_more or unasked) and any(plane.start is not None for plane in data.planes.labelled)
+    return data.strokes and knows and not (taught_more or unasked) and learner.config.hold > 0
 
 
 def named_at_the_end(learner: Learner, data: TrainingData) -> list[TrainingPlane]:
@@ -98,11 +99,8 @@ def looked_at(learner: Learner, data: TrainingData) -> tuple[float, float]:
     return weighed, named
 
 
-def select(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float = math.inf) -> Generator[str, None, Selected]:
-    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows.
-
-    At most about `seconds` go into what strokes say of their pictures.
-    """
+def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
+    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
         return kept
@@ -114,7 +112,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData, seconds
     if grown or unasked:  # who does without a validation part wants what was learnt as it is
         return kept
     kept = yield from _half_way_back(kept, learner, course, data)
-    return (yield from _no_more_than_said(kept, learner, course, data, seconds)) if weighs_strokes(learner, data) else kept
+    return (yield from _no_more_than_said(kept, learner, course, data)) if weighs_strokes(learner, data) else kept
 
 
 def _best_or_last(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
@@ -164,27 +162,23 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
     return replace(kept, tensors=half, notes=(note,))
 
 
-def _no_more_than_said(
-    kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float
-) -> Generator[str, None, Selected]:
+def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
     A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
-    alike, is weighed against what the starting model says of the others: the foreground IoU with that.
+    alike, is weighed against what the starting model says of the others: the foreground IoU with that. The parts that are looked at are
+    those of the strokes, few enough for every machine: what becomes of strokes does not hang on how fast it is.
     """
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
-    parts, until = _weighed(learner, data, kept, seconds), learner.pace.clock() + seconds
-    found: list[list[npt.NDArray[np.uint8]]] = [[] for _ in ways]
-    for part in parts:
-        for tensors, said in zip(ways, found, strict=True):
-            learner.load(tensors)
-            said.append(learner.found(part, kept.scales))
+    parts = data.weighed()
+    found: list[list[npt.NDArray[np.uint8]]] = []
+    for tensors in ways:
+        learner.load(tensors)
+        found.append([])
+        for part in parts:
+            found[-1].append(learner.found(part, kept.scales))
             yield ""
-        if learner.pace.clock() > until and _both_said(parts[: len(found[0])]):
-            break
-    worth = [_said_and_held(parts[: len(said)], said) for said in found]
-    if (share := len(found[0]) / len(parts)) < 1:
-        kept = replace(kept, notes=(*kept.notes, f"the time sufficed to look at {percent(share)} of the parts of these images"))
+    worth = [_said_and_held(parts, said, found[2]) for said in found]
     best = int(np.argmax(worth)) if worth[2] > max(worth[:2]) + OUTWEIGHED else int(np.argmax(worth[:2]))
     if best == 0:
         return kept
@@ -196,31 +190,16 @@ def _no_more_than_said(
     return Selected(learner.start, 0, score, learner.first_scales, (told + "stroke what is right as well, or correct by hand",))
 
 
-def _weighed(learner: Learner, data: TrainingData, kept: Selected, seconds: float) -> list[LabelledPlane]:
-    """What is looked at in so many seconds: first where most classes are labelled."""
-    all_of_it = data.weighed()
-    shown = sum(learner.pixels(part.image.shape, kept.scales) for part in all_of_it)
-    share = learner.pace.affords(seconds) / max(1.0, WAYS * shown)
-    parts = all_of_it if share >= 1 else data.weighed(share * sum(part.image.size for part in all_of_it))
-    return sorted(parts, key=lambda part: -len(np.unique(part.labels)))
-
-
-def _both_said(parts: list[LabelledPlane]) -> bool:
-    """Whether something is labelled as background in these parts, and something as a particle."""
-    return any((part.labels == BACKGROUND).any() for part in parts) and any((part.labels >= FIRST_CLASS).any() for part in parts)
-
-
-def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]]) -> float:
-    """Share of the stroked pixels that got their class, background and foreground counting alike, and IoU with the start elsewhere."""
+def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]], start: list[npt.NDArray[np.uint8]]) -> float:
+    """Share of the stroked pixels that got their class, background and foreground counting alike, and IoU with the `start` elsewhere."""
     right, stroked, both, either = np.zeros(2), np.zeros(2), 0, 0
-    for part, classes in zip(parts, found, strict=True):
+    for part, classes, before in zip(parts, found, start, strict=True):
         for foreground in (0, 1):
             here = part.labels >= FIRST_CLASS if foreground else part.labels == BACKGROUND
             right[foreground] += np.count_nonzero(here & (classes == part.labels))
             stroked[foreground] += np.count_nonzero(here)
-        if part.start is not None:
-            one, other = ((each >= FIRST_CLASS) & (part.labels == 0) for each in (part.start.classes, classes))
-            both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
+        one, other = ((each >= FIRST_CLASS) & (part.labels == 0) for each in (before, classes))
+        both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
     said = float(np.mean((right / np.maximum(stroked, 1))[stroked > 0]))
     return said + (both / either if either else 1.0)
 

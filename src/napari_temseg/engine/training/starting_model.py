@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from scipy import ndimage
 from napari_temseg.engine.model.backends.backend import Backend
 from napari_temseg.engine.model.network import extend_head, working_size_of
 from napari_temseg.engine.model.network_spec import NetworkSpec
-from napari_temseg.engine.model.prediction import iter_predict
-from napari_temseg.engine.model.runner import Runner, made_ready
+from napari_temseg.engine.model.prediction import fill
+from napari_temseg.engine.model.runner import Known, Runner, made_ready
 from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.segmenter import SAME_SIZE, AsItIs, Segmenter
+from napari_temseg.engine.model.tiles import PlanePart, parts
 from napari_temseg.engine.training import schedule
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal
@@ -28,12 +30,14 @@ from napari_temseg.engine.types.annotations import default_name
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.progress import Control, Progress
-from napari_temseg.engine.types.results import FIRST_CLASS
+from napari_temseg.engine.types.results import FIRST_CLASS, Prediction
+
+T = TypeVar("T")
 
 CUT_FROM = 2048**2  # px of a plane from which on only the part round its labels is made ready
-
-
-PART_IN_TIME = 192  # px, side of the part of a picture that is made ready where the time does not suffice for more
+AT_ONCE = 1 << 20  # px, as they are shown, up to which the model is asked of a labelled plane at once; of a larger one part by part
+PART_ASKED = 384  # px, as they are shown, along a part …
+ASKED_ROUND = 96  # … and round it, which the network sees too
 
 
 def starting_model(task: TrainingTask) -> Segmenter:
@@ -78,14 +82,15 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
 
     Where every labelled plane is labelled whole there is nothing to hold on it: only the working scale is looked for, once a
     micrograph. When the job is asked to finish meanwhile, no step will follow, and the planes are returned as they are. When
-    `READY_SHARE` of the time is over, the model is asked of no other plane than the first: labelled ones are learnt without being held,
-    others are left.
+    `READY_SHARE` of the time is over, the model is asked of no more: of labelled planes it is heard where it was asked, beginning with
+    where most is labelled, others are left. Which labels there are, and so which are held out, never hangs on the time.
     """
     by_item: list[list[LabelledPlane]] = []
     for item in task.annotations.items:
         yield Progress("prepare", 0.0, f"{item.micrograph.name}: making the labels ready", control.elapsed)
         planes, said = labelled_planes(item, task.normalisation), task.said_of(item.micrograph)
-        by_item.append([plane if said is None else plane.answered(said.at(plane.index)) for plane in planes])
+        scales = () if said is not None else task.scales_of(item.micrograph)
+        by_item.append([replace(plane, scales=scales) if said is None else plane.answered(said.at(plane.index)) for plane in planes])
         by_item[-1] = [_round_its_labels(plane, task.config.crop) if plane.image.size > CUT_FROM else plane for plane in by_item[-1]]
     labelled = Dataset(tuple(chain.from_iterable(by_item)))
     if task.base is None or task.config.hold == 0:
@@ -94,16 +99,39 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     reader = replace(task.base, normalisation=AsItIs())
     others = rehearsal(task, simulated=not labelled.sparse)
     ready = cache(partial(made_ready, reader, task.predicting))  # where anything is asked at all
+    asking = _Asking(reader, task.predicting, ready, control, schedule.READY_SHARE * task.config.max_seconds, task.config.crop)
     done: list[TrainingPlane] = []
     every: list[TrainingPlane] = [*others.held, *others.watched]
-    late = partial(_late, control, schedule.READY_SHARE * task.config.max_seconds)
     if labelled.whole:
-        done += yield from _at_own_scale(by_item, reader, task.predicting, ready, control, late)
+        done += yield from _at_own_scale(by_item, asking)
         if control.finishing:
             return Dataset.of(done)
     else:
         every = [*labelled.labelled, *every]
-    return Dataset.of([*done, *(yield from _answered(every, reader, task.predicting, ready, control, late))])
+    return Dataset.of([*done, *(yield from _answered(every, asking))])
+
+
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """How the starting model (`reader`, of images that are normalised) is asked, until so many `seconds` of the job are over; crops that
+    are learnt from have `crop` px."""
+
+    reader: Segmenter
+    config: PredictConfig
+    ready: Callable[[], Backend]
+    control: Control
+    seconds: float
+    crop: int
+
+    def late(self) -> bool:
+        """Whether no more is asked."""
+        return self.control.elapsed > self.seconds
+
+    def runner(self, plane: TrainingPlane, size: float | None = None) -> Runner:
+        """That looks at a plane, for particles of just a size (px) where one is given."""
+        config = self.config if size is None else replace(self.config, typical_size=size, exact_size=True)
+        config = replace(config, scales=plane.scales) if plane.scales and size is None else config
+        return Runner(self.reader, config, plane.pixel_size, self.ready())
 
 
 def _round_its_labels(plane: LabelledPlane, margin: int) -> LabelledPlane:
@@ -112,57 +140,81 @@ def _round_its_labels(plane: LabelledPlane, margin: int) -> LabelledPlane:
     return plane.cut(*(slice(max(0, int(at.min()) - margin), int(at.max()) + 1 + margin) for at in (y, x)))
 
 
-def _most_labelled(plane: LabelledPlane) -> tuple[LabelledPlane, LabelledPlane]:
-    """A part of a plane where most is labelled, and the plane without the labels of that."""
-    near = ndimage.uniform_filter((plane.labels > 0).astype(np.float32), PART_IN_TIME, mode="constant")
-    centre = np.unravel_index(int(near.argmax()), near.shape)
-    window = tuple(slice(max(0, int(c) - PART_IN_TIME // 2), int(c) + PART_IN_TIME // 2) for c in centre)
-    elsewhere = np.ones(plane.labels.shape, bool)
-    elsewhere[window] = False
-    return plane.cut(*window), plane.only(elsewhere)
-
-
-def _late(control: Control, seconds: float) -> bool:
-    return control.elapsed > seconds
-
-
-def _answered(
-    every: Sequence[TrainingPlane],
-    reader: Segmenter,
-    config: PredictConfig,
-    ready: Callable[[], Backend],
-    control: Control,
-    late: Callable[[], bool],
-) -> Generator[Progress, None, list[TrainingPlane]]:
+def _answered(every: Sequence[TrainingPlane], asking: _Asking) -> Generator[Progress, None, list[TrainingPlane]]:
     """Planes with what the starting model says of each; those of which that is known are not asked about again.
 
-    Something must be held: where it is late before any is answered, the model is asked of a small part of the first instead, where most
-    is labelled, and that is a plane of its own.
+    Something must be held: where it is late before any is answered, the model is asked of a small part of the first all the same.
     """
     asked = [plane for plane in every if plane.start is None]
     total, past = sum(plane.image.size for plane in asked), 0
     answers: dict[int, TrainingPlane] = {}
     enough = len(asked) < len(every)
     for number, plane in enumerate(asked, start=1):
-        known = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
-        job = iter_predict(reader, Micrograph(plane.image, calibration=known), config, network=ready())
-        for step in job:
-            if control.finishing:
+        message = f"asking the model to start from, picture {number} of {len(asked)}"
+        said: list[Prediction] = []
+        for share in _asked(plane, asking, said, least=0 if enough or answers else 1):
+            if asking.control.finishing:
                 return [each.bare for each in every]
-            if late():
-                some = [found for each in every if (found := answers.get(id(each), each)).start or isinstance(found, LabelledPlane)]
-                if enough or answers or not isinstance(plane, LabelledPlane):
-                    return some
-                part, rest = _most_labelled(plane)
-                yield Progress("prepare", 1.0, "asking the model to start from, of a part", control.elapsed)
-                said = iter_predict(reader, Micrograph(part.image, calibration=known), config, network=ready()).drain()
-                left = [rest if each is plane else each for each in some if each is not plane or rest.labels.any()]
-                return [part.answered(said), *left]
-            message = f"asking the model to start from, picture {number} of {len(asked)}"
-            yield Progress("prepare", (past + step.fraction * plane.image.size) / total, message, control.elapsed)
-        answers[id(plane)] = plane.answered(job.result)
+            yield Progress("prepare", (past + share * plane.image.size) / total, message, asking.control.elapsed)
+        if said:
+            answers[id(plane)] = plane.answered(said[0])
         past += plane.image.size
-    return [answers.get(id(plane), plane) for plane in every]
+    return [each for plane in every if (each := answers.get(id(plane), plane)).start or isinstance(each, LabelledPlane)]
+
+
+def _asked(plane: TrainingPlane, asking: _Asking, said: list[Prediction], *, least: int) -> Generator[float, None, None]:
+    """Put what the starting model says of a plane into `said`; yields the share done.
+
+    Of a labelled plane it is asked where crops can come from, first where most is labelled; the size is looked for all over the plane, as
+    in a search. When it is late, no more than the `least` parts are asked about: probabilities are 0 elsewhere.
+    """
+    if asking.late() and not least:
+        return
+    runner, image, late = asking.runner(plane), plane.image, _never if least else asking.late
+    known: Known | None = {}
+    if runner.adaptive:
+        known = yield from _until(runner.settle(image, None), late)
+        if known is None:
+            return
+    cut = _round_labels(plane, runner.scales, asking.crop) if isinstance(plane, LabelledPlane) else []
+    size = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
+    found, whole = runner.blank(asking.reader, Micrograph(image, calibration=size)), (slice(None), slice(None))
+    for done, part in enumerate(cut or [PlanePart(whole, whole, whole)]):
+        if done >= least and asking.late():
+            break
+        raw = yield from _until(runner.plane(image[part.window], None if cut else known), late)
+        if raw is None:
+            return
+        fill(found.within(part.core), raw[..., *part.inner])
+        yield (done + 1) / max(1, len(cut))
+    said.append(found)
+
+
+def _until(steps: Generator[float, None, T], late: Callable[[], bool]) -> Generator[float, None, T | None]:
+    """Yield at each step; what it returns, None once it is late."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        if late():
+            return None
+        yield 0.0
+
+
+def _never() -> bool:
+    return False
+
+
+def _round_labels(plane: LabelledPlane, scales: tuple[float, ...], crop: int) -> list[PlanePart]:
+    """The parts of a large plane that crops can come from, those with most labels first; none of a small one: it is looked at whole."""
+    if plane.image.size * max(scales) ** 2 <= AT_ONCE:
+        return []
+    drawn = plane.labels > 0
+    near = ndimage.maximum_filter(drawn, 2 * math.ceil(crop / min(scales)) + 1)
+    cut = parts(drawn.shape, max(1, int(PART_ASKED / max(scales))), math.ceil(ASKED_ROUND / min(scales)))
+    return sorted((part for part in cut if near[part.core].any()), key=lambda part: -np.count_nonzero(drawn[part.core]))
 
 
 def labelled_size(plane: LabelledPlane) -> float | None:
@@ -175,32 +227,25 @@ def labelled_size(plane: LabelledPlane) -> float | None:
     return max(2.0, float(np.median(4 * np.sqrt(areas / math.pi))))
 
 
-def _at_own_scale(
-    by_item: Sequence[Sequence[LabelledPlane]],
-    reader: Segmenter,
-    config: PredictConfig,
-    ready: Callable[[], Backend],
-    control: Control,
-    late: Callable[[], bool],
-) -> Generator[Progress, None, list[LabelledPlane]]:
+def _at_own_scale(by_item: Sequence[Sequence[LabelledPlane]], asking: _Asking) -> Generator[Progress, None, list[LabelledPlane]]:
     """The planes with the scales that suit the middle one of each micrograph; when it is late, of those that were looked at."""
     scaled: list[LabelledPlane] = []
     for number, group in enumerate(by_item, start=1):
         middle = group[len(group) // 2]
-        told = config.typical_size or config.typical_nm
-        drawn = labelled_size(middle) if reader.spec.working_size and not told else None
+        told = asking.config.typical_size or asking.config.typical_nm
+        drawn = labelled_size(middle) if asking.reader.spec.working_size and not told else None
         if middle.scales and not drawn:  # known from a search
             scaled += [replace(plane.bare, scales=middle.scales) for plane in group]
             continue
-        if late() and scaled:
+        if asking.late() and scaled:
             scaled += group
             continue
-        runner = Runner(reader, replace(config, typical_size=drawn, exact_size=True) if drawn else config, middle.pixel_size, ready())
+        runner = asking.runner(middle, drawn)
         message = f"seeing how large particles are, picture {number} of {len(by_item)}"
         if runner.adaptive:
             for _ in runner.settle(middle.image, None):
-                if control.finishing:
+                if asking.control.finishing:
                     return [plane.bare for plane in chain.from_iterable(by_item)]
-                yield Progress("prepare", 0.0, message, control.elapsed)
+                yield Progress("prepare", 0.0, message, asking.control.elapsed)
         scaled += [replace(plane, scales=runner.scales) for plane in group]
     return scaled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +14,14 @@ from scipy import ndimage
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
-from napari_temseg.engine.training.validation import VALIDATION_PIXELS, ValidationSplit, hold_out, windows, zoom_at
+from napari_temseg.engine.training.validation import ValidationSplit, hold_out, windows, zoom_at
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, CENTRED_BY, FIRST_CLASS, Prediction
 
+STROKE_PIXELS = 1 << 18  # px of windows with strokes that are held out
+WEIGHED_PIXELS = 1 << 19  # px of windows on which strokes are weighed against the rest of their pictures
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
 
@@ -29,7 +30,8 @@ BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  
 class TrainingTask:
     """Labels, the model to start from (None: a new U-Net as `config` says), settings, and whether to search for better ones first.
 
-    `searched` is what searches found earlier: that of the starting model need not be worked out again.
+    `searched` is what searches found earlier: that of the starting model need not be worked out again. `scales` are those at which
+    pictures were searched of which no more is known: they are looked at so again, whenever their labels are learnt.
     """
 
     annotations: Annotations
@@ -37,12 +39,22 @@ class TrainingTask:
     config: TrainConfig
     tune: bool = False
     searched: tuple[Prediction, ...] = ()
+    scales: tuple[tuple[Micrograph, tuple[float, ...]], ...] = ()
 
     def said_of(self, picture: Micrograph) -> Prediction | None:
         """What the starting model was found to say of a picture, at the size that is told here if one is; None where nobody asked it."""
         if self.base is None:
             return None
         return next((each for each in self.searched if _shows(each.micrograph, picture) and self._would_say(each)), None)
+
+    def scales_of(self, picture: Micrograph) -> tuple[float, ...]:
+        """At which a picture was searched, if a size that is told here is one that the search may have moved; else ()."""
+        found = next((scales for each, scales in self.scales if _shows(each, picture)), ())
+        size = self.base.spec.working_size if self.base is not None else 0.0
+        if not found or not size:
+            return ()
+        told = self.predicting.typical_in(picture.calibration.nanometres)
+        return found if told is None or 1 / CENTRED_BY <= size / found[0] / told <= CENTRED_BY else ()
 
     def _would_say(self, said: Prediction) -> bool:
         """Whether the starting model, asked as this training asks, says just that."""
@@ -116,26 +128,29 @@ class TrainingData:
 
     @classmethod
     def of(cls, task: TrainingTask, planes: Dataset) -> TrainingData:
-        """A part of the labels is held out, as the settings say."""
-        return cls(task, planes, hold_out(list(planes.labelled), task.config.validation, task.config.seed, zoom_at(planes.labelled)))
+        """A part of the labels is held out, as the settings say. Of strokes as much is looked at as every machine can: what decides
+        about them is the same whenever they are learnt."""
+        data = cls(task, planes, hold_out(list(planes.labelled), task.config.validation, task.config.seed, zoom_at(planes.labelled)))
+        if not (data.strokes and data.split.validation):
+            return data
+        return replace(data, split=data.split.thinned(STROKE_PIXELS, zoom_at(planes.labelled), "are looked at"))
 
     @property
     def learnt_from(self) -> list[LabelledPlane | HeldPlane]:
         """What crops are cut from."""
         return [*self.split.training, *self.planes.held]
 
-    def weighed(self, pixels: float = math.inf) -> list[LabelledPlane]:
-        """Windows, of about `pixels` at most, of the labelled planes of which the starting model was asked."""
-        asked = [plane for plane in self.planes.labelled if plane.start is not None]
-        classes, zoom = {int(n) for plane in asked for n in np.unique(plane.labels) if n > 0}, zoom_at(self.planes.labelled)
-        return windows(asked, classes, min(VALIDATION_PIXELS, pixels * zoom**2), zoom, whole=True) if asked else []
+    def weighed(self) -> list[LabelledPlane]:
+        """Windows on which strokes are weighed: the same for the same strokes, however fast the machine is."""
+        planes = self.planes.labelled
+        return windows(planes, {n for n, count in self.counts.items() if count.pixels}, WEIGHED_PIXELS, zoom_at(planes), whole=True)
 
     def first_part(self) -> LabelledPlane:
         """A small part of what is labelled, to learn how long a look takes."""
         return windows(self.planes.labelled[:1], set(), 1.0, zoom_at(self.planes.labelled))[0]
 
     def judged_on(self, pixels: float) -> TrainingData:
-        """The same data, about `pixels` of what is held out looked at."""
+        """The same data, about `pixels` of what is held out looked at, as the time allows no more."""
         zoom = zoom_at(self.planes.labelled)
         return replace(self, split=self.split.thinned(pixels * zoom**2, zoom))
 

@@ -18,6 +18,7 @@ from napari_temseg.engine.types.wording import percent
 MANY_PLANES = 5  # labelled planes, from which whole planes are held out
 CONTEXT = 96  # px that the network may see beside a held-out strip
 VALIDATION_WINDOW = 512  # px, side of the windows in which the validation part is judged
+WHOLE_WINDOW = 256  # px, side of those in which strokes are weighed against what is round them
 LEAST_WINDOW = 128  # px, side below which they are not made smaller where time is short
 VALIDATION_PIXELS = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
 FINE_SCALE = 2.0  # working scale beyond which windows and their number shrink: at 5× a window is looked at as one of 25 times its px
@@ -37,12 +38,13 @@ class ValidationSplit:
     sentence: str
     held_out: tuple[LabelledPlane, ...] = ()
 
-    def thinned(self, budget: float, zoom: float = 1.0) -> ValidationSplit:
-        """Less of what is held out, about `budget` px of it, and a sentence that says so; `zoom` is as for `windows`."""
+    def thinned(self, budget: float, zoom: float = 1.0, why: str = "the time suffices to look at") -> ValidationSplit:
+        """Less of what is held out, about `budget` px of it, and a sentence that says so and `why`; `zoom` is as for `windows`."""
         classes = {int(n) for part in self.held_out for n in np.unique(part.labels) if n > 0}
         fewer = windows(self.held_out, classes, budget, zoom)
         before, after = (sum(int((part.labels > 0).sum()) for part in parts) for parts in (self.held_out, fewer))
-        told = f", of which the time suffices to look at {percent(after / max(before, 1))}" if after < before else ""
+        share = percent(after / max(before, 1))
+        told = (f", of which {share} {why}" if why.startswith("are") else f", of which {why} {share}") if after < before else ""
         return replace(self, validation=fewer, sentence=self.sentence + told)
 
 
@@ -170,11 +172,12 @@ def windows(
     """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one.
 
     Both are less, by `zoom` a side, where planes are looked at that much finer than `FINE_SCALE` (see `zoom_at`), and so are windows where
-    the budget does not suffice for two. Unless they are to be `whole`, each is cut to its labels and what the network wants to see round
-    them.
+    the budget does not suffice for two. Unless they are to be `whole`, and of at most `WHOLE_WINDOW`², each is cut to its labels and what
+    the network wants to see round them.
     """
     cut, budget = [], budget / zoom**2
-    side = round(min(VALIDATION_WINDOW / zoom, max(LEAST_WINDOW / zoom, math.sqrt(budget / 2))))
+    most = WHOLE_WINDOW if whole else VALIDATION_WINDOW
+    side = round(min(most / zoom, max(LEAST_WINDOW / zoom, math.sqrt(budget / 2))))
     for plane in planes:
         rows, columns = (_even(length, side) for length in plane.labels.shape)
         margin = math.ceil(max(CONTEXT / zoom, LEAST_VIEW / 2 / min(plane.scales, default=1.0)))

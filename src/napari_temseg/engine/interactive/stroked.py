@@ -1,0 +1,162 @@
+"""What strokes say of what a search found: which of them it contradicts, and how large the particles are that it does not look for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_temseg.engine.model.outputs import sigmoid
+from napari_temseg.engine.model.runner import Runner, band_scales
+from napari_temseg.engine.model.scales import CORE
+from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.model.size_search import LARGEST_SIZE, SMALLEST_SIZE
+from napari_temseg.engine.model.tiles import resize
+from napari_temseg.engine.types.config import LEAST_APART, PredictConfig
+from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
+
+LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
+MOST_ASKED = 12  # strokes of which the size is looked for
+SIZE_RATIO = 1.6  # between the sizes that are tried
+SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
+SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
+EIGHT = np.ones((3, 3), bool)
+Strokes = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Contradicted:
+    """How many strokes on particles there are, and how many of them lie on none: `unsure` where what is there was left out as uncertain;
+    and how many strokes on background, and how many of these lie on a particle."""
+
+    particles: int = 0
+    missed: int = 0
+    unsure: int = 0
+    background: int = 0
+    covered: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether any stroke is contradicted."""
+        return self.missed + self.covered > 0
+
+
+def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = None) -> Contradicted:
+    """Count strokes (uint8 (…, Y, X): 1 background, 2 … particles) that particles (`labels`, of the same shape) contradict.
+
+    `said` tells what the model takes for particles, of which some are left out as uncertain.
+    """
+    tally = np.zeros(5, int)
+    frame = strokes.shape[-2:]
+    seen = None if said is None else said.all_classes().reshape((-1, *frame))
+    pages = zip(strokes.reshape((-1, *frame)), labels.reshape((-1, *frame)), strict=True)
+    for plane, (drawn, found) in enumerate(pages):
+        if not drawn.any():
+            continue
+        on, count = ndimage.label(drawn >= FIRST_CLASS, EIGHT)
+        missed = _share(on, count, found > 0) < LIES_ON
+        taken = np.zeros(count, bool) if seen is None else _share(on, count, seen[plane] >= FIRST_CLASS) >= LIES_ON
+        beside, others = ndimage.label(drawn == BACKGROUND, EIGHT)
+        covered = _share(beside, others, found > 0) >= LIES_ON
+        tally += count, missed.sum(), (missed & taken).sum(), others, covered.sum()
+    return Contradicted(*(int(each) for each in tally))
+
+
+def _share(regions: npt.NDArray[Any], count: int, of: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    area = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    return np.asarray(np.bincount(regions[of], minlength=count + 1)[1:] / np.maximum(area, 1))
+
+
+def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labels: Labels) -> Job[float | None]:
+    """The job that finds the typical size (px) of particles that are stroked and that a search did not look for; None where there are none.
+
+    `said` and `labels` (Y, X) are what the search said and found of a plane with `strokes` (Y, X), for particles of one size. Round every
+    stroke that lies on no particle the model is shown the plane as it shows itself for smaller and larger ones; where it sees one under the
+    stroke then, outside of what was looked for, that is its size. The answer is the median of those on the side where most are.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, float | None]:
+        places = _missed(strokes, labels)
+        if not said.size or said.other is not None or not places:
+            return None
+        look = _Look(model, said)
+        found: list[float] = []
+        for window, stroke in places:
+            yield Progress("find", 0.0, f"{said.micrograph.name}: how large what was stroked is", control.elapsed)
+            if control.finishing:
+                break
+            found.append(look.size_under(window, stroke))
+        larger = [size for size in found if size > said.size]
+        smaller = [size for size in found if 0 < size < said.size]
+        most = max(larger, smaller, key=len)
+        return float(np.median(most)) if most else None
+
+    return Job(steps)
+
+
+def _missed(strokes: Strokes, labels: Labels) -> list[tuple[tuple[slice, slice], npt.NDArray[np.bool_]]]:
+    """Strokes on particles that lie on none: where each is, and its pixels there."""
+    regions, count = ndimage.label(strokes >= FIRST_CLASS, EIGHT)
+    missed = np.flatnonzero(_share(regions, count, labels > 0) < LIES_ON) + 1
+    where = ndimage.find_objects(regions)
+    return [(where[number - 1], regions[where[number - 1]] == number) for number in missed[:MOST_ASKED]]
+
+
+class _Look:
+    """The model and a plane that it is shown."""
+
+    def __init__(self, model: Segmenter, said: Prediction) -> None:
+        plane = said.micrograph
+        self.size, self.valid = said.size, plane.valid
+        self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
+        self.runner = Runner(model, PredictConfig(), plane.calibration.nanometres)
+
+    def size_under(self, window: Window, stroke: npt.NDArray[np.bool_]) -> float:
+        """The size (px) of the particle under a stroke, 0 where none is seen, or one of those that were looked for."""
+        if self._seen(window, stroke, self.size)[0] >= SURE_DEPTH:
+            return 0.0
+        steps = range(1, math.ceil(math.log(LARGEST_SIZE * min(self.image.shape) / SMALLEST_SIZE, SIZE_RATIO)) + 1)
+        tried = [self.size * SIZE_RATIO**step for step in (*steps, *(-step for step in steps))]
+        seen = [self._seen(window, stroke, size) for size in tried if SMALLEST_SIZE <= size <= LARGEST_SIZE * min(self.image.shape)]
+        depth, size = max(seen, default=(0.0, 0.0))
+        return size if depth >= SURE_DEPTH and max(size / self.size, self.size / max(size, 1e-6)) >= LEAST_APART else 0.0
+
+    def _seen(self, window: Window, stroke: npt.NDArray[np.bool_], size: float) -> tuple[float, float]:
+        """How deep (0 to 1) the particle under a stroke is where particles of a `size` (px) are looked for, and how large it is (px)."""
+        scale, around = band_scales(self.runner.working_size / size)[0], math.ceil(SHOWN_AROUND * size)
+        y, x = (slice(max(0, at.start - around), at.stop + around) for at in window)
+        part, drawn = self.image[y, x], np.zeros(self.image[y, x].shape, np.float32)
+        top, left = window[0].start - y.start, window[1].start - x.start
+        drawn[top : top + stroke.shape[0], left : left + stroke.shape[1]] = stroke
+        (raw,) = _last(self.runner.tiled(self.runner.shown(part[None, None], scale)))
+        probability, depth = sigmoid(raw[0]), sigmoid(raw[1])
+        under = resize(drawn[None, None], depth.shape)[0, 0]
+        under = under >= 0.5 * under.max()
+        if probability[under].mean() <= 0.5:
+            return 0.0, 0.0
+        regions, _ = ndimage.label(probability > 0.5)
+        own = np.isin(regions, np.unique(regions[under & (regions > 0)]))
+        cores, count = ndimage.label(own & (depth > CORE))
+        if not count:
+            return 0.0, 0.0
+        areas = np.bincount(cores.ravel())[1:]
+        # Of one alone its whole area tells; of touching ones their cores, which are half as wide.
+        diameter = math.sqrt(4 / math.pi * own.sum()) if count == 1 else 2 * math.sqrt(4 / math.pi * float(np.median(areas)))
+        return float(depth[own].max()), diameter / scale
+
+
+def _last(steps: Generator[float, None, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            result: npt.NDArray[np.float32] = ended.value
+            return result
