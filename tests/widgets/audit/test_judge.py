@@ -10,6 +10,7 @@ import numpy as np
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.particles.standing_out import polarity_seen
 from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 
@@ -66,6 +67,11 @@ def test_where_the_model_doubts_many_and_all_are_bright_one_press_says_so(
     qtbot.waitUntil(lambda: not panel.ways.isHidden())
     assert panel.ways.polar.text() == f"They are {polarity}: find again"
     size = item.prediction.size
+    panel.finder.edit(replace(panel.finder.config_of(item), polarity="both"), item)  # said by hand, nobody offers it
+    session.item_changed.emit(item, Change.PREDICTION)
+    assert panel.ways.isHidden()
+    panel.finder.edit(replace(panel.finder.config_of(item), polarity="auto"), item)
+    session.item_changed.emit(item, Change.PREDICTION)
     panel.ways.polar.click()
     wait_jobs(session)
     told = panel.finder.config_of(item)

@@ -44,7 +44,7 @@ class WaysOut(QStackedWidget):
         self.measured[True] = button("One wide distribution", as_one, partial(self.as_one.emit, True))
         for made in self.measured.values():
             made.setCheckable(True)
-        self.polar = button("", "", self._say_polarity)
+        self.polar, self.too_polar = (button("", "", self._say_polarity) for _ in range(2))  # alone, and beside what lies further out
         self._pages = self._laid_out()
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy.setRetainSizeWhenHidden(True)
@@ -52,14 +52,14 @@ class WaysOut(QStackedWidget):
 
     def _laid_out(self) -> dict[str, QWidget]:
         size = button("Say the size", "Drag across a typical particle, then find again: the picture is looked at accordingly.", self._size)
-        other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
+        self.other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
         learn = "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them."
         paint, paint_faint = button("Paint", learn, self._paint), button("Paint some", learn, self._paint)
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self.other_model.emit)
         pages = {
             "unlike": row([size, paint, other], (1, 1, 1)),
             "which": row(self.sizes, (1, 1, 1)),
-            "further": row([self.too, other_size], (2, 1)),
+            "further": row([self.too, self.other_size, self.too_polar], (2, 1, 1)),
             "measured": row([*self.measured.values()], (1, 1)),
             "faint": row([self.polar, paint_faint], (2, 1)),
         }
@@ -80,12 +80,26 @@ class WaysOut(QStackedWidget):
         if further is not None:
             self._show_further(item, further)
         self._show_sizes(item)
-        if polarity := self.verdicts.polarity_of(item):
-            self.polar.setText(f"They are {polarity}: find again")
-            other = "darker" if polarity == "bright" else "brighter"
-            self.polar.setToolTip(
+        self._show_polarity(self._polarity_of(item))
+
+    def _polarity_of(self, item: Item) -> str:
+        """What could be said of all particles of a picture that was searched, and is not said yet."""
+        said = item.prediction
+        open_yet = said is not None and said.size and said.other is None and self.dial.finder.config_of(item).polarity == "auto"
+        return self.verdicts.polarity_of(item) if open_yet else ""
+
+    def _show_polarity(self, polarity: str) -> None:
+        self.other_size.setVisible(not polarity)  # “Drag across one” does the same
+        self.too_polar.setVisible(bool(polarity))
+        if not polarity:
+            return
+        self.polar.setText(f"They are {polarity}: find again")
+        self.too_polar.setText(f"They are {polarity}")
+        other = "darker" if polarity == "bright" else "brighter"
+        for made in (self.polar, self.too_polar):
+            made.setToolTip(
                 f"All that were found are {polarity} beside what is round them. Told so, the model finds fainter ones of the same kind,\n"
-                f"and nothing {other}. “They are” above takes it back."
+                f"and nothing {other}: the picture is searched again. “They are” above takes it back."
             )
 
     def _page(self, item: Item | None, further: FurtherSizes | None) -> str:
@@ -100,7 +114,7 @@ class WaysOut(QStackedWidget):
             return "unlike"
         if said is not None and said.other is not None:
             return "measured"
-        if said is not None and said.size and self.dial.finder.config_of(item).polarity == "auto" and self.verdicts.polarity_of(item):
+        if self._polarity_of(item):
             return "faint"
         return "unlike" if item.touched else ""
 
@@ -153,6 +167,6 @@ class WaysOut(QStackedWidget):
     def _say_polarity(self) -> None:
         """All that were found are bright, or dark: more that are, of the same size, are found."""
         item = self.session.current
-        if item is not None and item.prediction is not None and (polarity := self.verdicts.polarity_of(item)):
+        if item is not None and item.prediction is not None and (polarity := self._polarity_of(item)):
             self.dial.say_polarity(polarity, item.prediction.size)
             self.search.emit()
