@@ -143,8 +143,8 @@ def _doubts_of_model(
         steps.append("look for both sizes as one wide distribution (Find offers it), or say the size where the larger ones alone are meant")
     if unlike is not None and unlike.unsure >= DOUBTED:
         why.append(
-            f"of {100 * unlike.unsure:.0f} % of the particles the model is unsure: where so many are at the limit of what it sees, half of "
-            "all may be missed"
+            f"the model doubts {100 * unlike.unsure:.0f} % of the particles: where so many are at the limit of what it sees, half of all "
+            "may be missed"
         )
         steps += [
             "say whether all are brighter or darker than what is round them (polarity; in Find “they are”): fainter ones are found then",
