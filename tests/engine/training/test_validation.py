@@ -65,7 +65,7 @@ def test_a_dense_mask_is_split_at_about_a_fifth_and_says_so():
     parts = hold_out([plane(dense(400, 300))], 0.2, 0)
     share = judged(parts.validation).size / (400 * 300)
     assert share == pytest.approx(0.2, abs=0.06)
-    assert "of the labels held out for validation, a strip of 1 micrograph" in parts.sentence
+    assert "of the labels kept back to try the model on, a strip of 1 micrograph" in parts.sentence
 
 
 def test_a_stroke_across_the_border_is_never_judged_half():

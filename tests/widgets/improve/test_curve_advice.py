@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table
+from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table, verdict
 
 HELD = {
     "validation_regions": 8,
@@ -49,7 +49,7 @@ def test_nothing_is_said_before_there_is_anything_to_say() -> None:
 
 def test_a_rising_curve_is_left_alone_and_a_flat_one_ended() -> None:
     assert advise(curve([0.5, 0.6, 0.7, 0.8]), HELD) == "Still getting better."
-    assert advise(curve([0.5, 0.8, 0.8, 0.801, 0.799, 0.8, 0.8]), HELD) == "Validation rises no more: finish."
+    assert advise(curve([0.5, 0.8, 0.8, 0.801, 0.799, 0.8, 0.8]), HELD) == "It gets no better any more: finish now."
 
 
 def test_learning_by_heart_is_told_from_a_plateau() -> None:
@@ -65,8 +65,11 @@ def test_a_broken_loss_comes_first() -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"validation_regions": 0, "background_share": 0.5}, "No labels are held out"),
-        ({**HELD, "validation_regions_2": 1}, "Only one region of “particle” is held out: do not trust this curve."),
+        ({"validation_regions": 0, "background_share": 0.5}, "No labels are kept back to try the model on"),
+        (
+            {**HELD, "validation_regions_2": 1},
+            "Only one region of “particle” is kept back to try the model on: do not trust the orange curves.",
+        ),
         ({**HELD, "background_share": 0.95}, "Accuracy is high because 95 % of the labelled pixels are background: look at the IoU."),
     ],
 )
@@ -77,19 +80,19 @@ def test_what_a_curve_cannot_tell(facts: dict[str, float], words: str) -> None:
 
 
 def test_the_end_names_the_better_one() -> None:
-    assert "did not beat the untouched model" in advise(curve([0.8, 0.7, 0.75]), HELD, ended=True)
+    assert "made nothing better" in advise(curve([0.8, 0.7, 0.75]), HELD, ended=True)
     said = advise(curve([0.5, 0.7, 0.6]), HELD, ended=True)
     assert "0.700 at step 10" in said
     assert "0.500" in said
     believed = [{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])]
-    assert "your strokes say that the untouched model is wrong" in advise(believed, HELD, ended=True)
+    assert "your strokes say that the model before is wrong" in advise(believed, HELD, ended=True)
     stays, slow = "the model stays as it was: that is why", "the time sufficed for 8 of 40 steps"
     said = advise(believed, {**HELD, "validation_regions": 0}, ended=True, notes=[slow, stays])
-    assert said.startswith("The model stays as it was: that is why. The time sufficed for 8 of 40 steps. No labels are held out")
+    assert said.startswith("The model stays as it was: that is why. The time sufficed for 8 of 40 steps. No labels are kept back")
     assert "your strokes say" not in said, "which was the outcome by the curves alone"
     fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, ended=True)
     assert "0.700" in fresh
-    assert "untouched" not in fresh
+    assert "before" not in fresh
 
 
 def test_what_a_search_of_the_settings_tried_is_told() -> None:
@@ -99,8 +102,22 @@ def test_what_a_search_of_the_settings_tried_is_told() -> None:
         {"learning_rate": 5e-3, "batch": 4, "rounds": 1, "step": 6.0, "validation_iou": 0.853, "validation_loss": 0.4},
     ]
     assert tuned_sentence(tried) == (
-        "Of 3 settings tried, learning rate 0.002 with batch 8 did best (validation IoU 0.912 after 12 steps, the others 0.853 to 0.905)."
+        "Of 3 settings tried, learning rate 0.002 with batch 8 did best (IoU 0.912 after 12 steps, the others 0.853 to 0.905)."
     )
     assert tuned_table(tried).splitlines()[1:] == ["0.002 · 8 · 12 · 0.912", "0.0005 · 4 · 14 · 0.905", "0.005 · 4 · 6 · 0.853"]
     assert tuned_sentence("no tuning: it needs more") == "No tuning: it needs more."
     assert tuned_sentence(()) == tuned_table("no tuning") == ""
+
+
+def test_the_verdict_of_a_training_has_no_figures() -> None:
+    plain = [
+        verdict(curve([0.5, 0.7, 0.6]), "mine"),
+        verdict([{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])], "mine"),
+        verdict(curve([0.5, 0.9]), "mine", fresh=True),
+        verdict(unjudged([0.5, 0.4]), "mine"),
+        verdict(curve([0.8, 0.7]), ""),
+    ]
+    assert plain[0] == "Better: “mine” is in use now, right on more of the labels that it was not shown."
+    assert "agrees with labels that it was not shown" in plain[2]
+    for words in ("IoU", "validation", "held out", "untouched", "0."):
+        assert not any(words in each for each in plain), words

@@ -205,7 +205,7 @@ def test_finish_keeps_and_cancel_discards(bench: Any, viewer: Any, wait_jobs: An
     assert "as they were" in panel.advice.text()
     panel.train.click()
     qtbot.waitUntil(lambda: any(point["step"] > 0 for point in panel.trainer.points), timeout=90_000)
-    assert "No labels are held out" in panel.advice.text()
+    assert "No labels are kept back" in panel.advice.text()
     session.jobs.finish()
     wait_jobs(session)
     wait_jobs(session)

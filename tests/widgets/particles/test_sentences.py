@@ -28,8 +28,8 @@ def test_words_for_people(viewer: Any, open_bench: Any, picture: Any, wait_jobs:
 
 def test_an_excluded_particle_at_the_edge_is_told_so() -> None:
     table = pd.DataFrame({"frame": [True, False, False, True], "excluded": ["damaged", "damaged", "", ""]})
-    assert counted(table) == "4 particles · 2 at the edge · 2 excluded, 1 of them at the edge"
-    assert counted(table[:1]) == "1 particle · 1 at the edge · 1 excluded, at the edge"
+    assert counted(table) == "4 particles · 2 at the edge, not counted · 2 excluded, 1 of them at the edge"
+    assert counted(table[:1]) == "1 particle · 1 at the edge, not counted · 1 excluded, at the edge"
     assert counted(table[1:3]) == "2 particles · 1 excluded"
 
 

@@ -24,7 +24,7 @@ from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, ma
 from napari_temseg.engine.types.results import Prediction
 
 MEASURING = "seeing how fast this machine is now"
-CHECKING = "checking the result: on labels held out, on your labels and on other images"
+CHECKING = "trying the result: on labels that it was not shown, on your labels and on other images"
 SHOW_EVERY = 10  # steps between previews, without a validation part
 USELESS_IOU = 0.2  # on the validation part: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 
@@ -346,9 +346,12 @@ class TrainingRun:
         course, sentence = self.course, self.data.split.sentence
         if not self.data.split.validation or not course.curve:
             return f"step {course.steps}; {sentence}"
+        if not course.best_step:
+            return f"step {course.steps}; no better than at the start yet"
         score = {int(point["step"]): point["validation_iou"] for point in course.curve}
-        untouched = "" if self.data.task.base is None else f"; untouched model {score[0]:.3f}"
-        return f"best: validation IoU {score[course.best_step]:.3f} at step {course.best_step}{untouched}"
+        before = "" if self.data.task.base is None else f", at the start {score[0]:.3f}"
+        reached = f"IoU {score[course.best_step]:.3f}{before}"
+        return f"step {course.steps}; best so far at step {course.best_step}, by labels that it is not shown ({reached})"
 
 
 def _nothing(_: Micrograph) -> Prediction | None:

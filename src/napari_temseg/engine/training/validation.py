@@ -76,7 +76,7 @@ def _whole_planes(planes: list[LabelledPlane], share: float, classes: set[int], 
         held = [plane.bare for index, plane in enumerate(planes) if index in chosen]
         kept = [plane for index, plane in enumerate(planes) if index not in chosen]
         if all(min(_pixels(held, number), _pixels(kept, number)) >= _LEAST for number in classes):
-            return ValidationSplit(kept, held, f"{count} of {len(planes)} labelled planes held out for validation")
+            return ValidationSplit(kept, held, f"{count} of {len(planes)} labelled planes kept back to try the model on")
     return None
 
 
@@ -101,7 +101,9 @@ def _strips(planes: list[LabelledPlane], share: float, classes: set[int]) -> Val
     held = sum(_pixels(validation, number) for number in classes)
     part = held / (held + sum(_pixels(training, number) for number in classes))
     return ValidationSplit(
-        training, validation, f"{percent(part)} of the labels held out for validation, a strip of {_count(len(validation), 'micrograph')}"
+        training,
+        validation,
+        f"{percent(part)} of the labels kept back to try the model on, a strip of {_count(len(validation), 'micrograph')}",
     )
 
 

@@ -83,7 +83,7 @@ def height_words(*, by_volume: bool, populations: bool = False, samples: bool = 
         return "share (%)" if brief else "share of each sample (%)" if samples else "share of each (%)"
     if by_volume:
         return "volume (%)"
-    return "count" if not weighted else "weighted count" if brief else "count, weighted for the edge"
+    return "count" if not weighted else "count (weighted)" if brief else "count, weighted for the edge"
 
 
 def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:

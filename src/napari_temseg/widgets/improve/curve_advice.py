@@ -13,7 +13,10 @@ BETTER = 0.002  # IoU: a smaller gain is noise
 LEAST_POINTS = 3  # points before anything is said of where the curves go
 WAITED = 4  # points without a gain that make a plateau
 RISEN = 1.15  # × the lowest validation loss: more is learning by heart
+WELL, PARTLY = 0.8, 0.5  # IoU from which on what is found agrees with labels, or agrees in part
 MOSTLY = 0.9  # share of the labelled pixels, from which one class makes the accuracy
+
+_JUDGED = "Tried on labels that it was not shown (1 is perfect)"
 
 
 def advise(
@@ -47,13 +50,17 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)
     if best is None:
-        return f"“{made}” is in use now; nothing was held out that could tell whether it is better."
+        return f"“{made}” is in use now; too few labels to try it on: look at the outlines."
     if fresh:
-        return f"“{made}” is in use now: IoU {best['validation_iou']:.2f} on labels held out."
+        return f"“{made}” is in use now; what it finds {_agreement(best['validation_iou'])} labels that it was not shown."
     before, after = judged[0]["validation_iou"], best["validation_iou"]
     if after <= before + BETTER:
-        return f"“{made}” is in use now: nearer to your strokes, on those held out much as before (IoU {after:.2f})."
-    return f"Better: “{made}” is in use now, IoU {after:.2f} on labels held out, {before:.2f} before."
+        return f"“{made}” is in use now: nearer to your strokes; those that it was not shown tell no difference."
+    return f"Better: “{made}” is in use now, right on more of the labels that it was not shown."
+
+
+def _agreement(iou: float) -> str:
+    return "agrees with" if iou >= WELL else "agrees in part with" if iou >= PARTLY else "hardly agrees with"
 
 
 def note_sentence(note: str) -> str:
@@ -69,7 +76,7 @@ def tuned_sentence(tuned: Sequence[Mapping[str, float]] | str) -> str:
     others = f", the others {ious[0]:.3f} to {ious[-1]:.3f}" if len(ious) > 1 else f", the other {ious[0]:.3f}" if ious else ""
     tried = f"Of {len(tuned)} settings tried" if ious else "Tried"
     found = f"{best['validation_iou']:.3f} after {best['step']:.0f} step{'s' if best['step'] != 1 else ''}{others}"
-    return f"{tried}, learning rate {best['learning_rate']:g} with batch {best['batch']:.0f} did best (validation IoU {found})."
+    return f"{tried}, learning rate {best['learning_rate']:g} with batch {best['batch']:.0f} did best (IoU {found})."
 
 
 def tuned_table(tuned: Sequence[Mapping[str, float]] | str) -> str:
@@ -97,14 +104,14 @@ def _result(judged: Sequence[Point], fresh: bool) -> str:
         return ""
     reached = f"{best['validation_iou']:.3f} at step {best['step']:.0f}"
     if fresh:
-        return f"The new network reached a validation IoU of {reached}."
+        return f"{_JUDGED}: IoU {reached}."
     if best["step"] == 0:
-        return "Training did not beat the untouched model; it was kept."
+        return "Training made nothing better, so the model stays as it was."
     untouched = judged[0]["validation_iou"]
     if best["validation_iou"] <= untouched + BETTER:
-        why = "Kept, as your strokes say that the untouched model is wrong; the held-out ones hardly show it"
+        why = "Kept, as your strokes say that the model before is wrong; labels that it was not shown hardly tell"
         return f"{why} (IoU {reached}, before {untouched:.3f})."
-    return f"Validation IoU {reached}; untouched model {untouched:.3f}."
+    return f"{_JUDGED}: IoU {reached}, before {untouched:.3f}."
 
 
 def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
@@ -117,9 +124,9 @@ def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
         return ""
     since = _since_gain(judged)
     if since >= LEAST_POINTS and _by_heart(judged):
-        return "Validation loss rises while training loss falls: it learns these labels by heart. Finish now, or label more."
+        return "It learns these labels by heart (validation loss rises while training loss falls): finish now, or label more."
     if since >= WAITED:
-        return "Validation rises no more: finish."
+        return "It gets no better any more: finish now."
     return "Still getting better." if since == 0 else ""
 
 
@@ -145,13 +152,15 @@ def _caveat(points: Sequence[Point], judged: Sequence[Point], facts: Mapping[str
         return ""
     if not facts.get("validation_regions"):
         return (
-            "No labels are held out, so the curves tell of the training labels only; "
+            "No labels are kept back to try the model on, so the curves tell of those that it is shown only; "
             "strokes in two separate places for each class give something to judge by."
         )
     classes = [int(name.removeprefix("pixels_")) for name, pixels in facts.items() if name.startswith("pixels_") and pixels]
     fewest = min(classes, key=lambda number: facts.get(f"validation_regions_{number}", math.inf), default=0)
     if facts.get(f"validation_regions_{fewest}", math.inf) <= 1:
-        return f"Only one region of “{names.get(fewest, f'class {fewest}')}” is held out: do not trust this curve."
+        return (
+            f"Only one region of “{names.get(fewest, f'class {fewest}')}” is kept back to try the model on: do not trust the orange curves."
+        )
     return _accuracy(judged or points, facts)
 
 

@@ -97,7 +97,7 @@ class CurvePlots(QWidget):
         self.legend = hint()
         self.legend.setToolTip(
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
-            "found with the area labelled. Validation labels are not trained on: trust them more. "
+            "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more. "
             "◆ is the model that is kept, the broken line the one that training started from."
         )
         self.plots = [Curve(session, figure, last=figure == CURVES[-1]) for figure in CURVES]

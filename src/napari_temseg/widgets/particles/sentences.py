@@ -25,6 +25,11 @@ from napari_temseg.widgets.particles.pooling import PooledDistribution
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import Doubts
 
+WEIGHTED = (
+    "Shares are not those of the counts: large particles are cut by the edge of a picture, and so left out, more often than small ones. "
+    "Each that counts stands for those of its size that the edge has cut."
+)
+
 
 def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
     """“61 particles · 4 at the edge · 2 excluded”."""
@@ -33,7 +38,7 @@ def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
     touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
     parts = [several(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
     if touching:
-        parts.append(f"{touching} at the edge")
+        parts.append(f"{touching} at the edge, not counted")
     if out:
         both = int((table["frame"] & (table["excluded"] != "")).sum())
         parts.append(
@@ -57,6 +62,7 @@ def sized(distribution: PooledDistribution) -> str:
     lines = []
     for title, summary in distribution.summaries.items():
         told = [f"{percent(share, 1)} by {what}" for what, share in shares.get(title, {}).items() if share is not None and what != "area"]
+        told += ["weighted for the edge"] if told else []
         d50 = _d50(summary, waiting=distribution.waiting)
         lines.append(f"{title}: {', '.join(filter(None, (d50 or 'none counts', *told)))}" if title else d50)
     return "\n".join(filter(None, [*lines, "" if distribution.waiting else _verdict(distribution)]))
@@ -82,7 +88,8 @@ def explained(distribution: PooledDistribution) -> str:
         return ""
     waiting = distribution.waiting
     told = {title: _figures(summary, waiting=waiting) for title, summary in distribution.summaries.items() if summary["d50"] is not None}
-    return "\n\n".join("\n".join([*filter(None, [title]), *lines]) for title, lines in told.items())
+    weighted = [WEIGHTED] if distribution.populations else []
+    return "\n\n".join(["\n".join([*filter(None, [title]), *lines]) for title, lines in told.items()] + weighted)
 
 
 def _figures(summary: Mapping[str, Any], *, waiting: bool) -> list[str]:

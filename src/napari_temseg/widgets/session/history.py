@@ -55,7 +55,12 @@ class Step:
 
 
 # Names of steps that no hand has made; strokes made the last, as they would by a training.
-FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP = "finding particles", "splitting again", "restoring what was kept", "live answer"
+FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP = (
+    "finding particles",
+    "change of splitting",
+    "restoring what was kept",
+    "use of what Live shows",
+)
 TAKEN_STEP = "taking what was found"
 
 

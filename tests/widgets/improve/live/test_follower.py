@@ -97,7 +97,7 @@ def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture:
     panel.live.use.click()
     settle(bench)
     assert item.particles is not found
-    assert item.history.undoable == "live answer"
+    assert item.history.undoable == "use of what Live shows"
     assert item.history.by_hand == 0
     assert (item.particles.labels[solid] > 0).mean() > 0.98
     dashed = (drawing > 0) & (item.particles.labels == 0)

@@ -35,7 +35,7 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
         told = commit_found(session, item, found, LIVE_STEP)
         n, unsure = len(item.found_particles()), found.particles.uncertain
         left = f", {several(unsure, 'unsure region')} left out (dashed in Live)" if unsure else ""
-        session.say(f"{several(n, 'particle')} of {item.name} measured from the live answer{left}; Ctrl+Z or U takes it back. {told}")
+        session.say(f"{several(n, 'particle')} of {item.name} taken over from Live{left}; Ctrl+Z or U takes it back. {told}")
 
     stopped = partial(session.say, "Stopped; the particles are as they were.")
-    session.jobs.start(f"Using the live answer: {item.name}", partial(iter_use, task), done, failed=stopped)
+    session.jobs.start(f"Taking over from Live: {item.name}", partial(iter_use, task), done, failed=stopped)
