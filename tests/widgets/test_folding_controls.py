@@ -18,12 +18,8 @@ def controls(viewer: Any, grid: Any) -> Any:
     return viewer.window._qt_viewer.dockLayerControls
 
 
-def test_they_are_there_while_something_is_painted(viewer: Any, controls: Any, open_bench: Any, picture: Any, adopt: Any) -> None:
+def test_they_are_there_while_a_layer_of_ones_own_is_painted(viewer: Any, controls: Any, open_bench: Any, picture: Any) -> None:
     bench = open_bench(viewer)
-    assert controls.isHidden()
-    bench.go(2)
-    assert not controls.isHidden()
-    bench.go(3)
     assert controls.isHidden()
     layer = viewer.add_labels(picture.instances, name="my own")
     layer.mode = "paint"
@@ -98,18 +94,20 @@ def test_what_they_take_of_the_dock_below_goes_back(
     qtbot.waitUntil(lambda: dock.isVisible() and dock.height() == dock.sizeHint().height())
     idle()
     high = dock.height()
-    bench.go(2)
+    layer = viewer.add_labels(picture.instances, name="my own")
+    layer.mode = "paint"
     qtbot.waitUntil(lambda: not controls.isHidden() and dock.height() < high)
-    bench.go(3)
+    layer.mode = "pan_zoom"
     qtbot.waitUntil(lambda: dock.height() >= high)
 
 
 def test_whoever_shows_or_hides_them_is_obeyed(viewer: Any, controls: Any, open_bench: Any) -> None:
-    bench = open_bench(viewer)
+    open_bench(viewer)
     controls.show()
-    bench.go(2)
-    bench.go(1)
-    assert not controls.isHidden()
+    layer = viewer.add_labels(np.zeros((20, 20), int), name="my own")
+    for mode in ("paint", "pan_zoom"):
+        layer.mode = mode
+        assert not controls.isHidden()
 
 
 def test_the_window_closes_while_they_are_folded(viewer: Any, controls: Any, open_bench: Any) -> None:

@@ -32,9 +32,10 @@ from napari_temseg.widgets.images.planes import AxesQuestion
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.greyed_focus import GreyedFocus
 from napari_temseg.widgets.kit.scrolling import BAR_WIDTH, Scrolling
-from napari_temseg.widgets.kit.style import Still, button, hint, row, sheet
+from napari_temseg.widgets.kit.style import Still, button, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
 from napari_temseg.widgets.session.keys import Keys, bind_in
@@ -55,7 +56,7 @@ DOCK_STEPS = (
 IMPROVE = 2
 BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice in the dock would take them for the beginning of a name
 BAR_TICK = 1100  # ms between two changes of the bar where a job delivers nothing
-LINES = 2  # room for a sentence at the foot: the panel above does not move when one comes
+LINES, SENTENCE_MOST = 2, 3  # room for a sentence at the foot: the panel above does not move when one comes
 
 
 class Workbench(QWidget):
@@ -119,7 +120,6 @@ class Workbench(QWidget):
         self.steps.button(index).setChecked(True)
         self.panels.setCurrentIndex(index)
         self._to_top(index)
-        self.controls.need(index == IMPROVE)
 
     def _other_image(self) -> None:
         for index in range(1, len(DOCK_STEPS)):  # in step 1 people go from image to image in a table, which stays where it is
@@ -164,7 +164,8 @@ class JobBar(QWidget):
         self._ticking = QTimer(self)
         self._ticking.setInterval(BAR_TICK)
         self._ticking.timeout.connect(self._tick)
-        self.sentence = hint(lines=LINES)
+        self.sentence = Brief(SENTENCE_MOST, "hint")
+        self.sentence.keep_room(LINES)
         self.message = QLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)

@@ -144,3 +144,21 @@ def test_what_scrolls_is_as_wide_with_its_bar_as_without(qtbot: Any) -> None:
         grounds.append(colours == {picture.pixelColor(5, 5).name()})
     assert widths == [200 - BAR_WIDTH] * 2
     assert grounds == [True, False], "a bar that has nothing to scroll is not seen"
+
+
+def test_what_comes_to_a_place_squeezes_no_row_for_a_moment(qtbot: Any) -> None:
+    """A bar of progress draws itself, and with it the whole window, before Qt has laid out what is in the area."""
+    content = QWidget()
+    layout = QVBoxLayout(content)
+    buttons = [QPushButton(str(number)) for number in range(6)]
+    for each in buttons:
+        layout.addWidget(each)
+    buttons[-1].hide()
+    area = Scrolling(content)
+    qtbot.addWidget(area)
+    area.show()
+    area.resize(200, layout.totalMinimumSize().height())
+    qtbot.waitUntil(lambda: content.height() == area.height())
+    before = [each.geometry() for each in buttons[:-1]]
+    buttons[-1].show()  # and no event is worked off
+    assert [each.geometry() for each in buttons[:-1]] == before

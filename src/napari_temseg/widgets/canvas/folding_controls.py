@@ -1,4 +1,4 @@
-"""napari's layer controls, out of the way while nothing is painted: what they leave goes to the picture and to the list of layers."""
+"""napari's layer controls, out of the way: what they leave goes to the picture and to the list of layers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from napari_temseg.widgets.canvas.main_window import window_of, window_part
 from napari_temseg.widgets.canvas.roles import Role
 
 PAINTING_MODES = ("paint", "erase", "fill", "polygon")
+OWN_BRUSHES = (Role.ANNOTATION, Role.PARTICLES)  # whose size and eraser are in the dock
 NARROW = 200  # px, of the column of docks without the controls
 
 
 class FoldingControls(QObject):
-    """Shows the controls of one viewer while they are needed, or a brush is in hand, until somebody shows or hides them otherwise.
+    """Shows the controls of one viewer while a brush is in hand on a layer of somebody's own, until somebody shows or hides them otherwise.
 
-    Not for a brush on particles: its size and eraser are in the dock, and a picture that moves as one begins to trace is traced wrong.
+    Not for a brush on particles or annotations: its size and eraser are in the dock, and a picture that moves as one begins to trace or to
+    paint is traced wrong.
     """
 
     def __init__(self, viewer: Any) -> None:
@@ -27,17 +29,12 @@ class FoldingControls(QObject):
         docks = window_part(viewer)
         self._controls: Any = getattr(docks, "dockLayerControls", None)
         self._list: Any = getattr(docks, "dockLayerList", None)
-        self._shown = self._needed = True  # as we left them, or napari did
+        self._shown = True  # as we left them, or napari did
         self._wide = 0
         self._below: list[tuple[QDockWidget, int]] = []  # docks, and how high they were before the controls came
         self._layer: Any = None
-        self._follow(viewer.layers.selection.active)
         viewer.layers.selection.events.active.connect(self._other_layer)
-
-    def need(self, on: bool) -> None:
-        """Whether the step in view needs them."""
-        self._needed = on
-        self._fold()
+        self._other_layer()
 
     def let_go(self) -> None:
         """Leave them as napari has them."""
@@ -63,12 +60,12 @@ class FoldingControls(QObject):
         if not self._left_alone():
             self._controls = None  # somebody knows better, for as long as the dock is open
             return
-        wanted = self._needed or self._painted()
+        wanted = self._painted()
         if wanted != self._shown:
             self._show(wanted)
 
     def _painted(self) -> bool:
-        return str(getattr(self._layer, "mode", "")) in PAINTING_MODES and role(self._layer) != Role.PARTICLES
+        return str(getattr(self._layer, "mode", "")) in PAINTING_MODES and role(self._layer) not in OWN_BRUSHES
 
     def _left_alone(self) -> bool:
         return self._controls is not None and self._controls.isHidden() != self._shown

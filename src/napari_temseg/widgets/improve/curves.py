@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyqtgraph as pg
@@ -13,14 +14,16 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY
 from napari_temseg.widgets.improve.curve_advice import best_of
+from napari_temseg.widgets.kit.forms import folded
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.style import hint
 from napari_temseg.widgets.session.session import Session
 
-CURVES = ("loss", "accuracy", "iou")
+CURVES = ("iou", "loss", "accuracy")  # the first is always seen, the others lie in a fold
 CURVE_TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
 PARTS = {"train": SKY, "validation": ORANGE}
-CURVE_HEIGHT, AXIS = 92, 46  # px of a plot without its axis of steps, and of the axis of values
+CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of steps, of that, and of the axis of values
+FOLDED_CURVES = "loss, accuracy"
 
 
 class Curve(Plot):
@@ -43,7 +46,7 @@ class Curve(Plot):
             self.getAxis(side).enableAutoSIPrefix(False)
             self.getAxis(side).setStyle(hideOverlappingLabels=True)  # else half of a number shows at the end of an axis
         self.getAxis("left").setWidth(AXIS)
-        self.setFixedHeight(CURVE_HEIGHT + (34 if last else 0))
+        self.setFixedHeight(CURVE_HEIGHT + (STEP_AXIS if last else 0))
         self.setMouseEnabled(False, False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         # Else a flat curve would be drawn as a wild one.
@@ -60,8 +63,6 @@ class Curve(Plot):
         self.label("left", CURVE_TITLES[self.figure])
         axis = self.getAxis("bottom")
         axis.setStyle(showValues=self.last)
-        if self.last:
-            self.label("bottom", "step")
         text = self.colours["text"]
         self.best.setBrush(pg.mkBrush(text))
         self.best.setPen(pg.mkPen(self.colours["background"]))
@@ -89,27 +90,36 @@ class Curve(Plot):
 
 
 class CurvePlots(QWidget):
-    """Three plots over one axis of steps, with one legend; hidden while there is nothing to show."""
+    """Plots over the steps, with one legend: IoU, and in a fold what else there is; hidden while there is nothing to show."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.legend = hint()
         self.legend.setToolTip(
+            "Over the steps of the training.\n"
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
             "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more. "
             "◆ is the model that is kept, the broken line the one that training started from."
         )
-        self.plots = [Curve(session, figure, last=figure == CURVES[-1]) for figure in CURVES]
+        self.plots = [Curve(session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
+        self.fold = folded(FOLDED_CURVES, "The other two curves of this training.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.legend)
+        layout.addWidget(self.plots[0])
+        layout.addWidget(self.fold)
+        for plot in self.plots[1:]:
+            self.fold.addWidget(plot)
+            plot.setXLink(self.plots[0])
         for plot in self.plots:
-            layout.addWidget(plot)
-            if plot is not self.plots[-1]:
-                plot.setXLink(self.plots[-1])
             plot.setToolTip(self.legend.toolTip())
+        if session.settings.get("curves", False):
+            self.fold.expand(animate=False)
+        else:
+            self.fold.collapse(animate=False)
+        self.fold.toggled.connect(partial(session.settings.set, "curves"))
         self.hide()
 
     def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool = False) -> None:

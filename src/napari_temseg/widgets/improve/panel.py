@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QSizePolicy, QSpacerItem, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -29,7 +27,7 @@ from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm
-from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, row, separator
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.settings import remembered
 
@@ -39,12 +37,15 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 TRAIN_KEY = "F9"
-FOOT = 112  # px below the curves
-ADVICE_LINES = 3  # of what is said of a training; the rest comes by “more”
+FOOT = 112  # px below all, while there are curves
+VERDICT_LINES, ADVICE_LINES = 2, 3  # of what is said of a training; the rest comes by “more”
 
 
 class ImprovePanel(QWidget):
-    """Annotation above, training below, curves at the foot."""
+    """Annotation above, training below, curves at the foot.
+
+    *Train* stands above all that grows: nothing that is pressed next moves when images join the training set, or curves come.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -70,19 +71,14 @@ class ImprovePanel(QWidget):
             self._train,
         )
         self.back = ElidedButton("Go back", self._go_back)
-        self.note = hint()
-        # Both have their room from the first training on: neither buttons nor curves move when other words come.
-        self.verdict = hint(role="heading", lines=2)
+        # They take turns in the same place, which is kept.
+        self.note, self.verdict = Brief(VERDICT_LINES, "hint"), Brief(VERDICT_LINES, "heading")
+        for each in (self.note, self.verdict):
+            each.keep_room(VERDICT_LINES)
         self.advice = Brief(ADVICE_LINES, "hint")
         self.advice.keep_room(ADVICE_LINES)
         self.curves = CurvePlots(session)
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(50)
-        self._settle.timeout.connect(self._scroll)
-        self._running = False
-        self.foot = QWidget()  # else the end of a job, whose bar goes, would move what is above
-        self.foot.setFixedHeight(FOOT)
+        self.foot = QSpacerItem(0, 0)
         self.model = ModelLine(session, self)
         self.compare = button(
             "Compare with truth…",
@@ -97,14 +93,14 @@ class ImprovePanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        above: Sequence[QWidget] = (self.labelling, separator(), self.live, separator())
-        training: Sequence[QWidget] = (hint("Training", "heading"), self.set, row([QLabel("start from"), self.start], (0, 1)), self.form)
-        ways = row([self.back, self.compare], (1, 1))
-        # What a training says is below what is pressed, what comes of it is seen at once: all of this fits into 1280 × 800.
-        below: Sequence[QWidget] = (self.train, ways, self.note, self.verdict, self.advice, self.curves, self.model, self.foot)
-        for widget in (*above, *training, *below):
+        layout.setSpacing(4)
+        pressed = row([self.train, self.back], (2, 1))
+        start = row([QLabel("start from"), self.start], (0, 1))
+        for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.verdict, self.set, start, self.form):
             layout.addWidget(widget)
+        for widget in (self.advice, self.curves, self.model, self.compare):
+            layout.addWidget(widget)
+        layout.addItem(self.foot)
         layout.addStretch(1)
 
     def _wire(self) -> None:
@@ -135,23 +131,13 @@ class ImprovePanel(QWidget):
 
     def _advanced(self) -> None:
         trainer = self.trainer
-        new = self.curves.isHidden() or trainer.running != self._running
-        self._running = trainer.running
         self.curves.show_points(trainer.points, trainer.fresh)
         # From the first moment on, so that all has its place.
         shown = trainer.running or bool(trainer.points)
         self.curves.setVisible(shown)
-        self.foot.setVisible(shown)
+        # Else the end of a job, whose bar goes, would move what is above; and it gives way before any row is squeezed.
+        self.foot.changeSize(0, FOOT if shown else 0, QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Maximum)
         self.refresh()
-        if new and shown:
-            self._settle.start()
-
-    def _scroll(self) -> None:
-        """Bring into view what comes of the training: its button on top, curves below."""
-        viewport = self.parentWidget()
-        area = viewport.parentWidget() if viewport is not None else None
-        if isinstance(area, QScrollArea) and not self.curves.isHidden():
-            area.verticalScrollBar().setValue(self.train.y() - 4)
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
@@ -165,12 +151,14 @@ class ImprovePanel(QWidget):
             "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models."
         )
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
-        self.note.setVisible(bool(waits))
         self.verdict.setText(trainer.verdict)
+        self.verdict.setToolTip("\n\n".join(filter(None, (trainer.verdict, trainer.advice))))
+        told = bool(trainer.verdict) and (trainer.running or not waits)
+        self.note.setVisible(not told)
+        self.verdict.setVisible(told)
         self.advice.setText(trainer.advice)
         self.advice.setToolTip("\n\n".join(filter(None, (trainer.advice, tuned_table(trainer.tuned)))))
-        for each in (self.verdict, self.advice):
-            each.setVisible(bool(trainer.verdict))
+        self.advice.setVisible(bool(trainer.verdict))
 
 
 class ModelLine(QWidget):

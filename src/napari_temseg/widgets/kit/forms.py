@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from magicgui import widgets as magic
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QIcon, QPixmap
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -38,6 +38,7 @@ class ConfigForm(QWidget):
         self._hints = get_type_hints(type(config))
         fields = {entry.name: entry for entry in dataclasses.fields(config)}
         chosen = [fields[name] for name in (names or fields) if name not in without and not fields[name].metadata.get("said_by")]
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)  # rows are not squeezed while others come
         self.fields: dict[str, Any] = {}
         self._readouts: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)

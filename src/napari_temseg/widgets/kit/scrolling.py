@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QScrollBar, QWidget
+from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QFrame, QLayout, QScrollArea, QScrollBar, QWidget
 
 TURNED_BY_THE_WHEEL = (QAbstractSpinBox, QComboBox, QAbstractSlider)
 BAR_WIDTH = 12  # px
@@ -53,6 +53,8 @@ class Scrolling(QScrollArea):
         self.setVerticalScrollBar(QuietBar(self))
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self._wheel = _WheelScrolls(self)
+        if (layout := content.layout()) is not None:  # else what comes to it squeezes all rows until the area has had its turn
+            layout.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setWidget(content)
         self._free_the_wheel(content)
 

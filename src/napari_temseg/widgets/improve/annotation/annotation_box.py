@@ -23,6 +23,7 @@ from napari_temseg.widgets.session.change import Change
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
+UNDO_WIDTH = 28  # px
 HOW = {
     "classes": "Classes of the prediction",
     "sure": f"Only where the model is sure (p ≥ {SURE:g})",
@@ -48,15 +49,16 @@ class AnnotationBox(QWidget):
             "A random forest learns the strokes of this image and fills what is not painted; then correct it with the brush.",
             self._draft,
         )
-        self.undo = button("Undo filling", "", self._undo)
+        self.undo = button("↶", "", self._undo)  # beside what it takes back
+        self.undo.setAccessibleName("Undo filling")
+        self.undo.setFixedWidth(UNDO_WIDTH)
         self.classes = ClassList(annotator)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(4)
         layout.addWidget(row([self.new, self.use], (1, 1)))
         layout.addWidget(self.classes)
-        layout.addWidget(row([self.take, self.draft], (1, 1)))
-        layout.addWidget(self.undo)
+        layout.addWidget(row([self.take, self.draft, self.undo], (1, 1, 0)))
         session = self.session
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, annotator.filled):
             signal.connect(self.refresh)
@@ -83,9 +85,9 @@ class AnnotationBox(QWidget):
         undoable = item.fillings.undoable if item is not None else ""
         self.undo.setEnabled(bool(undoable))
         self.undo.setToolTip(
-            f"Take back {undoable}; what was painted over it stays."
+            f"Undo filling: take back {undoable}; what was painted over it stays."
             if undoable
-            else "Takes back a filling, newer strokes or not; Ctrl+Z or U takes back whatever was done last."
+            else "Undo filling: takes back a filling, newer strokes or not; Ctrl+Z or U takes back whatever was done last."
         )
 
     def _annotate(self) -> None:

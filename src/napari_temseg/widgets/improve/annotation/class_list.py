@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QLineEdit, QMenu, QPushButton, Q
 
 from napari_temseg.engine.types.annotations import ClassCount
 from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.widgets.canvas.brush_size import BrushSize
 from napari_temseg.widgets.canvas.colours import class_colour
 from napari_temseg.widgets.improve.annotation.annotator import EMPTY, Annotator
 from napari_temseg.widgets.improve.training_labels import STROKES, source
@@ -62,7 +63,7 @@ class NameLine(QLineEdit):
 
 
 class ClassList(QWidget):
-    """One line a class, then eraser and *+ class*."""
+    """One line a class, then eraser, size of the brush and *+ class*."""
 
     def __init__(self, annotator: Annotator) -> None:
         super().__init__()
@@ -88,13 +89,15 @@ class ClassList(QWidget):
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
-        self._grid.setColumnStretch(0, 1)
+        for column in (0, 1):  # half each, or a stroke that is counted would narrow the buttons
+            self._grid.setColumnStretch(column, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(self._grid)
         layout.addWidget(self.name)
-        layout.addWidget(row([self.eraser, self.add], (1, 1)))
+        self.brush = BrushSize()
+        layout.addWidget(row([self.eraser, self.brush, self.add], (1, 3, 1)))
         self.session.classes_changed.connect(self.refresh)
         for signal in (annotator.counted, self.session.current_changed, self.session.item_changed):
             signal.connect(self._show_counts)
@@ -152,6 +155,8 @@ class ClassList(QWidget):
         painting = item is not None and item.annotation is not None
         for number, made in self.buttons.items():
             made.setChecked(painting and number == self.annotator.number)
+        self.brush.setEnabled(painting)
+        self.brush.follow(item.annotation if item is not None else None)
         self.eraser.setEnabled(painting)
         self.eraser.setChecked(painting and self.annotator.number == 0)
         self.setEnabled(item is not None)

@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_temseg.widgets.improve.live.follower import LiveFollower
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
-from napari_temseg.widgets.kit.style import button, hint, row
+from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.style import button, row
 from napari_temseg.widgets.session.keys import Keys
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NEXT_PLACE_KEY = "G"
 IMPROVE = 2
+NOTE_LINES = 2
 
 
 class LiveBox(QWidget):
@@ -45,10 +47,11 @@ class LiveBox(QWidget):
         self.next = button(
             "Next place", f"Go to where a stroke would teach most: unsure, and not stroked yet ({NEXT_PLACE_KEY}).", self.next_place.next
         )
-        self.note = hint(lines=2)
+        self.note = Brief(NOTE_LINES, "hint")
+        self.note.keep_room(NOTE_LINES)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(4)
         layout.addWidget(row([self.box, self.unsure], (1, 1)))
         layout.addWidget(row([self.next, self.use], (1, 1)))
         layout.addWidget(self.note)
