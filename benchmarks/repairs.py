@@ -35,7 +35,7 @@ from napari_temseg.engine.particles.doubts import Doubts, doubts
 from napari_temseg.engine.particles.edits import merge, part_at
 from napari_temseg.engine.particles.label_changes import Patch
 from napari_temseg.engine.particles.lookalikes import CorrectedPlane, like_the_deleted
-from napari_temseg.engine.particles.outlining import OUTERMOST, outline_at
+from napari_temseg.engine.particles.outlining import looked_at, outlined_at
 from napari_temseg.engine.particles.remeasure import corrected
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -250,16 +250,16 @@ def add_at(
     y, x = (round(each) for each in place)
     if not (0 <= y < image.shape[0] and 0 <= x < image.shape[1]) or labels[y, x]:
         return
-    reach = int(OUTERMOST * radius) + 8
+    reach = looked_at(radius, drawn=drawn)
     top, left = max(y - reach, 0), max(x - reach, 0)
     window = np.s_[top : y + reach + 1, left : x + reach + 1]
     try:
-        outline = outline_at(
+        found = outlined_at(
             image[window], (place[0] - top, place[1] - left), radius, foreground[window], drawn=drawn, taken=labels[window] > 0
-        ) + np.array([top, left], float)
+        )
     except TemsegError:  # a sentence, and nothing is changed
         return
-    rows, columns = polygon(*outline.T, shape=labels.shape)
+    rows, columns = polygon(*(found.path + np.array([top, left])).T, shape=labels.shape)
     free = labels[rows, columns] == 0
     labels[rows[free], columns[free]] = labels.max() + 1
 

@@ -12,7 +12,7 @@ import napari_temseg as temseg
 from napari_temseg import TemsegError
 from napari_temseg.engine.particles.doubts import apart_at, doubts, split_more
 from napari_temseg.engine.particles.edits import part_at
-from napari_temseg.engine.particles.outlining import outline_at
+from napari_temseg.engine.particles.outlining import outlined_at
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import Doubts, Particles, Prediction
@@ -197,7 +197,7 @@ def test_a_large_particle_is_parted_on_coarser_pixels_as_well() -> None:
 def test_a_click_finds_the_edge_of_a_particle_many_times_as_large_as_its_neighbours(usual: float) -> None:
     truth = blobs((60, 80, 42))
     image = ndimage.gaussian_filter(np.where(truth, 160.0, 100.0), 3) + np.random.default_rng(0).normal(0, 8, truth.shape)
-    outline = outline_at(image, (64, 74), usual)
+    outline = outlined_at(image, (64, 74), usual).path
     from skimage.draw import polygon
 
     made = np.zeros(truth.shape, bool)
@@ -208,7 +208,7 @@ def test_a_click_finds_the_edge_of_a_particle_many_times_as_large_as_its_neighbo
 def test_a_click_on_a_small_particle_beside_a_large_one_outlines_the_small_one() -> None:
     small, large = blobs((30, 30, 12)), blobs((70, 105, 45))
     image = ndimage.gaussian_filter(np.where(small, 140.0, np.where(large, 200.0, 100.0)), 1)
-    outline = outline_at(image + np.random.default_rng(0).normal(0, 8, image.shape), (30, 30), 12.0)
+    outline = outlined_at(image + np.random.default_rng(0).normal(0, 8, image.shape), (30, 30), 12.0).path
     np.testing.assert_allclose(np.hypot(*(outline - 30).T), 12, atol=2.5)
 
 
@@ -219,7 +219,7 @@ def test_a_click_finds_the_edge_though_the_usual_size_is_another(bright: bool, o
     rng = np.random.default_rng(0)
     image = np.where(truth, 160.0 if bright else 40.0, 100.0)
     image = ndimage.gaussian_filter(image, 1) + rng.normal(0, 12, image.shape)
-    outline = outline_at(image, (90 + off, 110 - off), 14.0)
+    outline = outlined_at(image, (90 + off, 110 - off), 14.0).path
     from skimage.draw import polygon
 
     made = np.zeros(truth.shape, bool)
@@ -231,7 +231,7 @@ def test_a_click_does_not_go_round_particles_that_are_there() -> None:
     there = blobs((60, 66, 9), (60, 94, 9), (46, 80, 9), (74, 80, 9))
     missed = blobs((60, 80, 4))
     image = ndimage.gaussian_filter(np.where(there | missed, 40.0, 100.0), 1) + np.random.default_rng(0).normal(0, 4, there.shape)
-    outline = outline_at(image, (60, 80), 22.0, taken=there)
+    outline = outlined_at(image, (60, 80), 22.0, taken=there).path
     from skimage.draw import polygon
 
     made = np.zeros(there.shape, bool)
@@ -245,13 +245,13 @@ def test_where_no_edge_is_the_outline_does_not_follow_the_texture() -> None:
     ragged = []
     for _ in range(10):
         image = ndimage.gaussian_filter(rng.normal(0, 10, (120, 120)), 1.5)
-        reach = np.hypot(*(outline_at(image, (60, 60), 15.0) - 60).T)
+        reach = np.hypot(*(outlined_at(image, (60, 60), 15.0).path - 60).T)
         ragged.append(np.std(reach - ndimage.gaussian_filter1d(reach, 4, mode="wrap")) / reach.mean())
     assert np.median(ragged) < 0.033  # 0.039 when only neighbouring angles were smoothed
 
 
 def test_a_size_that_was_drawn_decides_where_no_edge_is() -> None:
-    outline = outline_at(np.zeros((100, 100)), (50, 50), 20.0, drawn=True)
+    outline = outlined_at(np.zeros((100, 100)), (50, 50), 20.0, drawn=True).path
     np.testing.assert_allclose(np.hypot(*(outline - 50).T), 20, atol=2)
     with pytest.raises(TemsegError, match="outside"):
-        outline_at(np.zeros((100, 100)), (150, 50), 20.0)
+        outlined_at(np.zeros((100, 100)), (150, 50), 20.0)

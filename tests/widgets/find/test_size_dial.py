@@ -36,6 +36,17 @@ def panel(viewer: Any, open_bench: Any) -> Any:
     return bench.panel(1)
 
 
+def searched(viewer: Any, open_bench: Any, wait_jobs: Any, image: Any, size: float) -> tuple[Any, Any]:
+    """The bench and step 2 over an image in which particles of a size (px) were looked for."""
+    viewer.add_image(image, name="powder")
+    bench = open_bench(viewer)
+    bench.go(1)
+    bench.panel(1).dial.say_sizes([size])
+    bench.panel(1).one.click()
+    wait_jobs(bench.session)
+    return bench, bench.panel(1)
+
+
 def test_a_drag_across_one_tells_size_and_polarity_and_shows_the_band(panel: Any, viewer: Any, qtbot: Any) -> None:
     dial, session = panel.dial, panel.session
     item = session.current
@@ -133,13 +144,8 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
 
 
 def test_what_a_told_size_gives_up_is_said_and_one_press_looks_for_both(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
-    viewer.add_image(two_sizes().image, name="grid")
-    bench = open_bench(viewer)
-    panel, session = bench.panel(1), bench.session
-    bench.go(1)
-    panel.dial.say_sizes([12.0])
-    panel.one.click()
-    wait_jobs(session)
+    bench, panel = searched(viewer, open_bench, wait_jobs, two_sizes().image, 12.0)
+    session = bench.session
     assert "found before" not in panel.note.text()
     found = len(session.current.particles)
     panel.dial.say_sizes([95.0])
@@ -160,14 +166,8 @@ def test_what_a_told_size_gives_up_is_said_and_one_press_looks_for_both(viewer: 
 
 
 def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
-    powder = wide_powder()
-    viewer.add_image(powder.image, name="powder")
-    bench = open_bench(viewer)
-    panel, session = bench.panel(1), bench.session
-    bench.go(1)
-    panel.dial.say_sizes([60.0])
-    panel.one.click()
-    wait_jobs(session)
+    bench, panel = searched(viewer, open_bench, wait_jobs, wide_powder().image, 60.0)
+    session = bench.session
     found = len(session.current.particles)
     panel.ways.too.click()
     wait_jobs(session)
@@ -195,13 +195,8 @@ def test_a_powder_wider_than_a_search_is_found_as_one_distribution(viewer: Any, 
 def test_smaller_particles_that_the_search_saw_are_said_and_one_press_finds_one_wide_distribution(
     viewer: Any, open_bench: Any, wait_jobs: Any
 ) -> None:
-    viewer.add_image(wide_powder().image, name="powder")
-    bench = open_bench(viewer)
-    panel, session = bench.panel(1), bench.session
-    bench.go(1)
-    panel.dial.say_sizes([75.0])
-    panel.one.click()
-    wait_jobs(session)
+    bench, panel = searched(viewer, open_bench, wait_jobs, wide_powder().image, 75.0)
+    session = bench.session
     item = session.current
     prediction = replace(item.prediction, smaller=SizeCandidate(26.0, 40))
     item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction)
@@ -251,14 +246,8 @@ def test_two_sizes_that_one_search_finds_are_refused_as_they_were_typed(panel: A
 
 
 def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any) -> None:
-    picture = two_sizes()
-    viewer.add_image(picture.image, name="grid")
-    bench = open_bench(viewer)
-    panel, session = bench.panel(1), bench.session
-    bench.go(1)
-    panel.dial.say_sizes([12.0])
-    panel.one.click()
-    wait_jobs(session)
+    bench, panel = searched(viewer, open_bench, wait_jobs, two_sizes().image, 12.0)
+    session = bench.session
     item = session.current
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(13.0, 80), SizeCandidate(95.0, 12)))
     session.item_changed.emit(item, Change.PREDICTION)

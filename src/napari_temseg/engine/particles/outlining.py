@@ -22,6 +22,7 @@ STEPS = 64  # radii of the strip
 OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
 WIDENING = (1, 2, 4, 8, 16)  # × the radius that is usual: strips that are looked at after a click, each twice as wide
 LARGEST_CLICKED = OUTERMOST * WIDENING[-1]  # × the usual radius: nothing larger is found by a click
+FARTHEST, LAST_ROUND = 1000, 8  # px round a click that are looked at, as an answer comes at once, and beyond the last radius
 CLEARER, FURTHER = 1.15, 1.15  # a path of a wider strip is taken if it parts so many times as clearly and lies so much further out
 LEANING = 0.9  # × the end of its strip: a path that comes so near to it is looked for once more, in a strip of its own size
 SPARSELY = 3  # px between those that tell how much the grey of a picture varies
@@ -47,17 +48,10 @@ class Outlined(NamedTuple):
     clear: bool
 
 
-def outline_at(
-    image: npt.NDArray[Any],
-    place: tuple[float, float],
-    radius: float,
-    probability: npt.NDArray[Any] | None = None,
-    *,
-    drawn: bool = False,
-    taken: npt.NDArray[np.bool_] | None = None,
-) -> Floats:
-    """The outline (n, 2) in px of what lies round a place, as `outlined_at` finds it."""
-    return outlined_at(image, place, radius, probability, drawn=drawn, taken=taken).path
+def looked_at(radius: float, *, drawn: bool) -> int:
+    """How many px on every side of a place an outline of about `radius` px is looked for, `drawn` or clicked."""
+    clicked = min(LARGEST_CLICKED * radius, max(FARTHEST, OUTERMOST * radius))
+    return int(OUTERMOST * radius if drawn else clicked) + LAST_ROUND
 
 
 def outlined_at(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 USUAL_RADIUS = 15.0  # px, where no other particle tells
 LEAST_RADIUS = 2.0  # px
-FARTHEST_LOOKED = 1000  # px round a click that are looked at: an answer comes at once
 Points = npt.NDArray[np.float64]
 
 
@@ -36,7 +35,7 @@ class Adder(QObject):
 
         `TemsegError` where nothing can be added.
         """
-        from napari_temseg.engine.particles.outlining import LARGEST_CLICKED, OUTERMOST, outlined_at
+        from napari_temseg.engine.particles.outlining import looked_at, outlined_at
 
         plane, particles = self.session.shown_plane(item), item.found_particles()
         y, x = (round(float(each)) for each in place)
@@ -49,7 +48,7 @@ class Adder(QObject):
             raise TemsegError("That place lies in a region that is left out; click outside it, or delete the region (step 1).")
         drawn = across is not None
         radius = min(max(self._usual(item) if across is None else across / 2, LEAST_RADIUS), min(item.frame) / 2)
-        reach = int(OUTERMOST * radius if drawn else min(LARGEST_CLICKED * radius, max(FARTHEST_LOOKED, OUTERMOST * radius))) + 8
+        reach = looked_at(radius, drawn=drawn)
         rows, columns = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
         image = micrograph_layer.window(item.layer, plane, rows, columns)
         said: Any = None
