@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FOLDED_SPLITTING = "more on splitting"
-SENTENCE_LINES = 4  # room for the sentence on the result: what is below does not move when a longer one comes
+SENTENCE_LINES, DOUBT_LINES = 4, 2  # room for the sentences on the result: what is below does not move when longer ones come
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _PARTICLES = 3
 
@@ -58,7 +58,8 @@ class FindPanel(QWidget):
         self.verdicts, self.verdict = session.part(Verdicts), Brief(1, "warning")
         self.verdict.keep_room(1)
         self.ways = WaysOut(session, self.dial)
-        self.doubt = hint(lines=2)
+        self.doubt = Brief(DOUBT_LINES, "hint")
+        self.doubt.keep_room(DOUBT_LINES)
         self.raises = button(
             "Split more",
             "Raise Splitting: split all particles just strongly enough that those that look like two come apart.\n"
@@ -174,7 +175,8 @@ class FindPanel(QWidget):
             parts, nothing = [], "What looks like two or like one, and Split more and less, work after a new search."
         again = "" if searched else " Split more and less work after a new search: this result was put back without what the model saw."
         self.doubt.setText(f"{'; '.join(parts)}.{again}" if parts else nothing)
-        self.doubt.setToolTip("This result was put back as it was kept, without what the model saw." if put_back else "")
+        kept = "This result was put back as it was kept, without what the model saw." if put_back else ""
+        self.doubt.setToolTip("\n\n".join(filter(None, (self.doubt.text(), kept))))
         apart = doubts is not None and any(value < 1 for value in doubts.two.values())
         for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
             made.setEnabled(ready)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 from napari_temseg.widgets.audit.dialog import open_audit
 from napari_temseg.widgets.canvas import brush
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator, set_role
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 _STEP = 3
+NOTE_AT_TOP = 3  # lines; the rest of a longer sentence comes by “more”
 
 
 class ParticlesPanel(QWidget):
@@ -60,7 +62,8 @@ class ParticlesPanel(QWidget):
 
     def _make(self) -> None:
         corrector, drawing, tried = self.corrector, self.redrawing, self.refusal.tried
-        self.note = hint(lines=3)
+        self.note = Brief(NOTE_AT_TOP, "hint")
+        self.note.keep_room(NOTE_AT_TOP)
         self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", tried(corrector.merge))
         self.split = self._tool(
             "Split", "Every line drawn across a particle cuts it, and a click on two centres in one parts it (K); Esc ends.", Tool.SPLIT
