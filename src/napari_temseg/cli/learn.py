@@ -121,7 +121,7 @@ def _train_text(path: Path, record: dict[str, Any]) -> str:
         *tuned_lines(record.get("tuned", [])),
     ]
     if record.get("steps") and not record.get("best_step") and "validation_iou" in best:
-        lines.append("The labels held out agree with the starting model as it is, so nothing was changed; paint where it is wrong.")
+        lines.append("The labels kept back agree with the starting model as it is, so nothing was changed; paint where it is wrong.")
     return "\n".join([*lines, f"Model: {path}"])
 
 

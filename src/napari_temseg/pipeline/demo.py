@@ -65,9 +65,9 @@ class DemoResult:
         judged = {int(point["step"]): point["validation_iou"] for point in self.training.get("curve", ()) if "validation_iou" in point}
         took = f"Training: {steps} step{'s' if steps != 1 else ''}"
         if best == 0:
-            return f"{took}; none did better on the strokes held out, so the shipped model was kept as it is."
+            return f"{took}; none did better on strokes that it was not shown, so the shipped model was kept as it is."
         if best not in judged:
-            return f"{took}; no strokes were held out to judge it by."
+            return f"{took}; no strokes were kept back to judge it by."
         if 0 in judged and judged[best] < judged[0] + 0.01:
             return (
                 f"{took}; on the strokes held out the model of step {best} is no better than the shipped one (IoU {judged[best]:.3f}, "

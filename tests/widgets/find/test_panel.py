@@ -78,9 +78,13 @@ def test_split_controls_act_at_once_and_can_be_undone(viewer: Any, open_bench: A
     said: list[str] = []
     session.said.connect(said.append)
     panel.split.fields["min_diameter"].value = 60.0
+    assert panel.note.text() == "Splitting again …", "at once, where the result is told"
     panel._resplit()
     assert said[-1] == "grid: splitting again …", "it may take seconds"
+    panel.refresh()
+    assert panel.note.text() == "Splitting again …"
     wait_jobs(session)
+    assert panel.note.text().startswith("0 particles")
     assert len(item.particles) == 0
     assert not said[-1].endswith("…")
     assert not item.made["particles"].data.any()

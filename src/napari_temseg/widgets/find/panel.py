@@ -130,6 +130,7 @@ class FindPanel(QWidget):
         self.ways.as_one.connect(self._measure)
         self.verdicts.changed.connect(self._show_verdict)
         self.split.changed.connect(self._split_edited)
+        self.splitter.given_up.connect(self.refresh)
         self.predict.changed.connect(self._predict_edited)
         for form in (self.split, self.predict):
             form.complained.connect(session.say)
@@ -208,6 +209,7 @@ class FindPanel(QWidget):
         self._edited = self.session.current
         self.splitter.edit(config, self._edited)
         self._delay.start()
+        self.note.setText(self._sentence(self._edited))
 
     def _predict_edited(self, config: Any) -> None:
         self.finder.edit(config, self.session.current)
@@ -277,6 +279,8 @@ class FindPanel(QWidget):
             return "Waits to know what the planes of this stack are (below)."
         if item.particles is None:
             return "Nothing was searched in this image yet."
+        if item.prediction is not None and ((item is self._edited and self._delay.isActive()) or self.splitter.splits(item)):
+            return "Splitting again …"  # at once, where the numbers stand that are to change
         n, unsure = len(item.particles), item.particles.uncertain
         text = f"{n} particle{'s' if n != 1 else ''}{of_both(item)}"
         if unsure:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("napari_temseg")
 PLANES_WITH_FEATURES = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
 WATCH = 150  # ms between two looks whether another preview has ended
-FOLLOWS = "Live: outlines follow strokes"
+FOLLOWS = "Live: outlines follow strokes; dashed ones are unsure and left out"
 
 
 @dataclass(eq=False)
@@ -310,7 +310,7 @@ class LiveFollower(QObject):
             self._told = f"{FOLLOWS}."
         else:
             self._clock(flight.since)
-            self._told = f"{FOLLOWS} ({self.seconds[-1]:.1f} s)."
+            self._told = f"{FOLLOWS}."
         self._say(self._told)
 
     def _clock(self, since: float) -> None:

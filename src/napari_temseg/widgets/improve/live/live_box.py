@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.improve.live.follower import LiveFollower
@@ -11,6 +13,7 @@ from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import button, row
+from napari_temseg.widgets.particles.sentences import clock
 from napari_temseg.widgets.session.keys import Keys
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 NEXT_PLACE_KEY = "G"
 IMPROVE = 2
 NOTE_LINES = 2
+SECOND_TICK = 1000  # ms between two times that are told of what takes long
 
 
 class LiveBox(QWidget):
@@ -60,6 +64,12 @@ class LiveBox(QWidget):
         start.activated.connect(lambda *_: self.model.refresh())
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, self.model.changed):
             signal.connect(self.refresh)
+        self.next_place.changed.connect(self.refresh)
+        self._said, self._since = "", 0.0  # what Live is at, and since when
+        self._ticking = QTimer(self)
+        self._ticking.setInterval(SECOND_TICK)
+        self._ticking.timeout.connect(self._tick)
+        session.closing.connect(self._ticking.stop)
         session.part(Keys).use({NEXT_PLACE_KEY: self._next_by_key})
         self.refresh()
 
@@ -81,5 +91,22 @@ class LiveBox(QWidget):
         painted = item is not None and item.annotation is not None
         self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
+        self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None
-        self.note.setText(" ".join(filter(None, (self.model.status, "Of both sizes, Live and Train know the smaller." if both else ""))))
+        self.note.setText(" ".join(filter(None, (self._status(), "Of both sizes, Live and Train know the smaller." if both else ""))))
+
+    def _status(self) -> str:
+        """What Live does, and for how long already where that takes more than a moment: it may load a model for long."""
+        status, now = self.model.status, time.monotonic()
+        if "…" not in status:
+            self._said = ""
+            self._ticking.stop()
+            return status
+        if not self._said:
+            self._since = now
+            self._ticking.start()
+        self._said = status
+        return f"{status} · {clock(now - self._since)}" if now - self._since >= 1 else status
+
+    def _tick(self) -> None:
+        self.refresh()

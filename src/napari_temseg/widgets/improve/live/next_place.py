@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.interactive.active_learning import Place
 from napari_temseg.engine.types.errors import TemsegError
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 EDGE = 3  # px on the screen
+LOOK_AGAIN = 250  # ms
 QUESTION = "Stroke here: is it particle or background?"
 
 
 class NextPlace(QObject):
-    """Leads through one micrograph at a time; `places` are those still to come, `been` those seen this time round, by plane."""
+    """Leads through one micrograph at a time; `places` are those still to come, `been` those seen this time round, by plane.
+
+    `changed` tells that a place is looked for, or no more: `looking`.
+    """
+
+    changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -37,7 +43,13 @@ class NextPlace(QObject):
         self.place: Place | None = None  # that is marked
         self._item: Item | None = None
         self._of: Any = None  # the answer that the places are of
+        self.looking = False  # somebody waits for a place
         self._waiting = False  # for the answer to the newest stroke
+        self._again = QTimer(self)  # what else is looked at ends untold
+        self._again.setSingleShot(True)
+        self._again.setInterval(LOOK_AGAIN)
+        self._again.timeout.connect(self._try_again)
+        session.closing.connect(self._again.stop)
         self.live.answered.connect(self._answered)
         self.annotator.painted.connect(self._painted)
         session.current_changed.connect(self._forget)
@@ -55,10 +67,12 @@ class NextPlace(QObject):
         if item.annotation is None:
             self.annotator.annotate(item)
         if self.live.coming or self.session.jobs.looking:
-            self._waiting = self.live.coming
+            self._waiting = True
+            self._look_out(True)
+            self._again.start()
             self.session.say("One moment: the next place is looked for.")
             return
-        self._item = item
+        self._waiting, self._item = False, item
         plane = self.session.shown_plane(item)
         answer = self.live.answer_of(item, plane)
         of = answer or (item.prediction, plane)
@@ -73,9 +87,26 @@ class NextPlace(QObject):
         if item.annotation is not None:
             strokes = np.array(layers.snapshot(item.annotation), np.uint8).reshape(shape)
         sofar = Round(plane, {key: list(each) for key, each in self.been.items()})
-        self.session.jobs.look(partial(iter_places, known, item.prediction, strokes, sofar), partial(self._found, item, of))
+        self._look_out(True)
+        job = partial(iter_places, known, item.prediction, strokes, sofar)
+        self.session.jobs.look(job, partial(self._found, item, of), failed=partial(self._look_out, False))
+
+    def _look_out(self, on: bool) -> None:
+        if on != self.looking:
+            self.looking = on
+            self.changed.emit()
+
+    def _try_again(self) -> None:
+        """Whatever kept it waiting may be done, which nobody tells."""
+        if not self._waiting:
+            return
+        if self.live.coming or self.session.jobs.looking:
+            self._again.start()
+        else:
+            self._answered()
 
     def _found(self, item: Item, of: Any, places: list[Place]) -> None:
+        self._look_out(False)
         if item is not self.session.current or item not in self.session.items:
             return
         if places:
@@ -104,6 +135,7 @@ class NextPlace(QObject):
     def _answered(self) -> None:
         if self._waiting:
             self._waiting = False
+            self._look_out(False)
             guarded(self.next)
 
     def _painted(self, item: Item) -> None:
@@ -122,6 +154,7 @@ class NextPlace(QObject):
     def _forget(self) -> None:
         self._unmark()
         self.places, self.been, self._of, self._item, self._waiting = [], {}, None, None, False
+        self._look_out(False)
 
     def _unmark(self) -> None:
         self.place = None

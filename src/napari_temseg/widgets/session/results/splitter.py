@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 
 class Splitter(QObject):
-    """`config` holds the split settings in force, those that the user sees; panels replace them. `begun` tells that a split began.
+    """`config` holds the split settings in force, those that the user sees; panels replace them. `begun` tells that a split began,
+    `given_up` that one came to nothing.
 
     What is changed while an image is in hand is for that image; `_usual` is for those of which nothing was said.
     """
 
     begun = Signal()
+    given_up = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -41,7 +43,12 @@ class Splitter(QObject):
         self.config = self._usual = remembered(SplitConfig, session.settings.get("split"))
         self._own: WeakKeyDictionary[Item, SplitConfig] = WeakKeyDictionary()  # as the user last set them
         self._overruled: WeakSet[Item] = WeakSet()  # what they were split with does not hold for their next search
+        self._splitting: Item | None = None
         session.item_changed.connect(self._item_changed)
+
+    def splits(self, item: Item | None) -> bool:
+        """Whether an image is being split again."""
+        return item is not None and item is self._splitting and self.session.jobs.looking
 
     def resplit(self, item: Item) -> None:
         """Split again with the settings in force: the shown plane at once, the others behind it; an earlier request is dropped."""
@@ -56,6 +63,7 @@ class Splitter(QObject):
             seen=partial(self._resplit_seen, item, prediction, showing),
             failed=partial(self._resplit_failed, showing),
         )
+        self._splitting = item
         self.session.part(Instruction).tell(f"{item.name}: splitting again …")  # a sign of life: it may take seconds
         self.remember()
         self.begun.emit()
@@ -132,10 +140,13 @@ class Splitter(QObject):
             showing.plane(step.preview)
 
     def _resplit_failed(self, showing: UncommittedPlanes) -> None:
+        self._splitting = None
         self.session.part(Instruction).over()
         showing.revert()
+        self.given_up.emit()
 
     def _resplit_done(self, item: Item, prediction: Prediction, found: Found) -> None:
+        self._splitting = None
         self.session.part(Instruction).over()
         if item not in self.session.items or item.prediction is not prediction:
             return
