@@ -354,8 +354,10 @@ def test_few_labels_are_trained_on_by_a_fixed_schedule_without_a_validation_curv
     job = iter_train(*strokes, base=tiny, config=replace(JUDGED, max_steps=2))
     messages = [progress.message for progress in job]
     record = job.result.history[-1]
-    assert any("no validation part: fewer than two separate labelled regions" in message for message in messages)
-    assert "no validation part" in record["validation"]
+    assert any(
+        "none of the labels kept back to try the model on: fewer than two separate regions of a class" in message for message in messages
+    )
+    assert "none of the labels kept back" in record["validation"]
     assert not any(name.startswith("validation") for point in record["curve"] for name in point)
     assert record["best_step"] == record["steps"] == 2
 

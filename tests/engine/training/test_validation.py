@@ -91,7 +91,9 @@ def test_few_labels_are_all_trained_on_and_the_sentence_says_why(share):
     parts = hold_out([plane(labels)], share, 0)
     assert parts.validation == []
     assert (parts.training[0].labels == labels).all()
-    expected = "fewer than two separate labelled regions of a class" if share else "no validation part, as asked"
+    expected = (
+        "fewer than two separate regions of a class are labelled" if share else "none of the labels kept back to try the model on, as asked"
+    )
     assert expected in parts.sentence
 
 

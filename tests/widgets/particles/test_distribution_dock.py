@@ -360,6 +360,7 @@ def test_follows_calibration_theme_and_names(below: Any, viewer: Any, qtbot: Any
     qtbot.waitUntil(lambda: 60 < below.pool.distribution.summary.get("d50", 0) < 120)
     viewer.theme = "light"
     assert below.histogram.colours["background"] != "#262930"
+    assert below.legend.text() == below.histogram.legend(), "its signs are in the colours of the plot"
     session.current.layer.name = "renamed"
     qtbot.waitUntil(lambda: below.table.particles.table["image"].iloc[0] == "renamed")
     below.table.selectRow(0)

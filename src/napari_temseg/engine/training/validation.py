@@ -54,13 +54,13 @@ def hold_out(planes: list[LabelledPlane], share: float, seed: int, zoom: float =
     `zoom` is as for `windows`.
     """
     if share <= 0:
-        return ValidationSplit(planes, [], "no validation part, as asked: trained on all labels")
+        return ValidationSplit(planes, [], "none of the labels kept back to try the model on, as asked")
     classes = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
     parts = _whole_planes(planes, share, classes, seed) if len(planes) >= MANY_PLANES else None
     parts = parts or _strips(planes, share, classes)
     if parts is None:
-        few = "fewer than two separate labelled regions of a class"
-        return ValidationSplit(planes, [], f"no validation part: {few}, so trained on all labels by a fixed schedule")
+        few = "fewer than two separate regions of a class are labelled"
+        return ValidationSplit(planes, [], f"none of the labels kept back to try the model on: {few}")
     return ValidationSplit(parts.training, windows(parts.validation, classes, zoom=zoom), parts.sentence, tuple(parts.validation))
 
 

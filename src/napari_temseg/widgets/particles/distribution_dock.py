@@ -163,7 +163,8 @@ class Distribution(QWidget):
         pool.distribution_changed.connect(self._show_distribution)
         session.selection_changed.connect(self._show_selection)
         session.current_changed.connect(self._show_selection)
-        session.theme_changed.connect(self._retheme)
+        for slot in (self._retheme, self._show_legend):
+            session.theme_changed.connect(slot)
         self.filter.textChanged.connect(self._delay.start)
         self.everything.toggled.connect(self._set_everything)
         self.column.activated.connect(self._choose_column)

@@ -63,7 +63,7 @@ def test_outlines_follow_each_stroke_and_its_undo(bench: Any, viewer: Any, pictu
     settle(bench)
     assert (layer.data[particle] > 0).mean() < 0.4
     assert len(live.seconds) >= 1
-    assert "follow strokes (" in panel.live.note.text()
+    assert panel.live.note.text() == "Live: outlines follow strokes; dashed ones are unsure and left out."
     while item.annotation.data.any():
         item.annotation.undo()
     settle(bench)
