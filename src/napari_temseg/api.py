@@ -64,13 +64,15 @@ def iter_train(
     checkpoint: str | Path | CheckpointStore | None = None,
     searched: Sequence[Prediction] = (),
     scales: Sequence[tuple[Micrograph, tuple[float, ...]]] = (),
+    afterwards: float = 0.0,
 ) -> Job[Segmenter]:
     """The job behind `train`: yields `Progress`, `finish()` keeps the best so far, `cancel()` discards.
 
     `look` names the plane (axes "YX", or None) that somebody looks at: a `Prediction` of it arrives as `preview` as training goes on.
     It is called in the thread that runs the job. `checkpoint` is as for `train`, but stays when the job ends: remove it when the model
     is safe. `searched` are predictions of the pictures that there are already: those of `base` are not worked out again. `scales` are
-    those at which pictures were searched whose predictions are gone.
+    those at which pictures were searched whose predictions are gone. `afterwards` are the px that the model is shown when all is done, for
+    which time is left, as in a search.
     """
     misplaced.check_training(images, labels, base)
     misplaced.check_config(config, TrainConfig, "train")
@@ -95,7 +97,7 @@ def iter_train(
         from napari_temseg.files.checkpoints import CheckpointFile
 
         checkpoint = CheckpointFile(checkpoint)
-    task = TrainingTask(annotations, start, config, tune, tuple(searched), tuple(scales))
+    task = TrainingTask(annotations, start, config, tune, tuple(searched), tuple(scales), afterwards)
     return (iter_tune if tune else _iter_train)(task, look, checkpoint)
 
 

@@ -492,11 +492,13 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
     panel.form.fields["validation"].value = 0.0
     assert not panel.back.isEnabled()
     places: dict[str, set[int]] = {"train": set(), "back": set(), "curves": set()}
+    told: list[str] = []
 
     def look() -> None:
         for name, seen in places.items():
             part = getattr(panel, name)
             seen.add(part.mapTo(bench, part.rect().topLeft()).y())
+        told.append(panel.verdict.text())
 
     panel.train.click()
     qtbot.waitUntil(lambda: len(panel.trainer.points) >= 1, timeout=90_000)
@@ -513,9 +515,11 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
         top = part.mapTo(area.viewport(), part.rect().topLeft()).y()
         assert top >= 0
         assert top + part.height() <= area.viewport().height()
-    assert panel.verdict.text().startswith("“particles+1” is in use now")
+    assert panel.verdict.text().startswith(f"“particles+1” is in use now: {len(item.particles)} particles, {len(found)} before")
+    assert any("searching grid again" in each for each in told)
     assert panel.train.text() == "Train on"
     assert item.particles is not found
+    assert (panel.live.use.isEnabled(), panel.live.model.rests(item)) == (False, True)
     assert panel.back.accessibleName() == "Go back to “particles”"
     panel.back.click()
     wait_jobs(session)
@@ -523,3 +527,16 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
     assert "particles+1" in session.models
     assert item.particles is found
     assert not panel.back.isEnabled()
+    # All that is told is true of the image in hand, and of what would come next.
+    assert panel.verdict.text() == "“particles” is in use here; “particles+1”, which was trained, stays in the list of models."
+    assert "Train on" not in panel.advice.text()
+    assert (panel.train.text(), panel.start.base) == ("Train again", "particles")
+    assert session.part(Questions).of(item) is None
+    viewer.add_image(np.ascontiguousarray(item.layer.data[:, ::-1]), name="other", translate=(300, 20))
+    session.set_current(session.items[-1])
+    assert panel.verdict.text() == "The last training was on grid."
+    assert session.part(Questions).of(session.current) is None  # who went back is not offered it
+    session.set_current(item)
+    session.use_model_for(item, "particles+1")
+    assert panel.train.text() == "Train on"
+    assert panel.verdict.text().startswith("“particles+1” is in use now")

@@ -25,6 +25,7 @@ LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies 
 MOST_ASKED = 12  # strokes of which the size is looked for
 SIZE_RATIO = 1.6  # between the sizes that are tried
 SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
+ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
 SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
 EIGHT = np.ones((3, 3), bool)
 Strokes = npt.NDArray[np.uint8]
@@ -124,9 +125,11 @@ class _Look:
         if self._seen(window, stroke, self.size)[0] >= SURE_DEPTH:
             return 0.0
         steps = range(1, math.ceil(math.log(LARGEST_SIZE * min(self.image.shape) / SMALLEST_SIZE, SIZE_RATIO)) + 1)
-        tried = [self.size * SIZE_RATIO**step for step in (*steps, *(-step for step in steps))]
-        seen = [self._seen(window, stroke, size) for size in tried if SMALLEST_SIZE <= size <= LARGEST_SIZE * min(self.image.shape)]
-        depth, size = max(seen, default=(0.0, 0.0))
+        sizes = (self.size * SIZE_RATIO**step for step in (*steps, *(-step for step in steps)))
+        tried = [size for size in sizes if SMALLEST_SIZE <= size <= LARGEST_SIZE * min(self.image.shape)]
+        seen = [self._seen(window, stroke, size) for size in tried]
+        like = [each for each, size in zip(seen, tried, strict=True) if 1 / ITS_SIZE <= each[1] / size <= ITS_SIZE]
+        depth, size = max(like, default=(0.0, 0.0))
         return size if depth >= SURE_DEPTH and max(size / self.size, self.size / max(size, 1e-6)) >= LEAST_APART else 0.0
 
     def _seen(self, window: Window, stroke: npt.NDArray[np.bool_], size: float) -> tuple[float, float]:

@@ -197,10 +197,10 @@ class TrainingRun:
         spent = control.elapsed - self.begun
         if course.best_step and not control.finishing:
             most = self.config.max_seconds
-            floor = self.deadline + schedule.FLOOR_SHARE * most
+            floor = self.deadline - self._after() + schedule.FLOOR_SHARE * most
             named = selection.contradictions(self.learner, self.data, lambda: floor - control.elapsed)
             course.notes += yield from mapped(named, self.progress)
-        yield from self._show(previews, course.best_step, max(0.0, self.deadline - control.elapsed), at_once=True)
+        yield from self._show(previews, course.best_step, max(0.0, self.deadline - self._after() - control.elapsed), at_once=True)
         return selection.released(self.learner, course, self.data, spent)
 
     def _opened(self, previews: Previews) -> Generator[Progress, None, schedule.TrainingBudget]:
@@ -231,7 +231,11 @@ class TrainingRun:
         (judged, weighed, named), most = (self.pace.pixel * pixels for pixels in self.to_look_at), self.config.max_seconds
         named = min(named, schedule.JUDGE_SHARE * most)
         judged *= 1 + selection.evaluations(self.learner)
-        return judged + weighed + named + min(previews.ahead(), schedule.SHOW_SHARE * most)
+        return judged + weighed + named + self._after() + min(previews.ahead(), schedule.SHOW_SHARE * most)
+
+    def _after(self) -> float:
+        """How long that will take for which time is left when all is done."""
+        return min(self.pace.pixel * self.data.task.afterwards, schedule.AFTER_SHARE * self.config.max_seconds)
 
     def _step(self) -> Generator[Progress, None, bool]:
         """One step, and whether it was taken: where memory did not suffice, the next has a smaller batch."""

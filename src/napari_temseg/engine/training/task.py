@@ -31,7 +31,8 @@ class TrainingTask:
     """Labels, the model to start from (None: a new U-Net as `config` says), settings, and whether to search for better ones first.
 
     `searched` is what searches found earlier: that of the starting model need not be worked out again. `scales` are those at which
-    pictures were searched of which no more is known: they are looked at so again, whenever their labels are learnt.
+    pictures were searched of which no more is known: they are looked at so again, whenever their labels are learnt. `afterwards` are px
+    that the model will be shown when all is done, within the time that is allowed.
     """
 
     annotations: Annotations
@@ -40,6 +41,7 @@ class TrainingTask:
     tune: bool = False
     searched: tuple[Prediction, ...] = ()
     scales: tuple[tuple[Micrograph, tuple[float, ...]], ...] = ()
+    afterwards: float = 0.0
 
     def said_of(self, picture: Micrograph) -> Prediction | None:
         """What the starting model was found to say of a picture, at the size that is told here if one is; None where nobody asked it."""
@@ -58,11 +60,11 @@ class TrainingTask:
 
     def _would_say(self, said: Prediction) -> bool:
         """Whether the starting model, asked as this training asks, says just that."""
-        if self.base is None or said.model_hash != self.base.content_hash() or said.candidates or said.other is not None:
+        if self.base is None or said.model_hash != self.base.content_hash() or said.candidates:
             return False
         told = self.predicting.typical_in(said.micrograph.calibration.nanometres)
         if told is None:
-            return True
+            return said.other is None  # of two sizes, the one that is told: the smaller
         if self.base.spec.working_size:
             return said.suits(told)
         height, width = said.micrograph.frame

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,12 @@ class Finder(QObject):
         kept = " What was found is split so; the size holds from the next search of an image on." if others else ""
         self.session.say(f"Size and splitting are those of all images now.{kept}")
 
+    def say_of(self, item: Item, config: PredictConfig | None) -> None:
+        """Say something of a picture in the user's place, who sees it in step 2."""
+        self._say_of(item, config)
+        if item is self.session.current:
+            self.settings_changed.emit()
+
     def _say_of(self, item: Item, config: PredictConfig | None) -> None:
         """What is said of a picture: kept with its work."""
         if item.search != config:
@@ -128,8 +134,11 @@ class Finder(QObject):
     def _question(self, item: Item) -> Asked:
         return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item))
 
-    def find(self, items: Sequence[Item]) -> None:
-        """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched."""
+    def find(self, items: Sequence[Item], *, title: str = "", by: Callable[..., Any] = iter_find) -> None:
+        """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched.
+
+        `by` is what finds, called as `iter_find` is.
+        """
         if not items:
             raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
         session = self.session
@@ -137,11 +146,11 @@ class Finder(QObject):
         first = [session.shown_plane(item) for item in items]
         asked = [self._question(item) for item in items]
         model, predict, split = [each.model for each in asked], [each.predict for each in asked], [each.split for each in asked]
-        title = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
+        usual = f"Finding particles: {items[0].name}" if len(items) == 1 else f"Finding particles in {len(items)} images"
         parted = [_parted(item) for item in items]
         bars = [session.part(Regions).untouched(item) for item in items]
-        make = partial(iter_find, model, images, predict, split, first, parted, bars)
-        session.jobs.start(title, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
+        make = partial(by, model, images, predict, split, first, parted, bars)
+        session.jobs.start(title or usual, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
         self._searched, self._models, self._carried, self._bars = list(items), [session.model_of(item) for item in items], [], []
         self._pixels, self._asked, self._spared = [item.pixels for item in items], asked, ""
         self.splitter.remember()
@@ -191,6 +200,9 @@ class Finder(QObject):
             self.session.jobs.cancel()
 
     def _done(self, found: list[Found]) -> None:
+        if not found:  # nothing was to be searched
+            self._searched = []
+            return
         there = [item for index in range(len(found)) if (item := self._awaits(index)) is not None]
         replaced = [item.name for item in self._searched if item in self.session.items and item not in there]
         self._searched = []

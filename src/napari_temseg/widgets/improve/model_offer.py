@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.QtCore import QObject
 
@@ -25,15 +26,39 @@ class ModelOffer(QObject):
         super().__init__(session)
         self.session, self.questions = session, session.part(Questions)
         self._new = ""  # the newest that was trained in this session
+        self._chosen = session.chosen  # what was in use for all when it was
+        self._paused = False  # another training runs
+        self._taught: WeakSet[Item] = WeakSet()  # it
         self._asked: WeakKeyDictionary[Item, str] = WeakKeyDictionary()  # about which model
         session.items_changed.connect(self._ask)
         session.models_changed.connect(self._ask)
         session.model_renamed.connect(self._renamed)
 
-    def trained(self, name: str) -> None:
-        """A model was trained."""
-        self._new = name
+    def trained(self, name: str, taught: Iterable[Item]) -> None:
+        """A model was trained by images, which are not asked about."""
+        self._new, self._taught, self._paused, self._chosen = name, WeakSet(taught), False, self.session.chosen
         self._ask()
+
+    def pause(self) -> None:
+        """Another training begins: what it makes may be better, so that nothing is offered meanwhile."""
+        self._paused = True
+        self._drop_all()
+
+    def go_on(self) -> None:
+        """That training made no model."""
+        self._paused = False
+        self._ask()
+
+    def withdraw(self) -> None:
+        """Somebody went back from the newest model: it is not offered any more."""
+        self._new = ""
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        for item in list(self._asked):
+            if self.questions.on(item, TRAINED) is not None:
+                self.questions.drop(item, TRAINED)
+                del self._asked[item]  # it did not answer
 
     def _renamed(self, name: str, new: str) -> None:
         if name == self._new:
@@ -45,8 +70,13 @@ class ModelOffer(QObject):
 
     def _ask(self) -> None:
         session, new = self.session, self._new
+        if session.chosen != self._chosen:  # somebody chose a model for all
+            self._chosen, self._new = session.chosen, ""
+            self._drop_all()
+        if self._paused or not self._new:
+            return
         for item in session.items:
-            if new not in session.models or session.model_of(item) == new or session.chosen == new:
+            if new not in session.models or session.model_of(item) == new or session.chosen == new or item in self._taught:
                 if item in self._asked:
                     self.questions.drop(item, TRAINED)
             elif self._asked.get(item) != new:

@@ -105,7 +105,15 @@ class ImprovePanel(QWidget):
 
     def _wire(self) -> None:
         session = self.session
-        for signal in (session.items_changed, session.current_changed, session.item_changed, session.classes_changed, session.jobs.changed):
+        for signal in (
+            session.items_changed,
+            session.current_changed,
+            session.item_changed,
+            session.classes_changed,
+            session.models_changed,
+            session.jobs.changed,
+            self.start.activated,
+        ):
             signal.connect(self.refresh)
         self.annotator.counted.connect(self.refresh)
         self.trainer.advanced.connect(self._advanced)
@@ -143,7 +151,8 @@ class ImprovePanel(QWidget):
         """Follow the session."""
         waits, busy, trainer = ready(self.annotator), self.session.jobs.running, self.trainer
         self.train.setEnabled(not waits and not busy)
-        self.train.setText("Train" if not trainer.ended else "Train on" if trainer.made else "Train again")
+        on = self.start.base in self.session.models or self.start.base in self.session.own
+        self.train.setText("Train on" if on else "Train again" if trainer.ended else "Train")
         highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
         self.back.setEnabled(bool(trainer.earlier) and not busy)
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")

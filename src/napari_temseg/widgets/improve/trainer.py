@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
@@ -21,9 +22,9 @@ from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
+from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, open_beside, source, taken
 from napari_temseg.widgets.session.change import Change
@@ -71,13 +72,15 @@ class Trainer(QObject):
         self._micrographs: dict[Item, Micrograph] = {}
         self._unwanted = False  # the user removed the preview
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
-        self.stopped = session.part(StoppedTrainings)
+        self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
+        self.offer = session.part(ModelOffer)
         self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
         session.item_changed.connect(self._item_changed)
         session.model_renamed.connect(self._renamed)
+        self.again.ended.connect(self.advanced)
 
     def train(self, base: str, config: TrainConfig, *, tune: bool = False) -> None:
         """Train on what the images hold now, from a model by name or file, or `NEW_NETWORK`.
@@ -107,6 +110,8 @@ class Trainer(QObject):
     def _start(self, items: Sequence[Item], store: KeptTraining, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
         searched = [item.prediction for item in self.session.items if item.prediction is not None]
+        scales = [(item.micrograph(), known) for item in items if item.prediction is None and (known := _known_scales(item))]
+        afterwards = _pixels_of_search(self.session.current) if self.session.current in items else 0.0
 
         def make() -> Any:
             from napari_temseg.api import iter_train
@@ -120,10 +125,14 @@ class Trainer(QObject):
                 look=self._look,
                 checkpoint=store,
                 searched=searched,
+                scales=scales,
+                afterwards=afterwards,
             )
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
         self._store, self._taught = store, WeakSet(items)
+        self.again.forget()
+        self.offer.pause()
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
@@ -141,23 +150,51 @@ class Trainer(QObject):
             curves = self.points, self.facts, self.session.classes
             said = [advise(*curves, fresh=self.fresh, ended=self.ended, notes=self.notes)]
         setting = f"{self.setting[:1].upper()}{self.setting[1:]}." if self.setting else ""
-        return " ".join(filter(None, (self._next_step(), *said, tuned_sentence(self.tuned), setting)))
+        return " ".join(filter(None, (*self._next_step(), *said, tuned_sentence(self.tuned), setting)))
 
     @property
     def verdict(self) -> str:
-        """What became of the training, in one sentence; "" before the first one."""
+        """What became of the training, in a sentence that is true of the image in hand and the model in use for it; "" before the first."""
         if self.running:
             return "Training …"
+        if not (self.ended or self.outcome):
+            return ""
+        session, item, made = self.session, self.session.current, self.made
+        if self.again.item is not None:
+            model = f"“{made}” is trained" if made else "The model stays as it was"
+            return f"{model}; searching {self.again.item.name} again …"
+        if item not in self._taught:
+            taught = [each.name for each in session.items if each in self._taught]
+            return f"The last training was on {some_of(taught)}." if taught else ""
         if self.outcome:
             return "No new model was made."
-        return "" if not self.ended else verdict(self.points, self.made, self.notes, fresh=self.fresh)
+        used = session.model_of(item)
+        if made and used != made:
+            kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
+            return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
+        found = self._searched_again
+        if made and found is not None:
+            return f"“{made}” is in use now: {outcome(found)}"
+        told = verdict(self.points, made, self.notes, fresh=self.fresh)
+        return " ".join(filter(None, (told, outcome(found))))
 
-    def _next_step(self) -> str:
-        if not self.ended or self.outcome:
-            return ""
+    @property
+    def _searched_again(self) -> SearchedAgain | None:
+        """What the new search of the image in hand came to, while that is what is shown."""
+        found = self.again.result
+        item = self.session.current
+        return found if found is not None and item is found.item and item.prediction is found.said else None
+
+    def _next_step(self) -> list[str]:
+        item = self.session.current
+        if not self.ended or self.outcome or self.again.item is not None or item not in self._taught:
+            return []
+        sizes = of_sizes(self._searched_again)
+        if self.made and self.session.model_of(item) == self.made:
+            return [sizes, "Look at the outlines: Train on goes on from here, Go back takes this back."]
         if self.made:
-            return "Look at the outlines: Train on goes on from here, Go back takes this back."
-        return "Stroke where the outlines are wrong, or allow more time, and train again."
+            return ["Stroke what was wrong and train again, or choose the trained model in step 2."]
+        return [sizes, "Stroke where the outlines are wrong, or allow more time, and train again."]
 
     @property
     def earlier(self) -> str:
@@ -178,7 +215,9 @@ class Trainer(QObject):
             newest = item.history.newest
             if newest is not None and newest.name == FOUND_STEP and item.prediction is not None and item.prediction.model_hash == digest:
                 item.history.undo()
+                self.again.back(item)
                 back += 1
+        self.offer.withdraw()
         found = " and what it found before" if back else ""
         session.say(f"“{before}” is in use again{found}; “{self.made}” stays in the list of models.")
         self.advanced.emit()
@@ -262,6 +301,7 @@ class Trainer(QObject):
         self._stop()
         self._let_go(keep=not self.session.jobs.cancelled)
         self.outcome = "No new model was made; the strokes and the model in use are as they were."
+        self.offer.go_on()
         self.session.say("Training was stopped.")
         self.advanced.emit()
 
@@ -278,6 +318,9 @@ class Trainer(QObject):
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
             n = record.get("steps", 0)
             self.session.say(f"Training ended after {n} step{'s' if n != 1 else ''}: the model in use stays as it was.")
+            self.offer.go_on()
+            if not self.outcome:
+                self._search_again()
             self.advanced.emit()
             return
         taken = {*self.session.models, *self.session.own}
@@ -286,11 +329,11 @@ class Trainer(QObject):
         name = self.session.add_model(name, model, self._taught)
         self.made = name
         self.session.part(OwnModels).save(name, model)
-        self.session.part(ModelOffer).trained(name)
+        self.offer.trained(name, self._taught)
         self._let_go()  # after the model, which is written first
         self.session.say(f"The new model is “{name}”, kept for later starts. {self._used()}")
-        self.advanced.emit()
         self._search_again()
+        self.advanced.emit()
 
     def _used(self) -> str:
         """Where it is used, and where not unless somebody says so."""
@@ -300,10 +343,27 @@ class Trainer(QObject):
         return f"{used}; other images keep “{session.chosen}” until you say otherwise." if others else f"{used}."
 
     def _search_again(self) -> None:
-        """The picture in hand, if it taught the model: what was found and corrected in another one is not replaced unasked."""
+        """The picture in hand, if it taught the model: what was found and corrected in another one is not replaced unasked.
+
+        Where no model was made, it is searched if strokes tell of a size that was not looked for.
+        """
         item = self.session.current
         if item is not None and item in self._taught and not item.asks_axes:
-            self.session.part(Finder).find([item])
+            self.again.begin(item, needed=bool(self.made))
+
+
+def _known_scales(item: Item) -> tuple[float, ...]:
+    """At which a picture was searched at an earlier start, () where nobody knows."""
+    origin = item.particles.origin if item.particles is not None else None
+    return origin.scales if origin is not None and origin.model_hash else ()
+
+
+def _pixels_of_search(item: Item | None) -> float:
+    """About how many px the model is shown when a picture is searched for a size that is known."""
+    if item is None or item.asks_axes:
+        return 0.0
+    scales = item.prediction.working_scale if item.prediction is not None else _known_scales(item) or (1.0,)
+    return item.n_planes * prod(item.frame) * sum(scale**2 for scale in scales)
 
 
 def next_name(name: str, taken: Any) -> str:

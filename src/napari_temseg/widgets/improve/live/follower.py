@@ -39,6 +39,7 @@ logger = logging.getLogger("napari_temseg")
 PLANES_WITH_FEATURES = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
 WATCH = 150  # ms between two looks whether another preview has ended
 FOLLOWS = "Live: outlines follow strokes; dashed ones are unsure and left out"
+RESTS = "The newest result is shown; Live answers from your next stroke on."
 
 
 @dataclass(eq=False)
@@ -92,14 +93,8 @@ class LiveFollower(QObject):
 
     def _wire(self) -> None:
         session = self.session
-        for signal in (
-            session.items_changed,
-            session.current_changed,
-            session.plane_changed,
-            session.models_changed,
-            session.jobs.changed,
-            session.classes_changed,
-        ):
+        shown = session.items_changed, session.current_changed, session.plane_changed
+        for signal in (*shown, session.models_changed, session.jobs.changed, session.classes_changed):
             signal.connect(lambda *_: self._soon.start())
         session.item_changed.connect(self._item_changed)
         session.improving.connect(self._set_improving)
@@ -137,6 +132,10 @@ class LiveFollower(QObject):
         aim, answer = self.aim, self.answer
         fits = answer is not None and aim is not None and (aim.item, aim.plane) == (item, plane) and self._same_strokes(aim, answer)
         return answer if fits else None
+
+    def rests(self, item: Item | None) -> bool:
+        """Whether a newer result of an image is shown, until it is stroked: there is no answer to be seen or used."""
+        return item is not None and item in self._rest
 
     def close(self) -> None:
         """Let go of everything."""
@@ -210,7 +209,7 @@ class LiveFollower(QObject):
         if not self._outdated(aim):
             self._since = None  # it was drawn anew and no stroke had changed, as when the plane changes
             if aim != self._broken:
-                self._say(self._told)
+                self._say(RESTS if self.rests(aim.item) else self._told)
             return
         if self.session.jobs.looking:
             return
@@ -311,7 +310,7 @@ class LiveFollower(QObject):
         else:
             self._clock(flight.since)
             self._told = f"{FOLLOWS}."
-        self._say(self._told)
+        self._say(RESTS if self.rests(flight.aim.item) else self._told)
 
     def _clock(self, since: float) -> None:
         self.seconds.append(time.perf_counter() - since)

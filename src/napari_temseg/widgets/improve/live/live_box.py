@@ -89,10 +89,11 @@ class LiveBox(QWidget):
         self.unsure.setEnabled(self.model.on)
         ready = item is not None and not item.asks_axes and not self.session.jobs.running
         painted = item is not None and item.annotation is not None
-        self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK)
+        rests = self.model.rests(item)
+        self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK and not rests)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
-        both = item is not None and item.prediction is not None and item.prediction.other is not None
+        both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests
         self.note.setText(" ".join(filter(None, (self._status(), "Of both sizes, Live and Train know the smaller." if both else ""))))
 
     def _status(self) -> str:

@@ -1,0 +1,88 @@
+"""Strokes against what a search found: which are contradicted, and what they tell of sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_temseg import Micrograph, PredictConfig, SplitConfig, predict, split
+from napari_temseg.engine.interactive.stroked import Contradicted, contradicted, iter_stroked_size
+from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.pipeline.find_stroked import Stroked, iter_find_stroked
+
+LARGE = ((110, 120), (380, 390))  # centres (px) of two discs of 110 px among thirty of 16
+
+
+@pytest.fixture(scope="module")
+def picture() -> Micrograph:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:512, :512]
+    image = np.full((512, 512), 60.0)
+    centres = [(b, a) for a in range(40, 500, 60) for b in range(40, 500, 60) if min(np.hypot(b - c, a - d) for c, d in LARGE) > 80]
+    for (b, a), radius in [*((each, 8) for each in centres[:40]), *((each, 55) for each in LARGE)]:
+        image += 90 * np.clip(radius - np.hypot(y - b, x - a), 0, 1)
+    return Micrograph(np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def found(particles: Any, picture: Micrograph) -> tuple[Prediction, Particles]:
+    said = predict(particles, picture, PredictConfig(typical_size=16.0, exact_size=True))
+    return said, split(said)
+
+
+def strokes_on(*places: tuple[int, int], background: tuple[int, int] | None = None) -> np.ndarray:
+    strokes = np.zeros((512, 512), np.uint8)
+    for number, (y, x) in [*((2, each) for each in places), *([(1, background)] if background else [])]:
+        strokes[y - 2 : y + 3, x - 6 : x + 7] = number
+    return strokes
+
+
+def test_strokes_that_particles_contradict_are_counted() -> None:
+    strokes, labels = np.zeros((2, 40, 40), np.uint8), np.zeros((2, 40, 40), np.int32)
+    strokes[0, 5, 5:15], strokes[0, 20, 5:15], strokes[1, 20, 5:15] = 2, 3, 2
+    strokes[1, 5, 5:15], strokes[1, 30, 5:15] = 1, 1
+    labels[0, 3:8, 5:11] = 1  # most of the first stroke
+    labels[1, 30, 5:11], labels[1, 5, 5:9] = 2, 3
+    assert contradicted(strokes, labels) == Contradicted(particles=3, missed=2, unsure=0, background=2, covered=1)
+    classes = np.ones((2, 40, 40), np.uint8)
+    classes[1, 18:23] = 2
+    said = Prediction.of_classes(classes, Micrograph(np.zeros((2, 40, 40)), "NYX"))
+    assert contradicted(strokes, labels, said).unsure == 1
+    assert not contradicted(np.zeros_like(strokes), labels).any
+
+
+def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found: tuple[Prediction, Particles]) -> None:
+    said, there = found
+    assert not any(there.labels[place] for place in LARGE)
+    size = iter_stroked_size(particles, said, strokes_on(*LARGE), there.labels).drain()
+    assert size == pytest.approx(110, rel=0.25)
+    small = np.argwhere(there.labels > 0)[40]
+    assert iter_stroked_size(particles, said, strokes_on((int(small[0]), int(small[1]))), there.labels).drain() is None
+    assert iter_stroked_size(particles, said, strokes_on((256, 20)), there.labels).drain() is None  # nothing is there at any size
+    assert iter_stroked_size(particles, replace(said, size=0.0), strokes_on(*LARGE), there.labels).drain() is None
+
+
+def test_a_stroked_picture_is_searched_for_what_was_found_and_what_is_stroked(
+    particles: Any, picture: Micrograph, found: tuple[Prediction, Particles]
+) -> None:
+    said, there = found
+
+    def searched(strokes: np.ndarray, config: PredictConfig, needed: bool = True) -> list[Any]:
+        stroked = Stroked(strokes, said, there, needed)
+        return iter_find_stroked([particles], [picture], [config], [SplitConfig()], stroked=stroked).drain()
+
+    strokes = strokes_on(*LARGE, background=(256, 20))
+    (both,) = searched(strokes, PredictConfig(), needed=False)
+    assert both.prediction.size == pytest.approx(said.size)
+    assert both.prediction.other.size == pytest.approx(110, rel=0.25)
+    assert both.particles.settings["as_one"]
+    assert not contradicted(strokes, both.particles.labels).any
+    assert searched(strokes_on(background=(256, 20)), PredictConfig(), needed=False) == []
+    (one,) = searched(strokes_on(background=(256, 20)), PredictConfig())
+    assert one.prediction.size == pytest.approx(said.size)  # it does not look for the size anew
+    assert one.prediction.other is None
+    (told,) = searched(strokes, PredictConfig(typical_size=110.0, exact_size=True))
+    assert told.prediction.size == pytest.approx(110.0)  # what somebody said since is meant
