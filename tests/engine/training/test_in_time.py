@@ -165,3 +165,16 @@ def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
     for a_pixel, searched in ((0.0, False), (2e-6, True), (2e-6, False)):
         assert noted(a_pixel, searched=searched)[:2] == (told, parts)
     assert len(parts) > 6
+
+
+def test_time_is_left_for_what_follows(slow: Slow, knowing: Segmenter, strokes: tuple[Micrograph, np.ndarray]) -> None:
+    image, labels = strokes
+    a_pixel = 1e-6
+
+    def ended(afterwards: float) -> tuple[float, float]:
+        told = slow(iter_train([image], [labels], base=knowing, config=CONFIG, afterwards=afterwards), a_pixel)
+        return told[-1].elapsed, told[-1].remaining or 0.0
+
+    (late, none), (early, left) = ended(0.0), ended(0.2 * MOST / a_pixel)
+    assert early <= 0.85 * MOST < late
+    assert left >= 0.1 * MOST > none

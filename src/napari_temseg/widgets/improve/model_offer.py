@@ -70,9 +70,9 @@ class ModelOffer(QObject):
 
     def _ask(self) -> None:
         session, new = self.session, self._new
-        if session.chosen != self._chosen:  # somebody chose a model for all
-            self._chosen, self._new = session.chosen, ""
-            self._drop_all()
+        taught = [item for item in session.items if item in self._taught]
+        if session.chosen != self._chosen or (taught and all(session.model_of(item) != new for item in taught)):
+            self.withdraw()  # somebody chose another model
         if self._paused or not self._new:
             return
         for item in session.items:

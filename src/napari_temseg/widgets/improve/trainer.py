@@ -173,10 +173,9 @@ class Trainer(QObject):
             kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
         found = self._searched_again
-        if made and found is not None:
-            return f"“{made}” is in use now: {outcome(found)}"
-        told = verdict(self.points, made, self.notes, fresh=self.fresh)
-        return " ".join(filter(None, (told, outcome(found))))
+        if found is None:
+            return verdict(self.points, made, self.notes, fresh=self.fresh)
+        return f"{f'“{made}” is in use now' if made else 'The model stays as it was'}: {outcome(found)}"
 
     @property
     def _searched_again(self) -> SearchedAgain | None:
