@@ -253,7 +253,8 @@ class TrainingRun:
         course, validated = self.course, bool(self.data.split.validation)
         tenth = not validated and course.steps % SHOW_EVERY == 0
         regular = course.steps % self.config.evaluate_every == 0
-        waiting = max(schedule.EVALUATE_SHARE * self.config.max_seconds, 2 * course.cost)  # unless points are too dear
+        rest = schedule.REST_ON_STROKES if self.data.strokes else 2  # × what a point costs: where they decide nothing, they shall be rare
+        waiting = max(schedule.EVALUATE_SHARE * self.config.max_seconds, rest * course.cost)
         if not regular and self.control.elapsed - self.evaluated < waiting:
             yield self.progress()
             return tenth

@@ -28,6 +28,7 @@ PREVIEW_SHARE = 0.2  # of what is left for learning, that one preview may take
 AFTER_SHARE = 0.25  # of the time budget, at most, for what follows a training: a search
 FLOOR_SHARE = 0.05  # of the time budget, for naming pictures at the end, however late it is
 BESIDE_STEPS = 1.3  # × what the steps take that are left, as points and previews come between them
+REST_ON_STROKES = 8  # × the cost of a point of the curves between those of strokes that come early, as the machine is slow
 EVALUATE_SHARE = 0.1  # of the time budget: the curves wait no longer for a point, however slow the machine
 
 
