@@ -305,11 +305,9 @@ class LiveFollower(QObject):
         if flight.timed:
             return
         flight.timed = True
-        if flight.since is None:
-            self._told = f"{FOLLOWS}."
-        else:
+        if flight.since is not None:
             self._clock(flight.since)
-            self._told = f"{FOLLOWS}."
+        self._told = f"{FOLLOWS}."
         self._say(RESTS if self.rests(flight.aim.item) else self._told)
 
     def _clock(self, since: float) -> None:
