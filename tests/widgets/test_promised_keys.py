@@ -315,3 +315,14 @@ def test_a_field_keeps_what_is_typed_and_a_function_key_takes_it_over(
     qtbot.keyClicks(field, "12 px")
     press(field, Qt.Key.Key_F8, NONE)
     assert searched[-1].typical_size == 12
+
+
+def test_a_dock_that_is_opened_once_more_leaves_the_keys_as_they_are(bench: Any, viewer: Any, open_bench: Any, type_key: Any) -> None:
+    session = bench.session
+    again = open_bench(viewer)
+    assert again.session is session
+    bench.go(3)
+    session.select([1])
+    session.part(Corrector).delete()
+    type_key("layer list", "U")
+    assert len(session.current.particles) == 3

@@ -42,11 +42,15 @@ class Keys(QObject):
 
         A field for text keeps what can be typed.
         """
+        if any(box is known for known, _ in self._boxes):  # the dock was opened once more; Qt does nothing where two wait for a key
+            return
         self._boxes.append((box, but))
         self._bind_in(box, self._actions, but)
 
     def _bind_in(self, box: QWidget, keys: Iterable[str], but: tuple[str, ...]) -> None:
-        bind_in(box, {key: partial(self._act, key) for key in keys if key not in but})
+        made = bind_in(box, {key: partial(self._act, key) for key in keys if key not in but})
+        for each in made:
+            self.session.closing.connect(each.deleteLater)  # the box may be napari's own
 
     def _act(self, key: str) -> None:
         typed_counts()
@@ -75,8 +79,9 @@ def typed_counts() -> None:
         field.clearFocus()
 
 
-def bind_in(widget: QWidget, actions: Actions) -> None:
-    """The same keys while the keyboard is in a dock of ours."""
-    for key, action in actions.items():
-        shortcut = QShortcut(QKeySequence(key.replace("-", "+")), widget, partial(guarded, action))
+def bind_in(widget: QWidget, actions: Actions) -> list[QShortcut]:
+    """The same keys while the keyboard is in a widget or what is in it."""
+    made = [QShortcut(QKeySequence(key.replace("-", "+")), widget, partial(guarded, action)) for key, action in actions.items()]
+    for shortcut in made:
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    return made
