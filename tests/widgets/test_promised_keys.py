@@ -326,3 +326,24 @@ def test_a_dock_that_is_opened_once_more_leaves_the_keys_as_they_are(bench: Any,
     session.part(Corrector).delete()
     type_key("layer list", "U")
     assert len(session.current.particles) == 3
+
+
+def test_a_number_that_was_taken_over_is_undone_with_the_keyboard_still_in_its_field(bench: Any, qtbot: Any, press: Any) -> None:
+    session, item = bench.session, bench.session.current
+    bench.go(1)
+    field = bench.panel(1).split.fields["min_diameter"].native
+    field = field if isinstance(field, QDoubleSpinBox | QSpinBox) else field.findChild(QDoubleSpinBox) or field.findChild(QSpinBox)
+    for key, modifier in ((Qt.Key.Key_Z, CONTROL), (Qt.Key.Key_U, NONE)):
+        session.select([1])
+        session.part(Corrector).delete()
+        field.setFocus()
+        field.selectAll()
+        qtbot.keyClicks(field, "7")
+        press(field, Qt.Key.Key_Z, CONTROL)
+        assert len(item.particles) == 2, "what is typed is the field's"
+        field.selectAll()
+        qtbot.keyClicks(field, "6")
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: not field.lineEdit().isModified())
+        press(field, key, modifier)
+        assert len(item.particles) == 3, key
