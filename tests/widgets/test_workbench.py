@@ -23,7 +23,9 @@ from qtpy.QtWidgets import (
 )
 from scipy import ndimage
 
+from napari_temseg.widgets.kit.scrolling import BAR_WIDTH
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
+from napari_temseg.widgets.session.questions import Answer, Questions
 from napari_temseg.widgets.workbench import JobBar
 
 NARROWEST = 268  # px that a dock of 300 leaves to a page beside its scroll bar
@@ -58,6 +60,34 @@ def test_the_steps_have_the_height_of_the_dock_whatever_was_opened_before(
     idle()
     others = sum(part.height() for part in bench.children() if isinstance(part, QWidget) and part.isVisible() and part is not bench.panels)
     assert bench.panels.height() > bench.height() - others - 60
+
+
+def test_a_step_at_the_edge_of_its_room_comes_to_rest_and_is_as_wide_as_ever(
+    viewer: Any, grid: Any, open_bench: Any, on_small_screen: Any, idle: Any
+) -> None:
+    """A bar that came and went with its content ended in a crash, when another image was chosen while a question was open."""
+    viewer.add_image(np.zeros((64, 64), np.float32), name="other")
+    bench = open_bench(viewer)
+    on_small_screen(bench)
+    session, window = bench.session, viewer.window._qt_window
+    words = "a question of many words, which is as long as questions are, and a_name_that_has_no_blanks_2024-05-03.dm4 " * 2
+    for step in range(4):
+        bench.go(step)
+        idle()
+        area, widths = bench.panels.widget(step), set()
+        missing = area.widget().heightForWidth(area.viewport().width()) - area.viewport().height()
+        edge = max(window.height() + max(missing, 560 - window.height()), 400)
+        for more in (-1, 0, 1):
+            window.resize(1280, edge + more)
+            for item in session.items:
+                session.part(Questions).ask(item, "test", words, [Answer("Yes", "yes", print)])
+                session.set_current(item)
+                idle()  # an endless layout would not come to an end
+                widths.add(area.widget().width())
+                session.part(Questions).drop(item, "test")
+                idle()
+                widths.add(area.widget().width())
+        assert widths == {area.width() - BAR_WIDTH}
 
 
 def test_the_first_image_moves_no_button(viewer: Any, open_bench: Any, idle: Any) -> None:

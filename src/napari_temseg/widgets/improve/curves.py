@@ -90,7 +90,7 @@ class Curve(Plot):
 
 
 class CurvePlots(QWidget):
-    """Plots over the steps, with one legend: IoU, and in a fold what else there is; hidden while there is nothing to show."""
+    """IoU over the steps, with a legend of all curves; hidden while there is nothing to show. `fold` has the others, for another place."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -104,12 +104,13 @@ class CurvePlots(QWidget):
         )
         self.plots = [Curve(session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
         self.fold = folded(FOLDED_CURVES, "The other two curves of this training.")
+        self.fold.setParent(self)
+        self.fold.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.legend)
         layout.addWidget(self.plots[0])
-        layout.addWidget(self.fold)
         for plot in self.plots[1:]:
             self.fold.addWidget(plot)
             plot.setXLink(self.plots[0])

@@ -98,7 +98,7 @@ class ImprovePanel(QWidget):
         start = row([QLabel("start from"), self.start], (0, 1))
         for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.verdict, self.set, start, self.form):
             layout.addWidget(widget)
-        for widget in (self.advice, self.curves, self.model, self.compare):
+        for widget in (self.curves, self.advice, self.curves.fold, self.model, self.compare):
             layout.addWidget(widget)
         layout.addItem(self.foot)
         layout.addStretch(1)
@@ -142,7 +142,8 @@ class ImprovePanel(QWidget):
         self.curves.show_points(trainer.points, trainer.fresh)
         # From the first moment on, so that all has its place.
         shown = trainer.running or bool(trainer.points)
-        self.curves.setVisible(shown)
+        for each in (self.curves, self.curves.fold):
+            each.setVisible(shown)
         # Else the end of a job, whose bar goes, would move what is above; and it gives way before any row is squeezed.
         self.foot.changeSize(0, FOOT if shown else 0, QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Maximum)
         self.refresh()
