@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class SearchedAgain:
     """What a new search of an image came to: particles before (None: it was not searched) and after, the size (px) that strokes told of
-    beside the one looked for, or 0, and which strokes are still contradicted."""
+    beside the one looked for, or 0, and which strokes are still contradicted; of one that needed no search too (not `anew`)."""
 
     item: Item
     said: Prediction
@@ -34,6 +34,7 @@ class SearchedAgain:
     after: int
     size: float = 0.0
     still: Contradicted | None = None
+    anew: bool = True
 
 
 class SearchAgain(QObject):
@@ -46,6 +47,7 @@ class SearchAgain(QObject):
         self.session, self.finder = session, session.part(Finder)
         self.item: Item | None = None  # that is searched now
         self.result: SearchedAgain | None = None
+        self._needed = True
         self._before: tuple[Prediction | None, int | None, PredictConfig | None] = (None, None, None)
         session.jobs.changed.connect(self._changed)
 
@@ -60,7 +62,7 @@ class SearchAgain(QObject):
             return
         particles = item.particles
         self._before = item.prediction, None if particles is None else len(particles), item.search
-        self.item = item
+        self.item, self._needed = item, needed
         drawn = np.zeros(layers.shape(item.layer), np.uint8) if strokes is None else strokes
         by = partial(iter_find_stroked, stroked=Stroked(drawn, item.prediction, particles, needed))
         try:
@@ -80,7 +82,8 @@ class SearchAgain(QObject):
             return
         self.item = None
         said, before = item.prediction, self._before
-        if item not in self.session.items or said is None or item.particles is None or said is before[0]:
+        stopped = self._needed and said is before[0]
+        if stopped or item not in self.session.items or said is None or item.particles is None:
             self.ended.emit()
             return
         size = _other_size(said, before[0])
@@ -88,7 +91,7 @@ class SearchAgain(QObject):
             config = self.finder.config_of(item)
             sizes = [(each, None) for each in (said.size, said.other.size if said.other is not None else said.size)]
             self.finder.say_of(item, _with_sizes(config, sizes))
-        result = SearchedAgain(item, said, before[1], len(item.particles), size)
+        result = SearchedAgain(item, said, before[1], len(item.particles), size, anew=said is not before[0])
         self.result = result
         strokes = _strokes_of(item)
         if strokes is None:
@@ -98,7 +101,7 @@ class SearchAgain(QObject):
 
     def _counted(self, result: SearchedAgain, still: Contradicted) -> None:
         if self.result is result:
-            self.result = SearchedAgain(result.item, result.said, result.before, result.after, result.size, still)
+            self.result = replace(result, still=still)
             self.ended.emit()
 
 
@@ -107,22 +110,17 @@ def outcome(found: SearchedAgain | None) -> str:
     if found is None:
         return ""
     before = "" if found.before is None else f", {found.before} before"
-    parts = [f"{several(found.after, 'particle')}{before}"]
+    parts = [f"{several(found.after, 'particle')}{before}"] if found.anew else []
     still = found.still
     if still is not None and still.missed:
-        why = (
-            ""
-            if not still.unsure
-            else " (unsure, left out)"
-            if still.unsure == still.missed
-            else f" ({still.unsure} of them unsure, left out)"
-        )
+        some = "" if still.unsure == still.missed else f"{still.unsure} of them "
+        why = f" ({some}unsure, left out)" if still.unsure else ""
         parts.append(f"{still.missed} of {several(still.particles, 'stroked particle')} still missed{why}")
     if still is not None and still.covered:
         parts.append(f"{still.covered} of {several(still.background, 'stroke')} on background still on particles")
-    if still is not None and not still.any:
+    if still is not None and not still.any and found.anew:
         parts.append("agrees with all strokes")
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def of_sizes(found: SearchedAgain | None) -> str:

@@ -173,7 +173,7 @@ class Trainer(QObject):
             kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
         found = self._searched_again
-        if found is None:
+        if found is None or not outcome(found):
             return verdict(self.points, made, self.notes, fresh=self.fresh)
         return f"{f'“{made}” is in use now' if made else 'The model stays as it was'}: {outcome(found)}"
 
