@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,13 +39,24 @@ def _has_screen() -> bool:
     """A virtual one is made where there is none, and for each of several processes: keys, focus and clipboard belong to a screen."""
     there = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if shutil.which("Xvfb") and (not there or "PYTEST_XDIST_WORKER" in os.environ):
-        from pyvirtualdisplay import Display
-
-        screen = Display(visible=False, size=(1400, 900), color_depth=24).start()
-        atexit.register(screen.stop)
+        os.environ["DISPLAY"] = _new_screen()
         os.environ.pop("WAYLAND_DISPLAY", None)
         there = True
     return there
+
+
+def _new_screen() -> str:
+    """The name of a virtual screen that goes after this process: Qt that loses it while Python ends makes an error of that."""
+    with tempfile.NamedTemporaryFile("r") as named:
+        start = f"Xvfb -displayfd 1 -screen 0 1400x900x24 -nolisten tcp >{named.name} 2>/dev/null & screen=$!"
+        stop = f"(while kill -0 {os.getpid()}; do sleep 1; done; kill $screen) >/dev/null 2>&1 &"
+        subprocess.run(["sh", "-c", f"{start}; {stop}"], check=True, start_new_session=True)
+        end = time.monotonic() + 60
+        while not (number := named.read().strip()):
+            if time.monotonic() > end:
+                pytest.exit("no virtual screen: Xvfb did not start", 1)
+            time.sleep(0.05)
+    return f":{number}"
 
 
 @pytest.fixture(scope="session", autouse=True)

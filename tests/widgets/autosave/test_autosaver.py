@@ -204,6 +204,14 @@ def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, w
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
     corrector.redo()
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), after.drop(columns="aggregate"))
+    corrector.undo()
+    measured = before[before["estimator"] == BETWEEN_PIXELS].iloc[-1]  # what is added beside it covers a part of its outline
+    y, x, reach = measured["centroid_y_px"], measured["centroid_x_px"], measured["bbox_right_px"] - measured["centroid_x_px"]
+    corrector.add(np.array([[y - 9, x + reach], [y - 9, x + reach + 14], [y + 9, x + reach + 14], [y + 9, x + reach]]))
+    met = item.measurement.table.set_index("particle")["estimator"]
+    assert met[measured["particle"]] != BETWEEN_PIXELS
+    corrector.undo()
+    pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
 
 
 def test_that_a_powder_is_wider_than_its_search_comes_back(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:

@@ -117,9 +117,7 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     if are_populations(particles):
         return _measured_anew(measurement, particles, patch)
     old, page = measurement.table, page_of(particles.labels, patch.plane)
-    changed = patch.ids()
-    rows, beside = (slice(max(span.start - SEEN_FROM, 0), span.stop + SEEN_FROM) for span in (patch.rows, patch.columns))
-    anew = np.union1d(changed, np.setdiff1d(pd.unique(page[rows, beside].ravel()), [0]))
+    changed, anew = patch.ids(), measured_anew(particles, patch)
     stale = (old["plane"] == patch.plane) & old["particle"].isin(anew)
     window = _reach(patch, old[stale], page)
     crop = page[window]
@@ -136,6 +134,18 @@ def remeasure(measurement: Measurement, particles: Particles, patch: Patch) -> M
     for name in ("cut", "aggregate"):
         table[name] = flags[name].to_numpy()
     return replace(measurement, table=among_neighbours(table, measurement.calibration, measurement.frame))
+
+
+def measured_anew(particles: Particles, patch: Patch) -> Ids:
+    """The labels that `remeasure` measures after a patch: those that it changes and those so near that their free outline may be another.
+
+    Of two populations they are all.
+    """
+    if are_populations(particles):
+        return np.union1d(patch.ids(), particles.table.index.to_numpy())
+    rows, columns = (slice(max(span.start - SEEN_FROM, 0), span.stop + SEEN_FROM) for span in (patch.rows, patch.columns))
+    near = pd.unique(page_of(particles.labels, patch.plane)[rows, columns].ravel())
+    return np.union1d(patch.ids(), near[near > 0]).astype(np.int64)
 
 
 def _measured_anew(measurement: Measurement, particles: Particles, patch: Patch) -> Measurement:

@@ -253,10 +253,10 @@ class Corrector(QObject):
         """
         picked, chosen = self.session.selected, frozenset(map(int, then))
         ids = {int(number) for patch in patches for number in patch.ids()}
-        before = Facts.of(item, ids)
+        before = Facts.of(item, ids, patches)
         self._keep_found(item, patches, painted=raw is not None)
         self._replay(item, patches, before.after_correction(ids, frozenset(meant or ids), painted=raw is not None))
-        back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids)
+        back, again = [patch.inverse() for patch in reversed(patches)], Facts.of(item, ids, patches)
         if raw is None:
             undo, redo = partial(self._replay, item, back, before, picked), partial(self._replay, item, patches, again, chosen)
             item.history.add(Step(name, undo, redo))

@@ -25,7 +25,7 @@ class Facts:
     """What labels alone do not tell of some particles: class numbers, reasons for leaving out, who was looked at, populations, and how far
     they stand out of the picture.
 
-    `rows` are theirs, and of those that touch them, where what the model said is not at hand any more.
+    `rows` are theirs, and of those beside them, where what the model said is not at hand any more.
     """
 
     classes: Mapping[int, int]
@@ -36,23 +36,24 @@ class Facts:
     rows: KnownRows | None = None
 
     @classmethod
-    def of(cls, item: Item, ids: Collection[int]) -> Facts:
-        """As they are now, of those of `ids` that exist."""
+    def of(cls, item: Item, ids: Collection[int], patches: Sequence[Patch] = ()) -> Facts:
+        """As they are now, of those of `ids` that exist, and the rows that `patches` have measured anew."""
         from napari_temseg.engine.particles.kept_contours import KnownRows
+        from napari_temseg.engine.particles.remeasure import measured_anew
 
         if item.measurement is None:
             raise TemsegError(f"{item.name}: its particles are not measured yet; find them again (step 2).")
         own, table = item.found_particles().table, item.measurement.table
+        anew = {*ids, *(number for patch in patches for number in measured_anew(item.found_particles(), patch).tolist())}
         known = own[own.index.isin(ids)]
         rows = table[table["particle"].isin(ids)]
-        beside = own.index[own["aggregate"].isin(known["aggregate"])]
         return cls(
             dict(zip(known.index.astype(int), known["class_id"].astype(int), strict=True)),
             dict(zip(rows["particle"].astype(int), rows["excluded"], strict=True)),
             rows.loc[rows["reviewed"], "particle"].astype(int).tolist(),
             dict(zip(known.index.astype(int), known["population"], strict=True)) if "population" in known else {},
             dict(zip(known.index.astype(int), known[STANDING_OUT], strict=True)) if STANDING_OUT in known else {},
-            KnownRows.of(item.measurement, beside) if item.prediction is None else None,
+            None if item.prediction is not None else KnownRows.of(item.measurement, anew),
         )
 
     def after_correction(self, ids: Collection[int], meant: Collection[int], *, painted: bool) -> Facts:
