@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from napari_temseg import Calibration, Measurement, TemsegError, measure, size_distribution
-from napari_temseg.engine.measure.fits import FittedCurve
+from napari_temseg.engine.measure.fits import FAMILIES, FittedCurve
 from napari_temseg.engine.measure.plots import draw
 from napari_temseg.engine.types.large_arrays import PackedMask
 
@@ -396,3 +396,32 @@ def _squares(side: int, count: int) -> np.ndarray:
         start = number * (side + 4) + 2
         labels[2 : 2 + side, start : start + side] = number + 1
     return labels
+
+
+def test_no_curve_runs_through_pictures_that_have_no_interval_in_common():
+    rng = np.random.default_rng(3)
+    near = [
+        measured(rng.normal(12, 1, 210)),
+        measured(rng.normal(220, 25, 40)),
+        measured(rng.normal(60, 6, 12)),
+        measured(rng.normal(25, 3, 7)),
+    ]
+    sizes = size_distribution(near)
+    assert not sizes.usability.usable
+    assert sizes.shown_fit == (None, "the images differ too much to be pooled", None)
+    assert sizes.best_fit is None
+    assert not any(line.get_label() in FAMILIES for line in sizes.plot().axes[0].lines)
+    assert sizes.plot_quantiles().axes[0].get_title() == "no fit"
+    alike = size_distribution([measured(rng.normal(12, 1, 60)) for _ in range(4)])
+    assert alike.best_fit == alike.shown_fit.curve.name is not None
+
+
+def test_the_curve_lies_on_the_bars_above_the_detection_limit():
+    x = np.exp(np.random.default_rng(4).normal(np.log(30), 0.3, 4000))
+    sizes = replace(size_distribution([measured(x)]), limit=28.0)  # 41 % are smaller
+    axes = sizes.plot().axes[0]
+    curve = next(line for line in axes.lines if line.get_label() == sizes.best_fit)
+    bars = [(each.get_x() + each.get_width() / 2, each.get_height()) for each in axes.patches if each.get_width() < 20]
+    high = [(at, height) for at, height in bars if at > 32 and height > 1]
+    assert np.interp([at for at, _ in high], *curve.get_data()) == pytest.approx([height for _, height in high], rel=0.25)
+    assert sum(np.interp([at for at, _ in high], *curve.get_data())) == pytest.approx(sum(height for _, height in high), rel=0.06)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from napari_temseg.engine.measure.fits import MATTERS, FittedCurve, best, fitted
+from napari_temseg.engine.measure.fits import MATTERS, FittedCurve, best, fitted, shown_fit
 
 RNG = np.random.default_rng(0)
 SHARES = np.array([0.1, 0.5, 0.9])
@@ -79,3 +79,28 @@ def test_few_pictures_that_differ_reject_less_than_as_many_particles():
     by_picture = fitted(x[order], np.ones(600), np.repeat(np.arange(6), 100)[order])
     by_particle = fitted(x[order], np.ones(600), np.zeros(600, int))
     assert by_picture["lognormal"]["p"] >= by_particle["lognormal"]["p"]
+
+
+def test_which_curve_is_drawn_or_why_none_is():
+    x, spread = 30 * np.exp(RNG.normal(0, 0.4, 800)), np.repeat([10.0, 11.0, 30.0, 31.0, 60.0, 61.0], 100) + RNG.random(600)
+    fits = fits_of(x)
+    assert shown_fit(fits, np.ones(800), 0.0, "").curve == FittedCurve("lognormal", fits["lognormal"])
+    assert shown_fit(fits, np.ones(19), 0.0, "")[:2] == (None, "fewer than 20 particles")
+    assert shown_fit(fits, np.ones(800), 0.0, "several samples are pooled") == (None, "several samples are pooled", None)
+    assert shown_fit(fits_of(spread), np.ones(600), 0.0, "")[:2] == (None, "none fits")
+    assert shown_fit({}, np.ones(30), 0.0, "") == (None, "fewer than two different sizes", None)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+@pytest.mark.parametrize("by_volume", [False, True])
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [("lognormal", 30 * np.exp(RNG.normal(0, 0.4, 40_000))), ("normal", RNG.normal(40, 6, 40_000)), ("two lognormals", two(40_000))],
+)
+def test_a_curve_lies_on_the_bars_by_number_and_by_volume(name, x, by_volume, logarithmic):
+    curve, weights = FittedCurve(name, fits_of(x)[name]), x**3 if by_volume else np.ones(len(x))
+    edges = np.geomspace(x.min(), x.max(), 30) if logarithmic else np.linspace(x.min(), x.max(), 30)
+    heights = 100 * np.histogram(x, edges, weights=weights)[0] / weights.sum()
+    at, drawn = curve.over(edges, 100.0, logarithmic=logarithmic, by_volume=by_volume)
+    middle = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
+    assert np.interp(middle, at, drawn) == pytest.approx(heights, abs=1.0)

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.widgets.canvas.colours import OF_POPULATION, OF_SAMPLES
 from napari_temseg.widgets.kit.histogram_figure import SeenPart, draw_seen
@@ -57,7 +58,7 @@ def test_two_populations_are_drawn_as_the_window_draws_them() -> None:
 
 def test_one_distribution_counts_as_in_the_window_and_few_have_no_median() -> None:
     values, weights = np.sort(np.random.default_rng(3).lognormal(5, 0.4, 60)), np.full(60, 1.1)
-    figure = draw_seen(values, weights, LABEL, 1, {"median": 150.0, "gsd": 1.5}, summary(150.0, 60))
+    figure = draw_seen(values, weights, LABEL, 1, FittedCurve("lognormal", {"median": 150.0, "gsd": 1.5}), summary(150.0, 60))
     axes = figure.axes[0]
     assert axes.get_ylabel() == "count, weighted for the edge"  # bars are no whole numbers
     assert draw_seen(values, np.ones(60), LABEL, 1).axes[0].get_ylabel() == "count"

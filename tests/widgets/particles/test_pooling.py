@@ -11,14 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import napari_temseg as temseg
+from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.results import Origin
 from napari_temseg.engine.types.wording import verdict_words
 from napari_temseg.pipeline.find import measured
+from napari_temseg.pipeline.report.sheet import sheet
+from napari_temseg.pipeline.summary import distributions
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
-from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.histogram import Histogram
+from napari_temseg.widgets.particles.pooling import Pool, pooled_distribution
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
@@ -205,3 +210,56 @@ def test_nothing_of_the_picture_before_is_told_of_another_while_that_is_drawn(
     session.item_changed.emit(session.current, Change.SHOWN)
     qtbot.waitUntil(lambda: panel.result.counts.text() == "2 particles")
     assert seen[0] == ("0 of 2 reviewed", "")
+
+
+def _discs(diameters: Any, name: str = "grid", **more: Any) -> Measurement:
+    """A measurement of discs of these diameters (px)."""
+    labels, pitch = np.zeros((1400, 1400), np.int32), 1400 // 12
+    for number, diameter in enumerate(diameters):
+        row, column = (int(pitch * (0.5 + each)) for each in divmod(number, 12))
+        y, x = np.ogrid[row - 50 : row + 50, column - 50 : column + 50]
+        labels[row - 50 : row + 50, column - 50 : column + 50][(y - row) ** 2 + (x - column) ** 2 <= (diameter / 2) ** 2] = number + 1
+    return replace(temseg.measure(labels, pixel_size=1.0, unit="nm"), image=name, content_hash=name, **more)
+
+
+def _even(n: int) -> Any:
+    """As many values of the standard normal distribution, at equal steps of its cumulative curve."""
+    return stats.norm.ppf((np.arange(n) + 0.5) / n)
+
+
+def _pools() -> dict[str, tuple[list[Measurement], str]]:
+    """Measurements by what is told of their curve, and why there is none."""
+    rng = np.random.default_rng(8)
+    heaps = np.concatenate([size * np.exp(spread * _even(n)) for size, spread, n in ((15, 0.2, 70), (50, 0.15, 50))])
+    return {
+        "normal": ([_discs(50 + 9 * _even(120))], ""),
+        "two lognormals": ([_discs(heaps)], ""),
+        "few": ([_discs(rng.normal(50, 6, 19))], "fewer than 20"),
+        "none": ([_discs(np.repeat([12.0, 40.0, 84.0], 40))], "none fits"),
+        "images": ([_discs(rng.normal(size, 2, n), str(size)) for size, n in ((14, 100), (70, 25), (35, 20))], "differ too much"),
+        "samples": ([_discs(rng.normal(50, 6, 30), name, sample=name) for name in "ab"], "several samples"),
+    }
+
+
+def test_the_curve_is_that_of_the_report_or_both_say_why_there_is_none(viewer: Any, open_bench: Any) -> None:
+    plot = Histogram(open_bench(viewer).session)
+    for case, (pool, why) in _pools().items():
+        sizes = distributions(pool)["nm"]
+        page = sheet("nm", sizes, sizes.summary(), 0)["fit"]
+        plot.show_distribution(pooled_distribution(pool, "ecd"))
+        drawn = [item for item in plot.getPlotItem().listDataItems() if len(getattr(item, "xData", ())) > 100]
+        if why:
+            assert (sizes.best_fit, drawn) == (None, [])
+            assert page.startswith("No curve: ")
+            assert why in page
+            assert f"no curve: {page.removeprefix('No curve: ').removesuffix('.')}" in plot.legend()
+        else:
+            assert sizes.best_fit == case
+            assert page.startswith(f"Curve: {case}, ")
+            assert (case if case == "two lognormals" else f"{case} fit") in plot.legend()
+            (line,) = drawn
+            edges, below = plot._drawn[0][2], sizes.shown_fit.curve.share_below
+            half = (edges[1] - edges[0]) / 2
+            shares = below(line.xData + half) - below(np.maximum(line.xData - half, 0))
+            assert line.yData == pytest.approx(len(sizes) * shares, rel=1e-6)
+    plot.close()

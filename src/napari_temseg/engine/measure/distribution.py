@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.fits import FittedCurve, best, fitted
+from napari_temseg.engine.measure.fits import ShownFit, fitted, shown_fit
 from napari_temseg.engine.measure.intervals import NORMAL, TOO_DIFFERENT, Counting, counting
 from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
-from napari_temseg.engine.measure.usability import Unlike, Usability, judge, medians_apart
+from napari_temseg.engine.measure.usability import Unlike, Usability, judge, medians_apart, mixture
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -292,15 +292,17 @@ class SizeDistribution:
     @property
     def _apart(self) -> tuple[float, float] | None:
         """Medians of images that differ too much for an interval and are far apart."""
-        differing = self.n_images > 1 and len(self) > 1 and self.counted.basis.startswith(TOO_DIFFERENT)
-        return medians_apart(self.values, self.weights, self.group) if differing else None
+        return medians_apart(self.values, self.weights, self.group) if self._differ else None
+
+    @property
+    def _differ(self) -> bool:
+        """Whether images differ too much for an interval."""
+        return self.n_images > 1 and len(self) > 1 and self.counted.basis.startswith(TOO_DIFFERENT)
 
     @property
     def _differing(self) -> list[str]:
         """A caution where no interval exists because the pictures differ, unless the verdict says so."""
-        if self.n_images < 2 or len(self) < 2 or not self.counted.basis.startswith(TOO_DIFFERENT):
-            return []
-        if self._apart is not None and len(self.samples) < 2:
+        if not self._differ or (self._apart is not None and len(self.samples) < 2):
             return []
         return ["The images differ so much that one distribution of all may mean little: look at each, or at one sample at a time."]
 
@@ -340,10 +342,15 @@ class SizeDistribution:
         """
         return fitted(self.values, self.weights, self.group, self._from)
 
+    @cached_property
+    def shown_fit(self) -> ShownFit:
+        """The curve that is drawn in a report and in the window, and why none is: inadequate ones, few particles, not to be pooled."""
+        return shown_fit(self.fits, self.weights, self._from, mixture(self.pieces, self.samples, differing=self._differ))
+
     @property
     def best_fit(self) -> str | None:
-        """The name of the fit that may be drawn; None where none is adequate, or the particles are too few to tell."""
-        return best(self.fits, effective(self.weights)) if len(self) >= FEWEST else None
+        """The name of the fit that is drawn; see `shown_fit`."""
+        return getattr(self.shown_fit.curve, "name", None)
 
     def plot(self, ax: Axes | None = None) -> Figure:
         """Histogram with the best adequate fit and D50 with its interval, on `ax` or a figure of its own; returns the figure.
@@ -359,19 +366,13 @@ class SizeDistribution:
         shown = (named[name]["d50"], interval_title(name, named[name]["holds"])) if name and not few else None
         d50 = None if few else self.quantile(0.5)
         sizes = (self.values, self.weights, self.column, self.unit, self.n_images)
-        return draw(*sizes, None if pooled else self._curve(), d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)
+        return draw(*sizes, self.shown_fit.curve, d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)
 
     def plot_quantiles(self, ax: Axes | None = None) -> Figure:
         """Sizes over the quantiles of the fit that is drawn, or of the likeliest where none is adequate: a straight line where it holds."""
         from napari_temseg.engine.measure.plots import draw_quantiles
 
-        name = self.best_fit or max(self.fits, key=lambda each: float(self.fits[each]["log_likelihood"]), default=None)
-        curve = None if name is None else FittedCurve(name, self.fits[name], self._from)
-        return draw_quantiles(self.values, self.weights, self.unit, curve, ax)
-
-    def _curve(self) -> FittedCurve | None:
-        name = self.best_fit
-        return None if name is None else FittedCurve(name, self.fits[name], self._from)
+        return draw_quantiles(self.values, self.weights, self.unit, self.shown_fit.likeliest, ax)
 
     def to_svg(self) -> bytes:
         """The plot as an SVG document; the same sizes give the same bytes."""

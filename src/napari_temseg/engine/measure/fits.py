@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special  # not stats, which takes longer to import than most pictures to measure
 
+from napari_temseg.engine.measure.histogram_bins import around
 from napari_temseg.engine.measure.resampling import resampled
+from napari_temseg.engine.measure.weighted import effective
+from napari_temseg.engine.types.wording import FEWEST
 
 Floats = npt.NDArray[np.float64]
 MATTERS = 0.05  # largest difference of two cumulative curves that nobody minds
@@ -285,9 +288,28 @@ class FittedCurve:
         below, at = self._below(), np.maximum(x, max(self.lowest, 1e-12))
         return np.asarray((FAMILIES[self.name].cdf(at, parameters(self.name, self.fit))[0] - below) / (1 - below))
 
+    def volume_below(self, x: Floats) -> Floats:
+        """Share of their volume (spheres) in particles below sizes `x`, of those above `lowest`; summed on a fine grid of sizes."""
+        grid = self._largest * np.geomspace(1e-4, 1e4, 30_000)
+        cumulated = np.cumsum(self.density(grid) * grid**4)
+        return np.asarray(np.interp(x, grid, cumulated / cumulated[-1], left=0.0))
+
+    def over(self, edges: Floats, amount: float, *, logarithmic: bool, by_volume: bool = False) -> tuple[Floats, Floats]:
+        """The curve over the bins of a histogram: sizes, and what a bin about each holds of the `amount` that lies above `lowest`.
+
+        `edges` in the unit of the sizes, equally wide or, `logarithmic`, in equal ratios; `by_volume` counts each as a sphere.
+        """
+        x, low, high = around(edges, logarithmic=logarithmic)
+        below = self.volume_below if by_volume else self.share_below
+        return x, amount * (below(np.maximum(high, 0.0)) - below(np.maximum(low, 0.0)))
+
+    @property
+    def _largest(self) -> float:
+        return max(float(self.fit.get(key, 0.0)) for key in ("median", "median_2", "scale", "mean"))
+
     def quantiles(self, shares: Floats) -> Floats:
         """Sizes below which lie these shares; found on a fine grid of the cumulative curve."""
-        high = 50 * max(self.fit.get(key, 0.0) for key in ("median", "median_2", "scale", "mean"))
+        high = 50 * self._largest
         grid = np.exp(np.linspace(np.log(high / 1e5), np.log(high), 8000))
         below = self._below()
         return np.interp(below + shares * (1 - below), FAMILIES[self.name].cdf(grid, parameters(self.name, self.fit))[0], grid)
@@ -295,3 +317,24 @@ class FittedCurve:
     def _below(self) -> float:
         lowest = np.array([self.lowest])
         return float(FAMILIES[self.name].cdf(lowest, parameters(self.name, self.fit))[0, 0]) if self.lowest > 0 else 0.0
+
+
+class ShownFit(NamedTuple):
+    """The curve that window and report draw over the bars; where there is none, `why` in a few words, and the `likeliest` for a look at how
+    far the sizes are from it (that of what is drawn; none of a mixture)."""
+
+    curve: FittedCurve | None = None
+    why: str = ""
+    likeliest: FittedCurve | None = None
+
+
+def shown_fit(fits: dict[str, dict[str, Any]], weights: Floats, lowest: float, mixture: str) -> ShownFit:
+    """Which of the `fits` to particles with `weights` (n,) is drawn above `lowest`; none of a `mixture` (see `usability.mixture`)."""
+    if mixture or not fits:
+        return ShownFit(why=mixture or "fewer than two different sizes")
+    curves = {name: FittedCurve(name, fit, lowest) for name, fit in fits.items()}
+    likeliest = curves[max(fits, key=lambda each: float(fits[each]["log_likelihood"]))]
+    if len(weights) < FEWEST:
+        return ShownFit(None, f"fewer than {FEWEST} particles", likeliest)
+    name = best(fits, effective(weights))
+    return ShownFit(None, "none fits", likeliest) if name is None else ShownFit(curves[name], "", curves[name])

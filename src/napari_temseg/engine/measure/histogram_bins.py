@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+Sizes = npt.NDArray[np.float64]
 MOST_BINS = 60
 ENOUGH_TO_SPREAD = 20  # particles from which on the rule is not to leave a handful of bins
 DECADE = 10  # ratio of the 98th to the 2nd percentile from which on a linear axis shows the smaller sizes in one bin
@@ -37,3 +38,12 @@ def bins(values: npt.NDArray[np.float64], count: int | None = None) -> npt.NDArr
         1 + math.ceil(math.log2(len(values))) if len(values) >= ENOUGH_TO_SPREAD else 5
     )  # where sizes lie in two heaps the quartiles are far apart
     return np.linspace(low, high, max(int(np.ceil((high - low) / width)), least) + 1)
+
+
+def around(edges: Sizes, *, logarithmic: bool) -> tuple[Sizes, Sizes, Sizes]:
+    """Sizes over the bins, and both ends of a bin about each: a curve of what a bin there holds is never above all of the particles."""
+    if logarithmic:
+        x, half = np.geomspace(edges[0], edges[-1], 300), np.sqrt(edges[1] / edges[0])
+        return x, x / half, x * half
+    x, half = np.linspace(edges[0], edges[-1], 300), (edges[1] - edges[0]) / 2
+    return x, x - half, x + half

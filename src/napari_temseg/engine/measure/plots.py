@@ -65,7 +65,7 @@ def draw(
             plain_logarithms(axes, wide=edges[-1] > 20 * edges[0])
         axes.hist(values, edges.tolist(), weights=100 * weights / weights.sum(), color=_BARS, edgecolor="white")
         if curve is not None:
-            _curve(curve, edges, axes)
+            _curve(curve, values, weights, edges, axes)
         if d50 is not None and corrected is not None:
             mark_median(corrected["d50"], (corrected["interval"], f"audited; {corrected['about']}, 95 %"), unit, axes, d50)
         elif d50 is not None:
@@ -165,18 +165,9 @@ def draw_samples(samples: Mapping[str, tuple[Floats, Floats]], unit: str) -> Fig
     return figure
 
 
-def around(edges: Floats, *, logarithmic: bool) -> tuple[Floats, Floats, Floats]:
-    """Sizes over the bins, and both ends of a bin about each: a curve of what a bin there holds is never above all of the particles."""
-    if logarithmic:
-        x, half = np.geomspace(edges[0], edges[-1], 300), np.sqrt(edges[1] / edges[0])
-        return x, x / half, x * half
-    x, half = np.linspace(edges[0], edges[-1], 300), (edges[1] - edges[0]) / 2
-    return x, x - half, x + half
-
-
-def _curve(curve: FittedCurve, edges: Floats, axes: Axes) -> None:
-    x, low, high = around(edges, logarithmic=axes.get_xscale() == "log")
-    axes.plot(x, 100 * (curve.share_below(high) - curve.share_below(low)), color=_CURVE, label=curve.name)
+def _curve(curve: FittedCurve, values: Floats, weights: Floats, edges: Floats, axes: Axes) -> None:
+    above = float(100 * weights[values >= curve.lowest].sum() / weights.sum())
+    axes.plot(*curve.over(edges, above, logarithmic=axes.get_xscale() == "log"), color=_CURVE, label=curve.name)
 
 
 def plain_logarithms(axes: Axes, *, wide: bool) -> None:

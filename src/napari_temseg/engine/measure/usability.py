@@ -108,9 +108,7 @@ def judge(
     else:
         mended = []
     why, steps = why + doubts, steps + remedies
-    classes = [piece for piece in pieces if piece["what"].startswith("class ") and piece["n"] >= FEWEST]
-    sizes = [piece["d50"] for piece in classes]
-    if len(classes) > 1 and max(sizes) > DIFFERING * min(sizes):
+    if classes := _differing_classes(pieces):
         told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
         why.append(f"classes of different sizes are pooled (D50 of {told})")
         steps.append("state each class by itself")
@@ -120,6 +118,25 @@ def judge(
         why.append(f"{told} are pooled, and one equivalent diameter says little of both")
         steps.append("state rods by length and width (rect_length, rect_width) and spheres by diameter, apart by the column morphology")
     return Usability(not why, tuple(why), tuple(steps), tuple(mended))
+
+
+def mixture(pieces: Sequence[Mapping[str, Any]], samples: Sequence[str], *, differing: bool) -> str:
+    """Why particles are not of one distribution, in a few words; "" where nothing says so. `differing`: images have no common interval."""
+    if len(samples) > 1:
+        return "several samples are pooled"
+    if differing:
+        return "the images differ too much to be pooled"
+    if _differing_classes(pieces):
+        return "classes of different sizes are pooled"
+    shapes = [piece["what"].removeprefix(SHAPE_PREFIX) for piece in pieces if piece["what"].startswith(SHAPE_PREFIX)]
+    return f"{' and '.join(f'{shape}s' for shape in shapes)} are pooled" if shapes else ""
+
+
+def _differing_classes(pieces: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Classes of many particles each, where one number for all says little; else none."""
+    classes = [piece for piece in pieces if piece["what"].startswith("class ") and piece["n"] >= FEWEST]
+    sizes = [piece["d50"] for piece in classes]
+    return classes if len(classes) > 1 and max(sizes) > DIFFERING * min(sizes) else []
 
 
 def _doubts_of_model(

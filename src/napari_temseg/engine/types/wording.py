@@ -74,6 +74,12 @@ def few_words(summary: Mapping[str, Any]) -> str:
     return f"n = {n} is too few: a D50 needs {FEWEST} particles" if 0 < n < FEWEST else ""
 
 
+def curve_words(name: str, fit: Mapping[str, Any]) -> str:
+    """A fitted curve in a legend: "lognormal fit, GSD 1.532", "normal fit", "two lognormals"."""
+    told = f"{name} fit".replace("lognormals fit", "lognormals")
+    return f"{told}, GSD {four(fit['gsd'])}" if name == "lognormal" else told
+
+
 def height_words(*, by_volume: bool, populations: bool = False, samples: bool = False, weighted: bool = False, brief: bool = False) -> str:
     """What the height of bars is, in the window (`brief`) and in its saved plot.
 

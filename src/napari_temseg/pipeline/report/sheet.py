@@ -71,7 +71,7 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _rows(summary)],
         "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
         "detection": _detection(summary["detection"], unit),
-        "fit": "" if pooled else _fit(sizes, unit),
+        "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
     }
 
@@ -170,12 +170,12 @@ def _detection(found: dict[str, Any] | None, unit: str) -> str:
 
 
 def _fit(sizes: SizeDistribution, unit: str) -> str:
-    name = sizes.best_fit
-    if name is None:
-        return "No curve is drawn: none of normal, lognormal, Weibull and two lognormals is adequate, or the particles are too few to tell."
-    fit = sizes.fits[name]
+    curve, why, _ = sizes.shown_fit
+    if curve is None:
+        return f"No curve: {why}."
+    fit = curve.fit
     told = ", ".join(_parameter(key, fit[key], ends, unit) for key, ends in fit["intervals"].items())
-    return f"Curve: {name}, {told}; the cumulative curves differ by {100 * fit['largest_difference']:.1f} % at most."
+    return f"Curve: {curve.name}, {told}; the cumulative curves differ by {100 * fit['largest_difference']:.1f} % at most."
 
 
 def _parameter(key: str, value: float, ends: list[float], unit: str) -> str:

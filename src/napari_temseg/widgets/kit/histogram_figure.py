@@ -11,11 +11,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
+from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.measure.plots import around, beside, mark_median, plain_logarithms
-from napari_temseg.engine.types.wording import ends_words, few_words, four, height_words, moved_words, shown_median
+from napari_temseg.engine.measure.plots import beside, mark_median, plain_logarithms
+from napari_temseg.engine.types.wording import curve_words, ends_words, few_words, height_words, moved_words, shown_median
 from napari_temseg.widgets.canvas.colours import OF_SAMPLES, SKY, VERMILION
 
 Floats = npt.NDArray[np.float64]
@@ -24,12 +24,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class SeenPart:
-    """What is drawn of one of two populations: a bool a value in `mask` (n,), the `summary` of its column and its `colour`."""
+    """What is drawn of one of two populations: a bool a value in `mask` (n,), the `summary` of its column, its `colour` and
+    the `curve` over its bars."""
 
     title: str
     mask: Mask
     summary: Mapping[str, Any]
     colour: str
+    curve: FittedCurve | None = None
 
 
 def draw_seen(
@@ -37,7 +39,7 @@ def draw_seen(
     weights: Floats,
     label: str,
     n_images: int,
-    fit: Mapping[str, float] | None = None,
+    curve: FittedCurve | None = None,
     summary: Mapping[str, Any] | None = None,
     *,
     by_volume: bool = False,
@@ -49,7 +51,8 @@ def draw_seen(
     """A column by number or volume, on either axis; `populations` beside one another, or `samples` (name, bool a value) laid over one
     another, each in shares and bins of its own: the bars, colours and words of the window.
 
-    `values` (n,) with their `weights` (n,); `label` names the axis with its unit; `fit` is the lognormal one, `summary` that of the column.
+    `values` (n,) with their `weights` (n,); `label` names the axis with its unit; `curve` is drawn over the bars,
+    `summary` is that of the column.
     """
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -76,14 +79,18 @@ def draw_seen(
     for each in there:
         own = edges_of(values[each.mask])
         label_of = f"{each.title}: {int(each.mask.sum())} particle{'' if each.mask.sum() == 1 else 's'}"
-        axes.stairs(_shares(values, weights, each.mask, own), own, fill=True, color=each.colour, edgecolor="white", label=label_of)
+        heights = _shares(values, weights, each.mask, own)
+        axes.stairs(heights, own, fill=True, color=each.colour, edgecolor="white", label=label_of)
+        if each.curve is not None:
+            of_part = 100 * weights[each.mask] / max(float(weights[each.mask].sum()), 1e-12)
+            _fitted(each.curve, (values[each.mask], of_part), own, axes, by_volume=by_volume)
     for each in there:
         _middle(each.summary, axes, by_volume=by_volume, colour=each.colour)
     if not samples and not there:
         heights = 100 * weights / weights.sum() if by_volume else weights
         axes.hist(values, edges.tolist(), weights=heights, color=SKY, edgecolor="white")
-        if fit is not None and fit["gsd"] > 1:
-            _lognormal(fit, edges, axes, float(heights.sum()), by_volume=by_volume)
+        if curve is not None:
+            _fitted(curve, (values, heights), edges, axes, by_volume=by_volume)
         if not by_volume:
             axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
         _middle(summary or {}, axes, by_volume=by_volume)
@@ -114,10 +121,9 @@ def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool, colour: 
         axes.plot([], [], linestyle="none", label=moved[0].upper() + moved[1:] + ".")
 
 
-def _lognormal(fit: Mapping[str, float], edges: Floats, axes: Axes, total: float, *, by_volume: bool) -> None:
-    """The fit, scaled to bars that sum to `total`; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
-    sigma = np.log(fit["gsd"])
-    middle = fit["median"] * np.exp(3 * sigma**2 if by_volume else 0.0)
-    x, low, high = around(edges, logarithmic=axes.get_xscale() == "log")
-    share = stats.lognorm.cdf(high, sigma, scale=middle) - stats.lognorm.cdf(low, sigma, scale=middle)
-    axes.plot(x, total * share, color="#000000", label=f"lognormal fit, GSD {four(fit['gsd'])}")
+def _fitted(curve: FittedCurve, bars: tuple[Floats, Floats], edges: Floats, axes: Axes, *, by_volume: bool) -> None:
+    """A curve over `bars` of sizes and what each counts for."""
+    values, heights = bars
+    above = float(heights[values >= curve.lowest].sum())
+    line = curve.over(edges, above, logarithmic=axes.get_xscale() == "log", by_volume=by_volume)
+    axes.plot(*line, color="#000000", label=curve_words(curve.name, curve.fit))

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
-from scipy import special
 
+from napari_temseg.engine.measure.fits import FittedCurve, ShownFit
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import d50_words, few_words, four, height_words, moved_words, percent, shown_median
+from napari_temseg.engine.types.wording import curve_words, d50_words, few_words, four, height_words, moved_words, percent, shown_median
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.axes import CountAxis, SizeAxis
 from napari_temseg.widgets.kit.plots import Plot
@@ -64,9 +64,10 @@ class Histogram(Plot):
         self.setAxisItems({"bottom": self.sizes, "left": self.counts})
         self.retheme()
         self.setToolTip(
-            "Particles, or their share of the volume, in each bin. The curve is the lognormal distribution that fits them best; the broken "
-            "line is the median D50, and the bar with two ends above the bins its 95 % interval, as the legend tells it; an arrow in place "
-            "of an end says that it goes on beyond the plot.\n"
+            "Particles, or their share of the volume, in each bin. The curve is that of the report: the normal, lognormal or Weibull "
+            "distribution, or the two lognormals, that fits them best, where one does; the broken line is the median D50, and the bar with "
+            "two ends above the bins its 95 % interval, as the legend tells it; an arrow in place of an end says that it goes "
+            "on beyond the plot.\n"
             "Drag over sizes to select their particles; a click takes the selection away. The wheel zooms.\n"
             "Particles at the edge of the picture are left out. That happens to large ones more often, so a large particle that is left "
             "counts for a little more than one and a small one for a little less (Miles–Lantuéjoul): bars need not be whole numbers."
@@ -150,8 +151,7 @@ class Histogram(Plot):
             return
         height = self._bars(x, weights, edges, SKY).opts["height"]
         self._mark()
-        highest = 0.0 if distribution.samples else self._curve(edges, float(weights.sum()), log)
-        highest = max(float(height.max()), highest)
+        highest = max(float(height.max()), self._curve(distribution.drawn(by_volume=self.by_volume), distribution.values, weights, edges))
         if not distribution.samples:  # of several together neither curve nor D50 is of any
             self._median(distribution.of_column, log, VERMILION, highest)
         self._fit_height(highest)
@@ -164,11 +164,16 @@ class Histogram(Plot):
         if self.counts is not None:
             self.counts.whole = not (self.by_volume or populations or samples)
 
-    def parts(self) -> list[tuple[str, Mask, dict[str, Any], str]]:
-        """Of two populations each that is drawn: what it is called, a bool a value, the summary of its column, and its colour."""
+    def parts(self) -> list[tuple[str, Mask, dict[str, Any], str, FittedCurve | None]]:
+        """Of two populations each that is drawn: what it is called, a bool a value, the summary of its column, its colour and its curve."""
         population = np.asarray(self.distribution.population)
         told = ((each, population == each.name) for each in self.distribution.populations)
-        return [(each.title, own, each.of_column, OF_POPULATION.get(each.name, BLUE)) for each, own in told if own.any()]
+        how = {"by_volume": self.by_volume}
+        return [
+            (each.title, own, each.of_column, OF_POPULATION.get(each.name, BLUE), self.distribution.drawn(each, **how).curve)
+            for each, own in told
+            if own.any()
+        ]
 
     def view(self) -> dict[str, Any]:
         """How it is drawn, for the saved plot."""
@@ -176,7 +181,7 @@ class Histogram(Plot):
 
     def legend(self) -> str:
         """What is drawn, as rich text: it stands beside the plot, where it hides no bar."""
-        distribution, colour = self.distribution, self.colours
+        distribution = self.distribution
         if not len(distribution.values):
             return ""
         if self.samples:
@@ -187,17 +192,22 @@ class Histogram(Plot):
         if distribution.populations:
             return "<br>".join(self._of_population(each) for each in distribution.populations)
         if distribution.samples:
-            return "several samples: tick <i>samples</i> to see each by itself; no D50 of all together is given"
+            return "several samples: tick <i>samples</i> to see each by itself; no D50 and no curve of all together is given"
         sign = "┆" if self.by_volume or shown_median(distribution.of_column)[1] is None else "├┆┤"
         few = few_words(distribution.of_column)  # then there is no line that a sign could explain
         parts = (
             [few] if few else [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         )
-        if distribution.fit is not None and distribution.fit["gsd"] > 1:
-            parts.append(f"<span style='color:{colour['text']}'>━</span> lognormal fit, GSD {four(distribution.fit['gsd'])}")
+        parts += self._of_curve(distribution.drawn(by_volume=self.by_volume))
         if not self.by_volume and not few_words(distribution.of_column) and moved_words(distribution.of_column):
             parts.append(f"<span style='color:{VERMILION}'>├┤</span> allows for the model's bias")  # how large, its tooltip says
         return "<br>".join(parts)
+
+    def _of_curve(self, shown: ShownFit) -> list[str]:
+        """What the curve is, or why there is none."""
+        if shown.curve is None:
+            return [f"no curve: {shown.why}"] if shown.why else []
+        return [f"<span style='color:{self.colours['text']}'>━</span> {curve_words(shown.curve.name, shown.curve.fit)}"]
 
     def _d50(self, summary: dict[str, Any]) -> str:
         """“D50 221 nm (these particles, 95 %: 171 to 265)”; by volume without an interval."""
@@ -214,21 +224,23 @@ class Histogram(Plot):
     def _of_population(self, population: PopulationFigures) -> str:
         share = population.shares.get("volume" if self.by_volume else "number")
         told = (f"{population.summary['n']}", "" if share is None else f"{percent(share, 1)}", self._d50(population.of_column))
+        curve = self._of_curve(self.distribution.drawn(population, by_volume=self.by_volume))
         colour = OF_POPULATION.get(population.name, BLUE)
-        return f"<span style='color:{colour}'>■</span>&nbsp;{population.title}: {', '.join(filter(None, told))}"
+        return f"<span style='color:{colour}'>■</span>&nbsp;{population.title}: {', '.join(filter(None, (*told, *curve)))}"
 
     def _side_by_side(self, x: Any, weights: Any, log: bool) -> None:
         """Bars of each population in shares of its own, with its own bins, as their sizes are far apart; and its median."""
         highest, self._drawn = 0.0, []
         parts = self.parts()
-        for _, own, _, colour in parts:
+        for _, own, _, colour, curve in parts:
             total = float(weights[own].sum())
             shares = np.where(own, 100 * weights / total if total > 0 else 0.0, 0.0)
             edges = bins(x[own], self.n_bins)
             highest = max(highest, float(self._bars(x, shares, edges, colour).opts["height"].max()))
             self._drawn.append((x, shares, edges))
+            highest = max(highest, self._curve(ShownFit(curve), self.distribution.values[own], shares[own], edges))
         self._mark()
-        for _, _, of_column, colour in parts:
+        for _, _, of_column, colour, _ in parts:
             self._median(of_column, log, colour, highest)
         self._fit_height(highest)
         if self._range is not None:
@@ -269,21 +281,16 @@ class Histogram(Plot):
                 self._marked.append(self._bars(x[self.selected], weights[self.selected], edges, ORANGE))
                 self._marked[-1].setZValue(1)
 
-    def _curve(self, edges: Any, total: float, log: bool) -> float:
-        """The lognormal fit, scaled to the bars, and how high it is; weighted by volume it is a lognormal too (Hatch and Choate 1929)."""
-        fit = self.distribution.fit
-        if fit is None or fit["gsd"] <= 1:
+    def _curve(self, shown: ShownFit, values: Any, weights: Any, edges: Any) -> float:
+        """The curve over bars of sizes and what each counts for, and how high it is."""
+        if shown.curve is None:
             return 0.0
-        sigma = float(np.log(fit["gsd"]))
-        middle = float(np.log(fit["median"])) + (3 * sigma**2 if self.by_volume else 0)
-        x = np.linspace(edges[0], edges[-1], 200)
-        half = (edges[1] - edges[0]) / 2  # what a bin about each size holds: never more than all
-        ends = (10 ** (x + side) if log else np.maximum(x + side, 1e-12) for side in (-half, half))
-        below, above = (special.ndtr((np.log(size) - middle) / sigma) for size in ends)
-        density = total * (above - below)
-        curve = self.plot(x, density, pen=pg.mkPen(self.colours["text"], width=2))
+        log = self.sizes is not None and self.sizes.logarithmic
+        above = float(weights[values >= shown.curve.lowest].sum())
+        x, height = shown.curve.over(10**edges if log else edges, above, logarithmic=log, by_volume=self.by_volume)
+        curve = self.plot(np.log10(x) if log else x, height, pen=pg.mkPen(self.colours["text"], width=2))
         curve.setZValue(2)
-        return float(density.max())
+        return float(height.max())
 
     def _median(self, summary: dict[str, Any], log: bool, colour: str, highest: float) -> None:
         """D50 as a broken line, and above the `highest` bar its interval, which hides nothing however wide it is."""

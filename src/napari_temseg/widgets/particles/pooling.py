@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.api import size_distribution
 from napari_temseg.engine.measure.descriptors import readable
+from napari_temseg.engine.measure.fits import ShownFit
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, d50_words
 from napari_temseg.widgets.audit.kept_audits import kept_audits
@@ -41,12 +42,13 @@ Floats = npt.NDArray[np.float64]
 class PopulationFigures:
     """One of two populations ("" where pictures of one size are looked at beside them).
 
-    Its `summary` and `of_column` are as of a `PooledDistribution`; `shares` of both by number, area and volume.
+    Its `summary`, `of_column` and `curve` are as of a `PooledDistribution`; `shares` of both by number, area and volume.
     """
 
     name: str
     summary: dict[str, Any]
     of_column: dict[str, Any]
+    curve: ShownFit
     shares: dict[str, float | None] = field(default_factory=dict)
 
     @property
@@ -61,7 +63,8 @@ class PooledDistribution:
 
     `values` (n,) of `column` belong to `image` and `particle` (n,); `weights` correct for the frame and sum to n, `volumes` take each for
     a sphere of its diameter. Particles that touch the frame or are excluded are not among them. `summary` is that of the diameter,
-    `of_column` that of the column if it is a length, `fit` its lognormal. `obstacle` says why there are none. Of two populations there is
+    `of_column` that of the column if it is a length,
+    `curve` what is drawn over the bars of it, or why nothing is. `obstacle` says why there are none. Of two populations there is
     no summary of all: `population` (n,) tells that of each value, `populations` has a `PopulationFigures` for each. `waiting` is True
     while what the segmentation leaves open of the sizes is being worked out. `samples` are lines on each of several samples, and on one
     against another, `twice` pictures that are left out as another of the same content counts, `unsplit` those kept at an earlier start
@@ -78,7 +81,7 @@ class PooledDistribution:
     particle: Any = ()
     summary: dict[str, Any] = field(default_factory=dict)
     of_column: dict[str, Any] = field(default_factory=dict)
-    fit: dict[str, Any] | None = None
+    curve: ShownFit = field(default_factory=ShownFit)
     obstacle: str = ""
     population: Any = ()
     populations: tuple[PopulationFigures, ...] = ()
@@ -86,6 +89,13 @@ class PooledDistribution:
     samples: tuple[str, ...] = ()
     twice: tuple[str, ...] = ()
     unsplit: tuple[str, ...] = ()
+
+    def drawn(self, population: PopulationFigures | None = None, *, by_volume: bool) -> ShownFit:
+        """What is drawn over the bars, or over those of a population; of volumes a curve is known of diameters alone."""
+        shown = self.curve if population is None else population.curve
+        if by_volume and shown.curve is not None and not self.column.startswith("ecd_"):
+            return ShownFit(why="fitted to numbers alone")
+        return shown
 
     @property
     def summaries(self) -> dict[str, dict[str, Any]]:
@@ -263,9 +273,13 @@ def pooled_distribution(measurements: Sequence[Measurement], column: str, audits
         unit=pools[0].unit,
         title=pools[0].title,
         population=np.repeat(list(found), [len(pool.values) for pool in pools]),
-        populations=tuple(PopulationFigures(name, pool.summary, pool.of_column, told.get(name, {})) for name, (pool, _) in found.items()),
+        populations=tuple(_figures(name, pool, told) for name, (pool, _) in found.items()),
         **joined,
     )
+
+
+def _figures(name: str, pool: PooledDistribution, shares: dict[str, Any]) -> PopulationFigures:
+    return PopulationFigures(name, pool.summary, pool.of_column, pool.curve, shares.get(name, {}))
 
 
 def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audits | None) -> tuple[PooledDistribution, SizeDistribution]:
@@ -299,7 +313,7 @@ def _of_one_size(measurements: Sequence[Measurement], column: str, audits: Audit
         particle=table["particle"].to_numpy()[there],
         summary=sizes.summary(),
         of_column=length.summary() if length is not None else {},
-        fit=length.fits["lognormal"] if length is not None and length.best_fit == "lognormal" else None,
+        curve=length.shown_fit if length is not None else ShownFit(),
     )
     return pool, sizes
 

@@ -88,13 +88,13 @@ def export_plot(session: Session, path: str, shown: Any, **view: Any) -> None:
         from napari_temseg.widgets.kit.histogram_figure import SeenPart, draw_seen
 
         n = len(set(map(str, shown.image)))
-        of_column, fit = (None, None) if shown.samples else (shown.of_column, shown.fit)  # of several samples together neither is of any
+        of_column = None if shown.samples else shown.of_column  # of several samples together none is of any
         figure = draw_seen(
             shown.values,
             shown.volumes if view["by_volume"] else shown.weights,
             f"{shown.title} ({shown.unit})" if shown.unit else shown.title,
             n,
-            fit,
+            shown.drawn(by_volume=view["by_volume"]).curve,
             of_column,
             **view | {"populations": [SeenPart(*each) for each in view.get("populations", ())]},
         )
