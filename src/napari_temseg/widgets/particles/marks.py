@@ -46,7 +46,7 @@ class Marks(QObject):
         self._zoomed.timeout.connect(self._refit)
         session.viewer.scene.camera.events.zoom.connect(self._on_zoom)
         session.closing.connect(self._close)
-        for signal in (session.selection_changed, session.current_changed, session.plane_changed, session.items_changed):
+        for signal in (session.selection_changed, session.current_changed, session.plane_changed, session.items_changed, session.improving):
             signal.connect(lambda *_: self._timer.start())
         self.doubtful.changed.connect(self._timer.start)
         session.item_changed.connect(self._item_changed)
@@ -96,13 +96,18 @@ class Marks(QObject):
         if item.measurement is None or item.particles is None or item.particles_layer is None:
             return None
         table = item.measurement.table
-        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], [*self.session.selected, *self._partners(item)])
+        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], [*self._selected, *self._partners(item)])
         marked &= (table["plane"] == self.session.shown_plane(item)).to_numpy()
         return table[marked] if marked.any() else None
 
+    @property
+    def _selected(self) -> frozenset[int]:
+        """What is marked as selected: nothing while strokes are painted, where rings would only hide what is stroked."""
+        return frozenset() if self.session.annotating else self.session.selected
+
     def _partners(self, item: Item) -> frozenset[int]:
         """What looks like one particle with the one that is selected."""
-        doubts, selected = self.doubtful.of(item), self.session.selected
+        doubts, selected = self.doubtful.of(item), self._selected
         pairs = doubts.one if doubts is not None and len(selected) == 1 else ()
         return frozenset(number for pair in pairs if selected & set(pair) for number in pair) - selected
 
@@ -113,7 +118,7 @@ class Marks(QObject):
         layer = item.made[Role.MARKS]
         target = layer.data
         target[...] = 0
-        chosen = np.isin(rows["particle"], list(self.session.selected))
+        chosen = np.isin(rows["particle"], list(self._selected))
         beside = np.isin(rows["particle"], list(self._partners(item)))
         out = (rows["excluded"] != "").to_numpy() & ~chosen & ~beside
         self._thick = thick = self._line(item)

@@ -59,6 +59,7 @@ class Item:
     reviewed: bool = False
     trains: bool = True  # whether its annotation takes part in training
     teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)
+    veiled: bool = False  # whether a live answer is on the screen in the place of its particles
     ignored: bool = False  # left out of “all images” and of pooled statistics
 
     @property

@@ -116,12 +116,13 @@ class Session(SessionModels):
 
     def reveal(self, active: Layer | None = None) -> None:
         """Show the micrograph in hand alone, in view; `active` is the one of its layers to work on then, without that the picture."""
-        shown = [item.layer for item in self.items if item is not self.current and item.layer.visible]
+        before = [item.layer for item in self.items if item is not self.current and item.layer.visible]
         for item in self.items:
             layers.set_visible(item.layer, item is self.current)
             for role in (Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT):
                 if role in item.made:
-                    layers.set_visible(item.made[role], item is self.current)
+                    shown = item is self.current and not (role is Role.PARTICLES and item.veiled)
+                    layers.set_visible(item.made[role], shown)
             if item is not self.current:
                 for role in (Role.PROBABILITY, Role.CLASSES, Role.PREVIEW, Role.MISTAKES):
                     if role in item.made:
@@ -129,7 +130,7 @@ class Session(SessionModels):
         if self.current is not None:
             layers.activate(self.viewer, active or self.current.layer)
             self.item_changed.emit(self.current, Change.SHOWN)
-            elsewhere = shown and not any(layers.same_place(layer, self.current.layer) for layer in shown)
+            elsewhere = before and not any(layers.same_place(layer, self.current.layer) for layer in before)
             if elsewhere or not layers.in_view(self.viewer, self.current.layer):
                 layers.fit(self.viewer, self.current.layer)
 

@@ -364,7 +364,7 @@ class LiveFollower(QObject):
             self._broken = None
         if what == Change.PREDICTION:
             self._rest.begin(item)
-            self.view.unveil(item)
+            self.view.leave(item)
         if what in (Change.LIVE, Change.UNCERTAINTY):
             # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
             QTimer.singleShot(0, self, partial(self._removed, item, Role.LIVE if what is Change.LIVE else Role.UNCERTAINTY))

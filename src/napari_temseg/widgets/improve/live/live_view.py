@@ -26,7 +26,7 @@ class LiveView(QObject):
         super().__init__(session)
         self.session = session
         self._shown: tuple[Item, LiveAnswer | FirstAnswer, list[Role]] | None = None  # and the roles of the layers that show it
-        self._veiled: WeakSet[Item] = WeakSet()  # whose particles we hid, to show the answer in their place
+        self._closed: WeakSet[Item] = WeakSet()  # whose particles somebody had hidden before an answer took their place
         session.closing.connect(self._forget)
 
     def shows(self, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> bool:
@@ -64,19 +64,31 @@ class LiveView(QObject):
         self._shown = None
         self._clear()
 
-    def unveil(self, item: Item) -> None:
-        """Show the particles again that an answer took the place of."""
-        if item in self._veiled:
-            self._veiled.discard(item)
-            if item.particles_layer is not None:
-                layers.set_visible(item.particles_layer, layers.is_visible(item.layer))
+    def leave(self, item: Item) -> None:
+        """Show its particles again in the place of the answer."""
+        if self._shown is not None and self._shown[0] is item:
+            self.hide()
+        else:
+            self._unveil(item)
+
+    def _unveil(self, item: Item) -> None:
+        if not item.veiled:
+            return
+        item.veiled = False
+        if item not in self._closed and item.particles_layer is not None:
+            layers.set_visible(item.particles_layer, layers.is_visible(item.layer))
+        self._closed.discard(item)
 
     def _veil(self, item: Item) -> None:
-        """Outlines of an earlier search would only confuse beside those of the answer."""
+        """Outlines of an earlier search would only confuse beside those of the answer: nothing that is pressed in the dock shows them."""
         layer = item.particles_layer
-        if layer is not None and layers.is_visible(layer) and item not in self._veiled:
+        if item.veiled:
+            return
+        item.veiled = True
+        if layer is not None:
+            if layers.is_visible(item.layer) and not layers.is_visible(layer):
+                self._closed.add(item)
             layers.set_visible(layer, False)
-            self._veiled.add(item)
 
     def _clear(self, but: Item | None = None) -> None:
         for item in self.session.items:
@@ -85,7 +97,7 @@ class LiveView(QObject):
             for role in LIVE_ROLES:
                 if role in item.made and layers.is_visible(item.made[role]):
                     layers.set_visible(item.made[role], False)
-            self.unveil(item)
+            self._unveil(item)
 
     def _forget(self) -> None:
         self._shown = None

@@ -24,7 +24,7 @@ def show_labels(session: Session, item: Item, labels: Any) -> None:
             f"{item.name} particles",
             Role.PARTICLES,
             contour=layers.CONTOUR,
-            visible=layers.is_visible(item.layer),
+            visible=layers.is_visible(item.layer) and not item.veiled,
             opacity=1,
         )
         session.adopt(item, Role.PARTICLES, made)

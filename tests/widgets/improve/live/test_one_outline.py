@@ -1,0 +1,113 @@
+"""Of live outlines and those of particles one kind is on the screen, whatever is clicked; and nothing is claimed that is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def settle(qtbot: Any, idle: Any) -> Any:
+    """Wait until what is painted is answered and nothing runs."""
+
+    def settled(bench: Any) -> None:
+        live, jobs = bench.panel(2).live.model, bench.session.jobs
+        idle()
+        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking)
+        idle()
+
+    return settled
+
+
+def both(item: Any) -> tuple[bool, bool]:
+    """Whether live outlines are on the screen, and whether those of particles are."""
+    return tuple(role in item.made and item.made[role].visible for role in ("live", "particles"))
+
+
+def test_particles_stay_hidden_under_live_whatever_is_clicked(bench: Any, viewer: Any, picture: Any, settle: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    viewer.add_image(np.asarray(picture.micrograph.data)[::-1].copy(), name="other", scale=(0.5, 0.5), units=("nm", "nm"))
+    session.set_current(item)
+    session.reveal()
+    bench.panel(1).one.click()
+    settle(bench)
+    assert both(item) == (False, True)
+    bench.go(2)
+    panel.labelling.new.click()
+    settle(bench)
+    item.annotation.paint((60, 60), 1)
+    settle(bench)
+    assert both(item) == (True, False)
+    for made in (*panel.classes.buttons.values(), panel.classes.eraser):
+        made.click()
+        settle(bench)
+        assert both(item) == (True, False), made.text()
+    bench.go(3)
+    settle(bench)
+    assert both(item) == (False, True)
+    bench.go(2)
+    settle(bench)
+    assert both(item) == (True, False)
+    other = next(each for each in session.items if each is not item)
+    session.set_current(other)
+    session.reveal()
+    settle(bench)
+    assert both(item) == (False, False)
+    session.set_current(item)
+    session.reveal()
+    settle(bench)
+    assert both(item) == (True, False)
+    panel.live.box.click()
+    settle(bench)
+    assert both(item) == (False, True)
+    panel.live.box.click()
+    settle(bench)
+    assert both(item) == (True, False)
+    bench.panel(1).splitter.resplit(item)
+    settle(bench)
+    assert both(item) in ((True, False), (False, True))
+
+
+@pytest.mark.parametrize("strokes", [False, True])
+def test_an_annotation_made_while_find_runs(bench: Any, viewer: Any, picture: Any, settle: Any, qtbot: Any, strokes: bool) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    viewer.add_image(np.asarray(picture.micrograph.data)[::-1].copy(), name="other", scale=(0.5, 0.5), units=("nm", "nm"))
+    session.set_current(item)
+    session.reveal()
+    bench.go(2)
+    bench.panel(1).one.click()
+    assert session.jobs.running
+    panel.labelling.new.click()
+    if strokes:
+        item.annotation.paint((60, 60), 1)
+    seen = []
+    session.item_changed.connect(lambda *_: seen.append(both(item)))
+    settle(bench)
+    assert both(item) == (False, True)
+    item.annotation.paint((90, 90), 1)
+    panel.classes.buttons[1].click()
+    settle(bench)
+    assert both(item) == (True, False)
+    panel.classes.buttons[1].click()
+    assert (True, True) not in seen
+
+
+def test_rings_of_the_selection_are_not_seen_while_strokes_are_painted(bench: Any, settle: Any, qtbot: Any) -> None:
+    session, item = bench.session, bench.session.current
+    bench.panel(1).one.click()
+    settle(bench)
+    bench.go(3)
+    chosen = frozenset(item.measurement.table["particle"][:2].tolist())
+    session.select(chosen)
+    qtbot.waitUntil(lambda: "marks" in item.made and item.made["marks"].visible)
+    bench.go(2)
+    qtbot.waitUntil(lambda: not item.made["marks"].visible)
+    bench.panel(2).labelling.new.click()
+    settle(bench)
+    assert not item.made["marks"].visible
+    assert session.selected == chosen
+    bench.go(3)
+    qtbot.waitUntil(lambda: item.made["marks"].visible)
+    assert session.selected == chosen
