@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src" / "napari_temseg" / "widgets"
 PLACES = ("picture", "button", "layer list", "picture box", "choice")
 NONE, SHIFT, CONTROL = (getattr(Qt.KeyboardModifier, f"{name}Modifier") for name in ("No", "Shift", "Control"))
 TOOLS = {"K": Tool.SPLIT, "A": Tool.ADD, "D": Tool.LASSO, "R": Tool.BOX}
-TRIED = {*TOOLS, *"JWQHNUGEP", "F8", "F9", "Delete", "Esc", "Ctrl+Z", "Ctrl+Shift+Z", "Shift+U", "Shift+K"}
+TRIED = {*TOOLS, *"JWQHNUGEP", "F8", "F9", "Delete", "Esc", "Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+Y", "Shift+U", "Shift+K"}
 # In a list, over a table, or with the mouse: tested with these.
 ELSEWHERE = {"F2", "Ctrl+C", "Ctrl+click", "Ctrl", "Shift", "Enter", "Escape"}
 
@@ -107,9 +107,10 @@ def test_undo_and_redo_from_every_step(bench: Any, type_key: Any) -> None:
             if not type_key(where, key, modifier):
                 session.part(Corrector).undo()
             assert len(item.particles) == 3, (step, where, key)
-    for key, modifier in (("U", SHIFT), ("Z", CONTROL | SHIFT)):
-        type_key("button", key, modifier)
-        assert len(item.particles) == 2, key
+    for where, (key, modifier) in product(("button", "picture"), (("U", SHIFT), ("Z", CONTROL | SHIFT), ("Y", CONTROL))):
+        type_key(where, key, modifier)
+        assert len(item.particles) == 2, (where, key)
+        assert session.viewer.dims.ndisplay == 2
         session.part(Corrector).undo()
 
 

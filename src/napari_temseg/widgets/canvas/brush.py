@@ -90,18 +90,23 @@ def history_lengths(layer: Labels) -> tuple[int, int]:
 
 
 def bind_undo(layer: Labels, undo: Callable[[], Any], redo: Callable[[], Any]) -> None:
-    """Ctrl+Z and Ctrl+Shift+Z over a layer: napari's own for a stroke, else `undo` and `redo`."""
+    """Ctrl+Z, Ctrl+Shift+Z and Ctrl+Y over a layer, instead of napari's own."""
 
     def back(layer: Labels) -> None:
-        layer.undo() if has_history(layer) else undo()
+        undo()
 
     def again(layer: Labels) -> None:
-        layer.redo() if has_history(layer, undone=True) else redo()
+        redo()
 
-    layer.bind_key("Control-Z", back, overwrite=True)
-    layer.bind_key("Control-Shift-Z", again, overwrite=True)
+    for keys, action in (("Control-Z", back), ("Control-Shift-Z", again), ("Control-Y", again)):
+        layer.bind_key(keys, action, overwrite=True)
 
 
 def forget_history(layer: Labels) -> None:
     """napari's own undo of a layer refers to pixels that are no longer there."""
     layer._reset_history()
+
+
+def forget_undone(layer: Labels) -> None:
+    """What was undone on a layer does not come again by napari's own redo."""
+    layer._redo_history.clear()

@@ -151,8 +151,12 @@ class Corrector(QObject):
         self._flag(item, name, before, dict.fromkeys(before, reason))
 
     def undo(self) -> None:
-        """Take the newest correction, split or search back."""
-        self._step(item := self.measured_item(), item.history.undo, "Undone: {}. Ctrl+Shift+Z or Shift+U does it again.")
+        """Take the newest correction, split or search back; of a redraw that goes on its last stroke."""
+        self._step(item := self.measured_item(), partial(self._back, item), "Undone: {}. Ctrl+Shift+Z or Shift+U does it again.")
+
+    def _back(self, item: Item) -> str:
+        newest = item.history.newest
+        return item.history.undo(part=isinstance(newest, Painting) and newest.sitting is not None and newest.sitting is self.sitting)
 
     def redo(self) -> None:
         """Do again what was undone last, which may be the first search."""
@@ -163,6 +167,8 @@ class Corrector(QObject):
         self.session.settle(item)
         before = item.measurement
         if name := action():
+            if item.particles_layer is not None:
+                brush.forget_history(item.particles_layer)  # napari's own knows the pixels of before this
             bring_into_view(self.session, item, before)
             self.session.say(sentence.format(name))
 
@@ -292,15 +298,7 @@ class Corrector(QObject):
                 brush.forget_history(item.particles_layer)
 
     def _add_painting(self, item: Item, name: str, parts: tuple[StrokePart, ...], sitting: object) -> None:
-        def undo() -> None:
-            for part in reversed(parts):
-                self._replay(item, [patch.inverse() for patch in reversed(part.patches)], part.before)
-
-        def redo() -> None:
-            for part in parts:
-                self._replay(item, part.patches, part.after)
-
-        item.history.add(Painting(name, undo, redo, parts=parts, sitting=sitting))
+        item.history.add(Painting.of(name, partial(self._replay, item), parts, sitting))
 
     def _keep_found(self, item: Item, patches: Sequence[Patch], *, painted: bool) -> None:
         """Remember the planes as they were before their first correction: a new search knows the corrections by that."""
@@ -347,7 +345,9 @@ class Corrector(QObject):
         labels, newest = item.found_particles().labels, item.history.newest
         page = page_of(labels, raw.plane)
         if isinstance(newest, Painting) and newest.parts and takes_back(page, raw, newest.parts[-1].raw):
-            self._unpaint(item, newest)
+            item.history.undo(part=True)  # napari's own undo took the last stroke back
+            if item.particles_layer is not None:
+                brush.forget_undone(item.particles_layer)  # its own redo knows nothing of what else is undone
             return
         for change in (left_out := strayed(item, raw), own := own_numbers(item, raw)):
             if change is not None:
@@ -362,16 +362,6 @@ class Corrector(QObject):
             self._correct(item, [total], PAINTING, raw=raw, told=told)
         elif told:
             self.session.say(f"{item.name}:{told}")
-
-    def _unpaint(self, item: Item, newest: Painting) -> None:
-        """napari's own undo took the last stroke back."""
-        if len(newest.parts) == 1:
-            item.history.undo()
-            return
-        last = newest.parts[-1]
-        item.history.drop()
-        self._replay(item, [patch.inverse() for patch in reversed(last.patches)], last.before)
-        self._add_painting(item, newest.name, newest.parts[:-1], newest.sitting)
 
     def _flag(self, item: Item, name: str, before: Mapping[int, str], after: Mapping[int, str]) -> None:
         step = partial(self._set_flags, item)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,12 +74,43 @@ class StrokePart:
     raw: Patch
 
 
+Replay = Callable[[Sequence["Patch"], Facts], None]
+
+
 @dataclass(frozen=True)
 class Painting(Step):
     """A step of painting: all strokes of one redraw, or one stroke of a brush that was taken in napari."""
 
     parts: tuple[StrokePart, ...] = ()
     sitting: object = None  # the redraw it belongs to
+    replay: Replay | None = None
+
+    @classmethod
+    def of(cls, name: str, replay: Replay, parts: tuple[StrokePart, ...], sitting: object) -> Painting:
+        """The step of some strokes that are there; `replay` changes pixels and what is known of the particles."""
+
+        def undo() -> None:
+            for part in reversed(parts):
+                replay([patch.inverse() for patch in reversed(part.patches)], part.before)
+
+        def redo() -> None:
+            for part in parts:
+                replay(part.patches, part.after)
+
+        return cls(name, undo, redo, parts=parts, sitting=sitting, replay=replay)
+
+    def parted(self) -> tuple[Painting | None, Step]:
+        """The strokes but the last, and the last."""
+        if len(self.parts) < 2 or self.replay is None:
+            return None, self
+        again = partial(self.of, self.name, self.replay)
+        return again(self.parts[:-1], self.sitting), again(self.parts[-1:], self.sitting)
+
+    def joined(self, later: Step) -> Step | None:
+        """With a stroke of the same redraw."""
+        if not isinstance(later, Painting) or self.replay is None or self.sitting is None or later.sitting is not self.sitting:
+            return None
+        return self.of(self.name, self.replay, (*self.parts, *later.parts), self.sitting)
 
 
 def dropped(order: Patch | None) -> str:

@@ -101,8 +101,8 @@ class ParticlesPanel(QWidget):
         )
         for tool in (self.redraw, self.new):
             tool.setCheckable(True)
-        self.undo = ElidedButton("Undo", tried(self.undo_keys.undo))
-        self.redo = ElidedButton("Redo", tried(self.undo_keys.redo))
+        self.undo = ElidedButton("Undo", tried(self.undo_keys.undo_of_picture))
+        self.redo = ElidedButton("Redo", tried(self.undo_keys.redo_of_picture))
         self.exclude = button(
             "Exclude…", "Leave the selected particles out of table statistics and distribution, for a reason (H).", tried(self._ask_reason)
         )
@@ -321,7 +321,7 @@ class ParticlesPanel(QWidget):
     def _show_history(self, item: Item | None) -> None:
         for made, verb, key, name in (
             (self.undo, "Undo", "Ctrl+Z or U", self.undo_keys.newest(item)),
-            (self.redo, "Redo", "Ctrl+Shift+Z or Shift+U", self.undo_keys.undone(item)),
+            (self.redo, "Redo", "Ctrl+Shift+Z, Ctrl+Y or Shift+U", self.undo_keys.undone(item)),
         ):
             brief = name.partition(" (")[0]  # the reason of an exclusion has no room
             made.set_text(f"{verb} {name}".strip() if made is self.undo else verb, f"{verb} {brief}".strip() if made is self.undo else verb)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
+from weakref import WeakSet
 
 DEPTH = 200
 _ticks = count(1)
@@ -41,6 +42,35 @@ class Past(Protocol):
     def redo(self) -> str:
         """Do again what was taken back last; returns its name."""
 
+    def forget_undone(self) -> None:
+        """Something new was done: what was taken back does not come again."""
+
+
+class Timeline:
+    """All that was done to one micrograph, of whatever kind, in one order: `undo` goes back on it, `redo` comes again the same way."""
+
+    def __init__(self) -> None:
+        self._pasts: WeakSet[Past] = WeakSet()
+
+    def join(self, past: Past) -> None:
+        """Have a kind of things done in the order too, as long as somebody holds it."""
+        self._pasts.add(past)
+
+    def acted(self) -> None:
+        """Something new was done: nothing that was taken back before it comes again, whatever it was."""
+        for past in list(self._pasts):
+            past.forget_undone()
+
+    @property
+    def newest(self) -> Past | None:
+        """The kind whose `undo` comes next; None where there is nothing to take back."""
+        return max((past for past in self._pasts if past.undoable), key=lambda past: past.done_at, default=None)
+
+    @property
+    def undone(self) -> Past | None:
+        """The kind whose `redo` comes next; None where there is nothing to do again."""
+        return max((past for past in self._pasts if past.redoable), key=lambda past: past.undone_at, default=None)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -52,6 +82,14 @@ class Step:
     before: Any = None  # the state that `undo` brings back, where a later step may replace this one
     corrections: int = 0  # made by hand at an earlier start or on an earlier result, in what this step brought
     corrects: bool = True  # False of a review, which changes no particle: it is no correction, and what was undone can still be done again
+
+    def parted(self) -> tuple[Self | None, Step]:
+        """What stays where only the last part of a step is taken back, and that part: where it has none, nothing and all of it."""
+        return None, self
+
+    def joined(self, later: Step) -> Step | None:
+        """One step of this and a part of it that comes again; None where `later` is no part of it."""
+        return None
 
 
 # Names of steps that no hand has made; strokes made the last, as they would by a training.
@@ -70,9 +108,11 @@ class _Entry(NamedTuple):
 
 
 class History:
-    """The steps of one micrograph, the newest last; a new step forgets those that were undone."""
+    """The steps of one micrograph, the newest last; a new step forgets what was undone on its `timeline`, in other histories too."""
 
-    def __init__(self, depth: int = DEPTH) -> None:
+    def __init__(self, depth: int = DEPTH, timeline: Timeline | None = None) -> None:
+        self._timeline = timeline if timeline is not None else Timeline()
+        self._timeline.join(self)
         self._done: list[_Entry] = []
         self._undone: list[_Entry] = []
         self._depth = depth
@@ -143,14 +183,21 @@ class History:
         self._done.append(_Entry(step, tick()))
         del self._done[: -self._depth]
         if step.corrects:
-            self._undone.clear()
+            self._timeline.acted()
 
-    def undo(self) -> str:
-        """Revert the newest step; returns its name, "" when there is none."""
+    def forget_undone(self) -> None:
+        """What was undone does not come again."""
+        self._undone.clear()
+
+    def undo(self, *, part: bool = False) -> str:
+        """Revert the newest step, or only the last part of it; returns its name, "" when there is none."""
         if not self._done:
             return ""
-        step, _ = self._done.pop()
+        whole, at = self._done.pop()
+        rest, step = whole.parted() if part else (None, whole)
         step.undo()
+        if rest is not None:
+            self._done.append(_Entry(rest, at))
         self._undone.append(_Entry(step, tick()))
         return step.name
 
@@ -160,7 +207,10 @@ class History:
             return ""
         step, _ = self._undone.pop()
         step.redo()
-        self._done.append(_Entry(step, tick()))
+        whole = self._done[-1].step.joined(step) if self._done else None
+        if whole is not None:
+            self._done.pop()
+        self._done.append(_Entry(whole or step, tick()))
         return step.name
 
     def clear(self) -> None:

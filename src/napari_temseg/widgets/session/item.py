@@ -19,7 +19,7 @@ from napari_temseg.engine.types.results import BandEnds, Particles, Prediction
 from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.session.history import History
+from napari_temseg.widgets.session.history import History, Timeline
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class Item:
     """A micrograph or stack in the viewer, and all that belongs to it.
 
     `made` holds the layers made for it by role, as long as they are in the viewer. `axes` is "" until the meaning of a
-    stack's planes was said. `history` is what was corrected on its particles.
+    stack's planes was said. `history` is what was corrected on its particles, `timeline` the order of all that was done to it.
     """
 
     layer: Image
@@ -54,13 +54,17 @@ class Item:
     unmatched: Unmatched | None = None  # corrections by hand that do not match what was found, and wait for a word
     search: PredictConfig | None = None  # what is said of it for its search, such as the size that is meant; None where nothing is
     pixels: int = 0  # how often its pixels were replaced
-    history: History = field(default_factory=History)
-    fillings: History = field(default_factory=lambda: History(8))  # of its annotation; strokes are in napari's own history of the layer
+    timeline: Timeline = field(default_factory=Timeline)
+    history: History = field(init=False)
+    fillings: History = field(init=False)  # of its annotation; strokes are in napari's own history of the layer
     reviewed: bool = False
     trains: bool = True  # whether its annotation takes part in training
     teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)
     veiled: bool = False  # whether a live answer is on the screen in the place of its particles
     ignored: bool = False  # left out of “all images” and of pooled statistics
+
+    def __post_init__(self) -> None:
+        self.history, self.fillings = History(timeline=self.timeline), History(8, self.timeline)
 
     @property
     def name(self) -> str:

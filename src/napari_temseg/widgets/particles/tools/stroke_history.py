@@ -14,6 +14,7 @@ from napari_temseg.widgets.session.history import tick
 if TYPE_CHECKING:
     from napari.layers import Labels
 
+    from napari_temseg.widgets.session.history import Timeline
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -21,10 +22,15 @@ ONE_STROKE = "stroke"
 
 
 class StrokeHistory:
-    """The strokes of one annotation layer as a `Past`; napari's own undo of the layer takes them back."""
+    """The strokes on one layer of labels as a `Past`; napari's own undo of the layer takes them back.
 
-    def __init__(self, layer: Labels) -> None:
-        self.layer = layer
+    Where it has a `timeline`, a stroke forgets what was undone there.
+    """
+
+    def __init__(self, layer: Labels, timeline: Timeline | None = None) -> None:
+        self.layer, self._timeline = layer, timeline
+        if timeline is not None:
+            timeline.join(self)
         self._done: list[int] = []
         self._undone: list[int] = []
 
@@ -32,12 +38,20 @@ class StrokeHistory:
         """A stroke came to napari's history."""
         self._done.append(tick())
         self._undone.clear()
+        if self._timeline is not None:
+            self._timeline.acted()
+
+    def forget_undone(self) -> None:
+        """What was taken back does not come again."""
+        self._undone.clear()
+        brush.forget_undone(self.layer)
 
     def _follow(self) -> None:
         """napari keeps the newest hundred strokes, forgets all where pixels are replaced, and may have undone some by itself."""
         done, undone = brush.history_lengths(self.layer)
         self._done = self._done[-done:] if done else []
         self._undone = self._undone[-undone:] if undone else []
+        self._undone += [tick() for _ in range(undone - len(self._undone))]
 
     @property
     def undoable(self) -> str:
@@ -81,7 +95,7 @@ class StrokeHistory:
 
 
 class StrokeHistories(QObject):
-    """Those of all annotations of a session; `changed` tells that a stroke was painted."""
+    """Those of all annotations of a session; `changed` tells that a stroke was painted, or pixels drawn anew after a filling or an undo."""
 
     changed = Signal()
 
@@ -104,19 +118,26 @@ class StrokeHistories(QObject):
     def _watch(self, item: Item) -> None:
         known = self._known.get(item)
         if known is not None and known.layer is not item.annotation:
-            brush.off_stroke(known.layer, self._painted)
+            self._leave(known.layer)
             del self._known[item]
         if item.annotation is not None and item not in self._known:
-            self._known[item] = StrokeHistory(item.annotation)
+            self._known[item] = StrokeHistory(item.annotation, item.timeline)
             brush.on_stroke(item.annotation, self._painted)
+            brush.on_painted(item.annotation, self._drawn)
+
+    def _leave(self, layer: Labels) -> None:
+        brush.off_stroke(layer, self._painted)
+        brush.off_painted(layer, self._drawn)
 
     def _painted(self, event: Any) -> None:
         for known in self._known.values():
             if known.layer is event.source:
                 known.painted()
+
+    def _drawn(self, event: Any = None) -> None:
         self.changed.emit()
 
     def _close(self) -> None:
         for known in self._known.values():
-            brush.off_stroke(known.layer, self._painted)
+            self._leave(known.layer)
         self._known.clear()

@@ -1,9 +1,10 @@
-"""Ctrl+Z and U, Ctrl+Shift+Z and Shift+U: the last thing done to the picture in hand, of whatever kind, goes and comes back."""
+"""Ctrl+Z and U, Ctrl+Shift+Z, Ctrl+Y and Shift+U: the last thing done to the picture in hand, of whatever kind, goes and comes back."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
@@ -18,7 +19,6 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import tick
 
 if TYPE_CHECKING:
-    from napari_temseg.widgets.session.history import Past
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class UndoKeys(QObject):
     """One for a window, as Qt does nothing where two wait for a key; in a field for text the keys are those of the text.
 
-    Strokes, fillings of an annotation, corrections, splits and results are taken back in the order in which they were done. `changed`
-    tells that a stroke came to them.
+    Strokes, fillings of an annotation, corrections, splits and results are taken back in the order in which they were done, and come again
+    in the reverse order of that in which they were taken back. `changed` tells that something came to them or went.
     """
 
     changed = Signal()
@@ -35,9 +35,10 @@ class UndoKeys(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session, self.corrector, self.strokes = session, session.part(Corrector), session.part(StrokeHistories)
+        self._taken_back: WeakKeyDictionary[Labels, list[int]] = WeakKeyDictionary()  # when strokes on a layer of the user's own were
         self._calibrated: tuple[Item, int] | None = None  # a pixel size, which is no step, and when it was said
         window = window_of(session.viewer)
-        ways = (("Ctrl+Z", self.undo), ("Ctrl+Shift+Z", self.redo))
+        ways = (("Ctrl+Z", self.undo), ("Ctrl+Shift+Z", self.redo), ("Ctrl+Y", self.redo))
         self._keys = [QShortcut(QKeySequence(key), window, partial(guarded, way)) for key, way in ways]
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._close)
@@ -45,23 +46,28 @@ class UndoKeys(QObject):
 
     def newest(self, item: Item | None) -> str:
         """Name of what `undo` takes back of a micrograph, "" when there is nothing."""
-        past = self._newest(item)
+        past = item.timeline.newest if item is not None else None
         return past.undoable if past is not None else ""
 
     def undone(self, item: Item | None) -> str:
         """Name of what `redo` does again, "" when there is nothing."""
-        past = self._undone(item)
+        past = item.timeline.undone if item is not None else None
         return past.redoable if past is not None else ""
 
     def undo(self) -> None:
-        """Take back the last thing done; what no step holds is told of first."""
-        if (own := self._own_layer(undone=False)) is not None:
+        """Take the last thing back that was done to the layer of the user's own in hand, else to the picture in hand."""
+        if (own := self._own_layer()) is not None and brush.has_history(own):
             own.undo()
-            return
+            self._taken_back.setdefault(own, []).append(tick())
+        else:
+            self.undo_of_picture()
+
+    def undo_of_picture(self) -> None:
+        """Take back the last thing done; what no step holds is told of first."""
         item = self.session.current
         if item is not None:
             self.session.settle(item)
-        past = self._newest(item)
+        past = item.timeline.newest if item is not None else None
         if item is not None and self._calibrated is not None and self._calibrated[0] is item:
             at, self._calibrated = self._calibrated[1], None
             if past is None or past.done_at < at:
@@ -70,56 +76,52 @@ class UndoKeys(QObject):
                 return
         if item is None or past is None:
             self.session.say("There is nothing to undo." if item is None else f"{item.name}: there is nothing to undo.")
-        elif past is not item.history:
-            self._tell(item, f"Undone: {past.undo()}", "Ctrl+Shift+Z or Shift+U does it again.")
-        elif (painted := self._painting(item, undone=False)) is not None:
-            painted.undo()
-        else:
+        elif past is item.history:
             self.corrector.undo()
+        else:
+            self._tell(item, f"Undone: {past.undo()}", "Ctrl+Shift+Z or Shift+U does it again.")
+        self.changed.emit()
 
     def redo(self) -> None:
-        """Do again what was undone last."""
-        if (own := self._own_layer(undone=True)) is not None:
+        """Do again what was undone last, on the layer of the user's own in hand or on the picture in hand."""
+        item = self.session.current
+        past = item.timeline.undone if item is not None else None
+        own = self._own_layer()
+        if own is not None and brush.has_history(own, undone=True) and self._last_taken_back(own) > (0 if past is None else past.undone_at):
             own.redo()
-            return
-        item, past = self.session.current, self._undone(self.session.current)
-        if item is not None and (painted := self._painting(item, undone=True)) is not None:
-            painted.redo()
-        elif item is None or past is None:
-            self.session.say("There is nothing to do again." if item is None else f"{item.name}: there is nothing to do again.")
-        elif past is not item.history:
-            self._tell(item, f"Done again: {past.redo()}")
+            self._taken_back[own].pop()
         else:
+            self.redo_of_picture()
+
+    def redo_of_picture(self) -> None:
+        """Do again what was undone last; a stroke that nobody has taken in yet is newer than that."""
+        item = self.session.current
+        if item is not None:
+            self.session.settle(item)
+        past = item.timeline.undone if item is not None else None
+        if item is None or past is None:
+            self.session.say("There is nothing to do again." if item is None else f"{item.name}: there is nothing to do again.")
+        elif past is item.history:
             self.corrector.redo()
-
-    def _pasts(self, item: Item | None) -> list[Past]:
-        if item is None:
-            return []
-        strokes = self.strokes.of(item)
-        return [item.history, item.fillings, *([strokes] if strokes is not None else [])]
-
-    def _newest(self, item: Item | None) -> Past | None:
-        return max((past for past in self._pasts(item) if past.undoable), key=lambda past: past.done_at, default=None)
-
-    def _undone(self, item: Item | None) -> Past | None:
-        return max((past for past in self._pasts(item) if past.redoable), key=lambda past: past.undone_at, default=None)
+        else:
+            self._tell(item, f"Done again: {past.redo()}")
+        self.changed.emit()
 
     def _tell(self, item: Item, done: str, then: str = "") -> None:
         """What became of an annotation; it is not seen outside step 3."""
         where = "" if self.session.annotating else f" of {item.name} (step 3)"
         self.session.say(" ".join(filter(None, (f"{done}{where}.", then))))
 
-    def _painting(self, item: Item, *, undone: bool) -> Labels | None:
-        """The particles under the brush, whose strokes napari takes back (or paints again) one by one though they are one step."""
-        layer = item.particles_layer
-        in_hand = layer is not None and layers.is_active(self.session.viewer, layer) and brush.has_history(layer, undone=undone)
-        return layer if in_hand else None
-
-    def _own_layer(self, *, undone: bool) -> Labels | None:
-        """A layer of labels of the user's own, in hand, with strokes to take back (or to paint again)."""
+    def _own_layer(self) -> Labels | None:
+        """A layer of labels of the user's own, in hand."""
         layer = self.session.viewer.layers.selection.active
-        own = isinstance(layer, Labels) and not layers.role(layer)
-        return layer if own and brush.has_history(layer, undone=undone) else None
+        return layer if isinstance(layer, Labels) and not layers.role(layer) else None
+
+    def _last_taken_back(self, own: Labels) -> int:
+        """When the stroke was taken back that comes again next; napari may have taken some back by itself, just now for all we know."""
+        undone, known = brush.history_lengths(own)[1], self._taken_back.setdefault(own, [])
+        known[:] = [*known[-undone:], *(tick() for _ in range(undone - len(known)))]
+        return known[-1]
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.CALIBRATION:
