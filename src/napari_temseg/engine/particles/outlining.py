@@ -8,6 +8,7 @@ neighbours: wider strips are looked at too, and one is taken whose path parts in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,10 +21,13 @@ from napari_temseg.engine.types.errors import TemsegError
 ANGLES = 72
 STEPS = 64  # radii of the strip
 OUTERMOST = 2.2  # radii looked at, as a multiple of the one expected
-WIDENING = (1, 2, 4, 8, 16)  # × the radius that is usual: strips that are looked at after a click, each twice as wide
+WIDENING = (1, 2, 4, 8)  # × the radius that is usual: strips that are looked at after a click, each twice as wide
 LARGEST_CLICKED = OUTERMOST * WIDENING[-1]  # × the usual radius: nothing larger is found by a click
 FARTHEST, LAST_ROUND = 1000, 8  # px round a click that are looked at, as an answer comes at once, and beyond the last radius
-CLEARER, FURTHER = 1.15, 1.15  # a path of a wider strip is taken if it parts so many times as clearly and lies so much further out
+# A path of a wider strip is taken if it parts so many times as clearly for each doubling, and lies so much further out: in a dark field
+# the grains of a support part clearly too. Of 143 clicks on particles that were missed on catalysts for tuning 84 % give one of about their
+# size (54 % at 1.15), with a third of the true size the IoU is 0.75 on EMPS (0.76) and 0.82 on TiO2 (0.82).
+CLEARER, FURTHER = 1.6, 1.15
 LEANING = 0.9  # × the end of its strip: a path that comes so near to it is looked for once more, in a strip of its own size
 SPARSELY = 3  # px between those that tell how much the grey of a picture varies
 INSIDE, OUTSIDE = np.linspace(0.7, 0.9, 5), np.linspace(1.1, 1.3, 5)  # × the reach of a path: what it parts
@@ -86,10 +90,11 @@ def outlined_at(
     for wide in WIDENING[1:]:
         if wide / 2 * radius >= most:
             break
-        outline, further = _in_strip(known, place, min(wide * radius, most), LOOSE)
+        wider = min(wide * radius, most)
+        outline, further = _in_strip(known, place, wider, LOOSE)
         parts = _parted(known, place, further)
-        if further.mean() > FURTHER * reach.mean() and parts > CLEARER * parted:
-            best, reach, parted, width = outline, further, parts, min(wide * radius, most)
+        if further.mean() > FURTHER * reach.mean() and parts > CLEARER ** math.log2(wider / width) * parted:
+            best, reach, parted, width = outline, further, parts, wider
     if reach.max() > LEANING * OUTERMOST * width and reach.mean() > width:
         best, reach = _in_strip(known, place, float(reach.mean()), LOOSE)
         parted = _parted(known, place, reach)

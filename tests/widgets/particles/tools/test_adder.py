@@ -48,10 +48,24 @@ def test_a_click_says_where_its_outline_stops(bench: Any, viewer: Any, place: tu
     assert words in said[-1]
 
 
-def test_a_click_says_that_it_ends_at_the_largest_size_looked_for(bench: Any, viewer: Any) -> None:
+@pytest.mark.parametrize(
+    ("radius", "words"),
+    [
+        (58.5, "ends at the largest size looked for: if the particle is larger, undo and drag across it"),
+        (30, "It is 9 times as wide as is usual here: if something smaller was meant, undo and drag across it."),
+    ],
+)
+def test_a_click_says_what_is_odd_about_the_size_of_its_outline(bench: Any, viewer: Any, radius: float, words: str) -> None:
     said = list[str]()
     bench.session.said.connect(said.append)
     yy, xx = np.ogrid[:HIGH, :500]
-    bench.session.current.layer.data[((yy - 150) ** 2 + (xx - 150) ** 2) <= 116**2] = 180
+    bench.session.current.layer.data[((yy - 150) ** 2 + (xx - 150) ** 2) <= radius**2] = 180
     mouse(viewer, [(150, 150)])
-    assert "ends at the largest size looked for: if the particle is larger, undo and drag across it" in said[-1]
+    assert words in said[-1]
+
+
+def test_a_drag_over_nothing_advises_no_further_drag(bench: Any, viewer: Any) -> None:
+    said = list[str]()
+    bench.session.said.connect(said.append)
+    mouse(viewer, [(150, 415), (150, 425), (150, 435)])
+    assert "No clear edge was found near what you dragged" in said[-1]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 USUAL_RADIUS = 15.0  # px, where no other particle tells
 LEAST_RADIUS = 2.0  # px
+FAR_WIDER = 4.0  # × the usual width, from which on what was clicked may be something else, such as a grain that carries particles
 Points = npt.NDArray[np.float64]
 
 
@@ -61,7 +62,8 @@ class Adder(QObject):
         found = outlined_at(image, at, radius, said, drawn=drawn, taken=taken)
         path = np.asarray(found.path + origin)
         inner = np.array([[rows.start, columns.start], [rows.stop - 1, columns.stop - 1]], float)
-        return path, _remark(found, _ends(path, inner), _ends(path, np.array([[0, 0], np.asarray(item.frame) - 1], float)))
+        ends = _ends(path, inner), _ends(path, np.array([[0, 0], np.asarray(item.frame) - 1], float))
+        return path, _drawn_remark(found) if drawn else _remark(found, *ends, wide=float(np.ptp(path, axis=0).mean()) / (2 * radius))
 
     def _usual(self, item: Item) -> float:
         """The median radius of the particles of this picture, in px."""
@@ -79,13 +81,21 @@ def _ends(path: Points, box: Points) -> npt.NDArray[np.bool_]:
     return np.stack([(path <= box[0] + 0.5).any(axis=0), (path >= box[1] - 0.5).any(axis=0)])
 
 
-def _remark(found: Outlined, looked_at: npt.NDArray[np.bool_], picture: npt.NDArray[np.bool_]) -> str:
-    """What is to be said of an outline that stops at a limit; `looked_at` and `picture` are the sides of either at which it does."""
+def _drawn_remark(found: Outlined) -> str:
+    """What is to be said of an outline where somebody drew its size."""
+    return "" if found.clear else "No clear edge was found near what you dragged: look at the outline; Redraw mends it."
+
+
+def _remark(found: Outlined, looked_at: npt.NDArray[np.bool_], picture: npt.NDArray[np.bool_], *, wide: float) -> str:
+    """What is to be said of an outline that stops at a limit; `looked_at` and `picture` are the sides of either at which it does, `wide` is
+    its width, as a multiple of the usual one."""
     if found.largest or (looked_at & ~picture).any():
         where = "" if found.clear else ", where no clear edge is"
         return f"Its outline ends at the largest size looked for{where}: if the particle is larger, undo and drag across it."
     if not found.clear:
         return "No clear edge was found round it: look at the outline, or undo and drag across it."
+    if wide >= FAR_WIDER:
+        return f"It is {wide:.0f} times as wide as is usual here: if something smaller was meant, undo and drag across it."
     return "Its outline ends at the edge of the picture." if picture.any() else ""
 
 
