@@ -121,6 +121,8 @@ def test_px_and_nm_are_never_pooled(folder: Path, tmp_path: Path, bright: temseg
     iio.imwrite(folder / "c.png", _picture((48, 64, 20)))
     result = temseg.run(folder, tmp_path / "out", model=bright, split=WHOLE)
     assert {unit: s["n"] for unit, s in result.summary["distributions"].items()} == {"nm": 5, "px": 1}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h1>Particle sizes<span>(.*?)</span>", page) == ["5 particles found in 2 images", "1 particle found in 1 image"]
     table = pd.read_csv(tmp_path / "out" / "particles.csv")
     assert (table["ecd_nm"].notna() == (table["image"] != "c")).all()
     assert (table["ecd_px"].notna() == (table["image"] == "c")).all()

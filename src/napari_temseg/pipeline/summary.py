@@ -165,7 +165,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "planes": m.n_planes,
         "frame_px": m.frame,
         "left_out_share": None if m.mask is None else 1 - m.valid_area / (m.frame[0] * m.frame[1]),
-        "calibration": {**asdict(m.calibration), "text": m.calibration.describe()},
+        "calibration": {**asdict(m.calibration), "text": m.calibration.stated()},
         "acquisition": asdict(item.acquisition),
         "particles": len(m),
         "excluded": m.table["excluded"][m.table["excluded"] != ""].value_counts().to_dict(),

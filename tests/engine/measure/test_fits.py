@@ -84,11 +84,13 @@ def test_few_pictures_that_differ_reject_less_than_as_many_particles():
 def test_which_curve_is_drawn_or_why_none_is():
     x, spread = 30 * np.exp(RNG.normal(0, 0.4, 800)), np.repeat([10.0, 11.0, 30.0, 31.0, 60.0, 61.0], 100) + RNG.random(600)
     fits = fits_of(x)
-    assert shown_fit(fits, np.ones(800), 0.0, "").curve == FittedCurve("lognormal", fits["lognormal"])
-    assert shown_fit(fits, np.ones(19), 0.0, "")[:2] == (None, "fewer than 20 particles")
-    assert shown_fit(fits, np.ones(800), 0.0, "several samples are pooled") == (None, "several samples are pooled", None)
-    assert shown_fit(fits_of(spread), np.ones(600), 0.0, "")[:2] == (None, "none fits")
-    assert shown_fit({}, np.ones(30), 0.0, "") == (None, "fewer than two different sizes", None)
+    assert shown_fit(fits, np.sort(x), np.ones(800), 0.0, "").curve == FittedCurve("lognormal", fits["lognormal"])
+    assert shown_fit(fits, x[:19], np.ones(19), 0.0, "")[:2] == (None, "fewer than 20 particles")
+    assert shown_fit(fits, np.sort(x), np.ones(800), 0.0, "several samples are pooled") == (None, "several samples are pooled", None)
+    assert shown_fit(fits_of(spread), np.sort(spread), np.ones(600), 0.0, "")[:2] == (None, "none fits")
+    small = np.concatenate([np.full(700, 12.0), x[:100]])
+    assert "88 % of the particles are below" in shown_fit(fits, small, np.ones(800), 14.0, "").why
+    assert shown_fit({}, np.ones(30), np.ones(30), 0.0, "") == (None, "fewer than two different sizes", None)
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])

@@ -345,7 +345,7 @@ class SizeDistribution:
     @cached_property
     def shown_fit(self) -> ShownFit:
         """The curve that is drawn in a report and in the window, and why none is: inadequate ones, few particles, not to be pooled."""
-        return shown_fit(self.fits, self.weights, self._from, mixture(self.pieces, self.samples, differing=self._differ))
+        return shown_fit(self.fits, self.values, self.weights, self._from, mixture(self.pieces, self.samples, differing=self._differ))
 
     @property
     def best_fit(self) -> str | None:

@@ -19,12 +19,13 @@ from scipy import special  # not stats, which takes longer to import than most p
 from napari_temseg.engine.measure.histogram_bins import around
 from napari_temseg.engine.measure.resampling import resampled
 from napari_temseg.engine.measure.weighted import effective
-from napari_temseg.engine.types.wording import FEWEST
+from napari_temseg.engine.types.wording import FEWEST, percent
 
 Floats = npt.NDArray[np.float64]
 MATTERS = 0.05  # largest difference of two cumulative curves that nobody minds
 TOO_FAR = 0.1  # that of a curve which is never drawn, even where chance could explain it
 SIGNIFICANT = 0.05
+MOST_OF_ALL = 0.5  # share of the particles that a curve is of, where it is drawn
 CLUSTERS = 5  # pictures from which on they are resampled
 ENOUGH_FOR_TWO = 50  # particles from which on two lognormals are tried
 _BETTER = 6.0  # by the Bayesian criterion: what two lognormals must gain on one curve that is adequate
@@ -328,13 +329,20 @@ class ShownFit(NamedTuple):
     likeliest: FittedCurve | None = None
 
 
-def shown_fit(fits: dict[str, dict[str, Any]], weights: Floats, lowest: float, mixture: str) -> ShownFit:
-    """Which of the `fits` to particles with `weights` (n,) is drawn above `lowest`; none of a `mixture` (see `usability.mixture`)."""
+def shown_fit(fits: dict[str, dict[str, Any]], values: Floats, weights: Floats, lowest: float, mixture: str) -> ShownFit:
+    """Which of the `fits` is drawn over sizes `values` (n,) with their `weights`; none of a `mixture` (see `usability.mixture`).
+
+    Nor is one that was fitted to the lesser part of the particles, those above `lowest`.
+    """
     if mixture or not fits:
         return ShownFit(why=mixture or "fewer than two different sizes")
     curves = {name: FittedCurve(name, fit, lowest) for name, fit in fits.items()}
     likeliest = curves[max(fits, key=lambda each: float(fits[each]["log_likelihood"]))]
-    if len(weights) < FEWEST:
+    taken = values >= lowest
+    share = float(weights[taken].sum() / weights.sum())
+    if share < MOST_OF_ALL:
+        return ShownFit(None, f"{percent(1 - share)} of the particles are below the size from which on all images show them", likeliest)
+    if taken.sum() < FEWEST:
         return ShownFit(None, f"fewer than {FEWEST} particles", likeliest)
-    name = best(fits, effective(weights))
+    name = best(fits, effective(weights[taken]))
     return ShownFit(None, "none fits", likeliest) if name is None else ShownFit(curves[name], "", curves[name])

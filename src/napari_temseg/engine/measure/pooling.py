@@ -239,7 +239,20 @@ def _cautions(pool: list[Measurement], n_images: int) -> tuple[str, ...]:
             )
     if n_images < FEW_IMAGES:
         found.append(f"Only {n_images} image{'s' if n_images > 1 else ''}: the intervals say little of how images differ.")
-    return (*found, *filter(None, map(in_pieces, pool)))
+    return (*found, *_partly_calibrated(pool), *filter(None, map(in_pieces, pool)))
+
+
+def _partly_calibrated(pool: list[Measurement]) -> tuple[str, ...]:
+    """A caution where some of the images that hold particles state the uncertainty of their pixel size, and others do not."""
+    there = [m for m in pool if m.calibration.pixel_size is not None and len(m)]
+    silent = [m.image for m in there if not m.calibration.uncertainty]
+    if not silent or len(silent) == len(there):
+        return ()
+    one = len(silent) == 1
+    return (
+        f"{some_of(silent)}: the uncertainty of the pixel size is not stated, so that of the other images is not in the intervals either; "
+        f'say {"it" if one else "them"} by a standard (Calibrate…), or as --pixel-size "0.21 ± 0.002 nm".',
+    )
 
 
 def in_pieces(measurement: Measurement) -> str:

@@ -101,6 +101,11 @@ class Calibration:
         size = f"{x:.4g}" if math.isclose(x, y, rel_tol=1e-3) else f"{y:.4g} × {x:.4g}"
         return f"{size} {unit}/px · {self.origin}{self._of_row()}"
 
+    def stated(self) -> str:
+        """As `describe`, with the relative standard uncertainty of a length: "0.676 nm/px · scale bar ± 1.2 %"."""
+        told = f" ± {100 * self.uncertainty:.2g} %" if self.reading_uncertainty or (self.factor_uncertainty and not self.row) else ""
+        return self.describe() + told
+
     def _of_row(self) -> str:
         """The factors of the laboratory's table and where they come from, for people; "" where none was applied."""
         if not self.row:

@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from napari_temseg.engine.measure.plots import draw_samples, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.thumbnails import taken_apart
-from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, signed, verdict_words
+from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, several, signed, verdict_words
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
 from napari_temseg.pipeline.report.crops import bar_place
@@ -93,7 +93,6 @@ def write_report(
     first, others = _fitting(cautions, CAUTION_LINES - AUDIT_LINES * bool(summary["audit"]) - REFUSAL_LINES * refused)
     apart = are_many(items)
     page = _TEMPLATES.get_template("report.template.html").generate(
-        total=sum(image["particles"] for image in summary["images"]),
         cautions=first,
         more_cautions=others,
         failures=list(summary["failures"].values()),
@@ -111,7 +110,6 @@ def write_report(
         # One after the other, as each is written: the pictures of a set are the most of its report.
         images=(_image(item, image, apart=apart) for item, image in zip(items, summary["images"], strict=True)),
         apart=apart,
-        n_images=len(items),
         methods=_methods(summary),
         columns=summary["columns"],
         statistics=summary["statistics"],
@@ -146,6 +144,7 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
     ]
     return {
         "key": key,
+        "found": f"{several(sum(len(item.measurement) for item in own), 'particle')} found in {several(len(own), 'image')}",
         "unit": unit,
         "both": population_words(sizes, summary["populations"].get(unit, [])),
         "plot": inline_svg(sizes.to_svg(), "Histogram and cumulative curve of diameters"),
@@ -154,7 +153,11 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         "verdict": verdict_words(figures),
         "which": f": {sizes.population}" if sizes.population else "",
         "sheet": sheet(
-            unit, sizes, figures, len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid})
+            unit,
+            sizes,
+            figures,
+            len({(each.measurement.sample, each.measurement.grid) for each in own if each.measurement.grid}),
+            [each.measurement.calibration for each in own if len(each.measurement)],
         ),
         "pieces": _pieces(figures, unit),
         "splits": _splits(figures["segmentation"], half_width(figures)),
@@ -272,7 +275,7 @@ def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, An
         "classes": ", ".join(f"{name}: {count}" for name, count in item.per_class.items()) or "no particles",
         "planes": m.n_planes,
         "bar": (*_bar(m, m.frame[1], 5), bar_place(m.valid, grey, outlines)),
-        "remarks": " · ".join([m.calibration.describe(), *_remarks(image)]),
+        "remarks": " · ".join([m.calibration.stated(), *_remarks(image)]),
         "notes": image.get("notes", []),
     }
 

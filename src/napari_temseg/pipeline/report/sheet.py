@@ -26,6 +26,7 @@ from napari_temseg.engine.types.wording import (
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.measure.measurement import Measurement
+    from napari_temseg.engine.types.micrograph import Calibration
 
 OTHER_EDGE = {OUTLINE: HALF_CONTRAST, HALF_CONTRAST: OUTLINE}
 _MEASURAND = "equivalent circular diameter of the visible outline"
@@ -50,8 +51,11 @@ _LENGTHS = ("mean", "sd", "median", "median_2", "scale")  # parameters of curves
 _IN_WORDS = {"gsd": "GSD", "sd": "standard deviation"}
 
 
-def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: int) -> dict[str, Any]:
-    """What the first page says of a distribution of so many `grids` (0: not told); "value" is None where no D50 may stand in large type."""
+def sheet(
+    unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: int, calibrations: Sequence[Calibration] = ()
+) -> dict[str, Any]:
+    """What the first page says of a distribution of so many `grids` (0: not told), its images with particles of these `calibrations`;
+    "value" is None where no D50 may stand in large type."""
     best = [(interval_title(name, each["holds"]), each["d50"]) for name, each in reversed(summary["intervals"].items()) if each["d50"]]
     half = half_width(summary)
     few = summary["n"] < FEWEST
@@ -67,9 +71,9 @@ def sheet(unit: str, sizes: SizeDistribution, summary: dict[str, Any], grids: in
         "pooled": pooled,
         "intervals": [] if pooled else _interval_lines(summary, unit),
         "bias": "" if pooled else bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
-        "counts": _counts(summary, sizes, unit, grids),
+        "counts": _counts(summary, sizes, unit, grids, calibrations),
         "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _rows(summary)],
-        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit),
+        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit, calibrations),
         "detection": _detection(summary["detection"], unit),
         "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
@@ -105,8 +109,9 @@ def _counting_alone(summary: dict[str, Any], unit: str) -> str:
     return f"(counting alone, 95 %: {ends_words(ends, (ends[1] - ends[0]) / 2)} {unit})" if ends else ""
 
 
-def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int) -> str:
+def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int, calibrations: Sequence[Calibration]) -> str:
     n, stated = summary["n"], summary["calibration_relative_uncertainty"]
+    unstated = _partly_stated(calibrations) or "without a stated uncertainty"
     told = [
         f"{n} particle{' that counts' if n == 1 else 's that count'}",
         *([several(summary["n_images"], "image") + _empty(sizes)] if summary["n_images"] else []),
@@ -116,8 +121,17 @@ def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: 
     if unit == "px":
         told.append("not calibrated, lengths are in px")
     else:
-        told.append(f"calibration {'without a stated uncertainty' if stated is None else f'± {100 * stated:.2g} % (standard uncertainty)'}")
+        told.append(f"calibration {unstated if stated is None else f'± {100 * stated:.2g} % (standard uncertainty)'}")
     return " · ".join(told)
+
+
+def _partly_stated(calibrations: Sequence[Calibration]) -> str:
+    """What some of several images state: "± 1.2 to 1.7 % in 2 of 3 images, not stated in the others"; "" where all do or none."""
+    told = [100 * each.uncertainty for each in calibrations if each.uncertainty]
+    if not told or len(told) == len(calibrations):
+        return ""
+    low, high = f"{min(told):.2g}", f"{max(told):.2g}"
+    return f"± {low if low == high else f'{low} to {high}'} % in {len(told)} of {len(calibrations)} images, not stated in the others"
 
 
 def _empty(sizes: SizeDistribution) -> str:
@@ -137,13 +151,15 @@ def _statistic(summary: dict[str, Any], key: str, unit: str, d50_half: float | N
     return f"{rounded(value, half)}{length}", ends_words(interval, half) if interval else "none"
 
 
-def _bars(budget: dict[str, float | None], other_edge: float | None, convention: str, unit: str) -> list[tuple[str, str, float]]:
+def _bars(
+    budget: dict[str, float | None], other_edge: float | None, convention: str, unit: str, calibrations: Sequence[Calibration]
+) -> list[tuple[str, str, float]]:
     """Each part of the budget: name, words, and its width in % of the widest."""
     known = {name: value for name, value in budget.items() if value}
     widest = max(known.values(), default=1.0)
     told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
     if not budget["calibration"]:
-        told["calibration"] = "lengths are in px" if unit == "px" else "not stated"
+        told["calibration"] = "lengths are in px" if unit == "px" else _partly_stated(calibrations) or "not stated"
     if "edge" not in budget:  # the auditor saw it
         told["audit"] += " (in place of segmentation and edge convention)"
     elif other_edge is None:
@@ -175,7 +191,9 @@ def _fit(sizes: SizeDistribution, unit: str) -> str:
         return f"No curve: {why}."
     fit = curve.fit
     told = ", ".join(_parameter(key, fit[key], ends, unit) for key, ends in fit["intervals"].items())
-    return f"Curve: {curve.name}, {told}; the cumulative curves differ by {100 * fit['largest_difference']:.1f} % at most."
+    below = float(sizes.weights[sizes.values < curve.lowest].sum() / sizes.weights.sum())
+    where = f" above {four(curve.lowest)} {unit}, which {_percent(1 - below)} of the particles are," if below else ""
+    return f"Curve: {curve.name}, {told}; the cumulative curves{where} differ by {100 * fit['largest_difference']:.1f} % at most."
 
 
 def _parameter(key: str, value: float, ends: list[float], unit: str) -> str:
@@ -262,7 +280,7 @@ def image_line(measurement: Measurement, relative: float | None) -> tuple[str, i
     d50 = sizes.quantile(0.5)
     told = "–" if d50 is None else f"{rounded(d50, relative and relative * d50)} {sizes.unit}" + ("" if len(sizes) >= FEWEST else " (few)")
     name = " · ".join(filter(None, (measurement.image, measurement.sample, measurement.grid)))
-    return name, len(sizes), told, measurement.calibration.describe()
+    return name, len(sizes), told, measurement.calibration.stated()
 
 
 def image_lines(measurement: Measurement, relative: float | None) -> list[tuple[str, int, str, str]]:

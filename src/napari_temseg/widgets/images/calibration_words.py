@@ -33,8 +33,7 @@ def from_line(length: float, unit: str, pixels: float, outline: float = 0.0) -> 
 
 def provenance(known: Calibration) -> str:
     """For people: pixel size, where it came from, its uncertainty, and by which standard it was corrected."""
-    spread = f" ± {100 * known.uncertainty:.2g} %" if known.uncertainty else ""
-    told = known.describe() + spread
+    told = known.stated()
     if known.factor != 1 or known.standard:
         by = ", ".join(filter(None, [known.standard, known.date]))
         told += f"; with the factor {known.factor:g}" + (f" of {by}" if by else "")
