@@ -111,3 +111,84 @@ def test_rings_of_the_selection_are_not_seen_while_strokes_are_painted(bench: An
     bench.go(3)
     qtbot.waitUntil(lambda: item.made["marks"].visible)
     assert session.selected == chosen
+
+
+def test_what_live_claims_is_on_the_screen(bench: Any, viewer: Any, picture: Any, settle: Any, qtbot: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    live, claims = panel.live, []
+    viewer.add_image(np.asarray(picture.micrograph.data)[::-1].copy(), name="other", scale=(0.5, 0.5), units=("nm", "nm"))
+    session.set_current(item)
+    session.reveal()
+
+    def note() -> None:
+        claims.append((live.use.isEnabled(), "outlines" in live.model.status, both(session.current)[0]))
+
+    live.model.changed.connect(note)
+    panel.labelling.new.click()
+    assert not live.use.isEnabled(), "nothing is answered yet"
+    settle(bench)
+    assert live.use.isEnabled(), "the model's own answer is seen"
+    assert "until you stroke" in live.note.text()
+    item.annotation.paint((60, 60), 1)
+    settle(bench)
+    assert "follow strokes" in live.note.text()
+    assert live.use.isEnabled()
+    other = next(each for each in session.items if each is not item)
+    for picture_in_hand in (other, item):
+        session.set_current(picture_in_hand)
+        session.reveal()
+        settle(bench)
+        assert live.use.isEnabled() == ("follow strokes" in live.note.text()) == both(picture_in_hand)[0] == (picture_in_hand is item)
+    while item.annotation.data.any():
+        item.annotation.undo()
+    settle(bench)
+    assert "until you stroke" in live.note.text()
+    live.box.click()
+    settle(bench)
+    assert not live.use.isEnabled()
+    live.box.click()
+    settle(bench)
+    assert live.use.isEnabled()
+    assert all(outlined for enabled, said, outlined in claims if enabled)
+
+
+def test_the_highlighted_class_is_the_one_in_hand(bench: Any, viewer: Any, picture: Any, settle: Any) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    viewer.add_image(np.asarray(picture.micrograph.data)[::-1].copy(), name="other", scale=(0.5, 0.5), units=("nm", "nm"))
+    session.set_current(item)
+    session.reveal()
+    panel.live.box.click()  # nobody needs it here
+    panel.labelling.new.click()
+
+    def lit() -> list[str]:
+        return [made.text() for made in (*panel.classes.buttons.values(), panel.classes.eraser) if made.isChecked()]
+
+    def agree() -> bool:
+        layer = session.current.annotation
+        paints = layer is not None and viewer.layers.selection.active is layer and layer.mode in ("paint", "erase")
+        held = [] if not paints else ["Erase"] if layer.mode == "erase" else [session.classes[layer.selected_label]]
+        return lit() == held
+
+    panel.classes.buttons[1].click()
+    assert lit() == ["background"]
+    other = next(each for each in session.items if each is not item)
+    for each in (other, item):
+        session.set_current(each)
+        session.reveal()
+        assert lit() == []
+        assert agree()
+    panel.labelling.new.click()
+    assert lit() == ["background"], "the brush is taken up with the class of before"
+    bench.go(3)
+    bench.go(2)
+    assert lit() == []
+    assert agree()
+    panel.classes.eraser.click()
+    assert lit() == ["Erase"]
+    item.annotation.mode = "pan_zoom"  # as by napari's own button
+    assert lit() == []
+    item.annotation.mode = "paint"
+    assert agree()
+    assert lit()
+    viewer.layers.selection.active = item.layer
+    assert lit() == []

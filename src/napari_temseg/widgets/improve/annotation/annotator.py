@@ -35,7 +35,7 @@ EMPTY = ClassCount("", 0, 0)
 class Annotator(QObject):
     """Annotations of all micrographs of a session, and the class in hand.
 
-    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, `filled` that
+    `counted` tells that counts changed, `tool_changed` that another class or the eraser was taken in hand, or put down, `filled` that
     something can be undone that could not before, or the other way round, `painted` that strokes of a micrograph may have changed.
     """
 
@@ -62,6 +62,7 @@ class Annotator(QObject):
         session.items_changed.connect(self._items_changed)
         session.classes_changed.connect(self._recolour)
         session.closing.connect(self.close)
+        session.viewer.layers.selection.events.active.connect(self._activated)
 
     # -- painting
 
@@ -139,9 +140,20 @@ class Annotator(QObject):
 
     def _tool(self, event: Any) -> None:
         number = brush.painted_number(event.source)
-        if number is not None and number != self.number:
+        if number is not None:
             self.number = number
-            self.tool_changed.emit()
+        self.tool_changed.emit()
+
+    def _activated(self, event: Any) -> None:
+        self.tool_changed.emit()
+
+    @property
+    def held(self) -> int | None:
+        """Class that a drag on the picture in hand paints now, 0 for the eraser, None where it paints nothing."""
+        layer = self.session.current.annotation if self.session.current is not None else None
+        if layer is None or not layers.is_active(self.session.viewer, layer):
+            return None
+        return brush.painted_number(layer)
 
     def _recolour(self) -> None:
         colours = layers.class_colours(self.session.classes, background=True)
@@ -242,6 +254,7 @@ class Annotator(QObject):
 
     def close(self) -> None:
         """Let go of the layers."""
+        self.session.viewer.layers.selection.events.active.disconnect(self._activated)
         self._settle.stop()
         for layer, _ in list(self._watched.values()):
             self._unwatch(layer)

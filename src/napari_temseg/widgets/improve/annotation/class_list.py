@@ -152,13 +152,13 @@ class ClassList(QWidget):
 
     def _show_tool(self, *_: Any) -> None:
         item = self.session.current
-        painting = item is not None and item.annotation is not None
+        painting, held = item is not None and item.annotation is not None, self.annotator.held
         for number, made in self.buttons.items():
-            made.setChecked(painting and number == self.annotator.number)
+            made.setChecked(number == held)
         self.brush.setEnabled(painting)
         self.brush.follow(item.annotation if item is not None else None)
         self.eraser.setEnabled(painting)
-        self.eraser.setChecked(painting and self.annotator.number == 0)
+        self.eraser.setChecked(held == 0)
         self.setEnabled(item is not None)
 
     def _show_counts(self, *_: Any) -> None:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,8 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, known_of, like
-from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, OnScreen, iter_ground_and_screen, on_screen
+from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, on_screen
+from napari_temseg.widgets.improve.live.flight import FOLLOWS, LOOKS, RESTS, UNSTROKED, Flight, looking
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.rest import Rest
 from napari_temseg.widgets.improve.live.use_result import use_answer
@@ -30,7 +30,6 @@ from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
-    from napari_temseg.engine.types.config import PredictConfig, SplitConfig
     from napari_temseg.engine.types.progress import Progress
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -38,21 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("napari_temseg")
 PLANES_WITH_FEATURES = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
 WATCH = 150  # ms between two looks whether another preview has ended
-FOLLOWS = "Live: outlines follow strokes; dashed ones are unsure and left out"
-RESTS = "The newest result is shown; Live answers from your next stroke on."
-
-
-@dataclass(eq=False)
-class _Flight:
-    """An answer that is being computed. `since` is when the oldest stroke was painted that it answers."""
-
-    aim: LiveTarget
-    since: float | None
-    stop: Callable[[], None] = field(default=lambda: None)
-    stopped: bool = False
-    screen: OnScreen | None = None  # what it is asked to answer first
-    shown: bool = False  # whether something of it was shown …
-    timed: bool = False  # … and that was the answer to its strokes
 
 
 class LiveFollower(QObject):
@@ -70,17 +54,18 @@ class LiveFollower(QObject):
         self.session, self.annotator, self.finder = session, session.part(Annotator), session.part(Finder)
         self.on, self.unsure = bool(session.settings.get("live", True)), bool(session.settings.get("uncertainty", False))
         self.base: Callable[[], str] = lambda: session.model
-        self.status, self._told = "", f"{FOLLOWS}."  # now, and while nothing is to be told but that it works
+        self.status = ""
         self.seconds: deque[float] = deque(maxlen=500)
         self.answer: LiveAnswer | None = None
         self.aim: LiveTarget | None = None  # of the answer
         self._improving = False
         self._rest = Rest(session)
         self._grounds: OrderedDict[LiveTarget, Ground] = OrderedDict()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
         self._since: float | None = None
         self.view = LiveView(session)
+        self.view.changed.connect(self.changed)
         self._soon, self._watch = self._timer(0, True), self._timer(WATCH, False)
         self._wire()
 
@@ -133,6 +118,12 @@ class LiveFollower(QObject):
         fits = answer is not None and aim is not None and (aim.item, aim.plane) == (item, plane) and self._same_strokes(aim, answer)
         return answer if fits else None
 
+    @property
+    def seen(self) -> bool:
+        """Whether an answer is on the screen, of the plane of the picture that is looked at: what can be used."""
+        item = self.session.current
+        return item is not None and item in self.session.items and self.view.seen(item, self.session.shown_plane(item))
+
     def rests(self, item: Item | None) -> bool:
         """Whether a newer result of an image is shown, until it is stroked: there is no answer to be seen or used."""
         return item is not None and item in self._rest
@@ -184,6 +175,8 @@ class LiveFollower(QObject):
             self._launch(aim)
         if aim is not None:
             self._show_if_known(aim)
+            if self.status in (FOLLOWS, UNSTROKED, RESTS) and not self.rests(aim.item) and not self.view.holds(aim.item, aim.plane):
+                self._say(LOOKS)  # it was said of what was shown before
         self._tell_screen()
         self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
 
@@ -209,7 +202,7 @@ class LiveFollower(QObject):
         if not self._outdated(aim):
             self._since = None  # it was drawn anew and no stroke had changed, as when the plane changes
             if aim != self._broken:
-                self._say(RESTS if self.rests(aim.item) else self._told)
+                self._say(self._words(aim, self.answer))
             return
         if self.session.jobs.looking:
             return
@@ -225,9 +218,9 @@ class LiveFollower(QObject):
                 self._broken = aim
                 self._say(str(error))
                 return
-            self._say("Live looks at the image …")
+            self._say(LOOKS)
         # A new layer is drawn too, and is no stroke.
-        self._flight = flight = _Flight(aim, self._since if strokes.any() or aim == self.aim else None)
+        self._flight = flight = Flight(aim, self._since if strokes.any() or aim == self.aim else None)
         self._since = None
         if ground is None:
             self._tell_screen()
@@ -235,7 +228,7 @@ class LiveFollower(QObject):
             others = (ground.prediction for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane))
             predict = like(aim.predict, next(others, aim.item.prediction))
             searched = known_of(aim.item.prediction, aim.plane, plane, predict)
-            make = partial(_looking, flight, predict, plane, scales, strokes, self.unsure, split, searched)
+            make = partial(looking, flight, predict, plane, scales, strokes, self.unsure, split, searched)
         flight.stop = self.session.jobs.look(
             make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
         )
@@ -252,16 +245,16 @@ class LiveFollower(QObject):
             flight.screen = screen
         self._since = None  # told with it, or answered already: it is not the time of a later stroke
 
-    def _seen(self, flight: _Flight, step: Progress) -> None:
+    def _seen(self, flight: Flight, step: Progress) -> None:
         if isinstance(step.preview, FirstAnswer | LiveAnswer):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
             if step.fraction:
-                self._say(f"Live looks at the image … {percent(step.fraction)}")
+                self._say(f"{LOOKS} {percent(step.fraction)}")
             elif not flight.shown:
                 self._say("Live loads the model …")
 
-    def _show_first(self, flight: _Flight, first: FirstAnswer | LiveAnswer) -> None:
+    def _show_first(self, flight: Flight, first: FirstAnswer | LiveAnswer) -> None:
         """The screen is answered, the rest of the plane is not yet looked at; or it is, and not yet weighed."""
         if flight.stopped or self._wanted()[0] != flight.aim or flight.aim.item in self._rest:
             return
@@ -269,14 +262,14 @@ class LiveFollower(QObject):
         unsure = [Role.UNCERTAINTY] if self.unsure and first.unsure is not None else []
         self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE, *unsure])
         if isinstance(first, LiveAnswer):
-            self._time(flight)
+            self._time(flight, first)
             return
         self._say("Live answers what is on the screen; the rest comes …")
         if first.asked.since is not None:
             self._clock(first.asked.since)
             flight.since = None
 
-    def _lost(self, flight: _Flight) -> None:
+    def _lost(self, flight: Flight) -> None:
         if self._flight is flight:
             self._flight = None
         if not flight.stopped:
@@ -285,7 +278,7 @@ class LiveFollower(QObject):
             self.answered.emit()
         self._soon.start()
 
-    def _arrived(self, flight: _Flight, answered: LiveAnswer) -> None:
+    def _arrived(self, flight: Flight, answered: LiveAnswer) -> None:
         if self._flight is flight:
             self._flight = None
         aim = flight.aim
@@ -297,18 +290,21 @@ class LiveFollower(QObject):
             self.answer, self.aim = answered, aim
             if self._wanted()[0] == aim:
                 self._show(aim, answered)
-                self._time(flight)
+                self._time(flight, answered)
             self.answered.emit()
         self._soon.start()
 
-    def _time(self, flight: _Flight) -> None:
+    def _time(self, flight: Flight, answered: LiveAnswer) -> None:
         if flight.timed:
             return
         flight.timed = True
         if flight.since is not None:
             self._clock(flight.since)
-        self._told = f"{FOLLOWS}."
-        self._say(RESTS if self.rests(flight.aim.item) else self._told)
+        self._say(self._words(flight.aim, answered))
+
+    def _words(self, aim: LiveTarget, answered: LiveAnswer | None) -> str:
+        """What is said of the picture once it is answered."""
+        return RESTS if self.rests(aim.item) else FOLLOWS if answered is not None and answered.strokes.any() else UNSTROKED
 
     def _clock(self, since: float) -> None:
         self.seconds.append(time.perf_counter() - since)
@@ -386,12 +382,3 @@ class LiveFollower(QObject):
         aim = LiveTarget(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
         grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}
         use_answer(self.session, aim, base, grounds)
-
-
-def _looking(
-    flight: _Flight, predict: PredictConfig, plane: Any, scales: Any, strokes: Any, unsure: bool, split: SplitConfig, searched: Any
-) -> Any:
-    """In the thread of the job."""
-    aim = flight.aim._replace(predict=predict)
-    ground = iter_ground_and_screen(aim, plane, scales, lambda: flight.screen, split, searched)
-    return iter_answer(ground, strokes, unsure=unsure, split=split)

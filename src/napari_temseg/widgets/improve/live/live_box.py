@@ -45,7 +45,8 @@ class LiveBox(QWidget):
         )
         self.use = button(
             "Use this result",
-            "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable.",
+            "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable. "
+            "It waits until Live shows an answer here.",
             self.model.use,
         )
         self.next = button(
@@ -64,6 +65,7 @@ class LiveBox(QWidget):
         start.activated.connect(lambda *_: self.model.refresh())
         for signal in (session.items_changed, session.current_changed, session.item_changed, session.jobs.changed, self.model.changed):
             signal.connect(self.refresh)
+        session.plane_changed.connect(self.refresh)
         self.next_place.changed.connect(self.refresh)
         self._said, self._since = "", 0.0  # what Live is at, and since when
         self._ticking = QTimer(self)
@@ -88,9 +90,8 @@ class LiveBox(QWidget):
             box.blockSignals(False)
         self.unsure.setEnabled(self.model.on)
         ready = item is not None and not item.asks_axes and not self.session.jobs.running
-        painted = item is not None and item.annotation is not None
         rests = self.model.rests(item)
-        self.use.setEnabled(ready and painted and self.start.base != NEW_NETWORK and not rests)
+        self.use.setEnabled(ready and self.start.base != NEW_NETWORK and self.model.seen)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests

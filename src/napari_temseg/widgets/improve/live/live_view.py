@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
@@ -20,18 +20,33 @@ LIVE_ROLES = (Role.LIVE, Role.UNCERTAINTY)
 
 
 class LiveView(QObject):
-    """Shows one answer at a time, in layers of its micrograph; those that somebody hides stay hidden until they are asked for again."""
+    """Shows one answer at a time, in layers of its micrograph; those that somebody hides stay hidden until they are asked for again.
+
+    `changed` tells that something else is shown.
+    """
+
+    changed = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
         self._shown: tuple[Item, LiveAnswer | FirstAnswer, list[Role]] | None = None  # and the roles of the layers that show it
+        self._plane = 0  # of it
         self._closed: WeakSet[Item] = WeakSet()  # whose particles somebody had hidden before an answer took their place
         session.closing.connect(self._forget)
 
     def shows(self, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> bool:
         """Whether this was the last that was shown, in these layers."""
         return self._shown is not None and self._shown[1:] == (answered, roles)
+
+    def holds(self, item: Item, plane: int) -> bool:
+        """Whether what is shown is of this plane, with its outlines."""
+        return self._shown is not None and self._shown[0] is item and self._plane == plane and Role.LIVE in self._shown[2]
+
+    def seen(self, item: Item, plane: int) -> bool:
+        """Whether outlines of the whole of this plane are on the screen."""
+        whole = self._shown is not None and isinstance(self._shown[1], LiveAnswer)
+        return whole and self.holds(item, plane) and Role.LIVE in item.made and layers.is_visible(item.made[Role.LIVE])
 
     def show(self, item: Item, plane: int, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> None:
         """Show an answer for a plane in the layers of these roles (of `LIVE_ROLES`), and nothing of any other."""
@@ -57,12 +72,15 @@ class LiveView(QObject):
             session.adopt(item, role, layer)
             if role not in before:
                 layers.set_visible(layer, True)
-        self._shown = (item, answered, roles)
+        self._shown, self._plane = (item, answered, roles), plane
+        self.changed.emit()
 
     def hide(self) -> None:
         """Show no answer."""
-        self._shown = None
+        before, self._shown = self._shown, None
         self._clear()
+        if before is not None:
+            self.changed.emit()
 
     def leave(self, item: Item) -> None:
         """Show its particles again in the place of the answer."""
