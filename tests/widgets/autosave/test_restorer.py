@@ -12,6 +12,7 @@ import numpy as np
 import platformdirs
 
 from napari_temseg.widgets.session.data_folder import data_folder
+from napari_temseg.widgets.session.results.wording import found_by_another
 
 KILLED = """
 import sys, time
@@ -71,3 +72,42 @@ def test_what_was_written_when_the_process_is_killed_is_offered(
 
 def test_nothing_is_offered_without_an_image(viewer: Any, open_bench: Any) -> None:
     assert open_bench(viewer).restore_bar.isHidden()
+
+
+def test_restored_strokes_stay_in_step_3_and_the_list_names_what_found_the_particles(
+    viewer: Any, open_bench: Any, make_napari_viewer: Any, qtbot: Any, picture: Any, wait_jobs: Any, wait_chores: Any
+) -> None:
+    pixels = picture.micrograph.data[:128, :128]
+    viewer.add_image(pixels, name="grid")
+    first = open_bench(viewer)
+    panel, session = first.panel(2), first.session
+    first.go(2)
+    panel.labelling.new.click()
+    session.current.annotation.paint((20, 20), 2)
+    qtbot.waitUntil(panel.live.use.isEnabled)
+    panel.live.use.click()
+    wait_jobs(session)
+    found = "particles, corrected by strokes (instant)"
+    assert found_by_another(session, session.current) == found
+    session.close()
+    other = make_napari_viewer(strict_qt=True)
+    other.add_image(pixels.copy(), name="grid")
+    other.add_image(pixels[::-1].copy(), name="upside down")
+    bench = open_bench(other)
+    item, second = bench.session.items
+    bench.session.set_current(item)
+    bench.session.reveal()
+    bench.go(3)
+    qtbot.waitUntil(lambda: not bench.restore_bar.isHidden(), timeout=10_000)
+    bench.restore_bar.restore.click()
+    qtbot.waitUntil(lambda: item.annotation is not None and item.particles is not None, timeout=10_000)
+    wait_jobs(bench.session)
+    assert not item.annotation.visible
+    assert found_by_another(bench.session, item) == found
+    for each in (second, item):
+        bench.session.set_current(each)
+        bench.session.reveal()
+        assert not item.annotation.visible
+    bench.go(2)
+    assert item.annotation.visible
+    bench.session.close()

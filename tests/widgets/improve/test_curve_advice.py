@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from napari_temseg.engine.types.wording import STAYS
 from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table, verdict
 
 HELD = {
@@ -121,3 +122,9 @@ def test_the_verdict_of_a_training_has_no_figures() -> None:
     assert "agrees with labels that it was not shown" in plain[2]
     for words in ("IoU", "validation", "held out", "untouched", "0."):
         assert not any(words in each for each in plain), words
+
+
+def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
+    said = verdict(curve([0.5, 0.7]), "", [f"{STAYS}: that is why"])
+    assert said.startswith("Not kept, the model in use stays: it would have changed too much")
+    assert "stroke some right particles too" in said

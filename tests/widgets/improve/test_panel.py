@@ -540,3 +540,26 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
     session.use_model_for(item, "particles+1")
     assert panel.train.text() == "Train on"
     assert panel.verdict.text().startswith("“particles+1” is in use now")
+
+
+def test_an_image_whose_strokes_were_undone_teaches_nothing(bench: Any, viewer: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    panel.live.box.click()  # nobody needs it here
+    panel.labelling.new.click()
+    settle(panel)
+    assert panel.set.boxes == {}
+    assert panel.note.text() == "Waits for strokes: paint on particles and on the background."
+    for paint_again in (lambda: item.annotation.paint((30, 30), 2), item.annotation.redo, lambda: item.annotation.paint((50, 50), 1)):
+        paint_again()
+        settle(panel)
+        assert panel.set.boxes[item].isChecked()
+        assert panel.annotator.counts_of(item)[2].pixels or panel.annotator.counts_of(item)[1].pixels
+        while item.annotation.data.any():
+            item.annotation.undo()
+        settle(panel)
+        assert panel.set.boxes == {}
+        assert not panel.train.isEnabled()
+        assert panel.note.text() == "Waits for strokes: paint on particles and on the background."
+    item.annotation.refresh()  # drawn anew: no stroke
+    settle(panel)
+    assert panel.set.boxes == {}

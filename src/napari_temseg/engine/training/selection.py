@@ -183,11 +183,12 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     if best == 0:
         return kept
     if best == 1:
-        half = "half of what was learnt is taken: all of it changed more elsewhere in these images than your strokes say"
+        half = "half of what was learnt is taken: all of it would have changed too much that your strokes say nothing about"
         return replace(kept, tensors=ways[1], notes=(*kept.notes, half))
     score = scored(course, course.curve[0] if data.split.validation else {})
-    told = f"{STAYS}: what it learnt from your strokes changed more elsewhere in these images than they say; "
-    return Selected(learner.start, 0, score, learner.first_scales, (told + "stroke what is right as well, or correct by hand",))
+    told = f"{STAYS}: what it learnt from your strokes would have changed too much in these images that they say nothing about; "
+    way = "stroke some particles and background that are right as well, or correct by hand"
+    return Selected(learner.start, 0, score, learner.first_scales, (told + way,))
 
 
 def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]], start: list[npt.NDArray[np.uint8]]) -> float:

@@ -105,7 +105,7 @@ class Restorer(QObject):
                 raise labels
             hand = self.session.current
             self.strokes_read.emit(item, adopt_classes(self.session, kept.classes)[labels])
-            if not paint:  # the new layer was selected: take in hand what was, and show that
+            if not (paint and self.session.annotating):  # the new layer was selected: take in hand what was, and show that
                 self.session.set_current(hand)
                 self.session.reveal()
                 self.session.put_tools_down(annotating=self.session.annotating)
@@ -173,6 +173,8 @@ class Restorer(QObject):
             restored=kept.corrections > 0 and read.found is None,
             unmatched=read.unmatched,
         )
+        if particles.origin is not None and particles.origin.model:  # the image list names it
+            self.session.model_names.setdefault(particles.origin.model_hash, particles.origin.model)
         with self.autosaver.coming_back(item, kept):
             self.session.part(UnmatchedQuestions)  # asks
             commit(self.session, item, state, RESTORED_STEP, corrections=kept.corrections)

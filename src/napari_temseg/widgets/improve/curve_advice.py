@@ -45,7 +45,10 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
     """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays."""
     if not made:
         if any(note.startswith(STAYS) for note in notes):
-            return "Not kept: it changed more elsewhere than your strokes say. The model in use stays."
+            return (
+                "Not kept, the model in use stays: it would have changed too much that your strokes say nothing about; "
+                "stroke some right particles too."
+            )
         return "No better than before: the model in use stays as it was."
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)

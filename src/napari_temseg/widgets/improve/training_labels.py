@@ -27,7 +27,7 @@ Counts = Mapping[int, ClassCount]
 
 def sources(item: Item) -> list[str]:
     """What there is to learn from on a micrograph."""
-    found = [STROKES] if item.annotation is not None else []
+    found = [STROKES] if item.annotation is not None and not item.unpainted else []
     if item.particles is not None and (item.reviewed or item.corrections):
         found.append(PARTICLES)
     if Role.TRUTH in item.made:
@@ -40,7 +40,7 @@ def source(item: Item) -> str:
     found = sources(item)
     if item.teaches in found:
         return item.teaches
-    if item.annotation is None and PARTICLES in found and not item.reviewed:
+    if STROKES not in found and PARTICLES in found and not item.reviewed:
         found.remove(PARTICLES)  # half corrected is no truth unless somebody says so
     return found[0] if found else ""
 
@@ -106,6 +106,12 @@ def counter(item: Item, names: Mapping[int, str]) -> Callable[[], Counts]:
     else:
         part = partial(Annotation, blank, layers.values(item.annotation))
     return lambda: collected([part], names).counts()
+
+
+def holds_strokes(item: Item) -> Callable[[], bool]:
+    """Whether anything is painted on a micrograph, to be asked in another thread."""
+    strokes = None if item.annotation is None else layers.values(item.annotation)
+    return lambda: strokes is not None and bool(strokes.any())
 
 
 def class_of_particle(item: Item) -> Any:

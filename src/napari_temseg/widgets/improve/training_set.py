@@ -94,6 +94,8 @@ def ready(annotator: Annotator) -> str:
     if not session.items:
         return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
     items = [item for item in session.items if source(item)]
+    if not items and any(item.annotation is not None for item in session.items):
+        return "Waits for strokes: paint on particles and on the background."
     if not items:
         return "Waits for labels: choose New annotation, paint a few strokes on particles and on the background."
     if not any(item.trains for item in items):

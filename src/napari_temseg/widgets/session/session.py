@@ -121,8 +121,8 @@ class Session(SessionModels):
             layers.set_visible(item.layer, item is self.current)
             for role in (Role.PARTICLES, Role.ANNOTATION, Role.LEFT_OUT):
                 if role in item.made:
-                    shown = item is self.current and not (role is Role.PARTICLES and item.veiled)
-                    layers.set_visible(item.made[role], shown)
+                    hidden = (role is Role.PARTICLES and item.veiled) or (role is Role.ANNOTATION and not self.annotating)
+                    layers.set_visible(item.made[role], item is self.current and not hidden)
             if item is not self.current:
                 for role in (Role.PROBABILITY, Role.CLASSES, Role.PREVIEW, Role.MISTAKES):
                     if role in item.made:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from napari_temseg.widgets.autosave.restorer import Restorer
 from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.proposals import PlaneEdit, apply, changes_of
-from napari_temseg.widgets.improve.training_labels import Counts, counter, source
+from napari_temseg.widgets.improve.training_labels import Counts, counter, holds_strokes, source
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 
@@ -90,6 +90,7 @@ class Annotator(QObject):
             )
             brush.size_brush(layer, item.frame)
             self.session.adopt(item, Role.ANNOTATION, layer)
+            item.unpainted = labels is None
             self._watch(item, layer)
             self.number = number
             self.session.item_changed.emit(item, Change.ANNOTATION)
@@ -131,6 +132,8 @@ class Annotator(QObject):
     def _painted(self, event: Any) -> None:
         known = self._watched.get(id(event.source))
         if known is not None:
+            if event.type == "paint":  # a stroke; of what is only drawn anew it is not known until it is counted
+                known[1].unpainted = False
             self._changed(known[1], known[0])
 
     def _changed(self, item: Item, layer: Labels) -> None:
@@ -179,6 +182,7 @@ class Annotator(QObject):
     def _put(self, item: Item, layer: Labels, changes: list[PlaneEdit], back: bool) -> None:
         if item.annotation is layer:
             apply(layers.values(layer), changes, back)
+            item.unpainted = False
             layers.redraw(layer)
             self._changed(item, layer)
         self.filled.emit()
@@ -213,13 +217,18 @@ class Annotator(QObject):
         self._uncounted &= set(self.session.items)
         due = self._uncounted - self._in_work  # one that is in work is counted again after that
         for item in due:
-            self.session.jobs.later(counter(item, dict(self.session.classes)), partial(self._count_done, item))
+            count, painted = counter(item, dict(self.session.classes)), holds_strokes(item)
+            self.session.jobs.later(partial(_both, count, painted), partial(self._count_done, item))
         self._in_work |= due
         self._uncounted -= due
 
-    def _count_done(self, item: Item, counts: Counts) -> None:
+    def _count_done(self, item: Item, found: tuple[Counts, bool]) -> None:
+        counts, painted = found
         self._counts[item] = counts
         self._in_work.discard(item)
+        if item not in self._uncounted and item.unpainted is painted:
+            item.unpainted = not painted
+            self._uncounted.add(item)  # something else teaches now
         if self._uncounted:
             self._settle.start()
         for number, count in counts.items():
@@ -258,6 +267,10 @@ class Annotator(QObject):
         self._settle.stop()
         for layer, _ in list(self._watched.values()):
             self._unwatch(layer)
+
+
+def _both(count: Callable[[], Counts], painted: Callable[[], bool]) -> tuple[Counts, bool]:
+    return count(), painted()
 
 
 def _free_name(name: str, taken: Mapping[int, str]) -> str:
