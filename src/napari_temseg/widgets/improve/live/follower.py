@@ -20,7 +20,7 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, known_of, like
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, on_screen
-from napari_temseg.widgets.improve.live.flight import FOLLOWS, LOOKS, RESTS, UNSTROKED, Flight, looking
+from napari_temseg.widgets.improve.live.flight import FOLLOWS, LIVE_LOOKS, RESTS, UNSTROKED, Flight, looking
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.rest import Rest
 from napari_temseg.widgets.improve.live.use_result import use_answer
@@ -176,7 +176,7 @@ class LiveFollower(QObject):
         if aim is not None:
             self._show_if_known(aim)
             if self.status in (FOLLOWS, UNSTROKED, RESTS) and not self.rests(aim.item) and not self.view.holds(aim.item, aim.plane):
-                self._say(LOOKS)  # it was said of what was shown before
+                self._say(LIVE_LOOKS)  # it was said of what was shown before
         self._tell_screen()
         self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
 
@@ -218,7 +218,7 @@ class LiveFollower(QObject):
                 self._broken = aim
                 self._say(str(error))
                 return
-            self._say(LOOKS)
+            self._say(LIVE_LOOKS)
         # A new layer is drawn too, and is no stroke.
         self._flight = flight = Flight(aim, self._since if strokes.any() or aim == self.aim else None)
         self._since = None
@@ -250,7 +250,7 @@ class LiveFollower(QObject):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
             if step.fraction:
-                self._say(f"{LOOKS} {percent(step.fraction)}")
+                self._say(f"{LIVE_LOOKS} {percent(step.fraction)}")
             elif not flight.shown:
                 self._say("Live loads the model …")
 
