@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src" / "napari_temseg" / "widgets"
 PLACES = ("picture", "button", "layer list", "picture box", "choice")
 NONE, SHIFT, CONTROL = (getattr(Qt.KeyboardModifier, f"{name}Modifier") for name in ("No", "Shift", "Control"))
 TOOLS = {"K": Tool.SPLIT, "A": Tool.ADD, "D": Tool.LASSO, "R": Tool.BOX}
-TRIED = {*TOOLS, *"JWQHNUGEP", "F8", "F9", "Delete", "Esc", "Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+Y", "Shift+U", "Shift+K"}
+TRIED = {*TOOLS, *"JWQHNUGEP", "F8", "F9", "Delete", "Esc", "Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+Y", "Shift+U", "Shift+K", "Shift+N"}
 # In a list, over a table, or with the mouse: tested with these.
 ELSEWHERE = {"F2", "Ctrl+C", "Ctrl+click", "Ctrl", "Shift", "Enter", "Escape"}
 
@@ -157,6 +157,10 @@ def test_the_keys_of_step_4_and_of_finding(bench: Any, type_key: Any, monkeypatc
         before = session.selected
         type_key(where, "N")
         assert session.selected != before
+        (led,) = session.selected
+        type_key(where, "N")
+        type_key(where, "N", SHIFT)
+        assert session.selected == {led}
         assert bench.panels.currentIndex() == 3
         bench.go(step)
         if where != "layer list":  # there it is napari's

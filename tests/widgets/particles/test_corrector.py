@@ -258,6 +258,12 @@ def test_what_a_person_has_looked_at_is_no_suspect(bench: Any, monkeypatch: Any)
     assert doubtful.of(item) == Doubts({3: 0.8}, {}, {3: 5.0})
     session.part(Corrector).undo()
     assert panel.doubt.text().startswith("1 of 4 may be two or more; 1 pair of pieces looks")
+    session.part(Corrector).mark_reviewed(item, [3])
+    told = "No other particle looks like two, and no other pieces like one; {} that do were reviewed or excluded."
+    assert panel.doubt.text() == told.format(4)
+    doubtful._known[item] = Doubts()
+    panel._show_doubts()
+    assert panel.doubt.text() == "No particle looks like two, and no pieces like one."
 
 
 def test_what_was_put_back_claims_no_other_numbers_of_suspects(bench: Any, monkeypatch: Any) -> None:

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.measure.measurement import measure, with_flags
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.results import Doubts, Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.canvas.overlays import SELECTED
 from napari_temseg.widgets.canvas.roles import Role
@@ -26,6 +26,7 @@ from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.regions import Regions
+from napari_temseg.widgets.session.results.doubtful import Doubtful
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 COLUMNS = ["ecd_nm", "feret_max_nm", "area_nm2", "circularity", "solidity", "frame", "cut"]
@@ -512,6 +513,49 @@ def test_next_marks_only_what_was_looked_at(bench: Any, qtbot: Any) -> None:
     session.select([next(n for n in (4, 5, 6) if n != led)])
     panel.next.click()
     assert table().sum() == 2
+
+
+def test_next_says_once_what_it_marks_and_shift_n_goes_back(bench: Any, qtbot: Any, press: Any) -> None:
+    panel, session, said = bench.panel(3), bench.session, list[str]()
+    session.said.connect(said.append)
+    item = session.current
+
+    def reviewed() -> set[int]:
+        table = item.measurement.table
+        return set(table.loc[table["reviewed"], "particle"])
+
+    way = []
+    for _ in range(3):
+        panel.next.click()
+        way += session.selected
+    assert said == [f"{item.name}: particle {way[0]} counts as reviewed, as each that Next leaves does; Shift+N goes back to it."]
+    assert reviewed() == set(way[:2])
+    for n in (1, 0):
+        press(panel, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+        assert session.selected == {way[n]}
+        assert reviewed() == set(way[:n])
+    press(panel, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    assert said[-1] == f"{item.name}: Next (N) has left no particle to go back to."
+    panel.next.click()
+    assert session.selected == {way[1]}
+
+
+def test_merge_knows_the_partner_of_a_piece(bench: Any, qtbot: Any, idle: Any) -> None:
+    panel, session = bench.panel(3), bench.session
+    item = session.current
+    idle()  # what is in doubt of these squares is known
+    session.part(Doubtful)._known[item] = Doubts({3: 0.8}, {(1, 2): 0.4, (3, 4): 0.4})
+    session.select([4])
+    qtbot.waitUntil(panel.merge.isEnabled)
+    session.select([3])  # which is said to look like two
+    qtbot.waitUntil(lambda: not panel.merge.isEnabled())
+    session.select([2])
+    qtbot.waitUntil(panel.merge.isEnabled)
+    assert panel.note.text() == "Particle 2 selected. It and 1 look like one: Merge (J) makes them one; else leave them."
+    panel.merge.click()
+    assert item.history.undoable == "merging 2 particles"
+    assert session.selected == {1}
+    agrees(item)
 
 
 def test_a_review_is_a_step_and_no_correction_and_takes_no_way_back(bench: Any, qtbot: Any) -> None:

@@ -27,7 +27,7 @@ from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.result_layers import want_map
 from napari_temseg.widgets.session.results.splitter import Splitter, automatic_certainty
 from napari_temseg.widgets.session.results.verdicts import Verdicts
-from napari_temseg.widgets.session.results.wording import details, found_by_another, in_doubt, of_both, raised
+from napari_temseg.widgets.session.results.wording import details, found_by_another, in_doubt, none_left, of_both, raised
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -167,7 +167,8 @@ class FindPanel(QWidget):
         two, one = (len(doubts.two), len(doubts.one)) if doubts is not None else (0, 0)
         total = len(item.particles) if item is not None and item.particles is not None else 0
         parts = in_doubt(doubts, total) if doubts is not None else []
-        nothing = "No particle looks like two, and no pieces like one." if doubts is not None and total else ""
+        known = self.doubtful.known(item) if item is not None and total else None
+        nothing = none_left(doubts, known) if doubts is not None and known is not None else ""
         searched = item is not None and item.prediction is not None
         origin = item.particles.origin if item is not None and item.particles is not None and not searched else None
         put_back = origin is not None

@@ -182,15 +182,20 @@ class Corrector(QObject):
         redo()
         self._say_done(item, name)
 
-    def mark_reviewed(self, item: Item, ids: Collection[int]) -> None:
-        """Mark particles as looked at; the picture is when all of them are. A step for those that were not."""
-        before = frozenset(Facts.of(item, self._all(item)).reviewed)
-        after = before | (frozenset(map(int, ids)) & self._all(item))
+    def reviewed(self, item: Item) -> frozenset[int]:
+        """The particles that somebody has looked at."""
+        return frozenset(Facts.of(item, self._all(item)).reviewed)
+
+    def mark_reviewed(self, item: Item, ids: Collection[int], *, on: bool = True) -> None:
+        """Mark particles as looked at, or as not; the picture is when all of them are. A step for those that were otherwise."""
+        before, meant = self.reviewed(item), frozenset(map(int, ids)) & self._all(item)
+        after = before | meant if on else before - meant
         if after == before:
             return
         undo = partial(self._set_reviewed, item, before, item.reviewed)
-        redo = partial(self._set_reviewed, item, after, item.reviewed or after == self._all(item))
-        item.history.add(Step(f"review of {_count(after - before)}", undo, redo, corrects=False))
+        redo = partial(self._set_reviewed, item, after, on and (item.reviewed or after == self._all(item)))
+        name = f"review of {_count(after - before)}" if on else "taking the review back"
+        item.history.add(Step(name, undo, redo, corrects=False))
         redo()
 
     # -- how it is done

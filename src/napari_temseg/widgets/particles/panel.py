@@ -22,7 +22,7 @@ from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.result_box import ResultBox
 from napari_temseg.widgets.particles.review import next_unreviewed
-from napari_temseg.widgets.particles.sentences import selected
+from napari_temseg.widgets.particles.sentences import partner, selected
 from napari_temseg.widgets.particles.tools.brush_row import BrushRow
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.redrawing import Redrawing
@@ -54,6 +54,8 @@ class ParticlesPanel(QWidget):
         self._later.setInterval(0)
         self._later.timeout.connect(self.refresh)
         self._led: int | None = None  # the particle that Next went to
+        self._left: list[tuple[int, bool]] = []  # those that Next left in this picture, and whether it marked them
+        self._told = False  # that Next marks what it leaves
         self._make()
         self.refusal.seen = lambda: not self.note.visibleRegion().isEmpty()
         self._lay_out()
@@ -64,7 +66,11 @@ class ParticlesPanel(QWidget):
         corrector, drawing, tried = self.corrector, self.redrawing, self.refusal.tried
         self.note = Brief(NOTE_AT_TOP, "hint")
         self.note.keep_room(NOTE_AT_TOP)
-        self.merge = button("Merge", "Make the selected particles one (J). Shift and click selects several.", tried(corrector.merge))
+        self.merge = button(
+            "Merge",
+            "Make the selected particles one (J), or one that looks like a piece and its partner. Shift and click selects several.",
+            tried(self._merge),
+        )
         self.split = self._tool(
             "Split", "Every line drawn across a particle cuts it, and a click on two centres in one parts it (K); Esc ends.", Tool.SPLIT
         )
@@ -110,7 +116,8 @@ class ParticlesPanel(QWidget):
         self.reasons = ReasonMenu(self, self._exclude)
         self.next = button(
             "Next unreviewed",
-            "Mark the one selected particle as reviewed and go to the next (N): those that look like two or like a piece first.",
+            "Mark the one selected particle as reviewed and go to the next (N): those that look like two or like a piece first. "
+            "Shift+N goes back to the one before, which counts as not reviewed again.",
             tried(self._next),
         )
         self.reviewed = QCheckBox("image reviewed")
@@ -162,7 +169,7 @@ class ParticlesPanel(QWidget):
         self.reviewed.clicked.connect(self._review_all)
         self._tooled: Any = None
         keys: Actions = {
-            "J": corrector.merge,
+            "J": self._merge,
             "K": partial(self.pointer.toggle, Tool.SPLIT),
             "Shift-K": corrector.split_these,
             "A": partial(self.pointer.toggle, Tool.ADD),
@@ -175,6 +182,7 @@ class ParticlesPanel(QWidget):
             "U": self.undo_keys.undo,
             "Shift-U": self.undo_keys.redo,
             "N": self._next_by_key,
+            "Shift-N": self._previous,
         }
         held = {"K": self.split, "A": self.add, "D": self.lasso, "R": self.box, "W": self.redraw, "Q": self.new}
         keys |= {key: partial(self._by_key, key, made, keys[key]) for key, made in held.items()}
@@ -231,7 +239,7 @@ class ParticlesPanel(QWidget):
         led = self._led if self._led in session.selected else None
         looked_at = session.selected if len(session.selected) == 1 else frozenset() if led is None else {led}
         if looked_at:
-            self.corrector.mark_reviewed(item, looked_at)
+            self._leave(item, *looked_at)
         doubts = self.doubtful.of(item)
         self._led = number = next_unreviewed(item, (), doubts.order if doubts is not None else ())
         if number is None:
@@ -241,6 +249,39 @@ class ParticlesPanel(QWidget):
         session.select([number])
         centre(session, item, number, judged=True)
 
+    def _leave(self, item: Item, number: int) -> None:
+        """Next takes what it leaves as reviewed, and says so once."""
+        self._left.append((number, number not in self.corrector.reviewed(item)))
+        self.corrector.mark_reviewed(item, {number})
+        if not self._told:
+            self._told = True
+            self.session.say(f"{item.name}: particle {number} counts as reviewed, as each that Next leaves does; Shift+N goes back to it.")
+
+    def _previous(self) -> None:
+        """Back to the particle that Next left last and that is still there; it has to be looked at again."""
+        item, session = self.corrector.measured_item(), self.session
+        session.settle(item)
+        self._left = [left for left in self._left if left[0] in item.found_particles().table.index]
+        if self._left:
+            number, marked = self._left.pop()
+            self._led = number
+            self.corrector.mark_reviewed(item, {number} if marked else (), on=False)
+            session.select([number])
+            centre(session, item, number, judged=True)
+        else:
+            session.say(f"{item.name}: Next (N) has left no particle to go back to.")
+
+    def _merge(self) -> None:
+        """Of one particle that looks like a piece, with the other that it looks like one with."""
+        if (other := self._partner()) is not None:
+            self.session.select([*self.session.selected, other])
+        self.corrector.merge()
+
+    def _partner(self) -> int | None:
+        """What the one selected particle is said to look like one with."""
+        picked = self.session.selected
+        return partner(self.doubtful.of(self.session.current), *picked) if len(picked) == 1 else None
+
     def _next_by_key(self) -> None:
         """As *Go through* of step 2 does: here it is seen how many are reviewed."""
         if self.session.step != _STEP:
@@ -249,6 +290,7 @@ class ParticlesPanel(QWidget):
 
     def _forget_led(self) -> None:
         self._led = None
+        self._left.clear()
 
     def _review_all(self, on: bool) -> None:
         item = self.session.current
@@ -272,7 +314,7 @@ class ParticlesPanel(QWidget):
         picked = len(session.selected) if measured else 0
         self._follow_tool(item.particles_layer if item is not None else None)
         for widget, ready in (
-            (self.merge, picked > 1),
+            (self.merge, picked > 1 or self._partner() is not None),
             (self.split, measured),
             (self.these, picked > 0),
             (self.add, measured),

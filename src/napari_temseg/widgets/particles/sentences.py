@@ -147,8 +147,15 @@ def doubted(doubts: Doubts | None, number: int) -> str:
         return " It may be two or more, as one of three such is: where you see a seam, Split these, or draw a line; else leave it."
     if number in doubts.two:
         return " It looks like two or more: Split these, or draw a line."
-    other = next((sum(pair) - number for pair in doubts.one if number in pair), 0)
-    return f" It and {other} look like one: select both and Merge." if other else ""
+    other = partner(doubts, number)
+    return f" It and {other} look like one: Merge (J) makes them one; else leave them." if other is not None else ""
+
+
+def partner(doubts: Doubts | None, number: int) -> int | None:
+    """The particle with which one that does not look like two looks like one; None where there is none."""
+    if doubts is None or number in doubts.two:
+        return None
+    return next((sum(pair) - number for pair in doubts.one if number in pair), None)
 
 
 def clock(seconds: float) -> str:

@@ -74,6 +74,15 @@ def in_doubt(doubts: Doubts, total: int) -> list[str]:
     return parts + ([f"{one} pair{'s' if one > 1 else ''} of pieces look{'s' if one == 1 else ''} like one"] if one else [])
 
 
+def none_left(doubts: Doubts, known: Doubts) -> str:
+    """That nothing is in doubt, or nothing but what was reviewed or excluded: `known` tells of that too."""
+    seen = len(set(known.order) - set(doubts.order))
+    if not seen:
+        return "No particle looks like two, and no pieces like one."
+    were = "1 that does was" if seen == 1 else f"{seen} that do were"
+    return f"No other particle looks like two, and no other pieces like one; {were} reviewed or excluded."
+
+
 def raised(doubts: Doubts, strength: float) -> str:
     """What comes apart when Splitting is raised to a strength."""
     meant, others = (sum(value <= strength for value in found) for found in (doubts.two.values(), doubts.others))
