@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import napari_temseg as temseg
 from napari_temseg import Micrograph, PredictConfig, Prediction, SimulateConfig, TemsegError
 from napari_temseg.engine.model.novelty import FAR, NAMES, SYMMETRY, TEXTURE, Familiarity, statistics_of
+from napari_temseg.engine.model.prediction import told_unlike
 from napari_temseg.files.models import load, save
 
 N = len(NAMES)
@@ -185,3 +186,12 @@ def test_the_shipped_model_names_tissue_and_no_simulated_micrograph(particles, d
     for seed in range(2):
         picture = temseg.simulate(SimulateConfig(height=256, width=256, count=12, diameter=40, seed=seed)).micrograph
         assert temseg.predict(particles, picture).unlike == ("",)
+
+
+def test_a_look_at_which_next_to_nothing_is_found_tells_nothing():
+    assert told_unlike([("", 23), ("unknown shapes", 3)]) == ""
+    assert told_unlike([("unknown shapes", 3), ("", 23)]) == ""
+    assert told_unlike([("unknown shapes", 12), ("", 200)]) == "unknown shapes"
+    assert told_unlike([("unknown shapes", 3), ("", 2)]) == "unknown shapes"
+    assert told_unlike([("unknown texture", 1)]) == "unknown texture"
+    assert told_unlike([("", 0), ("", 0)]) == told_unlike([]) == ""

@@ -286,3 +286,20 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     assert set(item.particles.table["population"]) == {"small", "large"}
     areas = [np.bincount(each.labels.ravel())[1:].mean() for each in (item.particles, before)]
     assert areas[0] < areas[1]
+
+
+def test_the_band_is_that_of_what_is_told_now_until_it_is_looked_for(viewer: Any, open_bench: Any, wait_jobs: Any) -> None:
+    bench, panel = searched(viewer, open_bench, wait_jobs, two_sizes(256, large=0, small=30).image, 20.0)
+    dial, item = panel.dial, bench.session.current
+    found = item.prediction.size
+    assert found < 19  # it moved to what was found
+    assert dial.band.text() == dial._band(item, [found])
+    assert f"20 px was said; what was found near it is about {dial.length(item, found)}." in dial.band.toolTip()
+    dial.say_sizes([16.0])
+    assert item.prediction.suits(16.0)
+    assert dial.band.text() == "≈ 5.3 to 48 px"
+    assert "was said" not in dial.band.toolTip()
+    particles = item.particles
+    item.particles = replace(particles, prediction=replace(particles.prediction, unlike=("unknown shapes",)))
+    bench.session.item_changed.emit(item, Change.PARTICLES)
+    assert panel.ways.first_size.isHidden()  # the size was said

@@ -20,6 +20,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import BACKGROUND, PlanePrediction, Prediction, SizeCandidate
 from napari_temseg.engine.types.wording import at_plane
 
+TELLING = 10  # pieces that a look finds, from which on it tells by itself whether a picture is unlike the training
 _ANY_SIZE = 64.0  # px at the working scale: what a model for all sizes is taken to look for
 
 
@@ -170,7 +171,7 @@ class _Pass:
                 return Progress("predict", whole, message, self._control.elapsed, preview=preview)
 
             image = self._normalised(index)
-            plane = blank(index)
+            plane, said = blank(index), []
             for look, (runner, target) in enumerate(zip(self.runners, (plane, plane.other), strict=False)):
                 known = self._known[look] if index == self._middle else None
                 within = partial(_part_of, progress, look, looks)
@@ -178,7 +179,8 @@ class _Pass:
                 if target is not None:
                     fill(target, raw)
                 if runner.tells:
-                    unlike[index] = unlike[index] or runner.unlike(image, raw, self._micrograph.valid)
+                    said.append((runner.unlike(image, raw, self._micrograph.valid), runner.pieces(raw) if looks > 1 else 1))
+            unlike[index] = told_unlike(said)
             if self.runner.tells:
                 plane = replace(plane, unlike=(unlike[index],))
             yield progress(1.0, PlanePrediction(index, plane))
@@ -191,6 +193,15 @@ class _Pass:
         if self._micrograph.n_planes == 1:  # of a stack the middle one would be held while others are looked at
             self._single = image
         return image
+
+
+def told_unlike(said: Sequence[tuple[str, int]]) -> str:
+    """In what a plane is unlike by its looks: what each says ("" for alike) and how many pieces it found.
+
+    A look at which next to nothing is found, less than `TELLING` pieces beside more of the other size, tells nothing.
+    """
+    whole = sum(pieces for _, pieces in said)
+    return next((reason for reason, pieces in said if reason and (pieces >= TELLING or 2 * pieces >= whole)), "")
 
 
 def _part_of(progress: Callable[[float], Progress], look: int, looks: int, share: float) -> Progress:

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_temseg.engine.model import size_search
 from napari_temseg.engine.model.backends.backend import Backend
@@ -16,6 +17,7 @@ from napari_temseg.engine.model.band import MOST_ENLARGED, band_inputs
 from napari_temseg.engine.model.device import out_of_memory, release
 from napari_temseg.engine.model.looks import Looks
 from napari_temseg.engine.model.novelty import statistics_of
+from napari_temseg.engine.model.outputs import foreground
 from napari_temseg.engine.model.scales import CROWD, MANY, MORE, PART, SMALL_PARTICLES, busiest, typical_diameter, working_scales
 from napari_temseg.engine.model.segmenter import MOST_MAGNIFICATION, Segmenter
 from napari_temseg.engine.model.tiles import (
@@ -36,7 +38,7 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import mapped
-from napari_temseg.engine.types.results import CENTRED_BY, Prediction, SizeCandidate
+from napari_temseg.engine.types.results import BAND, CENTRED_BY, Prediction, SizeCandidate
 
 Floats = npt.NDArray[np.float32]
 Known = dict[float, Floats]  # raw output (1, C, Y, X) by scale
@@ -116,6 +118,12 @@ class Runner:
         # In the middle of its scales, by ratio.
         found = statistics_of(image, raw, self.n_classes, math.exp(float(np.mean(np.log(self.scales)))), valid)
         return "" if found is None else self.familiar.reason(found)
+
+    def pieces(self, raw: Floats) -> int:
+        """Into how many pieces what the model says (1, C, Y, X) falls, specks beside the size that is looked for left out."""
+        sizes = np.bincount(ndimage.label(foreground(raw, self.n_classes)[0])[0].ravel())[1:]
+        width = self.working_size / self.scales[0] / BAND if self.working_size else 1.0
+        return int((sizes >= math.pi / 4 * width**2).sum())
 
     def settle(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, Known]:
         """Choose the working scales by the typical size, told or seen in a normalised plane; returns what is known of the plane already."""

@@ -68,6 +68,10 @@ class Finder(QObject):
         own = item.search if item is not None else None
         return self._usual if own is None else replace(self._usual, **{name: getattr(own, name) for name in OF_ONE_PICTURE})
 
+    def asked_of(self, item: Item) -> PredictConfig | None:
+        """The settings that the result of a picture was asked with; None where nobody knows."""
+        return self._known.asked(item)
+
     def edit(self, config: PredictConfig, item: Item | None) -> None:
         """Put settings in force that the user chose with this picture in hand; how the machine works is for all pictures."""
         self._usual = replace(config, **{name: getattr(self._usual, name) for name in OF_ONE_PICTURE})

@@ -39,6 +39,12 @@ class Searched:
         if item.prediction is not None:
             self._known[item] = (asked, _of_picture(item), item.prediction.probability)
 
+    def asked(self, item: Item) -> PredictConfig | None:
+        """The settings that its result was asked with; None where nobody knows, as after a restart."""
+        known = self._known.get(item)
+        there = known is not None and item.prediction is not None and known[2] is item.prediction.probability
+        return known[0].predict if known is not None and there else None
+
     def knows(self, item: Item, asked: Asked) -> bool:
         """Whether its result is the one that would come: same question, same pixels and areas, nothing undone."""
         known = self._known.get(item)

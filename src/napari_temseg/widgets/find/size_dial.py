@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 SIZE_FIELDS = ("typical_size", "typical_nm", "polarity", "other_size", "other_nm", "both")
+_OF_BAND = (
+    "Sizes that are looked for: from a third of the one that is meant to about three times it.\n"
+    "A size that is told moves to the typical one of what is found near it.\n"
+    "The ends are not sharp: a sixth below the smaller one and above the larger one particles are found too, though not all."
+)
 _SAID = tuple(name for name in SIZE_FIELDS if name != "polarity")
 _DECLARED = {entry.name: entry.metadata for entry in fields(PredictConfig)}
 
@@ -51,11 +56,6 @@ class SizeDial(QWidget):
         self.polarity.setToolTip(f"{_DECLARED['polarity']['help']}.")
         self.polarity.setAccessibleName("polarity")
         self.band = QLabel()
-        self.band.setToolTip(
-            "Sizes that are looked for: from a third of the one that is meant to about three times it.\n"
-            "A size that is told moves to the typical one of what is found near it.\n"
-            "The ends are not sharp: a sixth below the smaller one and above the larger one particles are found too, though not all."
-        )
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -194,8 +194,11 @@ class SizeDial(QWidget):
                 self.field.setCursorPosition(0)  # of what has no room the beginning is seen
         self.field.setPlaceholderText(f"auto: {self._lengths(item, found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
-        searched = found if len(found) == len(told) == 1 and item is not None and self._moved(item, told[0]) else told or found
+        moved = len(found) == len(told) == 1 and item is not None and self._moved(item, told[0])
+        searched = found if moved else told or found
         self.band.setText(self._band(item, searched) if searched else "")
+        where = f"{self.length(item, told[0])} was said; what was found near it is about {self.length(item, found[0])}.\n" if moved else ""
+        self.band.setToolTip(f"{where}{_OF_BAND}")
         self.across.setChecked(self.drag.held)
         self.across.setText("Done" if self.drag.held else "Drag across one")
         for each in (self.field, self.across, self.polarity):
@@ -205,6 +208,10 @@ class SizeDial(QWidget):
         """The keyboard is at the size."""
         self.field.setFocus(Qt.FocusReason.OtherFocusReason)
 
+    def is_told(self, item: Item | None) -> bool:
+        """Whether somebody said the size, or sizes, of a picture."""
+        return bool(self._told(item))
+
     def _told(self, item: Item | None) -> tuple[float, ...]:
         """The sizes in px that were said of a picture, () where none was, or where a length says nothing of it."""
         try:
@@ -212,9 +219,11 @@ class SizeDial(QWidget):
         except TemsegError:
             return ()
 
-    @staticmethod
-    def _moved(item: Item, told: float) -> bool:
-        """Whether what was found near a size that is told moved it to their own, at which they were looked for."""
+    def _moved(self, item: Item, told: float) -> bool:
+        """Whether what was found near a size that is told moved it to their own, at which they were looked for: not before that search."""
+        asked, now = self.finder.asked_of(item), self.finder.config_of(item)
+        if asked is not None and any(getattr(asked, name) != getattr(now, name) for name in _SAID):
+            return False
         return item.prediction is not None and item.prediction.suits(told)
 
     @staticmethod

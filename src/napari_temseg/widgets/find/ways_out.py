@@ -51,13 +51,14 @@ class WaysOut(QStackedWidget):
         self.setSizePolicy(policy)
 
     def _laid_out(self) -> dict[str, QWidget]:
-        size = button("Say the size", "Drag across a typical particle, then find again: the picture is looked at accordingly.", self._size)
+        way = "Drag across a typical particle, then find again: the picture is looked at accordingly."
+        self.first_size = button("Say the size", way, self._size)
         self.other_size = button("Say the size", "Drag across a typical particle, then find again: a third to three times it.", self._size)
         learn = "Go to step 3 and paint a few strokes where the model is wrong: Live and training learn from them."
         paint, paint_faint = button("Paint", learn, self._paint), button("Paint some", learn, self._paint)
         other = button("Another model", "Choose a model that was trained on pictures like this one.", self.other_model.emit)
         pages = {
-            "unlike": row([size, paint, other], (1, 1, 1)),
+            "unlike": row([self.first_size, paint, other], (1, 1, 1)),
             "which": row(self.sizes, (1, 1, 1)),
             "further": row([self.too, self.other_size, self.too_polar], (2, 1, 1)),
             "measured": row([*self.measured.values()], (1, 1)),
@@ -79,6 +80,9 @@ class WaysOut(QStackedWidget):
             return
         if further is not None:
             self._show_further(item, further)
+        said = self.dial.is_told(item)
+        self.first_size.setVisible(not (said and item.unlike))  # it was just done
+        self.first_size.setText("Say another size" if said else "Say the size")
         self._show_sizes(item)
         self._show_polarity(self._polarity_of(item))
 
