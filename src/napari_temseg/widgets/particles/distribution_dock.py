@@ -259,7 +259,8 @@ class Distribution(QWidget):
         )
         self.filter.setToolTip(
             trouble
-            or "Rows to show: a word, or comparisons (ecd > 20 and circularity < 0.8) joined by and, or, not; headers tell the names."
+            or "Rows to show: a word, or comparisons (ecd > 20 and circularity < 0.8) joined by and, or, not; headers tell the names.\n"
+            "It hides rows only: plot and D50 are of all particles that count; Exclude leaves some out of them."
         )
 
     def _set_everything(self, on: bool) -> None:

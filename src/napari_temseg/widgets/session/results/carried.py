@@ -79,7 +79,7 @@ def _with(state: ResultState, carried: CarriedOver) -> ResultState:
 
 def _told(carried: CarriedOver) -> str:
     n, kept = carried.taken, carried.drawn
-    parts = [f"{several(n, 'correction')} by hand carried over"] if n else []
+    parts = [f"{several(n, 'corrected particle')} carried over"] if n else []
     if kept:
         parts.append(f"{kept} that {'do' if kept > 1 else 'does'} not match what was found {'are' if kept > 1 else 'is'} kept")
     if met := len(carried.met):
