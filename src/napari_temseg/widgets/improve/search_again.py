@@ -109,8 +109,9 @@ def outcome(found: SearchedAgain | None) -> str:
     """For people: what a new search found, and what strokes still contradict; "" where there is nothing to tell."""
     if found is None:
         return ""
-    before = "" if found.before is None else f", {found.before} before"
-    parts = [f"{several(found.after, 'particle')}{before}"] if found.anew else []
+    before = "" if found.before is None else " as before" if found.before == found.after else f", {found.before} before"
+    sizes = " of both sizes" if found.size else ""
+    parts = [f"{several(found.after, 'particle')}{sizes}{before}"] if found.anew else []
     still = found.still
     if still is not None and still.missed:
         some = "" if still.unsure == still.missed else f"{still.unsure} of them "
@@ -129,7 +130,7 @@ def of_sizes(found: SearchedAgain | None) -> str:
         return ""
     scale = found.said.micrograph.calibration.nanometres
     length = f"{found.size * (scale or 1):.2g} {'nm' if scale else 'px'}"
-    return f"Your strokes lie on particles of about {length} too: both sizes were looked for (step 2 says how they are measured)."
+    return f"Your strokes lie on particles of about {length} too, so both sizes were looked for (step 2 says how they are measured)."
 
 
 def _strokes_of(item: Item) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import pytest
+
+from napari_temseg.engine.types.progress import Control, Job, Progress
 
 
 @pytest.fixture
@@ -68,6 +72,38 @@ def test_particles_stay_hidden_under_live_whatever_is_clicked(bench: Any, viewer
     bench.panel(1).splitter.resplit(item)
     settle(bench)
     assert both(item) in ((True, False), (False, True))
+
+
+def test_live_outlines_of_one_picture_do_not_lie_on_another_while_a_job_runs(
+    bench: Any, viewer: Any, picture: Any, settle: Any, qtbot: Any
+) -> None:
+    panel, session, item = bench.panel(2), bench.session, bench.session.current
+    viewer.add_image(np.asarray(picture.micrograph.data)[::-1].copy(), name="other", scale=(0.5, 0.5), units=("nm", "nm"))
+    session.set_current(item)
+    session.reveal()
+    bench.go(2)
+    panel.labelling.new.click()
+    settle(bench)
+    item.annotation.paint((60, 60), 1)
+    settle(bench)
+    assert both(item)[0]
+    go_on = threading.Event()
+
+    def steps(control: Control) -> Generator[Progress, None, None]:
+        while not go_on.is_set() and not control.cancelling:
+            go_on.wait(0.05)
+            yield Progress("work", 0.0, "working", control.elapsed)
+
+    session.jobs.start("something long", lambda: Job(steps), lambda _: None)
+    try:
+        assert both(item)[0]  # it is still true
+        session.set_current(next(each for each in session.items if each is not item))
+        session.reveal()
+        qtbot.waitUntil(lambda: not both(item)[0])
+        assert session.jobs.running
+    finally:
+        go_on.set()
+    settle(bench)
 
 
 @pytest.mark.parametrize("strokes", [False, True])

@@ -167,7 +167,8 @@ class LiveFollower(QObject):
             flight.stopped = True
             flight.stop()
         if aim is None:
-            if not self.session.jobs.running or not self.on or not self._improving:
+            paused = self.session.jobs.running and self.on and self._improving
+            if not (paused and self.view.shows_current):  # what was there a moment ago is still true
                 self.view.hide()
             self._say(why)
         elif flight is None and aim != self._broken:

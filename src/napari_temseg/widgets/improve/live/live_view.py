@@ -39,6 +39,12 @@ class LiveView(QObject):
         """Whether this was the last that was shown, in these layers."""
         return self._shown is not None and self._shown[1:] == (answered, roles)
 
+    @property
+    def shows_current(self) -> bool:
+        """Whether what is shown is of the plane that is looked at."""
+        item = self.session.current
+        return item is not None and self._shown is not None and self._shown[0] is item and self._plane == self.session.shown_plane(item)
+
     def holds(self, item: Item, plane: int) -> bool:
         """Whether what is shown is of this plane, with its outlines."""
         return self._shown is not None and self._shown[0] is item and self._plane == plane and Role.LIVE in self._shown[2]
