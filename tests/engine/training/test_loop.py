@@ -301,7 +301,7 @@ def test_the_checks_at_the_end_are_told_and_what_the_time_did_not_suffice_for_to
     for progress in job:
         clock[0] += 30 * (progress.stage == "check" and not checking)  # as on a machine that is busy all of a sudden
         checking += [progress] * (progress.stage == "check")
-    assert all("trying the result" in progress.message for progress in checking)
+    assert all("checking the result" in progress.message for progress in checking)
     assert all(progress.fraction < 1 for progress in checking)  # or no time would be left
     notes = job.result.history[-1]["notes"]
     assert "the time did not suffice to try the new model on 3 of the images: look before you use it there" in notes

@@ -540,10 +540,10 @@ def test_next_says_once_what_it_marks_and_shift_n_goes_back(bench: Any, qtbot: A
     assert session.selected == {way[1]}
 
 
-def test_merge_knows_the_partner_of_a_piece(bench: Any, qtbot: Any, idle: Any) -> None:
+def test_merge_knows_the_partner_of_a_piece(bench: Any, qtbot: Any, wait_chores: Any) -> None:
     panel, session = bench.panel(3), bench.session
     item = session.current
-    idle()  # what is in doubt of these squares is known
+    wait_chores(session)  # what is in doubt of these squares is known, and nothing comes after what is put in its place
     session.part(Doubtful)._known[item] = Doubts({3: 0.8}, {(1, 2): 0.4, (3, 4): 0.4})
     session.select([4])
     qtbot.waitUntil(panel.merge.isEnabled)

@@ -24,7 +24,7 @@ from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, ma
 from napari_temseg.engine.types.results import Prediction
 
 MEASURING = "seeing how fast this machine is now"
-CHECKING = "trying the result: on labels that it was not shown, on your labels and on other images"
+CHECKING = "checking the result: on labels that it was not shown, on your labels and on other images"
 SHOW_EVERY = 10  # steps between previews, without a validation part
 USELESS_IOU = 0.2  # on the validation part: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 
