@@ -15,7 +15,7 @@ from napari_temseg.engine.model.outputs import sigmoid
 from napari_temseg.engine.model.runner import Runner, band_scales
 from napari_temseg.engine.model.scales import CORE
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.model.size_search import LARGEST_SIZE, SMALLEST_SIZE
+from napari_temseg.engine.model.size_search import LARGEST_SIZE, SIZE_STEP, SMALLEST_SIZE
 from napari_temseg.engine.model.tiles import resize
 from napari_temseg.engine.types.config import LEAST_APART, PredictConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -23,7 +23,6 @@ from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Predicti
 
 LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
 MOST_ASKED = 12  # strokes of which the size is looked for
-SIZE_RATIO = 1.6  # between the sizes that are tried
 SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
 ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
 SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
@@ -116,7 +115,7 @@ class _Look:
 
     def __init__(self, model: Segmenter, said: Prediction) -> None:
         plane = said.micrograph
-        self.size, self.valid = said.size, plane.valid
+        self.size = said.size
         self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
         self.runner = Runner(model, PredictConfig(), plane.calibration.nanometres)
 
@@ -124,8 +123,8 @@ class _Look:
         """The size (px) of the particle under a stroke, 0 where none is seen, or one of those that were looked for."""
         if self._seen(window, stroke, self.size)[0] >= SURE_DEPTH:
             return 0.0
-        steps = range(1, math.ceil(math.log(LARGEST_SIZE * min(self.image.shape) / SMALLEST_SIZE, SIZE_RATIO)) + 1)
-        sizes = (self.size * SIZE_RATIO**step for step in (*steps, *(-step for step in steps)))
+        steps = range(1, math.ceil(math.log(LARGEST_SIZE * min(self.image.shape) / SMALLEST_SIZE, SIZE_STEP)) + 1)
+        sizes = (self.size * SIZE_STEP**step for step in (*steps, *(-step for step in steps)))
         tried = [size for size in sizes if SMALLEST_SIZE <= size <= LARGEST_SIZE * min(self.image.shape)]
         seen = [self._seen(window, stroke, size) for size in tried]
         like = [each for each, size in zip(seen, tried, strict=True) if 1 / ITS_SIZE <= each[1] / size <= ITS_SIZE]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from scipy.ndimage import binary_dilation
@@ -13,19 +12,6 @@ from scipy.ndimage import binary_dilation
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
 from napari_temseg.widgets.session.regions import Regions
-
-
-@pytest.fixture
-def settle(qtbot: Any, idle: Any) -> Any:
-    """Wait until what is painted is answered and nothing runs."""
-
-    def settled(bench: Any) -> None:
-        live, jobs = bench.panel(2).live.model, bench.session.jobs
-        idle()
-        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking)
-        idle()
-
-    return settled
 
 
 def a_particle(picture: Any, side: int = 192) -> Any:

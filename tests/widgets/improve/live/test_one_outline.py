@@ -12,19 +12,6 @@ import pytest
 from napari_temseg.engine.types.progress import Control, Job, Progress
 
 
-@pytest.fixture
-def settle(qtbot: Any, idle: Any) -> Any:
-    """Wait until what is painted is answered and nothing runs."""
-
-    def settled(bench: Any) -> None:
-        live, jobs = bench.panel(2).live.model, bench.session.jobs
-        idle()
-        qtbot.waitUntil(lambda: not live.coming and not jobs.running and not jobs.looking)
-        idle()
-
-    return settled
-
-
 def both(item: Any) -> tuple[bool, bool]:
     """Whether live outlines are on the screen, and whether those of particles are."""
     return tuple(role in item.made and item.made[role].visible for role in ("live", "particles"))
