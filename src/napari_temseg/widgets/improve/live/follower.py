@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -60,6 +61,7 @@ class LiveFollower(QObject):
         self.aim: LiveTarget | None = None  # of the answer
         self._improving = False
         self._rest = Rest(session)
+        self._looked: WeakSet[Item] = WeakSet()  # pictures that were answered: what rests is looked at anew from its next stroke on
         self._grounds: OrderedDict[LiveTarget, Ground] = OrderedDict()
         self._flight: Flight | None = None
         self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
@@ -188,7 +190,7 @@ class LiveFollower(QObject):
             self._watch.stop()
 
     def _outdated(self, aim: LiveTarget) -> bool:
-        if aim == self._broken:
+        if aim == self._broken or (self.rests(aim.item) and aim.item in self._looked and not self.unsure):
             return False
         answer = self.answer
         if aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer):
@@ -285,6 +287,7 @@ class LiveFollower(QObject):
         aim = flight.aim
         if aim.item in self.session.items:
             self._grounds[aim] = answered.ground
+            self._looked.add(aim.item)
             self._grounds.move_to_end(aim)
             while len(self._grounds) > PLANES_WITH_FEATURES:
                 self._grounds.popitem(last=False)
@@ -343,8 +346,13 @@ class LiveFollower(QObject):
     # -- what happens
 
     def _painted(self, item: Item) -> None:
-        if self._rest.stroked(item) and item is self.session.current:
-            if self._since is None:
+        rested = item in self._rest
+        self._rest.look(item)
+        rests = item in self._rest
+        if rests and not rested:
+            self.view.leave(item)  # its strokes are those of its result again
+        if item is self.session.current and not (rests and rested):
+            if self._since is None and not rests:
                 self._since = time.perf_counter()
             self._soon.start()
 
@@ -360,8 +368,11 @@ class LiveFollower(QObject):
                 self.answer = self.aim = None
             self._broken = None
         if what == Change.PREDICTION:
-            self._rest.begin(item)
-            self.view.leave(item)
+            self._rest.result_came(item)
+            if item in self._rest or item.particles is None:
+                self.view.leave(item)
+        elif what == Change.PARTICLES:
+            self._rest.corrected(item)
         if what in (Change.LIVE, Change.UNCERTAINTY):
             # Not at once: where all layers are removed, the picture will be gone by then, and nobody meant this one.
             QTimer.singleShot(0, self, partial(self._removed, item, Role.LIVE if what is Change.LIVE else Role.UNCERTAINTY))

@@ -14,6 +14,7 @@ from napari_temseg.widgets.improve.live.answers import LiveTarget, Task, iter_us
 from napari_temseg.widgets.session.history import LIVE_STEP
 from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
+from napari_temseg.widgets.session.results.state import Beside
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
@@ -32,10 +33,15 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
         if item not in session.items:
             return
         session.model_names[found.prediction.model_hash] = name
-        told = commit_found(session, item, found, LIVE_STEP)
+        none_before = None if item.particles is not None else Beside(_nothing, _nothing)  # where nothing was found yet it is undone too
+        told = commit_found(session, item, found, LIVE_STEP, none_before)
         n, unsure = len(item.found_particles()), found.particles.uncertain
         left = f", {several(unsure, 'unsure region')} left out (dashed in Live)" if unsure else ""
         session.say(f"{several(n, 'particle')} of {item.name} taken over from Live{left}; Ctrl+Z or U takes it back. {told}")
 
     stopped = partial(session.say, "Stopped; the particles are as they were.")
     session.jobs.start(f"Taking over from Live: {item.name}", partial(iter_use, task), done, failed=stopped)
+
+
+def _nothing() -> None:
+    """Nothing else comes or goes with it."""
