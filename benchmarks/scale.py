@@ -187,8 +187,10 @@ def planes(options: argparse.Namespace) -> None:
     for count in options.planes:
         with tempfile.TemporaryDirectory() as name:
             path, output = Path(name, "stack.tif"), Path(name, "results")
-            pages = (np.roll(few[number % 8], 7 * number, axis=1) for number in range(count))
-            tifffile.imwrite(path, pages, shape=(count, side, side), dtype=np.uint8, photometric="minisblack")
+            pages = (np.roll(few[number % 8], 7 * number, axis=1).astype(np.uint16) * 100 for number in range(count))
+            big = 2 * count * side**2 > 2**32 - 2**25
+            tifffile.imwrite(path, pages, shape=(count, side, side), dtype=np.uint16, photometric="minisblack", bigtiff=big)
+            print(f"{path.stat().st_size / 2**30:.2f} GB, {'BigTIFF' if big else 'TIFF'}")
             found = watched(temseg("run", path, "-o", output, "--axes", "time", "--typical-size", "24 px"), output, options.every)
             print(f"{count} planes of {side}²: exit code {found.code}, {found.seconds:.0f} s of processor, MB by tenths: {shares(found)}")
             print(f"    {flat(found)}")

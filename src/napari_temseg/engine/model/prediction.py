@@ -43,22 +43,25 @@ def iter_predict(
         yield from over.settle()
         whole = over.blank(micrograph)
         unlike = yield from over.predict(places, whole.at)
-        return replace(whole, unlike=tuple(unlike)) if over.runner.tells else whole
+        return replace(whole, unlike=tuple(unlike)) if over.judged else whole
 
     return Job(steps)
 
 
-def iter_predict_planes(model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: Backend | None = None) -> Job[list[str]]:
+def iter_predict_planes(
+    model: Segmenter, micrograph: Micrograph, config: PredictConfig, network: Backend | None = None, *, judged: bool = True
+) -> Job[list[str]]:
     """As `iter_predict`, keeping no plane: each is handed over in its `PlanePrediction` alone, so that memory is that of one.
 
-    Returns what `Prediction.unlike` holds.
+    Returns what `Prediction.unlike` holds; nothing where the planes are not to be `judged`.
     """
 
     def steps(control: Control) -> Generator[Progress, None, list[str]]:
         over = _Pass(model, micrograph, config, network, control)
         yield from over.settle()
+        over.judged = judged and over.runner.tells
         unlike = yield from over.predict(range(micrograph.n_planes), lambda index: over.blank(_read(micrograph, index)))
-        return unlike if over.runner.tells else []
+        return unlike if over.judged else []
 
     return Job(steps)
 
@@ -115,6 +118,7 @@ class _Pass:
         self.runner = Runner(model, config, pixel_size, ready)
         self._ready, self._config = ready, config
         self.runners = [self.runner]  # that of the smaller size first
+        self.judged = self.runner.tells
         self._model, self._micrograph, self._control = model, micrograph, control
         self._single: npt.NDArray[np.float32] | None = None
         self._middle, self._known = micrograph.n_planes // 2, [Known(), Known()]
@@ -178,10 +182,10 @@ class _Pass:
                 raw = yield from mapped(runner.plane(image, known), within)
                 if target is not None:
                     fill(target, raw)
-                if runner.tells:
+                if self.judged:
                     said.append((runner.unlike(image, raw, self._micrograph.valid), runner.pieces(raw) if looks > 1 else 1))
             unlike[index] = told_unlike(said)
-            if self.runner.tells:
+            if self.judged:
                 plane = replace(plane, unlike=(unlike[index],))
             yield progress(1.0, PlanePrediction(index, plane))
         return unlike
@@ -214,6 +218,7 @@ def fill(plane: Prediction, raw: npt.NDArray[np.float32]) -> None:
     channels = len(plane.class_ids)
     plane.probability[...] = probabilities(raw, channels)[0]
     # Numbers that are not negative stand in the order of their bits, which compare far faster than half precision.
-    plane.classes[...] = plane.probability.view(np.uint16).argmax(axis=0) + BACKGROUND
+    bits = plane.probability.view(np.uint16)
+    plane.classes[...] = (bits[1] > bits[0] if len(bits) == 2 else bits.argmax(axis=0)) + np.uint8(BACKGROUND)
     for offset, depth in enumerate(plane.auxiliary.values()):
         depth[...] = sigmoid(raw[0, channels - 1 + offset])

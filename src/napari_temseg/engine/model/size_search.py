@@ -110,6 +110,9 @@ class _Cores:
         core = (depth > CORE) & (probability > 0.5)
         if valid is not None:
             core &= scaled(valid.astype(np.float32)[None, None], scale)[0, 0] > 0.5
+        if not core.any():
+            none = np.zeros(0)
+            return cls(none, none, np.zeros(0, np.intp), none, int((probability > 0.5).sum()))
         labels, n = ndimage.label(core)
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
         deepest, inside = np.zeros(n + 1), np.zeros(n + 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import AS_FOUND, Core, Extents, Floats, OtherSplit, whole_sizes
-from napari_temseg.engine.particles.splitting import at_frame, divisible, seen_of, split_plane, weighed_pieces
+from napari_temseg.engine.particles.splitting import Splittable, at_frame, split_plane
 from napari_temseg.engine.particles.weighing import default_certainty
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
@@ -37,17 +37,14 @@ def other_settings(config: SplitConfig) -> list[tuple[str, str, SplitConfig]]:
     return found
 
 
-def _sizes(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[tuple[Floats, Floats]]:
+def _sizes(plane: Splittable, settings: Sequence[SplitConfig], core: Core) -> Iterator[tuple[Floats, Floats]]:
     """Diameters and boxes of the whole particles of one plane under each of the settings."""
-    parts, threshold, strength = None, None, None
-    seen = seen_of(prediction)
+    last = None
     for config in settings:
-        if parts is None or config.threshold != threshold:
-            parts, threshold, strength = divisible(prediction, config), config.threshold, None
-        if config.strength != strength:
-            pieces, strength = weighed_pieces(parts, prediction, config, seen), config.strength
-            whole = pieces.large & ~at_frame(pieces.labels, len(pieces.large) - 1, prediction.micrograph.valid)
-            extents = Extents.of(pieces.labels)
+        pieces = plane.pieces(config)
+        if pieces is not last:
+            whole = pieces.large & ~at_frame(pieces.labels, len(pieces.large) - 1, plane.prediction.micrograph.valid)
+            last, extents = pieces, Extents.of(pieces.labels)
         yield extents.sizes(np.flatnonzero(whole & pieces.stay(config.certainty or 0.0)), core)
 
 
@@ -62,19 +59,21 @@ def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str,
     return {"": (diameter, box)}
 
 
-def _each(prediction: Prediction, settings: Sequence[SplitConfig], core: Core) -> Iterator[dict[str, tuple[Floats, Floats]]]:
+def _each(
+    prediction: Prediction, settings: Sequence[SplitConfig], core: Core, plane: Splittable | None
+) -> Iterator[dict[str, tuple[Floats, Floats]]]:
     """The sizes of one plane under each of the settings, by population."""
     if prediction.other is None:
-        yield from ({"": sizes} for sizes in _sizes(prediction, settings, core))
+        yield from ({"": sizes} for sizes in _sizes(plane or Splittable(prediction), settings, core))
     else:
         yield from (_apart(prediction, config, core) for config in settings)
 
 
-def iter_other_splits(particles: Particles, core: Core = None) -> Job[tuple[OtherSplit, ...]]:
+def iter_other_splits(particles: Particles, core: Core = None, single: Splittable | None = None) -> Job[tuple[OtherSplit, ...]]:
     """The job that finds the `other_splits` of a measurement of `particles`; without a prediction there are none.
 
     The splittings are those near the settings of `particles`, found on their prediction. Yields `Progress` after each.
-    With a `core` those of one plane count whose middle lies there.
+    With a `core` those of one plane count whose middle lies there; `single` is the plane that `particles` were split of, if it is kept.
     """
 
     def steps(control: Control) -> Generator[Progress, None, tuple[OtherSplit, ...]]:
@@ -89,7 +88,7 @@ def iter_other_splits(particles: Particles, core: Core = None) -> Job[tuple[Othe
         n = prediction.micrograph.n_planes
         sizes: list[list[dict[str, tuple[Floats, Floats]]]] = [[] for _ in settings]
         for plane in range(n):
-            for index, found in enumerate(_each(prediction.at(plane), [each for _, _, each in settings], core)):
+            for index, found in enumerate(_each(prediction.at(plane), [each for _, _, each in settings], core, single)):
                 sizes[index].append(found)
                 done = (plane + (index + 1) / len(settings)) / n
                 yield Progress("measure", done, f"{particles.micrograph.name}: splitting otherwise", control.elapsed)

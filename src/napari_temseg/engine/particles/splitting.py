@@ -75,14 +75,23 @@ def iter_split(prediction: Prediction, config: SplitConfig) -> Job[Particles]:
     return Job(lambda control: _steps(prediction, config, control))
 
 
-def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Generator[Progress, None, Particles]:
+def split_of(plane: Splittable, config: SplitConfig) -> Particles:
+    """As `split` of the prediction of a single plane, of which other splittings may follow."""
+    if config.certainty is None:
+        config = replace(config, certainty=default_certainty(plane.prediction))
+    return Job(lambda control: _steps(plane.prediction, config, control, plane)).drain()
+
+
+def _steps(
+    prediction: Prediction, config: SplitConfig, control: Control, single: Splittable | None = None
+) -> Generator[Progress, None, Particles]:
     micrograph = prediction.micrograph
     n = micrograph.n_planes
     labels = zeros(prediction.classes.shape, np.int32)
     tables: list[pd.DataFrame] = []
     uncertain, numbers = 0, Numbering()
     for index in range(n):
-        plane, table, unsure = split_plane(prediction.at(index), config)
+        plane, table, unsure = split_plane(prediction.at(index), config, single)
         uncertain += unsure
         table.insert(2, "plane", index)
         labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
@@ -93,8 +102,8 @@ def _steps(prediction: Prediction, config: SplitConfig, control: Control) -> Gen
     return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
 
 
-def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd.DataFrame, int]:
-    """Labels 1…n of one plane, their table without the plane's number, and how many were dropped as uncertain.
+def split_plane(prediction: Prediction, config: SplitConfig, plane: Splittable | None = None) -> tuple[Labels, pd.DataFrame, int]:
+    """Labels 1…n of one `plane`, their table without the plane's number, and how many were dropped as uncertain.
 
     Where two sizes are meant, what was found for either is split and both are merged (see `populations`).
     """
@@ -102,8 +111,7 @@ def split_plane(prediction: Prediction, config: SplitConfig) -> tuple[Labels, pd
         small, of_small, unsure = split_plane(replace(prediction, other=None), config)
         large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted, micrograph=prediction.micrograph), config)
         return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
-    parts = divisible(prediction, config)
-    kept = weighed_pieces(parts, prediction, config, seen_of(prediction)).kept(config.certainty or 0.0)
+    kept = (plane or Splittable(prediction)).pieces(config).kept(config.certainty or 0.0)
     return *_table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), kept.unsure
 
 
@@ -131,18 +139,60 @@ class Divisible:
         return self._holes[0]
 
 
-def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
+class Splittable:
+    """One plane that is split under several settings: what two of them share, one after the other, is found once."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.prediction, self._seen = prediction, seen_of(prediction)
+        self._ground: tuple[SplitConfig, Ground] | None = None
+        self._parts: tuple[SplitConfig, Divisible] | None = None
+        self._pieces: tuple[SplitConfig, Weighed] | None = None
+
+    def pieces(self, config: SplitConfig) -> Weighed:
+        """All its pieces, which are the same for every certainty."""
+        for_pieces = replace(config, certainty=None)
+        if self._pieces is None or self._pieces[0] != for_pieces:
+            found = weighed_pieces(self._divisible(for_pieces), self.prediction, config, self._seen)
+            self._pieces = for_pieces, found
+        return self._pieces[1]
+
+    def _divisible(self, config: SplitConfig) -> Divisible:
+        usual = SplitConfig()
+        for_parts = replace(config, strength=usual.strength)
+        for_ground = replace(for_parts, threshold=usual.threshold)
+        if self._ground is None or self._ground[0] != for_ground:
+            self._ground = for_ground, Ground.of(self.prediction, config)
+        if self._parts is None or self._parts[0] != for_parts:
+            self._parts = for_parts, divisible(self.prediction, config, self._ground[1])
+        return self._parts[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a plane is split from at every threshold: probability of the foreground, the learnt depth, and that as it is cut, smoothed."""
+
+    foreground: FloatArray
+    depth: FloatArray | None
+    learnt: FloatArray | None
+
+    @classmethod
+    def of(cls, prediction: Prediction, config: SplitConfig) -> Ground:
+        """Of one plane."""
+        depth = cut = _learnt_depth(prediction, config)
+        if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
+            cut = np.where(prediction.parted, np.float32(0), depth)
+        learnt = None if cut is None else _smooth(cut, _smoothing(prediction, config))
+        return cls(1 - prediction.probability[0].astype(np.float32), depth, learnt)
+
+
+def divisible(prediction: Prediction, config: SplitConfig, ground: Ground | None = None) -> Divisible:
     """The classes of one plane with their basins."""
     probability, valid = prediction.probability, prediction.micrograph.valid
-    depth = _learnt_depth(prediction, config)
-    foreground = 1 - probability[0].astype(np.float32)
+    ground = ground or Ground.of(prediction, config)
+    foreground, learnt = ground.foreground, ground.learnt
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
         classes = Holes.of(classes == 0, valid, prediction.parted, disc_area(config.min_diameter)).filled(classes)
-    cut = depth
-    if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
-        cut = np.where(prediction.parted, np.float32(0), depth)
-    learnt = None if cut is None else _smooth(cut, _smoothing(prediction, config))
     found = []
     for number in prediction.class_ids[1:]:
         mask = classes == number
@@ -152,7 +202,7 @@ def divisible(prediction: Prediction, config: SplitConfig) -> Divisible:
             found.append((number, mask, basins_of(mask, _shape(mask, config) if learnt is None else learnt)))
     # Of a model for any size dents were chosen without, and where no depth was learnt few of them are seams however close particles lie.
     asked = 1 - CROWDED * _touching(found, prediction, config) if learnt is not None and prediction.size else 1.0
-    return Divisible(tuple(found), learnt is not None, asked, foreground, depth)
+    return Divisible(tuple(found), learnt is not None, asked, foreground, ground.depth)
 
 
 def _smoothing(prediction: Prediction, config: SplitConfig) -> float:
@@ -287,7 +337,9 @@ def contacts_of(labels: Labels) -> tuple[Labels, Labels]:
     first, second = [], []
     for here, there in shifts:
         a, b = labels[here], labels[there]
-        touching = (a != b) & (a > 0) & (b > 0)
+        edge = a != b  # few: the rest is asked of these alone
+        a, b = a[edge], b[edge]
+        touching = (a > 0) & (b > 0)
         first.append(a[touching])
         second.append(b[touching])
     return np.concatenate(first), np.concatenate(second)

@@ -18,7 +18,7 @@ from napari_temseg.engine.measure.shape.edges import SEEN_FROM
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import iter_recovery
-from napari_temseg.engine.particles.splitting import contacts_of, split
+from napari_temseg.engine.particles.splitting import Splittable, contacts_of, split_of
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.large_arrays import PackedMask
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -49,7 +49,7 @@ def iter_large(
     """The job that predicts, splits and measures a large plane; `recovery` as of `iter_run`, in the piece in the middle."""
 
     def steps(control: Control) -> Generator[Progress, None, MeasuredPicture]:
-        from napari_temseg.engine.model.prediction import iter_settled
+        from napari_temseg.engine.model.prediction import iter_predict_planes, iter_settled
 
         fixed = replace(segmenter, normalisation=segmenter.normalisation.fixed(image.plane(0), image.valid, image.name))
         settling = iter_settled(fixed, image, predict, network)
@@ -60,18 +60,21 @@ def iter_large(
         middle = min(range(len(cut)), key=lambda number: abs(_off_middle(cut[number], image)))
         for done, piece in enumerate(cut):
             said = f"{image.name}: part {done + 1} of {len(cut)}"
-            prediction = yield from _predicted(fixed, piece, image, told.config, network, said, done / len(cut))
-            piece, particles = _split(piece, prediction, config, told.largest)
-            others = iter_other_splits(particles, piece.inner)
+            predicting = iter_predict_planes(fixed, _part(piece, image), told.config, network=network, judged=done == middle)
+            prediction = yield from _predicted(predicting, said, done / len(cut))
+            piece, particles, single = _split(piece, prediction, config, told.largest)
+            others = iter_other_splits(particles, piece.inner, single)
             for _ in others:
                 yield Progress("predict", (done + 0.8) / len(cut), said, control.elapsed)
+            splits = others.result
+            del single, others  # what splittings share takes more memory than the piece
             if done == middle:
                 plane.unlike = particles.prediction.unlike if particles.prediction is not None else ()
                 if recovery is not False:
                     looking = iter_recovery(fixed, particles, told.config)
                     yield from looking
                     plane.recovered = looking.result
-            plane.add(piece, particles, others.result)
+            plane.add(piece, particles, splits)
         return plane.together(told)
 
     return Job(steps)
@@ -82,31 +85,32 @@ def _off_middle(piece: Piece, image: Micrograph) -> float:
     return float(np.hypot(*((c.start + c.stop - n) / 2 for c, n in zip(piece.core, image.frame, strict=True))))
 
 
-def _predicted(
-    model: Segmenter, piece: Piece, image: Micrograph, predict: PredictConfig, network: Backend, said: str, before: float
-) -> Generator[Progress, None, Prediction]:
-    from napari_temseg.engine.model.prediction import iter_predict_planes
-
+def _part(piece: Piece, image: Micrograph) -> Micrograph:
     valid = None if image.valid is None else image.valid[piece.window]
-    part = replace(image, data=np.ascontiguousarray(image.plane(0)[piece.window]), valid=valid)
+    return replace(image, data=np.ascontiguousarray(image.plane(0)[piece.window]), valid=valid)
+
+
+def _predicted(job: Job[list[str]], said: str, before: float) -> Generator[Progress, None, Prediction]:
     found: list[Prediction] = []
-    for progress in iter_predict_planes(model, part, predict, network=network):
+    for progress in job:
         yield replace(progress, fraction=before, message=said, preview=None)
         if isinstance(progress.preview, PlanePrediction):
             found.append(progress.preview.prediction)
     return found[0]
 
 
-def _split(piece: Piece, prediction: Prediction, config: SplitConfig, size: float) -> tuple[Piece, Particles]:
+def _split(piece: Piece, prediction: Prediction, config: SplitConfig, size: float) -> tuple[Piece, Particles, Splittable]:
     """The particles of a piece, or of a smaller one round the same core that holds those whose middle lies there with room.
 
     What the network needs to see round a core is more than what its particles reach to.
     """
     near = piece.nearer(size)
-    particles = split(prediction.within(near.of(piece)), config)
-    return (
-        (piece, split(prediction, config)) if _too_near(near, piece, particles.labels, max(SEEN_FROM, round(size))) else (near, particles)
-    )
+    plane = Splittable(prediction.within(near.of(piece)))
+    particles = split_of(plane, config)
+    if not _too_near(near, piece, particles.labels, max(SEEN_FROM, round(size))):
+        return near, particles, plane
+    plane = Splittable(prediction)
+    return piece, split_of(plane, config), plane
 
 
 def _too_near(near: Piece, piece: Piece, labels: npt.NDArray[np.int32], reach: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_temseg.engine.measure.measurement import Measurement, measure
 from napari_temseg.engine.particles.other_splits import iter_other_splits
 from napari_temseg.engine.particles.recovery import is_cheap, iter_recovery
-from napari_temseg.engine.particles.splitting import Numbering, split
+from napari_temseg.engine.particles.splitting import Numbering, Splittable, split_of
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
@@ -45,16 +45,19 @@ def iter_measured(
             yield replace(progress, fraction=0.95 * progress.fraction, preview=None)
             if not isinstance(ready, PlanePrediction):
                 continue
-            particles = split(ready.prediction, config)
-            others = iter_other_splits(particles)
+            plane = Splittable(ready.prediction)
+            particles = split_of(plane, config)
+            others = iter_other_splits(particles, single=plane)
             for step in others:
                 yield replace(step, fraction=0.95 * progress.fraction)
+            splits = others.result
+            del plane, others  # what splittings share takes more memory than the plane
             if ready.index == 0 and (is_cheap(image) if recovery is None else recovery):
                 looking = iter_recovery(segmenter, particles, predict)
                 for step in looking:
                     yield replace(step, fraction=0.95 * progress.fraction)
                 recovered = looking.result
-            planes.add(particles, replace(measure(particles), other_splits=others.result))
+            planes.add(particles, replace(measure(particles), other_splits=splits))
         return planes.together(job.result, recovered)
 
     return Job(steps)
