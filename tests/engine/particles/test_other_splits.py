@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.measure.other_splits import whole_sizes
-from napari_temseg.engine.particles.other_splits import other_settings
+from napari_temseg.engine.particles.other_splits import iter_other_splits, other_settings
+from napari_temseg.engine.particles.splitting import Splittable, split_of
 
 
 @pytest.fixture
@@ -50,3 +53,24 @@ def test_whole_sizes_of_a_stack_and_of_nothing(prediction):
     diameter, box = whole_sizes(temseg.split(nothing))
     assert len(diameter) == 0
     assert box.shape == (0, 2)
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_what_splittings_share_changes_none_of_them(prediction, learnt):
+    rng = np.random.default_rng(0)
+    if learnt:
+        probability = prediction.probability * rng.uniform(0.5, 1, prediction.probability.shape[1:]).astype(np.float16)
+        auxiliary = {"distance": rng.random(prediction.classes.shape).astype(np.float16)}
+        prediction = replace(prediction, probability=probability, auxiliary=auxiliary, size=24.0, depth_taught=True)
+    base = temseg.SplitConfig(certainty=0.3)
+    settings = [base, *(other for _, _, other in other_settings(base)), replace(base, min_diameter=9.0), replace(base, smoothing=3.0)]
+    shared = Splittable(prediction)
+    for index in rng.integers(0, len(settings), 60):
+        together, alone = split_of(shared, settings[index]), temseg.split(prediction, settings[index])
+        np.testing.assert_array_equal(together.labels, alone.labels)
+        assert together.table.equals(alone.table)
+        assert together.uncertain == alone.uncertain
+    particles = split_of(shared, base)
+    for together, alone in zip(iter_other_splits(particles, single=shared).drain(), iter_other_splits(particles).drain(), strict=True):
+        assert together.key == alone.key
+        np.testing.assert_array_equal(together.diameter, alone.diameter)

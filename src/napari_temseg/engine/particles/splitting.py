@@ -144,7 +144,7 @@ class Splittable:
 
     def __init__(self, prediction: Prediction) -> None:
         self.prediction, self._seen = prediction, seen_of(prediction)
-        self._ground: tuple[SplitConfig, Ground] | None = None
+        self._ground: tuple[SplitConfig, Landscape] | None = None
         self._parts: tuple[SplitConfig, Divisible] | None = None
         self._pieces: tuple[SplitConfig, Weighed] | None = None
 
@@ -161,14 +161,14 @@ class Splittable:
         for_parts = replace(config, strength=usual.strength)
         for_ground = replace(for_parts, threshold=usual.threshold)
         if self._ground is None or self._ground[0] != for_ground:
-            self._ground = for_ground, Ground.of(self.prediction, config)
+            self._ground = for_ground, Landscape.of(self.prediction, config)
         if self._parts is None or self._parts[0] != for_parts:
             self._parts = for_parts, divisible(self.prediction, config, self._ground[1])
         return self._parts[1]
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Landscape:
     """What a plane is split from at every threshold: probability of the foreground, the learnt depth, and that as it is cut, smoothed."""
 
     foreground: FloatArray
@@ -176,7 +176,7 @@ class Ground:
     learnt: FloatArray | None
 
     @classmethod
-    def of(cls, prediction: Prediction, config: SplitConfig) -> Ground:
+    def of(cls, prediction: Prediction, config: SplitConfig) -> Landscape:
         """Of one plane."""
         depth = cut = _learnt_depth(prediction, config)
         if depth is not None and prediction.parted is not None:  # a gorge: what a stroke does not quite cut through comes apart too
@@ -185,10 +185,10 @@ class Ground:
         return cls(1 - prediction.probability[0].astype(np.float32), depth, learnt)
 
 
-def divisible(prediction: Prediction, config: SplitConfig, ground: Ground | None = None) -> Divisible:
+def divisible(prediction: Prediction, config: SplitConfig, ground: Landscape | None = None) -> Divisible:
     """The classes of one plane with their basins."""
     probability, valid = prediction.probability, prediction.micrograph.valid
-    ground = ground or Ground.of(prediction, config)
+    ground = ground or Landscape.of(prediction, config)
     foreground, learnt = ground.foreground, ground.learnt
     classes = _classes(probability, foreground >= config.threshold, valid, prediction.class_ids)
     if config.fill_holes:  # only pinholes yet: the gap that a ring of particles encloses is no hole
