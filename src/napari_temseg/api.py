@@ -210,15 +210,15 @@ def size_distribution(measurements: Sequence[Measurement] | Measurement, column:
 
     Where particles of two sizes were looked for, `population` says of which: "small" or "large"; they are never pooled.
 
-    Where all were found by one model that ships, and have other splittings (`measure(…, other_splits=True)`), intervals hold what outlines
-    drawn by hand said of it.
+    Where they have other splittings (`measure(…, other_splits=True)`), intervals hold what outlines drawn by hand said of the model that
+    ships; of results of other models that is the least that is left open, and "holds" of each interval says so.
     """
     from napari_temseg.engine.measure.pooling import size_distribution as _size_distribution
-    from napari_temseg.files.segmentation import segmentation_of
+    from napari_temseg.files.segmentation import segmentation_for
 
     pool = misplaced.as_measurements(measurements)
     models = {measurement.model_hash for measurement in pool if measurement.other_splits}
-    return _size_distribution(pool, column, segmentation_of(models.pop()) if len(models) == 1 else None, population)
+    return _size_distribution(pool, column, segmentation_for(models), population)
 
 
 def evaluate(result: Particles | npt.NDArray[np.integer[Any]], truth: Any) -> Score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -25,6 +26,13 @@ def _shipped() -> dict[str, SegmentationCalibration]:
 def segmentation_of(model_hash: str) -> SegmentationCalibration | None:
     """What is known of the model with this hash; None for one that has not been compared with outlines: anybody's own."""
     return _shipped().get(model_hash)
+
+
+def segmentation_for(model_hashes: Collection[str]) -> SegmentationCalibration | None:
+    """What is known of the one model with which all was found; else what is known of the one that ships, for the least of the others."""
+    known = _shipped()
+    own = segmentation_of(next(iter(model_hashes))) if len(model_hashes) == 1 else None
+    return own or max(known.values(), key=lambda each: each.factor, default=None)
 
 
 def read_segmentation(path: Path) -> SegmentationCalibration:

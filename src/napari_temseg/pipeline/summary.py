@@ -17,7 +17,7 @@ from napari_temseg.engine.types.populations import POPULATIONS
 from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, some_of, two_heaps, unlike_training
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
-from napari_temseg.files.segmentation import segmentation_of
+from napari_temseg.files.segmentation import segmentation_for
 from napari_temseg.pipeline.recipe import Recipe
 from napari_temseg.pipeline.samples.summaries import comparisons, sample_summaries
 from napari_temseg.version import __version__
@@ -149,7 +149,7 @@ def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:
     calibrated = [item.measurement for item in items if item.measurement.length_unit == "nm"]
     if any(map(_has_two, items)):
         return None
-    return nanomaterial_indicator(calibrated, segmentation_of(calibrated[0].model_hash)) if calibrated else None
+    return nanomaterial_indicator(calibrated, segmentation_for({each.model_hash for each in calibrated})) if calibrated else None
 
 
 def _image(item: RunItem) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.measure.other_splits import OtherSplit
 from napari_temseg.engine.measure.pooling import size_distribution
 from napari_temseg.engine.measure.segmentation import MOST_HANGING, SegmentationCalibration, hanging
-from napari_temseg.engine.types.wording import bias_words
+from napari_temseg.engine.types.wording import bias_words, d50_words, rounded, verdict_words
 
 HASH = "abc"
 CALIBRATION = SegmentationCalibration(HASH, bias=-0.02, floor=0.02, factor=1.5, refused=0.1, facts={"pictures": 40})
@@ -109,11 +109,39 @@ def test_where_many_hang_on_the_splitting_a_learnt_share_of_them_is_taken_off():
     assert hanging({"as found": {"n": 30.0}}) == 0
 
 
-def test_models_of_ones_own_are_not_calibrated():
-    summary = size_distribution([replace(with_drift(0.03), model_hash="own")], calibration=CALIBRATION).summary()
+@pytest.mark.parametrize("welded", [0.0, -0.2])
+@pytest.mark.parametrize("other", [{"model_hash": "own"}, {"convention": "half contrast"}])
+def test_a_model_that_nobody_compared_is_never_surer_than_the_one_that_was(other, welded):
+    calibration, found = replace(CALIBRATION, welded=welded), replace(with_drift(0.03), calibration=temseg.Calibration((2.0, 2.0), "typed"))
+    summary = size_distribution([replace(found, **other)], calibration=calibration).summary()
+    shipped = size_distribution([found], calibration=calibration).summary()["intervals"]["these particles"]["d50"]
+    own = summary["intervals"]["these particles"]
     assert summary["usable"]
     assert not summary["segmentation"]["calibrated"]
-    assert any("not calibrated" in each for each in summary["intervals"]["these particles"]["lacks"])
+    assert own["d50"][0] <= shipped[0]
+    assert own["d50"][1] >= shipped[1]
+    assert own["holds"][0] == "segmentation (at least as much as with the shipped model)"
+    assert any("what more this model leaves open" in each for each in own["lacks"])
+    assert "95 %, at least: " in d50_words(summary)
+    assert "not compared with outlines" in verdict_words(summary)
+    assert "the least that is in the intervals" in bias_words(summary["segmentation"], unlike=False)
+    assert ("half contrast" in str(own["lacks"])) == ("convention" in other)
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 0.01])
+def test_without_segmentation_the_words_say_that_only_counting_is_in_an_interval(uncertainty):
+    known = temseg.Calibration((2.0, 2.0), "typed", reading_uncertainty=uncertainty)
+    summary = size_distribution([replace(discs(np.linspace(18, 22, 30)), calibration=known)], calibration=CALIBRATION).summary()
+    assert summary["intervals"]["these particles"]["d50"] is None, "the pixel size alone would look surer than a result that is known"
+    low, high = summary["d50_interval"]
+    half = (high - low) / 2
+    assert f"(counting alone, 95 %: {rounded(low, half)} to {rounded(high, half)}; how particles are outlined and split is not in it)" in (
+        d50_words(summary)
+    )
+    assert verdict_words(summary) == "Usable · only counting is in its interval · not audited"
+    pictures = [replace(discs(np.linspace(18 + shift, 22 + shift, 20)), calibration=known) for shift in (-1, 0, 1.5)]
+    words = d50_words(size_distribution(pictures, calibration=CALIBRATION).summary())
+    assert f"counting{' and calibration' if uncertainty else ''} alone, how particles are outlined and split is not in it" in words
 
 
 def test_from_three_pictures_on_the_specimen_has_an_interval_that_holds_both():

@@ -156,11 +156,17 @@ def test_a_model_of_ones_own_is_said_not_to_be_calibrated(found: Any, qtbot: Any
     own = replace(item.prediction, model_hash="0" * 64)
     particles = replace(item.particles, prediction=own)
     commit(session, item, ResultState(own, particles, named(measured(particles), item)), "finding particles")
-    verdict = "Usable · segmentation not calibrated · value without an interval · not audited"
+    shipped = pool.distribution.summary["intervals"]["these particles"]["d50"]
+    verdict = "Usable · this model was not compared with outlines drawn by hand · not audited"
     qtbot.waitUntil(lambda: panel.result.sizes.text().endswith(verdict))
-    assert "; segmentation not calibrated)" in panel.result.sizes.text()
-    assert pool.distribution.summary["intervals"]["these particles"]["d50"] is None
-    assert "not calibrated: nobody has compared this model" in panel.result.sizes.toolTip()
+    assert "(these particles, 95 %, at least: " in panel.result.sizes.text()
+    low, high = pool.distribution.summary["intervals"]["these particles"]["d50"]
+    assert low <= shipped[0]
+    assert high >= shipped[1]
+    assert "what more this model leaves open (nobody has compared this model" in panel.result.sizes.toolTip()
+    legend = open_distribution(session).legend.text()
+    assert "95 %, at least: " in legend
+    assert "at least, as this model was not compared" in legend
 
 
 def test_figures_of_the_image_before_do_not_stand_below_another(

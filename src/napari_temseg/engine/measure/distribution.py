@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.measure.fits import ShownFit, fitted, shown_fit
 from napari_temseg.engine.measure.intervals import NORMAL, TOO_DIFFERENT, Counting, counting
-from napari_temseg.engine.measure.named_intervals import THESE_PARTICLES, THIS_SPECIMEN, audited_interval, named_intervals
+from napari_temseg.engine.measure.named_intervals import audited_interval, named_intervals
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
@@ -22,7 +22,7 @@ from napari_temseg.engine.measure.usability import Unlike, Usability, judge, med
 from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, four, interval_title, rounded
+from napari_temseg.engine.types.wording import FEWEST, four, rounded, shown_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -361,9 +361,8 @@ class SizeDistribution:
 
         pooled = len(self.samples) > 1
         few = len(self) < FEWEST or pooled
-        named = self.named_intervals
-        name = next((each for each in (THIS_SPECIMEN, THESE_PARTICLES) if named[each]["d50"]), None)
-        shown = (named[name]["d50"], interval_title(name, named[name]["holds"])) if name and not few else None
+        ends, name = shown_interval(self.named_intervals, self._intervals["d50_interval"])
+        shown = (ends, name) if ends and not few else None
         d50 = None if few else self.quantile(0.5)
         sizes = (self.values, self.weights, self.column, self.unit, self.n_images)
         return draw(*sizes, self.shown_fit.curve, d50, shown, ax, self.limit, self.corrected if self.column == "ecd" else None)

@@ -27,17 +27,21 @@ def named_intervals(
     """95 % intervals of D50 by name: "d50" (two lengths or None), what it "holds", what it "lacks", and "why_none".
 
     "these particles" is what segmentation, calibration and edge convention (relative standard uncertainties) leave open of what is in the
-    pictures; the last alone makes no interval. With `unlike` pictures what outlines of others said of the model does not hold. "this
-    specimen" adds how pictures differ, and exists from three pictures on.
+    pictures. It does not exist without the segmentation: without the largest part it would look the surer the less is known. With
+    `unlike` pictures what outlines of others said of the model does not hold. "this specimen" adds how pictures differ, and exists from
+    three pictures on.
     """
     parts: list[tuple[str, float]] = []
     lacks: list[str] = []
     bias = 0.0
     if segmentation is not None and segmentation.half is not None and not segmentation.refused:
-        parts.append(("segmentation", segmentation.half))
+        parts.append((segmentation.part, segmentation.half))
         bias = segmentation.bias
+        if segmentation.at_least:
+            lacks.append(f"what more this model leaves open ({_why_uncalibrated(segmentation)})")
     else:
         lacks.append(f"segmentation ({_UNLIKE if unlike else _no_segmentation(segmentation)})")
+    segmented = bool(parts)
     if calibration is not None:
         parts.append(("calibration", NORMAL * calibration))
     else:
@@ -46,7 +50,8 @@ def named_intervals(
         parts.append(("edge convention", NORMAL * edge))
     else:
         lacks.append("where the edge of a particle is drawn (a convention)")
-    theirs = _interval(d50, parts, lacks, bias, "" if parts else f"as nothing is known of {', '.join(lacks)}")
+    why = "" if segmented else f"as nothing is known of {', '.join(lacks)}"
+    theirs = _interval(d50, parts if segmented else [], lacks, bias, why)
     if not counted.of_specimen:
         cannot = f"{n_images} image{'' if n_images == 1 else 's'} cannot tell how images of the specimen differ: it takes three"
         return {THESE_PARTICLES: theirs, THIS_SPECIMEN: _interval(None, [], lacks, 0.0, cannot)}
@@ -88,7 +93,11 @@ def _no_segmentation(segmentation: Segmentation | None) -> str:
         return "no other splittings were tried"
     if segmentation.refused:
         return "too wide to be given"
-    return f"not calibrated: {segmentation.uncalibrated or 'nobody has compared this model with outlines drawn by hand'}"
+    return _why_uncalibrated(segmentation)
+
+
+def _why_uncalibrated(segmentation: Segmentation) -> str:
+    return segmentation.uncalibrated or "nobody has compared this model with outlines drawn by hand"
 
 
 def _interval(d50: float | None, parts: Sequence[tuple[str, float]], lacks: Sequence[str], bias: float, why: str) -> dict[str, Any]:

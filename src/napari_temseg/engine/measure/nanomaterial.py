@@ -41,7 +41,7 @@ def nanomaterial_indicator(
     share = float(w[x < LIMIT].sum() / w.sum())
     segmented = sizes.segmentation
     known = segmented is not None and segmented.half is not None and not segmented.refused
-    parts = {"segmentation": segmented.half if segmented is not None and segmented.half is not None and known else 0.0}
+    parts = {segmented.part: segmented.half} if segmented is not None and segmented.half is not None and known else {}
     parts["calibration"] = NORMAL * (sizes.calibration_uncertainty or 0.0)
     shift = math.hypot(*parts.values())
     ends = [float(w[x < LIMIT * math.exp(by)].sum() / w.sum()) for by in (-shift, shift)]

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins, spread_far
 from napari_temseg.engine.measure.weighted import quantile
-from napari_temseg.engine.types.wording import rounded
+from napari_temseg.engine.types.wording import COUNTING_ALONE, NOT_IN_IT, rounded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,7 +227,9 @@ def mark_median(
     axes, an arrow says so."""
     ends, top = axes.get_xlim(), axes.get_ylim()[1]
     half = None if interval is None else (interval[0][1] - interval[0][0]) / 2
-    name = f"D50 = {rounded(d50, half)} {unit}".rstrip() + ("" if interval is None else f" ({interval[1]})")
+    name = f"D50 = {rounded(d50, half)} {unit}".rstrip()
+    if interval is not None:
+        name += f" ({interval[1]}{f'; {NOT_IN_IT}' if interval[1].startswith(COUNTING_ALONE) else ''})"
     look: dict[str, Any] = {"color": colour, "markersize": 4, "linestyle": "none"}
     if interval is None:
         axes.plot([d50], [1.08 * top], "o", label=name, **look)

@@ -50,8 +50,9 @@ def size_distribution(
 
     Particles that touch the frame or a left-out area are counted and left out, and the others are weighted for it (`frame_weights`); of
     these, the ones that a person excluded are left out as well, counted by reason. Every plane of a stack of fields is a picture of its
-    own; a stack over time or depth is one. `calibration` is what outlines drawn by hand said of the model; it counts where all
-    measurements are of that model, of images like those it was trained on, and have other splittings. `population` ("small", "large")
+    own; a stack over time or depth is one. `calibration` is what outlines drawn by hand said of a model; it counts where the images
+    are like those of the training and have other splittings. Where measurements are not all of that model it is the least that the
+    segmentation leaves open. `population` ("small", "large")
     takes particles of one of two sizes.
     `TemsegError` for measurements in px beside others in nm, for columns that are no length, and for two populations at once.
     """
@@ -85,7 +86,8 @@ def size_distribution(
     sides = [float(np.sqrt(np.prod(measurement.calibration.scale))) for measurement in pool]
     recovered = tuple(pooled_sizes([measurement.recovered for measurement in pool], sides))
     unlike = _unlike(pool, tables)
-    holds = calibration is not None and not unlike.counts and all(_outlined_by(measurement, calibration) for measurement in pool)
+    known = None if unlike.counts else calibration
+    holds = known is not None and all(_outlined_by(measurement, known) for measurement in pool)
     seen = seen_areas(pool, np.concatenate(boxes)) if len(x) else np.zeros(0)
     return SizeDistribution(
         column=name,
@@ -102,7 +104,7 @@ def size_distribution(
         calibration_uncertainty=_shared_uncertainty(pool, [len(part) for part in values]),
         cautions=_cautions(pool, n_images),
         parts=_parts(tables, order),
-        segmentation=segmentation(pool, calibration if holds else None, _uncalibrated(pool)),
+        segmentation=segmentation(pool, known, _uncalibrated(pool), holds=holds),
         dependent=any(measurement.axes in _DEPENDENT for measurement in pool),
         lowest=max(m.smallest * side for m, side in zip(pool, sides, strict=True)) if name == "ecd" else 0.0,
         recovered=recovered,
@@ -143,6 +145,8 @@ def _uncalibrated(pool: Sequence[Measurement]) -> str:
     """Why nothing that is known of one model holds of these images, where that is what they are; else ""."""
     if len({measurement.model_hash for measurement in pool}) > 1:
         return "these images were not all found by one model, so what is known of one does not hold of all"
+    if any(measurement.convention != OUTLINE for measurement in pool):
+        return "edges are drawn at half contrast here, and it is the model's outlines that were compared with those drawn by hand"
     return ""
 
 

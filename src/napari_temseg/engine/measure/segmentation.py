@@ -5,6 +5,9 @@ being the largest |ln(D50 otherwise / D50 as found)| of a setting one step to ei
 pictures (conformal, each specimen counting once), gives the half width q s. Beyond the scale `refused` it would be too wide to be of use,
 and the result is refused. The bias grows with `hanging`: where many particles become one when touching ones are split less, others that are
 still one were several, and sizes come out too large.
+
+Of a model that nobody has compared with outlines the half width is at least that of the compared one for the same drifts, its bias added
+rather than taken off: who learnt less from outlines drawn by hand is not the surer for it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from napari_temseg.engine.measure.edge_correction import frame_weights
 from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.weighted import quantile
+from napari_temseg.engine.types.wording import SEGMENTATION, SEGMENTED_AT_LEAST
 
 Floats = npt.NDArray[np.float64]
 LESS_SPLIT = "strength less"
@@ -63,8 +67,9 @@ class Segmentation:
 
     `splits` gives by key ("strength less"; "as found" first) the setting's value (None where pictures started from different ones), the
     number of particles and `SHARES` in the unit of the sizes; `drift` the largest |ln| change of D50 by setting; `half` the half width of
-    the calibrated interval on the logarithm, None without a calibration; `bias` what is to be added to ln D50. `uncalibrated` tells why
-    there is no calibration, "" where nobody has compared the model.
+    the calibrated interval on the logarithm, None without a calibration; `bias` what is to be added to ln D50. `at_least`: the half width
+    is that of another model, which this one does not fall below. `uncalibrated` tells why there is no calibration of its own, "" where
+    nobody has compared the model.
     """
 
     splits: dict[str, dict[str, float | None]]
@@ -74,13 +79,21 @@ class Segmentation:
     refused: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     uncalibrated: str = ""
+    at_least: bool = False
+
+    @property
+    def part(self) -> str:
+        """What its half width is called among the parts of an interval."""
+        return SEGMENTED_AT_LEAST if self.at_least else SEGMENTATION
 
     def plain(self) -> dict[str, Any]:
         """As plain values for JSON; what is infinite (nothing is found any more) is None."""
         finite = {name: value if math.isfinite(value) else None for name, value in self.drift.items()}
         half = self.half if self.half is None or math.isfinite(self.half) else None
         told = {"splits": self.splits, "drift": finite, "half_width": half, "bias": self.bias, "refused": self.refused}
-        return {**told, "calibrated": self.half is not None, "uncalibrated": self.uncalibrated, "calibration": dict(self.facts)}
+        compared = self.half is not None and not self.at_least
+        told |= {"calibrated": compared, "at_least": self.at_least, "uncalibrated": self.uncalibrated}
+        return {**told, "calibration": dict(self.facts)}
 
     def interval(self, d50: float) -> list[float] | None:
         """The interval of a D50 found, bias taken off; None without a calibration, and where the result is refused."""
@@ -90,9 +103,12 @@ class Segmentation:
 
 
 def segmentation(
-    pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None, uncalibrated: str = ""
+    pool: Sequence[Measurement], calibration: SegmentationCalibration | None = None, uncalibrated: str = "", *, holds: bool = True
 ) -> Segmentation | None:
-    """Pool the other splittings of measurements, step by step; None where one of them has none. `uncalibrated`: why none holds."""
+    """Pool the other splittings of measurements, step by step; None where one of them has none.
+
+    `holds`: the calibration is of the model that found them. Else it is the least that is left open, and `uncalibrated` tells why.
+    """
     keys = _common_keys(pool)
     if AS_FOUND not in keys:
         return None
@@ -100,10 +116,12 @@ def segmentation(
     drift = drifts(splits)
     if calibration is None:
         return Segmentation(splits, drift, refused=drift.get("strength", 0.0) > WIDE_DRIFT, uncalibrated=uncalibrated)
-    scale = calibration.scale(drift)
-    return Segmentation(
-        splits, drift, calibration.factor * scale, calibration.offset(splits), scale > calibration.refused, calibration.facts
-    )
+    scale, offset = calibration.scale(drift), calibration.offset(splits)
+    half, refused = calibration.factor * scale, scale > calibration.refused
+    if holds:
+        return Segmentation(splits, drift, half, offset, refused, calibration.facts)
+    refused = refused or drift.get("strength", 0.0) > WIDE_DRIFT
+    return Segmentation(splits, drift, half + abs(offset), 0.0, refused, uncalibrated=uncalibrated, at_least=True)
 
 
 def _common_keys(pool: Sequence[Measurement]) -> list[str]:

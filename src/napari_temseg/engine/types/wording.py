@@ -19,6 +19,9 @@ LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
 STAYS = "the model stays as it was"  # how a training that was for nothing tells why
 COUNTING_ALONE = "counting alone, 95 %"
+SEGMENTATION = "segmentation"  # part of an interval
+SEGMENTED_AT_LEAST = "segmentation (at least as much as with the shipped model)"  # the same where nobody has compared the model
+NOT_IN_IT = "how particles are outlined and split is not in it"
 
 
 def four(value: float) -> str:
@@ -64,8 +67,8 @@ def rounded(value: float, half: float | None) -> str:
 
 def half_width(summary: Mapping[str, Any]) -> float | None:
     """Half of the widest interval that D50 has, in its unit: what allows how many digits a length is told with."""
-    ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]]
-    return max(((high - low) / 2 for low, high in ends), default=None)
+    ends = [each["d50"] for each in summary["intervals"].values() if each["d50"]] or [summary.get("d50_interval")]
+    return max(((each[1] - each[0]) / 2 for each in ends if each), default=None)
 
 
 def few_words(summary: Mapping[str, Any]) -> str:
@@ -109,7 +112,7 @@ def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:
     elif waiting:
         more.append("with segmentation in a moment")
     elif name == COUNTING_ALONE:
-        more.append(f"segmentation {_not_told(summary)}")
+        more.append(_not_told(summary))
     return f"{told} ({'; '.join(more)})"
 
 
@@ -117,18 +120,20 @@ def shown_median(summary: Mapping[str, Any]) -> tuple[float | None, Sequence[flo
     """The D50 that is shown, its interval, and what that is about: as an audit corrects it, else as found."""
     if better := summary.get("corrected"):
         return better["d50"], better["interval"], f"corrected by the audit; {better['about']}, 95 %"
-    named = summary.get("intervals", {})
+    interval, name = shown_interval(summary.get("intervals", {}), summary.get("d50_interval"))
+    return summary.get("d50"), interval, name
+
+
+def shown_interval(named: Mapping[str, Mapping[str, Any]], counted: Sequence[float] | None) -> tuple[Sequence[float] | None, str]:
+    """The interval of a D50 that is shown, the same wherever one is, and its name: that of the specimen, else of the particles, else of
+    counting alone."""
     name = next((each for each in ("this specimen", "these particles") if named.get(each, {}).get("d50")), None)
-    if name is None:
-        return summary.get("d50"), summary.get("d50_interval"), COUNTING_ALONE
-    return summary["d50"], named[name]["d50"], interval_title(name, named[name]["holds"])
+    return (counted, COUNTING_ALONE) if name is None else (named[name]["d50"], interval_title(name, named[name]["holds"]))
 
 
 def moved_words(summary: Mapping[str, Any]) -> str:
     """That the interval shown is moved by the known bias of the segmentation, so that D50 is not its middle; "" where it is not."""
-    if summary.get("corrected") or not any(
-        each["d50"] and "segmentation" in each["holds"] for each in summary.get("intervals", {}).values()
-    ):
+    if summary.get("corrected") or not any(each["d50"] and SEGMENTATION in each["holds"] for each in summary.get("intervals", {}).values()):
         return ""
     share = 100 * math.expm1(summary["segmentation"]["bias"])
     if abs(share) < 0.5:
@@ -136,17 +141,25 @@ def moved_words(summary: Mapping[str, Any]) -> str:
     return f"the model finds particles about {abs(share):.1f} % too {'small' if share > 0 else 'large'}: the interval allows for it"
 
 
+def least_words(summary: Mapping[str, Any]) -> str:
+    """Why the interval shown is “at least” that; "" where it is not."""
+    if summary.get("corrected") or not shown_median(summary)[2].endswith(", at least"):
+        return ""
+    return "at least, as this model was not compared with outlines drawn by hand"
+
+
 def interval_title(name: str, holds: Collection[str]) -> str:
-    """What an interval is called: "these particles, 95 %", and that it has no segmentation where that is so."""
-    return f"{name}, 95 %" + ("" if {"segmentation", "audit"}.intersection(holds) else ", without segmentation")
+    """What an interval is called: "these particles, 95 %"; "…, at least" of a model that nobody has compared with outlines; and that
+    there is no segmentation in it where that is so."""
+    if SEGMENTED_AT_LEAST in holds:
+        return f"{name}, 95 %, at least"
+    return f"{name}, 95 %" + ("" if {SEGMENTATION, "audit"}.intersection(holds) else f", {' and '.join(holds)} alone, {NOT_IN_IT}")
 
 
 def _not_told(summary: Mapping[str, Any]) -> str:
-    """Why an interval has no segmentation, in two or three words."""
+    """What an interval of counting alone leaves out."""
     found = summary["segmentation"]
-    if found is None:
-        return "not known"
-    return "too wide to be given" if found["refused"] else "not calibrated"
+    return "how particles are outlined and split leaves too much open to be told" if found and found["refused"] else NOT_IN_IT
 
 
 def ends_words(interval: Sequence[float], half: float | None) -> str:
@@ -167,10 +180,11 @@ def bias_words(segmentation: Mapping[str, Any] | None, *, unlike: bool) -> str:
     """What the model is known to add or take; `unlike` images are not like those where that was seen."""
     if unlike:
         return "Bias: not known, the model has not been compared with outlines drawn by hand in such images."
-    if segmentation and not segmentation["calibrated"] and segmentation.get("uncalibrated"):
-        return f"Bias: not known, as {segmentation['uncalibrated']}."
     if not segmentation or not segmentation["calibrated"]:
-        return "Bias: not known, the model has not been compared with outlines drawn by hand."
+        why = (segmentation or {}).get("uncalibrated")
+        told = f"as {why}" if why else "the model has not been compared with outlines drawn by hand"
+        least = segmentation and segmentation.get("at_least") and not segmentation["refused"]
+        return f"Bias: not known, {told}{'; what the shipped model leaves open is the least that is in the intervals' if least else ''}."
     share = 100 * segmentation["bias"]
     seen = f"{segmentation['calibration'].get('pictures', '?')} images with outlines drawn by hand"
     if abs(share) < 0.05:
@@ -182,13 +196,14 @@ def bias_words(segmentation: Mapping[str, Any] | None, *, unlike: bool) -> str:
 
 
 def verdict_words(summary: Mapping[str, Any]) -> str:
-    """“Usable · segmentation not calibrated · not audited”."""
+    """“Usable · not audited”, and what an interval lacks: “Usable · only counting is in its interval · not audited”."""
     found = summary["segmentation"]
     told = [summary["verdict"][0].upper() + summary["verdict"][1:]]
-    if summary["usable"] and not summary["corrected"] and not (found and found["calibrated"]):
-        told.append("segmentation not calibrated")
-    if summary["usable"] and summary["d50"] is not None and shown_median(summary)[2] == COUNTING_ALONE:
-        told.append("value without an interval")
+    if summary["usable"] and not summary["corrected"]:
+        if found and found.get("at_least"):
+            told.append("this model was not compared with outlines drawn by hand")
+        elif summary["d50"] is not None and not (found and found["calibrated"]):
+            told.append("only counting is in its interval")
     if not summary["mended_by_audit"]:
         told.append("audited" if summary["audited"] else "not audited")
     return " · ".join(told)

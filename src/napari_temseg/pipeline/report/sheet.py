@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.wording import (
+    COUNTING_ALONE,
     FEWEST,
+    NOT_IN_IT,
     WHY_APART,
     bias_words,
     d50_words,
@@ -20,6 +22,7 @@ from napari_temseg.engine.types.wording import (
     named_interval_words,
     rounded,
     several,
+    shown_interval,
     signed,
 )
 
@@ -56,7 +59,7 @@ def sheet(
 ) -> dict[str, Any]:
     """What the first page says of a distribution of so many `grids` (0: not told), its images with particles of these `calibrations`;
     "value" is None where no D50 may stand in large type."""
-    best = [(interval_title(name, each["holds"]), each["d50"]) for name, each in reversed(summary["intervals"].items()) if each["d50"]]
+    ends, name = shown_interval(summary["intervals"], summary["d50_interval"])
     half = half_width(summary)
     few = summary["n"] < FEWEST
     d50 = summary["d50"]
@@ -66,14 +69,14 @@ def sheet(
         "sample": ", ".join(sizes.samples) or "No sample is named",
         "measurand": f"median by number (D50) of the {_MEASURAND}" + (f" of the {sizes.population} particles" if sizes.population else ""),
         "value": f"{rounded(d50, half)} {unit}" if stated else None,
-        "expanded": _expanded(d50, best[0], unit) if stated and best else _counting_alone(summary, unit) if stated else "",
+        "expanded": _expanded(d50, (name, ends), unit) if stated and ends else "",
         "found": "" if d50 is None or few or pooled else f"{rounded(d50, half)} {unit}",
         "pooled": pooled,
         "intervals": [] if pooled else _interval_lines(summary, unit),
         "bias": "" if pooled else bias_words(summary["segmentation"], unlike=sizes.unlike.counts),
         "counts": _counts(summary, sizes, unit, grids, calibrations),
         "table": [] if pooled else [(title, *_statistic(summary, key, unit, half)) for key, title in _rows(summary)],
-        "bars": _bars(summary["budget"], summary["other_edge"], summary["edge_convention"], unit, calibrations),
+        "bars": _bars(summary, unit, calibrations),
         "detection": _detection(summary["detection"], unit),
         "fit": _fit(sizes, unit),
         "more": _more(summary["more_for_5_percent"]),
@@ -93,20 +96,17 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [(key, title) for key, title in _TABLE if summary[key] is not None and not (few and key in _OF_CURVE)]
 
 
-def _expanded(d50: float, named: tuple[str, list[float]], unit: str) -> str:
-    """What an interval adds to a value: "± 2.7 nm (this specimen, 95 %)", both sides where they differ."""
+def _expanded(d50: float, named: tuple[str, Sequence[float]], unit: str) -> str:
+    """What an interval adds to a value: "± 2.7 nm (this specimen, 95 %)", both sides where they differ; where only counting is in it,
+    "(counting alone, 95 %: 15.7 to 18.6 nm; how … is not in it)"."""
     title, (low, high) = named
     half = (high - low) / 2
+    if title == COUNTING_ALONE:
+        return f"({title}: {ends_words([low, high], half)} {unit}; {NOT_IN_IT})"
     if not low < d50 < high:  # a bias larger than the interval
         return f"{ends_words([low, high], half)} {unit} ({title})"
     up, down = (rounded(each, half) for each in (high - d50, d50 - low))
     return f"{f'± {up}' if up == down else f'+{up} / −{down}'} {unit} ({title})"
-
-
-def _counting_alone(summary: dict[str, Any], unit: str) -> str:
-    """What counting alone leaves open of a value that has no interval: "(counting alone, 95 %: 15.7 to 18.6 nm)"."""
-    ends = summary["d50_interval"]
-    return f"(counting alone, 95 %: {ends_words(ends, (ends[1] - ends[0]) / 2)} {unit})" if ends else ""
 
 
 def _counts(summary: dict[str, Any], sizes: SizeDistribution, unit: str, grids: int, calibrations: Sequence[Calibration]) -> str:
@@ -151,13 +151,14 @@ def _statistic(summary: dict[str, Any], key: str, unit: str, d50_half: float | N
     return f"{rounded(value, half)}{length}", ends_words(interval, half) if interval else "none"
 
 
-def _bars(
-    budget: dict[str, float | None], other_edge: float | None, convention: str, unit: str, calibrations: Sequence[Calibration]
-) -> list[tuple[str, str, float]]:
+def _bars(summary: dict[str, Any], unit: str, calibrations: Sequence[Calibration]) -> list[tuple[str, str, float]]:
     """Each part of the budget: name, words, and its width in % of the widest."""
+    budget, other_edge, convention, found = (summary[name] for name in ("budget", "other_edge", "edge_convention", "segmentation"))
     known = {name: value for name, value in budget.items() if value}
     widest = max(known.values(), default=1.0)
     told = {name: (f"± {100 * value:.1f} %" if value else "not known") for name, value in budget.items()}
+    if found and found["at_least"] and budget.get("segmentation"):
+        told["segmentation"] = f"at least {told['segmentation']}, as with the shipped model"
     if not budget["calibration"]:
         told["calibration"] = "lengths are in px" if unit == "px" else _partly_stated(calibrations) or "not stated"
     if "edge" not in budget:  # the auditor saw it
@@ -316,12 +317,7 @@ def _stated(figures: dict[str, Any], unit: str) -> str:
         return ""
     if not figures["usable"]:
         return " No D50 is stated: the result is not usable as it is."
-    named = [(name, each["d50"]) for name, each in figures["intervals"].items() if each["d50"]]
-    if not named:
-        return f" The D50 found is {four(figures['d50'])} {unit}."
-    name, ends = named[-1]
-    half = (ends[1] - ends[0]) / 2
-    return f" The D50 found is {rounded(figures['d50'], half)} {unit} (95 % interval for {name}: {ends_words(ends, half)} {unit})."
+    return f" The D50 found is {d50_words(figures)}."
 
 
 def _stated_by_sample(summary: dict[str, Any], sizes: SizeDistribution) -> str:

@@ -13,7 +13,17 @@ from qtpy.QtWidgets import QWidget
 
 from napari_temseg.engine.measure.fits import FittedCurve, ShownFit
 from napari_temseg.engine.measure.histogram_bins import bins
-from napari_temseg.engine.types.wording import curve_words, d50_words, few_words, four, height_words, moved_words, percent, shown_median
+from napari_temseg.engine.types.wording import (
+    curve_words,
+    d50_words,
+    few_words,
+    four,
+    height_words,
+    least_words,
+    moved_words,
+    percent,
+    shown_median,
+)
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.axes import CountAxis, SizeAxis
 from napari_temseg.widgets.kit.plots import Plot
@@ -199,8 +209,12 @@ class Histogram(Plot):
             [few] if few else [f"<span style='color:{VERMILION}'>{sign}</span> {d50}"] if (d50 := self._d50(distribution.of_column)) else []
         )
         parts += self._of_curve(distribution.drawn(by_volume=self.by_volume))
-        if not self.by_volume and not few_words(distribution.of_column) and moved_words(distribution.of_column):
-            parts.append(f"<span style='color:{VERMILION}'>├┤</span> allows for the model's bias")  # how large, its tooltip says
+        if not self.by_volume and not few:
+            mark = f"<span style='color:{VERMILION}'>├┤</span>"
+            if moved_words(distribution.of_column):  # how large, its tooltip says
+                parts.append(f"{mark} allows for the model's bias")
+            if least := least_words(distribution.of_column):
+                parts.append(f"{mark} {least}")
         return "<br>".join(parts)
 
     def _of_curve(self, shown: ShownFit) -> list[str]:
