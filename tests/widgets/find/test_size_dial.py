@@ -20,6 +20,7 @@ from napari_temseg.widgets.canvas.overlays import is_cycled
 from napari_temseg.widgets.particles.colouring import Colouring
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.particles.pooling import Pool
+from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.change import Change
 
 
@@ -210,6 +211,33 @@ def test_smaller_particles_that_the_search_saw_are_said_and_one_press_finds_one_
     assert "population" not in item.measurement.table
     assert [made.isChecked() for made in panel.ways.measured.values()] == [False, True]
     assert "seem to be there" not in panel.note.text()
+
+
+def test_undo_of_a_search_brings_back_the_size_that_was_typed_for_the_one_before(
+    viewer: Any, open_bench: Any, wait_jobs: Any, picture: Any
+) -> None:
+    bench, panel = searched(viewer, open_bench, wait_jobs, picture.micrograph.data, 28.0)
+    item, undo = bench.session.current, bench.session.part(UndoKeys)
+    first, typed = item.particles, panel.dial.field.text()
+    panel.dial.say_sizes([40.0])
+    assert panel.dial.field.text() != typed
+    later = panel.dial.field.text()
+    panel.one.click()
+    wait_jobs(bench.session)
+    for _ in range(2):
+        undo.undo()
+        wait_jobs(bench.session)
+        assert item.particles is first
+        assert panel.dial.field.text() == typed
+        assert panel.finder.config_of(item).typical_size == 28.0
+        undo.redo()
+        wait_jobs(bench.session)
+        assert item.particles is not first
+        assert panel.dial.field.text() == later
+    panel.dial.say_sizes([20.0])  # and what was typed since comes back with it
+    undo.undo()
+    undo.redo()
+    assert panel.finder.config_of(item).typical_size == 20.0
 
 
 def test_two_sizes_are_typed_and_both_are_asked_for_by_name(panel: Any, qtbot: Any) -> None:

@@ -542,6 +542,53 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
     assert panel.verdict.text().startswith("“particles+1” is in use now")
 
 
+def test_the_brush_stays_in_hand_from_picture_to_picture(bench: Any, viewer: Any, picture: Any, idle: Any) -> None:
+    panel, session, grid = bench.panel(2), bench.session, bench.session.current
+    panel.live.box.click()  # nobody needs it here
+    panel.labelling.new.click()
+    for number, name in enumerate(("other", "bare"), start=1):
+        viewer.add_image(picture.micrograph.data[:96, :96].copy(), name=name, translate=(200 * number, 20))
+    other, bare = (next(item for item in session.items if item.name == name) for name in ("other", "bare"))
+
+    def go(item: Any) -> None:
+        session.set_current(item)
+        session.reveal()
+        idle()
+
+    def held() -> tuple[Any, str]:
+        layer = viewer.layers.selection.active
+        return next((item for item in session.items if item.annotation is layer), None), str(getattr(layer, "mode", ""))
+
+    go(other)
+    panel.labelling.new.click()
+    go(grid)
+    assert held() == (grid, "paint")
+    panel.classes.eraser.click()
+    go(other)
+    assert held() == (other, "erase")
+    assert panel.classes.eraser.isChecked()
+    go(bare)  # it has no annotation
+    assert held()[0] is None
+    assert bare.annotation is None
+    go(grid)
+    assert held() == (grid, "erase")
+    panel.classes.buttons[1].click()
+    viewer.layers.selection.active = other.layer  # as by a click in napari's own list
+    idle()
+    assert held() == (other, "paint")
+    assert other.annotation.selected_label == 1
+    other.annotation.mode = "pan_zoom"  # somebody put it down: it stays down
+    go(grid)
+    assert held()[0] is not grid or held()[1] == "pan_zoom"
+    panel.classes.buttons[2].click()
+    bench.go(1)
+    go(other)
+    assert held()[0] is None, "nobody paints in step 2"
+    bench.go(2)
+    go(grid)
+    assert held()[0] is None, "another step puts it down"
+
+
 def test_an_image_whose_strokes_were_undone_teaches_nothing(bench: Any, viewer: Any, settle: Any) -> None:
     panel, item = bench.panel(2), bench.session.current
     panel.live.box.click()  # nobody needs it here

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,7 @@ class Finder(QObject):
         self._pixels: list[int] = []  # which of its pixels each of them had
         self._models: list[str] = []  # names of those that search each of them
         self._asked: list[Asked] = []  # what each of them is searched with
+        self._said: WeakKeyDictionary[Item, PredictConfig | None] = WeakKeyDictionary()  # of a picture, when its result was searched
         self._known, self._spared = Searched(), ""
         self._shown: dict[int, UncommittedPlanes] = {}
         self._carried: list[str] = []  # what became of corrections by hand
@@ -97,8 +99,9 @@ class Finder(QObject):
         self.session.say(f"Size and splitting are those of all images now.{kept}")
 
     def say_of(self, item: Item, config: PredictConfig | None) -> None:
-        """Say something of a picture in the user's place, who sees it in step 2."""
+        """Say something of a picture and its result in the user's place, who sees it in step 2."""
         self._say_of(item, config)
+        self._said[item] = config
         if item is self.session.current:
             self.settings_changed.emit()
 
@@ -112,6 +115,8 @@ class Finder(QObject):
     def _item_changed(self, item: Item, what: Change) -> None:
         if what == Change.SEARCH and item is self.session.current and not self._saying:  # it came back with kept work
             self.settings_changed.emit()
+        if what == Change.PREDICTION and item not in self._said:
+            self._said[item] = item.search
 
     def _remember(self) -> None:
         self.session.settings.set("predict", _general(self._usual).to_dict())
@@ -136,7 +141,7 @@ class Finder(QObject):
         )
 
     def _question(self, item: Item) -> Asked:
-        return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item))
+        return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item), item.search)
 
     def find(self, items: Sequence[Item], *, title: str = "", by: Callable[..., Any] = iter_find) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched.
@@ -185,9 +190,28 @@ class Finder(QObject):
                 self._shown.pop(ready.image, None)
                 if (item := self._awaits(ready.image)) is not None:
                     self.session.model_names[ready.prediction.model_hash] = self._models[ready.image]
-                    if told := commit_found(self.session, item, ready, FOUND_STEP, self._left_out(item, ready)):
+                    if told := commit_found(self.session, item, ready, FOUND_STEP, self._beside(item, ready)):
                         self._carried.append(f"{item.name}: {told}")
                     self._known.note(item, self._asked[ready.image])
+
+    def _beside(self, item: Item, found: Found) -> Beside | None:
+        """What comes and goes with a result: areas that were left out, and what was said of the picture."""
+        left_out, said = self._left_out(item, found), self._said_before(item, self._asked[found.image].said)
+        if left_out is None or said is None:
+            return left_out or said
+        return Beside(lambda: (left_out.undo(), said.undo()), lambda: (left_out.redo(), said.redo()))
+
+    def _said_before(self, item: Item, said: PredictConfig | None) -> Beside | None:
+        """What was said of a picture when its result was searched that is replaced now; None where there is none."""
+        before, known = self._said.get(item), item in self._said and item.particles is not None
+        self._said[item] = after = said
+
+        def undo() -> None:
+            nonlocal after
+            after = item.search  # sizes that strokes told of came after the search
+            self.say_of(item, before)
+
+        return Beside(undo, lambda: self.say_of(item, after)) if known else None
 
     def _left_out(self, item: Item, found: Found) -> Beside | None:
         """What the search left out becomes regions of the picture; None where nothing was."""

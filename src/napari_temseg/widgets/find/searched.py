@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """What a picture is searched with: the model (or its name) and both settings."""
+    """What a picture is searched with: the model (or its name), both settings, and what was said of it alone."""
 
     model: Any
     predict: PredictConfig
     split: SplitConfig
+    said: PredictConfig | None = None
 
     def same(self, other: Asked) -> bool:
         """Whether the same is asked; two models are one only if they are the same object, or have the same name."""

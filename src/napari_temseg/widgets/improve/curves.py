@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -26,6 +27,18 @@ CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of s
 FOLDED_CURVES = "loss, accuracy"
 
 
+ROOM = 0.02  # beyond 0 and 1, so that a point there is seen whole
+
+
+class ShareAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis of shares: nothing is written below 0 or above 1."""
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> Any:  # noqa: N802  pyqtgraph's names
+        """Round numbers from 0 to 1."""
+        found = super().tickValues(minVal, maxVal, size)
+        return [(spacing, [value for value in values if -1e-6 <= value <= 1 + 1e-6]) for spacing, values in found]
+
+
 class Curve(Plot):
     """One figure over the steps; `show_points` draws what changed."""
 
@@ -35,6 +48,9 @@ class Curve(Plot):
         self.best = pg.ScatterPlotItem(symbol="d", size=10)
         self.untouched = pg.InfiniteLine(angle=0)
         super().__init__(session)
+        if figure != "loss":
+            self.getPlotItem().setAxisItems({"left": ShareAxis("left")})
+            self.retheme()
         for part, colour in PARTS.items():
             self.lines[part] = self.plot(
                 pen=pg.mkPen(colour, width=2), connect="finite", symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None
@@ -51,8 +67,7 @@ class Curve(Plot):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         # Else a flat curve would be drawn as a wild one.
         self.setLimits(minXRange=10, minYRange=0.02 if figure == "loss" else 0.1, xMin=-0.5)
-        if figure != "loss":
-            self.setLimits(yMax=1.02)
+        self.setLimits(yMin=-ROOM if figure != "loss" else 0.0, yMax=1 + ROOM if figure != "loss" else None)
         self.last = last
         self.redraw()
 

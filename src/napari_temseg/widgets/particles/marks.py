@@ -88,7 +88,7 @@ class Marks(QObject):
         self._draw(item, rows)
 
     def _item_changed(self, item: Item, what: Change) -> None:
-        if item is self.session.current and what in (Change.PARTICLES, Change.TABLE):
+        if item is self.session.current and what in (Change.PARTICLES, Change.TABLE, Change.VEILED):
             self._timer.start()
 
     def _rows(self, item: Item) -> pd.DataFrame | None:
@@ -96,7 +96,9 @@ class Marks(QObject):
         if item.measurement is None or item.particles is None or item.particles_layer is None:
             return None
         table = item.measurement.table
-        marked = (table["excluded"] != "").to_numpy() | np.isin(table["particle"], [*self._selected, *self._partners(item)])
+        marked = np.isin(table["particle"], [*self._selected, *self._partners(item)])
+        if not item.veiled:  # else they would lie over what Live shows in the place of the particles
+            marked |= (table["excluded"] != "").to_numpy()
         marked &= (table["plane"] == self.session.shown_plane(item)).to_numpy()
         return table[marked] if marked.any() else None
 

@@ -17,6 +17,7 @@ class Change(Enum):
     PIXELS = auto()  # they were replaced
     IGNORED = auto()  # left out of “all images”, or taken in again
     SHOWN = auto()  # it was brought into view, or what is said of it may be another
+    VEILED = auto()  # a live answer is on the screen in the place of its particles, or is no more
     ANNOTATION = auto()  # the layer of strokes came or went
     TRUTH = auto()  # the layer of instances came or went
     LEFT_OUT = auto()  # areas where nobody shall look

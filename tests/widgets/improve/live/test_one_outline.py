@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.widgets.particles.corrector import Corrector
 
 
 def both(item: Any) -> tuple[bool, bool]:
@@ -136,6 +137,34 @@ def test_rings_of_the_selection_are_not_seen_while_strokes_are_painted(bench: An
     assert session.selected == chosen
 
 
+def test_marks_of_what_was_excluded_do_not_lie_over_live(bench: Any, settle: Any, qtbot: Any) -> None:
+    session, item = bench.session, bench.session.current
+    bench.panel(1).one.click()
+    settle(bench)
+    bench.go(3)
+    session.select({int(item.measurement.table["particle"].iloc[0])})
+    session.part(Corrector).exclude("artefact")
+    session.select(())
+    qtbot.waitUntil(lambda: "marks" in item.made and item.made["marks"].visible)
+    bench.go(2)
+    bench.panel(2).labelling.new.click()
+    settle(bench)
+    assert item.made["marks"].visible, "the result is what there is to see"
+    item.annotation.paint((60, 60), 1)
+    settle(bench)
+    assert both(item) == (True, False)
+    assert not item.made["marks"].visible
+    item.annotation.undo()
+    settle(bench)
+    assert both(item) == (False, True)
+    assert item.made["marks"].visible
+    item.annotation.redo()
+    settle(bench)
+    bench.panel(2).live.use.click()  # what was excluded is carried over
+    settle(bench)
+    assert item.made["marks"].visible == bool((item.measurement.table["excluded"] != "").any())
+
+
 def test_what_live_claims_is_on_the_screen(bench: Any, viewer: Any, picture: Any, settle: Any, qtbot: Any) -> None:
     panel, session, item = bench.panel(2), bench.session, bench.session.current
     live, claims = panel.live, []
@@ -198,10 +227,9 @@ def test_the_highlighted_class_is_the_one_in_hand(bench: Any, viewer: Any, pictu
     for each in (other, item):
         session.set_current(each)
         session.reveal()
-        assert lit() == []
+        settle(bench)
+        assert lit() == ([] if each is other else ["background"]), "the brush stays in hand, with its class"
         assert agree()
-    panel.labelling.new.click()
-    assert lit() == ["background"], "the brush is taken up with the class of before"
     bench.go(3)
     bench.go(2)
     assert lit() == []

@@ -48,6 +48,7 @@ class Annotator(QObject):
         super().__init__(session)
         self.session = session
         self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
+        self._mode = ""  # of the brush on the annotation that was painted on last; "" where it was put down
         self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
         self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
         self._uncounted: set[Item] = set()
@@ -60,6 +61,8 @@ class Annotator(QObject):
         session.part(Restorer).strokes_read.connect(self.annotate)
         session.item_changed.connect(self._item_changed)
         session.items_changed.connect(self._items_changed)
+        session.current_changed.connect(self._other_picture)
+        session.tools_down.connect(self._put_down)
         session.classes_changed.connect(self._recolour)
         session.closing.connect(self.close)
         session.viewer.layers.selection.events.active.connect(self._activated)
@@ -145,10 +148,34 @@ class Annotator(QObject):
         number = brush.painted_number(event.source)
         if number is not None:
             self.number = number
-        self.tool_changed.emit()
+        self._note_tool()
 
     def _activated(self, event: Any) -> None:
+        self._note_tool()
+
+    def _note_tool(self) -> None:
+        """Remember whether the picture in hand is painted on, and how."""
+        item, active = self.session.current, self.session.viewer.layers.selection.active
+        of = self.session.item_of(active)  # None of a layer of the user's own; no layer is active while another is taken in hand
+        if item is not None and item.annotation is not None and active is not None and of in (item, None):
+            self._mode = "" if self.held is None else str(item.annotation.mode)
         self.tool_changed.emit()
+
+    def _put_down(self) -> None:
+        self._mode = ""
+
+    def _other_picture(self) -> None:
+        """In step 3 the brush stays in hand from picture to picture; what shows the other one takes the layer of its pixels in hand first."""
+        QTimer.singleShot(0, self, partial(self._take_up, self.session.current, self._mode))
+
+    def _take_up(self, item: Item | None, mode: str) -> None:
+        session = self.session
+        if not mode or session.closed or not session.annotating or item is None or item is not session.current:
+            return
+        self._mode = mode
+        if item.annotation is not None and self.held is None and session.sees(item):
+            self._take_in_hand(item.annotation)
+            item.annotation.mode = mode
 
     @property
     def held(self) -> int | None:

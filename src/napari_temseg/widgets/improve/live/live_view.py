@@ -11,6 +11,7 @@ from napari_temseg.widgets.canvas import layers, overlays
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.live.answers import LiveAnswer
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer
+from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -56,7 +57,7 @@ class LiveView(QObject):
 
     def show(self, item: Item, plane: int, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> None:
         """Show an answer for a plane in the layers of these roles (of `LIVE_ROLES`), and nothing of any other."""
-        session = self.session
+        session, veiled = self.session, item.veiled
         before = self._shown[2] if self._shown is not None and self._shown[0] is item else []
         self._clear(but=item)
         for role in LIVE_ROLES:
@@ -79,6 +80,8 @@ class LiveView(QObject):
             if role not in before:
                 layers.set_visible(layer, True)
         self._shown, self._plane = (item, answered, roles), plane
+        if item.veiled != veiled:
+            session.item_changed.emit(item, Change.VEILED)
         self.changed.emit()
 
     def hide(self) -> None:
@@ -102,6 +105,7 @@ class LiveView(QObject):
         if item not in self._closed and item.particles_layer is not None:
             layers.set_visible(item.particles_layer, layers.is_visible(item.layer))
         self._closed.discard(item)
+        self.session.item_changed.emit(item, Change.VEILED)
 
     def _veil(self, item: Item) -> None:
         """Outlines of an earlier search would only confuse beside those of the answer: nothing that is pressed in the dock shows them."""
