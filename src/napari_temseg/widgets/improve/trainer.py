@@ -26,7 +26,7 @@ from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tu
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
-from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken
+from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.own_models import OwnModels
@@ -91,9 +91,11 @@ class Trainer(QObject):
         for item in session.items:
             if item.unpainted:  # strokes of a moment ago may not be counted yet
                 item.unpainted = not holds_strokes(item)()
-        items = [item for item in session.items if item.trains and source(item)]
+        items = [item for item in session.items if source(item) and teaches(item, session.current)]
         if not items:
-            raise TemsegError("No image is annotated: choose New annotation, and paint a few strokes on particles and on the background.")
+            raise TemsegError(
+                "No image with labels is ticked: choose New annotation, and paint a few strokes on particles and on the background."
+            )
         parts, names, autosaver = [taken(item) for item in items], dict(session.classes), session.part(Autosaver)
         beside = open_beside(session.items, items)
         what = items[0].name if len(items) == 1 else f"{len(items)} images"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from napari_temseg.engine.types.annotations import Annotation, Annotations, Clas
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED, Particles
-from napari_temseg.widgets.canvas import layers
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, UNLABELLED, Particles
+from napari_temseg.widgets.canvas import layers, micrograph_layer
 from napari_temseg.widgets.canvas.roles import Role
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
 SOURCE_TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
+LIKE = 2.0  # × in pixel size and in the size of particles, from which on two micrographs are not of one kind
+SOME = 4097  # px, of which one is looked at before all are
 MOST_BESIDE = 4  # pictures without labels that a training holds on to or watches
 Counts = Mapping[int, ClassCount]
 
@@ -43,6 +46,41 @@ def source(item: Item) -> str:
     if STROKES not in found and PARTICLES in found and not item.reviewed:
         found.remove(PARTICLES)  # half corrected is no truth unless somebody says so
     return found[0] if found else ""
+
+
+def teaches(item: Item, current: Item | None) -> bool:
+    """Whether a micrograph that holds labels takes part in a training: as somebody said, else where it is like the one in hand."""
+    return alike(item, current) if item.trains is None else item.trains
+
+
+def alike(item: Item, other: Item | None) -> bool:
+    """Whether two micrographs are taken for such of one kind: by their samples where both are named; else they lie in one folder, at most
+    by `LIKE` apart in pixel size and, where both were searched, in the size of their particles.
+    """
+    if other is None or item is other:
+        return True
+    if item.sample and other.sample:
+        return item.sample == other.sample
+    pixels = [each.calibration.nanometres for each in (item, other)]
+    sizes = [each.prediction.size if each.prediction is not None else 0.0 for each in (item, other)]
+    if all(pixels):
+        sizes = [size * pixel for size, pixel in zip(sizes, pixels, strict=True)]
+    folders = {str(Path(micrograph_layer.path_of(each.layer)).parent) for each in (item, other)}
+    return len(folders) == 1 and all(max(pair) <= LIKE * min(pair) for pair in (pixels, sizes) if all(pair))
+
+
+def classes_taught(item: Item) -> frozenset[int]:
+    """Classes that corrected particles or a layer of instances teach."""
+    if source(item) == PARTICLES and item.particles is not None:
+        table = item.particles.table
+        out = set() if item.measurement is None else set(item.measurement.table.query("excluded != ''")["particle"])
+        return frozenset({BACKGROUND, *table.loc[~table.index.isin(out), "class_id"].astype(int)})
+    if source(item) != TRUTH:
+        return frozenset()
+    labels = layers.values(item.made[Role.TRUTH])
+    part = labels.reshape(-1)[::SOME]
+    told = ((BACKGROUND, (part == 0).any() or (labels == 0).any()), (FIRST_CLASS, part.any() or labels.any()))
+    return frozenset(number for number, there in told if there)
 
 
 def taken(item: Item) -> Callable[[], Annotation]:

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolic
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
+from napari_temseg.widgets.improve.annotation.painted_classes import ENOUGH
 from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
 from napari_temseg.widgets.kit.style import clear_layout
 
@@ -29,7 +30,7 @@ class TrainingSet(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
         self._grid.setColumnStretch(0, 1)
-        for signal in (self.session.items_changed, self.session.item_changed, annotator.counted):
+        for signal in (self.session.items_changed, self.session.current_changed, self.session.item_changed, annotator.counted):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -40,13 +41,15 @@ class TrainingSet(QWidget):
             self._shown = wanted
             self._build([item for item, _, _ in wanted])
         for item, box in self.boxes.items():
-            box.setChecked(item.trains and bool(source(item)))
+            trains = self.annotator.trains(item)
+            box.setChecked(trains)
             choice = self.choices[item]
             choice.setCurrentIndex(max(0, choice.findData(source(item))))
             counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
             lines = [f"{self.session.classes.get(number, '')}: {amount(count, what)}" for number, count in counts.items() if count.pixels]
-            box.setToolTip("\n".join([f"{item.name} takes part in training when this is ticked.", *lines]))
-            choice.setEnabled(item.trains)
+            why = "" if trains or item.trains is not None else " It is not like the image in hand (sample, folder, size): tick it if it is."
+            box.setToolTip("\n".join([f"{item.name} takes part in training when this is ticked.{why}", *lines]))
+            choice.setEnabled(trains)
         self.setVisible(bool(self.boxes))
 
     def _build(self, items: list[Item]) -> None:
@@ -98,15 +101,15 @@ def ready(annotator: Annotator) -> str:
         return "Waits for strokes: paint on particles and on the background."
     if not items:
         return "Waits for labels: choose New annotation, paint a few strokes on particles and on the background."
-    if not any(item.trains for item in items):
-        return "Waits for an image to learn from: tick one above."
-    if any(item.trains and item.asks_axes for item in items):
+    trained = [item for item in items if annotator.trains(item)]
+    if not trained and session.current is not None and not source(session.current):
+        return "Waits for strokes on this image, or for an image like it: tick one below."
+    if not trained:
+        return "Waits for an image to learn from: tick one below."
+    if any(item.asks_axes for item in trained):
         return "Waits to know what the planes of a stack are (below)."
-    if annotator.counting:
+    labelled = sorted(annotator.labelled())
+    if len(labelled) >= ENOUGH:
         return ""
-    counts = annotator.counts()
-    labelled = [number for number, count in counts.items() if count.pixels]
-    if len(labelled) >= 2:
-        return ""
-    missing = "particle" if labelled == [BACKGROUND] else counts[BACKGROUND].name if labelled else ""
+    missing = "particle" if labelled == [BACKGROUND] else session.classes[BACKGROUND] if labelled else ""
     return f"Waits for strokes on the {missing} too." if missing else "Waits for strokes: paint on particles and on the background."

@@ -18,8 +18,9 @@ from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.restorer import Restorer
 from napari_temseg.widgets.canvas import brush, layers
 from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.improve.annotation.painted_classes import PaintedClasses
 from napari_temseg.widgets.improve.annotation.proposals import PlaneEdit, apply, changes_of
-from napari_temseg.widgets.improve.training_labels import Counts, counter, holds_strokes, source
+from napari_temseg.widgets.improve.training_labels import STROKES, Counts, classes_taught, counter, holds_strokes, source, teaches
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import Step
 
@@ -50,6 +51,7 @@ class Annotator(QObject):
         self.number = FIRST_CLASS  # the class in hand, 0 for the eraser
         self._mode = ""  # of the brush on the annotation that was painted on last; "" where it was put down
         self._counts: WeakKeyDictionary[Item, Counts] = WeakKeyDictionary()
+        self._classes = PaintedClasses(session)
         self._watched: dict[int, tuple[Labels, Item]] = {}  # by id of the layer, as long as it is watched
         self._uncounted: set[Item] = set()
         self._in_work: set[Item] = set()  # being counted in another thread
@@ -135,11 +137,18 @@ class Annotator(QObject):
     def _painted(self, event: Any) -> None:
         known = self._watched.get(id(event.source))
         if known is not None:
-            if event.type == "paint":  # a stroke; of what is only drawn anew it is not known until it is counted
-                known[1].unpainted = False
             self._changed(known[1], known[0])
 
+    def _look(self, item: Item) -> bool:
+        """See which classes are painted; whether they are others than before."""
+        other = self._classes.look(item)
+        if self._classes.of(item) or self._classes.whole(item):  # of a large stack the other planes are looked at when it is counted
+            item.unpainted = not self._classes.of(item)
+        return other
+
     def _changed(self, item: Item, layer: Labels) -> None:
+        if self._look(item):
+            self.counted.emit()
         self.recount(item)
         self.autosaver.painted(item)
         self.painted.emit(item)
@@ -165,7 +174,7 @@ class Annotator(QObject):
         self._mode = ""
 
     def _other_picture(self) -> None:
-        """In step 3 the brush stays in hand from picture to picture; what shows the other one takes the layer of its pixels in hand first."""
+        """In step 3 the brush stays in hand from picture to picture; what shows the other one activates the layer of its pixels first."""
         QTimer.singleShot(0, self, partial(self._take_up, self.session.current, self._mode))
 
     def _take_up(self, item: Item | None, mode: str) -> None:
@@ -209,7 +218,6 @@ class Annotator(QObject):
     def _put(self, item: Item, layer: Labels, changes: list[PlaneEdit], back: bool) -> None:
         if item.annotation is layer:
             apply(layers.values(layer), changes, back)
-            item.unpainted = False
             layers.redraw(layer)
             self._changed(item, layer)
         self.filled.emit()
@@ -220,11 +228,25 @@ class Annotator(QObject):
         """Pixels and objects by class over the micrographs that train, as far as they are counted."""
         total: dict[int, ClassCount] = {number: ClassCount(name, 0, 0) for number, name in self.session.classes.items()}
         for item in self.session.items:
-            if item.trains and source(item):
+            if self.trains(item):
                 for number, count in self.counts_of(item).items():
                     sofar = total.get(number, EMPTY)
                     total[number] = ClassCount(count.name, sofar.pixels + count.pixels, sofar.objects + count.objects)
         return total
+
+    def trains(self, item: Item) -> bool:
+        """Whether a micrograph takes part in the next training."""
+        return bool(source(item)) and teaches(item, self.session.current)
+
+    def labelled(self) -> frozenset[int]:
+        """Classes that the micrographs of the next training hold; where they are more than two, not all of them. Known at once."""
+        return frozenset().union(*(self._labelled(item) for item in self.session.items if self.trains(item)))
+
+    def _labelled(self, item: Item) -> frozenset[int]:
+        if source(item) != STROKES:
+            return classes_taught(item)
+        counted = frozenset() if self._classes.whole(item) else {number for number, count in self.counts_of(item).items() if count.pixels}
+        return self._classes.of(item) | counted
 
     def counts_of(self, item: Item) -> Counts:
         """Pixels and objects by class of one micrograph, as far as it was counted."""
@@ -266,8 +288,10 @@ class Annotator(QObject):
     # -- what the session tells
 
     def _item_changed(self, item: Item, what: Change) -> None:
-        if what == Change.ANNOTATION and item.annotation is None:
-            self._drop(item)
+        if what == Change.ANNOTATION:
+            self._look(item)
+            if item.annotation is None:
+                self._drop(item)
         if what in (Change.ANNOTATION, Change.PARTICLES, Change.TABLE, Change.REVIEW, Change.TRUTH):
             self.recount(item)
         if what == Change.PREDICTION and item.prediction is not None:

@@ -166,7 +166,7 @@ class ClassList(QWidget):
         item, total = self.session.current, self.annotator.counts()
         painted = item is not None and item.annotation is not None
         here = self.annotator.counts_of(item) if painted and item is not None else {}
-        drawn = all(source(each) in ("", STROKES) for each in self.session.items if each.trains)
+        drawn = all(source(each) in ("", STROKES) for each in self.session.items if self.annotator.trains(each))
         for number, label in self.counts.items():
             label.setText(amount(here.get(number, EMPTY), _word(item is None or source(item) in ("", STROKES))))
             label.setToolTip(f"On this image; in all images of the training set: {amount(total.get(number, EMPTY), _word(drawn))}.")

@@ -91,8 +91,9 @@ class LiveBox(QWidget):
         self.unsure.setEnabled(self.model.on)
         ready = item is not None and not item.asks_axes and not self.session.jobs.running
         rests = self.model.rests(item)
-        self.use.setEnabled(ready and self.start.base != NEW_NETWORK and self.model.seen)
-        self.next.setEnabled(ready and item is not None and (item.prediction is not None or self.model.on))
+        answers = self.start.base != NEW_NETWORK
+        self.use.setEnabled(ready and answers and self.model.seen)
+        self.next.setEnabled(ready and item is not None and (item.prediction is not None or (self.model.on and answers)))
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests
         self.note.setText(" ".join(filter(None, (self._status(), "Of both sizes, Live and Train know the smaller." if both else ""))))
