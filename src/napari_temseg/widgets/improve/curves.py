@@ -27,7 +27,7 @@ CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of s
 FOLDED_CURVES = "loss, accuracy"
 
 
-ROOM = 0.02  # beyond 0 and 1, so that a point there is seen whole
+BEYOND_SHARES = 0.02  # beyond 0 and 1, so that a point there is seen whole
 
 
 class ShareAxis(pg.AxisItem):  # type: ignore[misc]
@@ -67,7 +67,7 @@ class Curve(Plot):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         # Else a flat curve would be drawn as a wild one.
         self.setLimits(minXRange=10, minYRange=0.02 if figure == "loss" else 0.1, xMin=-0.5)
-        self.setLimits(yMin=-ROOM if figure != "loss" else 0.0, yMax=1 + ROOM if figure != "loss" else None)
+        self.setLimits(yMin=-BEYOND_SHARES if figure != "loss" else 0.0, yMax=1 + BEYOND_SHARES if figure != "loss" else None)
         self.last = last
         self.redraw()
 

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolic
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
-from napari_temseg.widgets.improve.annotation.painted_classes import ENOUGH
+from napari_temseg.widgets.improve.annotation.painted_classes import TWO_CLASSES
 from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
 from napari_temseg.widgets.kit.style import clear_layout
 
@@ -109,7 +109,7 @@ def ready(annotator: Annotator) -> str:
     if any(item.asks_axes for item in trained):
         return "Waits to know what the planes of a stack are (below)."
     labelled = sorted(annotator.labelled())
-    if len(labelled) >= ENOUGH:
+    if len(labelled) >= TWO_CLASSES:
         return ""
     missing = "particle" if labelled == [BACKGROUND] else session.classes[BACKGROUND] if labelled else ""
     return f"Waits for strokes on the {missing} too." if missing else "Waits for strokes: paint on particles and on the background."

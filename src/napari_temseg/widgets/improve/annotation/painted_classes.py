@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-ENOUGH = 2  # classes, from which on nobody asks for a further one
-WHOLE = 1 << 26  # px that are looked through at once; of a larger stack it is the plane that is shown
+TWO_CLASSES = 2  # classes, from which on nobody asks for a further one
+LOOKED_THROUGH = 1 << 26  # px that are looked through at once; of a larger stack it is the plane that is shown
 
 
 class PaintedClasses:
@@ -24,12 +24,12 @@ class PaintedClasses:
         self._where: WeakKeyDictionary[Item, dict[int, int]] = WeakKeyDictionary()
 
     def of(self, item: Item) -> frozenset[int]:
-        """Classes that were seen on a micrograph; where they are more than `ENOUGH`, not all of them."""
+        """Classes that were seen on a micrograph; where they are more than `TWO_CLASSES`, not all of them."""
         return frozenset(self._where.get(item, ()))
 
     def whole(self, item: Item) -> bool:
         """Whether a micrograph is looked through whole, so that what was not seen is not there."""
-        return item.annotation is None or layers.values(item.annotation).size <= WHOLE
+        return item.annotation is None or layers.values(item.annotation).size <= LOOKED_THROUGH
 
     def look(self, item: Item) -> bool:
         """Look again; whether other classes are seen than before."""
@@ -40,7 +40,7 @@ class PaintedClasses:
         pixels = layers.values(item.annotation).reshape(-1)
         known = self._where.get(item, {})
         seen = {number: at for number, at in known.items() if at < pixels.size and pixels[at] == number}
-        if len(seen) < max(len(known), ENOUGH):
+        if len(seen) < max(len(known), TWO_CLASSES):
             size = pixels.size // item.n_planes
             first = 0 if self.whole(item) else size * self.session.shown_plane(item)
             part = pixels if self.whole(item) else pixels[first : first + size]
