@@ -209,10 +209,11 @@ class JobBar(QWidget):
             self.bar.setFormat(f"{jobs.title} …" if not jobs.stopping else "stopping …")
             self.bar.setToolTip(jobs.title)
             if not jobs.stopping:
-                self.bar.setValue(0)
+                before = jobs.so_far or Progress("", 0.0)
+                self.bar.setValue(round(1000 * before.share))
                 self.sentence.setText("")
-                self._begun, self._fraction, self._words = None, 0.0, ""
-                self._tell(jobs.title, 0.0, None)
+                self._begun, self._fraction, self._words = None, before.share, ""
+                self._tell(jobs.title, before.elapsed, before.rest)
                 self._ticking.start()
 
     def _progressed(self, steps: list[Progress]) -> None:
@@ -234,7 +235,9 @@ class JobBar(QWidget):
             rest = None if self._rest is None else self._rest - since
             left = "" if rest is None else f" · {clock(rest)} left" if rest >= 1 else " · nearly done"
             self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
-            self.bar.setValue(round(1000 * min(1.0, self._fraction)))
+            # Where it is known how long it takes, the bar goes on with the time.
+            share = self._fraction if self._rest is None else (self._elapsed + since) / max(self._elapsed + max(self._rest, since), 1e-6)
+            self.bar.setValue(round(1000 * min(1.0, share)))
             self.bar.setFormat(f"{self._stage} · {clock(self._elapsed + since)}{left}")
             if self._words:
                 self.sentence.setText(self._words)

@@ -143,10 +143,10 @@ class Finder(QObject):
     def _question(self, item: Item) -> Asked:
         return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item), item.search)
 
-    def find(self, items: Sequence[Item], *, title: str = "", by: Callable[..., Any] = iter_find) -> None:
+    def find(self, items: Sequence[Item], *, title: str = "", by: Callable[..., Any] = iter_find, so_far: Progress | None = None) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched.
 
-        `by` is what finds, called as `iter_find` is.
+        `by` is what finds, called as `iter_find` is; `so_far` as for `Jobs.start`.
         """
         if not items:
             raise TemsegError("No image is open: drop micrographs onto the window, or choose File ▸ Open.")
@@ -159,7 +159,7 @@ class Finder(QObject):
         parted = [_parted(item) for item in items]
         bars = [session.part(Regions).untouched(item) for item in items]
         make = partial(by, model, images, predict, split, first, parted, bars)
-        session.jobs.start(title or usual, make, self._done, can_finish=len(items) > 1, failed=self._give_up)
+        session.jobs.start(title or usual, make, self._done, can_finish=len(items) > 1, failed=self._give_up, so_far=so_far)
         self._searched, self._models, self._carried, self._bars = list(items), [session.model_of(item) for item in items], [], []
         self._pixels, self._asked, self._spared = [item.pixels for item in items], asked, ""
         self.splitter.remember()

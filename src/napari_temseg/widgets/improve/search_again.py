@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.types.config import PredictConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Prediction
 from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.find_stroked import Stroked, iter_find_stroked
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from napari_temseg.engine.interactive.stroked import Contradicted
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
+
+
+KNOWN_FROM = 0.2  # of a search, from which on its pace tells how long the rest takes: looking for the scale is not what follows
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class SearchAgain(QObject):
         self.session, self.finder = session, session.part(Finder)
         self.item: Item | None = None  # that is searched now
         self.result: SearchedAgain | None = None
-        self._needed = True
+        self._needed, self._title = True, ""
         self._before: tuple[Prediction | None, int | None, PredictConfig | None] = (None, None, None)
         session.jobs.changed.connect(self._changed)
 
@@ -55,8 +60,9 @@ class SearchAgain(QObject):
         """Another training begins."""
         self.result = None
 
-    def begin(self, item: Item, *, needed: bool) -> None:
-        """Search an image again; unless it is `needed`, only where strokes tell of a size that was not looked for."""
+    def begin(self, item: Item, *, needed: bool, so_far: Progress | None = None) -> None:
+        """Search an image again; unless it is `needed`, only where strokes tell of a size that was not looked for. `so_far` is where the
+        training stands whose last part this is, with the time that it has left for it."""
         strokes = _strokes_of(item)
         if strokes is None and not needed:
             return
@@ -64,9 +70,14 @@ class SearchAgain(QObject):
         self._before = item.prediction, None if particles is None else len(particles), item.search
         self.item, self._needed = item, needed
         drawn = np.zeros(layers.shape(item.layer), np.uint8) if strokes is None else strokes
-        by = partial(iter_find_stroked, stroked=Stroked(drawn, item.prediction, particles, needed))
+        stroked, before = Stroked(drawn, item.prediction, particles, needed), so_far or Progress("", 0.0)
+
+        def by(*asked: Any) -> Job[Any]:
+            return iter_after(before, iter_find_stroked(*asked, stroked=stroked))
+
+        self._title = f"After training: searching {item.name} again"
         try:
-            self.finder.find([item], title=f"After training: searching {item.name} again", by=by)
+            self.finder.find([item], title=self._title, by=by, so_far=so_far)
         except TemsegError:
             self.item = None
             raise
@@ -77,8 +88,8 @@ class SearchAgain(QObject):
             self.finder.say_of(item, self._before[2])
 
     def _changed(self) -> None:
-        item = self.item
-        if item is None or self.session.jobs.running:
+        item, jobs = self.item, self.session.jobs
+        if item is None or (jobs.running and jobs.title == self._title):  # another may have begun at once
             return
         self.item = None
         said, before = item.prediction, self._before
@@ -103,6 +114,20 @@ class SearchAgain(QObject):
         if self.result is result:
             self.result = replace(result, still=still)
             self.ended.emit()
+
+
+def iter_after(before: Progress, job: Job[Any]) -> Job[Any]:
+    """A job as the last part of one that stood at `before`: its time goes on, its rest is as that told it until it has a pace."""
+
+    def steps(control: Control) -> Generator[Progress, None, Any]:
+        for step in job:
+            own, left = control.elapsed, before.rest or 0.0
+            known = step.fraction >= KNOWN_FROM and own > 1
+            rest = own * (1 - step.fraction) / step.fraction if known else max(left - own, left * (1 - step.fraction) / 2)
+            yield replace(step, elapsed=before.elapsed + own, rest=rest if known or left else None)
+        return job.result
+
+    return Job(steps)
 
 
 def outcome(found: SearchedAgain | None) -> str:

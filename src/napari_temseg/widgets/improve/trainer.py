@@ -67,6 +67,7 @@ class Trainer(QObject):
         self.setting = self.outcome = ""
         self.tuned: Any = ()  # what a search of the settings tried, the best first
         self.notes: list[str] = []  # what else is to be told of the training that ended
+        self._newest: Progress | None = None  # of the training
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
         self._aims: deque[PreviewTarget] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
@@ -141,7 +142,7 @@ class Trainer(QObject):
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
-        self.notes, self.made, self._before = [], "", self.session.model
+        self.notes, self.made, self._before, self._newest = [], "", self.session.model, None
         self._micrographs.clear()
         self._aim()
         self.advanced.emit()
@@ -232,6 +233,7 @@ class Trainer(QObject):
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
             return
+        self._newest = steps[-1]
         for step in steps:
             if "background_share" in step.metrics:
                 self.facts, self.setting = dict(step.metrics), step.message
@@ -353,7 +355,7 @@ class Trainer(QObject):
         """
         item = self.session.current
         if item is not None and item in self._taught and not item.asks_axes:
-            self.again.begin(item, needed=bool(self.made))
+            self.again.begin(item, needed=bool(self.made), so_far=self._newest)
 
 
 def _known_scales(item: Item) -> tuple[float, ...]:

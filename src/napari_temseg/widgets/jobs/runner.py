@@ -37,6 +37,7 @@ class Jobs(QObject):
         """`window` is napari's: told that something runs, it asks before it closes."""
         super().__init__(parent)
         self.title, self.can_finish, self.lasting, self.cancelled = "", False, False, False
+        self.so_far: Progress | None = None  # what the running job goes on from
         self._window = window
         self._long: Run | None = None
         self._look: Run | None = None
@@ -74,17 +75,18 @@ class Jobs(QObject):
         can_finish: bool = False,
         lasting: bool = False,
         failed: Callable[[], None] | None = None,
+        so_far: Progress | None = None,
     ) -> None:
         """Start the long job that `make` makes in the worker thread; `lasting` when it can go on after the window was closed.
 
         `done` gets its result; `failed` is called when there is none, and `cancelled` then says whether somebody wanted that.
-        `TemsegError` while another one runs.
+        `so_far` is where a job before it stood that it goes on from, in the eyes of who waits. `TemsegError` while another one runs.
         """
         if self._closed:
             return
         if self._long is not None:
             raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
-        self.title, self.can_finish, self.lasting, self.cancelled = title, can_finish, lasting, False
+        self.title, self.can_finish, self.lasting, self.cancelled, self.so_far = title, can_finish, lasting, False, so_far
         self._long = Run(make, done, failed)
         if hasattr(self._window, "_register_task_status"):
             self._status = self._window._register_task_status(PROVIDER, Status.BUSY, title, self._cancelled_by_napari)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,15 +17,17 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
-from napari_temseg.engine.types.wording import LOADING, at_plane
+from napari_temseg.engine.types.wording import LOADING, at_plane, several
 from napari_temseg.pipeline.find import Found, Stack, measured, outward
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
 from napari_temseg.widgets.canvas.outline_width import inner_borders
+from napari_temseg.widgets.improve.live.pace import OWN_PACE, STAGE_ANSWER, STAGE_LOOK, STAGE_MEASURE, STAGE_SPLIT, UseCourse
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
     from napari_temseg.widgets.session.item import Item
 
+ANSWERING = "answering the strokes"
 DASH = 2  # × the width of a line: length of a dash, and of the gap after it
 Strokes = npt.NDArray[np.uint8]
 
@@ -120,7 +123,9 @@ def iter_answer(
             yield from ground
         known = ground.result if isinstance(ground, Job) else ground
         yield Progress("answer", 0.9, "answering", control.elapsed)
+        began = control.elapsed
         found = answer(known, strokes, depth=False)
+        OWN_PACE.took(STAGE_ANSWER, control.elapsed - began, strokes.size)
         classes, doubt = whole(found, strokes, split), uncertainty(found) if unsure else None
 
         def made(gone: npt.NDArray[np.bool_]) -> LiveAnswer:
@@ -128,7 +133,10 @@ def iter_answer(
 
         if before is not None:
             yield Progress("answer", 0.95, "weighing", control.elapsed, preview=made(before))
-        return made(given_up(found, strokes, split))
+        began = control.elapsed
+        gone = given_up(found, strokes, split)  # most of what splitting does
+        OWN_PACE.took(STAGE_SPLIT, control.elapsed - began, strokes.size)
+        return made(gone)
 
     return Job(steps)
 
@@ -198,27 +206,36 @@ def iter_use(task: Task) -> Job[Found]:
 
         image, strokes = task.image, task.strokes.reshape((-1, *task.image.frame))
         n, model = image.n_planes, task.model
+        course = UseCourse(control, n, math.prod(image.frame), n - len(task.grounds))
         answers: dict[int, Prediction] = {}
         known = next((ground.prediction for ground in task.grounds.values()), None)
         for done, plane in enumerate(outward(n, task.first)):
+            said = f"{image.name}: {at_plane(done, n) or ANSWERING}"
             ground = task.grounds.get(plane)
             if ground is None:
+                yield course.at(said if model is not task.model else LOADING)
                 model = loaded(model)
                 settings = like(task.predict, known or task.searched)
                 job = iter_ground(model, image.at(plane), settings, known_of(task.searched, plane, image.at(plane), settings))
-                for step in job:
-                    yield replace(step, stage="answer", fraction=0.9 * (done + 0.8 * step.fraction) / n, elapsed=control.elapsed)
+                with course.doing(STAGE_LOOK):
+                    for step in job:
+                        yield course.at(said, step.fraction)
                 ground = job.result
             known = known or ground.prediction
-            answers[plane] = answer(ground, strokes[plane])
-            yield Progress("answer", 0.9 * (done + 1) / n, f"{image.name}: {at_plane(done, n) or 'answering'}", control.elapsed)
+            yield course.at(said)
+            with course.doing(STAGE_ANSWER):
+                answers[plane] = answer(ground, strokes[plane])
         whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)
         planes = Stack(image)
         for plane in range(n):
-            planes.put(plane, split(whole.at(plane), task.split))
-            yield Progress("answer", 0.9 + 0.08 * (plane + 1) / n, f"{image.name}: splitting", control.elapsed)
+            yield course.at(f"{image.name}: splitting")
+            with course.doing(STAGE_SPLIT):
+                planes.put(plane, split(whole.at(plane), task.split))
         particles = planes.whole(whole)
-        return Found(0, whole, particles, measured(particles))
+        yield course.at(f"{image.name}: measuring {several(len(particles), 'particle')}")
+        with course.doing(STAGE_MEASURE):
+            measurement = measured(particles)
+        return Found(0, whole, particles, measurement)
 
     return Job(steps)
 
