@@ -46,7 +46,14 @@ def test_strokes_that_particles_contradict_are_counted() -> None:
     strokes[1, 5, 5:15], strokes[1, 30, 5:15] = 1, 1
     labels[0, 3:8, 5:11] = 1  # most of the first stroke
     labels[1, 30, 5:11], labels[1, 5, 5:9] = 2, 3
-    assert contradicted(strokes, labels) == Contradicted(particles=3, missed=2, unsure=0, background=2, covered=1)
+    told = contradicted(strokes, labels)
+    assert replace(told, places=()) == Contradicted(particles=3, missed=2, unsure=0, background=2, covered=1)
+    assert [(place.plane, place.y) for place in told.places] == [(0, 20), (1, 20), (1, 30)]
+    for place in told.places:
+        assert strokes[place.plane, place.y, place.x]
+        assert not strokes[place.plane, place.y - 3, place.x]
+        assert place.x - place.reach < 5
+        assert place.x + place.reach > 14
     classes = np.ones((2, 40, 40), np.uint8)
     classes[1, 18:23] = 2
     said = Prediction.of_classes(classes, Micrograph(np.zeros((2, 40, 40)), "NYX"))

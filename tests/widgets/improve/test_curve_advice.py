@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from napari_temseg.engine.training.selection import MATERIAL_IOU
 from napari_temseg.engine.types.wording import STAYS
-from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table, verdict
+from napari_temseg.widgets.improve.curve_advice import MATERIAL, advise, tuned_sentence, tuned_table, verdict
 
 HELD = {
     "validation_regions": 8,
@@ -128,3 +129,13 @@ def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
     said = verdict(curve([0.5, 0.7]), "", [f"{STAYS}: that is why"])
     assert said.startswith("Not kept, the model in use stays: it would have changed too much")
     assert "stroke some right particles too" in said
+    assert MATERIAL == MATERIAL_IOU
+    for ious, why in (
+        ([0.5, 0.4, 0.5], "no step was better than the start"),
+        ([0.5, 0.504], "so little that chance may have done it"),
+        ([0.5, 0.9, 0.5], "the gain did not last"),
+        ([0.5], "nothing that could be tried"),
+    ):
+        told = verdict(curve(ious), "")
+        assert told.startswith("Not kept, the model in use stays: ")
+        assert why in told.split(".")[0]

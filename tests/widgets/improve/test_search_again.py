@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from napari_temseg.engine.interactive.stroked import Contradicted
+from napari_temseg.engine.types.wording import STAYS
+from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
+from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.session.change import Change
 
 
@@ -45,6 +48,8 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     item.annotation.data[y : y + 3, x : x + 3] = 1
     y, x = np.argwhere(found.labels > 0)[300]
     item.annotation.data[y : y + 2, x : x + 2] = 1
+    y, x = np.argwhere(found.labels == found.labels.max())[200]
+    item.annotation.data[y : y + 2, x : x + 2] = 2
     session.item_changed.emit(item, Change.ANNOTATION)
     again = session.part(SearchAgain)
     with qtbot.waitSignal(again.ended, timeout=60_000):
@@ -52,3 +57,22 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     assert item.particles is found
     assert item.prediction is said
     assert outcome(again.result) == "1 of 2 strokes on background still on particles."
+    # One press goes to the stroke, and why no model was made stands first.
+    panel, trainer = bench.panel(2), session.part(Trainer)
+    trainer.ended, trainer.notes = True, [f"{STAYS}: that is why"]
+    trainer._taught.add(item)
+    panel.refresh()
+    assert panel.verdict.text().startswith("Not kept: it would have changed too much that your strokes say nothing about")
+    assert panel.verdict.text().endswith("1 of 2 strokes on background still on particles.")
+    assert panel.show_them.isVisibleTo(panel)
+    place = trainer.contradicted[0]
+    told: list[str] = []
+    session.said.connect(told.append)
+    panel.show_them.click()
+    assert (session.part(NextPlace).place, item.made["place"].visible) == (place, True)
+    assert item.annotation.data[place.y, place.x] == 1
+    assert found.labels[place.y, place.x] > 0
+    assert told[-1].startswith("this stroke says background, and lies on a particle")
+    item.annotation.data[place.y - 3 : place.y + 4, place.x - 3 : place.x + 4] = 0  # as by the eraser
+    session.item_changed.emit(item, Change.ANNOTATION)
+    assert not panel.show_them.isEnabled()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_temseg.engine.interactive.active_learning import Place
 from napari_temseg.engine.model.outputs import sigmoid
 from napari_temseg.engine.model.runner import Runner, band_scales
 from napari_temseg.engine.model.scales import CORE
@@ -26,6 +27,7 @@ MOST_ASKED = 12  # strokes of which the size is looked for
 SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
 ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
 SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
+LEAST_REACH = 8.0  # px round a stroke that is shown
 EIGHT = np.ones((3, 3), bool)
 Strokes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -35,13 +37,14 @@ Window = tuple[slice, slice]
 @dataclass(frozen=True)
 class Contradicted:
     """How many strokes on particles there are, and how many of them lie on none: `unsure` where what is there was left out as uncertain;
-    and how many strokes on background, and how many of these lie on a particle."""
+    and how many strokes on background, and how many of these lie on a particle. `places` are those that are contradicted."""
 
     particles: int = 0
     missed: int = 0
     unsure: int = 0
     background: int = 0
     covered: int = 0
+    places: tuple[Place, ...] = ()
 
     @property
     def any(self) -> bool:
@@ -55,6 +58,7 @@ def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = Non
     `said` tells what the model takes for particles, of which some are left out as uncertain.
     """
     tally = np.zeros(5, int)
+    places: list[Place] = []
     frame = strokes.shape[-2:]
     seen = None if said is None else said.all_classes().reshape((-1, *frame))
     pages = zip(strokes.reshape((-1, *frame)), labels.reshape((-1, *frame)), strict=True)
@@ -67,7 +71,22 @@ def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = Non
         beside, others = ndimage.label(drawn == BACKGROUND, EIGHT)
         covered = _share(beside, others, found > 0) >= LIES_ON
         tally += count, missed.sum(), (missed & taken).sum(), others, covered.sum()
-    return Contradicted(*(int(each) for each in tally))
+        places += [*_places(on, missed, plane), *_places(beside, covered, plane)]
+    of = [int(each) for each in tally]
+    return Contradicted(of[0], of[1], of[2], of[3], of[4], tuple(places))
+
+
+def _places(regions: npt.NDArray[Any], which: npt.NDArray[np.bool_], plane: int) -> list[Place]:
+    """The chosen ones of some regions, each at the pixel of it that is nearest to its middle, and as far as it reaches from there."""
+    found: list[Place] = []
+    boxes = ndimage.find_objects(regions)
+    for number in np.flatnonzero(which) + 1:
+        box = boxes[number - 1]
+        pixels = np.argwhere(regions[box] == number) + np.asarray([box[0].start, box[1].start])
+        y, x = pixels[np.argmin(((pixels - pixels.mean(axis=0)) ** 2).sum(axis=1))]
+        reach = max(LEAST_REACH, float(np.abs(pixels - (y, x)).max()) + 1)
+        found.append(Place(plane, int(y), int(x), 1.0, reach))
+    return found
 
 
 def _share(regions: npt.NDArray[Any], count: int, of: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

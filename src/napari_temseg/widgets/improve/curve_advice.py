@@ -10,6 +10,7 @@ from napari_temseg.engine.types.wording import STAYS, percent
 Point = Mapping[str, float]
 
 BETTER = 0.002  # IoU: a smaller gain is noise
+MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection`)
 LEAST_POINTS = 3  # points before anything is said of where the curves go
 WAITED = 4  # points without a gain that make a plateau
 RISEN = 1.15  # × the lowest validation loss: more is learning by heart
@@ -44,12 +45,8 @@ def advise(
 def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False) -> str:
     """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays."""
     if not made:
-        if any(note.startswith(STAYS) for note in notes):
-            return (
-                "Not kept, the model in use stays: it would have changed too much that your strokes say nothing about; "
-                "stroke some right particles too."
-            )
-        return "No better than before: the model in use stays as it was."
+        why = why_not(points, notes)
+        return f"Not kept, the model in use stays: {why}."
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)
     if best is None:
@@ -60,6 +57,20 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
     if after <= before + BETTER:
         return f"“{made}” is in use now: nearer to your strokes; those that it was not shown tell no difference."
     return f"Better: “{made}” is in use now, right on more of the labels that it was not shown."
+
+
+def why_not(points: Sequence[Point], notes: Sequence[str] = ()) -> str:
+    """Why no model came of a training, in few words, as what else is told comes by “more” only."""
+    if any(note.startswith(STAYS) for note in notes):
+        return "it would have changed too much that your strokes say nothing about; stroke some right particles too"
+    judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
+    if len(judged) < 2:
+        return "it learnt nothing that could be tried"
+    if max(judged[1:]) <= judged[0] + BETTER:
+        return "no step was better than the start on the labels that it was not shown"
+    if max(judged[1:]) < judged[0] + MATERIAL:
+        return "the curve rises by so little that chance may have done it"
+    return "the gain did not last to a step that decides"
 
 
 def _agreement(iou: float) -> str:

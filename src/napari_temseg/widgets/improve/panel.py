@@ -18,6 +18,7 @@ from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotation_box import AnnotationBox
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
+from napari_temseg.widgets.improve.contradictions import Contradictions
 from napari_temseg.widgets.improve.curve_advice import tuned_table
 from napari_temseg.widgets.improve.curves import CurvePlots
 from napari_temseg.widgets.improve.live.live_box import LiveBox
@@ -75,6 +76,13 @@ class ImprovePanel(QWidget):
         self.note, self.verdict = Brief(VERDICT_LINES, "hint"), Brief(VERDICT_LINES, "heading")
         for each in (self.note, self.verdict):
             each.keep_room(VERDICT_LINES)
+        self.contradictions = Contradictions(session)
+        self.show_them = button(
+            "Show",
+            "Go to a stroke that is still contradicted: particle where none is found, or background on one.",
+            self.contradictions.next,
+        )
+        self.told = row([self.verdict, self.show_them], (1, 0))
         self.advice = Brief(ADVICE_LINES, "hint")
         self.advice.keep_room(ADVICE_LINES)
         self.curves = CurvePlots(session)
@@ -96,7 +104,7 @@ class ImprovePanel(QWidget):
         layout.setSpacing(4)
         pressed = row([self.train, self.back], (2, 1))
         start = row([QLabel("start from"), self.start], (0, 1))
-        for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.verdict, self.set, start, self.form):
+        for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.told, self.set, start, self.form):
             layout.addWidget(widget)
         for widget in (self.curves, self.advice, self.curves.fold, self.model, self.compare):
             layout.addWidget(widget)
@@ -165,7 +173,9 @@ class ImprovePanel(QWidget):
         self.verdict.setToolTip("\n\n".join(filter(None, (trainer.verdict, trainer.advice))))
         told = bool(trainer.verdict) and (trainer.running or not waits)
         self.note.setVisible(not told)
-        self.verdict.setVisible(told)
+        self.told.setVisible(told)
+        self.show_them.setVisible(bool(trainer.contradicted))
+        self.show_them.setEnabled(bool(self.contradictions.places))
         self.advice.setText(trainer.advice)
         self.advice.setToolTip("\n\n".join(filter(None, (trainer.advice, tuned_table(trainer.tuned)))))
         self.advice.setVisible(bool(trainer.verdict))

@@ -22,7 +22,7 @@ from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
+from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict, why_not
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
@@ -32,6 +32,7 @@ from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.own_models import OwnModels
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.interactive.active_learning import Place
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.engine.types.annotations import Annotations
     from napari_temseg.widgets.session.item import Item
@@ -181,7 +182,13 @@ class Trainer(QObject):
         found = self._searched_again
         if found is None or not outcome(found):
             return verdict(self.points, made, self.notes, fresh=self.fresh)
-        return f"{f'“{made}” is in use now' if made else 'The model stays as it was'}: {outcome(found)}"
+        return f"“{made}” is in use now: {outcome(found)}" if made else f"Not kept: {why_not(self.points, self.notes)}. {outcome(found)}"
+
+    @property
+    def contradicted(self) -> tuple[Place, ...]:
+        """Where strokes of the image in hand are that its new search contradicts."""
+        found = self._searched_again
+        return found.still.places if found is not None and found.still is not None and not self.running else ()
 
     @property
     def _searched_again(self) -> SearchedAgain | None:

@@ -121,16 +121,21 @@ class NextPlace(QObject):
             self.session.say(f"{item.name}: the answer is sure everywhere; look for mistakes by eye.")
 
     def _go(self, item: Item, place: Place) -> None:
-        session = self.session
-        self.place = place
         self.been.setdefault(place.plane, []).append(place)
+        self.show(item, place, QUESTION)
+
+    def show(self, item: Item, place: Place, said: str) -> None:
+        """Go to a place of the micrograph in hand, mark it, and say why."""
+        session = self.session
+        self._unmark()
+        self.place, self._item = place, item
         if Role.PLACE not in item.made:
             session.adopt(item, Role.PLACE, overlays.add_place(session.viewer, item.layer, f"{item.name} next"))
         layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, 2 * place.reach, judged=True)
         overlays.show_box(
             item.made[Role.PLACE], place.y, place.x, place.reach, EDGE * overlays.pixels_per_screen(session.viewer, item.layer)
         )
-        session.say(QUESTION)
+        session.say(said)
 
     def _answered(self) -> None:
         if self._waiting:

@@ -1,0 +1,45 @@
+"""*Show*: leads to the strokes that the newest search still contradicts, one after another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.improve.live.next_place import NextPlace
+from napari_temseg.widgets.improve.trainer import Trainer
+
+if TYPE_CHECKING:
+    from napari_temseg.engine.interactive.active_learning import Place
+    from napari_temseg.widgets.session.session import Session
+
+
+class Contradictions:
+    """Those of the image in hand; a stroke that was taken back or erased since is none any more."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.trainer, self.guide = session, session.part(Trainer), session.part(NextPlace)
+        self._newest: Place | None = None  # that was shown last
+
+    @property
+    def places(self) -> list[Place]:
+        """Where they are."""
+        return [place for place in self.trainer.contradicted if self._stroke(place)]
+
+    def next(self) -> None:
+        """Go to the next one, after the last to the first."""
+        places, item = self.places, self.session.current
+        if item is None or not places:
+            self.session.say("No stroke of this image is contradicted any more.")
+            return
+        number = (places.index(self._newest) + 1) % len(places) if self._newest in places else 0
+        self._newest = place = places[number]
+        lies = "background, and lies on a particle" if self._stroke(place) == BACKGROUND else "particle, and none is found here"
+        which = f"{number + 1} of {len(places)}: " if len(places) > 1 else ""
+        self.guide.show(item, place, f"{which}this stroke says {lies}. Stroke more of what is wrong and train on, or correct it in step 4.")
+
+    def _stroke(self, place: Place) -> int:
+        item = self.session.current
+        if item is None or item.annotation is None:
+            return 0
+        return int(layers.values(item.annotation).reshape((-1, *item.frame))[place.plane, place.y, place.x])
