@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from napari_temseg.engine.interactive.superpixels import Floats, Superpixels, cell_side
+from napari_temseg.engine.interactive.under_stroke import UnderStrokes, with_other_sizes
 from napari_temseg.engine.model.backends.by_torch import ByTorch
 from napari_temseg.engine.model.device import choose_device
 from napari_temseg.engine.model.outputs import probabilities, sigmoid
@@ -48,11 +49,15 @@ Depth = npt.NDArray[np.float16]
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What answering needs of one plane: what the model says of it, its cells, and their frozen features (cells, F)."""
+    """What answering needs of one plane: what the model says of it, its cells, and their frozen features (cells, F).
+
+    `under` tells what lies under strokes on particles of another size than was looked for; None of a model for any size.
+    """
 
     prediction: Prediction
     cells: Superpixels
     features: npt.NDArray[np.float64]
+    under: UnderStrokes | None = None
 
 
 class _Watching(ByTorch):
@@ -96,11 +101,11 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, know
         if known is not None:
             raw = raw_of(known)
             said = replace(known, confidence=None, parted=None, other=None)
-            return _ground(said, raw, image, np.concatenate(features), side)
+            return replace(_ground(said, raw, image, np.concatenate(features), side), under=UnderStrokes.of(model, said, config))
         said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)
         fill(said, raw)
-        return _ground(said, raw, image, np.concatenate(features), side)
+        return replace(_ground(said, raw, image, np.concatenate(features), side), under=UnderStrokes.of(model, said, config))
 
     return Job(steps)
 
@@ -174,7 +179,12 @@ def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True
     if not strokes.any():
         return said
     n = max(len(said.class_ids), int(strokes.max()))
-    prior = _widened(ground.cells.prior, n)
+    prior = ground.cells.prior
+    if ground.under is not None and (found := ground.under.found(said, strokes)):
+        said, there = with_other_sizes(said, found, depth=depth)
+        own = _pooled(there[None, None].astype(np.float32), ground.cells.side)[0] > 0
+        prior = np.where(own, _pooled(said.probability.astype(np.float32)[None], ground.cells.side)[0], prior)
+    prior = _widened(prior, n)
     tally = ground.cells.tally(strokes, n)
     taught = ground.cells.spread(prior, tally)
     carried = _softmax(_logits(prior) + _carry_over(ground.features, prior, taught))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -12,26 +11,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.interactive.active_learning import Place
-from napari_temseg.engine.model.outputs import sigmoid
-from napari_temseg.engine.model.runner import Runner, band_scales
-from napari_temseg.engine.model.scales import CORE
+from napari_temseg.engine.interactive.under_stroke import EIGHT, LIES_ON, UnderStrokes
 from napari_temseg.engine.model.segmenter import Segmenter
-from napari_temseg.engine.model.size_search import LARGEST_SIZE, SIZE_STEP, SMALLEST_SIZE
-from napari_temseg.engine.model.tiles import resize
-from napari_temseg.engine.types.config import LEAST_APART, PredictConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
-LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
 MOST_ASKED = 12  # strokes of which the size is looked for
-SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
-ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
-SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
 LEAST_REACH = 8.0  # px round a stroke that is shown
-EIGHT = np.ones((3, 3), bool)
 Strokes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -106,13 +94,13 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
         places = _missed(strokes, labels)
         if not said.size or said.other is not None or not places:
             return None
-        look = _Look(model, said)
+        under = UnderStrokes(model, said.micrograph, said.size)
         found: list[float] = []
         for window, stroke in places:
             yield Progress("find", 0.0, f"{said.micrograph.name}: how large what was stroked is", control.elapsed)
             if control.finishing:
                 break
-            found.append(look.size_under(window, stroke))
+            found.append(under.size_under(window, stroke))
         larger = [size for size in found if size > said.size]
         smaller = [size for size in found if 0 < size < said.size]
         most = max(larger, smaller, key=len)
@@ -127,57 +115,3 @@ def _missed(strokes: Strokes, labels: Labels) -> list[tuple[tuple[slice, slice],
     missed = np.flatnonzero(_share(regions, count, labels > 0) < LIES_ON) + 1
     where = ndimage.find_objects(regions)
     return [(where[number - 1], regions[where[number - 1]] == number) for number in missed[:MOST_ASKED]]
-
-
-class _Look:
-    """The model and a plane that it is shown."""
-
-    def __init__(self, model: Segmenter, said: Prediction) -> None:
-        plane = said.micrograph
-        self.size = said.size
-        self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
-        self.runner = Runner(model, PredictConfig(), plane.calibration.nanometres)
-
-    def size_under(self, window: Window, stroke: npt.NDArray[np.bool_]) -> float:
-        """The size (px) of the particle under a stroke, 0 where none is seen, or one of those that were looked for."""
-        if self._seen(window, stroke, self.size)[0] >= SURE_DEPTH:
-            return 0.0
-        steps = range(1, math.ceil(math.log(LARGEST_SIZE * min(self.image.shape) / SMALLEST_SIZE, SIZE_STEP)) + 1)
-        sizes = (self.size * SIZE_STEP**step for step in (*steps, *(-step for step in steps)))
-        tried = [size for size in sizes if SMALLEST_SIZE <= size <= LARGEST_SIZE * min(self.image.shape)]
-        seen = [self._seen(window, stroke, size) for size in tried]
-        like = [each for each, size in zip(seen, tried, strict=True) if 1 / ITS_SIZE <= each[1] / size <= ITS_SIZE]
-        depth, size = max(like, default=(0.0, 0.0))
-        return size if depth >= SURE_DEPTH and max(size / self.size, self.size / max(size, 1e-6)) >= LEAST_APART else 0.0
-
-    def _seen(self, window: Window, stroke: npt.NDArray[np.bool_], size: float) -> tuple[float, float]:
-        """How deep (0 to 1) the particle under a stroke is where particles of a `size` (px) are looked for, and how large it is (px)."""
-        scale, around = band_scales(self.runner.working_size / size)[0], math.ceil(SHOWN_AROUND * size)
-        y, x = (slice(max(0, at.start - around), at.stop + around) for at in window)
-        part, drawn = self.image[y, x], np.zeros(self.image[y, x].shape, np.float32)
-        top, left = window[0].start - y.start, window[1].start - x.start
-        drawn[top : top + stroke.shape[0], left : left + stroke.shape[1]] = stroke
-        (raw,) = _last(self.runner.tiled(self.runner.shown(part[None, None], scale)))
-        probability, depth = sigmoid(raw[0]), sigmoid(raw[1])
-        under = resize(drawn[None, None], depth.shape)[0, 0]
-        under = under >= 0.5 * under.max()
-        if probability[under].mean() <= 0.5:
-            return 0.0, 0.0
-        regions, _ = ndimage.label(probability > 0.5)
-        own = np.isin(regions, np.unique(regions[under & (regions > 0)]))
-        cores, count = ndimage.label(own & (depth > CORE))
-        if not count:
-            return 0.0, 0.0
-        areas = np.bincount(cores.ravel())[1:]
-        # Of one alone its whole area tells; of touching ones their cores, which are half as wide.
-        diameter = math.sqrt(4 / math.pi * own.sum()) if count == 1 else 2 * math.sqrt(4 / math.pi * float(np.median(areas)))
-        return float(depth[own].max()), diameter / scale
-
-
-def _last(steps: Generator[float, None, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            result: npt.NDArray[np.float32] = ended.value
-            return result
