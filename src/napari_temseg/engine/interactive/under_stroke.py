@@ -25,7 +25,7 @@ from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Predicti
 LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
 MOST_LOOKED = 12  # strokes that are looked under: some seconds
 LONGEST = 4.0  # × the size of a particle to the length of a stroke on it, as on a rod
-WIDE = 2.0  # × the size that was looked for: what is wider may be drawn too small, or be a part of something larger
+WIDER_BY = 2.0  # × the size that was looked for: what is wider may be drawn too small, or be a part of something larger
 SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
 ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
 SURE_DEPTH = 0.6  # learnt depth that a particle reaches where it is seen at its size
@@ -77,7 +77,7 @@ class UnderStrokes:
         pieces, _ = ndimage.label(said.classes >= FIRST_CLASS)
         area = np.bincount(pieces.ravel())
         area[0] = 0
-        wide = area >= math.pi / 4 * (WIDE * self.size) ** 2
+        wide = area >= math.pi / 4 * (WIDER_BY * self.size) ** 2
         asked: list[tuple[Window, Mask]] = []
         for number, window in enumerate(ndimage.find_objects(regions), start=1):
             stroke = regions[window] == number
