@@ -24,7 +24,7 @@ from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Predicti
 
 LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
 MOST_LOOKED = 12  # strokes that are looked under: some seconds
-LONGEST = 4.0  # × the size of a particle to the length of a stroke on it, as on a rod
+LONGEST_STROKE = 4.0  # × the size of a particle to the length of a stroke on it, as on a rod
 WIDER_BY = 2.0  # × the size that was looked for: what is wider may be drawn too small, or be a part of something larger
 SHOWN_AROUND = 4.0  # × a size on either side of a stroke, that is looked at
 ITS_SIZE = 2.0  # × at most from a size that is tried to that of what is seen there
@@ -100,7 +100,7 @@ class UnderStrokes:
         depth, width = self._seen(window, stroke, self.size)
         if depth >= SURE_DEPTH and 1 / ITS_SIZE <= width / self.size <= ITS_SIZE:
             return 0.0
-        least, most = max(SMALLEST_SIZE, max(stroke.shape) / LONGEST), LARGEST_SIZE * min(self._image.shape)
+        least, most = max(SMALLEST_SIZE, max(stroke.shape) / LONGEST_STROKE), LARGEST_SIZE * min(self._image.shape)
         steps = range(1, math.ceil(math.log(most / SMALLEST_SIZE, SIZE_STEP)) + 1)
         sizes = (self.size * SIZE_STEP**step for step in (*steps, *(-step for step in steps)))
         tried = [size for size in sizes if least <= size <= most]
