@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_temseg import Micrograph, PredictConfig, SplitConfig, predict, split
+from napari_temseg import Micrograph, PredictConfig, predict, split
 from napari_temseg.engine.interactive.stroked import Contradicted, contradicted, iter_stroked_size
 from napari_temseg.engine.types.results import Particles, Prediction
-from napari_temseg.pipeline.find_stroked import Stroked, iter_find_stroked
+from napari_temseg.pipeline.find_stroked import at_its_size, iter_size_left_out
 
 LARGE = ((110, 120), (380, 390))  # centres (px) of two discs of 110 px among thirty of 16
 
@@ -72,24 +72,14 @@ def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found:
     assert iter_stroked_size(particles, replace(said, size=0.0), strokes_on(*LARGE), there.labels).drain() is None
 
 
-def test_a_stroked_picture_is_searched_for_what_was_found_and_what_is_stroked(
+def test_a_picture_is_searched_again_at_its_size_and_what_was_stroked_beside_is_told(
     particles: Any, picture: Micrograph, found: tuple[Prediction, Particles]
 ) -> None:
     said, there = found
-
-    def searched(strokes: np.ndarray, config: PredictConfig, needed: bool = True) -> list[Any]:
-        stroked = Stroked(strokes, said, there, needed)
-        return iter_find_stroked([particles], [picture], [config], [SplitConfig()], stroked=stroked).drain()
-
+    assert at_its_size(PredictConfig(), said).typical_size == pytest.approx(said.size)
+    told = PredictConfig(typical_size=110.0, exact_size=True)
+    assert at_its_size(told, said) == told  # what somebody said since is meant
+    assert at_its_size(told, None) == told
     strokes = strokes_on(*LARGE, background=(256, 20))
-    (both,) = searched(strokes, PredictConfig(), needed=False)
-    assert both.prediction.size == pytest.approx(said.size)
-    assert both.prediction.other.size == pytest.approx(110, rel=0.25)
-    assert both.particles.settings["as_one"]
-    assert not contradicted(strokes, both.particles.labels).any
-    assert searched(strokes_on(background=(256, 20)), PredictConfig(), needed=False) == []
-    (one,) = searched(strokes_on(background=(256, 20)), PredictConfig())
-    assert one.prediction.size == pytest.approx(said.size)  # it does not look for the size anew
-    assert one.prediction.other is None
-    (told,) = searched(strokes, PredictConfig(typical_size=110.0, exact_size=True))
-    assert told.prediction.size == pytest.approx(110.0)  # what somebody said since is meant
+    assert iter_size_left_out(particles, said, strokes, there).drain() == pytest.approx(110, rel=0.25)
+    assert iter_size_left_out(particles, said, strokes_on(background=(256, 20)), there).drain() == 0

@@ -9,9 +9,11 @@ import numpy as np
 from napari_temseg.engine.interactive.stroked import Contradicted
 from napari_temseg.engine.types.wording import STAYS
 from napari_temseg.widgets.improve.live.next_place import NextPlace
-from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
+from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, outcome
 from napari_temseg.widgets.improve.trainer import Trainer
+from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.questions import Questions
 
 
 def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
@@ -29,7 +31,6 @@ def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
     )
     assert told(49, Contradicted(1, 1, 1, 2, 0), anew=False) == "1 of 1 stroked particle still missed (unsure, left out)."
     assert told(49, Contradicted(1, 0, 0, 2, 0), anew=False) == outcome(None) == ""
-    assert of_sizes(None) == ""
 
 
 def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
@@ -76,3 +77,48 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     item.annotation.data[place.y - 3 : place.y + 4, place.x - 3 : place.x + 4] = 0  # as by the eraser
     session.item_changed.emit(item, Change.ANNOTATION)
     assert not panel.show_them.isEnabled()
+
+
+def test_a_size_that_was_stroked_and_not_looked_for_is_offered_and_never_taken(
+    viewer: Any, open_bench: Any, wait_jobs: Any, qtbot: Any
+) -> None:
+    y, x = np.mgrid[:512, :512]
+    image = np.full((512, 512), 60.0) + np.random.default_rng(0).normal(0, 6, (512, 512))
+    large = ((110, 120), (380, 390))
+    small = [(b, a) for a in range(40, 500, 60) for b in range(40, 500, 60) if min(np.hypot(b - c, a - d) for c, d in large) > 80]
+    for (b, a), radius in [*((each, 8) for each in small[:40]), *((each, 55) for each in large)]:
+        image += 90 * np.clip(radius - np.hypot(y - b, x - a), 0, 1)
+    viewer.add_image(np.clip(image, 0, 255).astype(np.uint8), name="powder")
+    bench = open_bench(viewer)
+    session, item, questions = bench.session, bench.session.current, bench.session.part(Questions)
+    bench.go(1)
+    bench.panel(1).dial.say_sizes([16.0])
+    bench.panel(1).one.click()
+    wait_jobs(session)
+    found, said, typed = item.particles, item.search, bench.panel(1).dial.field.text()
+    bench.go(2)
+    bench.panel(2).live.box.click()  # nobody needs it here
+    bench.panel(2).labelling.new.click()
+    for b, a in large:
+        item.annotation.data[b - 2 : b + 3, a - 6 : a + 7] = 2
+    item.annotation.data[254:259, 14:27] = 1
+    session.item_changed.emit(item, Change.ANNOTATION)
+    session.part(SearchAgain).begin(item, needed=False)  # as after a training that made no model
+    qtbot.waitUntil(lambda: questions.of(item) is not None)
+    question = questions.of(item)
+    assert question.text.startswith("You stroked particles of about ")
+    assert (item.particles is found, item.search == said, item.prediction.other) == (True, True, None)
+    questions.answer(question, question.answers[0])
+    wait_jobs(session)
+    assert item.prediction.other is not None
+    assert all(item.particles.labels[place] for place in large)
+    session.part(UndoKeys).undo()  # once
+    wait_jobs(session)
+    assert (item.particles is found, item.search == said) == (True, True)
+    assert bench.panel(1).dial.field.text() == typed
+    # Where a model was made, the picture is searched at the size it has.
+    session.part(SearchAgain).begin(item, needed=True)
+    wait_jobs(session)
+    assert item.particles is not found
+    assert item.prediction.size == found.prediction.size
+    assert (item.search == said, item.prediction.other) == (True, None)

@@ -99,9 +99,8 @@ class Finder(QObject):
         self.session.say(f"Size and splitting are those of all images now.{kept}")
 
     def say_of(self, item: Item, config: PredictConfig | None) -> None:
-        """Say something of a picture and its result in the user's place, who sees it in step 2."""
+        """Say something of a picture in the user's place, who sees it in step 2."""
         self._say_of(item, config)
-        self._said[item] = config
         if item is self.session.current:
             self.settings_changed.emit()
 
@@ -206,12 +205,16 @@ class Finder(QObject):
         before, known = self._said.get(item), item in self._said and item.particles is not None
         self._said[item] = after = said
 
+        def say(config: PredictConfig | None) -> None:
+            self._said[item] = config
+            self.say_of(item, config)
+
         def undo() -> None:
             nonlocal after
-            after = item.search  # sizes that strokes told of came after the search
-            self.say_of(item, before)
+            after = item.search  # what was said since comes back with it
+            say(before)
 
-        return Beside(undo, lambda: self.say_of(item, after)) if known else None
+        return Beside(undo, lambda: say(after)) if known else None
 
     def _left_out(self, item: Item, found: Found) -> Beside | None:
         """What the search left out becomes regions of the picture; None where nothing was."""

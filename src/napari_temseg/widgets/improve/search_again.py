@@ -1,4 +1,4 @@
-"""After a training: its picture is searched again, also for what strokes tell of sizes, and it is told what they still contradict."""
+"""After a training: its picture is searched again, it is told what strokes still contradict, and a size that they tell of is offered."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import PredictConfig, size_fields
+from napari_temseg.engine.types.config import size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Prediction
+from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import several
-from napari_temseg.pipeline.find_stroked import Stroked, iter_find_stroked
+from napari_temseg.pipeline.find import iter_find
+from napari_temseg.pipeline.find_stroked import at_its_size, iter_size_left_out
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.finder import Finder
+from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.questions import Answer, Questions
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.stroked import Contradicted
@@ -25,95 +28,125 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 
+STROKED_SIZE = "size of what was stroked"  # what the question is about
 KNOWN_FROM = 0.2  # of a search, from which on its pace tells how long the rest takes: looking for the scale is not what follows
 
 
 @dataclass(frozen=True, eq=False)
 class SearchedAgain:
-    """What a new search of an image came to: particles before (None: it was not searched) and after, the size (px) that strokes told of
-    beside the one looked for, or 0, and which strokes are still contradicted; of one that needed no search too (not `anew`)."""
+    """What a training came to for an image: particles before (None: it was not searched) and after, and which strokes are still
+    contradicted; also where no new search was needed (not `anew`)."""
 
     item: Item
     said: Prediction
     before: int | None
     after: int
-    size: float = 0.0
     still: Contradicted | None = None
     anew: bool = True
 
 
 class SearchAgain(QObject):
-    """Searches the picture of a training again. `ended` tells that `result` is there, or that there will be none."""
+    """Searches the picture of a training again, at the size that it has. `ended` tells that `result` is there, or that there will be none.
+
+    That strokes lie on particles of a size that is not looked for is a question; neither the size nor a result is ever changed by itself.
+    """
 
     ended = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.session, self.finder = session, session.part(Finder)
+        self.session, self.finder, self.questions = session, session.part(Finder), session.part(Questions)
         self.item: Item | None = None  # that is searched now
         self.result: SearchedAgain | None = None
-        self._needed, self._title = True, ""
-        self._before: tuple[Prediction | None, int | None, PredictConfig | None] = (None, None, None)
+        self._title = ""
+        self._before: tuple[Prediction | None, int | None] = (None, None)
         session.jobs.changed.connect(self._changed)
+        session.item_changed.connect(self._item_changed)
 
     def forget(self) -> None:
         """Another training begins."""
         self.result = None
 
     def begin(self, item: Item, *, needed: bool, so_far: Progress | None = None) -> None:
-        """Search an image again; unless it is `needed`, only where strokes tell of a size that was not looked for. `so_far` is where the
-        training stands whose last part this is, with the time that it has left for it."""
-        strokes = _strokes_of(item)
-        if strokes is None and not needed:
+        """Search an image again where that is `needed`; else only see what its strokes say of its result. `so_far` is where the training
+        stands whose last part this is, with the time that it has left for it."""
+        particles, said, before = item.particles, item.prediction, so_far or Progress("", 0.0)
+        self._before = said, None if particles is None else len(particles)
+        if not needed:
+            self._compare(item, anew=False)
             return
-        particles = item.particles
-        self._before = item.prediction, None if particles is None else len(particles), item.search
-        self.item, self._needed = item, needed
-        drawn = np.zeros(layers.shape(item.layer), np.uint8) if strokes is None else strokes
-        stroked, before = Stroked(drawn, item.prediction, particles, needed), so_far or Progress("", 0.0)
 
-        def by(*asked: Any) -> Job[Any]:
-            return iter_after(before, iter_find_stroked(*asked, stroked=stroked))
+        def by(model: Any, images: Any, predict: Any, *others: Any) -> Job[Any]:
+            return iter_after(before, iter_find(model, images, [at_its_size(config, said) for config in predict], *others))
 
-        self._title = f"After training: searching {item.name} again"
+        self.item, self._title = item, f"After training: searching {item.name} again"
         try:
             self.finder.find([item], title=self._title, by=by, so_far=so_far)
         except TemsegError:
             self.item = None
             raise
 
-    def back(self, item: Item) -> None:
-        """What was said of the sizes of an image before is said again."""
-        if self.result is not None and self.result.item is item and self.result.size:
-            self.finder.say_of(item, self._before[2])
-
     def _changed(self) -> None:
         item, jobs = self.item, self.session.jobs
         if item is None or (jobs.running and jobs.title == self._title):  # another may have begun at once
             return
         self.item = None
-        said, before = item.prediction, self._before
-        stopped = self._needed and said is before[0]
-        if stopped or item not in self.session.items or said is None or item.particles is None:
+        if item not in self.session.items or item.prediction is self._before[0]:
+            self.ended.emit()
+        else:
+            self._compare(item, anew=True)
+
+    def _compare(self, item: Item, *, anew: bool) -> None:
+        """What the strokes of an image say of its result."""
+        said, particles, strokes = item.prediction, item.particles, _strokes_of(item)
+        if said is None or particles is None:
             self.ended.emit()
             return
-        size = _other_size(said, before[0])
-        if size:
-            config = self.finder.config_of(item)
-            sizes = [(each, None) for each in (said.size, said.other.size if said.other is not None else said.size)]
-            self.finder.say_of(item, _with_sizes(config, sizes))
-        result = SearchedAgain(item, said, before[1], len(item.particles), size, anew=said is not before[0])
-        self.result = result
-        strokes = _strokes_of(item)
+        self.result = result = SearchedAgain(item, said, self._before[1], len(particles), anew=anew)
         if strokes is None:
             self.ended.emit()
             return
-        self.session.jobs.later(partial(_still, strokes, item.particles.labels, said), partial(self._counted, result))
+        counted = partial(self._counted, result, strokes, particles)
+        self.session.jobs.later(partial(_still, strokes, particles.labels, said), counted)
 
-    def _counted(self, result: SearchedAgain, still: Contradicted) -> None:
-        if self.result is result:
-            self.result = replace(result, still=still)
-            self.ended.emit()
+    def _counted(self, result: SearchedAgain, strokes: Any, particles: Particles, still: Contradicted) -> None:
+        if self.result is not result:
+            return
+        self.result = replace(result, still=still)
+        self.ended.emit()
+        item, said, session = result.item, result.said, self.session
+        if still.missed and said.other is None and said.size and item in session.items:
+            make = partial(iter_size_left_out, session.segmenter(session.model_of(item)), said, strokes, particles)
+            told = partial(self._offer, item, said)
+            session.jobs.beside(f"Sizes under the strokes of {item.name}", make, told, seen=lambda _: None, failed=lambda: None)
+
+    # -- a size that is not looked for
+
+    def _offer(self, item: Item, said: Prediction, size: float) -> None:
+        if not size or item not in self.session.items or item.prediction is not said:
+            return
+        scale = said.micrograph.calibration.nanometres
+        one, other = (f"{each * (scale or 1):.2g} {'nm' if scale else 'px'}" for each in (said.size, size))
+        both = partial(self._both, item, said, size)
+        answers = (
+            Answer(f"Look for both: {one}, {other}", "Find again, for both sizes; one Undo brings back particles and size.", both),
+            Answer("Leave it", "The size and what was found stay as they are.", lambda: None),
+        )
+        self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
+
+    def _both(self, item: Item, said: Prediction, size: float) -> None:
+        sizes = sorted((said.size, size))
+        as_one = sizes[1] <= BAND**2 * sizes[0]  # nothing between them is left out: it is one powder
+
+        def by(model: Any, images: Any, predict: Any, split: Any, *others: Any) -> Job[Any]:
+            return iter_find(model, images, predict, [replace(config, as_one=as_one) for config in split], *others)
+
+        self.finder.say_of(item, replace(self.finder.config_of(item), **size_fields([(each, None) for each in sizes])))
+        self.finder.find([item], by=by)
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what in (Change.PREDICTION, Change.SEARCH, Change.PIXELS):
+            self.questions.drop(item, STROKED_SIZE)
 
 
 def iter_after(before: Progress, job: Job[Any]) -> Job[Any]:
@@ -135,8 +168,7 @@ def outcome(found: SearchedAgain | None) -> str:
     if found is None:
         return ""
     before = "" if found.before is None else " as before" if found.before == found.after else f", {found.before} before"
-    sizes = " of both sizes" if found.size else ""
-    parts = [f"{several(found.after, 'particle')}{sizes}{before}"] if found.anew else []
+    parts = [f"{several(found.after, 'particle')}{before}"] if found.anew else []
     still = found.still
     if still is not None and still.missed:
         some = "" if still.unsure == still.missed else f"{still.unsure} of them "
@@ -149,31 +181,11 @@ def outcome(found: SearchedAgain | None) -> str:
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def of_sizes(found: SearchedAgain | None) -> str:
-    """For people: that strokes told of another size; "" where they did not."""
-    if found is None or not found.size:
-        return ""
-    scale = found.said.micrograph.calibration.nanometres
-    length = f"{found.size * (scale or 1):.2g} {'nm' if scale else 'px'}"
-    return f"Your strokes lie on particles of about {length} too, so both sizes were looked for (step 2 says how they are measured)."
-
-
 def _strokes_of(item: Item) -> Any:
     if item.annotation is None:
         return None
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
     return strokes if strokes.any() else None
-
-
-def _other_size(said: Prediction, before: Prediction | None) -> float:
-    if said.other is None or (before is not None and before.other is not None):
-        return 0.0
-    known = said.size if before is None else before.size
-    return max((said.size, said.other.size), key=lambda size: max(size / known, known / size))
-
-
-def _with_sizes(config: PredictConfig, sizes: list[tuple[float, None]]) -> PredictConfig:
-    return replace(config, **size_fields(sizes))
 
 
 def _still(strokes: Any, labels: Any, said: Prediction) -> Contradicted:

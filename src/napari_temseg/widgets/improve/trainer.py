@@ -24,7 +24,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict, why_not
 from napari_temseg.widgets.improve.model_offer import ModelOffer
-from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, of_sizes, outcome
+from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, outcome
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.session.change import Change
@@ -201,12 +201,11 @@ class Trainer(QObject):
         item = self.session.current
         if not self.ended or self.outcome or self.again.item is not None or item not in self._taught:
             return []
-        sizes = of_sizes(self._searched_again)
         if self.made and self.session.model_of(item) == self.made:
-            return [sizes, "Look at the outlines: Train on goes on from here, Go back takes this back."]
+            return ["Look at the outlines: Train on goes on from here, Go back takes this back."]
         if self.made:
             return ["Stroke what was wrong and train again, or choose the trained model in step 2."]
-        return [sizes, "Stroke where the outlines are wrong, or allow more time, and train again."]
+        return ["Stroke where the outlines are wrong, or allow more time, and train again."]
 
     @property
     def earlier(self) -> str:
@@ -227,7 +226,6 @@ class Trainer(QObject):
             newest = item.history.newest
             if newest is not None and newest.name == FOUND_STEP and item.prediction is not None and item.prediction.model_hash == digest:
                 item.history.undo()
-                self.again.back(item)
                 back += 1
         self.offer.withdraw()
         found = " and what it found before" if back else ""
@@ -358,7 +356,7 @@ class Trainer(QObject):
     def _search_again(self) -> None:
         """The picture in hand, if it taught the model: what was found and corrected in another one is not replaced unasked.
 
-        Where no model was made, it is searched if strokes tell of a size that was not looked for.
+        Where no model was made, nothing is replaced: only what strokes say of its result is seen.
         """
         item = self.session.current
         if item is not None and item in self._taught and not item.asks_axes:
