@@ -185,6 +185,22 @@ def test_every_setting_is_kept_for_the_recipe():
     assert SplitConfig.from_dict(split(predicted(draw([(40, 40, 9)])[0]), config).settings) == config
 
 
+@pytest.mark.parametrize("size", [0.0, 20.0])
+def test_what_somebody_stroked_as_a_particle_stays_however_unsure_the_model_is(size: float) -> None:
+    classes = np.stack([draw([(24, 24, 10), (70, 70, 10), (24, 70, 2)])[0]] * 2)
+    faint = replace(predicted(classes, sure=0.55), size=size)
+    assert (len(split(faint, SplitConfig(certainty=0.5))), split(faint, SplitConfig(certainty=0.5)).uncertain) != (3, 0)
+    strokes = np.zeros(classes.shape, bool)
+    strokes[0, 23:26, 20:29] = True
+    strokes[0, 23:26, 68:73] = True  # the stroke is all that there is: no particle
+    parts = split(replace(faint, vouched=strokes), SplitConfig(certainty=0.5))
+    assert len(parts) == 1
+    assert parts.labels[0, 24, 24]
+    assert (parts.labels[0] > 0).sum() == (draw([(24, 24, 10)])[0] == 2).sum()
+    cut = replace(faint, vouched=strokes).at(0).within((slice(10, 40), slice(10, 40)))
+    assert len(split(cut, SplitConfig(certainty=0.5))) == 1
+
+
 def test_what_certainty_drops_is_counted_and_none_is_asked_where_depth_was_never_taught():
     classes, depth = draw([(30, 30, 12), (70, 70, 12)])
     depth[:50] *= 0.2

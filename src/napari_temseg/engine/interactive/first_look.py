@@ -108,6 +108,7 @@ def _coarse(known: Prediction, coarse: Micrograph, step: int) -> Prediction:
             name: (_blocks(each.astype(np.float32), step, np.add) / step**2).astype(np.float16) for name, each in known.auxiliary.items()
         },
         parted=None,
+        vouched=None,
         other=None,
     )
 

@@ -100,7 +100,7 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, know
             yield progress(1.0, done)
         if known is not None:
             raw = raw_of(known)
-            said = replace(known, confidence=None, parted=None, other=None)
+            said = replace(known, confidence=None, parted=None, vouched=None, other=None)
             return replace(_ground(said, raw, image, np.concatenate(features), side), under=UnderStrokes.of(model, said, config))
         said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
         raw = watcher.looks.joined(raws, plane.frame)

@@ -54,4 +54,4 @@ def _alone(found: Prediction, window: Window, region: npt.NDArray[np.bool_], dra
     probability[0][~region] = 1
     auxiliary = {name: np.where(region, depth, np.float16(0)) for name, depth in part.auxiliary.items()}
     classes = np.where(region, part.classes, np.uint8(BACKGROUND))
-    return replace(part, probability=probability, classes=classes, auxiliary=auxiliary, parted=drawn, other=None)
+    return replace(part, probability=probability, classes=classes, auxiliary=auxiliary, parted=drawn, vouched=None, other=None)

@@ -109,10 +109,15 @@ def split_plane(prediction: Prediction, config: SplitConfig, plane: Splittable |
     """
     if prediction.other is not None:
         small, of_small, unsure = split_plane(replace(prediction, other=None), config)
-        large, of_large, others = split_plane(replace(prediction.other, parted=prediction.parted, micrograph=prediction.micrograph), config)
+        large, of_large, others = split_plane(_beside(prediction.other, prediction), config)
         return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
     kept = (plane or Splittable(prediction)).pieces(config).kept(config.certainty or 0.0)
     return *_table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), kept.unsure
+
+
+def _beside(other: Prediction, prediction: Prediction) -> Prediction:
+    """What was said of the other size, with what was drawn and left out of the picture."""
+    return replace(other, parted=prediction.parted, vouched=prediction.vouched, micrograph=prediction.micrograph)
 
 
 @dataclass(frozen=True, eq=False)

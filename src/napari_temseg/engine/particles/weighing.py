@@ -17,6 +17,7 @@ from napari_temseg.engine.types.results import BAND, Prediction
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
 BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
+MORE_THAN_STROKE = 1.2  # × the px of a stroke that lie in it, from which on a piece is a particle
 LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths
 SHALLOW_BELOW, DEEP_ABOVE = 20.0, 60.0  # px at the working scale: diameters between which depth comes to count double
 WHOLE_CERTAINTY, CUT_CERTAINTY = 0.6, 0.8  # share of the probability's certainty that counts: whole particles, those cut by the frame
@@ -85,7 +86,7 @@ def weighed(
     and specks where it is small, but mostly a particle of unusual shape where it is large, so that depth counts up to
     double, by the diameter as the model saw it, at the working scale; and a particle cut by the frame has its middle outside, so
     that its probability counts. A model for one band of sizes is asked for its probability alone, which counts less for what hardly stands
-    out of the picture as it is `seen`, and only what lies in the band stays.
+    out of the picture as it is `seen`, and only what lies in the band stays. What somebody vouched for by a stroke is certain and in it.
     """
     number, count, standing = np.array(class_of), len(class_of), None
     pixels = np.flatnonzero(labels)
@@ -95,8 +96,9 @@ def weighed(
     diameter = np.sqrt(4 / np.pi * area)
     large: npt.NDArray[np.bool_] = (area > 0) & (area >= disc_area(min_diameter))
     large[0] = False
+    drawn = _vouched(labels, area, prediction)
     if prediction.size:
-        large &= (diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size)
+        large &= drawn | ((diameter >= prediction.size / BAND / BAND_EDGE) & (diameter <= LONGEST_ROD * BAND * prediction.size))
     if seen is not None:
         standing = standing_out(seen, labels, area, np.where(large, mean, 0.0), number)
         mean = judged(mean, standing)
@@ -109,4 +111,14 @@ def weighed(
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             weight[edge] = CUT_CERTAINTY
         sure = np.maximum(deepest * (1 + np.clip((diameter - SHALLOW_BELOW) / (DEEP_ABOVE - SHALLOW_BELOW), 0, 1)), weight * sure)
-    return Weighed(labels, number, large, np.asarray(sure, np.float64), standing)
+    return Weighed(labels, number, large, np.where(drawn, 1.0, np.asarray(sure, np.float64)), standing)
+
+
+def _vouched(labels: Labels, area: IntArray, prediction: Prediction) -> npt.NDArray[np.bool_]:
+    """Which pieces (n,) lie under a stroke on a particle, and are more than that stroke: the bare stroke is no particle."""
+    if prediction.vouched is None:
+        return np.zeros(len(area), bool)
+    under = np.bincount(labels[prediction.vouched], minlength=len(area))
+    found: npt.NDArray[np.bool_] = (under > 0) & (area >= MORE_THAN_STROKE * under)
+    found[0] = False
+    return found

@@ -82,6 +82,7 @@ class Prediction:
     `smaller` are particles about as many as those of that size, which was found, and several times smaller.
     `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
+    `vouched` bool (…, Y, X) or None: where somebody drew that there is a particle, which stays however unsure the model is of it.
     `other` is what was said of the same picture when particles of a second, larger size were looked for, where those of both are meant
     (`size` is the smaller then); `alone` is True where both were asked for and only one size has evidence.
     `unlike` tells of each plane in what it is unlike the model's training ("texture"), "" where it is not; () when the model cannot tell.
@@ -104,6 +105,7 @@ class Prediction:
     smaller: SizeCandidate | None = None
     confidence: Confidence | None = None
     parted: npt.NDArray[np.bool_] | None = None
+    vouched: npt.NDArray[np.bool_] | None = None
     other: Prediction | None = None
     alone: bool = False
     computed_with: str = ""
@@ -140,10 +142,10 @@ class Prediction:
         if self.micrograph.axes == "YX":
             return self
         maps = {name: depth[index] for name, depth in self.auxiliary.items()}
-        arrays = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
-        parted = None if self.parted is None else self.parted[index]
-        other = None if self.other is None else self.other.at(index)
-        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], parted=parted, other=other, **arrays)
+        arrays: dict[str, Any] = {"probability": self.probability[index], "classes": self.classes[index], "auxiliary": maps}
+        parted, vouched = (None if drawn is None else drawn[index] for drawn in (self.parted, self.vouched))
+        arrays |= {"parted": parted, "vouched": vouched, "other": None if self.other is None else self.other.at(index)}
+        return replace(self, micrograph=micrograph, unlike=self.unlike[index : index + 1], **arrays)
 
     def within(self, window: tuple[slice, slice]) -> Prediction:
         """Rows and columns of one plane as a prediction of their own, whose arrays are views of these."""
@@ -155,6 +157,7 @@ class Prediction:
             auxiliary={name: depth[window] for name, depth in self.auxiliary.items()},
             micrograph=replace(self.micrograph, data=self.micrograph.plane(0)[window], valid=valid),
             parted=None if self.parted is None else self.parted[window],
+            vouched=None if self.vouched is None else self.vouched[window],
             other=None if self.other is None else self.other.within(window),
         )
 

@@ -153,8 +153,8 @@ def given_up(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> 
     from napari_temseg.engine.particles.splitting import divisible, seen_of, weighed_pieces
     from napari_temseg.engine.particles.weighing import default_certainty
 
-    config, drawn = split or SplitConfig(), strokes == BACKGROUND
-    plane = replace(found, parted=drawn if drawn.any() else None, other=None)
+    config = split or SplitConfig()
+    plane = replace(found, **_drawn_on(strokes), other=None)
     pieces = weighed_pieces(divisible(plane, config), plane, config, seen_of(plane))
     least = default_certainty(plane) if config.certainty is None else config.certainty
     gone = ~pieces.stay(least)
@@ -248,8 +248,13 @@ def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, nam
     if strokes.any():
         made = hashlib.sha256(made.encode() + np.packbits(strokes != 0).tobytes() + strokes[strokes != 0].tobytes()).hexdigest()
     gathered = Prediction.gathered([replace(_widened(plane, n), class_names=known, model_hash=made) for plane in planes], image)
-    drawn = strokes.reshape(image.data.shape) == BACKGROUND  # which keeps particles apart, and holes open, as in a search
-    return replace(gathered, parted=drawn) if drawn.any() else gathered
+    return replace(gathered, **_drawn_on(strokes.reshape(image.data.shape)))
+
+
+def _drawn_on(strokes: Strokes) -> dict[str, Any]:
+    """What strokes say beside the answer: background keeps particles apart, and holes open, as in a search; a particle stays one."""
+    background, particles = strokes == BACKGROUND, strokes >= FIRST_CLASS
+    return {"parted": background if background.any() else None, "vouched": particles if particles.any() else None}
 
 
 def _widened(plane: Prediction, n: int) -> Prediction:
