@@ -59,6 +59,8 @@ def test_strokes_that_particles_contradict_are_counted() -> None:
     said = Prediction.of_classes(classes, Micrograph(np.zeros((2, 40, 40)), "NYX"))
     assert contradicted(strokes, labels, said).unsure == 1
     assert not contradicted(np.zeros_like(strokes), labels).any
+    strokes[1, 30, 9:11] = 0  # the eraser leaves two pieces of one stroke
+    assert contradicted(strokes, labels).background == 2
 
 
 def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found: tuple[Prediction, Particles]) -> None:

@@ -131,10 +131,10 @@ def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
     assert "stroke some right particles too" in said
     assert MATERIAL == MATERIAL_IOU
     for ious, why in (
-        ([0.5, 0.4, 0.5], "no step was better than the start"),
-        ([0.5, 0.504], "so little that chance may have done it"),
+        ([0.5, 0.4, 0.5], "no better than the start"),
+        ([0.5, 0.504], "chance may have made it"),
         ([0.5, 0.9, 0.5], "the gain did not last"),
-        ([0.5], "nothing that could be tried"),
+        ([0.5], "nothing to try it on"),
     ):
         told = verdict(curve(ious), "")
         assert told.startswith("Not kept, the model in use stays: ")

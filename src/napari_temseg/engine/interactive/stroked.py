@@ -17,6 +17,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 MOST_ASKED = 12  # strokes of which the size is looked for
+SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
 LEAST_REACH = 8.0  # px round a stroke that is shown
 Strokes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -53,15 +54,21 @@ def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = Non
     for plane, (drawn, found) in enumerate(pages):
         if not drawn.any():
             continue
-        on, count = ndimage.label(drawn >= FIRST_CLASS, EIGHT)
+        on, count = _strokes_in(drawn >= FIRST_CLASS)
         missed = _share(on, count, found > 0) < LIES_ON
         taken = np.zeros(count, bool) if seen is None else _share(on, count, seen[plane] >= FIRST_CLASS) >= LIES_ON
-        beside, others = ndimage.label(drawn == BACKGROUND, EIGHT)
+        beside, others = _strokes_in(drawn == BACKGROUND)
         covered = _share(beside, others, found > 0) >= LIES_ON
         tally += count, missed.sum(), (missed & taken).sum(), others, covered.sum()
         places += [*_places(on, missed, plane), *_places(beside, covered, plane)]
     of = [int(each) for each in tally]
     return Contradicted(of[0], of[1], of[2], of[3], of[4], tuple(places))
+
+
+def _strokes_in(drawn: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], int]:
+    """Numbers (Y, X) of strokes, and how many there are: what the eraser has left of one is one still."""
+    near, count = ndimage.label(ndimage.maximum_filter(drawn.astype(np.uint8), 2 * SCRAPS + 1), EIGHT)
+    return np.where(drawn, near, 0), count
 
 
 def _places(regions: npt.NDArray[Any], which: npt.NDArray[np.bool_], plane: int) -> list[Place]:

@@ -65,12 +65,12 @@ def why_not(points: Sequence[Point], notes: Sequence[str] = ()) -> str:
         return "it would have changed too much that your strokes say nothing about; stroke some right particles too"
     judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     if len(judged) < 2:
-        return "it learnt nothing that could be tried"
+        return "there was nothing to try it on; stroke in more places"
     if max(judged[1:]) <= judged[0] + BETTER:
-        return "no step was better than the start on the labels that it was not shown"
+        return "no better than the start on labels that it was not shown; stroke what is wrong in more places"
     if max(judged[1:]) < judged[0] + MATERIAL:
-        return "the curve rises by so little that chance may have done it"
-    return "the gain did not last to a step that decides"
+        return "the gain is so small that chance may have made it; stroke what is wrong in more places"
+    return "the gain did not last; allow more time"
 
 
 def _agreement(iou: float) -> str:

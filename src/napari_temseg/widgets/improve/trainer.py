@@ -163,7 +163,8 @@ class Trainer(QObject):
     def verdict(self) -> str:
         """What became of the training, in a sentence that is true of the image in hand and the model in use for it; "" before the first."""
         if self.running:
-            return "Training …"
+            glows = _shows(self.session, Role.PREVIEW)
+            return "Training … The yellow glow is what it takes for particles by now." if glows else "Training …"
         if not (self.ended or self.outcome):
             return ""
         session, item, made = self.session, self.session.current, self.made
@@ -172,7 +173,8 @@ class Trainer(QObject):
             return f"{model}; searching {self.again.item.name} again …"
         if item not in self._taught:
             taught = [each.name for each in session.items if each in self._taught]
-            return f"The last training was on {some_of(taught)}." if taught else ""
+            way = f"; to use “{made}” here too, choose it in step 2" if made in session.models or made in session.own else ""
+            return f"The last training was on {some_of(taught)}{way}." if taught else ""
         if self.outcome:
             return "No new model was made."
         used = session.model_of(item)
@@ -281,6 +283,7 @@ class Trainer(QObject):
         shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, prediction.foreground(), name, Role.PREVIEW)
         layers.set_visible(shown, True)
         session.adopt(item, Role.PREVIEW, shown)
+        self.advanced.emit()  # it is told what that is
 
     def _clear(self, item: Item) -> None:
         """Hide the preview; the next one is shown in its layer, as napari takes long to remove a layer."""
@@ -361,6 +364,12 @@ class Trainer(QObject):
         item = self.session.current
         if item is not None and item in self._taught and not item.asks_axes:
             self.again.begin(item, needed=bool(self.made), so_far=self._newest)
+
+
+def _shows(session: Session, role: Role) -> bool:
+    """Whether a layer of this role is seen on the picture in hand."""
+    item = session.current
+    return item is not None and role in item.made and layers.is_visible(item.made[role])
 
 
 def _known_scales(item: Item) -> tuple[float, ...]:

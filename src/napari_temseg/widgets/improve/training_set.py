@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.annotation.painted_classes import TWO_CLASSES
 from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
-from napari_temseg.widgets.kit.style import clear_layout
+from napari_temseg.widgets.kit.style import ElidedBox, clear_layout
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -59,8 +59,7 @@ class TrainingSet(QWidget):
         self.boxes.clear()
         self.choices.clear()
         for line, item in enumerate(items):
-            box = QCheckBox(item.name)
-            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box = ElidedBox(item.name)
             box.clicked.connect(lambda on, item=item: self._ticked(item, on))
             choice = QComboBox()
             choice.setAccessibleName(f"what {item.name} teaches")

@@ -10,6 +10,7 @@ from typing import Any
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFrame,
     QGridLayout,
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QStyle,
+    QStyleOptionButton,
     QStyleOptionComboBox,
     QStylePainter,
     QWidget,
@@ -303,6 +305,24 @@ class ElidedButton(QPushButton):
         room, metrics = max(self.width() - 10, 30), self.fontMetrics()
         text = self._short if self._short and metrics.horizontalAdvance(self._text) > room else self._text
         self.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, room))
+
+
+class ElidedBox(QCheckBox):
+    """A box to tick whose name may be longer than there is room: its middle goes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._whole = text
+        self.setAccessibleName(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """As much of the name as there is room for."""
+        super().resizeEvent(event)
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxContents, option, self).width()
+        self.setText(self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(room, 20)))
 
 
 def separator() -> QFrame:

@@ -182,6 +182,30 @@ def test_uncertainty_is_shown_and_follows(bench: Any, picture: Any, settle: Any)
     assert not layer.visible
 
 
+def test_the_place_to_be_judged_is_free_and_one_sees_where_one_is(bench: Any, viewer: Any, settle: Any) -> None:
+    panel, item = bench.panel(2), bench.session.current
+    panel.labelling.new.click()
+    panel.live.unsure.click()
+    settle(bench)
+    whole = item.made["uncertainty"].data.copy()
+    panel.live.next.click()
+    settle(bench)
+    place = panel.live.next_place.place
+    reach, shown = round(place.reach), item.made["uncertainty"].data
+    there = np.s_[max(place.y - reach, 0) : place.y + reach, max(place.x - reach, 0) : place.x + reach]
+    assert whole[there].any()
+    assert not shown[there].any()
+    assert shown.any()
+    rows, _ = layers.window_in_view(viewer, item.layer)
+    assert rows.stop - rows.start >= 80
+    panel.live.next.click()
+    settle(bench)
+    assert (item.made["uncertainty"].data != shown).any()
+    bench.session.models_changed.emit()  # the mark goes
+    settle(bench)
+    np.testing.assert_array_equal(item.made["uncertainty"].data, whole)
+
+
 def test_planes_are_answered_one_by_one_and_used_together(viewer: Any, open_bench: Any, stack: Any, picture: Any, settle: Any) -> None:
     viewer.add_image(stack, name="series", scale=(2, 0.5, 0.5), translate=(4, 0, 0))
     bench = open_bench(viewer)

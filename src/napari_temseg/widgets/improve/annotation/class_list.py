@@ -89,8 +89,8 @@ class ClassList(QWidget):
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
-        for column in (0, 1):  # half each, or a stroke that is counted would narrow the buttons
-            self._grid.setColumnStretch(column, 1)
+        for column, share in enumerate((3, 4)):  # always, or a stroke that is counted would narrow the buttons
+            self._grid.setColumnStretch(column, share)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -123,6 +123,7 @@ class ClassList(QWidget):
         made, count = ClassButton(number, name), QLabel()
         made.clicked.connect(lambda *_: guarded(lambda: self._choose(number)))
         made.renaming.connect(lambda: self._name(number))
+        count.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.buttons[number], self.counts[number] = made, count
 

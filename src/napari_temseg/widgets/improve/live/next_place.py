@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 EDGE = 3  # px on the screen
+SEEN_AROUND, MOST_AROUND = 1 / 8, 6  # of a picture's side that takes a quarter of the canvas round a place, × its reach at most
+FREE = 1.5  # × the reach of a place, that lies free of what shows how unsure the answer is
 LOOK_AGAIN = 250  # ms
 QUESTION = "Stroke here: is it particle or background?"
 
@@ -43,6 +45,7 @@ class NextPlace(QObject):
         self.place: Place | None = None  # that is marked
         self._item: Item | None = None
         self._of: Any = None  # the answer that the places are of
+        self._freed: tuple[Any, Any, Any] | None = None  # the layer of what is unsure, as it is shown round the place, and whole
         self.looking = False  # somebody waits for a place
         self._waiting = False  # for the answer to the newest stroke
         self._again = QTimer(self)  # what else is looked at ends untold
@@ -131,11 +134,30 @@ class NextPlace(QObject):
         self.place, self._item = place, item
         if Role.PLACE not in item.made:
             session.adopt(item, Role.PLACE, overlays.add_place(session.viewer, item.layer, f"{item.name} next"))
-        layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, 2 * place.reach, judged=True)
+        extent = min(max(2 * place.reach, min(item.frame) * SEEN_AROUND), MOST_AROUND * place.reach)  # one knows where one is
+        layers.centre_on(session.viewer, item.layer, place.plane, place.y, place.x, extent, judged=True)
         overlays.show_box(
             item.made[Role.PLACE], place.y, place.x, place.reach, EDGE * overlays.pixels_per_screen(session.viewer, item.layer)
         )
+        self._free(item, place)
         session.say(said)
+
+    def _free(self, item: Item, place: Place) -> None:
+        """What shows how unsure the answer is leaves the place free, where somebody shall judge the picture."""
+        layer = item.made.get(Role.UNCERTAINTY)
+        if layer is None or not layers.is_visible(layer) or self.session.shown_plane(item) != place.plane:
+            return
+        whole = layers.values(layer)
+        freed, reach = np.array(whole), round(FREE * place.reach)
+        freed[..., max(place.y - reach, 0) : place.y + reach, max(place.x - reach, 0) : place.x + reach] = 0
+        layers.set_data(layer, freed)
+        self._freed = (layer, freed, whole)
+
+    def _cover(self) -> None:
+        """Show again how unsure the answer is, unless another one is shown by now."""
+        freed, self._freed = self._freed, None
+        if freed is not None and freed[0] in self.session.viewer.layers and layers.values(freed[0]) is freed[1]:
+            layers.set_data(freed[0], freed[2])
 
     def _answered(self) -> None:
         if self._waiting:
@@ -163,5 +185,6 @@ class NextPlace(QObject):
 
     def _unmark(self) -> None:
         self.place = None
+        self._cover()
         if self._item is not None and self._item in self.session.items and Role.PLACE in self._item.made:
             layers.set_visible(self._item.made[Role.PLACE], False)
