@@ -1,16 +1,18 @@
 """Many pictures: how much memory `temseg run` takes as it goes on, and what it costs to be killed in the middle.
 
-    python benchmarks/scale.py folder [--pictures 200] [--every 20] [--workers 1]
+    python benchmarks/scale.py folder [--pictures 200] [--side 0] [--every 20] [--workers 1]
     python benchmarks/scale.py workers [--pictures 24] [--workers 2]
     python benchmarks/scale.py planes [--planes 50 300] [--side 1024]
     python benchmarks/scale.py large [--side 12000]
 
 `folder` runs over EMPS micrographs (parts *train* and *tune*; when these are used up, their lower right parts), kills the run (SIGKILL)
 when half of them are done, and gives the same command again. Every `--every` seconds a line tells the pictures that are done and the
-memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures). `workers` runs over as many
-with one process and with `--workers`, and prints seconds of the clock and of processors a picture, their ratio, and whether all files are
-the same. `planes` runs over simulated stacks, told the size of the particles, and `large` over one plane; both print the most that is
-resident by the share of the run, and the former whether that is flat: within 5 % between the second tenth and the ninth of each stack.
+memory in use: of the process, resident, and of it what is its own (not files of libraries or mapped pictures); the last ones what is in
+the report. With `--side` pictures are parts of so many px, told that particles are 24 px wide: 10,000 of them in an hour of one core.
+`workers` runs over as many with one process and with `--workers`, and prints seconds of the clock and of processors a picture, their
+ratio, and whether all files are the same. `planes` runs over simulated stacks, told the size of the particles, and `large` over one plane;
+both print the most that is resident by the share of the run, and the former whether that is flat: within 5 % between the second tenth and
+the ninth of each stack.
 For Linux.
 """
 
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +55,10 @@ class Watched:
         """The most resident memory while from `first` to `last` pictures were done."""
         found = [resident for _, done, resident, _ in self.seen if first <= done <= last]
         return f"{max(found) / MB:.0f} MB" if found else "–"
+
+    def took(self, done: int) -> float:
+        """Seconds of the clock since so many pictures are done."""
+        return self.seen[-1][0] - next((seconds for seconds, pictures, _, _ in self.seen if pictures >= done), self.seen[-1][0])
 
 
 def tree(process: int) -> Iterator[int]:
@@ -105,13 +111,18 @@ def temseg(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "napari_temseg.cli", *map(str, words)]
 
 
-def write_pictures(folder: Path, count: int) -> float:
-    """EMPS micrographs, and when these are used up, their lower right parts; million px of one on average."""
+def write_pictures(folder: Path, count: int, side: int = 0) -> float:
+    """EMPS micrographs, and when these are used up, their lower right parts, or parts of this `side`; million px of one on average."""
     folder.mkdir()
-    known, pixels = [*entries("train"), *entries("tune")], 0
+    known, pixels, random = [*entries("train"), *entries("tune")], 0, np.random.default_rng(0)
     for number in range(count):
         again = 40 * (number // len(known))
-        image = known[number % len(known)].image[again:, again:]
+        image = known[number % len(known)].image
+        if side:
+            top, left = (int(random.integers(0, max(1, n - side))) for n in image.shape)
+            image = image[top : top + side, left : left + side]
+        else:
+            image = image[again:, again:]
         pixels += image.size
         iio.imwrite(folder / f"p{number:04}.png", image)
     return pixels / count / 1e6
@@ -120,8 +131,9 @@ def write_pictures(folder: Path, count: int) -> float:
 def folder(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         pictures, output = Path(name, "pictures"), Path(name, "results")
-        write_pictures(pictures, options.pictures)
-        command = temseg("run", pictures, "-o", output, "--workers", str(options.workers))
+        write_pictures(pictures, options.pictures, options.side or 0)
+        told = ["--typical-size", "24 px"] if options.side else []
+        command = temseg("run", pictures, "-o", output, "--workers", str(options.workers), *told)
         half = options.pictures // 2
         print(f"{options.pictures} pictures, killed when {half} are done")
         first = watched(command, output, options.every, lambda done: done >= half)
@@ -133,7 +145,16 @@ def folder(options: argparse.Namespace) -> None:
         print(f"most resident while the first {tenth} were searched: {first.most(0, tenth)}")
         print(f"the last before the kill: {first.most(half - tenth, half)}")
         print(f"the last of all: {second.most(n - tenth, n - 1)}")
-        print(f"the table, the report and the rest of the end: {second.most(n, n)}")
+        print(f"the table, the report and the rest of the end: {second.most(n, n)}, {second.took(n):.0f} s")
+        report, beside = output / "report.html", list((output / "figures" / "pictures").glob("*"))
+        print(f"report.html {report.stat().st_size / MB:.1f} MB, {len(beside)} files of pictures beside it, {size_of(beside) / MB:.0f} MB")
+        print(
+            f"particles.csv {(output / 'particles.csv').stat().st_size / MB:.1f} MB, all results {size_of(output.rglob('*')) / MB:.0f} MB"
+        )
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -211,7 +232,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, help="of a folder (200, to compare workers 24)")
     parser.add_argument("--workers", type=int, help="processes side by side (1, to compare 2)")
     parser.add_argument("--planes", type=int, nargs="+", default=[50, 300], help="of each stack")
-    parser.add_argument("--side", type=int, help="px of a plane (1024, of a large one 12000)")
+    parser.add_argument("--side", type=int, help="px of a plane (1024, of a large one 12000), or of parts of pictures")
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two lines")
     options = parser.parse_args()
     options.pictures = options.pictures or (24 if options.what == "workers" else 200)
