@@ -230,7 +230,7 @@ class TrainConfig(Config):
     """How a model is trained from annotations."""
 
     max_seconds: float = setting(
-        30.0,
+        60.0,
         "Time budget",
         "Training ends after this time, making ready and the last checks included, and keeps the best; eight steps are taken in any case",
         minimum=0.1,
