@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.widgets.improve.model_offer import ModelOffer
+from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.session.questions import Questions
 
 
@@ -52,3 +57,38 @@ def test_it_ends_when_another_model_is_chosen(session: Any, everywhere: bool) ->
     assert asked(session) == [False, False]
     session.use_model_for(session.items[0], "new")
     assert asked(session) == [False, False]
+
+
+def test_an_answer_that_cannot_be_had_now_changes_nothing_and_can_be_given_again(session: Any, wait_jobs: Any) -> None:
+    questions, other, go_on = session.part(Questions), session.items[1], threading.Event()
+
+    def steps(control: Control) -> Generator[Progress, None, bool]:
+        while not go_on.is_set() and not control.cancelling:
+            go_on.wait(0.02)
+            yield Progress("work", 0.0, "working", control.elapsed)
+        return True
+
+    session.jobs.start("something long", lambda: Job(steps), lambda _: None)
+    question = questions.of(other)
+    try:
+        with pytest.raises(TemsegError, match="still running"):
+            questions.answer(question, question.answers[0])
+        assert session.model_of(other) == "particles"
+        assert questions.of(other) is question
+    finally:
+        go_on.set()
+    wait_jobs(session)
+    questions.answer(question, question.answers[0])
+    assert session.model_of(other) == "new"
+    session.jobs.cancel()
+    wait_jobs(session)
+
+
+def test_nobody_goes_back_to_a_model_that_was_removed(session: Any, tiny: Any) -> None:
+    trainer = session.part(Trainer)
+    session.set_current(session.items[0])
+    trainer.made, trainer._before = "new", "old"
+    session.add_model("old", tiny, [])
+    assert trainer.earlier == "old"
+    session.remove_model("old")
+    assert trainer.earlier == ""

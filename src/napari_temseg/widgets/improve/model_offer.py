@@ -99,5 +99,6 @@ class ModelOffer(QObject):
                 )
 
     def _use(self, item: Item, name: str) -> None:
+        self.session.jobs.check_free()
         self.session.use_model_for(item, name)
         self.session.part(Finder).find([item])

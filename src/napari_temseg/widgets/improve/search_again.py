@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +136,7 @@ class SearchAgain(QObject):
         self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
 
     def _both(self, item: Item, said: Prediction, size: float) -> None:
+        self.session.jobs.check_free()
         sizes = sorted((said.size, size))
         as_one = sizes[1] <= BAND**2 * sizes[0]  # nothing between them is left out: it is one powder
 
@@ -193,3 +195,17 @@ def _still(strokes: Any, labels: Any, said: Prediction) -> Contradicted:
     from napari_temseg.engine.interactive.stroked import contradicted
 
     return contradicted(strokes, labels, said)
+
+
+def known_scales(item: Item) -> tuple[float, ...]:
+    """At which a picture was searched at an earlier start, () where nobody knows."""
+    origin = item.particles.origin if item.particles is not None else None
+    return origin.scales if origin is not None and origin.model_hash else ()
+
+
+def pixels_of_search(item: Item | None) -> float:
+    """About how many px the model is shown when a picture is searched for a size that is known."""
+    if item is None or item.asks_axes:
+        return 0.0
+    scales = item.prediction.working_scale if item.prediction is not None else known_scales(item) or (1.0,)
+    return item.n_planes * prod(item.frame) * sum(scale**2 for scale in scales)

@@ -6,7 +6,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
@@ -24,11 +25,13 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict, why_not
 from napari_temseg.widgets.improve.model_offer import ModelOffer
-from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, outcome
+from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
+from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP
+from napari_temseg.widgets.session.item import SHIPPED
 from napari_temseg.widgets.session.own_models import OwnModels
 
 if TYPE_CHECKING:
@@ -117,8 +120,8 @@ class Trainer(QObject):
     def _start(self, items: Sequence[Item], store: KeptTraining, collect: Callable[[], Annotations]) -> None:
         plan, start = store.plan, self.session.segmenter(store.plan.base)
         searched = [item.prediction for item in self.session.items if item.prediction is not None]
-        scales = [(item.micrograph(), known) for item in items if item.prediction is None and (known := _known_scales(item))]
-        afterwards = _pixels_of_search(self.session.current) if self.session.current in items else 0.0
+        scales = [(item.micrograph(), known) for item in items if item.prediction is None and (known := known_scales(item))]
+        afterwards = pixels_of_search(self.session.current) if self.session.current in items else 0.0
 
         def make() -> Any:
             from napari_temseg.api import iter_train
@@ -212,7 +215,9 @@ class Trainer(QObject):
     @property
     def earlier(self) -> str:
         """The model to which one can go back: that which was in use before the training that made the one in use; "" for none."""
-        return self._before if self.made and self.made == self.session.model else ""
+        there = {SHIPPED, *self.session.models, *self.session.own}
+        known = self._before in there or Path(self._before).suffix == ".temseg"  # it may have been removed
+        return self._before if self.made and self.made == self.session.model and known else ""
 
     def go_back(self) -> None:
         """Use the model again that was in use before, and bring back what it found in the picture that was searched anew.
@@ -363,27 +368,14 @@ class Trainer(QObject):
         """
         item = self.session.current
         if item is not None and item in self._taught and not item.asks_axes:
-            self.again.begin(item, needed=bool(self.made), so_far=self._newest)
+            # What came of the training is told, whether it can be searched or not.
+            guarded(partial(self.again.begin, item, needed=bool(self.made), so_far=self._newest))
 
 
 def _shows(session: Session, role: Role) -> bool:
     """Whether a layer of this role is seen on the picture in hand."""
     item = session.current
     return item is not None and role in item.made and layers.is_visible(item.made[role])
-
-
-def _known_scales(item: Item) -> tuple[float, ...]:
-    """At which a picture was searched at an earlier start, () where nobody knows."""
-    origin = item.particles.origin if item.particles is not None else None
-    return origin.scales if origin is not None and origin.model_hash else ()
-
-
-def _pixels_of_search(item: Item | None) -> float:
-    """About how many px the model is shown when a picture is searched for a size that is known."""
-    if item is None or item.asks_axes:
-        return 0.0
-    scales = item.prediction.working_scale if item.prediction is not None else _known_scales(item) or (1.0,)
-    return item.n_planes * prod(item.frame) * sum(scale**2 for scale in scales)
 
 
 def next_name(name: str, taken: Any) -> str:

@@ -84,8 +84,7 @@ class Jobs(QObject):
         """
         if self._closed:
             return
-        if self._long is not None:
-            raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
+        self.check_free()
         self.title, self.can_finish, self.lasting, self.cancelled, self.so_far = title, can_finish, lasting, False, so_far
         self._long = Run(make, done, failed)
         if hasattr(self._window, "_register_task_status"):
@@ -93,6 +92,11 @@ class Jobs(QObject):
         self._timer.start()
         self._launch(self._long, self._long_ended, self._long_failed)
         self.changed.emit()
+
+    def check_free(self) -> None:
+        """`TemsegError` while a long job runs: to be asked before anything is changed for another one."""
+        if self._long is not None:
+            raise TemsegError(f"“{self.title}” is still running; let it finish or cancel it first.")
 
     def look(
         self,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_temseg.engine.types.errors import TemsegError
+
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -68,10 +70,17 @@ class Questions(QObject):
         return [each for each in dict.fromkeys(each.item for each in self._open) if each is not item]
 
     def answer(self, question: Question, answer: Answer) -> None:
-        """The question is settled, in this way."""
-        if question in self._open:
-            self.drop(question.item, question.about)
+        """The question is settled, in this way; it stays where that cannot be done now (`TemsegError`)."""
+        if question not in self._open:
+            return
+        self.drop(question.item, question.about)
+        try:
             answer.action()
+        except TemsegError:
+            if question.item in self.session.items and self.on(question.item, question.about) is None:
+                self._open.append(question)
+                self.changed.emit()
+            raise
 
     def _without(self, item: Item, about: str) -> bool:
         before = len(self._open)

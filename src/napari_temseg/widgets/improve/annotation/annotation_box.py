@@ -106,17 +106,18 @@ class AnnotationBox(QWidget):
         plane = self.session.shown_plane(item)
         self.session.jobs.later(
             proposal(item, how, plane),
-            partial(self._filled, item, f"filling from the {'particles' if how == 'particles' else 'prediction'}"),
+            partial(self._filled, item, item.pixels, f"filling from the {'particles' if how == 'particles' else 'prediction'}"),
         )
 
     def _draft(self) -> None:
         item = self.annotator.current_item()
         make = draft_job(item, self.session.shown_plane(item))
-        done = partial(self._filled, item, "filling from strokes")
+        done = partial(self._filled, item, item.pixels, "filling from strokes")
         self.session.jobs.start(f"Filling from strokes: {item.name}", make, done, can_finish=True)
 
-    def _filled(self, item: Item, name: str, planes: dict[int, Any]) -> None:
-        if item in self.session.items:
+    def _filled(self, item: Item, of: int, name: str, planes: dict[int, Any]) -> None:
+        """`of` is which of its pixels were looked at: nothing is filled where they were replaced meanwhile."""
+        if item in self.session.items and item.pixels == of:
             pixels = self.annotator.fill(item, planes, name)
             self.session.say(f"{pixels:,} px of {item.name} filled; correct them with the brush.".replace(",", "\u202f"))
 
@@ -152,12 +153,12 @@ class AnnotationBox(QWidget):
         if meaning == "classes" and not sure:
             self.session.jobs.later(partial(one_a_particle, [labels]), partial(self._ask_meaning, item, layer))
             return
-        self.session.jobs.later(partial(_imported, image, labels, meaning), partial(self._imported, item, layer.name))
+        self.session.jobs.later(partial(_imported, image, labels, meaning), partial(self._imported, item, item.pixels, layer.name))
 
-    def _imported(self, item: Item, name: str, planes: dict[int, Any] | TemsegError) -> None:
+    def _imported(self, item: Item, of: int, name: str, planes: dict[int, Any] | TemsegError) -> None:
         if isinstance(planes, TemsegError):
             raise planes
-        self._filled(item, f"using {name}", planes)
+        self._filled(item, of, f"using {name}", planes)
 
     def _ask_meaning(self, item: Item, layer: Any, numbers: int) -> None:
         """Ask once more before particles that are told apart become classes of that many kinds."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[int, Any]) -> None:
     """Make the answer the result of a micrograph, as a job."""
-    item = aim.item
+    item, pixels = aim.item, aim.item.pixels
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
     split = session.part(Splitter).config
     task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane, item.prediction)
@@ -31,6 +31,9 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
 
     def done(found: Found) -> None:
         if item not in session.items:
+            return
+        if item.pixels != pixels:
+            session.say(f"{item.name}: its pixels were replaced meanwhile; use the result of Live again.")
             return
         session.model_names[found.prediction.model_hash] = name
         none_before = None if item.particles is not None else Beside(_nothing, _nothing)  # where nothing was found yet it is undone too
