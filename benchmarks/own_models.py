@@ -7,6 +7,9 @@ each the shipped model is trained for a minute at most, on strokes as somebody w
 errors (no two on one particle) and along four particles that it found. The picture is searched with what comes out, for the size of the
 search before.
 Peer: counting alone, which is what was stated of such results before.
+
+Of the first fifteen pictures (EMPS and tio2_sem) eleven got a new model. One of these results was refused; of the other ten the
+interval held nine, counting alone two.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QLabel,
@@ -55,6 +55,7 @@ DOCK_STEPS = (
 )
 IMPROVE = 2
 BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice in the dock would take them for the beginning of a name
+BAR_MARGIN = 12  # px within the bar that its text leaves
 BAR_TICK = 1100  # ms between two changes of the bar where a job delivers nothing
 LINES, SENTENCE_MOST = 2, 3  # room for a sentence at the foot: the panel above does not move when one comes
 
@@ -238,7 +239,10 @@ class JobBar(QWidget):
             # Where it is known how long it takes, the bar goes on with the time.
             share = self._fraction if self._rest is None else (self._elapsed + since) / max(self._elapsed + max(self._rest, since), 1e-6)
             self.bar.setValue(round(1000 * min(1.0, share)))
-            self.bar.setFormat(f"{self._stage} · {clock(self._elapsed + since)}{left}")
+            times = f" · {clock(self._elapsed + since)}{left}"
+            room = self.bar.width() - BAR_MARGIN - self.bar.fontMetrics().horizontalAdvance(times)
+            stage = self.bar.fontMetrics().elidedText(self._stage, Qt.TextElideMode.ElideMiddle, room)  # else both ends would be cut off
+            self.bar.setFormat(f"{stage.replace('%', '%%')}{times}")
             if self._words:
                 self.sentence.setText(self._words)
             self.bar.setUpdatesEnabled(True)

@@ -293,7 +293,7 @@ def test_where_two_sizes_could_be_meant_the_third_press_finds_both(viewer: Any, 
     qtbot.waitUntil(lambda: not pool.busy and len(pool.distribution.populations) == 2)
     small, large = bench.panel(3).result.sizes.text().split("\n")[:2]  # then the verdict
     assert small.startswith("small: D50 1")
-    assert large.startswith("large: n = 9 is too few: a D50 needs 20 particles")
+    assert large.startswith("large: n = 9 (without those at the edge or excluded) is too few: a D50 needs 20")
     assert "by number" in small
     assert not pool.distribution.summary  # nothing of both together
     assert "none of both together" in bench.panel(3).result.cautions.text()

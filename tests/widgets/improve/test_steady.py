@@ -78,7 +78,7 @@ def test_nothing_that_is_pressed_next_moves(small_bench: Any, picture: Any, qtbo
     panel, session, bar = bench.panel(2), bench.session, bench.panels.widget(2).verticalScrollBar()
     bench.go(2)
     idle()
-    above = (panel.labelling, panel.live, panel.train, panel.back)
+    above = (panel.labelling, panel.live, panel.train, panel.back, panel.start, panel.form.fields["max_seconds"].native)
     first = places(bench, *above)
     for which, truth in ((0, picture.instances[64:, 64:]), (1, picture.instances[:192, :192])):
         label(bench, truth, which)
@@ -87,7 +87,7 @@ def test_nothing_that_is_pressed_next_moves(small_bench: Any, picture: Any, qtbo
         assert places(bench, *above) == first, "a picture joined the training set"
     for name, value in {"max_seconds": 3600, "max_steps": 4, "evaluate_every": 2, "crop": 64, "batch": 1}.items():
         panel.form.fields[name].value = value
-    everything = (*above, panel.set, panel.start, panel.form)
+    everything = (*above, panel.set)
     before = places(bench, *everything)
     panel.train.click()
     idle()
@@ -108,10 +108,15 @@ def test_nothing_that_is_pressed_next_moves(small_bench: Any, picture: Any, qtbo
     session.part(Questions).drop(item, "test")
 
 
-def test_the_curve_is_seen_without_scrolling_and_the_others_on_request(small_bench: Any, idle: Any) -> None:
+def test_the_curve_is_seen_without_scrolling_and_the_others_on_request(small_bench: Any, picture: Any, qtbot: Any, idle: Any) -> None:
     bench = small_bench
-    panel, plots = bench.panel(2), bench.panel(2).curves.plots
+    panel, plots, session = bench.panel(2), bench.panel(2).curves.plots, bench.session
     bench.go(2)
+    for which, truth in ((0, picture.instances[64:, 64:]), (1, picture.instances[:192, :192])):
+        label(bench, truth, which)
+    qtbot.waitUntil(lambda: len(panel.set.boxes) == 2)
+    told = "a question of a few words and a few more, so that it takes two lines of the dock"
+    session.part(Questions).ask(session.current, "test", told, [Answer("Yes", "yes", print), Answer("No", "no", print)])
     names = [f"{part}_{figure}" for part in ("train", "validation") for figure in ("loss", "accuracy", "iou")]
     panel.trainer.points = [{"step": float(step)} | dict.fromkeys(names, 0.5) for step in range(5)]
     panel.trainer.advanced.emit()

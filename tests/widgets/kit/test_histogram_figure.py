@@ -70,7 +70,7 @@ def test_one_distribution_counts_as_in_the_window_and_few_have_no_median() -> No
     assert inside(figure)
     one, few = (draw_seen(values[:n], weights[:n], LABEL, 1, None, summary(150.0, n)) for n in (1, 19))
     for figure, n in ((one, 1), (few, 19)):
-        assert f"n = {n} is too few: a D50 needs 20" in names(figure)
+        assert f"n = {n} (without those at the edge or excluded) is too few: a D50 needs 20" in names(figure)
         assert "D50 =" not in names(figure)
     assert all(float(tick).is_integer() for tick in one.axes[0].get_yticks())
     assert inside(one)

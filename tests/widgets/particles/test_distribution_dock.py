@@ -236,7 +236,7 @@ def test_an_interval_hides_no_bar_and_is_told(below: Any, viewer: Any, qtbot: An
     session.set_current(add(viewer, session, "few", [10 + number % 5 for number in range(19)]))
     qtbot.waitUntil(lambda: len(below.pool.distribution.values) == 19)
     assert plot._intervals == []
-    assert "n = 19 is too few: a D50 needs 20" in below.legend.text()
+    assert "n = 19 (without those at the edge or excluded) is too few: a D50 needs 20" in below.legend.text()
     session.set_current(add(viewer, session, "many", [10 + number % 5 for number in range(60)]))
     qtbot.waitUntil(lambda: len(below.pool.distribution.values) == 60)
     distribution = below.pool.distribution

@@ -92,7 +92,7 @@ def _no_segmentation(segmentation: Segmentation | None) -> str:
     if segmentation is None:
         return "no other splittings were tried"
     if segmentation.refused:
-        return "too wide to be given"
+        return "it leaves more open than an interval could tell"
     return _why_uncalibrated(segmentation)
 
 

@@ -74,13 +74,13 @@ def half_width(summary: Mapping[str, Any]) -> float | None:
 def few_words(summary: Mapping[str, Any]) -> str:
     """That so few particles have no D50, in its place; "" for enough, and for none."""
     n = summary.get("n") or 0
-    return f"n = {n} is too few: a D50 needs {FEWEST} particles" if 0 < n < FEWEST else ""
+    return f"n = {n} (without those at the edge or excluded) is too few: a D50 needs {FEWEST}" if 0 < n < FEWEST else ""
 
 
 def curve_words(name: str, fit: Mapping[str, Any]) -> str:
-    """A fitted curve in a legend: "lognormal fit, GSD 1.532", "normal fit", "two lognormals"."""
+    """A fitted curve in a legend: "lognormal fit, its GSD 1.532", "normal fit", "two lognormals"; the particles have a GSD of their own."""
     told = f"{name} fit".replace("lognormals fit", "lognormals")
-    return f"{told}, GSD {four(fit['gsd'])}" if name == "lognormal" else told
+    return f"{told}, its GSD {four(fit['gsd'])}" if name == "lognormal" else told
 
 
 def height_words(*, by_volume: bool, populations: bool = False, samples: bool = False, weighted: bool = False, brief: bool = False) -> str:
@@ -129,6 +129,11 @@ def shown_interval(named: Mapping[str, Mapping[str, Any]], counted: Sequence[flo
     counting alone."""
     name = next((each for each in ("this specimen", "these particles") if named.get(each, {}).get("d50")), None)
     return (counted, COUNTING_ALONE) if name is None else (named[name]["d50"], interval_title(name, named[name]["holds"]))
+
+
+def withheld_words(summary: Mapping[str, Any]) -> str:
+    """That a D50 is shown and not to be stated; "" where it may be, and where there is none."""
+    return "" if summary.get("usable", True) or summary.get("d50") is None or few_words(summary) else "found, not to be stated"
 
 
 def moved_words(summary: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ _TABLE = (
     ("d90", "D90, by number"),
     ("dv50", "D50, by volume (spheres)"),
     ("d32", "D[3,2] (spheres)"),
-    ("gsd", "Geometric standard deviation"),
+    ("gsd", "Geometric standard deviation of the particles"),
 )
 _SETTINGS = (
     ("strength", "strength", ""),

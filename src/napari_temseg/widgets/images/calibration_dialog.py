@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QDialog, QLabel, QRadioButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QDialog, QDockWidget, QLabel, QRadioButton, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
+BELOW_TOP = 90  # px of the dock above the dialog: its steps and the picture in hand stay in sight
 UNSURE = 0.5  # confidence in a found bar below which both of its ends want a look
 
 
@@ -46,6 +47,9 @@ def ask_calibration(session: Session, parent: QWidget, items: Sequence[Item] | N
         old.close()
     dialog = CalibrationDialog(session, chosen, window, parent)
     dialog.show()
+    dialog.activateWindow()  # what is typed next is a pixel size
+    dialog.pixel_size.setFocus()
+    dialog.pixel_size.selectAll()
     return dialog
 
 
@@ -158,8 +162,10 @@ class CalibrationDialog(QDialog):
         self.ensurePolished()
         self._fit()
         QTimer.singleShot(0, self._fit)  # once more when its widgets have their style
-        corner, window = beside.mapToGlobal(QPoint(0, 0)), beside.window().geometry()
-        self.move(corner.x(), max(corner.y(), window.top() + 90))
+        dock: Any = beside
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parentWidget()
+        self.move((dock or beside).mapToGlobal(QPoint(0, BELOW_TOP)))  # the same place, whichever button of the dock opened it
         self._keep_inside()
 
     def _keep_inside(self) -> None:

@@ -47,7 +47,7 @@ def meaning(known: Calibration, pixels: float = TYPICAL) -> str:
     size = pixels * known.scale[1]
     size = float(f"{size:.1g}" if pixels == TYPICAL else f"{size:.2g}")
     if not known.uncertainty:
-        told = f"Its uncertainty is not known, so a {size:.12g} nm particle carries none from it."
+        told = f"How exact the pixel size is is not known: the error that it gives a {size:.12g} nm particle is not in any interval."
         return f"{told} Measure a standard and give it under “correction by a standard”."
     spread = size * known.uncertainty
     return f"A {size:.12g} nm particle: ± {rounded(spread, spread)} nm from calibration."

@@ -130,10 +130,10 @@ def _result(judged: Sequence[Point], fresh: bool) -> str:
 
 def _course(points: Sequence[Point], judged: Sequence[Point]) -> str:
     if any(not math.isfinite(point.get("train_loss", math.nan)) for point in points if point["step"] > 0):
-        return "The loss is no number any more: cancel, and set a lower learning rate (in the fold above)."
+        return "The loss is no number any more: cancel, and set a lower learning rate (in the fold below)."
     losses = [point["train_loss"] for point in points if point["step"] > 0]
     if len(losses) >= WAITED and losses[-1] > 1.5 * losses[0]:
-        return "The training loss rises: cancel, and set a lower learning rate (in the fold above)."
+        return "The training loss rises: cancel, and set a lower learning rate (in the fold below)."
     if len(judged) < LEAST_POINTS:
         return ""
     since = _since_gain(judged)

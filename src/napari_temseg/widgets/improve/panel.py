@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 
 TRAIN_KEY = "F9"
 FOOT = 112  # px below all, while there are curves
+BUDGET_WIDTH = 92  # px of the seconds beside the model to start from
 VERDICT_LINES, ADVICE_LINES = 2, 3  # of what is said of a training; the rest comes by “more”
 
 
 class ImprovePanel(QWidget):
     """Annotation above, training below, curves at the foot.
 
-    *Train* stands above all that grows: nothing that is pressed next moves when images join the training set, or curves come.
+    *Train* and where it starts stand above all that grows: nothing that is pressed next moves when images join the training set, or curves
+    come; and the curve is seen at 1280 × 800 with two images and a question.
     """
 
     def __init__(self, session: Session) -> None:
@@ -58,7 +60,7 @@ class ImprovePanel(QWidget):
         self.live = LiveBox(session, self.start)
         usual = remembered(TrainConfig, session.settings.get("train"))
         # The size is said in Find, of the picture.
-        self.form = ConfigForm(usual, without=("typical_size",), fold="network, loss, augmentation")
+        self.form = ConfigForm(usual, without=("typical_size",), fold="network, loss, augmentation", apart=("max_seconds",))
         self.tune = QCheckBox("Search learning rate and batch first")
         self.tune.setToolTip(
             "Up to six pairs of learning rate and batch are tried in the first two fifths of the time budget, the better half for longer, "
@@ -103,10 +105,14 @@ class ImprovePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         pressed = row([self.train, self.back], (2, 1))
-        start = row([QLabel("start from"), self.start], (0, 1))
-        for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.told, self.set, start, self.form):
+        budget = self.form.fields["max_seconds"].native
+        budget.setFixedWidth(BUDGET_WIDTH)
+        budget.setDecimals(1)
+        budget.setSuffix(" s")
+        start = row([QLabel("from"), self.start, QLabel("for"), budget], (0, 1))
+        for widget in (self.labelling, separator(), self.live, separator(), pressed, self.note, self.told, start, self.set):
             layout.addWidget(widget)
-        for widget in (self.curves, self.advice, self.curves.fold, self.model, self.compare):
+        for widget in (self.curves, self.advice, self.curves.fold, self.form, self.model, self.compare):
             layout.addWidget(widget)
         layout.addItem(self.foot)
         layout.addStretch(1)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox
 
 from napari_temseg.widgets.find.model_choice import FROM_FILE
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
+from napari_temseg.widgets.kit.style import NameBox
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.own_models import OwnModels
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FOLLOW = ""  # start from whatever model is in use
 
 
-class StartBox(QComboBox):
+class StartBox(NameBox):
     """The shipped model, those made here, one from a file, or none; until somebody chooses, the model in use."""
 
     def __init__(self, session: Session) -> None:
@@ -31,8 +31,8 @@ class StartBox(QComboBox):
             "little time; none makes a new network, which wants many labels and minutes. It follows the model in use until you choose here."
         )
         self.setAccessibleName("start from")
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
+        self.setSizeAdjustPolicy(NameBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(5)  # its row fits into a dock of 300 px
         self.activated.connect(self._activated)
         session.models_changed.connect(self.refresh)
         self.refresh()

@@ -27,11 +27,18 @@ class ConfigForm(QWidget):
     complained = Signal(str)
 
     def __init__(
-        self, config: Config, names: Sequence[str] = (), without: Sequence[str] = (), fold: str = "more", first: Sequence[str] = ()
+        self,
+        config: Config,
+        names: Sequence[str] = (),
+        without: Sequence[str] = (),
+        fold: str = "more",
+        first: Sequence[str] = (),
+        apart: Sequence[str] = (),
     ) -> None:
         """`names` picks fields and their order (default: all), `without` leaves some out.
 
-        Fields marked advanced, or all but `first` where that is given, lie in a fold, whose title `fold` says what is in it.
+        Fields marked advanced, or all but `first` where that is given, lie in a fold, whose title `fold` says what is in it. Those `apart`
+        are made, as `fields[name].native`, for a place of the caller's.
         """
         super().__init__()
         self._config = config
@@ -44,6 +51,9 @@ class ConfigForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
+        for name in apart:
+            self._field(fields[name])
+        chosen = [entry for entry in chosen if entry.name not in apart]
         plain = [entry for entry in chosen if (entry.name in first if first else not entry.metadata.get("advanced"))]
         advanced = [entry for entry in chosen if entry not in plain]
         if plain:
@@ -79,13 +89,7 @@ class ConfigForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         for entry in entries:
-            widget = _widget(entry, self._hints[entry.name], getattr(self._config, entry.name))
-            widget.changed.connect(lambda *_, name=entry.name: self._edited(name))
-            self.fields[entry.name] = widget
-            title = entry.metadata["title"] + (f" ({entry.metadata['unit']})" if entry.metadata.get("unit") else "")
-            for part in (widget.native, *widget.native.findChildren(QWidget)):  # a slider is wrapped in a widget
-                part.setToolTip(entry.metadata["help"] + ".")
-                part.setAccessibleName(title)
+            widget, title = self._field(entry)
             if isinstance(widget, magic.CheckBox):  # a line of its own: its long title shall not narrow the other fields
                 widget.text = title
                 form.addRow(widget.native)
@@ -95,6 +99,17 @@ class ConfigForm(QWidget):
             widget.native.setMinimumWidth(40 if _slides(widget) else 60)  # else it would widen the dock
             form.addRow(label, row([widget.native, self._readout(entry.name)], (1, 0)) if _slides(widget) else widget.native)
         return box
+
+    def _field(self, entry: dataclasses.Field[Any]) -> tuple[Any, str]:
+        """Make what edits a field, and its title with its unit."""
+        widget = _widget(entry, self._hints[entry.name], getattr(self._config, entry.name))
+        widget.changed.connect(lambda *_, name=entry.name: self._edited(name))
+        self.fields[entry.name] = widget
+        title = entry.metadata["title"] + (f" ({entry.metadata['unit']})" if entry.metadata.get("unit") else "")
+        for part in (widget.native, *widget.native.findChildren(QWidget)):  # a slider is wrapped in a widget
+            part.setToolTip(entry.metadata["help"] + ".")
+            part.setAccessibleName(title)
+        return widget, title
 
     def _readout(self, name: str) -> QLabel:
         """The value of a slider in figures; magicgui's own is not drawn under napari's style."""

@@ -15,7 +15,16 @@ from matplotlib.ticker import MaxNLocator
 from napari_temseg.engine.measure.fits import FittedCurve
 from napari_temseg.engine.measure.histogram_bins import bins
 from napari_temseg.engine.measure.plots import beside, mark_median, plain_logarithms
-from napari_temseg.engine.types.wording import curve_words, ends_words, few_words, height_words, least_words, moved_words, shown_median
+from napari_temseg.engine.types.wording import (
+    curve_words,
+    ends_words,
+    few_words,
+    height_words,
+    least_words,
+    moved_words,
+    shown_median,
+    withheld_words,
+)
 from napari_temseg.widgets.canvas.colours import OF_SAMPLES, SKY, VERMILION
 
 Floats = npt.NDArray[np.float64]
@@ -117,7 +126,8 @@ def _middle(summary: Mapping[str, Any], axes: Axes, *, by_volume: bool, colour: 
         half = (interval[1] - interval[0]) / 2
         told = (interval, f"{name}: {ends_words(interval, half)} {summary.get('unit') or ''}".rstrip())
     mark_median(value, told, summary.get("unit") or "", axes, colour=colour)
-    for aside in filter(None, (moved_words(summary), least_words(summary)) if told else ()):
+    withheld = withheld_words(summary) and "this D50 is found, and not to be stated as it is"
+    for aside in filter(None, (moved_words(summary), least_words(summary), withheld) if told else ()):
         axes.plot([], [], linestyle="none", label=aside[0].upper() + aside[1:] + ".")
 
 

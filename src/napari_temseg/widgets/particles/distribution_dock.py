@@ -90,6 +90,7 @@ class Distribution(QWidget):
         self.column.setAccessibleName("column of the plot")
         self.weighting.setAccessibleName("weighting")
         self.filter.setClearButtonEnabled(True)
+        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("0000 selected"))  # it changes, and squeezes nothing
         self.everything.setToolTip("Show every column of the measurement, or the ones most looked at.")
         for name in DESCRIPTORS:
             self.column.addItem(readable(name), name)

@@ -23,6 +23,7 @@ from napari_temseg.engine.types.wording import (
     moved_words,
     percent,
     shown_median,
+    withheld_words,
 )
 from napari_temseg.widgets.canvas.colours import BLUE, OF_POPULATION, OF_SAMPLES, ORANGE, SKY, VERMILION
 from napari_temseg.widgets.kit.axes import CountAxis, SizeAxis
@@ -233,7 +234,9 @@ class Histogram(Plot):
             return "" if value is None else f"D50 {four(value)} {distribution.unit}"
         if summary.get("d50") is None:
             return ""
-        return f"D50 {d50_words(summary, waiting=distribution.waiting and distribution.column.startswith('ecd_'))}"
+        withheld = "" if distribution.waiting or not distribution.column.startswith("ecd_") else withheld_words(summary)
+        told = d50_words(summary, waiting=distribution.waiting and distribution.column.startswith("ecd_"))
+        return f"D50 {withheld}: {told}" if withheld else f"D50 {told}"
 
     def _of_population(self, population: PopulationFigures) -> str:
         share = population.shares.get("volume" if self.by_volume else "number")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MANY_MARKS = 60  # particles: more are drawn in one window, fewer each in its own
 MARK_LINE, WIDEST_MARK = 1.5, 12  # px of the screen that a line takes at least, px of the picture that it takes at most
 RINGED = 14  # px of the screen: a smaller particle would be hidden by its mark, which is drawn round it
+HATCH = 5  # lines over what is excluded: one in so many widths of a line
 Mask = npt.NDArray[np.bool_]
 _BOX = ["bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px"]
 
@@ -125,7 +126,7 @@ class Marks(QObject):
         out = (rows["excluded"] != "").to_numpy() & ~chosen & ~beside
         self._thick = thick = self._line(item)
         small = RINGED * overlays.pixels_per_screen(self.session.viewer, item.layer)
-        draw(target, page, rows[out], max(thick - 1, 1), overlays.EXCLUDED, overlays.EXCLUDED_FILL)
+        draw(target, page, rows[out], thick, overlays.EXCLUDED, overlays.EXCLUDED_FILL, hatched=True)
         draw(target, page, rows[beside], thick, overlays.PARTNER, 0, overlays.HALO, small)
         draw(target, page, rows[chosen], thick, overlays.SELECTED, overlays.SELECTED_FILL, overlays.HALO, small)
         layers.set_visible(layer, True)
@@ -141,10 +142,14 @@ def draw(
     fill: int,
     halo: int = 0,
     small: float = 0.0,
+    *,
+    hatched: bool = False,
 ) -> None:
-    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, what is within, and a `halo` round it.
+    """Mark the particles of these rows of a measurement's table: `thick` px of their inner edge, what is within, and a `halo` round it,
+    which hides no other particle.
 
-    Of those less than `small` px wide the edge lies round them instead, within the halo.
+    Of those less than `small` px wide the edge lies round them instead, within the halo. `hatched`: lines of the edge's kind lie over what
+    is within, as an edge alone is not seen on every picture.
     """
     if not len(rows):
         return
@@ -161,13 +166,16 @@ def draw(
         crop, view = page[window], target[window]
         inside = wanted[crop]
         view[inside] = fill
+        if hatched:
+            y, x = np.ogrid[window]
+            view[inside & ((y + x) % (HATCH * thick) < thick)] = edge
         if round_it:
             _surround(view, inside, thick, edge)
             inside = _wider(inside, thick)
         else:
             view[inside & inner_borders(crop, thick)] = edge
         if halo:
-            _surround(view, inside, thick, halo)
+            _surround(view, inside, thick, halo, crop == 0)
 
 
 def _wider(mask: Mask, thick: int) -> Mask:
@@ -175,8 +183,9 @@ def _wider(mask: Mask, thick: int) -> Mask:
     return wider
 
 
-def _surround(view: npt.NDArray[np.uint8], inside: Mask, thick: int, mark: int) -> None:
-    view[_wider(inside, thick) & ~inside] = mark
+def _surround(view: npt.NDArray[np.uint8], inside: Mask, thick: int, mark: int, where: Mask | None = None) -> None:
+    round_it = _wider(inside, thick) & ~inside
+    view[round_it if where is None else round_it & where] = mark
 
 
 _SEEN = ("plane", "centroid_y_px", "centroid_x_px", "bbox_top_px", "bbox_bottom_px", "excluded", "reviewed")  # of a particle

@@ -131,7 +131,7 @@ class ParticlesPanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
+        layout.setSpacing(4)
         groups: Sequence[QWidget] = (
             self.note,
             row([self.split, self.these, self.merge], (1, 1, 1)),

@@ -39,7 +39,7 @@ class ResultBox(QWidget):
         self._make()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
+        layout.setSpacing(4)
         groups: Sequence[QWidget] = (
             row([hint("Result", "heading"), self.scope], (1, 1)),
             row([self.export, self.report, self.page], (4, 3, 2)),
@@ -109,7 +109,7 @@ class ResultBox(QWidget):
     def _open_page(self) -> None:
         item = self.session.current
         if item is not None and item in self.written:
-            export.open_page(self.written[item])
+            export.open_page(self.session, self.written[item])
 
     def _save_labels(self) -> None:
         item = self.corrector.measured_item()
@@ -127,6 +127,8 @@ class ResultBox(QWidget):
 
     def refresh(self) -> None:
         """Follow the session."""
+        from napari_temseg.engine.types.populations import are_populations, are_told_apart  # scipy comes with it
+
         session, item, pool = self.session, self.session.current, self.pool
         self.export.setEnabled(bool(pool.items))
         self.report.setEnabled(bool(pool.items) and not session.jobs.running)
@@ -136,7 +138,8 @@ class ResultBox(QWidget):
         self.page.setEnabled(page is not None)
         self.page.setToolTip("Show the newest report with this image in the browser" + (f": {page}." if page is not None else "."))
         found, table = (PooledDistribution(), None) if pool.behind else (pool.distribution, pool.table)
-        self.counts.setText(counted(table, len(pool.items)))
+        as_one = any(are_populations(each.particles) and not are_told_apart(each.particles) for each in pool.items)
+        self.counts.setText(counted(table, len(pool.items), as_one=as_one))
         self.sizes.setText(sized(found))
         self.sizes.setToolTip(explained(found))
         higher = max(self.window().height() - SMALL_WINDOW, 0) // LINE_HEIGHT

@@ -19,6 +19,7 @@ from napari_temseg.engine.types.wording import (
     several,
     some_of,
     verdict_words,
+    withheld_words,
 )
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
@@ -31,12 +32,14 @@ WEIGHTED = (
 )
 
 
-def counted(table: pd.DataFrame | None, n_images: int = 1) -> str:
-    """“61 particles · 4 at the edge · 2 excluded”."""
+def counted(table: pd.DataFrame | None, n_images: int = 1, *, as_one: bool = False) -> str:
+    """“61 particles · 4 at the edge · 2 excluded”; `as_one`: some are of two sizes that are measured as one distribution."""
     if table is None:
         return ""
     touching, out = int(table["frame"].sum()), int((table["excluded"] != "").sum())
     parts = [several(len(table), "particle") + (f" in {n_images} images" if n_images > 1 else "")]
+    if as_one:
+        parts.append("both sizes as one wide distribution (step 2)")
     if touching:
         parts.append(f"{touching} at the edge, not counted")
     if out:
@@ -71,7 +74,9 @@ def sized(distribution: PooledDistribution) -> str:
 def _d50(summary: Mapping[str, Any], *, waiting: bool) -> str:
     if summary["d50"] is None:
         return ""
-    return few_words(summary) or f"D50 {d50_words(summary, waiting=waiting)}\u00a0· n\u00a0=\u00a0{summary['n']}"
+    withheld = "" if waiting else withheld_words(summary)
+    d50 = f"D50 {withheld}: " if withheld else "D50 "
+    return few_words(summary) or f"{d50}{d50_words(summary, waiting=waiting)}\u00a0· n\u00a0=\u00a0{summary['n']}"
 
 
 def _verdict(distribution: PooledDistribution) -> str:

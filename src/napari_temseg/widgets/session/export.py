@@ -194,11 +194,14 @@ def write_report(
     )
 
 
-def open_page(path: Path) -> None:
-    """Show a report in the browser; `TemsegError` when it is gone."""
+def open_page(session: Session, path: Path) -> None:
+    """Show a report in the browser, and say where it is: a browser need not come; `TemsegError` when the report is gone."""
     if not path.is_file():
         raise TemsegError(f"{path}: the report is not there any more; write it again.")
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+    if QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
+        session.say(f"The browser is asked to show {path}.")
+    else:
+        session.say(f"No browser could be asked: open {path} yourself.")
 
 
 def _write(session: Session, path: str, write: Callable[[], Any]) -> None:

@@ -163,7 +163,8 @@ class NextPlace(QObject):
         if self._waiting:
             self._waiting = False
             self._look_out(False)
-            guarded(self.next)
+            if not self.session.jobs.running:  # who has a job begun meanwhile waits for that, and for no place
+                guarded(self.next)
 
     def _painted(self, item: Item) -> None:
         """It has done its work once somebody strokes."""
