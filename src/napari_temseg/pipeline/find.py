@@ -133,8 +133,9 @@ def _find_one(
     from napari_temseg.engine.model.prediction import iter_predict
     from napari_temseg.engine.particles.splitting import split
     from napari_temseg.engine.types.results import PlanePrediction
+    from napari_temseg.pipeline.picture.larger import iter_larger
 
-    planes = Stack(image)
+    planes, middle = Stack(image), None
     job = iter_predict(model, image, predict, outward(image.n_planes, first))
     for progress in job:
         ready = progress.preview
@@ -142,9 +143,16 @@ def _find_one(
             plane = replace(ready.prediction, parted=None if parted is None else parted.reshape((-1, *image.frame))[ready.index])
             found = split(plane, config)
             planes.put(ready.index, found)
+            middle = found if ready.index == image.n_planes // 2 else middle
             progress = replace(progress, preview=PlaneFound(index, ready.index, found, plane))
-        yield replace(progress, fraction=0.97 * progress.fraction)
-    whole = replace(job.result, parted=parted)
+        yield replace(progress, fraction=0.95 * progress.fraction)
+    larger = None
+    if middle is not None:
+        beyond = iter_larger(model, middle, predict)
+        for progress in beyond:
+            yield replace(progress, stage="predict", fraction=0.95, message=f"{image.name}: looking for larger particles")
+        larger = beyond.result
+    whole = replace(job.result, parted=parted, larger=larger)
     particles = planes.whole(whole)
     yield Progress("find", 0.98, f"{image.name}: measuring {several(len(particles), 'particle')}")
     return Found(index, whole, particles, measured(particles))

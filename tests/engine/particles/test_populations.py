@@ -104,6 +104,16 @@ def test_a_cluster_of_small_ones_is_no_large_one() -> None:
     assert set(both(small, large).table["population"]) == {"small"}
 
 
+def test_what_the_search_for_small_ones_alone_found_beyond_the_middle_stays_as_a_large_one() -> None:
+    sizes = (8.0, 24.0)
+    small, large = discs((40, 40, 8), (40, 100, 20), (110, 60, 20)), discs((110, 60, 21))
+    labels, table = merged(found(small), found(large), sizes)
+    assert table["population"][[labels[40, 40], labels[40, 100], labels[110, 60]]].tolist() == ["small", "large", "large"]
+    assert len(table) == 3
+    far = merged(found(discs((40, 40, 8), (40, 100, 30))), found(discs((110, 60, 24))), sizes)[1]
+    assert len(far) == 2  # that search does not answer for 30 px
+
+
 def test_pieces_of_a_large_one_are_no_small_ones() -> None:
     large = discs((80, 80, 48))
     pieces = np.where(large > 0, 1 + 2 * (np.arange(SIDE)[:, None] > 80) + (np.arange(SIDE) > 80), 0).astype(np.int32)

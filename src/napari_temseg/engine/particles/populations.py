@@ -18,9 +18,11 @@ import pandas as pd
 from napari_temseg.engine.measure.shape.geometry import Foreground
 from napari_temseg.engine.measure.shape.pixel_columns import moments
 from napari_temseg.engine.types.populations import LARGE, SMALL
+from napari_temseg.engine.types.results import BAND
 
 SAME_OUTLINE = 0.5  # intersection over union beyond which two outlines are of the same particle
 LEEWAY = 1.25  # ratio by which a width may lie beyond the middle of both sizes in the eyes of one search
+UNCOVERED = 0.1  # share of a particle up to which those of the other search cover none of it
 FILLED_BY_SMALL = 0.6  # share of a large particle that small ones cover from which on both are one thing, seen coarsely and finely
 Labels = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -29,14 +31,15 @@ Found = tuple[Labels, pd.DataFrame]  # labels 1…n of a plane, and their table
 
 
 def merged(small: Found, large: Found, sizes: tuple[float, float]) -> Found:
-    """One plane (Y, X) from what was found for both `sizes` (px, ascending), with a column "population"; the large are numbered first."""
+    """One plane (Y, X) from what was found for both `sizes` (px, ascending), that of the second one first, with a column "population"."""
     (of_small, small_table), (of_large, large_table) = small, large
     keep_small, keep_large = kept_of_both(of_small, of_large, sizes)
     first, n = renumbered(of_large, keep_large)
     second, _ = renumbered(of_small, keep_small)
     labels = np.where(second > 0, second + np.int32(n), first)
     large_table = large_table[keep_large[1:]].assign(population=LARGE)
-    small_table = small_table[keep_small[1:]].assign(population=SMALL)
+    wide = _whole_widths(of_small)[keep_small] > math.sqrt(sizes[0] * sizes[1]) * LEEWAY
+    small_table = small_table[keep_small[1:]].assign(population=np.where(wide, LARGE, SMALL))
     small_table["aggregate"] += int(large_table["aggregate"].max()) if len(large_table) else 0
     table = pd.concat([large_table, small_table])
     return labels, table.set_index(pd.RangeIndex(1, len(table) + 1))
@@ -65,6 +68,11 @@ def kept_of_both(small: Labels, large: Labels, sizes: tuple[float, float]) -> tu
     keep_large &= ~cluster
     pieces = (filled & ~cluster)[other] & (2 * common > small_area[one])
     keep_small[one[pieces]] = False
+    # What the search for small ones answers for stays where that for large ones, to whose size it is nearer, has nothing.
+    answered = small_width <= BAND * sizes[0]
+    there = np.bincount(small.ravel(), keep_large[large].ravel(), len(keep_small))
+    keep_small |= answered & (small_width > middle * LEEWAY) & (there < UNCOVERED * small_area)
+    keep_small[0] = False
     return keep_small, keep_large
 
 

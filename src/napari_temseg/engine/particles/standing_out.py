@@ -93,18 +93,28 @@ def polarity_seen(micrograph: Micrograph, labels: Labels) -> str:
 
     Told of those round which half at least is background; of few, or where they differ, nothing can be told.
     """
-    areas = np.bincount(labels.ravel())
-    areas[0] = 0
-    if np.count_nonzero(areas) < LEAST_TELLING:
-        return "auto"
-    width = 2 * np.sqrt(areas / np.pi)
-    seen = Seen.of(micrograph, float(np.median(width[areas > 0])))
-    contrast, share = _contrast(seen, seen.shown(labels), width / seen.step)
-    telling = contrast[(share >= SEEN_ROUND) & (np.abs(contrast) > seen.rounding)]  # nothing is greater than NaN
+    telling = contrasts(micrograph, labels)
+    telling = telling[np.isfinite(telling)]
     if len(telling) < LEAST_TELLING:
         return "auto"
     bright = float(np.mean(telling > 0))
     return "bright" if bright >= AGREEING else "dark" if bright <= 1 - AGREEING else "auto"
+
+
+def contrasts(micrograph: Micrograph, labels: Labels) -> Floats:
+    """Contrast of each label 0…n (Y, X) of a plane, positive of a bright one; NaN where none is seen or the ring round it tells too little.
+
+    That is the difference of the median grey levels of it and of the ring; half of this at least must be background.
+    """
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    if not areas.any():
+        return np.full(len(areas), np.nan)
+    width = 2 * np.sqrt(areas / np.pi)
+    seen = Seen.of(micrograph, float(np.median(width[areas > 0])))
+    contrast, share = _contrast(seen, seen.shown(labels), width / seen.step)
+    told = (share >= SEEN_ROUND) & (np.abs(contrast) > seen.rounding)  # nothing is greater than NaN
+    return np.where(told, contrast, np.nan)
 
 
 def _contrast(seen: Seen, labels: Labels, width: Floats) -> tuple[Floats, Floats]:

@@ -79,7 +79,8 @@ class Prediction:
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
-    `smaller` are particles about as many as those of that size, which was found, and several times smaller.
+    `smaller` are particles about as many as those of that size, which was found, and several times smaller; `larger` are those beyond the
+    band that stand out as what was found does, where somebody looked for them (see `iter_larger`).
     `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `vouched` bool (…, Y, X) or None: where somebody drew that there is a particle, which stays however unsure the model is of it.
@@ -103,6 +104,7 @@ class Prediction:
     size: float = 0.0
     candidates: tuple[SizeCandidate, ...] = ()
     smaller: SizeCandidate | None = None
+    larger: SizeCandidate | None = None
     confidence: Confidence | None = None
     parted: npt.NDArray[np.bool_] | None = None
     vouched: npt.NDArray[np.bool_] | None = None
@@ -212,6 +214,7 @@ class Prediction:
                 "size",
                 "candidates",
                 "smaller",
+                "larger",
                 "confidence",
                 "alone",
                 "computed_with",

@@ -9,16 +9,21 @@ from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.results import BAND
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.types.results import SizeCandidate
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.results.given_up import Lost
 
 
 @dataclass(frozen=True)
 class FurtherSizes:
-    """Both `sizes` (px) to look for; `as_one` where what seems to lie beyond is more of the same: one distribution, wider than a search."""
+    """Both `sizes` (px) to look for; `as_one` where what seems to lie beyond is more of the same: one distribution, wider than a search.
+
+    `larger` are particles that were seen beyond what was looked for: the first size is then just that of the search before.
+    """
 
     sizes: tuple[float, float]
     as_one: bool
+    larger: SizeCandidate | None = None
 
 
 def further_sizes(item: Item | None, lost: Lost | None) -> FurtherSizes | None:
@@ -31,6 +36,8 @@ def further_sizes(item: Item | None, lost: Lost | None) -> FurtherSizes | None:
     if (modes := modes_of(item.measurement, item.last_found)) is not None:
         pixel = item.calibration.nanometres or 1.0
         return FurtherSizes((modes.small / pixel, modes.large / pixel), as_one=False)
+    if said.larger is not None:
+        return FurtherSizes((said.size, said.larger.size), as_one=said.larger.size <= BAND**2 * said.size, larger=said.larger)
     ends = item.ends
     if ends is None or not any(ends.touched):
         return None

@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.find_key import FindKey
@@ -305,8 +306,12 @@ class FindPanel(QWidget):
                 f"{lost.count} {what} ones that were found before are not any more, as sizes {end} about "
                 f"{self.dial.length(item, lost.end)} are looked for now."
             )
+        further = further_sizes(item, self.given_up.of(item))
+        if further is not None and further.larger is not None:
+            count, length = further.larger.count, self.dial.about(item, further.larger.size)
+            were = "it was" if count == 1 else "they were"
+            touched = f"{several(count, 'larger particle')} of about {length}: as clear as the others, but {were} not looked for."
         if item.unlike:
-            further = further_sizes(item, self.given_up.of(item)) is not None
-            ways = "" if further else ", or take one of the ways below"
+            ways = "" if further is not None else ", or take one of the ways below"
             return [touched, f"{item.unlike.rpartition(': ')[0]}: check them{ways}."]
         return [touched]

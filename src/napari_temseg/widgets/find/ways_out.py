@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
 from napari_temseg.engine.types.results import LEAST_OFFERED
+from napari_temseg.pipeline.find import Found, iter_find
 from napari_temseg.widgets.find.further_sizes import FurtherSizes, further_sizes
+from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import ElidedButton, button, row
 from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.types.config import PredictConfig
+    from napari_temseg.engine.types.micrograph import Micrograph
+    from napari_temseg.engine.types.progress import Job
     from napari_temseg.widgets.find.size_dial import SizeDial
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 _IMPROVE = 2
+
+
+def _iter_find_exactly(model: Any, images: Sequence[Micrograph], predict: Sequence[PredictConfig], *others: Any) -> Job[list[Found]]:
+    """As `iter_find`, for just the sizes that are told."""
+    return iter_find(model, images, [replace(each, exact_size=True) for each in predict], *others)
 
 
 class WaysOut(QStackedWidget):
@@ -166,7 +176,10 @@ class WaysOut(QStackedWidget):
         if further := further_sizes(item, self.given_up.of(item)):
             self.dial.say_sizes(further.sizes)
             self.splitter.edit(replace(self.splitter.config, as_one=further.as_one), item)
-            self.search.emit()
+            if further.larger is None or item is None:
+                self.search.emit()
+            else:  # what is found stays as it is
+                guarded(partial(self.dial.finder.find, [item], by=_iter_find_exactly))
 
     def _say_polarity(self) -> None:
         """All that were found are bright, or dark: more that are, of the same size, are found."""
