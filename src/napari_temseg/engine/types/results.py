@@ -79,8 +79,7 @@ class Prediction:
     `pixel_ratio` is the picture's pixel size ÷ that of the model's training where the working scale was moved by it, else 1.
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
-    `smaller` are particles about as many as those of that size, which was found, and several times smaller; `larger` are those beyond the
-    band that stand out as what was found does, where somebody looked for them (see `iter_larger`).
+    `smaller` are particles about as many as those of that size, and several times smaller; `larger` those beyond the band (`iter_larger`).
     `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `vouched` bool (…, Y, X) or None: where somebody drew that there is a particle, which stays however unsure the model is of it.
