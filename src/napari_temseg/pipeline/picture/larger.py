@@ -27,7 +27,7 @@ from napari_temseg.engine.types.results import BAND, Particles, SizeCandidate
 LARGER = 4.0  # × the size that was looked for: what is beyond its band lies well in that of this one
 COARSE = 35.0  # px of a particle of that size on the coarser pixels on which it is looked for: all that the model sees of it
 FILLING = 1.5  # × the shorter side of a picture: what is larger is not looked for
-FREE = 0.3  # share of a larger one that particles found may cover: else it is a heap of them, or what carries them
+COVERED_MOST = 0.3  # share of a larger one that particles found may cover: else it is a heap of them, or what carries them
 COMPACT = 0.9  # least solidity
 Labels = npt.NDArray[np.int32]
 
@@ -70,7 +70,7 @@ def _clear(coarse: Micrograph, seen: Labels, small: Labels, typical: float, leas
     solidity = np.zeros(len(area))
     solidity[1:] = area[1:] / convex_hulls(Foreground.of(seen)).pixels
     clear = contrasts(coarse, seen) / typical >= 1  # never of NaN
-    clear &= (width >= least) & (covered <= FREE) & (solidity >= COMPACT)
+    clear &= (width >= least) & (covered <= COVERED_MOST) & (solidity >= COMPACT)
     clear[0] = False
     return np.asarray(width[clear], np.float64)
 
