@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 import napari_temseg as temseg
 from napari_temseg.engine.particles.weighing import BAND_CERTAINTY
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.progress import Job, Progress
 from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.session.change import Change
@@ -372,3 +373,14 @@ def test_step_2_fits_into_1280_by_800_while_a_job_runs_and_kept_work_is_offered(
     assert area.verticalScrollBar().maximum() == 0
     session.jobs.finish()
     wait_jobs(session)
+
+
+def test_the_smallest_particle_is_told_in_nm_too_where_that_is_known(bench: Any) -> None:
+    panel, session = bench.panel(1), bench.session
+    field = panel.split.fields["min_diameter"]
+    session.set_calibration([session.current], Calibration((0.5, 0.5), "typed"))
+    field.value = 6.0
+    assert field.native.text() == "6.00 = 3 nm"
+    session.set_calibration([session.current], Calibration())
+    assert field.native.text() == "6.00"
+    assert panel.split.value().min_diameter == 6.0

@@ -806,3 +806,21 @@ def test_a_file_name_gets_the_ending_of_its_kind_and_is_asked_about_where_it_is_
     named = [export.ask_file(bench.session, bench, "Export", "particles.csv", "Table (*.csv *.xlsx)") for _ in range(3)]
     assert [Path(path).name for path in named] == ["sizes 0.5.csv", "there.csv", "kept.xlsx"]
     assert [Path(path).name for path in asked] == ["particles.csv", "particles.csv", "there.csv", "particles.csv"]
+
+
+def test_a_particle_that_was_there_before_keeps_its_colour(bench: Any, qtbot: Any, adopt: Any) -> None:
+    session, panel = bench.session, bench.panel(3)
+    item, layer = session.current, session.current.particles_layer
+    panel.colours.colouring.refresh()
+    labels = item.particles.labels
+    numbers = np.unique(labels[labels > 0])
+    before = {number: layer.get_color(int(number)) for number in numbers}
+    renumbered = np.where(labels > 0, labels.max() + 3 - labels, 0).astype(np.int32)
+    adopt(session, item, renumbered)
+    assert layer is item.particles_layer
+    for number in numbers:
+        now = int(renumbered[labels == number][0])
+        assert np.allclose(layer.get_color(now), before[number]), "at once, by where it lies"
+    adopt(session, item, labels)
+    for number in numbers:
+        assert np.allclose(layer.get_color(int(number)), before[number])

@@ -268,9 +268,11 @@ def recolour(layer: Labels, colours: Mapping[int, str]) -> None:
     layer.colormap = DirectLabelColormap(color_dict=by_number)
 
 
-def cycle_colours(layer: Labels) -> None:
-    """napari's own changing colours: neighbours differ, numbers mean nothing."""
-    layer.colormap = CyclicLabelColormap(colors=[(0, 0, 0, 0), *OUTLINES])
+def cycle_colours(layer: Labels, places: Sequence[int] = ()) -> None:
+    """Changing colours: neighbours differ, numbers mean nothing; or those at the `places` in the cycle, a place a number from 1 on."""
+    colours = CyclicLabelColormap(colors=[(0, 0, 0, 0), *([OUTLINES[place % len(OUTLINES)] for place in places] or OUTLINES)])
+    if not isinstance(layer.colormap, CyclicLabelColormap) or not np.array_equal(layer.colormap.colors, colours.colors):
+        layer.colormap = colours  # else a large picture would be drawn anew for nothing
 
 
 def class_colours(names: Mapping[int, str], *, background: bool) -> dict[int, Any]:

@@ -210,6 +210,7 @@ class FindPanel(QWidget):
     def _split_edited(self, config: Any) -> None:
         self._edited = self.session.current
         self.splitter.edit(config, self._edited)
+        self._show_smallest()
         self._delay.start()
         self.note.setText(self._sentence(self._edited))
 
@@ -235,6 +236,8 @@ class FindPanel(QWidget):
         if item is not self.session.current:
             return
         self.refresh()
+        if what == Change.CALIBRATION:
+            self._show_smallest()
         if what in (Change.PARTICLES, Change.PREDICTION) and not self._delay.isActive():  # else what the user changes is about to be split
             self._show_settings()
 
@@ -273,6 +276,15 @@ class FindPanel(QWidget):
             self.predict.set_value(predict)
         self.dial.refresh()
         self.split.say_automatic("certainty", automatic_certainty(item))
+        self._show_smallest()
+
+    def _show_smallest(self) -> None:
+        """The smallest size in nm too, where that is known; the settings keep px."""
+        field, item = self.split.fields["min_diameter"], self.session.current
+        nm = item.calibration.nanometres if item is not None else 0.0
+        suffix = f" = {float(field.value) * nm:.3g} nm" if nm else ""
+        if field.native.suffix() != suffix:
+            field.native.setSuffix(suffix)
 
     def _sentence(self, item: Item | None) -> str:
         if item is None:

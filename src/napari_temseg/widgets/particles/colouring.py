@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.measure.descriptors import DESCRIPTORS, definitions
 from napari_temseg.engine.types.populations import are_told_apart
 from napari_temseg.widgets.canvas import layers, overlays
-from napari_temseg.widgets.canvas.colours import OF_POPULATION, class_colour
+from napari_temseg.widgets.canvas.colours import OF_POPULATION, OUTLINES, class_colour
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Labels
+
+    from napari_temseg.engine.types.results import Particles
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 CYCLE, CLASS = "", "class"
 COLOURED_BY = tuple(DESCRIPTORS)
+MOST_COLOURED = 60_000  # numbers that napari tells apart by a table of colours
+
+
+def _kept(table: pd.DataFrame, before: Particles, places: Mapping[int, int]) -> dict[int, int]:
+    """The places in the cycle of those of a table that lie where one lay before: of several where one lay, of the largest."""
+    planes = before.planes()
+    at = np.stack([table["plane"], table["centroid_y_px"].round(), table["centroid_x_px"].round()], axis=1).astype(int)
+    inside = np.asarray((at < np.array(planes.shape)).all(axis=1))
+    numbers, areas = table["particle"].to_numpy(int), _extent(table)
+    found: dict[int, tuple[float, int]] = {}
+    for number, area, place in zip(numbers[inside], areas[inside], at[inside], strict=True):
+        old = int(planes[place[0]][place[1], place[2]])
+        if old in places and area > found.get(old, (0.0, 0))[0]:
+            found[old] = float(area), int(number)
+    return {number: places[old] for old, (_, number) in found.items()}
+
+
+def _extent(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Area of the box round each particle in px²."""
+    height, width = (table[f"bbox_{high}_px"] - table[f"bbox_{low}_px"] for low, high in (("top", "bottom"), ("left", "right")))
+    return (height * width).to_numpy(np.float64)
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,7 @@ class Colouring(QObject):
         self.session = session
         self.by = CYCLE
         self.legend: Legend | None = None
+        self._seen: WeakKeyDictionary[Item, tuple[Particles, dict[int, int]]] = WeakKeyDictionary()  # and the place of each in the cycle
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(250)  # napari takes long to recolour a large picture, so not after every stroke
@@ -66,6 +95,9 @@ class Colouring(QObject):
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if item is self.session.current and what in (Change.PARTICLES, Change.CALIBRATION):
+            seen = self._seen.get(item)
+            if self.by == CYCLE and seen is not None and item.particles is not None and item.particles.labels is not seen[0].labels:
+                self.refresh()  # at once: until then the new ones would have each other's colours
             self._timer.start()
 
     def _colour(self, item: Item) -> Legend | None:
@@ -75,8 +107,7 @@ class Colouring(QObject):
         if self.by == CYCLE and are_told_apart(item.found_particles()):
             return self._by_population(item)
         if self.by == CYCLE:
-            if not overlays.is_cycled(layer):
-                layers.cycle_colours(layer)
+            self._cycle(item, layer, measurement.table)
             return None
         ids = measurement.table["particle"].to_numpy(int).tolist()
         if self.by == CLASS:
@@ -90,6 +121,19 @@ class Colouring(QObject):
         low, high = float(finite.min()), float(finite.max())
         overlays.colour_by(layer, ids, overlays.gradient((values - low) / ((high - low) or 1.0)))
         return Legend(low, high, definitions(measurement.length_unit)[name].kind)
+
+    def _cycle(self, item: Item, layer: Labels, table: pd.DataFrame) -> None:
+        """Neighbours differ, and a particle that was there before has the colour that it had."""
+        particles, seen = item.found_particles(), self._seen.get(item)
+        if seen is not None and seen[0] is particles and overlays.is_cycled(layer):
+            return
+        kept = {} if seen is None else _kept(table, *seen)
+        numbers = table["particle"].astype(int).tolist()
+        places = {number: kept.get(number, number - 1) % len(OUTLINES) for number in numbers}
+        self._seen[item] = particles, places
+        highest = max(numbers, default=0)
+        usual = highest > MOST_COLOURED or all(place == (number - 1) % len(OUTLINES) for number, place in places.items())
+        layers.cycle_colours(layer, () if usual else [places.get(number, number - 1) for number in range(1, highest + 1)])
 
     def _by_population(self, item: Item) -> Legend:
         table, layer = item.found_particles().table, item.particles_layer
