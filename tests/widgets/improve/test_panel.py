@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_temseg.engine.types.annotations import LABEL_MEANINGS
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.training_labels import open_beside
+from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.data_folder import data_folder
 from napari_temseg.widgets.session.questions import Questions
@@ -587,6 +588,24 @@ def test_the_brush_stays_in_hand_from_picture_to_picture(bench: Any, viewer: Any
     bench.go(2)
     go(grid)
     assert held()[0] is None, "another step puts it down"
+
+
+def test_what_was_undone_is_not_told_any_more_to_who_paints_on(bench: Any) -> None:
+    panel, session = bench.panel(2), bench.session
+    panel.live.box.click()  # nobody needs it here
+    panel.labelling.new.click()
+    said: list[str] = []
+    session.said.connect(said.append)
+    session.current.annotation.paint((30, 30), 2)
+    assert said == []
+    session.part(UndoKeys).undo()
+    assert said[-1].startswith("Undone: stroke")
+    session.current.annotation.paint((30, 30), 2)
+    assert said[-1] == ""
+    session.part(UndoKeys).undo()
+    session.say("something else")
+    session.current.annotation.paint((30, 30), 2)
+    assert said[-1] == "something else"
 
 
 def test_an_image_whose_strokes_were_undone_teaches_nothing(bench: Any, viewer: Any, settle: Any) -> None:

@@ -63,9 +63,10 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     trainer.ended, trainer.notes = True, [f"{STAYS}: that is why"]
     trainer._taught.add(item)
     panel.refresh()
-    assert panel.verdict.text().startswith("Not kept: it would have changed too much that your strokes say nothing about")
+    assert panel.verdict.text().startswith("Not kept: too much else changed; stroke right particles too. ")
     assert panel.verdict.text().endswith("1 of 2 strokes on background still on particles.")
     assert panel.show_them.isVisibleTo(panel)
+    assert panel.show_them.text() == "Show 1"
     place = trainer.contradicted[0]
     told: list[str] = []
     session.said.connect(told.append)

@@ -45,8 +45,7 @@ def advise(
 def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False) -> str:
     """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays."""
     if not made:
-        why = why_not(points, notes)
-        return f"Not kept, the model in use stays: {why}."
+        return f"Not kept: {why_not(points, notes)}."
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)
     if best is None:
@@ -60,16 +59,16 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
 
 
 def why_not(points: Sequence[Point], notes: Sequence[str] = ()) -> str:
-    """Why no model came of a training, in few words, as what else is told comes by “more” only."""
+    """Why no model came of a training and what to do, in so few words that two lines of the dock hold them; all of it is in the advice."""
     if any(note.startswith(STAYS) for note in notes):
-        return "it would have changed too much that your strokes say nothing about; stroke some right particles too"
+        return "too much else changed; stroke right particles too"
     judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     if len(judged) < 2:
-        return "there was nothing to try it on; stroke in more places"
+        return "nothing to try it on; stroke in more places"
     if max(judged[1:]) <= judged[0] + BETTER:
-        return "no better than the start on labels that it was not shown; stroke what is wrong in more places"
+        return "no better than before; stroke more of what is wrong"
     if max(judged[1:]) < judged[0] + MATERIAL:
-        return "the gain is so small that chance may have made it; stroke what is wrong in more places"
+        return "the gain may be chance; stroke more of what is wrong"
     return "the gain did not last; allow more time"
 
 

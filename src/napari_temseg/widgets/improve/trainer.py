@@ -18,7 +18,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import some_of
+from napari_temseg.engine.types.wording import STAYS, some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
@@ -210,7 +210,8 @@ class Trainer(QObject):
             return ["Look at the outlines: Train on goes on from here, Go back takes this back."]
         if self.made:
             return ["Stroke what was wrong and train again, or choose the trained model in step 2."]
-        return ["Stroke where the outlines are wrong, or allow more time, and train again."]
+        told = any(note.startswith(STAYS) for note in self.notes)  # with what to do
+        return [] if told else ["Stroke where the outlines are wrong, or allow more time, and train again."]
 
     @property
     def earlier(self) -> str:

@@ -95,9 +95,11 @@ class StrokeHistory:
 
 
 class StrokeHistories(QObject):
-    """Those of all annotations of a session; `changed` tells that a stroke was painted, or pixels drawn anew after a filling or an undo."""
+    """Those of all annotations of a session; `changed` tells that a stroke was painted, or pixels drawn anew after a filling or an undo,
+    `stroked` the former alone."""
 
     changed = Signal()
+    stroked = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -133,6 +135,7 @@ class StrokeHistories(QObject):
         for known in self._known.values():
             if known.layer is event.source:
                 known.painted()
+                self.stroked.emit()
 
     def _drawn(self, event: Any = None) -> None:
         self.changed.emit()

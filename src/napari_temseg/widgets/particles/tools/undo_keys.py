@@ -43,6 +43,9 @@ class UndoKeys(QObject):
         session.item_changed.connect(self._item_changed)
         session.closing.connect(self._close)
         self.strokes.changed.connect(self.changed)
+        self._told = self._newest = ""  # what was told of an undo, and what was said last
+        session.said.connect(self._said)
+        self.strokes.stroked.connect(self._stroked)
 
     def newest(self, item: Item | None) -> str:
         """Name of what `undo` takes back of a micrograph, "" when there is nothing."""
@@ -110,7 +113,16 @@ class UndoKeys(QObject):
     def _tell(self, item: Item, done: str, then: str = "") -> None:
         """What became of an annotation; it is not seen outside step 3."""
         where = "" if self.session.annotating else f" of {item.name} (step 3)"
-        self.session.say(" ".join(filter(None, (f"{done}{where}.", then))))
+        self._told = " ".join(filter(None, (f"{done}{where}.", then)))
+        self.session.say(self._told)
+
+    def _said(self, text: str) -> None:
+        self._newest = text
+
+    def _stroked(self) -> None:
+        """Who paints on is not told any more what was undone before."""
+        if self._told and self._newest == self._told:
+            self.session.say("")
 
     def _own_layer(self) -> Labels | None:
         """A layer of labels of the user's own, in hand."""
