@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from napari_temseg.engine.training.selection import MATERIAL_IOU
+from napari_temseg.engine.training.selection import MATERIAL_IOU, NOISE_IOU
 from napari_temseg.engine.types.wording import STAYS
-from napari_temseg.widgets.improve.curve_advice import MATERIAL, advise, tuned_sentence, tuned_table, verdict
+from napari_temseg.widgets.improve.curve_advice import BETTER, MATERIAL, advise, tuned_sentence, tuned_table, verdict
 
 HELD = {
     "validation_regions": 8,
@@ -88,6 +88,8 @@ def test_the_end_names_the_better_one() -> None:
     assert "0.500" in said
     believed = [{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])]
     assert "your strokes say that the model before is wrong" in advise(believed, HELD, ended=True)
+    assert "labels that it was not shown agree no better (IoU 0.600 at step 20, before 0.600)" in advise(believed, HELD, ended=True)
+    assert "your strokes say" not in advise(believed, {**HELD, "mistaken": 0.0}, ended=True)
     stays, slow = "the model stays as it was: that is why", "the time sufficed for 8 of 40 steps"
     said = advise(believed, {**HELD, "validation_regions": 0}, ended=True, notes=[slow, stays])
     assert said.startswith("The model stays as it was: that is why. The time sufficed for 8 of 40 steps. No labels are kept back")
@@ -128,7 +130,7 @@ def test_the_verdict_of_a_training_has_no_figures() -> None:
 def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
     said = verdict(curve([0.5, 0.7]), "", [f"{STAYS}: that is why"])
     assert said == "Not kept: too much else changed; stroke right particles too."
-    assert MATERIAL == MATERIAL_IOU
+    assert (MATERIAL, BETTER) == (MATERIAL_IOU, NOISE_IOU)
     for ious, why in (
         ([0.5, 0.4, 0.5], "no better than before"),
         ([0.5, 0.504], "the gain may be chance"),

@@ -353,10 +353,7 @@ class TrainingRun:
             return f"step {course.steps}; {sentence}"
         if not course.best_step:
             return f"step {course.steps}; no better than at the start yet"
-        score = {int(point["step"]): point["validation_iou"] for point in course.curve}
-        before = "" if self.data.task.base is None else f", at the start {score[0]:.3f}"
-        reached = f"IoU {score[course.best_step]:.3f}{before}"
-        return f"step {course.steps}; best so far at step {course.best_step}, by labels that it is not shown ({reached})"
+        return f"step {course.steps}; {selection.standing(course, before=self.data.task.base is not None, mistaken=self.data.mistaken)}"
 
 
 def _nothing(_: Micrograph) -> Prediction | None:

@@ -20,6 +20,7 @@ from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 from napari_temseg.engine.types.wording import STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
+NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
@@ -65,6 +66,22 @@ def is_better(score: tuple[float, float], course: TrainingCourse, data: Training
         seen = [point["validation_iou"] for point in course.curve[1:] if point["step"] % every == 0]
         return score[0] >= max([score[0], *seen]) - STROKE_NOISE_IOU
     return score > course.best_score
+
+
+def standing(course: TrainingCourse, *, before: bool, mistaken: bool) -> str:
+    """For people: what would be kept of a training that is judged and has a best step; only what is better is called so.
+
+    `before`: there was a model before; `mistaken`: strokes say that it is wrong, so that what was learnt may be kept without a gain.
+    """
+    score = {int(point["step"]): point["validation_iou"] for point in course.curve}
+    best, untouched = score[course.best_step], score[0]
+    reached = f"IoU {best:.3f}{f', at the start {untouched:.3f}' if before else ''}"
+    if before and best <= untouched + NOISE_IOU:
+        why = "as your strokes say that the model before is wrong; " if mistaken else "as the later step; "
+        return f"step {course.best_step} would be kept, {why}labels that it is not shown agree no better ({reached})"
+    if round(best, 3) < round(max(iou for step, iou in score.items() if step), 3):
+        return f"step {course.best_step} would be kept, by labels that it is not shown better than at the start ({reached})"
+    return f"best so far at step {course.best_step}, by labels that it is not shown ({reached})"
 
 
 def evaluations(learner: Learner) -> float:

@@ -179,7 +179,8 @@ class TrainingData:
 
     def facts(self) -> dict[str, float]:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
-        `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
+        `validation_regions` that are held out, in all and of class N (`validation_regions_N`); `mistaken` is 1 where strokes say that the starting model
+        is wrong, else 0.
         """
         pixels = {number: count.pixels for number, count in self.counts.items()}
         judged, eight = self.split.validation, np.ones((3, 3))
@@ -187,6 +188,7 @@ class TrainingData:
         facts: dict[str, float] = {
             "background_share": pixels[BACKGROUND] / sum(pixels.values()),
             "validation_regions": sum(regions.values()),
+            "mistaken": float(self.mistaken),
         }
         for number, count in self.counts.items():
             facts |= {f"pixels_{number}": count.pixels, f"objects_{number}": count.objects, f"validation_regions_{number}": regions[number]}

@@ -36,7 +36,7 @@ def advise(
     """
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     stays = [note for note in notes if note.startswith(STAYS)]
-    verdict = "" if stays else _result(judged, fresh) if ended else _course(points, judged)
+    verdict = "" if stays else _result(judged, facts, fresh) if ended else _course(points, judged)
     others = [note for note in notes if note not in stays]
     said = [*map(note_sentence, stays), verdict, *map(note_sentence, others), _caveat(points, judged, facts, names or {})]
     return " ".join(filter(None, said))
@@ -54,7 +54,7 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
         return f"“{made}” is in use now; what it finds {_agreement(best['validation_iou'])} labels that it was not shown."
     before, after = judged[0]["validation_iou"], best["validation_iou"]
     if after <= before + BETTER:
-        return f"“{made}” is in use now: nearer to your strokes; those that it was not shown tell no difference."
+        return f"“{made}” is in use now: nearer to your strokes; labels that it was not shown agree no better."
     return f"Better: “{made}” is in use now, right on more of the labels that it was not shown."
 
 
@@ -111,7 +111,7 @@ def best_of(judged: Sequence[Point], fresh: bool = False) -> Point | None:
     return max(candidates, key=lambda point: (round(point["validation_iou"], 4), -point["validation_loss"]), default=None)
 
 
-def _result(judged: Sequence[Point], fresh: bool) -> str:
+def _result(judged: Sequence[Point], facts: Mapping[str, float], fresh: bool) -> str:
     best = best_of(judged, fresh)
     if best is None:
         return ""
@@ -122,8 +122,8 @@ def _result(judged: Sequence[Point], fresh: bool) -> str:
         return "Training made nothing better, so the model stays as it was."
     untouched = judged[0]["validation_iou"]
     if best["validation_iou"] <= untouched + BETTER:
-        why = "Kept, as your strokes say that the model before is wrong; labels that it was not shown hardly tell"
-        return f"{why} (IoU {reached}, before {untouched:.3f})."
+        why = "Kept, as your strokes say that the model before is wrong;" if facts.get("mistaken", 1.0) else "Kept as the later step;"
+        return f"{why} labels that it was not shown agree no better (IoU {reached}, before {untouched:.3f})."
     return f"{_JUDGED}: IoU {reached}, before {untouched:.3f}."
 
 
