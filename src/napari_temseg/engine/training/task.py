@@ -179,8 +179,9 @@ class TrainingData:
 
     def facts(self) -> dict[str, float]:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
-        `validation_regions` that are held out, in all and of class N (`validation_regions_N`); `mistaken` is 1 where strokes say that the starting model
-        is wrong, else 0.
+        `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
+
+        `mistaken` is 1 where strokes say that the starting model is wrong, else 0.
         """
         pixels = {number: count.pixels for number, count in self.counts.items()}
         judged, eight = self.split.validation, np.ones((3, 3))
