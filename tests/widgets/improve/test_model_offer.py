@@ -88,7 +88,39 @@ def test_nobody_goes_back_to_a_model_that_was_removed(session: Any, tiny: Any) -
     trainer = session.part(Trainer)
     session.set_current(session.items[0])
     trainer.made, trainer._before = "new", "old"
+    trainer._taught.add(session.items[0])
     session.add_model("old", tiny, [])
     assert trainer.earlier == "old"
     session.remove_model("old")
     assert trainer.earlier == ""
+
+
+def test_one_goes_back_only_on_an_image_of_the_training(session: Any) -> None:
+    trainer, (taught, other) = session.part(Trainer), session.items
+    trainer.made, trainer._before, trainer.ended = "new", "particles", True
+    trainer._taught.add(taught)
+    session.use_model_for(other, "new")
+    session.set_current(other)
+    assert trainer.earlier == ""
+    with pytest.raises(TemsegError, match="no training of this image"):
+        trainer.go_back()
+    assert session.model_of(taught) == "new"
+    assert "choose it" not in trainer.verdict  # it is in use here
+    session.set_current(taught)
+    assert trainer.earlier == "particles"
+    trainer.go_back()
+    assert session.model_of(taught) == "particles"
+    session.use_model_for(other, "particles")
+    session.set_current(other)
+    assert "choose it" not in trainer.verdict  # somebody went back from it
+
+
+def test_images_of_another_kind_are_not_asked(session: Any) -> None:
+    taught, other = session.items
+    session.part(ModelOffer).withdraw()
+    taught.sample, other.sample = "steel", "catalyst"
+    session.part(ModelOffer).trained("new", [taught])
+    assert asked(session) == [False, False]
+    other.sample = "steel"
+    session.items_changed.emit()
+    assert session.model_of(other) == "new"  # those of one sample use it unasked

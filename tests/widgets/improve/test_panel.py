@@ -537,7 +537,7 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
     assert session.part(Questions).on(item, TRAINED) is None
     viewer.add_image(np.ascontiguousarray(item.layer.data[:, ::-1]), name="other", translate=(300, 20))
     session.set_current(session.items[-1])
-    assert panel.verdict.text() == "The last training was on grid; to use “particles+1” here too, choose it in step 2."
+    assert panel.verdict.text() == "The last training was on grid."  # nobody recommends what somebody went back from
     assert session.part(Questions).on(session.current, TRAINED) is None  # who went back is not offered it
     session.set_current(item)
     session.use_model_for(item, "particles+1")

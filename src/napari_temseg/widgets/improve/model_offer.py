@@ -1,18 +1,24 @@
-"""What was trained on some pictures is offered for the others, and never used there unasked."""
+"""What was trained on some pictures is offered for others of their kind, and never used there unasked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.types.progress import Job
+from napari_temseg.pipeline.find import iter_find
+from napari_temseg.pipeline.find_stroked import at_its_size
 from napari_temseg.widgets.find.finder import Finder
+from napari_temseg.widgets.improve.training_labels import alike
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Answer, Questions
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.types.results import Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
@@ -30,7 +36,10 @@ class ModelOffer(QObject):
         self._paused = False  # another training runs
         self._taught: WeakSet[Item] = WeakSet()  # it
         self._asked: WeakKeyDictionary[Item, str] = WeakKeyDictionary()  # about which model
+        # Of a picture that took the offer: what was said of it before, by which model, and the new one.
+        self._taken: WeakKeyDictionary[Item, tuple[Prediction | None, str, str]] = WeakKeyDictionary()
         session.items_changed.connect(self._ask)
+        session.item_changed.connect(self._item_changed)
         session.models_changed.connect(self._ask)
         session.model_renamed.connect(self._renamed)
 
@@ -76,7 +85,7 @@ class ModelOffer(QObject):
         if self._paused or not self._new:
             return
         for item in session.items:
-            if new not in session.models or session.model_of(item) == new or session.chosen == new or item in self._taught:
+            if not self._suits(item, taught):
                 if item in self._asked:
                     self.questions.drop(item, TRAINED)
             elif self._asked.get(item) != new:
@@ -88,7 +97,7 @@ class ModelOffer(QObject):
                         "Use the new model for this image, and find particles anew; Undo brings back what was found.",
                         partial(self._use, item, new),
                     ),
-                    Answer(f"Keep {used}", "Leave this image to the model in use for it.", lambda: None),
+                    Answer(f"Stay with {used}", "Leave this image to the model in use for it, and what was found as it is.", lambda: None),
                 )
                 self.questions.ask(
                     item,
@@ -98,7 +107,31 @@ class ModelOffer(QObject):
                     waits=True,
                 )
 
+    def _suits(self, item: Item, taught: Iterable[Item]) -> bool:
+        """Whether the newest model is not in use for a picture, which is like one that taught it."""
+        session, new = self.session, self._new
+        if new not in session.models or session.model_of(item) == new or session.chosen == new or item in self._taught:
+            return False
+        return any(alike(item, other) for other in taught)
+
     def _use(self, item: Item, name: str) -> None:
         self.session.jobs.check_free()
+        said = item.prediction
+
+        def by(model: Any, images: Any, predict: Any, *others: Any) -> Job[Any]:
+            return iter_find(model, images, [at_its_size(config, said) for config in predict], *others)  # nobody asked for another size
+
+        self._taken[item] = said, self.session.model_of(item), name
         self.session.use_model_for(item, name)
-        self.session.part(Finder).find([item])
+        self.session.part(Finder).find([item], by=by)
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        """The model follows an undo or redo of the search that was offered."""
+        if what != Change.PREDICTION or item not in self._taken:
+            return
+        said, used, new = self._taken[item]
+        model, now = self.session.models.get(new), item.prediction
+        if now is said and self.session.model_of(item) == new:
+            self.session.use_model_for(item, used)
+        elif model is not None and now is not None and now.model_hash == model.content_hash() and self.session.model_of(item) == used:
+            self.session.use_model_for(item, new)

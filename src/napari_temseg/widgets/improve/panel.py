@@ -172,7 +172,8 @@ class ImprovePanel(QWidget):
         self.back.setEnabled(bool(trainer.earlier) and not busy)
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
         self.back.setToolTip(
-            "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models."
+            "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models. "
+            "Only on an image that the training learnt from, while its new model is in use there."
         )
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
         self.verdict.setText(trainer.verdict)

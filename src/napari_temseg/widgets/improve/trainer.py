@@ -176,7 +176,8 @@ class Trainer(QObject):
             return f"{model}; searching {self.again.item.name} again …"
         if item not in self._taught:
             taught = [each.name for each in session.items if each in self._taught]
-            way = f"; to use “{made}” here too, choose it in step 2" if made in session.models or made in session.own else ""
+            there = made in session.models or made in session.own
+            way = f"; to use “{made}” here too, choose it in step 2" if there and self._in_use and session.model_of(item) != made else ""
             return f"The last training was on {some_of(taught)}{way}." if taught else ""
         if self.outcome:
             return "No new model was made."
@@ -218,26 +219,32 @@ class Trainer(QObject):
         """The model to which one can go back: that which was in use before the training that made the one in use; "" for none."""
         there = {SHIPPED, *self.session.models, *self.session.own}
         known = self._before in there or Path(self._before).suffix == ".temseg"  # it may have been removed
-        return self._before if self.made and self.made == self.session.model and known else ""
+        here = self.session.current in self._taught and bool(self.made) and self.made == self.session.model
+        return self._before if here and known else ""
+
+    @property
+    def _in_use(self) -> bool:
+        """Whether what the last training made is in use for a picture that taught it: else somebody went back from it."""
+        session = self.session
+        return any(session.model_of(item) == self.made for item in session.items if item in self._taught)
 
     def go_back(self) -> None:
-        """Use the model again that was in use before, and bring back what it found in the picture that was searched anew.
+        """Use the model again that was in use before for the pictures that taught the new one, and bring back what it found in the one in
+        hand, which was searched anew.
 
-        A picture that was corrected since keeps its particles.
+        A picture that was corrected since keeps its particles, and so do those that nobody looks at now.
         """
-        session, before, made = self.session, self.earlier, self.session.models.get(self.made)
-        if not before or made is None:
-            raise TemsegError("There is no training to go back from.")
-        digest, back = made.content_hash(), 0
-        for item in filter(self._taught.__contains__, session.items):
-            session.use_model_for(item, before)
-            newest = item.history.newest
-            if newest is not None and newest.name == FOUND_STEP and item.prediction is not None and item.prediction.model_hash == digest:
-                item.history.undo()
-                back += 1
+        session, item, before, made = self.session, self.session.current, self.earlier, self.session.models.get(self.made)
+        if item is None or not before or made is None:
+            raise TemsegError("There is no training of this image to go back from.")
+        for each in filter(self._taught.__contains__, session.items):
+            session.use_model_for(each, before)
+        newest, said, found = item.history.newest, item.prediction, ""
+        if newest is not None and newest.name == FOUND_STEP and said is not None and said.model_hash == made.content_hash():
+            item.history.undo()
+            found = ", and what was found before (Redo brings back what the new model found)"
         self.offer.withdraw()
-        found = " and what it found before" if back else ""
-        session.say(f"“{before}” is in use again{found}; “{self.made}” stays in the list of models.")
+        session.say(f"“{before}” is in use again for {item.name}{found}; “{self.made}” stays in the list of models.")
         self.advanced.emit()
 
     def _renamed(self, name: str, new: str) -> None:
