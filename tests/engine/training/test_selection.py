@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,3 +69,13 @@ def test_only_what_is_better_is_called_the_best_so_far(ious, before, mistaken, w
     told = selection.standing(course, before=before, mistaken=mistaken)
     assert words in told
     assert ("best so far" in told) == words.startswith("best")
+
+
+def test_a_stroke_on_a_particle_that_the_model_before_finds_is_right_already():
+    strokes, before = np.zeros((20, 20), np.uint8), np.ones((20, 20), np.uint8)
+    strokes[2, 2:12] = 1
+    strokes[8, 2:12], before[8, 2:8] = 2, 2  # in part
+    assert not selection.right_already(strokes, before)
+    assert not selection.right_already(np.zeros_like(strokes), before)
+    strokes[14, 2:12], before[12:17, 2:12] = 2, 2
+    assert selection.right_already(strokes, before)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from napari_temseg.engine.training.selection import MATERIAL_IOU, NOISE_IOU
-from napari_temseg.engine.types.wording import STAYS
-from napari_temseg.widgets.improve.curve_advice import BETTER, MATERIAL, advise, tuned_sentence, tuned_table, verdict
+from napari_temseg.engine.types.wording import RIGHT_ALREADY, STAYS, TIME_SUFFICED
+from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table, verdict
+from napari_temseg.widgets.improve.not_kept import BETTER, MATERIAL, not_kept
 
 HELD = {
     "validation_regions": 8,
@@ -128,8 +129,6 @@ def test_the_verdict_of_a_training_has_no_figures() -> None:
 
 
 def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
-    said = verdict(curve([0.5, 0.7]), "", [f"{STAYS}: that is why"])
-    assert said == "Not kept: too much else changed; stroke right particles too."
     assert (MATERIAL, BETTER) == (MATERIAL_IOU, NOISE_IOU)
     for ious, why in (
         ([0.5, 0.4, 0.5], "no better than before"),
@@ -140,3 +139,33 @@ def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
         told = verdict(curve(ious), "")
         assert told.startswith(f"Not kept: {why}")
         assert len(told) <= 64, "two lines of the dock hold it"
+
+
+REFUSED = f"{STAYS}: too much would have changed; stroke some that are right"
+LIVE = "too much else changed; for this image Use this result"
+SHORT = "time for 112 of 240 steps only; allow more time"
+
+
+@pytest.mark.parametrize(
+    ("notes", "twice", "words", "step"),
+    [
+        ([REFUSED], False, "too much else changed; stroke right particles too", "Stroke right particles too and train again."),
+        ([f"{STAYS}: so much; {RIGHT_ALREADY}"], False, LIVE, "For this image Use this result: it takes what Live shows."),
+        ([REFUSED], True, LIVE, "For this image Use this result: it takes what Live shows."),
+        ([REFUSED, TIME_SUFFICED.format(112, 240) + ": allow more"], True, SHORT, "Allow more time and train again."),
+        (
+            ["making ready took 25 s, 30 s are allowed in all, so that 3 steps were taken: allow more"],
+            False,
+            "making ready took most of the time; allow more time",
+            "Allow more time and train again.",
+        ),
+    ],
+)
+def test_one_advice_comes_of_a_training_that_was_refused_or_was_too_short(notes: list[str], twice: bool, words: str, step: str) -> None:
+    points = curve([0.5, 0.7])
+    told = verdict(points, "", notes, twice=twice)
+    assert told == f"Not kept: {words}."
+    assert len(told) <= 64, "two lines of the dock hold it"
+    assert not_kept(points, notes, twice=twice).next_step() == step
+    said = advise(points, HELD, ended=True, notes=notes)
+    assert "stroke" not in said.lower().replace("strokes", ""), "what to do is told once"

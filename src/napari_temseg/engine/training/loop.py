@@ -22,6 +22,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
+from napari_temseg.engine.types.wording import TIME_SUFFICED
 
 MEASURING = "seeing how fast this machine is now"
 CHECKING = "checking the result: on labels that it was not shown, on your labels and on other images"
@@ -293,7 +294,7 @@ class TrainingRun:
         ended = self.control.finishing or course.wind_down is not None
         took = self._making_ready()
         if self.data.strokes and not ended and course.steps < schedule.ENOUGH_STEPS * budget.steps:
-            worth = f"the time sufficed for {course.steps} of the {budget.steps} steps that these labels are worth"
+            worth = TIME_SUFFICED.format(course.steps, budget.steps)
             course.notes.append(f"{worth}{f' ({took})' if took else ''}: allow more")
         elif took and not ended and budget.share(0, self.control.elapsed) > course.steps / budget.steps:
             course.notes.append(f"{took}, so that {course.steps} steps were taken: allow more")

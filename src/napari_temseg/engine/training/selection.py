@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 
 from napari_temseg.engine.model.network import freeze_encoder
 from napari_temseg.engine.model.segmenter import Segmenter
@@ -17,12 +18,13 @@ from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.engine.types.wording import STAYS
+from napari_temseg.engine.types.wording import RIGHT_ALREADY, STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
+RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
 OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
@@ -205,6 +207,8 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     score = scored(course, course.curve[0] if data.split.validation else {})
     told = f"{STAYS}: what it learnt from your strokes would have changed too much in these images that they say nothing about; "
     way = "stroke some particles and background that are right as well, or correct by hand"
+    if any(right_already(part.labels, before) for part, before in zip(parts, found[2], strict=True)):
+        way = f"{RIGHT_ALREADY}, so correct by hand"
     return Selected(learner.start, 0, score, learner.first_scales, (told + way,))
 
 
@@ -220,6 +224,14 @@ def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]
         both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
     said = float(np.mean((right / np.maximum(stroked, 1))[stroked > 0]))
     return said + (both / either if either else 1.0)
+
+
+def right_already(strokes: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8]) -> bool:
+    """Whether a stroke (Y, X) on a particle lies where the model before (its classes, Y, X) finds one too, all but a rim."""
+    on = strokes >= FIRST_CLASS
+    numbers, count = ndimage.label(on, np.ones((3, 3)))
+    shares = ndimage.mean(before == strokes, numbers, range(1, count + 1))
+    return bool(np.any(np.asarray(shares) >= RIGHT_SHARE))
 
 
 def half_way(start: Tensors, end: Tensors) -> Tensors:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from napari_temseg.engine.types.wording import STAYS, percent
+from napari_temseg.widgets.improve.not_kept import BETTER, not_kept, without_way
 
 Point = Mapping[str, float]
 
-BETTER = 0.002  # IoU: a smaller gain is noise
-MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection`)
 LEAST_POINTS = 3  # points before anything is said of where the curves go
 WAITED = 4  # points without a gain that make a plateau
 RISEN = 1.15  # × the lowest validation loss: more is learning by heart
@@ -32,20 +31,22 @@ def advise(
     """A few sentences, the outcome first, or "" while there is nothing to say.
 
     `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from. `notes` are
-    those of the model's record: one that says that the model stays as it was is the outcome, whatever the curves say.
+    those of the model's record: one that says that the model stays as it was is the outcome, whatever the curves say; what to do about that
+    is not told here (see `not_kept`).
     """
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     stays = [note for note in notes if note.startswith(STAYS)]
     verdict = "" if stays else _result(judged, facts, fresh) if ended else _course(points, judged)
     others = [note for note in notes if note not in stays]
-    said = [*map(note_sentence, stays), verdict, *map(note_sentence, others), _caveat(points, judged, facts, names or {})]
+    said = [*map(note_sentence, map(without_way, stays)), verdict, *map(note_sentence, others), _caveat(points, judged, facts, names or {})]
     return " ".join(filter(None, said))
 
 
-def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False) -> str:
-    """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays."""
+def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False, twice: bool = False) -> str:
+    """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays; `twice`: the
+    one before it was refused as well."""
     if not made:
-        return f"Not kept: {why_not(points, notes)}."
+        return f"Not kept: {not_kept(points, notes, twice=twice).words()}."
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)
     if best is None:
@@ -56,20 +57,6 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
     if after <= before + BETTER:
         return f"“{made}” is in use now: nearer to your strokes; labels that it was not shown agree no better."
     return f"Better: “{made}” is in use now, right on more of the labels that it was not shown."
-
-
-def why_not(points: Sequence[Point], notes: Sequence[str] = ()) -> str:
-    """Why no model came of a training and what to do, in so few words that two lines of the dock hold them; all of it is in the advice."""
-    if any(note.startswith(STAYS) for note in notes):
-        return "too much else changed; stroke right particles too"
-    judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
-    if len(judged) < 2:
-        return "nothing to try it on; stroke in more places"
-    if max(judged[1:]) <= judged[0] + BETTER:
-        return "no better than before; stroke more of what is wrong"
-    if max(judged[1:]) < judged[0] + MATERIAL:
-        return "the gain may be chance; stroke more of what is wrong"
-    return "the gain did not last; allow more time"
 
 
 def _agreement(iou: float) -> str:

@@ -18,13 +18,14 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import STAYS, some_of
+from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
-from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict, why_not
+from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
+from napari_temseg.widgets.improve.not_kept import is_refused, not_kept
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
@@ -75,6 +76,7 @@ class Trainer(QObject):
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
         self._aims: deque[PreviewTarget] = deque(maxlen=8)
         self._micrographs: dict[Item, Micrograph] = {}
+        self._twice = False  # the training before this one was refused on these pictures as well
         self._unwanted = False  # the user removed the preview
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
         self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
@@ -140,6 +142,7 @@ class Trainer(QObject):
             )
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
+        self._twice = self.ended and is_refused(self.notes) and any(item in self._taught for item in items)
         self._store, self._taught = store, WeakSet(items)
         self.again.forget()
         self.offer.pause()
@@ -187,8 +190,10 @@ class Trainer(QObject):
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
         found = self._searched_again
         if found is None or not outcome(found):
-            return verdict(self.points, made, self.notes, fresh=self.fresh)
-        return f"“{made}” is in use now: {outcome(found)}" if made else f"Not kept: {why_not(self.points, self.notes)}. {outcome(found)}"
+            return verdict(self.points, made, self.notes, fresh=self.fresh, twice=self._twice)
+        if made:
+            return f"“{made}” is in use now: {outcome(found)}"
+        return f"{verdict(self.points, made, self.notes, twice=self._twice)} {outcome(found)}"
 
     @property
     def contradicted(self) -> tuple[Place, ...]:
@@ -211,8 +216,7 @@ class Trainer(QObject):
             return ["Look at the outlines: Train on goes on from here, Go back takes this back."]
         if self.made:
             return ["Stroke what was wrong and train again, or choose the trained model in step 2."]
-        told = any(note.startswith(STAYS) for note in self.notes)  # with what to do
-        return [] if told else ["Stroke where the outlines are wrong, or allow more time, and train again."]
+        return [not_kept(self.points, self.notes, twice=self._twice).next_step()]
 
     @property
     def earlier(self) -> str:
