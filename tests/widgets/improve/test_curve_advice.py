@@ -71,7 +71,7 @@ def test_a_broken_loss_comes_first() -> None:
         ({"validation_regions": 0, "background_share": 0.5}, "No labels are kept back to try the model on"),
         (
             {**HELD, "validation_regions_2": 1},
-            "Only one region of “particle” is kept back to try the model on: do not trust the orange curves.",
+            "Only one region of “particle” is kept back to try the model on: do not trust the orange curves, look at the outlines.",
         ),
         ({**HELD, "background_share": 0.95}, "Accuracy is high because 95 % of the labelled pixels are background: look at the IoU."),
     ],

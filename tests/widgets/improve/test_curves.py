@@ -26,3 +26,15 @@ def test_nothing_is_written_below_0_or_above_1(bench: Any, idle: Any, values: li
             assert high < 1.05
         assert low <= min(values)
         assert max(values) <= high
+
+
+def test_the_caption_says_where_one_region_is_all_that_validation_is_judged_by(bench: Any, idle: Any) -> None:
+    panel = bench.panel(2)
+    panel.trainer.points = [{"step": float(step), **dict.fromkeys(NAMES, 0.5)} for step in (0, 10)]
+    regions = {"validation_regions": 4, "pixels_1": 50, "validation_regions_1": 2, "pixels_2": 50}
+    for there, said in ((2, False), (1, True)):
+        panel.trainer.facts = {**regions, "validation_regions_2": there}
+        panel.trainer.advanced.emit()
+        idle()
+        assert ("1&nbsp;region:&nbsp;unsure" in panel.curves.legend.text()) == said
+        assert "validation" in panel.curves.legend.text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_temseg.engine.types.results import BACKGROUND
+from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import Trainer
@@ -34,9 +34,27 @@ class Contradictions:
             return
         number = (places.index(self._newest) + 1) % len(places) if self._newest in places else 0
         self._newest = place = places[number]
-        lies = "background, and lies on a particle" if self._stroke(place) == BACKGROUND else "particle, and none is found here"
+        beside = self._stroke(place) == BACKGROUND
+        lies = "background, and lies on a particle of the result" if beside else "particle, and the result has none here"
         which = f"{number + 1} of {len(places)}: " if len(places) > 1 else ""
-        self.guide.show(item, place, f"{which}this stroke says {lies}. Stroke more of what is wrong and train on, or correct it in step 4.")
+        way = "Stroke more of what is wrong and train on, or correct it in step 4"
+        if self._live_agrees(place):
+            way = f"Live shows {'none' if beside else 'one'} here: Use this result takes what Live shows"
+        self.guide.show(item, place, f"{which}this stroke says {lies}. {way}.")
+
+    def _live_agrees(self, place: Place) -> bool:
+        """Whether Live's outlines are on the screen and are right about a stroke that the result contradicts."""
+        live, item = self.guide.live, self.session.current
+        if item is None or not live.seen or place.plane != self.session.shown_plane(item):
+            return False
+        answer = live.answer_of(item, place.plane)
+        if answer is None:
+            return False
+        here = place.y, place.x
+        kept = answer.prediction.all_classes().reshape(item.frame)[here] >= FIRST_CLASS
+        if answer.given_up is not None:  # dashed: left out of a result
+            kept &= not answer.given_up.reshape(item.frame)[here]
+        return bool(kept == (self._stroke(place) >= FIRST_CLASS))
 
     def _stroke(self, place: Place) -> int:
         item = self.session.current

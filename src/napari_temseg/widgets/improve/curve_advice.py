@@ -155,13 +155,20 @@ def _caveat(points: Sequence[Point], judged: Sequence[Point], facts: Mapping[str
             "No labels are kept back to try the model on, so the curves tell of those that it is shown only; "
             "strokes in two separate places for each class give something to judge by."
         )
+    if number := judged_by_one(facts):
+        which = names.get(number, f"class {number}")
+        return f"Only one region of “{which}” is kept back to try the model on: do not trust the orange curves, look at the outlines."
+    return _accuracy(judged or points, facts)
+
+
+def judged_by_one(facts: Mapping[str, float]) -> int:
+    """The class of which one region at most is kept back, so that the curves of validation tell nothing; 0 where each has more, or none
+    of any is kept back."""
+    if not facts.get("validation_regions"):
+        return 0
     classes = [int(name.removeprefix("pixels_")) for name, pixels in facts.items() if name.startswith("pixels_") and pixels]
     fewest = min(classes, key=lambda number: facts.get(f"validation_regions_{number}", math.inf), default=0)
-    if facts.get(f"validation_regions_{fewest}", math.inf) <= 1:
-        return (
-            f"Only one region of “{names.get(fewest, f'class {fewest}')}” is kept back to try the model on: do not trust the orange curves."
-        )
-    return _accuracy(judged or points, facts)
+    return fewest if facts.get(f"validation_regions_{fewest}", math.inf) <= 1 else 0
 
 
 def _accuracy(points: Sequence[Point], facts: Mapping[str, float]) -> str:

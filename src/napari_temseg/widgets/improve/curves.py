@@ -14,7 +14,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY
-from napari_temseg.widgets.improve.curve_advice import best_of
+from napari_temseg.widgets.improve.curve_advice import best_of, judged_by_one
 from napari_temseg.widgets.kit.forms import folded
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.style import hint
@@ -24,6 +24,7 @@ CURVES = ("iou", "loss", "accuracy")  # the first is always seen, the others lie
 CURVE_TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
 PARTS = {"train": SKY, "validation": ORANGE}
 CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of steps, of that, and of the axis of values
+FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;unsure)"  # beside the name of that curve
 FOLDED_CURVES = "loss, accuracy"
 
 
@@ -114,7 +115,8 @@ class CurvePlots(QWidget):
         self.legend.setToolTip(
             "Over the steps of the training.\n"
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
-            "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more. "
+            "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more, "
+            "unless only one region of a class is kept back, which the caption says: then look at the outlines. "
             "◆ is the model that is kept, the broken line the one that training started from."
         )
         self.plots = [Curve(session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
@@ -138,14 +140,16 @@ class CurvePlots(QWidget):
         self.fold.toggled.connect(partial(session.settings.set, "curves"))
         self.hide()
 
-    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool = False) -> None:
-        """Draw the curves of a training so far."""
+    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool = False, facts: Mapping[str, float] | None = None) -> None:
+        """Draw the curves of a training so far; `facts` of its labels tell whether there is enough to judge by."""
         self.setVisible(bool(points))
         judged = any("validation_iou" in point for point in points)
         marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
         if judged:
-            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation', "◆&nbsp;kept"]
-            marks += [] if fresh else ["┄&nbsp;start"]
+            few = bool(judged_by_one(facts or {}))
+            marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation{FEW_KEPT_BACK if few else ""}']
+            # There is one line, and what the curve is worth comes before what the tooltip tells too.
+            marks += [] if few else ["◆&nbsp;kept"] if fresh else ["◆&nbsp;kept", "┄&nbsp;start"]
         self.legend.setText("&ensp; ".join(marks))
         for plot in self.plots:
             plot.show_points(points, fresh)

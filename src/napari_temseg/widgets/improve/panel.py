@@ -153,7 +153,7 @@ class ImprovePanel(QWidget):
 
     def _advanced(self) -> None:
         trainer = self.trainer
-        self.curves.show_points(trainer.points, trainer.fresh)
+        self.curves.show_points(trainer.points, trainer.fresh, trainer.facts)
         # From the first moment on, so that all has its place.
         shown = trainer.running or bool(trainer.points)
         for each in (self.curves, self.curves.fold):
