@@ -9,7 +9,7 @@ import numpy as np
 from napari_temseg.engine.interactive.stroked import Contradicted
 from napari_temseg.engine.types.wording import STAYS
 from napari_temseg.widgets.improve.live.next_place import NextPlace
-from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, outcome
+from napari_temseg.widgets.improve.search_again import STROKED_SIZE, SearchAgain, SearchedAgain, outcome
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.change import Change
@@ -58,6 +58,11 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     assert item.particles is found
     assert item.prediction is said
     assert outcome(again.result) == "1 of 2 strokes on background still on particles."
+    # A size within the band is looked for.
+    for times, offered in ((2.6, False), (0.4, False), (4.0, True)):
+        again._offer(item, said, times * said.size)
+        assert (session.part(Questions).on(item, STROKED_SIZE) is not None) == offered
+    session.part(Questions).drop(item, STROKED_SIZE)
     # One press goes to the stroke, and why no model was made stands first.
     panel, trainer = bench.panel(2), session.part(Trainer)
     trainer.ended, trainer.notes = True, [f"{STAYS}: that is why"]

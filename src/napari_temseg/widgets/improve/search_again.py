@@ -126,11 +126,15 @@ class SearchAgain(QObject):
     def _offer(self, item: Item, said: Prediction, size: float) -> None:
         if not size or item not in self.session.items or item.prediction is not said:
             return
+        if max(size / said.size, said.size / size) <= BAND:  # that is looked for: there it is missed for other reasons
+            return
         scale = said.micrograph.calibration.nanometres
-        one, other = (f"{each * (scale or 1):.2g} {'nm' if scale else 'px'}" for each in (said.size, size))
+        unit = "nm" if scale else "px"
+        one, other = (f"{each * (scale or 1):.2g} {unit}" for each in (said.size, size))
+        apart = ", ".join(f"{each * (scale or 1):.2g} {unit}" for each in sorted((said.size, size)))
         both = partial(self._both, item, said, size)
         answers = (
-            Answer(f"Look for both: {one}, {other}", "Find again, for both sizes; one Undo brings back particles and size.", both),
+            Answer(f"Look for both: {apart}", "Find again, for both sizes; one Undo brings back particles and size.", both),
             Answer("Leave it", "The size and what was found stay as they are.", lambda: None),
         )
         self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
