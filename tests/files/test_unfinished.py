@@ -1,4 +1,4 @@
-"""Files whose end is not written yet, and pictures that are dark at their end."""
+"""Files whose end is not written yet, pictures that are dark at their end, and disks that are too small."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import tifffile
 
 import napari_temseg as temseg
 from napari_temseg.cli.main import main
+from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.files.atomic import is_full, require_space
 
 NOISE = np.random.default_rng(1).integers(1, 200, (240, 256))
 CLIPPED = np.maximum(NOISE - 80, 0)  # nearly half of it is zero
@@ -106,3 +108,12 @@ def test_strips_that_are_not_there_are_no_zeros(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(temseg.TemsegError, match=r"still being written .*5 strips or tiles"):
         temseg.read(tmp_path / "a.tif")
+
+
+def test_space_that_lacks_is_told_before_the_work(tmp_path: Path) -> None:
+    require_space(tmp_path / "results" / "stack", 1, "stack.tif")
+    with pytest.raises(
+        TemsegError, match=r"stack\.tif: its results take 1152921504\.6 GB at least, and .* GB are free in .*; make space"
+    ) as told:
+        require_space(tmp_path / "results" / "stack", 2**60, "stack.tif")
+    assert is_full(told.value)

@@ -58,6 +58,17 @@ def is_full(error: BaseException | None, path: Path | None = None) -> bool:
     return "written" in str(error) or (path is not None and _free(path) < 2**16)
 
 
+def require_space(path: Path, size: int, whose: str) -> None:
+    """`TemsegError` where less than `size` bytes are free for `path`: said before hours are spent on what could not be written.
+
+    `whose`: the file whose results they are.
+    """
+    free = _free(path)
+    if free < size:
+        told = f"{whose}: its results take {size / 1e9:.1f} GB at least, and {free / 1e9:.1f} GB are free in {path.parent}"
+        raise TemsegError(f"{told}; make space there, or choose another folder.") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def reason(error: OSError, path: Path) -> str:
     """What the system says in a few words."""
     return error.strerror or (os.strerror(errno.ENOSPC) if is_full(error, path) else str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from napari_temseg.api import read
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
+from napari_temseg.files.atomic import require_space
 from napari_temseg.pipeline.burnt_in import bar_offer, with_bar_text, without_areas
 from napari_temseg.pipeline.known_pictures import KnownPicture
 from napari_temseg.pipeline.picture.plane_by_plane import iter_measured
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from napari_temseg.engine.types.micrograph import Micrograph
     from napari_temseg.files.manifest import ManifestRow
     from napari_temseg.pipeline.recipe import Recipe
+
+
+LEAST_WRITTEN = 2  # bytes a pixel of label images, which are not compressed: a particle's number and a class, of up to 255 particles
+
+LONG_WORK = 10**9  # bytes of results that take more than some minutes to find
 
 
 class ReadyModel:
@@ -96,6 +103,9 @@ class PictureTask:
         if offer:
             image = replace(image, notes=(*image.notes, offer))
         image = without_areas(image, with_bar_text(image, self.left_out))
+        least = LEAST_WRITTEN * math.prod(image.data.shape)
+        if least >= LONG_WORK:  # what is found at once is written or refused at once
+            require_space(staging / self.stem, least, str(self.path))
         told, network = self.settings, model.network(self.predict)
         job = iter_measured(model.segmenter, image, self.predict, told.split, network, told.recovery)
         yield from job
