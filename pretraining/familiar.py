@@ -34,6 +34,7 @@ from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.simulate.micrographs import randomised, simulate
 from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.progress import returned
 from napari_temseg.files.models import load, save
 from outsiders import KINDS, SIDE
 
@@ -50,19 +51,11 @@ def statistics(model: Segmenter, pictures: Iterable[npt.NDArray[Any]]) -> Array:
     rows = []
     for picture in pictures:
         runner, image = Runner(model, PredictConfig()), model.normalisation.apply(picture)
-        known = _last(runner.settle(image, None))
-        raw = _last(runner.plane(image, known))
+        known = returned(runner.settle(image, None))
+        raw = returned(runner.plane(image, known))
         found = statistics_of(image, raw, model.spec.n_classes, float(np.exp(np.mean(np.log(runner.scales)))))
         rows += [] if found is None else [found]
     return np.array(rows).reshape(-1, len(NAMES))
-
-
-def _last(generator: Any) -> Any:
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
 
 
 def fitted(inside: Array, outside: Array) -> Familiarity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.types.config import PredictConfig
+from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import Particles, Prediction
+from napari_temseg.pipeline.find import iter_find
 
 
 def at_its_size(config: PredictConfig, said: Prediction | None) -> PredictConfig:
@@ -19,6 +21,13 @@ def at_its_size(config: PredictConfig, said: Prediction | None) -> PredictConfig
     if said is None or not said.size or not _suits(said, config):
         return config
     return replace(config.for_size(said.size), exact_size=True)
+
+
+def iter_find_at(
+    said: Prediction | None, model: Any, images: Sequence[Micrograph], predict: Sequence[PredictConfig], *others: Any
+) -> Job[Any]:
+    """As `iter_find`, for particles of the size that the search before, which `said` it, found: nobody asked for another."""
+    return iter_find(model, images, [at_its_size(config, said) for config in predict], *others)
 
 
 def _suits(said: Prediction, config: PredictConfig) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from napari_temseg.engine.model.size_search import LARGEST_SIZE, SIZE_STEP, SMAL
 from napari_temseg.engine.model.tiles import resize
 from napari_temseg.engine.types.config import LEAST_APART, PredictConfig
 from napari_temseg.engine.types.micrograph import Micrograph
+from napari_temseg.engine.types.progress import returned
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 LIES_ON = 0.5  # share of a stroke that lies on particles from which on it lies on one
@@ -33,7 +33,6 @@ EIGHT = np.ones((3, 3), bool)
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ class UnderStrokes:
         """How deep (0 to 1) the particle under a stroke is where particles of a `size` (px) are looked for, and how large it is (px)."""
         scale = band_scales(self._runner.working_size / size)[0]
         (y, x), drawn = self._around(window, stroke, size)
-        raw = _last(self._runner.tiled(self._runner.shown(self._image[y, x][None, None], scale)))
+        raw = returned(self._runner.tiled(self._runner.shown(self._image[y, x][None, None], scale)))
         channels = self._runner.n_classes
         probability, depth = 1 - probabilities(raw, channels)[0, 0], sigmoid(raw[0, channels - 1])
         under = resize(drawn.astype(np.float32)[None, None], depth.shape)[0, 0]
@@ -135,8 +134,8 @@ class UnderStrokes:
         around, drawn = self._around(window, stroke, size)
         told = replace(self.config.for_size(size), exact_size=True)
         runner, part = Runner(self.model, told, network=self._runner.network), self._image[around]
-        _last(runner.settle(part, None))
-        raw, channels = _last(runner.plane(part)), runner.n_classes
+        returned(runner.settle(part, None))
+        raw, channels = returned(runner.plane(part)), runner.n_classes
         probability, maps = probabilities(raw, channels)[0], sigmoid(raw[0, channels - 1 :])
         particles = probability[0] < 0.5
         cores, _ = ndimage.label(particles & (maps[0] > CORE))
@@ -172,13 +171,3 @@ def with_other_sizes(said: Prediction, found: Sequence[OfOtherSize], *, depth: b
         there[each.window] |= each.own
     classes = (probability.argmax(axis=0) + BACKGROUND).astype(np.uint8)
     return replace(said, probability=probability, classes=np.where(there, classes, said.classes), auxiliary=maps or said.auxiliary), there
-
-
-def _last(steps: Generator[float, None, T]) -> T:
-    """What steps return, none of them being told."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            result: T = ended.value
-            return result

@@ -163,6 +163,16 @@ def mapped(steps: Generator[S, None, T], change: Callable[[S], P]) -> Generator[
         yield change(step)
 
 
+def returned(steps: Generator[Any, None, T]) -> T:
+    """What `steps` returns, none of them being told."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
 def with_parameters_of(job: Callable[Q, Job[Any]]) -> Callable[[Callable[..., T]], Callable[Q, T]]:
     """Of a function that takes whatever `job` takes: its parameters are the same, for `help()`, editors and type checkers."""
 

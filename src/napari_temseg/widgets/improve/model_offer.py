@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.QtCore import QObject
 
-from napari_temseg.engine.types.progress import Job
-from napari_temseg.pipeline.find import iter_find
-from napari_temseg.pipeline.find_stroked import at_its_size
+from napari_temseg.pipeline.find_stroked import iter_find_at
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.training_labels import alike
 from napari_temseg.widgets.session.change import Change
@@ -117,13 +115,9 @@ class ModelOffer(QObject):
     def _use(self, item: Item, name: str) -> None:
         self.session.jobs.check_free()
         said = item.prediction
-
-        def by(model: Any, images: Any, predict: Any, *others: Any) -> Job[Any]:
-            return iter_find(model, images, [at_its_size(config, said) for config in predict], *others)  # nobody asked for another size
-
         self._taken[item] = said, self.session.model_of(item), name
         self.session.use_model_for(item, name)
-        self.session.part(Finder).find([item], by=by)
+        self.session.part(Finder).find([item], by=partial(iter_find_at, said))
 
     def _item_changed(self, item: Item, what: Change) -> None:
         """The model follows an undo or redo of the search that was offered."""

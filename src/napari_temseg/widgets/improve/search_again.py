@@ -17,7 +17,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.find import iter_find
-from napari_temseg.pipeline.find_stroked import at_its_size, iter_size_left_out
+from napari_temseg.pipeline.find_stroked import iter_find_at, iter_size_left_out
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.session.change import Change
@@ -77,8 +77,8 @@ class SearchAgain(QObject):
             self._compare(item, anew=False)
             return
 
-        def by(model: Any, images: Any, predict: Any, *others: Any) -> Job[Any]:
-            return iter_after(before, iter_find(model, images, [at_its_size(config, said) for config in predict], *others))
+        def by(*asked: Any) -> Job[Any]:
+            return iter_after(before, iter_find_at(said, *asked))
 
         self.item, self._title = item, f"After training: searching {item.name} again"
         try:
