@@ -20,6 +20,12 @@ def test_larger_ones_are_told_of_and_one_press_finds_both_and_keeps_what_was_fou
     assert "2 larger particles of about" in panel.note.text()
     assert "not looked for" in panel.note.text()
     assert panel.ways.too.accessibleName().startswith("Both: ")
+    said, typed = item.search, panel.dial.field.text()
+    panel.ways.too.click()
+    assert panel.dial.field.text() != typed
+    session.jobs.cancel()
+    wait_jobs(session)
+    assert (item.search, panel.dial.field.text()) == (said, typed)  # what came to nothing was not said
     panel.ways.too.click()
     wait_jobs(session)
     assert item.prediction.size == size  # what was found is looked for just as before
@@ -27,3 +33,9 @@ def test_larger_ones_are_told_of_and_one_press_finds_both_and_keeps_what_was_fou
     assert (item.particles.table["population"] == "large").sum() == 2
     assert (item.particles.table["population"] == "small").sum() == found
     assert "not looked for" not in panel.note.text()
+    other = item.prediction.other.size
+    panel.one.click()
+    wait_jobs(session)
+    assert (item.prediction.size, item.prediction.other.size) == (size, other)  # and so it is again
+    panel.dial.say_sizes([12.0])
+    assert not panel.finder.predict.exact_size

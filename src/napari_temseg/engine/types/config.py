@@ -126,6 +126,7 @@ class PredictConfig(Config):
         "Exact size",
         "Take the typical size just as it is told; else it moves to that of what is found near it: a careless drag changes nothing",
         advanced=True,
+        of_picture=True,
     )
     other_size: float | None = _typical_size(
         "Typical size of a second population", "Particles of two sizes far apart are meant: the other one", said_by="typical_size"

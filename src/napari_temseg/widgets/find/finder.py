@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig, SplitConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.progress import Progress
+from napari_temseg.engine.types.progress import Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.engine.types.wording import several, some_of
 from napari_temseg.pipeline.find import Found, PlaneFound, iter_find
@@ -47,6 +47,7 @@ class Finder(QObject):
         self._pixels: list[int] = []  # which of its pixels each of them had
         self._models: list[str] = []  # names of those that search each of them
         self._asked: list[Asked] = []  # what each of them is searched with
+        self._meant: tuple[Item, PredictConfig | None, PredictConfig | None] | None = None  # said by a search: before, and as it is asked
         self._said: WeakKeyDictionary[Item, PredictConfig | None] = WeakKeyDictionary()  # of a picture, when its result was searched
         self._known, self._spared = Searched(), ""
         self._shown: dict[int, UncommittedPlanes] = {}
@@ -87,7 +88,7 @@ class Finder(QObject):
         usual = self._usual
         if scale and usual.typical_size:  # the same particles are another number of px in a picture of another magnification
             sizes = [size * scale for size in (usual.typical_size, usual.other_size) if size]
-            self._usual = replace(usual, **size_fields([(None, size) for size in sizes]))
+            self._usual = replace(usual, **size_fields([(None, size) for size in sizes]), exact_size=usual.exact_size and len(sizes) == 1)
         for each in self.session.items:
             self._say_of(each, None)
         self.splitter.use_for_all()
@@ -142,6 +143,28 @@ class Finder(QObject):
     def _question(self, item: Item) -> Asked:
         return Asked(self.session.segmenter(self.session.model_of(item)), self._checked(item), self._split_of(item), item.search)
 
+    def find_meant(self, item: Item, config: PredictConfig, *, as_one: bool | None = None) -> None:
+        """Say what is meant in a picture, in the user's place, and search it; where that comes to nothing, nothing was said.
+
+        `as_one` is how particles of two sizes are to be measured; None: as before.
+        """
+        self.session.jobs.check_free()
+        before = item.search
+        self.say_of(item, config)
+        self._meant = item, before, config
+        by = iter_find if as_one is None else partial(_iter_find_as, as_one)
+        try:
+            self.find([item], by=by)
+        except TemsegError:
+            self._unsay()
+            raise
+
+    def _unsay(self) -> None:
+        """A search that was to find what is meant came to nothing."""
+        (item, before, config), self._meant = self._meant or (None, None, None), None
+        if item is not None and item in self.session.items and item.search == config:
+            self.say_of(item, before)
+
     def find(self, items: Sequence[Item], *, title: str = "", by: Callable[..., Any] = iter_find, so_far: Progress | None = None) -> None:
         """Find particles on micrographs, as one job; `TemsegError` when one of them cannot be searched.
 
@@ -188,6 +211,7 @@ class Finder(QObject):
             elif isinstance(ready, Found) and self._searched:
                 self._shown.pop(ready.image, None)
                 if (item := self._awaits(ready.image)) is not None:
+                    self._meant = None
                     self.session.model_names[ready.prediction.model_hash] = self._models[ready.image]
                     if told := commit_found(self.session, item, ready, FOUND_STEP, self._beside(item, ready)):
                         self._carried.append(f"{item.name}: {told}")
@@ -260,12 +284,18 @@ class Finder(QObject):
         for showing in self._shown.values():
             showing.revert()
         self._shown.clear()
+        self._unsay()
         gone = not any(item in self.session.items for item in self._searched)
         several, self._searched = len(self._searched) > 1, []
         if gone:
             self.session.say("The search was stopped, as its image was closed.")
         elif self.session.jobs.cancelled:
             self.session.say("Cancelled; what was finished before is kept." if several else "Cancelled; nothing was changed.")
+
+
+def _iter_find_as(as_one: bool, model: Any, images: Any, predict: Any, split: Sequence[SplitConfig], *others: Any) -> Job[list[Found]]:
+    """As `iter_find`, particles of two sizes measured as one distribution or as two."""
+    return iter_find(model, images, predict, [replace(config, as_one=as_one) for config in split], *others)
 
 
 def _parted(item: Item) -> npt.NDArray[np.bool_] | None:

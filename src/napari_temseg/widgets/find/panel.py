@@ -18,7 +18,6 @@ from napari_temseg.widgets.find.further_sizes import further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.find.ways_out import WaysOut
-from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
@@ -126,7 +125,6 @@ class FindPanel(QWidget):
         session.current_changed.connect(self._show_settings)
         self.finder.settings_changed.connect(self._show_settings)
         self.doubtful.changed.connect(self._show_doubts)
-        self.ways.search.connect(lambda: guarded(self._find_one))
         self.ways.other_model.connect(self.model.showPopup)
         self.ways.as_one.connect(self._measure)
         self.verdicts.changed.connect(self._show_verdict)

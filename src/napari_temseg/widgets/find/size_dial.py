@@ -28,7 +28,7 @@ _OF_BAND = (
     "A size that is told moves to the typical one of what is found near it.\n"
     "The ends are not sharp: a sixth below the smaller one and above the larger one particles are found too, though not all."
 )
-_SAID = tuple(name for name in SIZE_FIELDS if name != "polarity")
+_SAID = (*(name for name in SIZE_FIELDS if name != "polarity"), "exact_size")
 _DECLARED = {entry.name: entry.metadata for entry in fields(PredictConfig)}
 
 
@@ -87,10 +87,11 @@ class SizeDial(QWidget):
         """The size (px) that is meant, or both, as chosen among others."""
         self._edit(**size_fields([(size, None) for size in sizes]))
 
-    def say_polarity(self, polarity: str, size: float) -> None:
-        """What particles are beside what is round them; where no size was said, that which was found (px) is meant."""
-        item = self.session.current
-        self._edit(polarity=polarity, **({} if self._told(item) else size_fields([(size, None)])))
+    def with_polarity(self, polarity: str, size: float) -> PredictConfig:
+        """What is said of the picture in hand and what particles are beside what is round them; where no size was said, that which was
+        found (px) is meant."""
+        told = {} if self._told(self.session.current) else size_fields([(size, None)])
+        return replace(self.finder.predict, polarity=polarity, **told)
 
     def _toggle(self) -> None:
         if self.session.current is None:
@@ -157,7 +158,10 @@ class SizeDial(QWidget):
         self.refresh()
 
     def _edit(self, **told: Any) -> None:
-        self.finder.edit(replace(self.finder.predict, **told), self.session.current)
+        before = self.finder.predict
+        if "other_size" in told and "exact_size" not in told and (before.other_size or before.other_nm):
+            told["exact_size"] = False  # two sizes were exact as they were found, not told
+        self.finder.edit(replace(before, **told), self.session.current)
         self.finder.settings_changed.emit()
 
     def _put_down_for_job(self) -> None:

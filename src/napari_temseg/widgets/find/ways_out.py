@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
+from napari_temseg.engine.types.config import size_fields
 from napari_temseg.engine.types.results import LEAST_OFFERED
-from napari_temseg.pipeline.find import Found, iter_find
 from napari_temseg.widgets.find.further_sizes import FurtherSizes, further_sizes
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.style import ElidedButton, button, row
@@ -20,9 +20,6 @@ from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.verdicts import Verdicts
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.config import PredictConfig
-    from napari_temseg.engine.types.micrograph import Micrograph
-    from napari_temseg.engine.types.progress import Job
     from napari_temseg.widgets.find.size_dial import SizeDial
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -30,17 +27,11 @@ if TYPE_CHECKING:
 _IMPROVE = 2
 
 
-def _iter_find_exactly(model: Any, images: Sequence[Micrograph], predict: Sequence[PredictConfig], *others: Any) -> Job[list[Found]]:
-    """As `iter_find`, for just the sizes that are told."""
-    return iter_find(model, images, [replace(each, exact_size=True) for each in predict], *others)
-
-
 class WaysOut(QStackedWidget):
-    """Buttons that keep their room while there is no need of them. `search` asks for a new one, `other_model` for the list of models,
-    `as_one` says how particles of two sizes are to be measured.
-    """
+    """Buttons that keep their room while there is no need of them. `other_model` asks for the list of models, `as_one` says how particles
+    of two sizes are to be measured."""
 
-    search, other_model, as_one = Signal(), Signal(), Signal(bool)
+    other_model, as_one = Signal(), Signal(bool)
 
     def __init__(self, session: Session, dial: SizeDial) -> None:
         super().__init__()
@@ -167,23 +158,23 @@ class WaysOut(QStackedWidget):
         """Particles of one of the sizes that were in question are meant, or of both: they are found."""
         item = self.session.current
         if item is not None and item.prediction is not None:
-            self.dial.say_sizes([item.prediction.candidates[index].size for index in which])
-            self.search.emit()
+            self._find(item, size_fields([(item.prediction.candidates[index].size, None) for index in which]))
 
     def _find_both(self) -> None:
         """What is found now is meant, and what lies beyond it or was given up: each is looked for by itself."""
         item = self.session.current
-        if further := further_sizes(item, self.given_up.of(item)):
-            self.dial.say_sizes(further.sizes)
-            self.splitter.edit(replace(self.splitter.config, as_one=further.as_one), item)
-            if further.larger is None or item is None:
-                self.search.emit()
-            else:  # what is found stays as it is
-                guarded(partial(self.dial.finder.find, [item], by=_iter_find_exactly))
+        further = further_sizes(item, self.given_up.of(item))
+        if item is not None and further is not None:
+            # Where what is found is meant, it stays as it is, in the next search for both too.
+            told = {**size_fields([(size, None) for size in further.sizes]), "exact_size": further.larger is not None}
+            self._find(item, told, as_one=further.as_one)
 
     def _say_polarity(self) -> None:
         """All that were found are bright, or dark: more that are, of the same size, are found."""
         item = self.session.current
         if item is not None and item.prediction is not None and (polarity := self._polarity_of(item)):
-            self.dial.say_polarity(polarity, item.prediction.size)
-            self.search.emit()
+            guarded(partial(self.dial.finder.find_meant, item, self.dial.with_polarity(polarity, item.prediction.size)))
+
+    def _find(self, item: Item, told: dict[str, Any], *, as_one: bool | None = None) -> None:
+        finder = self.dial.finder
+        guarded(partial(finder.find_meant, item, replace(finder.config_of(item), **told), as_one=as_one))

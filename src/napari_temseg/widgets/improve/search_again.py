@@ -16,7 +16,6 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.wording import several
-from napari_temseg.pipeline.find import iter_find
 from napari_temseg.pipeline.find_stroked import iter_find_at, iter_size_left_out
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.finder import Finder
@@ -140,15 +139,10 @@ class SearchAgain(QObject):
         self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
 
     def _both(self, item: Item, said: Prediction, size: float) -> None:
-        self.session.jobs.check_free()
         sizes = sorted((said.size, size))
         as_one = sizes[1] <= BAND**2 * sizes[0]  # nothing between them is left out: it is one powder
-
-        def by(model: Any, images: Any, predict: Any, split: Any, *others: Any) -> Job[Any]:
-            return iter_find(model, images, predict, [replace(config, as_one=as_one) for config in split], *others)
-
-        self.finder.say_of(item, replace(self.finder.config_of(item), **size_fields([(each, None) for each in sizes])))
-        self.finder.find([item], by=by)
+        told = size_fields([(each, None) for each in sizes])
+        self.finder.find_meant(item, replace(self.finder.config_of(item), **told), as_one=as_one)
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what in (Change.PREDICTION, Change.SEARCH, Change.PIXELS):

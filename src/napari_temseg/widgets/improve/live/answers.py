@@ -58,10 +58,12 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     """The settings with which a plane is looked at as another was: for particles of the size that was found there, unless one far from it
     is told.
     """
-    if known is None or not known.size or predict.scales or predict.exact_size:
+    if known is None or not known.size or predict.scales:
         return predict
     if known.other is not None:  # an instant answer is one of one size: the smaller
         return replace(predict.for_size(known.size), exact_size=True)
+    if predict.exact_size:
+        return predict
     pixel = known.micrograph.calibration.nanometres
     if predict.typical_nm and not pixel:
         return predict
