@@ -112,7 +112,7 @@ def main() -> None:
     idle(session)
     table = session.current.measurement.table
     session.select([int(table["particle"].iloc[len(table) // 2])])
-    pause(120, lambda: "in a moment" not in bench.panel(3).result.sizes.text())  # the interval of the segmentation
+    pause(120, lambda: "being worked out" not in bench.panel(3).result.sizes.text())  # the interval of the segmentation
     viewer.reset_view()
     shoot(viewer, folder / "window_particles.png")
     viewer.close()

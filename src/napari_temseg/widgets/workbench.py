@@ -56,6 +56,8 @@ DOCK_STEPS = (
 IMPROVE = 2
 BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice in the dock would take them for the beginning of a name
 BAR_MARGIN = 12  # px within the bar that its text leaves
+NEARLY = 4.0  # s that a job is about to be done, before it is said that it takes longer
+STAGES = {"check": "checking the new model"}  # as the bar has it, where a word says too little
 BAR_TICK = 1100  # ms between two changes of the bar where a job delivers nothing
 LINES, SENTENCE_MOST = 2, 3  # room for a sentence at the foot: the panel above does not move when one comes
 
@@ -162,6 +164,7 @@ class JobBar(QWidget):
         self._rest: float | None = None  # seconds left, if known
         self._fraction, self._words = 0.0, ""  # how much of the job is done, and the newest sentence about it
         self._told = time.monotonic()
+        self._late: float | None = None  # since when it is about to be done
         self._ticking = QTimer(self)
         self._ticking.setInterval(BAR_TICK)
         self._ticking.timeout.connect(self._tick)
@@ -213,7 +216,7 @@ class JobBar(QWidget):
                 before = jobs.so_far or Progress("", 0.0)
                 self.bar.setValue(round(1000 * before.share))
                 self.sentence.setText("")
-                self._begun, self._fraction, self._words = None, before.share, ""
+                self._begun, self._fraction, self._words, self._late = None, before.share, "", None
                 self._tell(jobs.title, before.elapsed, before.rest)
                 self._ticking.start()
 
@@ -234,18 +237,26 @@ class JobBar(QWidget):
         if self.session.jobs.running and not self.session.jobs.stopping:
             since = time.monotonic() - self._told
             rest = None if self._rest is None else self._rest - since
-            left = "" if rest is None else f" · {clock(rest)} left" if rest >= 1 else " · nearly done"
+            left = "" if rest is None else f" · {clock(rest)} left" if rest >= 1 else self._overrun()
             self.bar.setUpdatesEnabled(False)  # a bar draws itself, and so the whole window, at once: here with all else that changes
             # Where it is known how long it takes, the bar goes on with the time.
             share = self._fraction if self._rest is None else (self._elapsed + since) / max(self._elapsed + max(self._rest, since), 1e-6)
             self.bar.setValue(round(1000 * min(1.0, share)))
             times = f" · {clock(self._elapsed + since)}{left}"
             room = self.bar.width() - BAR_MARGIN - self.bar.fontMetrics().horizontalAdvance(times)
-            stage = self.bar.fontMetrics().elidedText(self._stage, Qt.TextElideMode.ElideMiddle, room)  # else both ends would be cut off
+            stage = self.bar.fontMetrics().elidedText(
+                STAGES.get(self._stage, self._stage), Qt.TextElideMode.ElideMiddle, room
+            )  # else both ends would be cut off
             self.bar.setFormat(f"{stage.replace('%', '%%')}{times}")
             if self._words:
                 self.sentence.setText(self._words)
             self.bar.setUpdatesEnabled(True)
+
+    def _overrun(self) -> str:
+        """What stands in the place of the time that is left when it is over."""
+        now = time.monotonic()
+        self._late = now if self._late is None else self._late
+        return " · nearly done" if now - self._late < NEARLY else " · longer than told"
 
     def _left(self, steps: list[Progress]) -> float | None:
         """Seconds left at the pace since the first step forward; what came before it, loading a model, is not repeated."""

@@ -57,6 +57,12 @@ def test_the_bar_goes_on_with_the_time_where_it_is_known(bench: Any, monkeypatch
     bar._tick()
     assert bar.bar.value() == 500
     assert "5 s left" in bar.bar.text()
+    bar._progressed([Progress("check", 0.9, "checking", 10.0, rest=0.0)])
+    assert bar.bar.text().startswith("checking the new model")
+    assert bar.bar.text().endswith("nearly done")
+    now[0] += 9
+    bar._tick()
+    assert bar.bar.text().endswith("longer than told")
     monkeypatch.undo()
 
 

@@ -57,6 +57,11 @@ def test_a_picture_that_taught_nothing_keeps_what_was_found_in_it(
         panel.form.fields[name].value = value
     found = other.particles
     panel.train.click()
+    session.set_current(other)  # another picture in hand changes nothing of what is learnt, nor of what is told of it
+    box = panel.set.boxes[item]
+    assert (box.isChecked(), box.isEnabled()) == (True, False)
+    assert panel.verdict.text().startswith("Training on grid; ")
+    assert panel.trainer.elsewhere == "grid"
     viewer.layers.remove("grid")
     idle()
     wait_jobs(session)

@@ -43,6 +43,11 @@ def some_of(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def shortened(text: str, most: int) -> str:
+    """A text that loses its middle where it has more than so many letters."""
+    return text if len(text) <= most else f"{text[: (most - 1) // 2]}…{text[-(most // 2) :]}"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A share as it is written in print: "43 %"."""
     return f"{100 * share:.{digits}f} %"
@@ -112,7 +117,7 @@ def d50_words(summary: Mapping[str, Any], *, waiting: bool = False) -> str:
     if summary.get("corrected"):
         more.append(f"found: {rounded(summary['d50'], half)}")
     elif waiting:
-        more.append("with segmentation in a moment")
+        more.append("segmentation: being worked out")
     elif name == COUNTING_ALONE:
         more.append(_not_told(summary))
     return f"{told} ({'; '.join(more)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_temseg.engine.types.wording import shortened
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY
 from napari_temseg.widgets.improve.curve_advice import best_of, judged_by_one
 from napari_temseg.widgets.kit.forms import folded
@@ -26,6 +28,7 @@ PARTS = {"train": SKY, "validation": ORANGE}
 CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of steps, of that, and of the axis of values
 FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;unsure)"  # beside the name of that curve
 FOLDED_CURVES = "loss, accuracy"
+OF_MOST = 24  # letters of the names of images beside the legend
 
 
 BEYOND_SHARES = 0.02  # beyond 0 and 1, so that a point there is seen whole
@@ -140,8 +143,11 @@ class CurvePlots(QWidget):
         self.fold.toggled.connect(partial(session.settings.set, "curves"))
         self.hide()
 
-    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool = False, facts: Mapping[str, float] | None = None) -> None:
-        """Draw the curves of a training so far; `facts` of its labels tell whether there is enough to judge by."""
+    def show_points(
+        self, points: Sequence[Mapping[str, float]], fresh: bool = False, facts: Mapping[str, float] | None = None, of: str = ""
+    ) -> None:
+        """Draw the curves of a training so far; `facts` of its labels tell whether there is enough to judge by, `of` names the images
+        that it learns from where the one in hand is not among them."""
         self.setVisible(bool(points))
         judged = any("validation_iou" in point for point in points)
         marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
@@ -150,6 +156,8 @@ class CurvePlots(QWidget):
             marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation{FEW_KEPT_BACK if few else ""}']
             # There is one line, and what the curve is worth comes before what the tooltip tells too.
             marks += [] if few else ["◆&nbsp;kept"] if fresh else ["◆&nbsp;kept", "┄&nbsp;start"]
+        if of:  # what the marks are, the tooltip tells
+            marks = [*marks[:2], f"<b>of&nbsp;{html.escape(shortened(of, OF_MOST))}</b>"]
         self.legend.setText("&ensp; ".join(marks))
         for plot in self.plots:
             plot.show_points(points, fresh)

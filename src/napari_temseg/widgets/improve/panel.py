@@ -55,7 +55,7 @@ class ImprovePanel(QWidget):
         self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
         self.labelling = AnnotationBox(self.annotator)
         self.classes = self.labelling.classes
-        self.set = TrainingSet(self.annotator, self)
+        self.set = TrainingSet(self.annotator, self.trainer, self)
         self.start = StartBox(session)
         self.live = LiveBox(session, self.start)
         usual = remembered(TrainConfig, session.settings.get("train"))
@@ -130,6 +130,7 @@ class ImprovePanel(QWidget):
         ):
             signal.connect(self.refresh)
         self.annotator.counted.connect(self.refresh)
+        session.current_changed.connect(self._show_curves)
         self.trainer.advanced.connect(self._advanced)
         self.form.changed.connect(lambda config: session.settings.set("train", config.to_dict()))
         self.form.complained.connect(session.say)
@@ -153,7 +154,7 @@ class ImprovePanel(QWidget):
 
     def _advanced(self) -> None:
         trainer = self.trainer
-        self.curves.show_points(trainer.points, trainer.fresh, trainer.facts)
+        self._show_curves()
         # From the first moment on, so that all has its place.
         shown = trainer.running or bool(trainer.points)
         for each in (self.curves, self.curves.fold):
@@ -161,6 +162,10 @@ class ImprovePanel(QWidget):
         # Else the end of a job, whose bar goes, would move what is above; and it gives way before any row is squeezed.
         self.foot.changeSize(0, FOOT if shown else 0, QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Maximum)
         self.refresh()
+
+    def _show_curves(self) -> None:
+        trainer = self.trainer
+        self.curves.show_points(trainer.points, trainer.fresh, trainer.facts, of=trainer.elsewhere)
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
 from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
-from napari_temseg.widgets.canvas import layers
-from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.not_kept import is_refused, not_kept
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
+from napari_temseg.widgets.improve.training_preview import TrainingPreview
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.history import FOUND_STEP
 from napari_temseg.widgets.session.item import SHIPPED
 from napari_temseg.widgets.session.own_models import OwnModels
@@ -43,14 +39,6 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 NEW_NETWORK = "none"  # the base that is no model: a new network
-
-
-class PreviewTarget(NamedTuple):
-    """A plane that somebody looks at."""
-
-    micrograph: Micrograph
-    item: Item
-    plane: int
 
 
 class Trainer(QObject):
@@ -74,18 +62,13 @@ class Trainer(QObject):
         self.notes: list[str] = []  # what else is to be told of the training that ended
         self._newest: Progress | None = None  # of the training
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
-        self._aims: deque[PreviewTarget] = deque(maxlen=8)
-        self._micrographs: dict[Item, Micrograph] = {}
         self._twice = False  # the training before this one was refused on these pictures as well
-        self._unwanted = False  # the user removed the preview
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
+        self.preview = TrainingPreview(session)
         self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
         self.offer = session.part(ModelOffer)
         self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
-        session.current_changed.connect(self._aim)
-        session.plane_changed.connect(self._aim)
-        session.item_changed.connect(self._item_changed)
         session.model_renamed.connect(self._renamed)
         self.again.ended.connect(self.advanced)
 
@@ -134,7 +117,7 @@ class Trainer(QObject):
                 base=start,
                 config=plan.config,
                 tune=plan.tune,
-                look=self._look,
+                look=self.preview.look,
                 checkpoint=store,
                 searched=searched,
                 scales=scales,
@@ -148,11 +131,21 @@ class Trainer(QObject):
         self.offer.pause()
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
-        self.running, self.ended, self.setting, self.outcome, self._unwanted = True, False, "", "", False
+        self.running, self.ended, self.setting, self.outcome = True, False, "", ""
         self.notes, self.made, self._before, self._newest = [], "", self.session.model, None
-        self._micrographs.clear()
-        self._aim()
+        self.preview.begin()
         self.advanced.emit()
+
+    @property
+    def learnt(self) -> Container[Item]:
+        """The pictures that the training learns from which runs, or that the last one learnt from."""
+        return self._taught
+
+    @property
+    def elsewhere(self) -> str:
+        """Their names where the picture in hand is not one of them, else ""."""
+        here = self.session.current in self._taught
+        return "" if here else some_of([each.name for each in self.session.items if each in self._taught])
 
     @property
     def advice(self) -> str:
@@ -169,19 +162,21 @@ class Trainer(QObject):
     def verdict(self) -> str:
         """What became of the training, in a sentence that is true of the image in hand and the model in use for it; "" before the first."""
         if self.running:
-            glows = _shows(self.session, Role.PREVIEW)
-            return "Training … The yellow glow is what it takes for particles by now." if glows else "Training …"
+            if self.elsewhere:
+                return f"Training on {self.elsewhere}; what it makes is not used here unless you choose it."
+            return "Training … The yellow glow is what it takes for particles by now." if self.preview.seen else "Training …"
         if not (self.ended or self.outcome):
             return ""
         session, item, made = self.session, self.session.current, self.made
         if self.again.item is not None:
             model = f"“{made}” is trained" if made else "The model stays as it was"
             return f"{model}; searching {self.again.item.name} again …"
-        if item not in self._taught:
-            taught = [each.name for each in session.items if each in self._taught]
+        if taught := self.elsewhere:
             there = made in session.models or made in session.own
             way = f"; to use “{made}” here too, choose it in step 2" if there and self._in_use and session.model_of(item) != made else ""
-            return f"The last training was on {some_of(taught)}{way}." if taught else ""
+            return f"The last training was on {taught}{way}."
+        if item not in self._taught:
+            return ""
         if self.outcome:
             return "No new model was made."
         used = session.model_of(item)
@@ -265,63 +260,16 @@ class Trainer(QObject):
                 self.points.append(dict(step.metrics))
                 self.best_step = int(step.metrics.get("best_step", 0))
         previews = [step.preview for step in steps if isinstance(step.preview, Prediction)]
-        if previews:
-            self._show(previews[-1])
+        if previews and self.preview.show(previews[-1]):
+            self.advanced.emit()  # it is told what that is
         if any("step" in step.metrics or "background_share" in step.metrics for step in steps):
             self.advanced.emit()
-
-    # -- the preview
-
-    def _look(self) -> Micrograph | None:
-        """The plane on the screen; asked in the thread of the job, which only reads what `_aim` has put there."""
-        return self._aims[-1].micrograph if self._aims and not self._unwanted else None
-
-    def _aim(self) -> None:
-        item = self.session.current
-        if not self.running or item is None or item.asks_axes:
-            return
-        for other in self.session.items:
-            if other is not item:
-                self._clear(other)
-        try:
-            if item not in self._micrographs:
-                self._micrographs[item] = item.micrograph()
-        except TemsegError:  # a picture in colours: nothing to preview
-            return
-        plane = self.session.shown_plane(item)
-        self._aims.append(PreviewTarget(self._micrographs[item].at(plane), item, plane))
-
-    def _show(self, prediction: Prediction) -> None:
-        aim = next((aim for aim in self._aims if aim.micrograph is prediction.micrograph), None)
-        if aim is None or self._unwanted or aim.item is not self.session.current or aim.item not in self.session.items:
-            return
-        session, item = self.session, aim.item
-        layer, name = item.made.get(Role.PREVIEW), f"{item.name} preview"
-        shown = layers.show_plane_map(session.viewer, item.layer, layer, aim.plane, prediction.foreground(), name, Role.PREVIEW)
-        layers.set_visible(shown, True)
-        session.adopt(item, Role.PREVIEW, shown)
-        self.advanced.emit()  # it is told what that is
-
-    def _clear(self, item: Item) -> None:
-        """Hide the preview; the next one is shown in its layer, as napari takes long to remove a layer."""
-        if Role.PREVIEW in item.made:
-            layers.set_visible(item.made[Role.PREVIEW], False)
-
-    def _item_changed(self, item: Item, what: Change) -> None:
-        if what == Change.PREVIEW:
-            self._unwanted = True
-        elif what in (Change.AXES, Change.LEFT_OUT, Change.PIXELS):
-            self._micrographs.pop(item, None)
-            self._aim()
 
     # -- the end
 
     def _stop(self) -> None:
         self.running = False
-        self._aims.clear()
-        self._micrographs.clear()
-        for item in self.session.items:
-            self._clear(item)
+        self.preview.end()
 
     def _let_go(self, *, keep: bool = False) -> None:
         """The training runs no more: its checkpoint goes, or is offered."""
@@ -382,12 +330,6 @@ class Trainer(QObject):
         if item is not None and item in self._taught and not item.asks_axes:
             # What came of the training is told, whether it can be searched or not.
             guarded(partial(self.again.begin, item, needed=bool(self.made), so_far=self._newest))
-
-
-def _shows(session: Session, role: Role) -> bool:
-    """Whether a layer of this role is seen on the picture in hand."""
-    item = session.current
-    return item is not None and role in item.made and layers.is_visible(item.made[role])
 
 
 def next_name(name: str, taken: Any) -> str:

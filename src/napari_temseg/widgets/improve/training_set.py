@@ -10,6 +10,7 @@ from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.annotation.painted_classes import TWO_CLASSES
+from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
 from napari_temseg.widgets.kit.style import ElidedBox, clear_layout
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class TrainingSet(QWidget):
-    """A line for each image that holds something to learn from."""
+    """A line for each image that holds something to learn from; while a training runs, ticked are those that it learns from."""
 
-    def __init__(self, annotator: Annotator, parent: QWidget) -> None:
+    def __init__(self, annotator: Annotator, trainer: Trainer, parent: QWidget) -> None:
         super().__init__(parent)
-        self.annotator, self.session = annotator, annotator.session
+        self.annotator, self.session, self.trainer = annotator, annotator.session, trainer
         self.boxes: dict[Item, QCheckBox] = {}
         self.choices: dict[Item, QComboBox] = {}
         self._shown: list[Any] = []
@@ -30,7 +31,13 @@ class TrainingSet(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
         self._grid.setColumnStretch(0, 1)
-        for signal in (self.session.items_changed, self.session.current_changed, self.session.item_changed, annotator.counted):
+        for signal in (
+            self.session.items_changed,
+            self.session.current_changed,
+            self.session.item_changed,
+            annotator.counted,
+            trainer.advanced,
+        ):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -40,16 +47,22 @@ class TrainingSet(QWidget):
         if wanted != self._shown:
             self._shown = wanted
             self._build([item for item, _, _ in wanted])
+        learnt = self.trainer.learnt if self.trainer.running else None
         for item, box in self.boxes.items():
-            trains = self.annotator.trains(item)
+            trains = self.annotator.trains(item) if learnt is None else item in learnt
             box.setChecked(trains)
+            box.setEnabled(learnt is None)
             choice = self.choices[item]
             choice.setCurrentIndex(max(0, choice.findData(source(item))))
             counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
             lines = [f"{self.session.classes.get(number, '')}: {amount(count, what)}" for number, count in counts.items() if count.pixels]
             why = "" if trains or item.trains is not None else " It is not like the image in hand (sample, folder, size): tick it if it is."
-            box.setToolTip("\n".join([f"{item.name} takes part in training when this is ticked.{why}", *lines]))
-            choice.setEnabled(trains)
+            told = f"{item.name} takes part in training when this is ticked.{why}"
+            if learnt is not None:
+                does = "learns" if trains else "does not learn"
+                told = f"The training that runs {does} from {item.name}. Which the next learns from is ticked when it is done."
+            box.setToolTip("\n".join([told, *lines]))
+            choice.setEnabled(trains and learnt is None)
         self.setVisible(bool(self.boxes))
 
     def _build(self, items: list[Item]) -> None:
