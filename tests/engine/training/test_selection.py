@@ -79,3 +79,33 @@ def test_a_stroke_on_a_particle_that_the_model_before_finds_is_right_already():
     assert not selection.right_already(np.zeros_like(strokes), before)
     strokes[14, 2:12], before[12:17, 2:12] = 2, 2
     assert selection.right_already(strokes, before)
+
+
+def probabilities_of(particles: dict[tuple[int, int], float]) -> np.ndarray:
+    """Of squares of 6 px at their upper left corners, each with its probability."""
+    foreground = np.full((60, 60), 0.1, np.float32)
+    for (y, x), probability in particles.items():
+        foreground[y : y + 6, x : x + 6] = probability
+    return np.stack([1 - foreground, foreground])
+
+
+def test_what_a_training_makes_the_model_doubt_is_lost_though_its_outlines_stay():
+    places = [(y, x) for y in range(2, 60, 10) for x in range(2, 60, 10)]
+    before = selection.sure_classes(probabilities_of(dict.fromkeys(places, 0.9)), selection.SURE)
+    assert (before == 2).sum() == 36 * len(places)
+    nothing = np.zeros((60, 60), np.uint8)
+    for doubted, too_many in ((5, False), (12, True)):
+        said = probabilities_of({place: 0.6 if index < doubted else 0.9 for index, place in enumerate(places)})
+        assert (selection.sure_classes(said, 0.0) == before).all()
+        after = selection.sure_classes(said, selection.SURE)
+        assert (after == 2).sum() == 36 * (len(places) - doubted)
+        assert selection.loses_too_many([nothing], [after], [before]) == too_many
+    strokes = nothing.copy()
+    for y, x in places[:4]:  # on what is wrong, each of which speaks for more of its like …
+        strokes[y + 2, x : x + 5] = 1
+    assert not selection.loses_too_many([strokes], [after], [before])
+    strokes[:] = 0
+    for y, x in places[:4]:  # … but not on what is beside a particle
+        strokes[y - 1, x : x + 5] = 1
+    assert selection.loses_too_many([strokes], [after], [before])
+    assert not selection.loses_too_many([nothing], [nothing], [nothing])

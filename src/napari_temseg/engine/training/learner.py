@@ -29,7 +29,6 @@ from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Pace
-from napari_temseg.engine.types.results import BACKGROUND
 
 PEAK_RATE = 2e-3  # of the learning rate unless the settings say otherwise
 GENTLE_SHARE = 0.15  # of it for an encoder that already knows something …
@@ -210,10 +209,9 @@ class Learner:
         logits = self._logits(window, scales)
         metrics.add(float(losses.supervised(logits, labels, self.loss)), logits, labels)
 
-    def found(self, window: LabelledPlane, scales: tuple[float, ...] = ()) -> npt.NDArray[np.uint8]:
-        """The class number of every pixel (Y, X) of a window, as the model will be used."""
-        classes = self._logits(window, scales or self.model.scales).argmax(1)[0] + BACKGROUND
-        return np.asarray(classes.cpu().numpy(), np.uint8)
+    def said(self, window: LabelledPlane, scales: tuple[float, ...] = ()) -> npt.NDArray[np.float32]:
+        """Probabilities (K, Y, X) of the classes on a window, as the model will be used."""
+        return np.asarray(self._logits(window, scales or self.model.scales).softmax(1)[0].cpu().numpy(), np.float32)
 
     def pixels(self, shape: tuple[int, ...], scales: tuple[float, ...] = ()) -> float:
         """Pixels that the network is shown of a window of this shape (Y, X) as the model will be used."""

@@ -110,7 +110,7 @@ class TrainingRun:
         part, course = self.data.first_part(), self.course
         for _ in range(0 if self.control.finishing else 2):  # the first look makes the network ready
             self.pace.pixel = 0.0
-            self.learner.found(part)
+            self.learner.said(part)
             yield within(self.config.max_seconds, Progress("prepare", 1.0, MEASURING, self.control.elapsed))
         if found is not None:
             course.judged = float(found.facts.get("judged", 0.0))

@@ -26,6 +26,9 @@ TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half 
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
 OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
+SURE = 0.75  # mean foreground probability from which on a search keeps a piece, of a model for one band of sizes (`particles.weighing`)
+LOST_SHARE, LOST_A_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost: so many, or more by strokes
+LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
 WAYS = 3  # that strokes choose from: what was learnt, half of it, nothing
@@ -185,9 +188,12 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
     A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
-    alike, is weighed against what the starting model says of the others: the foreground IoU with that. The parts that are looked at are
-    those of the strokes, few enough for every machine: what becomes of strokes does not hang on how fast it is.
+    alike, is weighed against what the starting model says of the others: the foreground IoU with that. Only that is foreground which is
+    sure enough to become a particle: a training that leaves every outline, but makes the model doubt it, has lost it. Most sure particles
+    that no stroke contradicts must stay. The parts that are looked at are those of the strokes, few enough for every machine: what becomes
+    of strokes does not hang on how fast it is.
     """
+    least = SURE if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
     found: list[list[npt.NDArray[np.uint8]]] = []
@@ -195,10 +201,12 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
         learner.load(tensors)
         found.append([])
         for part in parts:
-            found[-1].append(learner.found(part, kept.scales))
+            found[-1].append(sure_classes(learner.said(part, kept.scales), least))
             yield ""
     worth = [_said_and_held(parts, said, found[2]) for said in found]
-    best = int(np.argmax(worth)) if worth[2] > max(worth[:2]) + OUTWEIGHED else int(np.argmax(worth[:2]))
+    allowed = [way for way in (0, 1) if not loses_too_many([part.labels for part in parts], found[way], found[2])]
+    best = max(allowed, key=lambda way: worth[way], default=2)
+    best = 2 if worth[2] > worth[best] + OUTWEIGHED else best
     if best == 0:
         return kept
     if best == 1:
@@ -224,6 +232,31 @@ def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]
         both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
     said = float(np.mean((right / np.maximum(stroked, 1))[stroked > 0]))
     return said + (both / either if either else 1.0)
+
+
+def sure_classes(said: npt.NDArray[np.float32], least: float) -> npt.NDArray[np.uint8]:
+    """The classes (Y, X) of what a search would keep of probabilities (K, Y, X): pieces with a mean foreground probability of `least`."""
+    classes = (said.argmax(axis=0) + BACKGROUND).astype(np.uint8)
+    pieces, count = ndimage.label(classes >= FIRST_CLASS)
+    mean = np.asarray(ndimage.mean(1 - said[0], pieces, range(1, count + 1)))
+    return np.where(np.r_[True, mean >= least][pieces], classes, np.uint8(BACKGROUND))
+
+
+def loses_too_many(labels: list[npt.NDArray[np.uint8]], after: list[npt.NDArray[np.uint8]], before: list[npt.NDArray[np.uint8]]) -> bool:
+    """Whether too many particles of `before` (classes, Y, X) are none `after`, of those on which no stroke of `labels` says background.
+
+    A stroke on a wrong particle speaks for some that look like it: strokes on many may take all of what a model found.
+    """
+    there = lost = strokes = 0
+    for drawn, now, then in zip(labels, after, before, strict=True):
+        pieces, count = ndimage.label(then >= FIRST_CLASS)
+        lines, drawn_on = ndimage.label(drawn == BACKGROUND, np.ones((3, 3)))
+        wrong = np.r_[False, np.asarray(ndimage.mean(pieces > 0, lines, range(1, drawn_on + 1))) >= LIES_ON]
+        strokes += int(wrong.sum())
+        free = np.setdiff1d(np.arange(1, count + 1), pieces[wrong[lines]])
+        there += len(free)
+        lost += int(np.sum(np.asarray(ndimage.mean(now >= FIRST_CLASS, pieces, free)) < LIES_ON))
+    return lost > max(LOST_SHARE * there, LOST_A_STROKE * strokes)
 
 
 def right_already(strokes: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8]) -> bool:
