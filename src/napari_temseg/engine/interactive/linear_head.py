@@ -19,6 +19,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
+from napari_temseg.engine.interactive.clear_particles import still_clear
 from napari_temseg.engine.interactive.superpixels import Floats, Superpixels, cell_side
 from napari_temseg.engine.interactive.under_stroke import UnderStrokes, with_other_sizes
 from napari_temseg.engine.model.backends.by_torch import ByTorch
@@ -192,6 +193,7 @@ def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True
     change = _logits(final) - _logits(prior)
     before = _widened(said.probability.astype(np.float32), n)
     after = _softmax(_logits(before) + _enlarged(change, ground.cells.side, strokes.shape))
+    after = still_clear(before, after, strokes, ground.cells.side)
     return _as_prediction(said, after, strokes, depth)
 
 
