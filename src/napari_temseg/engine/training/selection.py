@@ -26,8 +26,13 @@ TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half 
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
 OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
-SURE = 0.75  # mean foreground probability from which on a search keeps a piece, of a model for one band of sizes (`particles.weighing`)
-LOST_SHARE, LOST_A_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost: so many, or more by strokes
+SURE_PIECE = (
+    0.75  # mean foreground probability from which on a search keeps a piece, of a model for one band of sizes (`particles.weighing`)
+)
+LEFT_TO_LOSE, LOST_BY_STROKE = (
+    0.25,
+    3.0,
+)  # of the sure particles that no stroke contradicts, how many may be lost: so many, or more by strokes
 LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
@@ -193,7 +198,7 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     that no stroke contradicts must stay. The parts that are looked at are those of the strokes, few enough for every machine: what becomes
     of strokes does not hang on how fast it is.
     """
-    least = SURE if learner.model.spec.working_size else 0.0
+    least = SURE_PIECE if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
     found: list[list[npt.NDArray[np.uint8]]] = []
@@ -256,7 +261,7 @@ def loses_too_many(labels: list[npt.NDArray[np.uint8]], after: list[npt.NDArray[
         free = np.setdiff1d(np.arange(1, count + 1), pieces[wrong[lines]])
         there += len(free)
         lost += int(np.sum(np.asarray(ndimage.mean(now >= FIRST_CLASS, pieces, free)) < LIES_ON))
-    return lost > max(LOST_SHARE * there, LOST_A_STROKE * strokes)
+    return lost > max(LEFT_TO_LOSE * there, LOST_BY_STROKE * strokes)
 
 
 def right_already(strokes: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8]) -> bool:
