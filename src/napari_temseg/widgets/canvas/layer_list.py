@@ -35,6 +35,10 @@ class TidyList(QTimer):
         for emitter in self._emitters:
             emitter.connect(self._changed)
         events.connect(self._hold)
+        self._model: Any = None
+        if (rows := window_part(viewer, "layers")) is not None:
+            self._model = rows.model()
+            self._model.rowsInserted.connect(self._inserted)  # before it is drawn: else the rows below would move down and up again
         self._drawing = QTimer(self)
         self._drawing.setSingleShot(True)
         self._drawing.setInterval(_PAUSE)
@@ -49,10 +53,15 @@ class TidyList(QTimer):
         self.viewer.layers.events.disconnect(self._hold)
         self._drawing.stop()
         self._draw()
+        if self._model is not None and window_part(self.viewer, "layers") is not None:  # on Ctrl+Q the window is gone by now
+            self._model.rowsInserted.disconnect(self._inserted)
         self._hide(lambda layer: False)
 
     def _changed(self, event: Any = None) -> None:
         self.start()
+
+    def _inserted(self, parent: Any, first: int, last: int) -> None:
+        self._hide(serves, range(first, last + 1))
 
     def _hold(self, event: Any) -> None:
         rows = window_part(self.viewer, "layers")
@@ -68,12 +77,12 @@ class TidyList(QTimer):
     def _tidy(self) -> None:
         self._hide(serves)
 
-    def _hide(self, unwanted: Any) -> None:
+    def _hide(self, unwanted: Any, only: range | None = None) -> None:
         from napari._qt.containers._base_item_model import ItemRole
 
         rows: Any = window_part(self.viewer, "layers")
         model: Any = None if rows is None else rows.model()
-        for number in range(0 if model is None else model.rowCount()):
+        for number in range(0 if model is None else model.rowCount()) if only is None else only:
             layer = model.data(model.index(number, 0), ItemRole)
             rows.setRowHidden(number, layer is not None and unwanted(layer))
 
