@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from napari_temseg.widgets.kit.style import FoldingRow, Still, hint, row
+from napari_temseg.widgets.kit.style import FoldingRow, Still, faded, hint, row, theme_colours
 
 
 def test_a_long_name_may_be_broken_and_a_path_is_left_as_it_is(qtbot: Any) -> None:
@@ -26,6 +27,18 @@ def test_a_number_stays_with_its_unit(qtbot: Any) -> None:
     qtbot.addWidget(label)
     assert QLabel.text(label) == "D50 214\u00a0nm (95\u00a0%: 174 to 259), 3 pxs"
     assert label.text() == "D50 214 nm (95 %: 174 to 259), 3 pxs"
+
+
+def test_what_does_not_count_can_be_read_in_both_themes() -> None:
+    def light(colour: str) -> float:
+        parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+        linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for theme in ("dark", "light"):
+        colours = theme_colours(SimpleNamespace(theme=theme))
+        high, low = sorted((light(faded(colours["text"], colours["background"])), light(colours["background"])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) > 4.5, theme  # as WCAG 2.1 wants it of text
 
 
 def test_another_sentence_lays_nothing_out_anew_unless_it_is_higher(qtbot: Any) -> None:

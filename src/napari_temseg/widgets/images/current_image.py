@@ -65,7 +65,7 @@ class CurrentImage(QWidget):
         self.calibration = SizeButton(self._calibrate)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row([self.choice, self.calibration], (5, 6)))
+        layout.addWidget(row([self.choice, self.calibration], (1, 1)))
         for signal in (session.items_changed, session.current_changed, session.item_changed):
             signal.connect(self.refresh)
         self.refresh()

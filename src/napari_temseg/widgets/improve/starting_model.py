@@ -16,6 +16,7 @@ from napari_temseg.widgets.session.own_models import OwnModels
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
+_TITLES = {"particles": "particles (shipped)", NEW_NETWORK: "none (new network)"}
 FOLLOW = ""  # start from whatever model is in use
 
 
@@ -54,6 +55,10 @@ class StartBox(NameBox):
         self.addItem(FROM_FILE, None)
         self.setCurrentIndex(names.index(self.base))
 
+    def brief(self, name: str) -> str:
+        """Without what the tooltip tells anyway."""
+        return name.partition(" (")[0] if name in _TITLES.values() else name
+
     def _there(self, name: str) -> bool:
         """Whether it can be started from; files from elsewhere are looked for when they are read."""
         return name in ("particles", NEW_NETWORK, *self.session.models, *self.session.own) or Path(name).suffix == ".temseg"
@@ -61,7 +66,7 @@ class StartBox(NameBox):
     def _title(self, name: str) -> str:
         if name in self.session.models or name in self.session.own:
             return name
-        return {"particles": "particles (shipped)", NEW_NETWORK: "none (new network)"}.get(name, Path(name).stem)
+        return _TITLES.get(name, Path(name).stem)
 
     def _activated(self, index: int) -> None:
         name = self.itemData(index)

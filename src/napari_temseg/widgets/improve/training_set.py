@@ -86,6 +86,7 @@ class TrainingSet(QWidget):
             self.boxes[item], self.choices[item] = box, choice
             self._grid.addWidget(box, line, 0)
             only = choice.count() == 1
+            self._grid.setRowMinimumHeight(line, choice.sizeHint().height())  # what is below does not move when there is a choice
             self._grid.addWidget(QLabel(choice.itemText(0)) if only else choice, line, 1)
             if only:
                 choice.setParent(self)

@@ -54,17 +54,17 @@ def sheet(viewer: Any) -> str:
     QPushButton[swatch="true"]:checked {{ background-color: {colour["current"]}; color: {colour["text"]}; }}
     QAbstractSpinBox {{ min-width: 44px; }}
     QStackedWidget, QStackedWidget > QScrollArea {{ padding: 0px; }}
-    QLineEdit {{ placeholder-text-color: {_between(colour["text"], colour["foreground"])}; }}
+    QLineEdit {{ placeholder-text-color: {faded(colour["text"], colour["foreground"])}; }}
     QLabel[role="hint"] {{ color: {colour["text"]}; }}
     QLabel[role="warning"] {{ color: {colour["warning"]}; }}
     QLabel[role="heading"] {{ font-weight: bold; }}
     """
 
 
-def _between(one: str, other: str) -> str:
-    """A colour nearer to the first of two: what nobody typed is told from what was, and can be read."""
-    pairs = ((int(each[start : start + 2], 16) for each in (one, other)) for start in (1, 3, 5))
-    return "#" + "".join(f"{(3 * first + second) // 4:02x}" for first, second in pairs)
+def faded(text: str, ground: str) -> str:
+    """A colour nearer to the text's than to the ground's: what nobody typed, or does not count, is told from the rest and can be read."""
+    pairs = ((int(each[start : start + 2], 16) for each in (text, ground)) for start in (1, 3, 5))
+    return "#" + "".join(f"{(2 * first + second) // 3:02x}" for first, second in pairs)
 
 
 def _dark(colour: str) -> bool:
@@ -268,13 +268,19 @@ def set_role(label: QLabel, role: str) -> None:
 class NameBox(QComboBox):
     """A choice whose long names lose their middle instead of being cut off; the list tells them whole."""
 
+    def brief(self, name: str) -> str:
+        """What a name for which there is no room becomes first."""
+        return name
+
     def paintEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
         """Draw the box with as much of the name as there is room for."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         style, box = self.style(), QStyle.ComplexControl.CC_ComboBox
         room = style.subControlRect(box, option, QStyle.SubControl.SC_ComboBoxEditField, self).width()
-        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, room - 4)
+        text, letters = self.currentText(), self.fontMetrics()
+        text = text if letters.horizontalAdvance(text) <= room - 4 else self.brief(text)
+        option.currentText = letters.elidedText(text, Qt.TextElideMode.ElideMiddle, room - 4)
         painter = QStylePainter(self)
         painter.drawComplexControl(box, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

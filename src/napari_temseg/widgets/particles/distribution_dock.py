@@ -25,7 +25,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.kit.axes import LogBox
 from napari_temseg.widgets.kit.scrolling import Scrolling
-from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, theme_colours
+from napari_temseg.widgets.kit.style import FoldingRow, NameBox, button, hint, row, sheet, theme_colours
 from napari_temseg.widgets.particles.histogram import Histogram, is_wide
 from napari_temseg.widgets.particles.marks import centre
 from napari_temseg.widgets.particles.pooling import Pool
@@ -238,6 +238,7 @@ class Distribution(QWidget):
         return np.isin(particles, list(session.selected)) & np.asarray(images == session.current.name)
 
     def _retheme(self) -> None:
+        self.setStyleSheet(sheet(self.session.viewer))
         self.table.retheme(theme_colours(self.session.viewer))
         self._mark_filter(self._trouble)
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from napari_temseg.engine.measure.descriptors import FLAGS, POPULATION, Definition, column_name, definitions
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import four
+from napari_temseg.widgets.kit.style import faded
 from napari_temseg.widgets.particles.row_filter import matching
 
 Rows = npt.NDArray[np.intp]
@@ -242,7 +243,7 @@ class ParticleTable(QTableView):
 
     def retheme(self, colours: Mapping[str, str]) -> None:
         """Take over the colours of a theme, by name."""
-        self.particles.grey = QColor(colours["highlight"])
+        self.particles.grey = QColor(faded(colours["text"], colours["background"]))
         self.setStyleSheet(
             f"QTableView {{ background: {colours['background']}; alternate-background-color: {colours['background']};"
             f" gridline-color: {colours['foreground']}; color: {colours['text']}; selection-background-color: {colours['current']};"
