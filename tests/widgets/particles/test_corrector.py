@@ -174,9 +174,10 @@ def test_the_keys_of_undo_and_redo_over_the_picture(bench: Any, viewer: Any, idl
         assert len(item.particles) == n
 
 
-def test_no_figure_moves_a_button(bench: Any, idle: Any) -> None:
+def test_no_figure_moves_a_button_or_is_scrolled_away(bench: Any, idle: Any, on_small_screen: Any) -> None:
     result = bench.panel(3).result
-    bench.session.viewer.window._qt_window.show()
+    bench.go(3)
+    on_small_screen(bench)
     idle()
     before = result.report.mapTo(bench, QPoint(0, 0))
     for label in (result.counts, result.sizes, result.cautions):
@@ -184,6 +185,11 @@ def test_no_figure_moves_a_button(bench: Any, idle: Any) -> None:
         label.setVisible(True)
     idle()
     assert result.report.mapTo(bench, QPoint(0, 0)) == before
+    result.refresh()  # as many lines of each as there is room for beside one another
+    result.cautions.setText("a long sentence on what is left open of it\n" * 6)
+    result.cautions.setVisible(True)
+    idle()
+    assert bench.panels.widget(3).verticalScrollBar().maximum() == 0
 
 
 def test_what_looks_like_one_with_the_selected_one_is_marked_too(bench: Any, qtbot: Any, monkeypatch: Any) -> None:

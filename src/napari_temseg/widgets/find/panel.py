@@ -18,7 +18,7 @@ from napari_temseg.widgets.find.further_sizes import further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
 from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.find.ways_out import WaysOut
-from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.brief import Brief, spare_lines
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FOLDED_SPLITTING = "more on splitting"
-SENTENCE_LINES, DOUBT_LINES = 4, 2  # room for the sentences on the result: what is below does not move when longer ones come
+SENTENCE_LINES, USABLE_LINES, DOUBT_LINES = 4, 1, 2  # room for the sentences on the result: what is below does not move for longer ones
+MORE_SENTENCE, MORE_USABLE = 1, 2  # lines more of the first two, at most, on a higher screen
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _PARTICLES = 3
 
@@ -54,9 +55,9 @@ class FindPanel(QWidget):
         self.dial = SizeDial(session)
         self.predict = ConfigForm(self.finder.predict, without=SIZE_FIELDS, fold="tiles and device")
         self.note, self.details = Brief(SENTENCE_LINES, "hint"), hint()
-        self.note.keep_room(SENTENCE_LINES)
-        self.verdicts, self.verdict = session.part(Verdicts), Brief(1, "warning")
-        self.verdict.keep_room(1)
+        self.verdicts, self.verdict = session.part(Verdicts), Brief(USABLE_LINES, "warning")
+        self._spare = -1
+        self._fit_sentences()
         self.ways = WaysOut(session, self.dial)
         self.doubt = Brief(DOUBT_LINES, "hint")
         self.doubt.keep_room(DOUBT_LINES)
@@ -89,6 +90,18 @@ class FindPanel(QWidget):
         self._wire()
         self.key = FindKey(session, self)
         self.refresh()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
+        """A higher window has room for more of the sentences."""
+        super().resizeEvent(event)
+        self._fit_sentences()
+
+    def _fit_sentences(self) -> None:
+        if (spare := spare_lines(self)) != self._spare:
+            self._spare = spare
+            for each, least, more in ((self.note, SENTENCE_LINES, MORE_SENTENCE), (self.verdict, USABLE_LINES, MORE_USABLE)):
+                each.keep_to(least + min(spare, more))
+                each.keep_room(least + min(spare, more))
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

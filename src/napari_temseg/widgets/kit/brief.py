@@ -6,11 +6,18 @@ import html
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_temseg.widgets.kit.style import Words, breakable, set_role
 
 MORE_LINK, LESS_LINK = " … <a href='more' style='color: {colour}'>more</a>", " <a href='less' style='color: {colour}'>less</a>"
+
+LINE_HEIGHT, SMALL_WINDOW = 24, 800  # px of a higher window for another line of a text
+
+
+def spare_lines(widget: QWidget) -> int:
+    """How many lines more than on a screen of 1280 × 800 there is room for in the window of a widget."""
+    return max(widget.window().height() - SMALL_WINDOW, 0) // LINE_HEIGHT
 
 
 class Brief(Words):

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import write_audited_report
 from napari_temseg.widgets.compare.dialog import open_comparison
-from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.brief import Brief, spare_lines
 from napari_temseg.widgets.kit.style import button, hint, later, row
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
-SEEN_CAUTION_LINES = 4  # without scrolling at 1280 × 800
-LINE_HEIGHT, SMALL_WINDOW = 24, 800  # px of a higher window for another line of cautions
+SEEN_CAUTION_LINES, SEEN_LINES_BESIDE = 4, 2  # of cautions without scrolling at 1280 × 800: of one sample, and of several
+COUNT_LINES, SIZE_LINES = 2, 5
 
 
 class ResultBox(QWidget):
@@ -54,7 +54,9 @@ class ResultBox(QWidget):
 
     def _make(self) -> None:
         self.scope = ScopeBox(self.session)
-        self.counts, self.sizes, self.cautions = hint(lines=1), hint(lines=3), Brief(SEEN_CAUTION_LINES, "warning")
+        self.counts, self.sizes, self.cautions = Brief(COUNT_LINES, "hint"), Brief(SIZE_LINES, "hint"), Brief(SEEN_CAUTION_LINES, "warning")
+        self.counts.keep_room(1)
+        self.sizes.keep_room(3)
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )
@@ -142,7 +144,9 @@ class ResultBox(QWidget):
         self.counts.setText(counted(table, len(pool.items), as_one=as_one))
         self.sizes.setText(sized(found))
         self.sizes.setToolTip(explained(found))
-        higher = max(self.window().height() - SMALL_WINDOW, 0) // LINE_HEIGHT
-        self.cautions.keep_to(SEEN_CAUTION_LINES + higher)
+        higher = spare_lines(self)
+        self.counts.keep_to(COUNT_LINES + higher)
+        self.sizes.keep_to(SIZE_LINES + higher)
+        self.cautions.keep_to((SEEN_LINES_BESIDE if self.sizes.text().count("\n") > 1 else SEEN_CAUTION_LINES) + higher)
         self.cautions.setText("\n".join(cautions(found)))
         self.cautions.setVisible(bool(self.cautions.text()))
