@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 import napari_temseg as temseg
 from napari_temseg import Micrograph, PredictConfig, Prediction, SimulateConfig, TemsegError
-from napari_temseg.engine.model.novelty import FAR, NAMES, SYMMETRY, TEXTURE, Familiarity, statistics_of
+from napari_temseg.engine.model.novelty import FAR, NAMES, NOVELTY_STATISTICS, SYMMETRY, TEXTURE, Familiarity, statistics_of
 from napari_temseg.engine.model.prediction import told_unlike
 from napari_temseg.files.models import load, save
 
@@ -84,12 +84,37 @@ def test_rings_are_symmetric_wherever_they_lie_and_in_either_contrast(height, as
         assert np.tanh(of_noise) < 0.5
 
 
+SYMMETRIC = [name for name, group, _ in NOVELTY_STATISTICS if group == SYMMETRY]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.42, 0.58), st.floats(0.25, 0.5))
+def test_a_lump_of_support_is_no_diffraction_pattern_and_rings_on_its_haze_are(seed, place, width):
+    rng, side = np.random.default_rng(seed), 256
+    y, x = np.mgrid[:side, :side] / side - place
+    haze = 3 * np.exp(-((np.hypot(y, x) / width) ** 2)) + rng.normal(size=(side, side))
+    particles = sum(2.0 * (np.hypot(y + place - row, x + place - column) < 0.015) for row, column in rng.random((60, 2)))
+    rings = sum(2.0 * np.exp(-(((np.hypot(y, x) - radius) / 0.012) ** 2)) for radius in (0.12, 0.2, 0.27, 0.33))
+    middle = raw_of((np.hypot(y, x) < 0.1).astype(float), 0 * y)
+    for image, symmetric in ((haze + particles, False), (haze + rings, True)):
+        shown = ((image - image.mean()) / image.std()).astype(np.float32)
+        assert any(statistic(name, shown, middle, 2, 1.0) > 0 for name in SYMMETRIC) == symmetric
+
+
+def test_supported_catalysts_in_dark_field_are_not_called_diffraction_patterns(data):
+    paths = [path for path in sorted((data / "supported_catalysts" / "images").iterdir()) if path.stem in ("PtW6", "Pd_silica1", "Pd_silica2")]
+    assert len(paths) == 3
+    for path in paths:
+        image = iio.imread(path, mode="L").reshape(512, 4, 512, 4).mean((1, 3))
+        shown = ((image - image.mean()) / image.std()).astype(np.float32)
+        found = raw_of((shown > 2).astype(float), 0 * shown)
+        assert [statistic(name, shown, found, 2, 1.0) for name in SYMMETRIC] == [0] * len(SYMMETRIC), path.stem
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=N, max_size=N), st.integers(0, N - 1), st.floats(0, 1e3))
 def test_a_statistic_can_only_speak_against_a_picture(values, index, more):
     found = np.array(values)
-    from napari_temseg.engine.model.novelty import NOVELTY_STATISTICS
-
     worse = found.copy()
     worse[index] += NOVELTY_STATISTICS[index][2] * more
     assert ANYTHING.score(worse) >= ANYTHING.score(found) >= 1.0

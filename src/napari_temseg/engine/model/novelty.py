@@ -26,6 +26,10 @@ TELLS = 0.3  # share of what speaks against a picture from which a group of stat
 NEAR = 7  # px: what lies within half of it of the foreground is near it
 LARGEST = 4096  # px: of a larger plane the middle is looked at, for the sake of memory
 THUMBNAIL_SIDE = 128  # px: longer side of the copy whose symmetry is looked at
+# Spots, rings and bands of diffraction are the same turned by half, not the haze round the middle alone: so is a lump of support, or a field
+# lit in its middle. What is left of the small copy without its Gaussian mean of so many px correlates with itself turned by half by 0.31 at
+# the least of 60 drawn ring patterns, 0.32 of Kikuchi bands, 0.28 of spots (19 in 20: 0.46); of 16 supported catalysts by 0.28 at the most.
+FINE_PIXELS, FINE_SYMMETRY = 3.0, 0.3
 TEXTURE, UNKNOWN_SHAPES, SYMMETRY = "unknown texture", "unknown shapes", "symmetric like a diffraction pattern"
 # Name, group, and whether more (1) or less (-1) of it is suspicious.
 NOVELTY_STATISTICS: tuple[tuple[str, str, int], ...] = (
@@ -148,12 +152,17 @@ def _of_prediction(classes: Maps, depth: Maps, seen: npt.NDArray[np.bool_]) -> l
 
 
 def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
-    """Statistics of a small copy: what diffraction has, a middle round which it is symmetric, and from which brightness falls."""
+    """Statistics of a small copy: what diffraction has, a middle round which it is symmetric, and from which brightness falls.
+
+    All are 0 where its fine structure has no such symmetry: then there is no middle from which anything could fall.
+    """
     factor = min(1.0, THUMBNAIL_SIDE / max(image.shape))
     size = max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor))
     bright = resize(image[None, None], size)[0, 0].astype(float)
     bright = (bright - bright.mean()) / (bright.std() or 1.0)
     clipped = np.clip(bright, -3, 3)
+    if _fine_symmetry(clipped) < FINE_SYMMETRY:
+        return [0.0] * sum(group == SYMMETRY for _, group, _ in NOVELTY_STATISTICS)
     turned, (y, x) = _half_turn(clipped - clipped.mean())
     rows, columns = np.mgrid[: size[0], : size[1]]
     distance = np.hypot(rows - y, columns - x)
@@ -163,6 +172,13 @@ def _of_symmetry(image: npt.NDArray[np.float32]) -> list[float]:
     falls = -float(np.mean(_standard(np.log(distance + 3)) * _standard(clipped)))
     middle = abs(float(bright[distance < THUMBNAIL_SIDE / 16].mean())) if bool((distance < THUMBNAIL_SIDE / 16).any()) else 0.0
     return [_spread_out(turned), _spread_out(explained), _spread_out(falls), math.log1p(middle)]
+
+
+def _fine_symmetry(values: Floats) -> float:
+    """By how much what is fine in a picture is the same turned by half, 1 quite."""
+    fine = _standard(values - ndimage.gaussian_filter(values, FINE_PIXELS))
+    clipped = np.clip(fine, -3, 3)
+    return _half_turn(clipped - clipped.mean())[0]
 
 
 def _half_turn(values: Floats) -> tuple[float, tuple[float, float]]:
