@@ -76,6 +76,7 @@ def iter_train(
     """
     misplaced.check_training(images, labels, base)
     misplaced.check_config(config, TrainConfig, "train")
+    from napari_temseg.engine.interactive.stroked import beyond_band
     from napari_temseg.engine.training.loop import iter_train as _iter_train
     from napari_temseg.engine.training.search import iter_tune
     from napari_temseg.engine.training.task import TrainingTask
@@ -97,7 +98,7 @@ def iter_train(
         from napari_temseg.files.checkpoints import CheckpointFile
 
         checkpoint = CheckpointFile(checkpoint)
-    task = TrainingTask(annotations, start, config, tune, tuple(searched), tuple(scales), afterwards)
+    task = TrainingTask(annotations, start, config, tune, tuple(searched), tuple(scales), afterwards, beyond_band)
     return (iter_tune if tune else _iter_train)(task, look, checkpoint)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_temseg import Micrograph, PredictConfig, predict, split
-from napari_temseg.engine.interactive.stroked import Contradicted, contradicted, iter_stroked_size
+from napari_temseg import Micrograph, PredictConfig, TemsegError, TrainConfig, iter_train, predict, split
+from napari_temseg.engine.interactive.stroked import Contradicted, beyond_band, contradicted, iter_stroked_size
+from napari_temseg.engine.types.progress import returned
 from napari_temseg.engine.types.results import Particles, Prediction
 from napari_temseg.pipeline.find_stroked import at_its_size, iter_size_left_out
 
@@ -85,3 +86,19 @@ def test_a_picture_is_searched_again_at_its_size_and_what_was_stroked_beside_is_
     strokes = strokes_on(*LARGE, background=(256, 20))
     assert iter_size_left_out(particles, said, strokes, there).drain() == pytest.approx(110, rel=0.25)
     assert iter_size_left_out(particles, said, strokes_on(background=(256, 20)), there).drain() == 0
+
+
+def test_strokes_on_particles_beyond_what_is_looked_for_teach_nothing(
+    particles: Any, picture: Micrograph, found: tuple[Prediction, Particles]
+) -> None:
+    said, there = found
+    small = np.argwhere(there.labels > 0)[40]
+    strokes = strokes_on(*LARGE, (int(small[0]), int(small[1])), background=(256, 20))
+    kept = returned(beyond_band(particles, said, strokes))
+    assert kept.sum() == 5 * 13 * len(LARGE)
+    assert all(kept[place] for place in LARGE)
+    config = TrainConfig(max_steps=2, max_seconds=1e4, crop=64, batch=1, typical_size=16.0, validation=0)
+    trained = iter_train([picture], [strokes], base=particles, config=config, searched=[said]).drain()
+    assert any(note.startswith("2 strokes on particles far larger or smaller") for note in trained.history[-1]["notes"])
+    with pytest.raises(TemsegError, match="all particles that were stroked are far larger"):
+        iter_train([picture], [strokes_on(*LARGE, background=(256, 20))], base=particles, config=config, searched=[said]).drain()

@@ -13,8 +13,9 @@ from scipy import ndimage
 from napari_temseg.engine.interactive.active_learning import Place
 from napari_temseg.engine.interactive.under_stroke import EIGHT, LIES_ON, UnderStrokes
 from napari_temseg.engine.model.segmenter import Segmenter
+from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
+from napari_temseg.engine.types.results import BACKGROUND, BAND, FIRST_CLASS, Prediction
 
 MOST_ASKED = 12  # strokes of which the size is looked for
 SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
@@ -114,6 +115,21 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
         return float(np.median(most)) if most else None
 
     return Job(steps)
+
+
+def beyond_band(model: Segmenter, said: Prediction, strokes: Strokes) -> Generator[float, None, npt.NDArray[np.bool_]]:
+    """Where (Y, X) strokes lie on particles beyond the sizes for which a plane was looked at when the model `said` that of it.
+
+    Yields the share done between strokes. At the scale of that look such a particle is none, and nothing that looks like it is.
+    """
+    under, beyond = UnderStrokes.of(model, said, PredictConfig()), np.zeros(strokes.shape, bool)
+    places = [] if under is None else under.asked(said, strokes)
+    for done, (window, stroke) in enumerate(places):
+        yield done / len(places)
+        size = under.size_under(window, stroke) if under is not None else 0.0
+        if size and max(size / said.size, said.size / size) > BAND:
+            beyond[window] |= stroke
+    return beyond
 
 
 def _missed(strokes: Strokes, labels: Labels) -> list[tuple[tuple[slice, slice], npt.NDArray[np.bool_]]]:

@@ -72,6 +72,11 @@ class UnderStrokes:
 
     def found(self, said: Prediction, strokes: npt.NDArray[np.uint8]) -> list[OfOtherSize]:
         """The particles of another size under `strokes` (Y, X) that lie on nothing, or on something wide, of what the model `said`."""
+        seen = (self.seen_under(window, stroke) for window, stroke in self.asked(said, strokes))
+        return [each for each in seen if each is not None]
+
+    def asked(self, said: Prediction, strokes: npt.NDArray[np.uint8]) -> list[tuple[Window, Mask]]:
+        """The strokes on particles that lie on nothing, or on something wide, of what the model `said`: windows, and the pixels there."""
         regions, _ = ndimage.label(strokes >= FIRST_CLASS, EIGHT)
         pieces, _ = ndimage.label(said.classes >= FIRST_CLASS)
         area = np.bincount(pieces.ravel())
@@ -83,8 +88,7 @@ class UnderStrokes:
             under = pieces[window][stroke]
             if np.mean(under > 0) < LIES_ON or wide[under].any():
                 asked.append(((window[0], window[1]), stroke))
-        seen = (self.seen_under(window, stroke) for window, stroke in asked[:MOST_LOOKED])
-        return [each for each in seen if each is not None]
+        return asked[:MOST_LOOKED]
 
     def seen_under(self, window: Window, stroke: Mask) -> OfOtherSize | None:
         """The particle under a stroke, which is drawn in a `window` of the plane; None where none is seen, or one that was looked for."""

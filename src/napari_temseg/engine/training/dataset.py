@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_temseg.engine.model.segmenter import Normalisation
 from napari_temseg.engine.types.annotations import Annotation, distance_map
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, Prediction
 
 SPARSE_SHARE = 0.25  # of the pixels of the labelled planes: where less is labelled, the starting model decides most of a picture
@@ -73,11 +74,15 @@ class TrainingPlane:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LabelledPlane(TrainingPlane):
-    """A plane to learn from: `labels` (Y, X) uint8, 0 where nothing is said; `distance` (Y, X) float32, the depth, where it is `known`."""
+    """A plane to learn from: `labels` (Y, X) uint8, 0 where nothing is said; `distance` (Y, X) float32, the depth, where it is `known`.
+
+    `beyond` counts the strokes that are left out of it, as they lie on particles beyond the sizes that are looked for.
+    """
 
     labels: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
     distance: npt.NDArray[np.float32]
+    beyond: int = 0
 
     @property
     def whole(self) -> bool:
@@ -87,6 +92,10 @@ class LabelledPlane(TrainingPlane):
     def only(self, judged: npt.NDArray[np.bool_]) -> LabelledPlane:
         """The plane with labels where they are `judged`, and without what the starting model says."""
         return replace(self, labels=self.labels * judged, known=self.known & judged, start=None)
+
+    def without(self, strokes: npt.NDArray[np.bool_]) -> LabelledPlane:
+        """The plane without the labels of some strokes (Y, X), which are counted."""
+        return replace(self, labels=self.labels * ~strokes, known=self.known & ~strokes, beyond=int(ndimage.label(strokes, _EIGHT)[1]))
 
     def cut(self, y: slice, x: slice) -> LabelledPlane:
         """A copy of a window, so that nothing outside it can be seen."""
@@ -132,6 +141,14 @@ class Dataset:
         """Whether most pixels of the labelled planes are open, as strokes leave them."""
         labelled = sum(int((plane.labels > 0).sum()) for plane in self.labelled)
         return labelled < SPARSE_SHARE * sum(plane.labels.size for plane in self.labelled)
+
+    def check(self) -> None:
+        """`TemsegError` where all strokes on particles are left out."""
+        if any(plane.beyond for plane in self.labelled) and not any((plane.labels >= FIRST_CLASS).any() for plane in self.labelled):
+            raise TemsegError(
+                f"{self.labelled[0].name}: all particles that were stroked are far larger or smaller than what is looked for, and teach "
+                "nothing of it; say their size, or both sizes, in step 2 and find again."
+            )
 
     def agreement(self) -> float:
         """Foreground IoU of the starting model on labelled pixels of the planes where it was asked; NaN where nothing is foreground.

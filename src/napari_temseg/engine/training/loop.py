@@ -22,7 +22,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import TIME_SUFFICED
+from napari_temseg.engine.types.wording import BEYOND_BAND, TIME_SUFFICED, several
 
 MEASURING = "seeing how fast this machine is now"
 CHECKING = "checking the result: on labels that it was not shown, on your labels and on other images"
@@ -61,6 +61,7 @@ def begun(
     writer = CheckpointWriter(store, task, control)
     found = writer.found()
     planes = yield from mapped(prepared(task, control), partial(within, task.config.max_seconds))
+    planes.check()
     run = TrainingRun(TrainingData.of(task, planes), control, writer)
     yield from run.measured(found)
     sentence = f"{run.data.split.sentence}; {run.learner.device.plain()}"
@@ -85,6 +86,8 @@ class TrainingRun:
         self.course = TrainingCourse(self.learner.start or self.learner.tensors())
         if not self.learner.frozen:
             self.course.notes.append("the encoder starts from random weights, so it is trained too")
+        if beyond := sum(plane.beyond for plane in data.planes.labelled):
+            self.course.notes.append(BEYOND_BAND.format(several(beyond, "stroke")))
         self.prepared = control.elapsed  # s that making ready took, which the budget pays too
         self.begun = self.evaluated = 0.0  # s on the clock of the job: as if it had not stopped; when the newest point was made
         self.to_look_at = 0.0, 0.0, 0.0  # px at the end: what is held out, what strokes are weighed on, what is named

@@ -25,11 +25,11 @@ from napari_temseg.engine.model.tiles import PlanePart, parts
 from napari_temseg.engine.training import schedule
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, TrainingPlane, labelled_planes
 from napari_temseg.engine.training.rehearsal import rehearsal
-from napari_temseg.engine.training.task import TrainingTask
+from napari_temseg.engine.training.task import BeyondBand, TrainingTask
 from napari_temseg.engine.types.annotations import default_name
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
-from napari_temseg.engine.types.progress import Control, Progress
+from napari_temseg.engine.types.progress import Control, Progress, mapped
 from napari_temseg.engine.types.results import FIRST_CLASS, Prediction
 
 T = TypeVar("T")
@@ -91,6 +91,9 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
         planes, said = labelled_planes(item, task.normalisation), task.said_of(item.micrograph)
         scales = () if said is not None else task.scales_of(item.micrograph)
         by_item.append([replace(plane, scales=scales) if said is None else plane.answered(said.at(plane.index)) for plane in planes])
+        if said is not None and task.base is not None:
+            for index, plane in enumerate(by_item[-1]):
+                by_item[-1][index] = yield from _in_band(plane, task.base, said.at(plane.index), task.beyond, control)
         by_item[-1] = [_round_its_labels(plane, task.config.crop) if plane.image.size > CUT_FROM else plane for plane in by_item[-1]]
     labelled = Dataset(tuple(chain.from_iterable(by_item)))
     if task.base is None or task.config.hold == 0:
@@ -99,7 +102,8 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     reader = replace(task.base, normalisation=AsItIs())
     others = rehearsal(task, simulated=not labelled.sparse)
     ready = cache(partial(made_ready, reader, task.predicting))  # where anything is asked at all
-    asking = _Asking(reader, task.predicting, ready, control, schedule.READY_SHARE * task.config.max_seconds, task.config.crop)
+    until = schedule.READY_SHARE * task.config.max_seconds
+    asking = _Asking(reader, task.predicting, ready, control, until, task.config.crop, task.beyond)
     done: list[TrainingPlane] = []
     every: list[TrainingPlane] = [*others.held, *others.watched]
     if labelled.whole:
@@ -122,6 +126,7 @@ class _Asking:
     control: Control
     seconds: float
     crop: int
+    beyond: BeyondBand | None
 
     def late(self) -> bool:
         """Whether no more is asked."""
@@ -132,6 +137,18 @@ class _Asking:
         config = self.config if size is None else replace(self.config, typical_size=size, exact_size=True)
         config = replace(config, scales=plane.scales) if plane.scales and size is None else config
         return Runner(self.reader, config, plane.pixel_size, self.ready())
+
+
+def _in_band(
+    plane: LabelledPlane, model: Segmenter, said: Prediction, beyond: BeyondBand | None, control: Control
+) -> Generator[Progress, None, LabelledPlane]:
+    """A plane without strokes on particles beyond the sizes that it was looked at for: at that scale they would teach that parts of what
+    is larger, or noise, are particles."""
+    if beyond is None or plane.whole or control.finishing:
+        return plane
+    message = f"{plane.name}: seeing how large what was stroked is"
+    there = yield from mapped(beyond(model, said, plane.labels), lambda _: Progress("prepare", 0.0, message, control.elapsed))
+    return plane.without(there) if there.any() else plane
 
 
 def _round_its_labels(plane: LabelledPlane, margin: int) -> LabelledPlane:
@@ -157,7 +174,10 @@ def _answered(every: Sequence[TrainingPlane], asking: _Asking) -> Generator[Prog
                 return [each.bare for each in every]
             yield Progress("prepare", (past + share * plane.image.size) / total, message, asking.control.elapsed)
         if said:
-            answers[id(plane)] = plane.answered(said[0])
+            known = plane.answered(said[0])
+            if isinstance(known, LabelledPlane):
+                known = yield from _in_band(known, asking.reader, said[0], asking.beyond, asking.control)
+            answers[id(plane)] = known
         past += plane.image.size
     return [each for plane in every if (each := answers.get(id(plane), plane)).start or isinstance(each, LabelledPlane)]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.model.scales import working_scales
@@ -25,6 +27,8 @@ WEIGHED_PIXELS = 1 << 19  # px of windows on which strokes are weighed against t
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
 
+BeyondBand = Callable[[Segmenter, Prediction, npt.NDArray[np.uint8]], Generator[float, None, npt.NDArray[np.bool_]]]
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
@@ -32,7 +36,8 @@ class TrainingTask:
 
     `searched` is what searches found earlier: that of the starting model need not be worked out again. `scales` are those at which
     pictures were searched of which no more is known: they are looked at so again, whenever their labels are learnt. `afterwards` are px
-    that the model will be shown when all is done, within the time that is allowed.
+    that the model will be shown when all is done, within the time that is allowed. `beyond` tells where strokes lie on particles beyond the
+    sizes that are looked for, which teach nothing (see `interactive.stroked`).
     """
 
     annotations: Annotations
@@ -42,6 +47,7 @@ class TrainingTask:
     searched: tuple[Prediction, ...] = ()
     scales: tuple[tuple[Micrograph, tuple[float, ...]], ...] = ()
     afterwards: float = 0.0
+    beyond: BeyondBand | None = None
 
     def said_of(self, picture: Micrograph) -> Prediction | None:
         """What the starting model was found to say of a picture, at the size that is told here if one is; None where nobody asked it."""
@@ -145,7 +151,8 @@ class TrainingData:
     def weighed(self) -> list[LabelledPlane]:
         """Windows on which strokes are weighed: the same for the same strokes, however fast the machine is."""
         planes = self.planes.labelled
-        return windows(planes, {n for n, count in self.counts.items() if count.pixels}, WEIGHED_PIXELS, zoom_at(planes), whole=True)
+        drawn = {int(n) for plane in planes for n in np.unique(plane.labels) if n > 0}
+        return windows(planes, drawn, WEIGHED_PIXELS, zoom_at(planes), whole=True)
 
     def first_part(self) -> LabelledPlane:
         """A small part of what is labelled, to learn how long a look takes."""

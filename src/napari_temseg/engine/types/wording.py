@@ -17,6 +17,7 @@ WHY_APART = (
 )
 LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
+BEYOND_BAND = "{} on particles far larger or smaller than what is looked for taught nothing: say both sizes in step 2 to find those too"
 STAYS = "the model stays as it was"  # how a training that was for nothing tells why
 RIGHT_ALREADY = "right ones were stroked already"  # … and what is then of no use to ask for
 TIME_SUFFICED = "the time sufficed for {} of the {} steps that these labels are worth"

@@ -114,13 +114,24 @@ class SearchAgain(QObject):
             return
         self.result = replace(result, still=still)
         self.ended.emit()
-        item, said, session = result.item, result.said, self.session
-        if still.missed and said.other is None and said.size and item in session.items:
+        if still.missed:
+            self._look_under(result.item, result.said, strokes, particles)
+
+    # -- a size that is not looked for
+
+    def ask_size(self, item: Item | None) -> None:
+        """Whether strokes of an image lie on particles of a size that is not looked for: asked when a training begins that they teach
+        nothing."""
+        strokes = None if item is None else _strokes_of(item)
+        if item is not None and strokes is not None and item.prediction is not None and item.particles is not None:
+            self._look_under(item, item.prediction, strokes, item.particles)
+
+    def _look_under(self, item: Item, said: Prediction, strokes: Any, particles: Particles) -> None:
+        session = self.session
+        if said.other is None and said.size and item in session.items:
             make = partial(iter_size_left_out, session.segmenter(session.model_of(item)), said, strokes, particles)
             told = partial(self._offer, item, said)
             session.jobs.beside(f"Sizes under the strokes of {item.name}", make, told, seen=lambda _: None, failed=lambda: None)
-
-    # -- a size that is not looked for
 
     def _offer(self, item: Item, said: Prediction, size: float) -> None:
         if not size or item not in self.session.items or item.prediction is not said:
@@ -132,11 +143,16 @@ class SearchAgain(QObject):
         one, other = (f"{each * (scale or 1):.2g} {unit}" for each in (said.size, size))
         apart = ", ".join(f"{each * (scale or 1):.2g} {unit}" for each in sorted((said.size, size)))
         both = partial(self._both, item, said, size)
+        alone = partial(self._alone, item, size)
         answers = (
             Answer(f"Look for both: {apart}", "Find again, for both sizes; one Undo brings back particles and size.", both),
+            Answer(f"Only {other}", "Find again, for this size alone; one Undo brings back particles and size.", alone),
             Answer("Leave it", "The size and what was found stay as they are.", lambda: None),
         )
         self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
+
+    def _alone(self, item: Item, size: float) -> None:
+        self.finder.find_meant(item, replace(self.finder.config_of(item), **size_fields([(size, None)])))
 
     def _both(self, item: Item, said: Prediction, size: float) -> None:
         sizes = sorted((said.size, size))

@@ -128,6 +128,7 @@ class Trainer(QObject):
         self._twice = self.ended and is_refused(self.notes) and any(item in self._taught for item in items)
         self._store, self._taught = store, WeakSet(items)
         self.again.forget()
+        self.again.ask_size(self.session.current if self.session.current in items else None)
         self.offer.pause()
         self.stopped.started(store)
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
