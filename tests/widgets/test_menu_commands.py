@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
@@ -161,7 +162,10 @@ def test_gui_enters_napari_only_with_good_files(monkeypatch: Any, make_napari_vi
     monkeypatch.setattr("napari.run", lambda: ran.append(True))
     assert main(["gui", str(tmp_path / "gone.tif")]) == 2
     assert not made
-    assert main(["gui"]) == 0
-    assert ran == [True]
+    for remembered in (None, (900, 700)):  # its own small size has no room for the steps
+        monkeypatch.setattr(get_settings().application, "window_size", remembered)
+        assert main(["gui"]) == 0
+        assert made[-1].window._qt_window.isMaximized() == (remembered is None)
+    assert ran == [True, True]
     assert "TEM particles" in str(list(made[0].window.dock_widgets))
     session_of(made[0]).close()

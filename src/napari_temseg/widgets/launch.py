@@ -33,7 +33,11 @@ def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration
         raise TemsegError(f"The window needs napari and a Qt binding ({error}); {_REMEDY}.") from error
     except RuntimeError as error:  # qtpy's own QtBindingsNotFoundError on some versions
         raise TemsegError(f"The window needs a Qt binding ({error}); {_REMEDY}.") from error
-    open_window(napari.Viewer(), paths, axes, calibration, series)
+    from napari_temseg.widgets.canvas.main_window import fill_screen_at_first
+
+    viewer = napari.Viewer()
+    fill_screen_at_first(viewer)
+    open_window(viewer, paths, axes, calibration, series)
     napari.run()
 
 

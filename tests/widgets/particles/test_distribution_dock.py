@@ -229,6 +229,13 @@ def test_particles_selected_far_apart_are_seen_together_in_the_table(below: Any,
     assert table.particles.rows[:4].tolist() == [57, 32, 6, 59]
     session.select([])
     assert table.particles.rows[0] == 59
+    bar, grid = table.verticalScrollBar(), next(item for item in session.items if item.name == "grid")
+    bar.setValue(bar.maximum())
+    for other, n in ((grid, 6), (session.current, 60)):
+        session.set_current(other)
+        qtbot.waitUntil(lambda n=n: table.particles.rowCount() == n)
+    assert bar.maximum() > 0
+    assert bar.value() == 0, "another image is seen from its first row on"
 
 
 def test_an_interval_hides_no_bar_and_is_told(below: Any, viewer: Any, qtbot: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QApplication, QBoxLayout, QLabel, QWidget
 
@@ -20,6 +21,12 @@ def bare(viewer: Any) -> Any:
 def window_of(viewer: Any) -> Any:
     """napari's main window, the parent of dialogs and of what lives as long as the viewer."""
     return bare(viewer).window._qt_window
+
+
+def fill_screen_at_first(viewer: Any) -> None:
+    """Have the window take the whole screen, unless napari remembers the size that somebody gave it: its own has no room for the steps."""
+    if get_settings().application.window_size is None:
+        window_of(viewer).showMaximized()
 
 
 def window_part(viewer: Any, *names: str) -> Any:

@@ -196,7 +196,7 @@ class SizeDial(QWidget):
             if text != self.field.text():
                 self.field.setText(text)
                 self.field.setCursorPosition(0)  # of what has no room the beginning is seen
-        self.field.setPlaceholderText(f"auto: {self._lengths(item, found)}" if found and not told else AUTOMATIC)
+        self.field.setPlaceholderText(f"auto: {', '.join(self.about(item, size) for size in found)}" if found and not told else AUTOMATIC)
         self.polarity.setCurrentText(config.polarity)
         moved = len(found) == len(told) == 1 and item is not None and self._moved(item, told[0])
         searched = found if moved else told or found
@@ -241,13 +241,13 @@ class SizeDial(QWidget):
     @staticmethod
     def _typed_lengths(config: PredictConfig) -> str:
         """Lengths that were said, of a picture in which they say nothing."""
-        return ", ".join(_in_unit(nm) for nm in (config.typical_nm, config.other_nm) if nm)
+        return ", ".join(in_unit(nm) for nm in (config.typical_nm, config.other_nm) if nm)
 
     @staticmethod
     def length(item: Item | None, pixels: float) -> str:
         """A size in px as people read it: with the unit of the picture."""
         scale = item.calibration.nanometres if item is not None else 0.0
-        return _in_unit(pixels * scale) if scale else f"{_three(pixels)} px"
+        return in_unit(pixels * scale) if scale else f"{_three(pixels)} px"
 
     def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
         """Two digits in one unit: all of it is to be read beside the polarity, and it says “about”."""
@@ -268,7 +268,7 @@ class SizeDial(QWidget):
         return (1000 / scale, "µm") if pixels * scale >= 1000 else (1 / scale, "nm")
 
 
-def _in_unit(nanometres: float) -> str:
+def in_unit(nanometres: float) -> str:
     """A length in nm or, from a thousand, in µm."""
     return f"{_three(nanometres / 1000)} µm" if nanometres >= 1000 else f"{_three(nanometres)} nm"
 

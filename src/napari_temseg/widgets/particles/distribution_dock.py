@@ -71,6 +71,7 @@ class Distribution(QWidget):
         self.count = QLabel()
         self.note = hint(WAITS)
         self._columns: list[str] = []
+        self._images: list[Item] = []  # of the rows
         self._trouble = ""  # with the filter
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
@@ -184,9 +185,15 @@ class Distribution(QWidget):
             self.apply_filter()
         if self.pool.table is not None and not len(self.pool.distribution.values) and not self.pool.distribution.obstacle:
             self.note.setText(WORKING)
+        others, self._images = self.pool.items != self._images, list(self.pool.items)
         if self.table.particles.columns != self._columns:
             self._columns = list(self.table.particles.columns)
             self.table.fit_columns()
+        elif others:
+            self.table.fit_columns(widen=True)
+        if others:
+            self.table.scrollToTop()
+            self._show_rows()
 
     def _show_distribution(self) -> None:
         distribution = self.pool.distribution

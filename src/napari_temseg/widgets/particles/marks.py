@@ -124,10 +124,9 @@ class Marks(QObject):
         target[...] = 0
         chosen = np.isin(rows["particle"], list(self._selected))
         beside = np.isin(rows["particle"], list(self._partners(item)))
-        out = (rows["excluded"] != "").to_numpy() & ~chosen & ~beside
         self._thick = thick = self._line(item)
-        hatch(target, page, rows[out], thick)
         ring(target, page, thick, (rows[beside], overlays.PARTNER, 0), (rows[chosen], overlays.SELECTED, overlays.SELECTED_FILL))
+        hatch(target, page, rows[(rows["excluded"] != "").to_numpy()], thick)  # selected ones too
         layers.set_visible(layer, True)
         layers.redraw(layer)
 

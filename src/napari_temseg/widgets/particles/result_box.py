@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SEEN_CAUTION_LINES, SEEN_LINES_BESIDE = 4, 2  # of cautions without scrolling at 1280 × 800: of one sample, and of several
 COUNT_LINES, SIZE_LINES = 2, 5
+REPORT_TIP = (
+    "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
+    "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF."
+)
 
 
 class ResultBox(QWidget):
@@ -60,12 +64,7 @@ class ResultBox(QWidget):
         self.export = button(
             "Export table…", "Write the measurements as CSV: one row a particle, of the images chosen above.", self._export
         )
-        self.report = button(
-            "Report…",
-            "Write a folder for the images chosen above: a page with plots and method (report.html), the table "
-            "(particles.csv), every number for programs (summary.json), and for each image its classes and particles as calibrated TIFF.",
-            self._report,
-        )
+        self.report = button("Report…", REPORT_TIP, self._report)
         self.written: WeakKeyDictionary[Item, Path] = WeakKeyDictionary()  # the newest report with each image
         self.page = button("Open", "", self._open_page)
         self.page.setAccessibleName("open the report")
@@ -134,6 +133,7 @@ class ResultBox(QWidget):
         session, item, pool = self.session, self.session.current, self.pool
         self.export.setEnabled(bool(pool.items))
         self.report.setEnabled(bool(pool.items) and not session.jobs.running)
+        self.report.setToolTip(f"Waits until “{session.jobs.title}” has ended.\n{REPORT_TIP}" if session.jobs.running else REPORT_TIP)
         self.tiff.setEnabled(item is not None and item.measurement is not None)
         self.view.setEnabled(item is not None)
         page = self.written.get(item) if item is not None else None

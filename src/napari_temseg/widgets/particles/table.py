@@ -253,8 +253,8 @@ class ParticleTable(QTableView):
             f" border-right: 1px solid {colours['background']}; }}"
         )
 
-    def fit_columns(self) -> None:
-        """Columns as wide as their headers and numbers; looked at in the first rows only, which costs nothing."""
+    def fit_columns(self, *, widen: bool = False) -> None:
+        """Columns as wide as their headers and numbers, or wider where they are to `widen`; looked at in the first rows only."""
         metrics = self.fontMetrics()
         model = self.particles
         for column, name in enumerate(model.columns):
@@ -262,7 +262,8 @@ class ParticleTable(QTableView):
                 str(model.headerData(column, Qt.Orientation.Horizontal)),
                 *(model.text(row, name) for row in range(min(20, len(model.rows)))),
             ]
-            self.setColumnWidth(column, min(220, max(metrics.horizontalAdvance(text) for text in texts) + 26))
+            wide = min(220, max(metrics.horizontalAdvance(text) for text in texts) + 26)
+            self.setColumnWidth(column, max(wide, self.columnWidth(column)) if widen else wide)
 
     def show_selected(self, chosen: Collection[int] | npt.NDArray[np.bool_], *, scroll: bool = True) -> None:
         """Select just these rows of the model's table (a bool a row), without telling anybody.
