@@ -99,6 +99,13 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     kept = train([Micrograph(faint.micrograph.data)], [agreed], base=particles, config=config)
     assert kept.history[-1]["best_step"] == 0
     assert kept.content_hash() == particles.content_hash()
+    # what was learnt goes with it, for who wants to look at it; not into its file
+    learnt = kept.unused
+    assert learnt.content_hash() not in (particles.content_hash(), model.content_hash())
+    assert learnt.unused is None
+    assert iou(predict(learnt, faint.micrograph)) > 0.5
+    assert "unused" not in kept.metadata()
+    assert model.unused is None
 
 
 def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):

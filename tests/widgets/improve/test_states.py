@@ -63,6 +63,7 @@ class Plain:
         return {
             "Train": (panel.train, len(classes) >= 2 and all(item.axes for item in trained) and not self.busy),
             "Go back": (panel.back, False),  # nothing was trained
+            "Try it anyway": (panel.try_it, False),
             "New annotation": (panel.labelling.new, there),
             "From my labels…": (panel.labelling.use, there),
             "Fill from result…": (panel.labelling.take, there and (here.particles is not None or here.prediction is not None)),

@@ -196,6 +196,7 @@ class Segmenter:
     pixel_size: float = 0.0  # nm: that of the pictures to which fixed scales belong; 0 when it is not known, or not the same for all
     familiar: Familiarity | None = None  # what pictures like those of its training look like
     confidence: Confidence | None = None  # how often it is right; None for one that was never judged by outlines
+    unused: Segmenter | None = None  # of a training that kept this model: what it learnt all the same; it is not saved with it
 
     def __post_init__(self) -> None:
         if sorted(self.classes) != list(range(1, self.spec.n_classes + 1)):

@@ -16,7 +16,7 @@ from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.metrics import TrainingMetrics
 from napari_temseg.engine.training.preview import Look, Previews
 from napari_temseg.engine.training.starting_model import at_one_scale, prepared, starting_model
-from napari_temseg.engine.training.state import TrainingCourse, TrainState
+from napari_temseg.engine.training.state import Tensors, TrainingCourse, TrainState
 from napari_temseg.engine.training.task import TrainingData, TrainingTask
 from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -93,6 +93,7 @@ class TrainingRun:
         self.to_look_at = 0.0, 0.0, 0.0  # px at the end: what is held out, what strokes are weighed on, what is named
         self.budget: schedule.TrainingBudget | None = None
         self.end = math.inf  # s on the clock: when all will be done, as told last; never later than it was told
+        self.unused: Tensors | None = None  # what was learnt, where the starting model is kept
         self.checking: tuple[float, float] | None = None  # after the last step: since when (s on the clock), and how long that will take
 
     @property
@@ -205,7 +206,7 @@ class TrainingRun:
             named = selection.contradictions(self.learner, self.data, lambda: floor - control.elapsed)
             course.notes += yield from mapped(named, self.progress)
         yield from self._show(previews, course.best_step, max(0.0, self.deadline - self._after() - control.elapsed), at_once=True)
-        return selection.released(self.learner, course, self.data, spent)
+        return selection.released(self.learner, course, self.data, spent, self.unused)
 
     def _opened(self, previews: Previews) -> Generator[Progress, None, schedule.TrainingBudget]:
         """What comes before the first step, and the budget that it leaves."""
@@ -303,6 +304,7 @@ class TrainingRun:
             course.notes.append(f"{took}, so that {course.steps} steps were taken: allow more")
         self.learner.model = replace(self.learner.model, scales=kept.scales)
         self.learner.load(kept.tensors)
+        self.unused = kept.unused
         if course.best_step != best_step:
             yield self.progress()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
@@ -49,13 +50,17 @@ DECODER_SCALES = (
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """The decision: the network's tensors, the step they are of, its score (IoU, −loss), the working scales, and what is to be told."""
+    """The decision: the network's tensors, the step they are of, its score (IoU, −loss), the working scales, and what is to be told.
+
+    `unused`: what was learnt, where the starting model is kept.
+    """
 
     tensors: Tensors
     step: int
     score: tuple[float, float]
     scales: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    unused: Tensors | None = None
 
 
 def scored(course: TrainingCourse, judged: dict[str, float]) -> tuple[float, float]:
@@ -130,7 +135,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
     """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
-        return kept
+        return replace(kept, unused=learner.tensors()) if course.steps else kept
     if learner.new_decoder:
         kept = yield from _best_or_last(kept, learner, course, data)
         return (yield from _at_best_scales(kept, learner, data))
@@ -312,8 +317,11 @@ def _named(plane: TrainingPlane) -> list[tuple[LabelledPlane, tuple[float, ...]]
     return [(part, plane.scales) for part in windows([labels], {int(n) for n in np.unique(classes)})]
 
 
-def released(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float) -> Segmenter:
-    """The model of the network as it is, which is the best, with how it came about in `seconds`; the learner is done with it."""
+def released(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float, unused: Tensors | None = None) -> Segmenter:
+    """The model of the network as it is, which is the best, with how it came about in `seconds`; the learner is done with it.
+
+    What was learnt and is `unused` goes with it, as a model that somebody may look at.
+    """
     freeze_encoder(learner.network, False)
     network = learner.network.to("cpu", memory_format=torch.contiguous_format)
     record = {
@@ -332,9 +340,17 @@ def released(learner: Learner, course: TrainingCourse, data: TrainingData, secon
     }
     if course.tuned is not None:
         record["tuned"] = course.tuned
+    history, name = [*learner.model.history, record], learner.model.name
+    trained = f"{name or 'model'}+"
+    other = None
+    if unused is not None:
+        twin = copy.deepcopy(network)
+        twin.load_state_dict(unused)
+        model = _at_its_scales(learner.model, course.steps, learner.new_decoder, data.task.base)
+        other = replace(model, weights=twin, history=history, name=trained, unused=None)
     model = _at_its_scales(learner.model, course.best_step, learner.new_decoder, data.task.base)
-    name = model.name if course.best_step == 0 and data.task.base else f"{model.name or 'model'}+"
-    return replace(model, weights=network, history=[*model.history, record], name=name)
+    name = name if course.best_step == 0 and data.task.base else trained
+    return replace(model, weights=network, history=history, name=name, unused=other)
 
 
 def _at_its_scales(model: Segmenter, best_step: int, new_decoder: bool, base: Segmenter | None) -> Segmenter:

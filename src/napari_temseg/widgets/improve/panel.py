@@ -74,6 +74,11 @@ class ImprovePanel(QWidget):
             self._train,
         )
         self.back = ElidedButton("Go back", self._go_back)
+        self.try_it = ElidedButton("Try it anyway", self._try_it)
+        self.try_it.setToolTip(
+            "Search this image with what the training learnt, although it was not kept, and look at the outlines; "
+            "Go back brings back the model and what was found before."
+        )
         # They take turns in the same place, which is kept.
         self.note, self.verdict = Brief(VERDICT_LINES, "hint"), Brief(VERDICT_LINES, "heading")
         for each in (self.note, self.verdict):
@@ -104,7 +109,7 @@ class ImprovePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        pressed = row([self.train, self.back], (2, 1))
+        pressed = row([self.train, self.back, self.try_it], (2, 1, 1))
         budget = self.form.fields["max_seconds"].native
         budget.setFixedWidth(BUDGET_WIDTH)
         budget.setDecimals(1)
@@ -152,6 +157,10 @@ class ImprovePanel(QWidget):
         self.trainer.go_back()
         self.refresh()
 
+    def _try_it(self) -> None:
+        self.trainer.try_it()
+        self.refresh()
+
     def _advanced(self) -> None:
         trainer = self.trainer
         self._show_curves()
@@ -180,6 +189,9 @@ class ImprovePanel(QWidget):
             "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models. "
             "Only on an image that the training learnt from, while its new model is in use there."
         )
+        self.try_it.setVisible(trainer.can_try)  # in the place of the other
+        self.back.setVisible(not trainer.can_try)
+        self.try_it.setEnabled(trainer.can_try and not busy)
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
         self.verdict.setText(trainer.verdict)
         self.verdict.setToolTip("\n\n".join(filter(None, (trainer.verdict, trainer.advice))))

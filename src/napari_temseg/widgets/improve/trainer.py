@@ -16,7 +16,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import some_of
+from napari_temseg.engine.types.wording import STAYS, some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
@@ -61,6 +61,8 @@ class Trainer(QObject):
         self.tuned: Any = ()  # what a search of the settings tried, the best first
         self.notes: list[str] = []  # what else is to be told of the training that ended
         self._newest: Progress | None = None  # of the training
+        self.tried = False  # it was not kept, and somebody took it all the same
+        self.unused: Segmenter | None = None  # what the last training learnt, where it was not kept
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
         self._twice = False  # the training before this one was refused on these pictures as well
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
@@ -134,6 +136,7 @@ class Trainer(QObject):
         self.points, self.facts, self.best_step, self.fresh, self.tuned = [], {}, 0, plan.base == NEW_NETWORK, ()
         self.running, self.ended, self.setting, self.outcome = True, False, "", ""
         self.notes, self.made, self._before, self._newest = [], "", self.session.model, None
+        self.unused, self.tried = None, False
         self.preview.begin()
         self.advanced.emit()
 
@@ -153,6 +156,8 @@ class Trainer(QObject):
         """What the curves say, for people."""
         if self.outcome:
             said = [self.outcome, *map(note_sentence, self.notes)]
+        elif self.tried:
+            said = [f"“{self.made}” was not kept by itself: you chose to use it.", *map(note_sentence, self.notes)]
         else:
             curves = self.points, self.facts, self.session.classes
             said = [advise(*curves, fresh=self.fresh, ended=self.ended, notes=self.notes)]
@@ -298,20 +303,47 @@ class Trainer(QObject):
             self.outcome = "" if len(self.points) > 1 and not self.fresh else "Stopped before the first step: no new model was made."
             n = record.get("steps", 0)
             self.session.say(f"Training ended after {n} step{'s' if n != 1 else ''}: the model in use stays as it was.")
+            self.unused = None if self.outcome else model.unused
             self.offer.go_on()
             if not self.outcome:
                 self._search_again()
             self.advanced.emit()
             return
-        taken = {*self.session.models, *self.session.own}
         base = self._store.plan.base if self._store is not None else ""
-        model.name = name = next_name(base if base in taken else model.name, taken)
-        name = self.session.add_model(name, model, self._taught)
-        self.made = name
-        self.session.part(OwnModels).save(name, model)
-        self.offer.trained(name, self._taught)
+        self._take(model, base)
+        self.offer.trained(self.made, self._taught)
         self._let_go()  # after the model, which is written first
+        self._search_again()
+        self.advanced.emit()
+
+    def _take(self, model: Segmenter, base: str) -> None:
+        """A model that came of a training from `base`: it gets a name, is kept on disk, and is used for what taught it."""
+        taken = {*self.session.models, *self.session.own}
+        model.name = name = next_name(base if base in taken else model.name, taken)
+        self.made = name = self.session.add_model(name, model, self._taught)
+        self.session.part(OwnModels).save(name, model)
         self.session.say(f"The new model is “{name}”, kept for later starts. {self._used()}")
+
+    @property
+    def can_try(self) -> bool:
+        """Whether the last training learnt something that was not kept, from the image in hand among others."""
+        there = self.unused is not None and self.session.current in self._taught
+        return there and not self.running and self.session.model == self._before
+
+    def try_it(self) -> None:
+        """Use what the last training learnt although it was not kept, and search the image in hand with it; Go back takes that back.
+
+        `TemsegError` where there is nothing of the kind, or while a job runs.
+        """
+        model = self.unused
+        if model is None or not self.can_try:
+            raise TemsegError("There is no training of this image that was not kept.")
+        self.session.jobs.check_free()
+        self.unused, self.tried = None, True
+        self.again.forget()
+        self.notes = [note for note in self.notes if not note.startswith(STAYS)]
+        self._take(model, self._before)
+        self._newest = None  # the time of that training is over
         self._search_again()
         self.advanced.emit()
 
