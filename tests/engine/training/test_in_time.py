@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_temseg import Micrograph, Segmenter, TrainConfig, iter_train, predict
-from napari_temseg.engine.training import preview, selection
+from napari_temseg.engine.training import preview, schedule, selection
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.types.progress import Job, Progress
 
@@ -25,7 +25,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     """Runs a training where a look, of a learner or for a preview, takes so many seconds a px, and a step a second."""
 
     def run(job: Job[Segmenter], a_pixel: float, later: float = 1.0) -> list[Progress]:
-        clock, step, look, ask = [0.0], Learner.step, Learner.found, preview.iter_predict
+        clock, step, look, ask = [0.0], Learner.step, Learner.said, preview.iter_predict
         evaluate = Learner._evaluate
 
         def slower() -> float:
@@ -49,7 +49,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
             return ask(model, micrograph, *how)
 
         monkeypatch.setattr(Learner, "step", a_step)
-        monkeypatch.setattr(Learner, "found", lambda own, window, *how: counted(own, window, look, *how))
+        monkeypatch.setattr(Learner, "said", lambda own, window, *how: counted(own, window, look, *how))
         monkeypatch.setattr(Learner, "_evaluate", lambda own, window, *how: counted(own, window, evaluate, *how))
         monkeypatch.setattr(preview, "iter_predict", asked)
         job.control.go_by(lambda: clock[0])
@@ -145,7 +145,7 @@ def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
 ) -> None:
     image, labels = (np.tile(each, (4, 4)) for each in (strokes[0].data, strokes[1]))
     looked: list[tuple[int, ...]] = []
-    found = Learner.found
+    found = Learner.said
 
     def noted(a_pixel: float, searched: bool) -> tuple[str, list[tuple[int, ...]], int]:
         looked.clear()
@@ -157,7 +157,7 @@ def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
         record = job.result.history[-1]
         return str(record["validation"]), list(looked), int(record["steps"])
 
-    monkeypatch.setattr(Learner, "found", lambda own, part, *how: (looked.append(part.image.shape), found(own, part, *how))[1])
+    monkeypatch.setattr(Learner, "said", lambda own, part, *how: (looked.append(part.image.shape), found(own, part, *how))[1])
     monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is weighed
     monkeypatch.setattr(selection, "TOLERATED_IOU", 2.0)
     told, parts, steps = noted(0.0, searched=True)
@@ -178,3 +178,8 @@ def test_time_is_left_for_what_follows(slow: Slow, knowing: Segmenter, strokes: 
     (late, none), (early, left) = ended(0.0), ended(0.2 * MOST / a_pixel)
     assert early <= 0.85 * MOST < late
     assert left >= 0.1 * MOST > none
+
+
+def test_half_of_the_time_that_is_left_is_for_learning_whatever_follows_it() -> None:
+    assert schedule.learning_until(90.0, 200.0, 94.0) == 145.0
+    assert schedule.learning_until(10.0, 200.0, 30.0) == 170.0

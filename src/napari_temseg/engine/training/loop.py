@@ -221,7 +221,7 @@ class TrainingRun:
         course.opening = course.opening or control.elapsed - self.begun
         self.evaluated = control.elapsed
         limit, began = schedule.step_limit(self.data, self.config), self.begun + course.opening
-        self.budget = schedule.TrainingBudget(limit, began, lambda: self.deadline - self._ending(previews))
+        self.budget = schedule.TrainingBudget(limit, began, lambda: schedule.learning_until(began, self.deadline, self._ending(previews)))
         if self.budget.ends() - began < 0.25 * most and (took := self._making_ready()):
             yield self.progress(f"{took}: little is left for learning")
         return self.budget
@@ -359,7 +359,7 @@ class TrainingRun:
             return f"step {course.steps}; {sentence}"
         if not course.best_step:
             return f"step {course.steps}; no better than at the start yet"
-        return f"step {course.steps}; {selection.standing(course, before=self.data.task.base is not None, mistaken=self.data.mistaken)}"
+        return f"step {course.steps}; {selection.standing(course, before=self.data.task.base is not None)}"
 
 
 def _nothing(_: Micrograph) -> Prediction | None:

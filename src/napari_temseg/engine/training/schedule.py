@@ -21,6 +21,8 @@ CALM_SHARE, LEAST_CALM = 0.25, 10  # of the steps so far, and steps, in which th
 THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: another task
 LEAST_STEPS = 8  # that are taken whatever making ready took, if as many are asked for
 READY_SHARE = 0.4  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
+OTHERS_SHARE = 0.15  # of the time budget, after which it is not asked of pictures without labels where others bear strokes
+LEARNING_SHARE = 0.5  # of the time that is left at the first step, for learning, whatever follows it
 POINT_SHARE = 0.07  # of the time budget, that one look at what is held out may take: three are needed, before, after and half way back
 JUDGE_SHARE = 0.12  # of the time budget, for naming pictures at the end
 SHOW_SHARE = 0.1  # of the time budget, that the first preview and the last may take each
@@ -47,6 +49,14 @@ class TrainingBudget:
         """How much of it is spent, from 0; 1 and more: all."""
         time = (elapsed - self.started) / max(self.ends() - self.started, 1e-6)
         return max(steps / self.steps, time if steps >= LEAST_STEPS else min(time, steps / LEAST_STEPS))
+
+
+def learning_until(began: float, deadline: float, ending: float) -> float:
+    """When learning ends that `began` then, where all shall be done by a `deadline` and what follows the last step takes up to `ending` s.
+
+    Much of that is not needed where nothing is kept, and a training of a few steps is never kept: half of the time is for learning.
+    """
+    return max(deadline - ending, began + LEARNING_SHARE * (deadline - began))
 
 
 def step_limit(data: TrainingData, config: TrainConfig) -> int:

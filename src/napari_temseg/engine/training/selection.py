@@ -83,20 +83,21 @@ def is_better(score: tuple[float, float], course: TrainingCourse, data: Training
     return score > course.best_score
 
 
-def standing(course: TrainingCourse, *, before: bool, mistaken: bool) -> str:
-    """For people: what would be kept of a training that is judged and has a best step; only what is better is called so.
+def standing(course: TrainingCourse, *, before: bool) -> str:
+    """For people: how a training stands that is judged and has a best step; only what is better is called so, and nothing is promised.
 
-    `before`: there was a model before; `mistaken`: strokes say that it is wrong, so that what was learnt may be kept without a gain.
+    `before`: there was a model before.
     """
     score = {int(point["step"]): point["validation_iou"] for point in course.curve}
     best, untouched = score[course.best_step], score[0]
     reached = f"IoU {best:.3f}{f', at the start {untouched:.3f}' if before else ''}"
     if before and best <= untouched + NOISE_IOU:
-        why = "as your strokes say that the model before is wrong; " if mistaken else "as the later step; "
-        return f"step {course.best_step} would be kept, {why}labels that it is not shown agree no better ({reached})"
-    if round(best, 3) < round(max(iou for step, iou in score.items() if step), 3):
-        return f"step {course.best_step} would be kept, by labels that it is not shown better than at the start ({reached})"
-    return f"best so far at step {course.best_step}, by labels that it is not shown ({reached})"
+        found = "no better yet"
+    elif round(best, 3) < round(max(iou for step, iou in score.items() if step), 3):
+        found = "better than at the start"
+    else:
+        found = f"best so far at step {course.best_step}"
+    return f"{found}, by labels that it is not shown ({reached}); whether it is kept is checked at the end"
 
 
 def evaluations(learner: Learner) -> float:

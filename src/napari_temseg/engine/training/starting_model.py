@@ -103,7 +103,9 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
     others = rehearsal(task, simulated=not labelled.sparse)
     ready = cache(partial(made_ready, reader, task.predicting))  # where anything is asked at all
     until = schedule.READY_SHARE * task.config.max_seconds
-    asking = _Asking(reader, task.predicting, ready, control, until, task.config.crop, task.beyond)
+    # A few strokes change little of what other pictures are: learning them is worth more of the time.
+    others_until = schedule.OTHERS_SHARE * task.config.max_seconds if labelled.sparse else until
+    asking = _Asking(reader, task.predicting, ready, control, (until, others_until), task.config.crop, task.beyond)
     done: list[TrainingPlane] = []
     every: list[TrainingPlane] = [*others.held, *others.watched]
     if labelled.whole:
@@ -117,20 +119,20 @@ def prepared(task: TrainingTask, control: Control) -> Generator[Progress, None, 
 
 @dataclass(frozen=True, eq=False)
 class _Asking:
-    """How the starting model (`reader`, of images that are normalised) is asked, until so many `seconds` of the job are over; crops that
-    are learnt from have `crop` px."""
+    """How the starting model (`reader`, of images that are normalised) is asked, until so many `seconds` of the job are over, of pictures
+    with labels and without; crops that are learnt from have `crop` px."""
 
     reader: Segmenter
     config: PredictConfig
     ready: Callable[[], Backend]
     control: Control
-    seconds: float
+    seconds: tuple[float, float]
     crop: int
     beyond: BeyondBand | None
 
-    def late(self) -> bool:
-        """Whether no more is asked."""
-        return self.control.elapsed > self.seconds
+    def late(self, *, other: bool = False) -> bool:
+        """Whether no more is asked, or none of `other` pictures, without labels."""
+        return self.control.elapsed > self.seconds[other]
 
     def runner(self, plane: TrainingPlane, size: float | None = None) -> Runner:
         """That looks at a plane, for particles of just a size (px) where one is given."""
@@ -188,9 +190,10 @@ def _asked(plane: TrainingPlane, asking: _Asking, said: list[Prediction], *, lea
     Of a labelled plane it is asked where crops can come from, first where most is labelled; the size is looked for all over the plane, as
     in a search. When it is late, no more than the `least` parts are asked about: probabilities are 0 elsewhere.
     """
-    if asking.late() and not least:
+    late = _never if least else partial(asking.late, other=not isinstance(plane, LabelledPlane))
+    if late():
         return
-    runner, image, late = asking.runner(plane), plane.image, _never if least else asking.late
+    runner, image = asking.runner(plane), plane.image
     known: Known | None = {}
     if runner.adaptive:
         known = yield from _until(runner.settle(image, None), late)
@@ -200,7 +203,7 @@ def _asked(plane: TrainingPlane, asking: _Asking, said: list[Prediction], *, lea
     size = Calibration((plane.pixel_size,) * 2) if plane.pixel_size else Calibration()
     found, whole = runner.blank(asking.reader, Micrograph(image, calibration=size)), (slice(None), slice(None))
     for done, part in enumerate(cut or [PlanePart(whole, whole, whole)]):
-        if done >= least and asking.late():
+        if done >= least and asking.late(other=not isinstance(plane, LabelledPlane)):
             break
         raw = yield from _until(runner.plane(image[part.window], None if cut else known), late)
         if raw is None:

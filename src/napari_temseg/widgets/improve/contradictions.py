@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
+import numpy as np
+from scipy import ndimage
+
+from napari_temseg.engine.types.results import BACKGROUND, BAND, FIRST_CLASS
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import Trainer
@@ -54,6 +57,11 @@ class Contradictions:
         kept = answer.prediction.all_classes().reshape(item.frame)[here] >= FIRST_CLASS
         if answer.given_up is not None:  # dashed: left out of a result
             kept &= not answer.given_up.reshape(item.frame)[here]
+        if kept and answer.prediction.size:
+            pieces, _ = ndimage.label(answer.prediction.all_classes().reshape(item.frame) >= FIRST_CLASS)
+            width = 2 * np.sqrt(np.count_nonzero(pieces == pieces[here]) / np.pi)
+            if width > BAND * answer.prediction.size:  # several that flow together, or what lies between them: nobody's particle
+                return False
         return bool(kept == (self._stroke(place) >= FIRST_CLASS))
 
     def _stroke(self, place: Place) -> int:

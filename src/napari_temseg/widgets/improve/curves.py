@@ -120,7 +120,7 @@ class CurvePlots(QWidget):
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
             "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more, "
             "unless only one region of a class is kept back, which the caption says: then look at the outlines. "
-            "◆ is the model that is kept, the broken line the one that training started from."
+            "◆ is the model that is kept, while training runs the best so far, the broken line the one that training started from."
         )
         self.plots = [Curve(session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
         self.fold = folded(FOLDED_CURVES, "The other two curves of this training.")
@@ -144,10 +144,16 @@ class CurvePlots(QWidget):
         self.hide()
 
     def show_points(
-        self, points: Sequence[Mapping[str, float]], fresh: bool = False, facts: Mapping[str, float] | None = None, of: str = ""
+        self,
+        points: Sequence[Mapping[str, float]],
+        fresh: bool = False,
+        facts: Mapping[str, float] | None = None,
+        *,
+        of: str = "",
+        running: bool = False,
     ) -> None:
-        """Draw the curves of a training so far; `facts` of its labels tell whether there is enough to judge by, `of` names the images
-        that it learns from where the one in hand is not among them."""
+        """Draw the curves of a training so far, which may be `running`; `facts` of its labels tell whether there is enough to judge by,
+        `of` names the images that it learns from where the one in hand is not among them."""
         self.setVisible(bool(points))
         judged = any("validation_iou" in point for point in points)
         marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
@@ -155,7 +161,8 @@ class CurvePlots(QWidget):
             few = bool(judged_by_one(facts or {}))
             marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation{FEW_KEPT_BACK if few else ""}']
             # There is one line, and what the curve is worth comes before what the tooltip tells too.
-            marks += [] if few else ["◆&nbsp;kept"] if fresh else ["◆&nbsp;kept", "┄&nbsp;start"]
+            mark = f"◆&nbsp;{'so&nbsp;far' if running else 'kept'}"
+            marks += [] if few else [mark] if fresh else [mark, "┄&nbsp;start"]
         if of:  # what the marks are, the tooltip tells
             marks = [*marks[:2], f"<b>of&nbsp;{html.escape(shortened(of, OF_MOST))}</b>"]
         self.legend.setText("&ensp; ".join(marks))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 TRAIN_KEY = "F9"
+TRAIN_TIP = f"Train a model on the labels of the ticked images ({TRAIN_KEY}); painting goes on meanwhile, and nothing is replaced."
 FOOT = 112  # px below all, while there are curves
 BUDGET_WIDTH = 92  # px of the seconds beside the model to start from
 VERDICT_LINES, ADVICE_LINES = 2, 3  # of what is said of a training; the rest comes by “more”
@@ -70,7 +71,7 @@ class ImprovePanel(QWidget):
         self.form.fold.addWidget(self.tune)
         self.train = button(
             "Train",
-            f"Train a model on the labels of the ticked images ({TRAIN_KEY}); painting goes on meanwhile, and nothing is replaced.",
+            TRAIN_TIP,
             self._train,
         )
         self.back = ElidedButton("Go back", self._go_back)
@@ -174,7 +175,7 @@ class ImprovePanel(QWidget):
 
     def _show_curves(self) -> None:
         trainer = self.trainer
-        self.curves.show_points(trainer.points, trainer.fresh, trainer.facts, of=trainer.elsewhere)
+        self.curves.show_points(trainer.points, trainer.fresh, trainer.facts, of=trainer.elsewhere, running=trainer.running)
 
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
@@ -183,6 +184,9 @@ class ImprovePanel(QWidget):
         on = self.start.base in self.session.models or self.start.base in self.session.own
         self.train.setText("Train on" if on else "Train again" if trainer.ended else "Train")
         highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
+        same = not waits and self.annotator.counts() == self._learnt
+        why = " Its labels are those of the last training: more strokes, or more time, teach more." if same else ""
+        self.train.setToolTip(f"{TRAIN_TIP}{why}")
         self.back.setEnabled(bool(trainer.earlier) and not busy)
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
         self.back.setToolTip(

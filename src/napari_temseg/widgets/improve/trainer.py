@@ -137,7 +137,7 @@ class Trainer(QObject):
         self.running, self.ended, self.setting, self.outcome = True, False, "", ""
         self.notes, self.made, self._before, self._newest = [], "", self.session.model, None
         self.unused, self.tried = None, False
-        self.preview.begin()
+        self.preview.begin(self._taught)
         self.advanced.emit()
 
     @property
@@ -170,7 +170,8 @@ class Trainer(QObject):
         if self.running:
             if self.elsewhere:
                 return f"Training on {self.elsewhere}; what it makes is not used here unless you choose it."
-            return "Training … The yellow glow is what it takes for particles by now." if self.preview.seen else "Training …"
+            glows = " The yellow glow is what it takes for particles by now." if self.preview.seen else ""
+            return f"Training on {some_of([each.name for each in self.session.items if each in self._taught])} …{glows}"
         if not (self.ended or self.outcome):
             return ""
         session, item, made = self.session, self.session.current, self.made
@@ -189,6 +190,8 @@ class Trainer(QObject):
         if made and used != made:
             kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
+        if self._settled:
+            return "The last training was not kept; what is shown was found since."
         found = self._searched_again
         if found is None or not outcome(found):
             return verdict(self.points, made, self.notes, fresh=self.fresh, twice=self._twice)
@@ -209,9 +212,15 @@ class Trainer(QObject):
         item = self.session.current
         return found if found is not None and item is found.item and item.prediction is found.said else None
 
+    @property
+    def _settled(self) -> bool:
+        """Whether the image in hand has another result since a training was not kept: what to do about that was done."""
+        found, item = self.again.result, self.session.current
+        return not self.made and found is not None and item is found.item and item.prediction is not found.said
+
     def _next_step(self) -> list[str]:
         item = self.session.current
-        if not self.ended or self.outcome or self.again.item is not None or item not in self._taught:
+        if not self.ended or self._settled or self.outcome or self.again.item is not None or item not in self._taught:
             return []
         if self.made and self.session.model_of(item) == self.made:
             return ["Look at the outlines: Train on goes on from here, Go back takes this back."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_temseg.engine.types.errors import TemsegError
@@ -26,20 +27,22 @@ class PreviewTarget(NamedTuple):
 
 
 class TrainingPreview:
-    """Between `begin` and `end` it follows what is in hand; a preview that the user removed comes back with the next training."""
+    """Between `begin` and `end` it follows what is in hand, where that is learnt from: others may be of another size, or kind. A
+    preview that the user removed comes back with the next training."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._runs = self._unwanted = False
-        self._aims: deque[PreviewTarget] = deque(maxlen=8)
+        self._learnt: Container[Item] = ()
+        self._aims: deque[PreviewTarget | None] = deque(maxlen=8)  # None: something that is not learnt from
         self._micrographs: dict[Item, Micrograph] = {}
         session.current_changed.connect(self._aim)
         session.plane_changed.connect(self._aim)
         session.item_changed.connect(self._item_changed)
 
-    def begin(self) -> None:
-        """A training begins."""
-        self._runs, self._unwanted = True, False
+    def begin(self, learnt: Container[Item]) -> None:
+        """A training begins, on these pictures."""
+        self._runs, self._unwanted, self._learnt = True, False, learnt
         self._micrographs.clear()
         self._aim()
 
@@ -59,11 +62,12 @@ class TrainingPreview:
 
     def look(self) -> Micrograph | None:
         """The plane on the screen; asked in the thread of the job, which only reads what `_aim` has put there."""
-        return self._aims[-1].micrograph if self._aims and not self._unwanted else None
+        aim = self._aims[-1] if self._aims else None
+        return None if aim is None or self._unwanted else aim.micrograph
 
     def show(self, prediction: Prediction) -> bool:
         """Show what was said of a plane, where that is still looked at."""
-        aim = next((aim for aim in self._aims if aim.micrograph is prediction.micrograph), None)
+        aim = next((aim for aim in self._aims if aim is not None and aim.micrograph is prediction.micrograph), None)
         if aim is None or self._unwanted or aim.item is not self.session.current or aim.item not in self.session.items:
             return False
         session, item = self.session, aim.item
@@ -80,6 +84,9 @@ class TrainingPreview:
         for other in self.session.items:
             if other is not item:
                 self._clear(other)
+        if item not in self._learnt:
+            self._aims.append(None)
+            return
         try:
             if item not in self._micrographs:
                 self._micrographs[item] = item.micrograph()

@@ -49,8 +49,12 @@ def test_outlines_follow_each_stroke_and_its_undo(bench: Any, viewer: Any, pictu
     particle, before = a_particle(picture), layer.data.copy()
     assert (before[particle] > 0).mean() > 0.6  # the model's own answer
     stroke(item.annotation, particle, 1)
+    live._advance()  # as soon as the window has a moment
+    assert panel.live.note.text() == "Live works on your newest strokes …"
+    assert not panel.live.use.isEnabled()
     settle(bench)
     assert (layer.data[particle] > 0).mean() < 0.4
+    assert panel.live.use.isEnabled()
     assert len(live.seconds) >= 1
     assert panel.live.note.text() == "Live: outlines follow strokes; dashed ones are unsure and left out."
     while item.annotation.data.any():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FOLLOWS = "Live: outlines follow strokes; dashed ones are unsure and left out."
 UNSTROKED = "Live: outlines of the model, until you stroke; dashed ones are unsure and left out."
 RESTS = "The newest result is shown; Live answers from your next stroke on."
+WORKS = "Live works on your newest strokes …"
 LIVE_LOOKS = "Live looks at the image …"
 
 

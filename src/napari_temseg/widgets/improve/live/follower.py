@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,22 +21,21 @@ from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, known_of, like
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, on_screen
-from napari_temseg.widgets.improve.live.flight import FOLLOWS, LIVE_LOOKS, RESTS, UNSTROKED, Flight, looking
+from napari_temseg.widgets.improve.live.flight import FOLLOWS, LIVE_LOOKS, RESTS, UNSTROKED, WORKS, Flight, looking
+from napari_temseg.widgets.improve.live.grounds import Grounds
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.rest import Rest
-from napari_temseg.widgets.improve.live.use_result import use_answer
+from napari_temseg.widgets.improve.live.use_result import check_usable, use_answer
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.interactive.linear_head import Ground
     from napari_temseg.engine.types.progress import Progress
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
 logger = logging.getLogger("napari_temseg")
-PLANES_WITH_FEATURES = 3  # planes whose frozen features are kept: some 130 MB each for 4096²
 WATCH = 150  # ms between two looks whether another preview has ended
 
 
@@ -62,7 +61,7 @@ class LiveFollower(QObject):
         self._improving = False
         self._rest = Rest(session)
         self._looked: WeakSet[Item] = WeakSet()  # pictures that were answered: what rests is looked at anew from its next stroke on
-        self._grounds: OrderedDict[LiveTarget, Ground] = OrderedDict()
+        self._grounds = Grounds()
         self._flight: Flight | None = None
         self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
         self._since: float | None = None
@@ -178,8 +177,11 @@ class LiveFollower(QObject):
             self._launch(aim)
         if aim is not None:
             self._show_if_known(aim)
-            if self.status in (FOLLOWS, UNSTROKED, RESTS) and not self.rests(aim.item) and not self.view.holds(aim.item, aim.plane):
-                self._say(LIVE_LOOKS)  # it was said of what was shown before
+            if self.status in (FOLLOWS, UNSTROKED, RESTS) and not self.rests(aim.item):  # it was said of what was shown before
+                if not self.view.holds(aim.item, aim.plane):
+                    self._say(LIVE_LOOKS)
+                elif self._behind(aim):
+                    self._say(WORKS)
         self._tell_screen()
         self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
 
@@ -196,6 +198,10 @@ class LiveFollower(QObject):
         if aim != self.aim or answer is None or (self.unsure and answer.unsure is None) or not self._same_strokes(aim, answer):
             return True
         return answer.split != self.session.part(Splitter).config_of(aim.item)
+
+    def _behind(self, aim: LiveTarget) -> bool:
+        """Whether there are strokes that the newest answer does not know."""
+        return aim != self._broken and (aim != self.aim or self.answer is None or not self._same_strokes(aim, self.answer))
 
     def _same_strokes(self, aim: LiveTarget, answer: LiveAnswer) -> bool:
         layer = aim.item.annotation
@@ -228,7 +234,7 @@ class LiveFollower(QObject):
         if ground is None:
             self._tell_screen()
             scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
-            others = (ground.prediction for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane))
+            others = (ground.prediction for ground in self._grounds.planes(aim).values())
             predict = like(aim.predict, next(others, aim.item.prediction))
             searched = known_of(aim.item.prediction, aim.plane, plane, predict)
             make = partial(looking, flight, predict, plane, scales, strokes, self.unsure, split, searched)
@@ -286,13 +292,10 @@ class LiveFollower(QObject):
             self._flight = None
         aim = flight.aim
         if aim.item in self.session.items:
-            self._grounds[aim] = answered.ground
+            self._grounds.keep(aim, answered.ground)
             self._looked.add(aim.item)
-            self._grounds.move_to_end(aim)
-            while len(self._grounds) > PLANES_WITH_FEATURES:
-                self._grounds.popitem(last=False)
             self.answer, self.aim = answered, aim
-            if self._wanted()[0] == aim:
+            if self._wanted()[0] == aim and not (flight.shown and self._behind(aim)):  # else what is on the screen knows more strokes
                 self._show(aim, answered)
                 self._time(flight, answered)
             self.answered.emit()
@@ -329,6 +332,8 @@ class LiveFollower(QObject):
         flight = self._flight
         if flight is not None and flight.aim == aim and flight.shown:
             return
+        if self.view.holds(aim.item, aim.plane) and self._behind(aim):
+            return  # what is on the screen knows more strokes, or as many
         if self.aim != aim or self.answer is None:
             self.view.hide()
         elif not self.view.shows(self.answer, self._roles):
@@ -362,8 +367,7 @@ class LiveFollower(QObject):
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what in (Change.LEFT_OUT, Change.AXES, Change.PIXELS):
-            for aim in [aim for aim in self._grounds if aim.item is item]:
-                del self._grounds[aim]
+            self._grounds.forget(item)
             if self.aim is not None and self.aim.item is item:
                 self.answer = self.aim = None
             self._broken = None
@@ -387,10 +391,6 @@ class LiveFollower(QObject):
     def use(self) -> None:
         """Make the answer the result of the micrograph in hand: all its planes, split and measured, as a job; undoable."""
         item, base = self.annotator.current_item(), self.base()
-        if item.annotation is None:
-            raise TemsegError(f"{item.name}: there is nothing to answer yet; choose New annotation, and paint a few strokes.")
-        if base == NEW_NETWORK:
-            raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
+        check_usable(item, base)
         aim = LiveTarget(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
-        grounds = {each.plane: ground for each, ground in self._grounds.items() if each == aim._replace(plane=each.plane)}
-        use_answer(self.session, aim, base, grounds)
+        use_answer(self.session, aim, base, self._grounds.planes(aim))

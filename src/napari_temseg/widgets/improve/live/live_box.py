@@ -92,7 +92,7 @@ class LiveBox(QWidget):
         ready = item is not None and not item.asks_axes and not self.session.jobs.running
         rests = self.model.rests(item)
         answers = self.start.base != NEW_NETWORK
-        self.use.setEnabled(ready and answers and self.model.seen)
+        self.use.setEnabled(ready and answers and self.model.seen and not self.model.coming)
         self.next.setEnabled(ready and item is not None and (item.prediction is not None or (self.model.on and answers)))
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests

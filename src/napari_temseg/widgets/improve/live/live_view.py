@@ -35,6 +35,7 @@ class LiveView(QObject):
         self._plane = 0  # of it
         self._closed: WeakSet[Item] = WeakSet()  # whose particles somebody had hidden before an answer took their place
         session.closing.connect(self._forget)
+        session.current_changed.connect(self._other_image)
 
     def shows(self, answered: LiveAnswer | FirstAnswer, roles: list[Role]) -> bool:
         """Whether this was the last that was shown, in these layers."""
@@ -126,6 +127,11 @@ class LiveView(QObject):
                 if role in item.made and layers.is_visible(item.made[role]):
                     layers.set_visible(item.made[role], False)
             self._unveil(item)
+
+    def _other_image(self) -> None:
+        """At once: a busy machine would show one picture under the answer of another."""
+        if self._shown is not None and self._shown[0] is not self.session.current:
+            self.hide()
 
     def _forget(self) -> None:
         self._shown = None

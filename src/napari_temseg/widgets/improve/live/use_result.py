@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Task, iter_use
+from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.history import LIVE_STEP
 from napari_temseg.widgets.session.results.carried import commit_found
 from napari_temseg.widgets.session.results.splitter import Splitter
@@ -18,7 +20,16 @@ from napari_temseg.widgets.session.results.state import Beside
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
+    from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
+
+
+def check_usable(item: Item, base: str) -> None:
+    """`TemsegError` where there can be no answer: nothing is painted, or there is no model yet."""
+    if item.annotation is None:
+        raise TemsegError(f"{item.name}: there is nothing to answer yet; choose New annotation, and paint a few strokes.")
+    if base == NEW_NETWORK:
+        raise TemsegError("An answer needs a model that knows particles: choose one under “start from”.")
 
 
 def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[int, Any]) -> None:
