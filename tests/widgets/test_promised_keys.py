@@ -20,12 +20,13 @@ from napari_temseg.widgets.canvas.main_window import canvas_of, layer_list
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.particles.corrector import Corrector
+from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.session.history import LIVE_STEP
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "napari_temseg" / "widgets"
-PLACES = ("picture", "button", "layer list", "picture box", "choice")
+PLACES = ("picture", "button", "layer list", "picture box", "choice", "table")
 NONE, SHIFT, CONTROL = (getattr(Qt.KeyboardModifier, f"{name}Modifier") for name in ("No", "Shift", "Control"))
 TOOLS = {"K": Tool.SPLIT, "A": Tool.ADD, "D": Tool.LASSO, "R": Tool.BOX}
 TRIED = {*TOOLS, *"JWQHNUGEP", "F8", "F9", "Delete", "Esc", "Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+Y", "Shift+U", "Shift+K", "Shift+N"}
@@ -58,6 +59,8 @@ def place(bench: Any, where: str) -> Any:
         return canvas_of(viewer)
     if where == "layer list":
         return layer_list(viewer)
+    if where == "table":
+        return bench.session.part(DistributionOpener).open().table
     if where == "picture box":
         return bench.findChild(QComboBox)
     panel = bench.panel(bench.panels.currentIndex())

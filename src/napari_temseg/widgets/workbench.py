@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -22,7 +21,7 @@ from napari_temseg.engine.types.progress import Progress
 from napari_temseg.widgets.audit.judge import Judge
 from napari_temseg.widgets.autosave.restorer import RestoreBar
 from napari_temseg.widgets.canvas.folding_controls import FoldingControls
-from napari_temseg.widgets.canvas.main_window import canvas_of, layer_list, press_key
+from napari_temseg.widgets.canvas.main_window import canvas_of, layer_list
 from napari_temseg.widgets.canvas.plane_slider import PlaneSlider
 from napari_temseg.widgets.find.panel import FindPanel
 from napari_temseg.widgets.images.current_image import CurrentImage
@@ -38,7 +37,7 @@ from napari_temseg.widgets.kit.scrolling import BAR_WIDTH, Scrolling
 from napari_temseg.widgets.kit.style import Still, button, row, sheet
 from napari_temseg.widgets.particles.panel import ParticlesPanel
 from napari_temseg.widgets.particles.sentences import clock
-from napari_temseg.widgets.session.keys import Keys, bind_in
+from napari_temseg.widgets.session.keys import Keys, bind_brush_in
 from napari_temseg.widgets.session.session import Session
 from napari_temseg.widgets.session.viewer_session import session_of
 
@@ -54,7 +53,6 @@ DOCK_STEPS = (
     ("4 Particles", "Correct, exclude, review, and the size distribution.", ParticlesPanel),
 )
 IMPROVE = 2
-BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice in the dock would take them for the beginning of a name
 BAR_MARGIN = 12  # px within the bar that its text leaves
 NEARLY = 4.0  # s that a job is about to be done, before it is said that it takes longer
 STAGES = {"check": "checking the new model"}  # as the bar has it, where a word says too little
@@ -89,7 +87,7 @@ class Workbench(QWidget):
         keys = self.session.part(Keys)
         for place in filter(None, (self, layer_list(self.session.viewer))):
             keys.also_in(place, but=("Delete",))  # closes the image, or removes the layer, that is chosen in a list
-        bind_in(self, {key: partial(press_key, self.session.viewer, key) for key in BRUSH_KEYS})
+        bind_brush_in(self, self.session.viewer)
         self.focus = GreyedFocus(self, canvas_of(self.session.viewer))
         self.controls = FoldingControls(self.session.viewer)
         self.slider = PlaneSlider(self.session.viewer)

@@ -35,6 +35,7 @@ from napari_temseg.widgets.particles.table import ParticleTable
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.export import FIGURE_TYPES
+from napari_temseg.widgets.session.keys import Keys, bind_brush_in
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
@@ -370,6 +371,8 @@ class DistributionOpener(QObject):
         if self.widget is None:
             self.opened = True
             self.widget = Distribution(self.session)
+            self.session.part(Keys).also_in(self.widget, but=("Delete",))  # which reaches the viewer from the table, and from a field not
+            bind_brush_in(self.widget, self.session.viewer)
             # The steps keep their height beside it: nothing of theirs is scrolled away when it comes.
             window_of(self.session.viewer).setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
             self.dock = window.add_dock_widget(self.widget, name=TITLE, area="bottom")

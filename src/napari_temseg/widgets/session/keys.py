@@ -10,10 +10,17 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QWidget
 
+from napari_temseg.widgets.canvas.main_window import press_key
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.session.session import Session
 
 Actions = dict[str, Callable[[], Any]]
+BRUSH_KEYS = ("E", "P")  # napari's own for eraser and brush: a choice or a table would take them for the beginning of a name
+
+
+def bind_brush_in(widget: QWidget, viewer: Any) -> None:
+    """napari's keys of the brush while the keyboard is in a widget or what is in it."""
+    bind_in(widget, {key: partial(press_key, viewer, key) for key in BRUSH_KEYS})
 
 
 class Keys(QObject):
