@@ -150,6 +150,8 @@ def test_a_key_that_takes_a_tool_in_hand_says_so(bench: Any, viewer: Any, qtbot:
     qtbot.keyClick(bench.panel(3), Qt.Key.Key_A)
     qtbot.waitUntil(bench.panel(3).add.isChecked)
     assert said[-1] == "The key A took “Add” in hand; Esc puts it down."
+    qtbot.keyClick(bench.panel(3), Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: said[-1] == "", timeout=20_000)
     bench.session.select([1])
     qtbot.keyClick(bench.panel(3), Qt.Key.Key_W)
     assert said[-1] == "The key W took “Redraw” in hand; Esc puts it down."

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_temseg.engine.types.wording import shortened
 from napari_temseg.widgets.canvas.colours import ORANGE, SKY
 from napari_temseg.widgets.improve.curve_advice import best_of, judged_by_one
+from napari_temseg.widgets.kit.brief import spare_lines
 from napari_temseg.widgets.kit.forms import folded
 from napari_temseg.widgets.kit.plots import Plot
 from napari_temseg.widgets.kit.style import hint
@@ -26,6 +27,7 @@ CURVES = ("iou", "loss", "accuracy")  # the first is always seen, the others lie
 CURVE_TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
 PARTS = {"train": SKY, "validation": ORANGE}
 CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of steps, of that, and of the axis of values
+HIGHER, MOST_HIGHER = 8, 80  # px more of the first plot for each line that a higher window has room for, and at most
 FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;unsure)"  # beside the name of that curve
 FOLDED_CURVES = "loss, accuracy"
 OF_MOST = 24  # letters of the names of images beside the legend
@@ -166,6 +168,7 @@ class CurvePlots(QWidget):
         if of:  # what the marks are, the tooltip tells
             marks = [*marks[:2], f"<b>of&nbsp;{html.escape(shortened(of, OF_MOST))}</b>"]
         self.legend.setText("&ensp; ".join(marks))
+        self.plots[0].setFixedHeight(CURVE_HEIGHT + STEP_AXIS + min(HIGHER * spare_lines(self), MOST_HIGHER))
         for plot in self.plots:
             plot.show_points(points, fresh)
         for plot in self.plots:  # else the ranges change while they are drawn, and all of it is drawn once more

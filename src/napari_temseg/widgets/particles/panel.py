@@ -27,6 +27,7 @@ from napari_temseg.widgets.particles.tools.brush_row import BrushRow
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.redrawing import Redrawing
 from napari_temseg.widgets.particles.tools.refusal import Refusal
+from napari_temseg.widgets.particles.tools.taken_by_key import TakenByKey
 from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.keys import Actions, Keys, bind_in
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -47,7 +48,7 @@ class ParticlesPanel(QWidget):
         self.session, self.corrector, self.pool = session, session.part(Corrector), session.part(Pool)
         self.opener, self.marks = session.part(DistributionOpener), session.part(Marks)
         self.pointer, self.doubtful, self.refusal = session.part(Pointer), session.part(Doubtful), session.part(Refusal)
-        self.redrawing, self.undo_keys = session.part(Redrawing), session.part(UndoKeys)
+        self.redrawing, self.undo_keys, self.by_key = session.part(Redrawing), session.part(UndoKeys), session.part(TakenByKey)
         self._tools: dict[Tool, QPushButton] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -207,13 +208,11 @@ class ParticlesPanel(QWidget):
         return made
 
     def _by_key(self, key: str, made: QPushButton, action: Callable[[], Any]) -> None:
-        """Say which tool a key took in hand: it may have been typed for a dialog that did not open."""
         action()
         self._show_tool()
         item = self.session.current
         self._follow_tool(item.particles_layer if item is not None else None)
-        if made.isChecked():
-            self.session.say(f"The key {key} took “{made.text()}” in hand; Esc puts it down.")
+        self.by_key.tell(key, made)
 
     def _show_tool(self) -> None:
         for tool, made in self._tools.items():
@@ -313,6 +312,7 @@ class ParticlesPanel(QWidget):
         measured = item is not None and item.measurement is not None
         picked = len(session.selected) if measured else 0
         self._follow_tool(item.particles_layer if item is not None else None)
+        self.by_key.follow()
         for widget, ready in (
             (self.merge, picked > 1 or self._partner() is not None),
             (self.split, measured),
