@@ -118,7 +118,8 @@ def of_one(settings: C | Sequence[C] | None, index: int) -> C | None:
 
 def _overall(progress: Progress, start: float, share: float, control: Control) -> Progress:
     """The progress of one picture as that of the whole job."""
-    return replace(progress, stage="find", fraction=start + share * progress.fraction, elapsed=control.elapsed)
+    paced = progress.paced or start > 0  # what went before tells how long a picture takes
+    return replace(progress, stage="find", fraction=start + share * progress.fraction, elapsed=control.elapsed, paced=paced)
 
 
 def _find_one(
@@ -133,28 +134,33 @@ def _find_one(
     from napari_temseg.engine.model.prediction import iter_predict
     from napari_temseg.engine.particles.splitting import split
     from napari_temseg.engine.types.results import PlanePrediction
+    from napari_temseg.pipeline.picture.course import LARGER, MEASURING, SPLITTING, SearchCourse
     from napari_temseg.pipeline.picture.larger import iter_larger
 
-    planes, middle = Stack(image), None
+    planes, middle, course = Stack(image), None, SearchCourse(image, SPLITTING + MEASURING, LARGER)
     job = iter_predict(model, image, predict, outward(image.n_planes, first))
     for progress in job:
         ready = progress.preview
-        if isinstance(ready, PlanePrediction):
+        if not isinstance(ready, PlanePrediction):
+            yield course.looked(progress)
+        else:
             plane = replace(ready.prediction, parted=None if parted is None else parted.reshape((-1, *image.frame))[ready.index])
             found = split(plane, config)
             planes.put(ready.index, found)
             middle = found if ready.index == image.n_planes // 2 else middle
-            progress = replace(progress, preview=PlaneFound(index, ready.index, found, plane))
-        yield replace(progress, fraction=0.95 * progress.fraction)
+            course.did(SPLITTING)
+            yield course.looked(replace(progress, preview=PlaneFound(index, ready.index, found, plane)))
     larger = None
     if middle is not None:
         beyond = iter_larger(model, middle, predict)
         for progress in beyond:
-            yield replace(progress, stage="predict", fraction=0.95, message=f"{image.name}: looking for larger particles")
+            seen = replace(progress, stage="predict", message=f"{image.name}: looking for larger particles")
+            yield course.at(seen, LARGER / 2 * progress.fraction)
         larger = beyond.result
     whole = replace(job.result, parted=parted, larger=larger)
     particles = planes.whole(whole)
-    yield Progress("find", 0.98, f"{image.name}: measuring {several(len(particles), 'particle')}")
+    course.did(LARGER)
+    yield course.at(Progress("find", 0.0, f"{image.name}: measuring {several(len(particles), 'particle')}"))
     return Found(index, whole, particles, measured(particles))
 
 

@@ -167,7 +167,7 @@ def run(*inputs: Any, **settings: Any) -> RunResult:
 def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Progress, None, None]:
     """What is not done yet, picture by picture; the share is of these, after that of getting to know them."""
     waiting = batch.waiting()
-    n, ended, message, shares = max(1, len(waiting)), 0, "", dict[str, float]()
+    n, ended, message, shares, paced = max(1, len(waiting)), 0, "", dict[str, float](), True
     before = batch.recognised
     with closing(crew.each(lambda: batch.work_of(waiting))) as all_said:
         for said in all_said:
@@ -175,7 +175,7 @@ def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Prog
                 return
             if said.progress is not None:
                 shares[said.stem] = 0.9 * said.progress.fraction
-                message = said.progress.message
+                message, paced = said.progress.message, said.progress.paced or ended > 0
             elif said.is_end:
                 shares.pop(said.stem, None)
                 ended += 1
@@ -184,7 +184,7 @@ def _search(batch: PictureBatch, crew: Crew, control: Control) -> Generator[Prog
                 message = f"{said.stem}: {'left out' if str(path) in batch.failures else 'done'}"
             beside = f" · {len(shares)} pictures at once" if len(shares) > 1 else ""
             share = (ended + sum(shares.values())) / n
-            yield Progress("run", before + (1 - WRITING - before) * share, message + beside, control.elapsed)
+            yield Progress("run", before + (1 - WRITING - before) * share, message + beside, control.elapsed, paced=paced)
 
 
 def _settle(batch: PictureBatch, path: Path, said: Said) -> None:

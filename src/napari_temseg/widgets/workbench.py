@@ -263,7 +263,7 @@ class JobBar(QWidget):
             return newest.rest
         if self._begun is None:
             same = (step for step in steps if step.stage == newest.stage)
-            self._begun = next(((step.elapsed, step.fraction) for step in same if step.fraction > 0), None)
+            self._begun = next(((step.elapsed, step.fraction) for step in same if step.fraction > 0 and step.paced), None)
         if self._begun is None or newest.elapsed - self._begun[0] < 1 or newest.fraction <= self._begun[1] or newest.remaining is None:
             return None
         return (1 - newest.fraction) * (newest.elapsed - self._begun[0]) / (newest.fraction - self._begun[1])

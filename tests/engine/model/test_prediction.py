@@ -34,6 +34,7 @@ from napari_temseg.engine.model.network_spec import NetworkSpec
 from napari_temseg.engine.model.prediction import iter_predict_planes
 from napari_temseg.engine.model.tiles import STRIDE, surrounded, tiles
 from napari_temseg.engine.types import large_arrays
+from napari_temseg.engine.types.progress import PIXELS_SHOWN
 
 EXACT = PredictConfig(device="cpu", precision="float32")
 
@@ -399,3 +400,17 @@ def test_a_plane_that_is_too_large_where_it_is_enlarged_is_looked_at_part_by_par
     assert fractions == sorted(fractions)
     assert (steps.result.classes == whole.classes).mean() > 0.995
     assert np.abs(steps.result.probability.astype(np.float32) - whole.probability).mean() < 0.01
+
+
+def test_nobody_is_told_how_long_it_takes_before_it_is_known_how_far_the_picture_is_enlarged():
+    drawn = simulate(SimulateConfig(height=96, width=128, seed=2, diameter=9, count=20))
+    told = list(iter_predict(load("particles"), drawn.micrograph))
+    searching = [progress for progress in told if "how large" in progress.message]
+    assert searching
+    assert [progress.remaining for progress in searching] == [None] * len(searching)
+    known = [progress for progress in told if progress not in searching]
+    assert all(progress.paced for progress in known)
+    share, shown = searching[-1].fraction, searching[-1].metrics[PIXELS_SHOWN]
+    # As if its particles were the smallest that are looked for: what is left is never more than was told.
+    assert known[0].metrics[PIXELS_SHOWN] * (1 - known[0].fraction) <= shown * (1 - share)
+    assert known[0].metrics[PIXELS_SHOWN] < shown

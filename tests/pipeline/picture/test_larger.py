@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.engine.types.progress import PIXELS_SHOWN
 from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.pipeline.find import iter_find
+from napari_temseg.pipeline.picture import course
 from napari_temseg.pipeline.picture.larger import iter_larger
 
 SMALL, LARGE, SIDE = 14.0, 80.0, 400
@@ -66,3 +68,14 @@ def test_a_search_in_the_window_tells_of_them_in_the_middle_plane_of_a_stack(par
     assert found.prediction.larger is not None
     assert found.prediction.larger.count == 2
     assert found.particles.prediction.larger == found.prediction.larger
+
+
+def test_what_comes_after_the_last_look_is_part_of_the_progress(particles: Any) -> None:
+    steps = list(iter_find(particles, [picture(1.3)], TOLD))
+    shares = [step.fraction for step in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    looks = [step for step in steps if PIXELS_SHOWN in step.metrics and "larger" not in step.message]
+    shown, plane = looks[-1].metrics[PIXELS_SHOWN], SIDE**2
+    after = (course.SPLITTING + course.LARGER + course.MEASURING) * plane
+    assert looks[-1].fraction == pytest.approx((shown + course.SPLITTING * plane) / (shown + after))

@@ -16,7 +16,7 @@ from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.progress import Control, Job, Progress, mapped
+from napari_temseg.engine.types.progress import PIXELS_SHOWN, Control, Job, Progress, mapped
 from napari_temseg.engine.types.results import BACKGROUND, PlanePrediction, Prediction, SizeCandidate
 from napari_temseg.engine.types.wording import at_plane
 
@@ -124,8 +124,17 @@ class _Pass:
         self._middle, self._known = micrograph.n_planes // 2, [Known(), Known()]
         for size in sizes[1:]:
             self._look_for_larger(size)
-        # Of a picture whose size is looked for, that is about half of the work.
-        self._settling = 0.5 / micrograph.n_planes if self.runner.adaptive and self.runner.working_size and not sizes else 0.0
+        searches = self.runner.adaptive and self.runner.working_size and not sizes
+        self._searched = self.runner.searched(micrograph.frame) if searches else 0.0
+        self._settling, self._shown = 0.0, {PIXELS_SHOWN: 0.0}
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """How much work there is, in px that the network is shown, and the share of looking for the size: told of the smallest size that
+        it may be until it is known, as nobody is to be told of less than what comes."""
+        planes = self._micrograph.n_planes * sum(runner.shown_of(self._micrograph.frame) for runner in self.runners)
+        self._shown = {PIXELS_SHOWN: self._searched + planes}
+        self._settling = max(self._settling, self._searched / self._shown[PIXELS_SHOWN])
 
     def _look_for_larger(self, size: float) -> None:
         pixel_size = self._micrograph.calibration.nanometres
@@ -137,7 +146,7 @@ class _Pass:
         def looking(share: float) -> Progress:
             message = f"{self._micrograph.name}: seeing how large its particles are"
             told.append(max(told[-1], share * self._settling))  # a second size is known, and has no share to tell
-            return Progress("predict", told[-1], message, self._control.elapsed)
+            return Progress("predict", told[-1], message, self._control.elapsed, self._shown, paced=not self._searched)
 
         told = [0.0]
         for index, runner in enumerate(self.runners):  # grows where the first finds two sizes
@@ -146,6 +155,7 @@ class _Pass:
                 self._known[index] = yield from mapped(runner.settle(image, self._micrograph.valid), looking)
             if runner.both and runner.candidates:
                 self._look_for_larger(runner.candidates[1].size)
+        self._weigh()
 
     def settled(self, config: PredictConfig) -> Settled:
         """What `settle` found, as settings."""
@@ -172,7 +182,7 @@ class _Pass:
             def progress(share: float, preview: PlanePrediction | None = None, *, done: int = done, index: int = index) -> Progress:
                 message = f"{self._micrograph.name}: " + ", ".join(filter(None, (at_plane(index, n), self.runner.device.plain())))
                 whole = self._settling + (1 - self._settling) * (done + share) / n
-                return Progress("predict", whole, message, self._control.elapsed, preview=preview)
+                return Progress("predict", whole, message, self._control.elapsed, self._shown, preview)
 
             image = self._normalised(index)
             plane, said = blank(index), []

@@ -161,10 +161,10 @@ class Runner:
 
     def _search(self, image: Floats, valid: npt.NDArray[np.bool_] | None) -> Generator[float, None, float]:
         """The size (px) with most evidence in a normalised plane; those that it could be taken for are kept as `candidates`."""
-        found, sizes, most = [], size_search.sizes(image.shape), size_search.first_look(image.shape)
+        found = []
         # Coarse looks come first and cost little: what is done is told by pixels.
-        cost = np.cumsum([0.0, *(min(image.size * band_scales(self.working_size / size)[0] ** 2, most) for size in sizes)])
-        for index, size in enumerate(sizes):
+        cost = np.cumsum([0.0, *self._first_looks(image.shape)])
+        for index, size in enumerate(size_search.sizes(image.shape)):
             evidence = yield from mapped(self._evidence(image, valid, size), partial(_instead, float(cost[index] / cost[-1]) / 2))
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
@@ -178,6 +178,22 @@ class Runner:
         self.smaller = None if self.candidates else size_search.smaller_too(found)
         self.alone = self.both and not self.candidates
         return self.candidates[0].size if self.both and self.candidates else size
+
+    def _first_looks(self, shape: tuple[int, ...]) -> list[float]:
+        """Px that the network is shown by a first look at each size in a picture (Y, X)."""
+        most = size_search.first_look(shape)
+        scales = (band_scales(self.working_size / size)[0] for size in size_search.sizes(shape))
+        return [min(math.prod(shape) * scale**2, most) for scale in scales]
+
+    def searched(self, shape: tuple[int, ...]) -> float:
+        """About as many px as the network is shown while a network of one band looks for the size in a picture (Y, X)."""
+        return 2 * sum(self._first_looks(shape))  # those that may decide are looked at again
+
+    def shown_of(self, shape: tuple[int, ...]) -> float:
+        """Px that it is shown of a plane (Y, X) at the working scales, those of the smallest size while that is looked for."""
+        looking = self.adaptive and self.working_size
+        scales = band_scales(self.working_size / size_search.SMALLEST_SIZE) if looking else self.scales
+        return math.prod(shape) * sum(scale**2 for scale in scales)
 
     def _off_by(self, shape: tuple[int, ...], size: float) -> float:
         """× by which the evidence of a first look at `size` (px) may be off that of a close one; 1 where they are the same."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from napari_temseg.engine.types.errors import Cancelled
 
 ENOUGH_DONE, LONG_ENOUGH = 0.1, 60.0  # share of a job, or seconds, from which on its pace tells how long the rest takes
+PIXELS_SHOWN = "pixels shown"  # the metric of a prediction that tells how many px the network is shown in all
 T = TypeVar("T")
 S = TypeVar("S")
 P = TypeVar("P")
@@ -23,7 +24,8 @@ Q = ParamSpec("Q")
 class Progress:
     """Where a job stands. `fraction` of its `stage` is in [0, 1]; `metrics` holds the newest figures by name.
 
-    `rest` are the seconds left of the whole job, where it knows them better than by the fraction.
+    `rest` are the seconds left of the whole job, where it knows them better than by the fraction; `paced` is False where neither that nor
+    the pace so far tells how much is left.
     """
 
     stage: str
@@ -33,6 +35,7 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     preview: Any = None
     rest: float | None = None
+    paced: bool = True
 
     @property
     def share(self) -> float:
@@ -44,7 +47,7 @@ class Progress:
         """Estimated seconds left, or None before anything is known: the first steps of a job are cheaper, or dearer, than the rest."""
         if self.rest is not None:
             return self.rest
-        if self.fraction <= 0 or (self.fraction < ENOUGH_DONE and self.elapsed < LONG_ENOUGH):
+        if not self.paced or self.fraction <= 0 or (self.fraction < ENOUGH_DONE and self.elapsed < LONG_ENOUGH):
             return None
         return self.elapsed * (1 - self.fraction) / self.fraction
 

@@ -53,7 +53,10 @@ def iter_large(
 
         fixed = replace(segmenter, normalisation=segmenter.normalisation.fixed(image.plane(0), image.valid, image.name))
         settling = iter_settled(fixed, image, predict, network)
-        yield from settling
+        before = 0.0
+        for progress in settling:
+            before = progress.fraction
+            yield progress
         told = settling.result
         plane = _LargePlane(image)
         cut = list(pieces(image.frame, told.largest))
@@ -61,18 +64,19 @@ def iter_large(
         for done, piece in enumerate(cut):
             said = f"{image.name}: part {done + 1} of {len(cut)}"
             predicting = iter_predict_planes(fixed, _part(piece, image), told.config, network=network, judged=done == middle)
-            prediction = yield from _predicted(predicting, said, done / len(cut))
+            prediction = yield from _predicted(predicting, said, before + (1 - before) * done / len(cut))
             piece, particles, single = _split(piece, prediction, config, told.largest)
             others = iter_other_splits(particles, piece.inner, single)
             for _ in others:
-                yield Progress("predict", (done + 0.8) / len(cut), said, control.elapsed)
+                yield Progress("predict", before + (1 - before) * (done + 0.8) / len(cut), said, control.elapsed)
             splits = others.result
             del single, others  # what splittings share takes more memory than the piece
             if done == middle:
                 plane.unlike = particles.prediction.unlike if particles.prediction is not None else ()
                 if recovery is not False:
                     looking = iter_recovery(fixed, particles, told.config)
-                    yield from looking
+                    for progress in looking:
+                        yield replace(progress, fraction=before + (1 - before) * (done + 0.8) / len(cut))
                     plane.recovered = looking.result
             plane.add(piece, particles, splits)
         return plane.together(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction
 from napari_temseg.files.label_pages import LabelPages
+from napari_temseg.pipeline.picture.course import MEASURING, OTHER_SPLITS, RECOVERING, SPLITTING, SearchCourse
 from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction
 from napari_temseg.pipeline.picture.piece_by_piece import is_large, iter_large
 from napari_temseg.pipeline.picture.put_aside import PutAside
@@ -37,27 +39,33 @@ def iter_measured(
     def steps(control: Control) -> Generator[Progress, None, MeasuredPicture]:
         from napari_temseg.engine.model.prediction import iter_predict_planes
 
+        recovers = is_cheap(image) if recovery is None else recovery
+        course = SearchCourse(image, SPLITTING + OTHER_SPLITS + MEASURING, RECOVERING / prod(image.frame) if recovers else 0.0)
         planes = _Planes(image)
         recovered: tuple[RecoveredSize, ...] = ()
         job = iter_predict_planes(segmenter, image, predict, network=network)
         for progress in job:
             ready = progress.preview
-            yield replace(progress, fraction=0.95 * progress.fraction, preview=None)
+            yield course.looked(replace(progress, preview=None))
             if not isinstance(ready, PlanePrediction):
                 continue
             plane = Splittable(ready.prediction)
             particles = split_of(plane, config)
+            course.did(SPLITTING)
             others = iter_other_splits(particles, single=plane)
             for step in others:
-                yield replace(step, fraction=0.95 * progress.fraction)
+                yield course.at(step, OTHER_SPLITS * step.fraction)
+            course.did(OTHER_SPLITS)
             splits = others.result
             del plane, others  # what splittings share takes more memory than the plane
-            if ready.index == 0 and (is_cheap(image) if recovery is None else recovery):
+            if ready.index == 0 and recovers:
                 looking = iter_recovery(segmenter, particles, predict)
                 for step in looking:
-                    yield replace(step, fraction=0.95 * progress.fraction)
+                    yield course.at(step, RECOVERING / prod(image.frame) * step.fraction)
+                course.did(RECOVERING / prod(image.frame))
                 recovered = looking.result
             planes.add(particles, replace(measure(particles), other_splits=splits))
+            course.did(MEASURING)
         return planes.together(job.result, recovered)
 
     return Job(steps)
