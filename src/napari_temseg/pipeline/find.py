@@ -134,10 +134,10 @@ def _find_one(
     from napari_temseg.engine.model.prediction import iter_predict
     from napari_temseg.engine.particles.splitting import split
     from napari_temseg.engine.types.results import PlanePrediction
-    from napari_temseg.pipeline.picture.course import LARGER, MEASURING, SPLITTING, SearchCourse
+    from napari_temseg.pipeline.picture.course import LARGER_TAKES, MEASURING_TAKES, SPLITTING_TAKES, SearchCourse
     from napari_temseg.pipeline.picture.larger import iter_larger
 
-    planes, middle, course = Stack(image), None, SearchCourse(image, SPLITTING + MEASURING, LARGER)
+    planes, middle, course = Stack(image), None, SearchCourse(image, SPLITTING_TAKES + MEASURING_TAKES, LARGER_TAKES)
     job = iter_predict(model, image, predict, outward(image.n_planes, first))
     for progress in job:
         ready = progress.preview
@@ -148,18 +148,18 @@ def _find_one(
             found = split(plane, config)
             planes.put(ready.index, found)
             middle = found if ready.index == image.n_planes // 2 else middle
-            course.did(SPLITTING)
+            course.did(SPLITTING_TAKES)
             yield course.looked(replace(progress, preview=PlaneFound(index, ready.index, found, plane)))
     larger = None
     if middle is not None:
         beyond = iter_larger(model, middle, predict)
         for progress in beyond:
             seen = replace(progress, stage="predict", message=f"{image.name}: looking for larger particles")
-            yield course.at(seen, LARGER / 2 * progress.fraction)
+            yield course.at(seen, LARGER_TAKES / 2 * progress.fraction)
         larger = beyond.result
     whole = replace(job.result, parted=parted, larger=larger)
     particles = planes.whole(whole)
-    course.did(LARGER)
+    course.did(LARGER_TAKES)
     yield course.at(Progress("find", 0.0, f"{image.name}: measuring {several(len(particles), 'particle')}"))
     return Found(index, whole, particles, measured(particles))
 

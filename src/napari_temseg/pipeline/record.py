@@ -35,7 +35,8 @@ _MACHINE = ("device", "tile", "overlap")  # settings that suit a computer, and m
 _DEFAULTS = {"backend": "torch"}  # settings that came later: as they are by default they change no hash
 _APART = ("table", "mask", "calibration", "other_splits", "recovered", "unlike")  # of a measurement; the last is that of its item
 # Of an item.
-_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "candidates", "ends", "crops")
+_NAMED = ("name", "path", "measurement", "files", "picture", "acquisition", "sketch", "shown_by", "counted", "crops")
+_SEEN = ("candidates", "larger", "ends")
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,10 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
         "record": asdict(record),
         "name": item.name,
         "path": str(item.path),
-        "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in _NAMED},
+        "item": {field.name: getattr(item, field.name) for field in fields(item) if field.name not in (*_NAMED, *_SEEN)},
         "acquisition": asdict(item.acquisition),
         "candidates": [asdict(each) for each in item.candidates],
+        "larger": None if item.larger is None else asdict(item.larger),
         "ends": None if item.ends is None else asdict(item.ends),
         "measurement": {field.name: getattr(m, field.name) for field in fields(m) if field.name not in _APART},
         "calibration": asdict(m.calibration),
@@ -172,6 +174,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     taken: dict[str, Any] = facts.get("acquisition", {})
     of_item["acquisition"] = Acquisition(**{**taken, "stage": taken.get("stage") and tuple(taken["stage"])})
     of_item["candidates"] = tuple(SizeCandidate(**each) for each in facts.get("candidates", ()))
+    of_item["larger"] = SizeCandidate(**facts["larger"]) if facts.get("larger") else None
     of_item["ends"] = BandEnds(**facts["ends"]) if facts.get("ends") else None
     files = tuple(output / name for name in facts["record"]["files"])
     of_item |= {"files": files, "picture": partial(_bytes, path, "picture"), "sketch": sketch, "crops": crops}

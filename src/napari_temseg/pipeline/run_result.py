@@ -57,6 +57,7 @@ class RunItem:
     scales: tuple[float, ...] = ()  # at which the model looked at it
     size: float = 0.0  # px, of the particles that were looked for, 0 where the model answers for all sizes
     other_size: float = 0.0  # px, that of the large ones, where two sizes are meant and `size` is that of the small ones
+    larger: SizeCandidate | None = None  # as of its prediction; of a plane so large that it is searched in pieces nobody knows
     alone: bool = False  # as of its prediction: two sizes were asked for, one has evidence
     computed_with: str = ""  # as of its prediction
     splitting: dict[str, Any] = field(default_factory=dict)  # the settings as they came to be, those of the model filled in

@@ -14,7 +14,17 @@ from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS, PO
 from napari_temseg.engine.measure.samples.populations import by_population, population_figures, populations_of
 from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.populations import POPULATIONS
-from napari_temseg.engine.types.wording import WHY_APART, ends_touched, one_size_alone, sizes_asked, some_of, two_heaps, unlike_training
+from napari_temseg.engine.types.results import BAND, SizeCandidate
+from napari_temseg.engine.types.wording import (
+    WHY_APART,
+    ends_touched,
+    larger_seen,
+    one_size_alone,
+    sizes_asked,
+    some_of,
+    two_heaps,
+    unlike_training,
+)
 from napari_temseg.files.atomic import json_text, plain, printable, write_text
 from napari_temseg.files.formats.series import LOSSY
 from napari_temseg.files.segmentation import segmentation_for
@@ -36,6 +46,7 @@ ADVICE_FOR_COMMANDS = {
     "size": "Say it with --typical-size, or --typical-size both, and --as-one where that is one powder of many sizes",
     "another size": "Say a smaller or larger --typical-size",
     "wider": "Look for both as one powder with --typical-size “{}, {}” --as-one",
+    "larger": "Look for both with --typical-size “{}, {}”",
     "two heaps": "Look for each by itself with --typical-size “{}, {}”",
     "pixel size": 'give it with --pixel-size "0.21 nm"',
     "strokes": "train a model on a few strokes (temseg gui, step Improve)",
@@ -45,6 +56,7 @@ ADVICE_FOR_THE_WINDOW = {
     "size": "Say it with Find ▸ size, or choose both there, and One wide distribution where that is one powder of many sizes",
     "another size": "Say a smaller or larger size in Find",
     "wider": "Look for both as one powder: size “{}, {}” in Find, and One wide distribution",
+    "larger": "Look for both: size “{}, {}” in Find",
     "two heaps": "Look for each by itself: size “{}, {}” in Find",
     "pixel size": "click “not calibrated (px)” beside the image's name",
     "strokes": "paint a few strokes in Improve",
@@ -132,6 +144,14 @@ def _surface(sizes: SizeDistribution, settings: Recipe) -> dict[str, Any]:
     return told
 
 
+def _larger(item: RunItem, larger: SizeCandidate, advice: dict[str, str]) -> str:
+    """That larger particles were not looked for, and how to look for both, as the window offers it."""
+    scale, unit = item.measurement.calibration.nanometres or 1.0, item.measurement.length_unit
+    small, large = (f"{size * scale:.3g} {unit}" for size in (item.size, larger.size))
+    way = advice["wider" if larger.size <= BAND**2 * item.size else "larger"]
+    return f"{item.name}: {larger_seen(larger, large)} {way.format(small, large)}."
+
+
 def _has_two(item: RunItem) -> bool:
     return len(populations_of(item.measurement)) > 1
 
@@ -175,6 +195,7 @@ def _image(item: RunItem) -> dict[str, Any]:
         "uncertain": item.uncertain,
         "size_looked_for_px": item.size or None,
         **({"other_size_looked_for_px": item.other_size} if item.other_size and not _has_two(item) else {}),
+        "larger_not_looked_for": None if item.larger is None else {"particles": item.larger.count, "size_px": item.larger.size},
         "scales": list(item.scales),
         "computed_with": item.computed_with,
         "splitting": item.splitting,
@@ -236,6 +257,8 @@ def _cautions(
         if (modes := modes_of(item.measurement)) is not None:
             lengths = (f"{modes.small:.3g} {item.measurement.length_unit}", f"{modes.large:.3g} {item.measurement.length_unit}")
             cautions.append(two_heaps(item.name, (modes.n_small, modes.n_large), lengths, advice["two heaps"].format(*lengths)))
+        elif item.larger is not None:
+            cautions.append(_larger(item, item.larger, advice))
     empty = [item.name for item in items if not len(item.measurement)]
     if empty:
         cautions.append(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import napari_temseg as temseg
+from napari_temseg.cli.main import main
+from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.progress import PIXELS_SHOWN
 from napari_temseg.engine.types.results import SizeCandidate
+from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.pipeline.find import iter_find
 from napari_temseg.pipeline.picture import course
 from napari_temseg.pipeline.picture.larger import iter_larger
@@ -70,6 +75,24 @@ def test_a_search_in_the_window_tells_of_them_in_the_middle_plane_of_a_stack(par
     assert found.particles.prediction.larger == found.prediction.larger
 
 
+def test_a_run_says_it_as_the_window_does_and_finds_no_fault_with_what_it_found(
+    particles: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plane = picture(1.3)
+    write_tiff(tmp_path / "two.tif", plane.plane(0), Calibration((0.5, 0.5)))
+    assert main(["run", str(tmp_path / "two.tif"), "-o", str(tmp_path / "out"), "--typical-size", "14 px", "--exact-size"]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    seen = summary["images"][0]["larger_not_looked_for"]
+    assert seen["particles"] == 2
+    assert seen["size_px"] == pytest.approx(LARGE, rel=0.1)
+    told = f"two: 2 larger particles of about {seen['size_px'] / 2:.3g} nm: as clear as the others, but they were not looked for."
+    said = [caution for caution in summary["cautions"] if caution.startswith(told)]
+    assert said == [f"{told} Look for both as one powder with --typical-size “7 nm, {seen['size_px'] / 2:.3g} nm” --as-one."]
+    assert said[0] in capsys.readouterr().out
+    assert said[0] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert not any("larger particles" in why for why in summary["distributions"]["nm"]["why_not"])
+
+
 def test_what_comes_after_the_last_look_is_part_of_the_progress(particles: Any) -> None:
     steps = list(iter_find(particles, [picture(1.3)], TOLD))
     shares = [step.fraction for step in steps]
@@ -77,5 +100,5 @@ def test_what_comes_after_the_last_look_is_part_of_the_progress(particles: Any) 
     assert shares[-1] == 1
     looks = [step for step in steps if PIXELS_SHOWN in step.metrics and "larger" not in step.message]
     shown, plane = looks[-1].metrics[PIXELS_SHOWN], SIDE**2
-    after = (course.SPLITTING + course.LARGER + course.MEASURING) * plane
-    assert looks[-1].fraction == pytest.approx((shown + course.SPLITTING * plane) / (shown + after))
+    after = (course.SPLITTING_TAKES + course.LARGER_TAKES + course.MEASURING_TAKES) * plane
+    assert looks[-1].fraction == pytest.approx((shown + course.SPLITTING_TAKES * plane) / (shown + after))

@@ -159,7 +159,13 @@ def _two_cdf(x: Floats, p: Floats) -> Floats:
 def _weibull_logpdf(x: Floats, p: Floats) -> Floats:
     scale, shape = p[:, :1], p[:, 1:]
     u = np.log(x) - np.log(scale)
-    return np.asarray(np.log(shape) - np.log(scale) + (shape - 1) * u - np.exp(shape * u))
+    with np.errstate(over="ignore"):
+        return np.asarray(np.log(shape) - np.log(scale) + (shape - 1) * u - np.exp(shape * u))
+
+
+def _weibull_cdf(x: Floats, p: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # far above sizes that are all alike, where the shape is in the hundreds: it is 1 there
+        return np.asarray(-np.expm1(-np.exp(p[:, 1:] * (np.log(x) - np.log(p[:, :1])))))
 
 
 def _gauss_logpdf(z: Floats, p: Floats) -> Floats:
@@ -174,9 +180,7 @@ FAMILIES: dict[str, Family] = {
         lambda x, p: np.asarray(special.ndtr((np.log(x) - p[:, :1]) / p[:, 1:])),
         lambda x, p: _gauss_logpdf(np.log(x), p) - np.log(x),
     ),
-    "Weibull": Family(
-        ("scale", "shape"), _weibull_fit, lambda x, p: -np.expm1(-np.exp(p[:, 1:] * (np.log(x) - np.log(p[:, :1])))), _weibull_logpdf
-    ),
+    "Weibull": Family(("scale", "shape"), _weibull_fit, _weibull_cdf, _weibull_logpdf),
     "two lognormals": Family(("share", "median", "gsd", "median_2", "gsd_2"), _two_fit, _two_cdf, _two_logpdf),
 }
 

@@ -243,6 +243,12 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 
+def larger_seen(larger: SizeCandidate, length: str) -> str:
+    """“6 larger particles of about 21 nm: as clear as the others, but they were not looked for.”; `length` is that of `larger`."""
+    were = "it was" if larger.count == 1 else "they were"
+    return f"{several(larger.count, 'larger particle')} of about {length}: as clear as the others, but {were} not looked for."
+
+
 def two_heaps(name: str, counts: tuple[int, int], lengths: tuple[str, str], way: str) -> str:
     """“a.tif: its particles are of two sizes, 28 of about 87 nm and 57 of about 169 nm: … ”; `way` tells how to look for either."""
     told = " and ".join(f"{count} of about {length}" for count, length in zip(counts, lengths, strict=True))

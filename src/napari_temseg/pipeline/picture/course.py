@@ -10,8 +10,8 @@ from napari_temseg.engine.types.progress import PIXELS_SHOWN, Progress
 
 # × the px of a plane that a network is shown in the time that these take, of each plane or once: measured on pictures of 0.3 to 4
 # megapixels with 3 to 441 particles, on one core.
-SPLITTING, OTHER_SPLITS, MEASURING, LARGER = 1.2, 1.5, 0.3, 2.6
-RECOVERING = 3_000_000  # px, whatever the picture: that is looked for in a window
+SPLITTING_TAKES, OTHER_SPLITS_TAKE, MEASURING_TAKES, LARGER_TAKES = 1.2, 1.5, 0.3, 2.6
+RECOVERING_SHOWS = 3_000_000  # px, whatever the picture: that is looked for in a window
 
 
 class SearchCourse:

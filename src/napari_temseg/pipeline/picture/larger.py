@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, SizeCandidate
 
+if TYPE_CHECKING:
+    from napari_temseg.engine.model.backends.backend import Backend
+
 LARGER = 4.0  # × the size that was looked for: what is beyond its band lies well in that of this one
 COARSE = 35.0  # px of a particle of that size on the coarser pixels on which it is looked for: all that the model sees of it
 FILLING = 1.5  # × the shorter side of a picture: what is larger is not looked for
@@ -32,10 +35,11 @@ COMPACT = 0.9  # least solidity
 Labels = npt.NDArray[np.int32]
 
 
-def iter_larger(model: Segmenter, found: Particles, config: PredictConfig) -> Job[SizeCandidate | None]:
+def iter_larger(model: Segmenter, found: Particles, config: PredictConfig, network: Backend | None = None) -> Job[SizeCandidate | None]:
     """The job that looks for particles beyond the band of a search for one size, in the one plane of what it `found`.
 
-    How many there are and their median diameter (px); None where there are none, or where the search was for several sizes, or asks which.
+    `network` is that of the model, made ready for these settings, where there is one (see `iter_predict`). How many there are and their
+    median diameter (px); None where there are none, or where the search was for several sizes, or asks which.
     """
 
     def steps(control: Control) -> Generator[Progress, None, SizeCandidate | None]:
@@ -49,7 +53,7 @@ def iter_larger(model: Segmenter, found: Particles, config: PredictConfig) -> Jo
             return None
         step = max(1, int(size / COARSE))
         coarse = _coarse(plane, step)
-        job = iter_predict(model, coarse, replace(config.for_size(size / step), exact_size=True))
+        job = iter_predict(model, coarse, replace(config.for_size(size / step), exact_size=True), network=network)
         for progress in job:
             yield replace(progress, preview=None, elapsed=control.elapsed)
         seen = split(job.result, SplitConfig()).labels

@@ -32,8 +32,8 @@ class MeasuredPicture:
     """Particles and measurement of a picture without its prediction.
 
     `labels` and `classes` are (…, Y, X), `first` the labels of the first plane; `uncertain`, `unlike` and `ends` as of its `Particles`,
-    `candidates`, `scales`, `size`, `alone` and `computed_with` as of its `Prediction`, `other_size` that of its `other`; `splitting` the
-    settings, those of the model filled in.
+    `candidates`, `larger`, `scales`, `size`, `alone` and `computed_with` as of its `Prediction`, `other_size` that of its `other`;
+    `splitting` the settings, those of the model filled in.
     """
 
     image: Micrograph
@@ -45,6 +45,7 @@ class MeasuredPicture:
     unlike: dict[int, str] = field(default_factory=dict)
     ends: BandEnds | None = None
     candidates: tuple[SizeCandidate, ...] = ()
+    larger: SizeCandidate | None = None
     scales: tuple[float, ...] = ()
     size: float = 0.0
     other_size: float = 0.0
@@ -102,6 +103,7 @@ class MeasuredPicture:
             size=self.size,
             other_size=self.other_size,
             alone=self.alone,
+            larger=self.larger,
             computed_with=self.computed_with,
             splitting=self.splitting,
             crops=crops_of(image.plane(0), self.first, measured),
@@ -113,6 +115,7 @@ def facts_of_prediction(by: Prediction) -> dict[str, Any]:
     other = 0.0 if by.other is None else by.other.size
     return {
         "candidates": by.candidates,
+        "larger": by.larger,
         "scales": by.working_scale,
         "size": by.size,
         "other_size": other,

@@ -16,9 +16,17 @@ from napari_temseg.engine.particles.splitting import Numbering, Splittable, spli
 from napari_temseg.engine.types.config import PredictConfig, SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction
+from napari_temseg.engine.types.results import BandEnds, Particles, PlanePrediction, SizeCandidate
 from napari_temseg.files.label_pages import LabelPages
-from napari_temseg.pipeline.picture.course import MEASURING, OTHER_SPLITS, RECOVERING, SPLITTING, SearchCourse
+from napari_temseg.pipeline.picture.course import (
+    LARGER_TAKES,
+    MEASURING_TAKES,
+    OTHER_SPLITS_TAKE,
+    RECOVERING_SHOWS,
+    SPLITTING_TAKES,
+    SearchCourse,
+)
+from napari_temseg.pipeline.picture.larger import iter_larger
 from napari_temseg.pipeline.picture.measured_picture import MeasuredPicture, all_ends, facts_of_prediction
 from napari_temseg.pipeline.picture.piece_by_piece import is_large, iter_large
 from napari_temseg.pipeline.picture.put_aside import PutAside
@@ -40,7 +48,9 @@ def iter_measured(
         from napari_temseg.engine.model.prediction import iter_predict_planes
 
         recovers = is_cheap(image) if recovery is None else recovery
-        course = SearchCourse(image, SPLITTING + OTHER_SPLITS + MEASURING, RECOVERING / prod(image.frame) if recovers else 0.0)
+        recovering = RECOVERING_SHOWS / prod(image.frame) if recovers else 0.0
+        course = SearchCourse(image, SPLITTING_TAKES + OTHER_SPLITS_TAKE + MEASURING_TAKES, recovering + LARGER_TAKES)
+        larger: SizeCandidate | None = None
         planes = _Planes(image)
         recovered: tuple[RecoveredSize, ...] = ()
         job = iter_predict_planes(segmenter, image, predict, network=network)
@@ -51,22 +61,28 @@ def iter_measured(
                 continue
             plane = Splittable(ready.prediction)
             particles = split_of(plane, config)
-            course.did(SPLITTING)
+            course.did(SPLITTING_TAKES)
             others = iter_other_splits(particles, single=plane)
             for step in others:
-                yield course.at(step, OTHER_SPLITS * step.fraction)
-            course.did(OTHER_SPLITS)
+                yield course.at(step, OTHER_SPLITS_TAKE * step.fraction)
+            course.did(OTHER_SPLITS_TAKE)
             splits = others.result
             del plane, others  # what splittings share takes more memory than the plane
             if ready.index == 0 and recovers:
                 looking = iter_recovery(segmenter, particles, predict)
                 for step in looking:
-                    yield course.at(step, RECOVERING / prod(image.frame) * step.fraction)
-                course.did(RECOVERING / prod(image.frame))
+                    yield course.at(step, recovering * step.fraction)
+                course.did(recovering)
                 recovered = looking.result
+            if ready.index == image.n_planes // 2:  # at whose size all are looked at
+                beyond = iter_larger(segmenter, particles, predict, network)
+                for step in beyond:
+                    yield course.at(step, LARGER_TAKES / 2 * step.fraction)
+                larger = beyond.result
+                course.did(LARGER_TAKES)
             planes.add(particles, replace(measure(particles), other_splits=splits))
-            course.did(MEASURING)
-        return planes.together(job.result, recovered)
+            course.did(MEASURING_TAKES)
+        return replace(planes.together(job.result, recovered), larger=larger)
 
     return Job(steps)
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import several
+from napari_temseg.engine.types.wording import larger_seen
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.find_key import FindKey
@@ -331,9 +331,7 @@ class FindPanel(QWidget):
             )
         further = further_sizes(item, self.given_up.of(item))
         if further is not None and further.larger is not None:
-            count, length = further.larger.count, self.dial.about(item, further.larger.size)
-            were = "it was" if count == 1 else "they were"
-            touched = f"{several(count, 'larger particle')} of about {length}: as clear as the others, but {were} not looked for."
+            touched = larger_seen(further.larger, self.dial.about(item, further.larger.size))
         if item.unlike:
             ways = "" if further is not None else ", or take one of the ways below"
             return [touched, f"{item.unlike.rpartition(': ')[0]}: check them{ways}."]
