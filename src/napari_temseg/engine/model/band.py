@@ -21,4 +21,4 @@ def band_inputs(plane: npt.NDArray[np.float32], polarity: int = 0, size: float =
     """Input (1, 3, Y, X) of a normalised plane (Y, X) that is at its working scale; `polarity` 1 bright, −1 dark, 0 unknown."""
     image = -plane if polarity < 0 else plane
     told = np.full_like(image, float(polarity != 0))
-    return np.stack([image, flatten(image, size), told]).astype(np.float32)[None]
+    return np.stack([image, flatten(image, size), told]).astype(np.float32, copy=False)[None]

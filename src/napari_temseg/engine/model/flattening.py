@@ -51,7 +51,9 @@ def flatten(
     # About the mean and in units of the deviation, squares lose no digits.
     image = np.where(seen, image, np.float32(0))
     mean = image.sum(dtype=np.float64) / count
-    values = np.subtract(image, mean, dtype=np.float64).astype(np.float32) * weight
+    values = np.empty_like(image)
+    np.subtract(image, mean, out=values, dtype=np.float64, casting="same_kind")
+    values *= weight
     spread = math.sqrt(float((values * values).sum(dtype=np.float64)) / count)
     if spread <= 1e-6 * max(abs(mean), 1.0):
         return np.zeros(image.shape, np.float32)
@@ -61,7 +63,8 @@ def flatten(
     values -= level
     values /= deviation
     np.clip(values, -STRONGEST, STRONGEST, out=values)
-    return np.asarray(values * weight, np.float32)
+    values *= weight
+    return values
 
 
 def checked_diameter(diameter: float) -> None:
