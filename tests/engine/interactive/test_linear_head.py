@@ -12,7 +12,11 @@ from napari_temseg.engine.types.config import PredictConfig, SimulateConfig
 @pytest.fixture(scope="module")
 def scene():
     drawn = temseg.simulate(SimulateConfig(height=200, width=232, count=10, diameter=34, contrast=0.6, seed=3))
-    ground = iter_ground(temseg.load("particles"), drawn.micrograph, PredictConfig(precision="float32")).drain()
+    shares: list[float] = []
+    looking = iter_ground(temseg.load("particles"), drawn.micrograph, PredictConfig(precision="float32"))
+    ground = looking.drain(lambda step: shares.append(step.fraction))
+    assert shares == sorted(shares), "while the size is looked for, and after it"
+    assert shares[-1] == pytest.approx(1)
     return drawn, ground
 
 

@@ -85,20 +85,26 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, know
         side = cell_side(plane.frame)
         raws, features = [], []
 
-        def progress(share: float, done: int = 0) -> Progress:
-            return Progress("look", (done + share) / len(watcher.scales), f"{plane.name}: looking", control.elapsed)
+        searched = watcher.searched(plane.frame) if watcher.adaptive and watcher.working_size else 0.0
+
+        def progress(share: float, before: float = 0.0, pixels: float = searched) -> Progress:
+            """By the px that the network is shown: of so many, with so many `before`."""
+            whole = searched + watcher.shown_of(plane.frame)
+            return Progress("look", (before + share * pixels) / whole, f"{plane.name}: looking", control.elapsed)
 
         if watcher.adaptive:
             # Sees the outputs only: features of the whole picture at every scale would fill the memory.
             scout = Runner(model, config, plane.calibration.nanometres)
             yield from mapped(scout.settle(image[0, 0], plane.valid), progress)
             watcher.scales, watcher.adaptive = scout.scales, False
-        for done, scale in enumerate(watcher.scales):
-            seen = _whole if scale <= 1 or image.size * scale**2 <= 2 * SHOWN_SIDE**2 else _piece_by_piece
-            raw, cells = yield from mapped(seen(watcher, image, scale, outputs, side), partial(progress, done=done))
+        before = searched
+        for scale in watcher.scales:
+            seen, pixels = _whole if scale <= 1 or image.size * scale**2 <= 2 * SHOWN_SIDE**2 else _piece_by_piece, image.size * scale**2
+            raw, cells = yield from mapped(seen(watcher, image, scale, outputs, side), partial(progress, before=before, pixels=pixels))
             raws.append(raw)
             features.append(cells)
-            yield progress(1.0, done)
+            before += pixels
+            yield progress(1.0, before, 0.0)
         if known is not None:
             raw = raw_of(known)
             said = replace(known, confidence=None, parted=None, vouched=None, other=None)

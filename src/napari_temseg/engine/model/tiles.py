@@ -61,10 +61,10 @@ def _mirrored(image: Floats, before: Sequence[int], after: Sequence[int]) -> Flo
     """What numpy's symmetric padding gives of (…, Y, X), which takes several times as long for small pictures."""
     for axis, (first, last) in zip((-2, -1), zip(before, after, strict=True), strict=True):
         if first or last:
-            n, sides = image.shape[axis], [image]
-            for there in (np.arange(-first, 0) % (2 * n), np.arange(n, n + last) % (2 * n)):  # the picture itself is copied as it is
-                sides.append(image.take(np.minimum(there, 2 * n - 1 - there), axis))
-            image = np.concatenate([sides[1], sides[0], sides[2]], axis)
+            n = image.shape[axis]
+            outside = [np.arange(-first, 0) % (2 * n), np.arange(n, n + last) % (2 * n)]
+            above, below = (image.take(np.minimum(there, 2 * n - 1 - there), axis) for there in outside)
+            image = np.concatenate([above, image, below], axis)  # the picture itself is copied as it is
     return image
 
 
