@@ -39,4 +39,4 @@ def test_the_caption_says_where_one_region_is_all_that_validation_is_judged_by(b
         assert ("1&nbsp;region:&nbsp;unsure" in panel.curves.legend.text()) == said
         assert "validation" in panel.curves.legend.text()
     panel.curves.show_points(panel.trainer.points, of="of another kind, 2 and 12 more")
-    assert "<b>of&nbsp;of another … and 12 more</b>" in panel.curves.legend.text()
+    assert "<b>of&nbsp;of an…2 more</b>" in panel.curves.legend.text()

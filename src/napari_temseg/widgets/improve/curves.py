@@ -30,7 +30,7 @@ CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of s
 HIGHER, MOST_HIGHER = 8, 80  # px more of the first plot for each line that a higher window has room for, and at most
 FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;unsure)"  # beside the name of that curve
 FOLDED_CURVES = "loss, accuracy"
-OF_MOST = 24  # letters of the names of images beside the legend
+OF_MOST = 12  # letters of the names of images beside the legend, which has one line
 
 
 BEYOND_SHARES = 0.02  # beyond 0 and 1, so that a point there is seen whole
