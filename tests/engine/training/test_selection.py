@@ -108,3 +108,24 @@ def test_what_a_training_makes_the_model_doubt_is_lost_though_its_outlines_stay(
         strokes[y - 1, x : x + 5] = 1
     assert selection.loses_too_many([strokes], [after], [before])
     assert not selection.loses_too_many([nothing], [nothing], [nothing])
+
+
+def test_right_strokes_never_speak_against_a_change_and_particles_that_were_asked_for_count_for_it():
+    before = np.ones((60, 60), np.uint8)
+    before[2:8, 2:8] = before[2:8, 22:28] = 2
+    found_more = before.copy()
+    found_more[22:28, 2:58] = 2  # more than there were
+    strokes = np.zeros((60, 60), np.uint8)
+    strokes[25, 4:8] = 2  # one that was missed
+    assert selection.best_way([strokes], [[found_more], [before]], [before]) == 0
+    for y, x in ((5, 4), (5, 24)):  # right already, as is the background
+        strokes[y, x : x + 3] = 2
+    strokes[45, 5:55] = 1
+    assert selection.stroke_worth([strokes], [found_more], [before]) == 1.0
+    unheard = found_more.copy()
+    unheard[22:28, 2:12] = 1  # others came, but not that one
+    assert selection.best_way([strokes], [[unheard], [before]], [before]) == 2
+    wrong = found_more.copy()
+    wrong[42:48] = 2  # on stroked background too
+    assert selection.best_way([strokes], [[wrong], [found_more]], [before]) == 1
+    assert selection.stroke_worth([strokes], [before], [before]) == 0.0

@@ -112,7 +112,7 @@ def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, f
     labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
     other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
     monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept …
-    monkeypatch.setattr(selection, "OUTWEIGHED", 2.0)  # … however much it changes elsewhere
+    monkeypatch.setattr(selection, "WORTH_IT", -9.0)  # … however much it changes elsewhere
     config = replace(CONFIG, max_steps=2)
     model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
     told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+import math
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +27,8 @@ NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
-OUTWEIGHED = 0.01  # of share and IoU together: by less than this the starting model is no better than what strokes taught
+WORTH_IT = 0.05  # that strokes must speak for a change at least (see `stroke_worth`)
+AS_GOOD = 0.02  # by less than this half of what was learnt is no better than all of it
 SURE_PIECE = (
     0.75  # mean foreground probability from which on a search keeps a piece, of a model for one band of sizes (`particles.weighing`)
 )
@@ -46,6 +48,8 @@ DECODER_SCALES = (
     (1.4, 1.0),
     (1.4, 1.0, 0.7),
 )  # working scales that a new decoder is tried with, the cheapest first
+
+Classes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +202,8 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
 def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
-    A few strokes on what looks like the rest of a picture may turn all of it over. What they say of their own pixels, the classes counting
-    alike, is weighed against what the starting model says of the others: the foreground IoU with that. Only that is foreground which is
+    A few strokes on what looks like the rest of a picture may turn all of it over: what they say is weighed against that (see
+    `stroke_worth`). Only that is foreground which is
     sure enough to become a particle: a training that leaves every outline, but makes the model doubt it, has lost it. Most sure particles
     that no stroke contradicts must stay. The parts that are looked at are those of the strokes, few enough for every machine: what becomes
     of strokes does not hang on how fast it is.
@@ -207,17 +211,14 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     least = SURE_PIECE if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
-    found: list[list[npt.NDArray[np.uint8]]] = []
+    found: list[list[Classes]] = []
     for tensors in ways:
         learner.load(tensors)
         found.append([])
         for part in parts:
             found[-1].append(sure_classes(learner.said(part, kept.scales), least))
             yield ""
-    worth = [_said_and_held(parts, said, found[2]) for said in found]
-    allowed = [way for way in (0, 1) if not loses_too_many([part.labels for part in parts], found[way], found[2])]
-    best = max(allowed, key=lambda way: worth[way], default=2)
-    best = 2 if worth[2] > worth[best] + OUTWEIGHED else best
+    best = best_way([part.labels for part in parts], found[:2], found[2])
     if best == 0:
         return kept
     if best == 1:
@@ -231,18 +232,36 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     return Selected(learner.start, 0, score, learner.first_scales, (told + way,))
 
 
-def _said_and_held(parts: list[LabelledPlane], found: list[npt.NDArray[np.uint8]], start: list[npt.NDArray[np.uint8]]) -> float:
-    """Share of the stroked pixels that got their class, background and foreground counting alike, and IoU with the `start` elsewhere."""
-    right, stroked, both, either = np.zeros(2), np.zeros(2), 0, 0
-    for part, classes, before in zip(parts, found, start, strict=True):
+def stroke_worth(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> float:
+    """What strokes (`labels`) speak for a model by which classes (Y, X) are `after`, against one by which they are `before`: 1 at most, 0
+    for no change.
+
+    The share of the strokes' pixels that were wrong and are right now, the classes counting alike, less the share that were right and are
+    wrong now, and less what changed elsewhere, of all that was found: particles that went, and those that came. These count the less the
+    more of the strokes on missed particles are heard, as more were asked for; what went counts half where all strokes on wrong ones are.
+    Strokes on what is right already thus never speak against a change.
+    """
+    told = np.zeros((2, 2, 2))  # was right, is right, foreground: pixels
+    stayed = came = went = 0
+    for drawn, now, then in zip(labels, after, before, strict=True):
         for foreground in (0, 1):
-            here = part.labels >= FIRST_CLASS if foreground else part.labels == BACKGROUND
-            right[foreground] += np.count_nonzero(here & (classes == part.labels))
-            stroked[foreground] += np.count_nonzero(here)
-        one, other = ((each >= FIRST_CLASS) & (part.labels == 0) for each in (before, classes))
-        both, either = both + int(np.count_nonzero(one & other)), either + int(np.count_nonzero(one | other))
-    said = float(np.mean((right / np.maximum(stroked, 1))[stroked > 0]))
-    return said + (both / either if either else 1.0)
+            here = drawn >= FIRST_CLASS if foreground else drawn == BACKGROUND
+            np.add.at(told[..., foreground], ((then == drawn)[here].astype(int), (now == drawn)[here].astype(int)), 1)
+        was, is_now = ((each >= FIRST_CLASS) & (drawn == 0) for each in (then, now))
+        stayed, came, went = stayed + int((was & is_now).sum()), came + int((is_now & ~was).sum()), went + int((was & ~is_now).sum())
+    wrong, right = told[0].sum(axis=0), told[1].sum(axis=0)
+    mended, spoilt = told[0, 1] / np.maximum(wrong, 1), told[1, 0] / np.maximum(right, 1)
+    heard = float(mended[wrong > 0].mean()) if wrong.any() else 0.0
+    lost = float(spoilt[right > 0].mean()) if right.any() else 0.0
+    elsewhere = (1 - mended[0] / 2) * went / max(stayed + went, 1) + (1 - mended[1]) * came / max(stayed + went + came, 1)
+    return heard - lost - float(elsewhere)
+
+
+def best_way(labels: Sequence[Classes], ways: Sequence[Sequence[Classes]], before: Sequence[Classes]) -> int:
+    """Which of `ways` strokes speak for, the first of those that are as good; their number where they speak for none."""
+    worth = [-math.inf if loses_too_many(labels, way, before) else stroke_worth(labels, way, before) for way in ways]
+    best = max(worth)
+    return next(way for way, each in enumerate(worth) if each >= best - AS_GOOD) if best >= WORTH_IT else len(ways)
 
 
 def sure_classes(said: npt.NDArray[np.float32], least: float) -> npt.NDArray[np.uint8]:
@@ -253,7 +272,7 @@ def sure_classes(said: npt.NDArray[np.float32], least: float) -> npt.NDArray[np.
     return np.where(np.r_[True, mean >= least][pieces], classes, np.uint8(BACKGROUND))
 
 
-def loses_too_many(labels: list[npt.NDArray[np.uint8]], after: list[npt.NDArray[np.uint8]], before: list[npt.NDArray[np.uint8]]) -> bool:
+def loses_too_many(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> bool:
     """Whether too many particles of `before` (classes, Y, X) are none `after`, of those on which no stroke of `labels` says background.
 
     A stroke on a wrong particle speaks for some that look like it: strokes on many may take all of what a model found.
