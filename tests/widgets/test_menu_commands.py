@@ -15,8 +15,10 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.files.formats.tiff import write_tiff
+from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.menu_commands import PlanesDialog
 from napari_temseg.widgets.session.viewer_session import session_of
+from napari_temseg.widgets.workbench import JobBar
 
 PLUGIN = "napari-temseg"
 
@@ -140,20 +142,27 @@ def test_the_plugins_menu_opens_and_hides_the_dock(viewer: Any) -> None:
     assert widget.session is session_of(viewer)
 
 
-def test_gui_opens_the_dock_with_files(viewer: Any, picture: Any, tmp_path: Path, qtbot: Any, wait_jobs: Any) -> None:
+def test_gui_shows_the_picture_before_the_dock_and_says_what_it_does(
+    viewer: Any, picture: Any, tmp_path: Path, qtbot: Any, wait_jobs: Any
+) -> None:
     from napari_temseg.engine.types.micrograph import Calibration
     from napari_temseg.widgets.launch import open_window
 
     write_tiff(tmp_path / "grid.tif", picture.micrograph.data, Calibration((0.5, 0.5), "typed"))
+    below, seen = window_of(viewer).statusBar(), []
+    viewer.layers.events.inserted.connect(lambda: seen.append((len(viewer.window.dock_widgets), below.currentMessage())))
     bench = open_window(viewer, [tmp_path / "grid.tif"], calibration=Calibration.typed("2 nm"))
+    assert seen == [(0, "Opening grid.tif …")]
+    assert not below.currentMessage()
     qtbot.waitUntil(lambda: len(bench.session.items) == 1, timeout=20_000)
     wait_jobs(bench.session)
     (item,) = bench.session.items
+    assert bench.findChild(JobBar).sentence.text().startswith("Opened 1 image.")
     assert item.calibration.pixel_size == (2, 2)
     assert item.layer.metadata[PLUGIN.replace("-", "_")].source.path == str(tmp_path / "grid.tif")
 
 
-def test_gui_enters_napari_only_with_good_files(monkeypatch: Any, make_napari_viewer: Any, tmp_path: Path) -> None:
+def test_gui_enters_napari_only_with_good_files(monkeypatch: Any, make_napari_viewer: Any, tmp_path: Path, capsys: Any) -> None:
     from napari_temseg.cli.main import main
 
     made: list[Any] = []
@@ -162,9 +171,11 @@ def test_gui_enters_napari_only_with_good_files(monkeypatch: Any, make_napari_vi
     monkeypatch.setattr("napari.run", lambda: ran.append(True))
     assert main(["gui", str(tmp_path / "gone.tif")]) == 2
     assert not made
+    capsys.readouterr()
     for remembered in (None, (900, 700)):  # its own small size has no room for the steps
         monkeypatch.setattr(get_settings().application, "window_size", remembered)
         assert main(["gui"]) == 0
+        assert capsys.readouterr().err == "Opening the window …\n"
         assert made[-1].window._qt_window.isMaximized() == (remembered is None)
     assert ran == [True, True]
     assert "TEM particles" in str(list(made[0].window.dock_widgets))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "install this package with its extra [qt], or PySide6 or PyQt6 into this environment"
 NAME = "TEM particles"  # of plugin, widget and dock
+PICTURE_WITHIN = 15_000  # ms that the dock waits for the first picture
 
 
 def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: str = "") -> None:
@@ -26,6 +28,7 @@ def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration
     for path in map(Path, paths):
         if not path.is_dir():
             checked_path(path)
+    print("Opening the window …", file=sys.stderr, flush=True)  # all that it needs is to be loaded first
     try:
         import napari
         import qtpy  # noqa: F401  raises here, and clearly, when there is no Qt binding
@@ -37,17 +40,45 @@ def launch(paths: Sequence[str | Path], axes: str = "", calibration: Calibration
 
     viewer = napari.Viewer()
     fill_screen_at_first(viewer)
-    open_window(viewer, paths, axes, calibration, series)
-    napari.run()
+    if open_window(viewer, paths, axes, calibration, series) is not None:
+        napari.run()
 
 
 def open_window(
     viewer: Any, paths: Sequence[str | Path], axes: str = "", calibration: Calibration | None = None, series: str = ""
-) -> Workbench:
-    """Open the dock in a viewer, as the Plugins menu does, and start opening files."""
-    from napari_temseg.widgets.images.opening import Opener
+) -> Workbench | None:
+    """Open files in a viewer, and the dock, as the Plugins menu does; None where the window was closed meanwhile.
 
-    bench: Workbench
-    _, bench = viewer.window.add_plugin_dock_widget("napari-temseg", NAME)
-    bench.session.part(Opener).open(paths, axes, calibration, (series,) if series else ())
+    The dock takes seconds to make, on a busy computer half a minute: the first picture is seen before, and what is being done is said.
+    """
+    from napari_temseg.widgets.canvas.main_window import say_below
+
+    with say_below(viewer, f"Opening {Path(paths[0]).name if len(paths) == 1 else 'micrographs'} …" if paths else ""):
+        from napari_temseg.widgets.images.opening import Opener
+        from napari_temseg.widgets.session.viewer_session import session_of
+
+        session, said = session_of(viewer), list[str]()
+        session.said.connect(said.append)
+        session.part(Opener).open(paths, axes, calibration, (series,) if series else ())
+        _wait(lambda: bool(session.items) or session.closed or not session.jobs.running)
+    if session.closed:
+        return None
+    with say_below(viewer, f"Opening {NAME} …"):
+        bench: Workbench
+        _, bench = viewer.window.add_plugin_dock_widget("napari-temseg", NAME)
+    session.said.disconnect(said.append)
+    for sentence in said[-1:]:  # there was no dock yet that shows it
+        session.say(sentence)
     return bench
+
+
+def _wait(for_what: Callable[[], bool]) -> None:
+    """Let the window live until it has come, for seconds at most."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    loop, look, end = QEventLoop(), QTimer(), QTimer()
+    look.timeout.connect(lambda: loop.quit() if for_what() else None)
+    end.timeout.connect(loop.quit)
+    look.start(20)
+    end.start(PICTURE_WITHIN)
+    loop.exec()

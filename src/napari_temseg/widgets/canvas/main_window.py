@@ -37,6 +37,18 @@ def window_part(viewer: Any, *names: str) -> Any:
     return found
 
 
+@contextmanager
+def say_below(viewer: Any, sentence: str) -> Iterator[None]:
+    """Say at the foot of the window what is being done, and paint the window at once: what follows keeps it from being painted."""
+    below = window_of(viewer).statusBar()
+    below.showMessage(sentence)
+    QApplication.processEvents()
+    try:
+        yield
+    finally:
+        below.clearMessage()
+
+
 def canvas_of(viewer: Any) -> QWidget | None:
     """The widget that shows the pictures, None where this version of napari has none of that name."""
     found = window_part(viewer, "canvas", "native")
