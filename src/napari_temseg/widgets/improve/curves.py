@@ -124,26 +124,50 @@ class CurvePlots(QWidget):
             "unless only one region of a class is kept back, which the caption says: then look at the outlines. "
             "◆ is the model that is kept, while training runs the best so far, the broken line the one that training started from."
         )
-        self.plots = [Curve(session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
+        self._plots: list[Curve] = []
         self.fold = folded(FOLDED_CURVES, "The other two curves of this training.")
         self.fold.setParent(self)
         self.fold.hide()
-        layout = QVBoxLayout(self)
+        self._room = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.legend)
-        layout.addWidget(self.plots[0])
-        for plot in self.plots[1:]:
-            self.fold.addWidget(plot)
-            plot.setXLink(self.plots[0])
-        for plot in self.plots:
-            plot.setToolTip(self.legend.toolTip())
         if session.settings.get("curves", False):
             self.fold.expand(animate=False)
         else:
             self.fold.collapse(animate=False)
         self.fold.toggled.connect(partial(session.settings.set, "curves"))
         self.hide()
+
+    @property
+    def plots(self) -> list[Curve]:
+        """One for each of `CURVES`."""
+        self._make()
+        return self._plots
+
+    def _make(self) -> None:
+        """When they are first needed: most windows train nothing."""
+        if self._plots:
+            return
+        self._plots = [Curve(self.session, figure, last=figure in (CURVES[0], CURVES[-1])) for figure in CURVES]
+        first, *others = self._plots
+        self._room.addWidget(first)
+        for plot in others:
+            self.fold.addWidget(plot)
+            plot.setXLink(first)
+        for plot in self._plots:
+            plot.setToolTip(self.legend.toolTip())
+        (self.fold.expand if self.fold.isExpanded() else self.fold.collapse)(animate=False)
+        self._fit()
+
+    def _fit(self) -> None:
+        self._plots[0].setFixedHeight(CURVE_HEIGHT + STEP_AXIS + min(HIGHER * spare_lines(self), MOST_HIGHER))
+
+    def setVisible(self, visible: bool) -> None:  # noqa: N802  Qt's name
+        """What is shown has its place from the first moment on."""
+        if visible:
+            self._make()
+        super().setVisible(visible)
 
     def show_points(
         self,
@@ -168,8 +192,9 @@ class CurvePlots(QWidget):
         if of:  # what the marks are, the tooltip tells
             marks = [*marks[:2], f"<b>of&nbsp;{html.escape(shortened(of, OF_MOST))}</b>"]
         self.legend.setText("&ensp; ".join(marks))
-        self.plots[0].setFixedHeight(CURVE_HEIGHT + STEP_AXIS + min(HIGHER * spare_lines(self), MOST_HIGHER))
-        for plot in self.plots:
+        if self._plots:
+            self._fit()
+        for plot in self._plots:
             plot.show_points(points, fresh)
-        for plot in self.plots:  # else the ranges change while they are drawn, and all of it is drawn once more
+        for plot in self._plots:  # else the ranges change while they are drawn, and all of it is drawn once more
             plot.getPlotItem().getViewBox().updateAutoRange()
