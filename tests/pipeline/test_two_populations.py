@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
+from known_answers import remember
 from two_sizes import TwoSizes, two_sizes, wide_powder
 
 import napari_temseg as temseg
@@ -18,6 +20,14 @@ from napari_temseg.engine.particles.recovery import iter_recovery
 from napari_temseg.pipeline.run import run
 
 pytestmark = pytest.mark.usefixtures("known_drawings")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _known_answers() -> Iterator[None]:
+    """The same pictures are searched by call, run and command."""
+    with pytest.MonkeyPatch.context() as patch:
+        remember(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -110,6 +110,7 @@ def test_of_a_powder_wider_than_a_search_smaller_ones_are_seen(particles: temseg
     path = data / name
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    found = temseg.predict(particles, temseg.read(path))
+    image = temseg.read(path)
+    found = temseg.predict(particles, image if wide else np.ascontiguousarray(image.data[:768, :768]))  # of the other a part says as much
     assert (found.smaller is not None) == wide
     assert temseg.split(found).band_ends.touched[0] == wide

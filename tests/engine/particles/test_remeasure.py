@@ -110,7 +110,7 @@ def assert_in_step(particles: Particles) -> None:
 
 
 @given(seed=st.integers(0, 100_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_measuring_what_changed_equals_measuring_everything(seed):
     rng = np.random.default_rng(seed)
     particles = found(seed)

@@ -43,7 +43,7 @@ def _after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def dense(discs: Any) -> Annotations:
-    return Annotations.collect(*discs(128, 160), meaning="instances")
+    return Annotations.collect(*discs(96, 128), meaning="instances")
 
 
 def partly(whole: Annotations) -> Annotations:

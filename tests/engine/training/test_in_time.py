@@ -143,7 +143,7 @@ def test_a_preview_for_which_the_time_does_not_suffice_is_left_out(
 def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
     slow: Slow, knowing: Segmenter, strokes: tuple[Micrograph, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, labels = (np.tile(each, (4, 4)) for each in (strokes[0].data, strokes[1]))
+    image, labels = (np.tile(each, (2, 2)) for each in (strokes[0].data, strokes[1]))
     looked: list[tuple[int, ...]] = []
     found = Learner.said
 
@@ -162,7 +162,7 @@ def test_what_decides_about_strokes_does_not_hang_on_how_fast_the_machine_is(
     monkeypatch.setattr(selection, "TOLERATED_IOU", 2.0)
     told, parts, steps = noted(0.0, searched=True)
     assert steps == 10
-    for a_pixel, searched in ((0.0, False), (2e-6, True), (2e-6, False)):
+    for a_pixel, searched in ((0.0, False), (8e-6, True), (8e-6, False)):
         assert noted(a_pixel, searched=searched)[:2] == (told, parts)
     assert len(parts) > 6
 

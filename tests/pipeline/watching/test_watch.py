@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +12,8 @@ import pytest
 from skimage.draw import disk
 
 import napari_temseg as temseg
+from interrupted import interrupted
+from napari_temseg.cli.main import main
 from napari_temseg.engine.types.progress import Job
 from napari_temseg.engine.types.wording import several
 from napari_temseg.files.formats.tiff import write_tiff
@@ -112,19 +110,14 @@ def test_a_picture_that_is_written_anew_is_searched_anew(tmp_path: Path, watch: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of other systems")
-def test_ctrl_c_ends_it_well_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_well_and_the_same_command_goes_on(tmp_path: Path, log_elsewhere: None, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "camera" / "a.tif", 1)
-    command = [sys.executable, "-m", "napari_temseg.cli", "run", str(tmp_path / "camera"), "-o", str(tmp_path / "out")]
-    command += ["--watch", "--until", "1%", "--settled", "0", "--typical-size", "15 px"]
+    command = ["run", str(tmp_path / "camera"), "-o", str(tmp_path / "out"), "--watch", "--until", "1%"]
+    command += ["--settled", "0", "--typical-size", "15 px"]
     for number in (1, 2):
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
-            while process.poll() is None and len(list(tmp_path.glob("out/.temseg/pictures/*.npz"))) < number:
-                time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
-            out, said = process.communicate()
-        assert process.returncode == 0, said
-        assert f"Report: {tmp_path / 'out' / 'report.html'}" in out
+        with interrupted(lambda number=number: len(list(tmp_path.glob("out/.temseg/pictures/*.npz"))) >= number):
+            assert main(command) == 0
+        assert f"Report: {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
         summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
         assert (summary["complete"], len(summary["images"]), summary["stopping"]["set_at"]) == (True, number, 0)
         write(tmp_path / "camera" / "b.tif", 2)

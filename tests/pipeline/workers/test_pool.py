@@ -16,6 +16,8 @@ import pytest
 from deadly import Deadly
 
 import napari_temseg as temseg
+from interrupted import interrupted
+from napari_temseg.cli.main import main
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.files.formats.tiff import write_tiff
 from napari_temseg.pipeline.recipe import Recipe
@@ -87,32 +89,33 @@ def test_a_picture_that_costs_two_workers_is_refused_by_name(folder: Path, parti
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_with_workers_that_is_ended_goes_on_by_the_same_command(
-    folder: Path, tmp_path: Path, expected: dict[str, bytes], kind: signal.Signals
+    folder: Path,
+    tmp_path: Path,
+    expected: dict[str, bytes],
+    kind: signal.Signals,
+    log_elsewhere: None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "napari_temseg.cli",
-        "run",
-        str(folder),
-        "-o",
-        str(tmp_path),
-        "--typical-size",
-        "16 px",
-        "--workers",
-        "2",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not list(tmp_path.glob(".temseg/pictures/*.npz")):
-            time.sleep(0.02)
-        workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.send_signal(kind)
-        _, said = process.communicate()
-    assert not psutil.wait_procs(workers, timeout=30)[1]  # nobody goes on without the run
+    command = ["run", str(folder), "-o", str(tmp_path), "--typical-size", "16 px", "--workers", "2"]
+
+    def begun() -> bool:
+        return bool(list(tmp_path.glob(".temseg/pictures/*.npz")))
+
     if kind == signal.SIGINT:
-        assert (process.returncode, "stopped." in said) == (1, True)
+        with interrupted(begun):
+            assert main(command) == 1
+        assert "stopped." in capsys.readouterr().err
+        assert not children()
         assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["missing"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 1  # one file is no picture
+    else:
+        program = [sys.executable, "-m", "napari_temseg.cli", *command]
+        with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and not begun():
+                time.sleep(0.02)
+            workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            process.send_signal(kind)
+        assert not psutil.wait_procs(workers, timeout=30)[1]  # nobody goes on without the run
+    assert main(command) == 1  # one file is no picture
     assert content(tmp_path) == expected
 
 

@@ -38,11 +38,11 @@ def test_a_real_difference_is_shown_and_held_by_its_interval():
 
 def test_equal_samples_whose_pictures_differ_are_not_told_apart_by_many_particles():
     held = 0
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         one, other = (population(rng, 50, 5, image_effect=0.1, n=300) for _ in range(2))
         held += not effects(one, other)["ratios"]["d50"]["differs"]
-    assert held >= 17
+    assert held >= 9
 
 
 def test_fewer_than_three_pictures_have_no_interval():
