@@ -15,6 +15,12 @@ from napari_temseg.widgets.session.results.wording import in_doubt, raised
 def test_words_for_people(viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any, qtbot: Any, adopt: Any) -> None:
     viewer.add_image(picture.micrograph.data, name="grid")
     bench = open_bench(viewer)
+    bench.go(3)
+    bench.panel(1).one.click()
+    qtbot.waitUntil(lambda: bench.panel(3).note.text() == "Waits for particles: this image is being searched.")
+    bench.session.jobs.cancel()
+    wait_jobs(bench.session)
+    assert bench.panel(3).note.text() == "Waits for particles: find them first (step 2)."
     adopt(bench.session, bench.session.current, picture.instances)
     below = open_distribution(bench.session)
     qtbot.waitUntil(lambda: len(below.histogram.distribution.values) > 0, timeout=10_000)

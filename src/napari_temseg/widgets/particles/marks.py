@@ -71,7 +71,7 @@ class Marks(QObject):
         """Width of a line of the marks in px of the picture."""
         screen = overlays.pixels_per_screen(self.session.viewer, item.layer)
         wanted = math.ceil(MARK_LINE * screen)
-        return max(1 if MAGNIFIED * screen <= 1 else 2, min(item.frame) // 700 + 1, min(wanted, WIDEST_MARK))
+        return max(1 if MAGNIFIED * screen <= 1 else 2, min(wanted, WIDEST_MARK))
 
     def refresh(self) -> None:
         """Draw the marks of the micrograph in hand anew."""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_temseg.widgets.audit.dialog import open_audit
 from napari_temseg.widgets.canvas import brush
+from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator, set_role
@@ -22,7 +23,7 @@ from napari_temseg.widgets.particles.marks import Marks, centre
 from napari_temseg.widgets.particles.pooling import Pool
 from napari_temseg.widgets.particles.result_box import ResultBox
 from napari_temseg.widgets.particles.review import next_unreviewed
-from napari_temseg.widgets.particles.sentences import partner, selected
+from napari_temseg.widgets.particles.sentences import partner, selected, waiting
 from napari_temseg.widgets.particles.tools.brush_row import BrushRow
 from napari_temseg.widgets.particles.tools.pointer import Pointer, Tool
 from napari_temseg.widgets.particles.tools.redrawing import Redrawing
@@ -383,10 +384,8 @@ class ParticlesPanel(QWidget):
         return item is not None and item.measurement is not None and bool(self.refusal.sentence)
 
     def _state(self, item: Item | None, picked: int) -> str:
-        if item is None:
-            return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
-        if item.measurement is None:
-            return "Waits for particles: find them first (step 2)."
+        if item is None or item.measurement is None:
+            return waiting(item, searched=item is not None and self.session.part(Finder).searches(item))
         if self._refused(item):
             return self.refusal.told_of(item)
         if self.pointer.tool is not Tool.SELECT:

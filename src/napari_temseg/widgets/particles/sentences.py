@@ -25,6 +25,7 @@ from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import Doubts
+    from napari_temseg.widgets.session.item import Item
 
 WEIGHTED = (
     "Shares are not those of the counts: large particles are cut by the edge of a picture, and so left out, more often than small ones. "
@@ -134,6 +135,15 @@ def cautions(distribution: PooledDistribution) -> list[str]:
     if any(summary["unit"] == "px" for summary in summaries):
         found.append("No pixel size is known, so sizes are in px.")
     return [f"{WHY_APART}.", *found] if distribution.populations else found
+
+
+def waiting(item: Item | None, *, searched: bool) -> str:
+    """What a picture lacks without which no particle can be corrected; `searched`: just now."""
+    if item is None:
+        return "Waits for an image: drop micrographs onto the window, or choose File ▸ Open."
+    if searched:
+        return "Waits for particles: this image is being searched."
+    return "Waits for particles: find them first (step 2)."
 
 
 def selected(numbers: Collection[int], doubts: Doubts | None) -> str:
