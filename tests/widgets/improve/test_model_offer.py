@@ -48,6 +48,16 @@ def test_it_waits_while_another_training_runs(session: Any) -> None:
     assert asked(session) == [False, False]  # it was answered
 
 
+def test_it_warns_where_the_new_model_finds_other_things(session: Any) -> None:
+    question = session.part(Questions).of(session.items[1])
+    assert "other things" not in question.text
+    offer = session.part(ModelOffer)
+    offer.pause()
+    offer.trained("new", [session.items[0]], ["other"])
+    question = session.part(Questions).of(session.items[1])
+    assert "It finds other things here than “particles”: compare the outlines." in question.text
+
+
 @pytest.mark.parametrize("everywhere", [True, False])
 def test_it_ends_when_another_model_is_chosen(session: Any, everywhere: bool) -> None:
     if everywhere:

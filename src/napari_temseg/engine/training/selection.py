@@ -20,7 +20,7 @@ from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.engine.types.wording import RIGHT_ALREADY, STAYS
+from napari_temseg.engine.types.wording import OTHER_THINGS, RIGHT_ALREADY, STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
@@ -38,6 +38,7 @@ LEFT_TO_LOSE, LOST_BY_STROKE = (
 )  # of the sure particles that no stroke contradicts, how many may be lost: so many, or more by strokes
 LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
+OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
 WAYS = 3  # that strokes choose from: what was learnt, half of it, nothing
 THOROUGH = 8  # × the pixels of the validation windows, to compare the best with the last
@@ -317,9 +318,10 @@ def contradictions(learner: Learner, data: TrainingData, rest: Callable[[], floa
         if isinstance(plane, LabelledPlane):
             said = "the new model still contradicts your labels there (IoU {:.2f}); stroke what is wrong and train on"
         else:
-            said = "the new model finds other things there than the starting one (IoU {:.2f}); compare before you use it there"
+            said = OTHER_THINGS + " than the starting one (IoU {:.2f}); compare before you use it there"
         judged = yield from learner.evaluate([part for part, _ in parts], "labels", parts[0][1])
-        if (iou := judged["labels_iou"]) < CONTRADICTED_IOU:
+        least = CONTRADICTED_IOU if isinstance(plane, LabelledPlane) else OTHERWISE_IOU
+        if (iou := judged["labels_iou"]) < least:
             notes.append(f"{plane.name}: {said.format(iou)}")
     if left:
         which = f"{len(left)} of the images" if len(left) > 1 else left[0].name

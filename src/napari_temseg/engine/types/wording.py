@@ -19,6 +19,7 @@ LOADING = "loading the model (longest at the first time)"
 FEWEST = 20  # particles below which no D50 is stated
 BEYOND_BAND = "{} on particles far larger or smaller than what is looked for taught nothing: say both sizes in step 2 to find those too"
 STAYS = "the model stays as it was"  # how a training that was for nothing tells why
+OTHER_THINGS = "the new model finds other things there"  # than the one before, on an image that taught it nothing
 RIGHT_ALREADY = "right ones were stroked already"  # … and what is then of no use to ask for
 TIME_SUFFICED = "the time sufficed for {} of the {} steps that these labels are worth"
 COUNTING_ALONE = "counting alone, 95 %"

@@ -33,6 +33,7 @@ class ModelOffer(QObject):
         self._chosen = session.chosen  # what was in use for all when it was
         self._paused = False  # another training runs
         self._taught: WeakSet[Item] = WeakSet()  # it
+        self._strange: frozenset[str] = frozenset()  # images on which it finds other things
         self._asked: WeakKeyDictionary[Item, str] = WeakKeyDictionary()  # about which model
         # Of a picture that took the offer: what was said of it before, by which model, and the new one.
         self._taken: WeakKeyDictionary[Item, tuple[Prediction | None, str, str]] = WeakKeyDictionary()
@@ -41,9 +42,10 @@ class ModelOffer(QObject):
         session.models_changed.connect(self._ask)
         session.model_renamed.connect(self._renamed)
 
-    def trained(self, name: str, taught: Iterable[Item]) -> None:
-        """A model was trained by images, which are not asked about."""
+    def trained(self, name: str, taught: Iterable[Item], strange: Iterable[str] = ()) -> None:
+        """A model was trained by images, which are not asked about; on those named in `strange` it finds other things than before."""
         self._new, self._taught, self._paused, self._chosen = name, WeakSet(taught), False, self.session.chosen
+        self._strange = frozenset(strange)
         self._ask()
 
     def pause(self) -> None:
@@ -97,10 +99,13 @@ class ModelOffer(QObject):
                     ),
                     Answer(f"Stay with {used}", "Leave this image to the model in use for it, and what was found as it is.", lambda: None),
                 )
+                stays, careful = f"“{used}” stays in use here. Search with “{new}” too?", ""
+                if item.name in self._strange:
+                    careful = f"It finds other things here than “{used}”: compare the outlines. "
                 self.questions.ask(
                     item,
                     TRAINED,
-                    f"“{new}” learnt from other images; “{used}” stays in use here. Search with “{new}” too?",
+                    f"“{new}” learnt from other images. {careful}{stays}" if careful else f"“{new}” learnt from other images; {stays}",
                     answers,
                     waits=True,
                 )

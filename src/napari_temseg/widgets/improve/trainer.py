@@ -16,7 +16,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import STAYS, some_of
+from napari_temseg.engine.types.wording import OTHER_THINGS, STAYS, some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
@@ -320,7 +320,8 @@ class Trainer(QObject):
             return
         base = self._store.plan.base if self._store is not None else ""
         self._take(model, base)
-        self.offer.trained(self.made, self._taught)
+        strange = [note.partition(f": {OTHER_THINGS}")[0] for note in self.notes if OTHER_THINGS in note]
+        self.offer.trained(self.made, self._taught, strange)
         self._let_go()  # after the model, which is written first
         self._search_again()
         self.advanced.emit()
