@@ -56,9 +56,12 @@ def iter_larger(model: Segmenter, found: Particles, config: PredictConfig, netwo
         job = iter_predict(model, coarse, replace(config.for_size(size / step), exact_size=True), network=network)
         for progress in job:
             yield replace(progress, preview=None, elapsed=control.elapsed)
+        least = BAND * said.size / step
+        if np.count_nonzero(job.result.probability[0] <= 0.5) < 2 * least:  # fewer than the outline of one has: there is none
+            return None
         seen = split(job.result, SplitConfig()).labels
         small = found.labels[step // 2 :: step, step // 2 :: step][: seen.shape[0], : seen.shape[1]]
-        widths = step * _clear(coarse, seen, small, float(np.median(typical)), BAND * said.size / step)
+        widths = step * _clear(coarse, seen, small, float(np.median(typical)), least)
         return SizeCandidate(float(np.median(widths)), len(widths)) if len(widths) else None
 
     return Job(steps)
