@@ -15,6 +15,7 @@ from napari_temseg.engine.training import selection
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
 from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
 from napari_temseg.engine.types.config import SimulateConfig
+from napari_temseg.engine.types.wording import STAYS
 from napari_temseg.pipeline.demo import annotator
 
 CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, device="cpu", precision="float32")
@@ -106,6 +107,11 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     assert iou(predict(learnt, faint.micrograph)) > 0.5
     assert "unused" not in kept.metadata()
     assert model.unused is None
+    # … and so does what strokes do not speak for
+    monkeypatch.setattr(selection, "WORTH_IT", 2.0)  # whatever it is worth
+    refused = train([faint.micrograph], [labels], base=particles, config=replace(config, max_steps=4))
+    assert any(note.startswith(STAYS) for note in refused.history[-1]["notes"])
+    assert refused.content_hash() == particles.content_hash() != refused.unused.content_hash()
 
 
 def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, faint, monkeypatch):

@@ -29,13 +29,8 @@ STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlie
 RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
 WORTH_IT = 0.05  # that strokes must speak for a change at least (see `stroke_worth`)
 AS_GOOD = 0.02  # by less than this half of what was learnt is no better than all of it
-SURE_PIECE = (
-    0.75  # mean foreground probability from which on a search keeps a piece, of a model for one band of sizes (`particles.weighing`)
-)
-LEFT_TO_LOSE, LOST_BY_STROKE = (
-    0.25,
-    3.0,
-)  # of the sure particles that no stroke contradicts, how many may be lost: so many, or more by strokes
+SURE_PIECE = 0.75  # mean foreground probability from which on a search keeps a piece (`particles.weighing`), of a model for one band
+LEFT_TO_LOSE, LOST_BY_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost; or so many a stroke
 LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
@@ -204,10 +199,9 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     """What is kept, half of the way to it, or the starting model: whichever strokes speak for most.
 
     A few strokes on what looks like the rest of a picture may turn all of it over: what they say is weighed against that (see
-    `stroke_worth`). Only that is foreground which is
-    sure enough to become a particle: a training that leaves every outline, but makes the model doubt it, has lost it. Most sure particles
-    that no stroke contradicts must stay. The parts that are looked at are those of the strokes, few enough for every machine: what becomes
-    of strokes does not hang on how fast it is.
+    `stroke_worth`). Only that is foreground which is sure enough to become a particle: a training that leaves every outline, but makes
+    the model doubt it, has lost it. Most sure particles that no stroke contradicts must stay. The parts that are looked at are those of
+    the strokes, few enough for every machine: what becomes of strokes does not hang on how fast it is.
     """
     least = SURE_PIECE if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
@@ -230,7 +224,9 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     way = "stroke some particles and background that are right as well, or correct by hand"
     if any(right_already(part.labels, before) for part, before in zip(parts, found[2], strict=True)):
         way = f"{RIGHT_ALREADY}, so correct by hand"
-    return Selected(learner.start, 0, score, learner.first_scales, (told + way,))
+    labels = [part.labels for part in parts]
+    unused = max((0, 1), key=lambda which: stroke_worth(labels, found[which], found[2]))
+    return Selected(learner.start, 0, score, learner.first_scales, (told + way,), ways[unused])
 
 
 def stroke_worth(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> float:
