@@ -46,10 +46,11 @@ def test_strokes_that_particles_contradict_are_counted() -> None:
     strokes[0, 5, 5:15], strokes[0, 20, 5:15], strokes[1, 20, 5:15] = 2, 3, 2
     strokes[1, 5, 5:15], strokes[1, 30, 5:15] = 1, 1
     labels[0, 3:8, 5:11] = 1  # most of the first stroke
-    labels[1, 30, 5:11], labels[1, 5, 5:9] = 2, 3
+    labels[1, 30, 5:11], labels[1, 5:12, 5:9] = 2, 3  # along the rim of the second
+    strokes[1, 16, 5:15], labels[1, 15:18, 11:14] = 1, 4  # a small one, right through
     told = contradicted(strokes, labels)
-    assert replace(told, places=()) == Contradicted(particles=3, missed=2, unsure=0, background=2, covered=1)
-    assert [(place.plane, place.y) for place in told.places] == [(0, 20), (1, 20), (1, 30)]
+    assert replace(told, places=()) == Contradicted(particles=3, missed=2, unsure=0, background=3, covered=2)
+    assert [(place.plane, place.y) for place in told.places] == [(0, 20), (1, 20), (1, 16), (1, 30)]
     for place in told.places:
         assert strokes[place.plane, place.y, place.x]
         assert not strokes[place.plane, place.y - 3, place.x]
@@ -61,7 +62,7 @@ def test_strokes_that_particles_contradict_are_counted() -> None:
     assert contradicted(strokes, labels, said).unsure == 1
     assert not contradicted(np.zeros_like(strokes), labels).any
     strokes[1, 30, 9:11] = 0  # the eraser leaves two pieces of one stroke
-    assert contradicted(strokes, labels).background == 2
+    assert contradicted(strokes, labels).background == 3
 
 
 def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found: tuple[Prediction, Particles]) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from napari_temseg.engine.training import selection
+from napari_temseg.widgets.improve.search_again import NOT_SEARCHED
 from napari_temseg.widgets.session.change import Change
+from napari_temseg.widgets.session.questions import Questions
 
 
 def test_what_was_not_kept_can_be_tried_and_taken_back(
@@ -57,3 +59,27 @@ def test_what_was_not_kept_can_be_tried_and_taken_back(
     assert (session.model, item.particles is found) == ("particles", True)
     assert panel.verdict.text().startswith("“particles” is in use here; “particles+1”")
     assert session.model_of(session.items[1]) == "particles"
+
+    # One that ends while another image is in hand searches nothing unasked, and says so where it was learnt.
+    monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept …
+    monkeypatch.setattr(selection, "WORTH_IT", -9.0)  # … however much it changes
+    panel.train.click()
+    session.set_current(session.items[1])
+    wait_jobs(session)
+    wait_jobs(session)
+    questions = session.part(Questions)
+    assert item.particles is found
+    session.set_current(item)
+    made = session.model
+    assert made == panel.trainer.made != "particles"
+    assert panel.verdict.text().startswith(f"“{made}” is in use now; this image shows what was found before")
+    question = questions.on(item, NOT_SEARCHED)
+    questions.answer(question, question.answers[0])
+    wait_jobs(session)
+    assert item.prediction.model_hash == session.models[made].content_hash()
+    assert questions.on(item, NOT_SEARCHED) is None
+    panel.trainer.made = ""  # as after one more training that is not kept
+    panel.refresh()
+    assert panel.trainer.earlier == "particles"
+    panel.back.click()
+    assert (session.model, item.particles is found) == ("particles", True)

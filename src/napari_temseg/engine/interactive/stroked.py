@@ -18,6 +18,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, BAND, FIRST_CLASS, Prediction
 
 MOST_ASKED = 12  # strokes of which the size is looked for
+THROUGH = 0.6  # of the depth of a particle, from which on a stroke through it goes through its middle
 SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
 LEAST_REACH = 8.0  # px round a stroke that is shown
 Strokes = npt.NDArray[np.uint8]
@@ -27,7 +28,8 @@ Labels = npt.NDArray[np.int32]
 @dataclass(frozen=True)
 class Contradicted:
     """How many strokes on particles there are, and how many of them lie on none: `unsure` where what is there was left out as uncertain;
-    and how many strokes on background, and how many of these lie on a particle. `places` are those that are contradicted."""
+    and how many strokes on background, and how many of these lie on a particle or go through the middle of one. `places` are those that
+    are contradicted."""
 
     particles: int = 0
     missed: int = 0
@@ -60,6 +62,7 @@ def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = Non
         taken = np.zeros(count, bool) if seen is None else _share(on, count, seen[plane] >= FIRST_CLASS) >= LIES_ON
         beside, others = _strokes_in(drawn == BACKGROUND)
         covered = _share(beside, others, found > 0) >= LIES_ON
+        covered[_through_a_middle(beside, found) - 1] = True
         tally += count, missed.sum(), (missed & taken).sum(), others, covered.sum()
         places += [*_places(on, missed, plane), *_places(beside, covered, plane)]
     of = [int(each) for each in tally]
@@ -88,6 +91,18 @@ def _places(regions: npt.NDArray[Any], which: npt.NDArray[np.bool_], plane: int)
 def _share(regions: npt.NDArray[Any], count: int, of: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     area = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     return np.asarray(np.bincount(regions[of], minlength=count + 1)[1:] / np.maximum(area, 1))
+
+
+def _through_a_middle(regions: npt.NDArray[Any], labels: Labels) -> npt.NDArray[np.intp]:
+    """Numbers of the strokes, `regions` (Y, X), that go through the middle of a particle, however small it is beside them."""
+    under = np.unique(labels[(regions > 0) & (labels > 0)])
+    boxes, through = ndimage.find_objects(labels), [np.zeros(0, np.intp)]
+    for number in under:
+        box = boxes[number - 1]
+        depth = ndimage.distance_transform_edt(np.pad(labels[box] == number, 1))[1:-1, 1:-1]
+        through.append(np.unique(regions[box][depth >= THROUGH * depth.max()]).astype(np.intp))
+    numbers = np.unique(np.concatenate(through))
+    return np.asarray(numbers[numbers > 0])
 
 
 def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labels: Labels) -> Job[float | None]:

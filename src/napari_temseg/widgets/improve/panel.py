@@ -76,6 +76,7 @@ class ImprovePanel(QWidget):
         )
         self.back = ElidedButton("Go back", self._go_back)
         self.try_it = ElidedButton("Try it anyway", self._try_it)
+        self.try_it.set_text("Try it anyway", "Try it")
         self.try_it.setToolTip(
             "Search this image with what the training learnt, although it was not kept, and look at the outlines; "
             "Go back brings back the model and what was found before."
@@ -193,8 +194,8 @@ class ImprovePanel(QWidget):
             "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models. "
             "Only on an image that the training learnt from, while its new model is in use there."
         )
-        self.try_it.setVisible(trainer.can_try)  # in the place of the other
-        self.back.setVisible(not trainer.can_try)
+        self.try_it.setVisible(trainer.can_try)
+        self.back.setVisible(bool(trainer.earlier) or not trainer.can_try)  # else the other is in its place
         self.try_it.setEnabled(trainer.can_try and not busy)
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
         self.verdict.setText(trainer.verdict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 STROKED_SIZE = "size of what was stroked"  # what the question is about
+NOT_SEARCHED = "search with what it taught"  # … and another
 KNOWN_FROM = 0.2  # of a search, from which on its pace tells how long the rest takes: looking for the scale is not what follows
 
 
@@ -85,6 +86,25 @@ class SearchAgain(QObject):
         except TemsegError:
             self.item = None
             raise
+
+    def ask(self, items: Iterable[Item], model: str) -> None:
+        """Whether images that taught a model, and were not in hand when it was made, shall be searched with it."""
+        for item in items:
+            if item.prediction is not None and not item.asks_axes:
+                answers = (
+                    Answer("Search it again", "Find particles anew; Undo brings back what was found.", partial(self._answer, item)),
+                    Answer("Leave it", "What was found before stays.", lambda: None),
+                )
+                said = f"“{model}” learnt from this image, which still shows what was found before."
+                self.questions.ask(item, NOT_SEARCHED, said, answers)
+
+    def waits(self, item: Item | None) -> bool:
+        """Whether an image is asked about that taught a model and was not searched with it."""
+        return item is not None and self.questions.on(item, NOT_SEARCHED) is not None
+
+    def _answer(self, item: Item) -> None:
+        self.session.jobs.check_free()
+        self.begin(item, needed=True)
 
     def _changed(self) -> None:
         item, jobs = self.item, self.session.jobs
@@ -163,6 +183,7 @@ class SearchAgain(QObject):
     def _item_changed(self, item: Item, what: Change) -> None:
         if what in (Change.PREDICTION, Change.SEARCH, Change.PIXELS):
             self.questions.drop(item, STROKED_SIZE)
+            self.questions.drop(item, NOT_SEARCHED)
 
 
 def iter_after(before: Progress, job: Job[Any]) -> Job[Any]:

@@ -22,7 +22,7 @@ from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.not_kept import is_refused, not_kept
-from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
+from napari_temseg.widgets.improve.search_again import NOT_SEARCHED, SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.improve.training_preview import TrainingPreview
@@ -64,6 +64,7 @@ class Trainer(QObject):
         self.tried = False  # it was not kept, and somebody took it all the same
         self.unused: Segmenter | None = None  # what the last training learnt, where it was not kept
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
+        self._trained: dict[str, tuple[str, WeakSet[Item]]] = {}  # by model: the one in use before it, and the pictures that taught it
         self._twice = False  # the training before this one was refused on these pictures as well
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
         self.preview = TrainingPreview(session)
@@ -192,6 +193,8 @@ class Trainer(QObject):
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
         if self._settled:
             return "The last training was not kept; what is shown was found since."
+        if made and self.again.waits(item):
+            return f"“{made}” is in use now; this image shows what was found before: search it again."
         found = self._searched_again
         if found is None or not outcome(found):
             return verdict(self.points, made, self.notes, fresh=self.fresh, twice=self._twice)
@@ -231,10 +234,10 @@ class Trainer(QObject):
     @property
     def earlier(self) -> str:
         """The model to which one can go back: that which was in use before the training that made the one in use; "" for none."""
-        there = {SHIPPED, *self.session.models, *self.session.own}
-        known = self._before in there or Path(self._before).suffix == ".temseg"  # it may have been removed
-        here = self.session.current in self._taught and bool(self.made) and self.made == self.session.model
-        return self._before if here and known else ""
+        used, there = self.session.model, {SHIPPED, *self.session.models, *self.session.own}
+        before, taught = self._trained.get(used, ("", ()))
+        known = used in self.session.models and (before in there or Path(before).suffix == ".temseg")  # it may have been removed
+        return before if known and self.session.current in taught else ""
 
     @property
     def _in_use(self) -> bool:
@@ -248,21 +251,27 @@ class Trainer(QObject):
 
         A picture that was corrected since keeps its particles, and so do those that nobody looks at now.
         """
-        session, item, before, made = self.session, self.session.current, self.earlier, self.session.models.get(self.made)
-        if item is None or not before or made is None:
+        session, item, before, used = self.session, self.session.current, self.earlier, self.session.model
+        if item is None or not before:
             raise TemsegError("There is no training of this image to go back from.")
-        for each in filter(self._taught.__contains__, session.items):
-            session.use_model_for(each, before)
+        made = session.models[used]
+        for each in session.items:
+            if each in self._trained[used][1] and session.model_of(each) == used:
+                session.use_model_for(each, before)
+                self.again.questions.drop(each, NOT_SEARCHED)
         newest, said, found = item.history.newest, item.prediction, ""
         if newest is not None and newest.name == FOUND_STEP and said is not None and said.model_hash == made.content_hash():
             item.history.undo()
             found = ", and what was found before (Redo brings back what the new model found)"
         self.offer.withdraw()
-        session.say(f"“{before}” is in use again for {item.name}{found}; “{self.made}” stays in the list of models.")
+        session.say(f"“{before}” is in use again for {item.name}{found}; “{used}” stays in the list of models.")
         self.advanced.emit()
 
     def _renamed(self, name: str, new: str) -> None:
         self.made, self._before = (new if each == name else each for each in (self.made, self._before))
+        if name in self._trained:
+            self._trained[new] = self._trained.pop(name)
+        self._trained |= {made: (new, taught) for made, (before, taught) in self._trained.items() if before == name}
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -331,6 +340,7 @@ class Trainer(QObject):
         taken = {*self.session.models, *self.session.own}
         model.name = name = next_name(base if base in taken else model.name, taken)
         self.made = name = self.session.add_model(name, model, self._taught)
+        self._trained[name] = self._before, self._taught
         self.session.part(OwnModels).save(name, model)
         self.session.say(f"The new model is “{name}”, kept for later starts. {self._used()}")
 
@@ -370,6 +380,9 @@ class Trainer(QObject):
         Where no model was made, nothing is replaced: only what strokes say of its result is seen.
         """
         item = self.session.current
+        if self.made:
+            others = [each for each in self.session.items if each in self._taught and each is not item]
+            self.again.ask(others, self.made)
         if item is not None and item in self._taught and not item.asks_axes:
             # What came of the training is told, whether it can be searched or not.
             guarded(partial(self.again.begin, item, needed=bool(self.made), so_far=self._newest))
