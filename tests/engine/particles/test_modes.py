@@ -57,3 +57,14 @@ def test_specks_that_the_model_doubts_and_what_was_drawn_by_hand_make_no_second_
     assert modes_of(found, {0: 40}) is None  # the large ones were drawn by hand
     assert len(vouched(found.table, {0: 40})) == 40
     assert modes_of(found, {1: 40}) is not None  # on another plane
+
+
+def test_what_the_frame_cuts_off_makes_no_second_size() -> None:
+    labels, number = np.zeros((506, 506), np.int32), 0
+    for y in range(-34, 480, 60):  # of those of the first row and column a narrow strip is seen
+        for x in range(-34, 480, 60):
+            number += 1
+            labels[max(y, 0) : y + 40, max(x, 0) : x + 40] = number
+    found = temseg.measure(labels)
+    assert two_modes(found.table["ecd_px"].to_numpy()) is not None
+    assert modes_of(found) is None

@@ -74,10 +74,10 @@ def vouched(table: pd.DataFrame, last: Mapping[int, int] | None = None) -> pd.Da
 def modes_of(measurement: Measurement | None, last: Mapping[int, int] | None = None) -> Modes | None:
     """The heaps of a measurement of one size, in its unit; None too where two sizes are measured apart, or there are several classes.
 
-    Those that are `vouched` for tell it.
+    Those that are `vouched` for tell it, and that the frame does not cut: what is left of them is small for another reason.
     """
     if measurement is None or "population" in measurement.table or measurement.table["class"].nunique() > 1:
         return None
     there = vouched(measurement.table, last)
-    there = there[there["excluded"].isin(["", "at the edge"])]
+    there = there[there["excluded"].isin(["", "at the edge"]) & ~there["frame"].astype(bool)]
     return two_modes(there[f"ecd_{measurement.length_unit}"].to_numpy(np.float64))
