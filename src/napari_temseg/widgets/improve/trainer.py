@@ -192,7 +192,7 @@ class Trainer(QObject):
             kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
             return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
         if self._settled:
-            return "The last training was not kept; what is shown was found since."
+            return "The last training was not kept; another result is shown since."
         if made and self.again.waits(item):
             return f"“{made}” is in use now; this image shows what was found before: search it again."
         found = self._searched_again
