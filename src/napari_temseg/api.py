@@ -120,7 +120,7 @@ def train(
     2… classes), "mask" (0 background, anything else particle) or "instances" (0 background, each number one particle); without it they are
     classes, unless they look like instances: then it is asked for. `tune` searches learning rate and batch first, within the same time
     budget. On micrographs that are `unlabelled` the model shall go on saying what
-    `base` says.
+    `base` says. Where the labels speak for nothing that was learnt, the model is `base` again, and its `unused` is what was learnt.
 
     `checkpoint` names a file that is written every half minute: after a kill the same call goes on from it, with the time and the steps
     that were left. `TemsegError` when it is of another training; it is removed at the end.
