@@ -55,15 +55,13 @@ def teaches(item: Item, current: Item | None) -> bool:
 
 def alike(item: Item, other: Item | None) -> bool:
     """Whether two micrographs are taken for such of one kind: by their samples where both are named; else they lie in one folder, at most
-    by `LIKE` apart in pixel size, which both or neither must tell, and, where both were searched, in the size of their particles.
+    by `LIKE` apart in pixel size and, where both were searched, in the size of their particles.
     """
     if other is None or item is other:
         return True
     if item.sample and other.sample:
         return item.sample == other.sample
     pixels = [each.calibration.nanometres for each in (item, other)]
-    if any(pixels) and not all(pixels):  # by their sizes they cannot be told to be like each other
-        return False
     sizes = [each.prediction.size if each.prediction is not None else 0.0 for each in (item, other)]
     if all(pixels):
         sizes = [size * pixel for size, pixel in zip(sizes, pixels, strict=True)]
