@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py folder [--pictures 200] [--side 0] [--every 20] [--workers 1]
     python benchmarks/scale.py workers [--pictures 24] [--workers 2]
-    python benchmarks/scale.py planes [--planes 50 300] [--side 1024]
+    python benchmarks/scale.py planes [--planes 50 300] [--side 1024] [--diameter 24]
     python benchmarks/scale.py large [--side 12000]
 
 `folder` runs over EMPS micrographs (parts *train* and *tune*; when these are used up, their lower right parts), kills the run (SIGKILL)
@@ -179,9 +179,10 @@ def workers(options: argparse.Namespace) -> None:
         print(f"{clock[0] / clock[1]:.2f} times as fast; the files are {'the same' if same else 'NOT THE SAME'}")
 
 
-def simulated(side: int, seed: int) -> np.ndarray:
-    """A plane of discs in noise, uint8."""
-    config = SimulateConfig(seed=seed, width=512, height=512, count=60, diameter=24, pixel_size=0.5)
+def simulated(side: int, seed: int, diameter: int = 24) -> np.ndarray:
+    """A plane of discs (`diameter` px) in noise, uint8."""
+    count = max(2, 60 * 24**2 // diameter**2)
+    config = SimulateConfig(seed=seed, width=512, height=512, count=count, diameter=diameter, pixel_size=0.5)
     tile = np.asarray(simulate(config).micrograph.plane(0), np.float32)
     tile = np.clip(128 + 40 * (tile - tile.mean()) / tile.std(), 1, 255).astype(np.uint8)
     times = -(-side // 512)
@@ -206,7 +207,7 @@ def flat(found: Watched) -> str:
 
 def planes(options: argparse.Namespace) -> None:
     side = options.side or 1024
-    few = [simulated(side, seed) for seed in range(8)]
+    few = [simulated(side, seed, options.diameter) for seed in range(8)]
     for count in options.planes:
         with tempfile.TemporaryDirectory() as name:
             path, output = Path(name, "stack.tif"), Path(name, "results")
@@ -214,7 +215,9 @@ def planes(options: argparse.Namespace) -> None:
             big = 2 * count * side**2 > 2**32 - 2**25
             tifffile.imwrite(path, pages, shape=(count, side, side), dtype=np.uint16, photometric="minisblack", bigtiff=big)
             print(f"{path.stat().st_size / 2**30:.2f} GB, {'BigTIFF' if big else 'TIFF'}")
-            found = watched(temseg("run", path, "-o", output, "--axes", "time", "--typical-size", "24 px"), output, options.every)
+            found = watched(
+                temseg("run", path, "-o", output, "--axes", "time", "--typical-size", f"{options.diameter} px"), output, options.every
+            )
             print(f"{count} planes of {side}²: exit code {found.code}, {found.seconds:.0f} s of processor, MB by tenths: {shares(found)}")
             print(f"    {flat(found)}")
 
@@ -235,6 +238,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes side by side (1, to compare 2)")
     parser.add_argument("--planes", type=int, nargs="+", default=[50, 300], help="of each stack")
     parser.add_argument("--side", type=int, help="px of a plane (1024, of a large one 12000), or of parts of pictures")
+    parser.add_argument("--diameter", type=int, default=24, help="px of the particles of stacks; larger ones cost less")
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two lines")
     options = parser.parse_args()
     options.pictures = options.pictures or (24 if options.what == "workers" else 200)
