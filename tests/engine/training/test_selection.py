@@ -90,13 +90,13 @@ def probabilities_of(particles: dict[tuple[int, int], float]) -> np.ndarray:
 
 def test_what_a_training_makes_the_model_doubt_is_lost_though_its_outlines_stay():
     places = [(y, x) for y in range(2, 60, 10) for x in range(2, 60, 10)]
-    before = selection.sure_classes(probabilities_of(dict.fromkeys(places, 0.9)), selection.SURE_PIECE)
+    before = selection.sure_classes(probabilities_of(dict.fromkeys(places, 0.9)), selection.KEPT_FROM)
     assert (before == 2).sum() == 36 * len(places)
     nothing = np.zeros((60, 60), np.uint8)
     for doubted, too_many in ((5, False), (12, True)):
         said = probabilities_of({place: 0.6 if index < doubted else 0.9 for index, place in enumerate(places)})
         assert (selection.sure_classes(said, 0.0) == before).all()
-        after = selection.sure_classes(said, selection.SURE_PIECE)
+        after = selection.sure_classes(said, selection.KEPT_FROM)
         assert (after == 2).sum() == 36 * (len(places) - doubted)
         assert selection.loses_too_many([nothing], [after], [before]) == too_many
     strokes = nothing.copy()

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_temseg.engine.types.confidence import KEPT_FROM
 from napari_temseg.engine.types.results import BACKGROUND
 
-CLEAR_FROM = 0.75  # mean foreground probability from which on a search keeps a particle (see `particles.weighing`)
 GONE_BELOW = 0.5  # mean foreground probability below which a particle looks like what was stroked as background
 FAR_CELLS = 2  # cells from a stroke on background to what it says nothing of
 Floats = npt.NDArray[np.float32]
@@ -28,9 +28,9 @@ def still_clear(before: Floats, after: Floats, strokes: npt.NDArray[np.uint8], s
     if not count:
         return after
     numbers = np.arange(1, count + 1)
-    clear = np.asarray(ndimage.mean(before[0], pieces, numbers)) <= 1 - CLEAR_FROM
+    clear = np.asarray(ndimage.mean(before[0], pieces, numbers)) <= 1 - KEPT_FROM
     now = 1 - np.asarray(ndimage.mean(after[0], pieces, numbers))
-    doubted = np.r_[False, clear & (now >= GONE_BELOW) & (now < CLEAR_FROM)]
+    doubted = np.r_[False, clear & (now >= GONE_BELOW) & (now < KEPT_FROM)]
     doubted[pieces[ndimage.maximum_filter(background, 2 * FAR_CELLS * side + 1)]] = False
     here = doubted[pieces] & (after[0] > before[0])
     share = (1 - before[0][here]) / np.maximum(1 - after[0][here], 1e-6)

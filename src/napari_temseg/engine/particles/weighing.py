@@ -11,11 +11,11 @@ import numpy.typing as npt
 from napari_temseg.engine.particles.cutting.basins import FloatArray, IntArray, Labels
 from napari_temseg.engine.particles.populations import renumbered
 from napari_temseg.engine.particles.standing_out import Seen, standing_out
-from napari_temseg.engine.types.confidence import judged
+from napari_temseg.engine.types.confidence import KEPT_FROM, judged
 from napari_temseg.engine.types.results import BAND, Prediction
 
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
-BAND_CERTAINTY = 0.5  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
+BAND_CERTAINTY = 2 * KEPT_FROM - 1  # the same of a model that answers for one band of sizes, whose certainty is that of the probability
 BAND_EDGE = 1.15  # ratio to an edge of the band up to which what was found is kept
 MORE_THAN_STROKE = 1.2  # × the px of a stroke that lie in it, from which on a piece is a particle
 LONGEST_ROD = 3.6  # ECD of a rod ten times as long as wide, in widths

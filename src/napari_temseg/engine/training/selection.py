@@ -19,6 +19,7 @@ from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
+from napari_temseg.engine.types.confidence import KEPT_FROM
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 from napari_temseg.engine.types.wording import OTHER_THINGS, RIGHT_ALREADY, STAYS
 
@@ -29,7 +30,6 @@ STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlie
 RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
 WORTH_IT = 0.05  # that strokes must speak for a change at least (see `stroke_worth`)
 AS_GOOD = 0.02  # by less than this half of what was learnt is no better than all of it
-SURE_PIECE = 0.75  # mean foreground probability from which on a search keeps a piece (`particles.weighing`), of a model for one band
 LEFT_TO_LOSE, LOST_BY_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost; or so many a stroke
 LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
@@ -203,7 +203,7 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     the model doubt it, has lost it. Most sure particles that no stroke contradicts must stay. The parts that are looked at are those of
     the strokes, few enough for every machine: what becomes of strokes does not hang on how fast it is.
     """
-    least = SURE_PIECE if learner.model.spec.working_size else 0.0
+    least = KEPT_FROM if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
     found: list[list[Classes]] = []

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 EVEN = 0.5  # confidence of a particle below which the model rather doubts it
+KEPT_FROM = 0.75  # mean foreground probability from which on a piece is kept that a model for one band of sizes found
 STANDING_OUT = "standing_out"  # column of how far particles stand out of the picture
 Floats = npt.NDArray[np.float64]
 _CERTAIN = 1e-3  # probabilities this near to 0 and 1 are alike: half precision tells no more
