@@ -15,7 +15,7 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
 
 from napari_temseg.files.formats.tiff import write_tiff
-from napari_temseg.widgets.canvas.main_window import window_of
+from napari_temseg.widgets.canvas.main_window import wear_chosen_theme, window_of
 from napari_temseg.widgets.menu_commands import PlanesDialog
 from napari_temseg.widgets.session.viewer_session import session_of
 from napari_temseg.widgets.workbench import JobBar
@@ -177,6 +177,11 @@ def test_gui_enters_napari_only_with_good_files(monkeypatch: Any, make_napari_vi
         assert main(["gui"]) == 0
         assert capsys.readouterr().err == "Opening the window …\n"
         assert made[-1].window._qt_window.isMaximized() == (remembered is None)
+        assert made[-1].theme == ("dark" if remembered is None else "light"), "what was chosen in the window before"
+        assert "TEM particles" in str(list(made[-1].window.dock_widgets))
+        made[-1].theme = "light"
+        session_of(made[-1]).close()
+    assert get_settings().appearance.theme == "dark", "napari's own windows are as they were"
+    wear_chosen_theme(made[-1], {"theme": {"worn": "dark", "preferred": "light"}})
+    assert made[-1].theme == "light", "what was chosen in napari's preferences since"
     assert ran == [True, True]
-    assert "TEM particles" in str(list(made[0].window.dock_widgets))
-    session_of(made[0]).close()

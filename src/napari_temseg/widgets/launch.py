@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,15 @@ def open_window(
 
     The dock takes seconds to make, on a busy computer half a minute: the first picture is seen before, and what is being done is said.
     """
-    from napari_temseg.widgets.canvas.main_window import say_below
+    from napari_temseg.widgets.canvas.main_window import keep_chosen_theme, say_below, wear_chosen_theme
 
     with say_below(viewer, f"Opening {Path(paths[0]).name if len(paths) == 1 else 'micrographs'} …" if paths else ""):
         from napari_temseg.widgets.images.opening import Opener
         from napari_temseg.widgets.session.viewer_session import session_of
 
         session, said = session_of(viewer), list[str]()
+        wear_chosen_theme(viewer, session.settings)
+        session.theme_changed.connect(partial(keep_chosen_theme, viewer, session.settings))
         session.said.connect(said.append)
         session.part(Opener).open(paths, axes, calibration, (series,) if series else ())
         _wait(lambda: bool(session.items) or session.closed or not session.jobs.running)

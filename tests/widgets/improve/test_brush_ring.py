@@ -95,3 +95,31 @@ def test_a_fast_stroke_on_a_busy_window_is_painted_whole(viewer: Any, open_bench
     tell(QEvent.Type.MouseMove, 0, 0, 1300, False)  # with the button up, nothing is painted
     idle()
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_the_wheel_held_down_moves_the_picture_and_paints_nothing(viewer: Any, open_bench: Any, idle: Any) -> None:
+    viewer.add_image(np.full((512, 512), 180, np.uint8), name="grid", contrast_limits=(0, 255))
+    layer, canvas, _ = annotated(viewer, open_bench)
+    idle()
+    foreign = viewer.add_labels(np.zeros((512, 512), np.uint8))
+    camera, middle = viewer.camera, QPoint(canvas.width() // 2, canvas.height() // 2)
+    for painted, moves in ((layer, True), (foreign, False)):
+        viewer.layers.selection.active = painted
+        painted.mode, painted.selected_label = "paint", 1
+        camera.center, camera.zoom = (0, 256, 256), 2
+        drag(canvas, Qt.MouseButton.MiddleButton, middle, middle + QPoint(30, -20))
+        assert camera.center == ((0, 266, 241) if moves else (0, 256, 256))
+        assert painted.data.any() != moves, "napari's own way with layers that are not ours"
+    viewer.layers.selection.active = layer
+    drag(canvas, Qt.MouseButton.LeftButton, middle, middle + QPoint(30, -20))
+    assert layer.data.any()
+
+
+def drag(canvas: Any, held: Qt.MouseButton, start: QPoint, end: QPoint) -> None:
+    """As a hand does it."""
+    kinds = QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease
+    for kind, place in zip(kinds, (start, end, end), strict=True):
+        told = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else held
+        buttons = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else held
+        where = QPointF(place), QPointF(canvas.mapToGlobal(place))
+        QApplication.sendEvent(canvas, QMouseEvent(kind, *where, told, buttons, Qt.KeyboardModifier.NoModifier))

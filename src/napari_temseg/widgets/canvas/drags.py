@@ -6,9 +6,11 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
+from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import QEvent, QObject, Qt
 
-from napari_temseg.widgets.canvas.main_window import window_of, window_part
+from napari_temseg.widgets.canvas.layers import role
+from napari_temseg.widgets.canvas.main_window import bare, window_of, window_part
 
 STILL = 4.0  # px of the screen: a hand that clicks moves the mouse a little
 
@@ -76,3 +78,53 @@ class WholeDrags(QObject):
     def _flush(self) -> None:
         for flush in self._held:
             flush()
+
+
+class MiddlePans(QObject):
+    """The wheel of the mouse, held down, moves the picture with every tool in hand, until `let_go`; napari would paint and draw with it.
+
+    On layers that are not ours napari's tools are left as they are.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(window_of(viewer))
+        self._viewer, self._canvas = bare(viewer), window_part(viewer, "canvas", "native")
+        self._last: Any = None  # where the mouse was on the canvas, while it moves the picture
+        if self._canvas is not None:
+            self._canvas.installEventFilter(self)
+
+    def let_go(self) -> None:
+        """Leave the wheel to napari again."""
+        if self._canvas is not None:
+            self._canvas.removeEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """The mouse does something."""
+        kind, middle = event.type(), Qt.MouseButton.MiddleButton
+        if kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick):
+            if event.button() == middle and event.buttons() == middle and self._ours():
+                self._last = event.position()
+        elif kind == QEvent.Type.MouseMove and self._last is not None:
+            if event.buttons() & middle:
+                self._move(event.position())
+            else:  # let go where the canvas was not told
+                self._last = None
+        elif kind == QEvent.Type.MouseButtonRelease and event.button() == middle and self._last is not None:
+            self._last = None
+            return True
+        return self._last is not None and kind in _OF_MOUSE
+
+    def _ours(self) -> bool:
+        active = self._viewer.layers.selection.active
+        return bool(not isinstance(active, Labels | Points | Shapes) or role(active))
+
+    def _move(self, place: Any) -> None:
+        camera = self._viewer.camera
+        way, self._last = place - self._last, place
+        if self._viewer.dims.ndisplay == 2:
+            down, right = ((1 if str(towards) in ("down", "right") else -1) for towards in camera.orientation2d)
+            depth, y, x = camera.center
+            camera.center = (depth, y - down * way.y() / camera.zoom, x - right * way.x() / camera.zoom)
+
+
+_OF_MOUSE = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease)

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from napari.settings import get_settings
+from napari.utils.theme import available_themes
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QApplication, QBoxLayout, QLabel, QWidget
 
+THEME = "theme"  # under which it is remembered
 _UNSEEN = Qt.WidgetAttribute.WA_DontShowOnScreen
 
 
@@ -27,6 +29,21 @@ def fill_screen_at_first(viewer: Any) -> None:
     """Have the window take the whole screen, unless napari remembers the size that somebody gave it: its own has no room for the steps."""
     if get_settings().application.window_size is None:
         window_of(viewer).showMaximized()
+
+
+def wear_chosen_theme(viewer: Any, remembered: Any) -> None:
+    """Have the window wear what was chosen in it by napari's key, which napari forgets; one chosen in its preferences since comes first.
+
+    `remembered` has `get` and `set`; napari's own settings are left as they are.
+    """
+    kept = remembered.get(THEME)
+    if isinstance(kept, dict) and kept.get("preferred") == get_settings().appearance.theme and kept.get("worn") in available_themes():
+        viewer.theme = kept["worn"]
+
+
+def keep_chosen_theme(viewer: Any, remembered: Any) -> None:
+    """Remember what the window wears now, for `wear_chosen_theme`."""
+    remembered.set(THEME, {"worn": viewer.theme, "preferred": get_settings().appearance.theme})
 
 
 def window_part(viewer: Any, *names: str) -> Any:
