@@ -16,7 +16,8 @@ from skimage.measure import perimeter_crofton, regionprops_table
 from skimage.morphology import convex_hull_image
 
 from napari_temseg import Calibration, Measurement, Micrograph, Particles, Prediction, Source, TemsegError, measure
-from napari_temseg.engine.measure.measurement import definitions, recalibrated, with_flags
+from napari_temseg.engine.measure.calibrated import recalibrated
+from napari_temseg.engine.measure.measurement import definitions, with_flags
 
 RNG = np.random.default_rng(0)
 

@@ -13,9 +13,10 @@ from napari_temseg import TemsegError
 from napari_temseg.engine.particles.doubts import apart_at, doubts, split_more
 from napari_temseg.engine.particles.edits import part_at
 from napari_temseg.engine.particles.outlining import outlined_at
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.micrograph import Micrograph
-from napari_temseg.engine.types.results import Doubts, Particles, Prediction
+from napari_temseg.engine.types.results import Particles, Prediction
 
 
 def blobs(*places: tuple[int, int, int]) -> np.ndarray:

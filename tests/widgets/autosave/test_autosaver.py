@@ -20,9 +20,10 @@ from two_sizes import two_sizes
 
 import napari_temseg as temseg
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Doubts, SizeCandidate
+from napari_temseg.engine.types.results import SizeCandidate
 from napari_temseg.widgets.autosave import particles, store
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.canvas import layers
@@ -214,17 +215,25 @@ def test_undo_brings_back_what_the_model_said_in_restored_work_too(start: Any, w
     pd.testing.assert_frame_equal(item.measurement.table.drop(columns="aggregate"), before.drop(columns="aggregate"))
 
 
-def test_that_a_powder_is_wider_than_its_search_comes_back(start: Any, grid: Any, wait_jobs: Any, qtbot: Any) -> None:
+def test_that_a_powder_is_wider_than_its_search_and_what_was_doubted_and_stroked_comes_back(
+    start: Any, grid: Any, wait_jobs: Any, qtbot: Any
+) -> None:
     bench = start(grid)
     item = find(bench, wait_jobs)
-    prediction = replace(item.prediction, smaller=SizeCandidate(9.0, 40))
+    drawn = item.particles.labels == item.particles.table.index[0]
+    prediction = replace(item.prediction, smaller=SizeCandidate(9.0, 40), doubted=0.3, vouched=drawn)  # as of strokes on a search
     item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction)
+    item.measurement = temseg.measure(item.particles)
+    sure = item.measurement.table["confidence"].tolist()
+    assert sure.count(1.0) == 1
     bench.session.item_changed.emit(item, Change.PARTICLES)
     assert item.particles.wider
     bench.session.close()
     item = restored(start(grid), qtbot, wait_jobs)
     assert item.particles.wider
     assert item.measurement.wider
+    assert item.measurement.doubted == 0.3
+    assert item.measurement.table["confidence"].tolist() == pytest.approx(sure)
 
 
 def test_what_was_said_for_the_search_comes_back(start: Any, grid: Any, qtbot: Any, wait_jobs: Any) -> None:

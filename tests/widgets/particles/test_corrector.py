@@ -12,8 +12,9 @@ from qtpy.QtCore import QPoint, Qt
 from scipy import ndimage
 
 from napari_temseg.engine.measure.measurement import measure
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Doubts, Origin
+from napari_temseg.engine.types.results import Origin
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.overlays import PARTNER, SELECTED, SELECTED_FILL
 from napari_temseg.widgets.canvas.roles import Role

@@ -16,8 +16,9 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit
 from scipy import ndimage
 
 from napari_temseg.engine.measure.measurement import measure, with_flags
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.results import Doubts, Particles
+from napari_temseg.engine.types.results import Particles
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.canvas.overlays import SELECTED
 from napari_temseg.widgets.canvas.roles import Role

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from napari_temseg.engine.types.results import Doubts
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
 from napari_temseg.widgets.particles.sentences import counted, doubted
 from napari_temseg.widgets.session.results.wording import in_doubt, raised

@@ -107,11 +107,13 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, know
             yield progress(1.0, before, 0.0)
         if known is not None:
             raw = raw_of(known)
-            said = replace(known, confidence=None, parted=None, vouched=None, other=None)
+            said = replace(known, parted=None, vouched=None, other=None)
             return replace(_ground(said, raw, image, np.concatenate(features), side), under=UnderStrokes.of(model, said, config))
-        said = replace(watcher.blank(model, plane), confidence=None)  # that is the model's, not that of a head of one's own
+        said = watcher.blank(model, plane)
         raw = watcher.looks.joined(raws, plane.frame)
         fill(said, raw)
+        if watcher.tells:
+            said = replace(said, unlike=(watcher.unlike(image[0, 0], raw, plane.valid),))
         return replace(_ground(said, raw, image, np.concatenate(features), side), under=UnderStrokes.of(model, said, config))
 
     return Job(steps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from napari_temseg.engine.measure.shape_classes import RULES
+from napari_temseg.engine.measure.shape.shape_classes import RULES
 
 SMALL_DIAMETER = 20.0
 BETWEEN_PIXELS, MASK = "contour", "mask"  # what lengths and perimeter are measured on
@@ -79,8 +79,8 @@ DESCRIPTORS: dict[str, Definition] = {
         "particles of its class; empty where too few can be compared, and of an edited particle"
     ),
     "confidence": Definition(
-        "share of particles of such a mean probability that stand out so far that are right, by outlines drawn by hand; empty where the "
-        "model was never judged so",
+        "share of particles of such a mean probability that stand out so far that are right, by outlines drawn by hand; 1 of one that "
+        "somebody stroked as a particle; empty where the model was never judged so",
         version=2,
     ),
 }

@@ -28,7 +28,6 @@ shapes the root-mean-square bias of feret_max, feret_min and solidity was 3.0, 2
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -56,9 +55,9 @@ from napari_temseg.engine.measure.shape.edges import MaskOutline, at_half_contra
 from napari_temseg.engine.measure.shape.geometry import Foreground, contacts, largest_pieces
 from napari_temseg.engine.measure.shape.neighbours import among_neighbours
 from napari_temseg.engine.measure.shape.pixel_columns import between_pixels, boxes, moments, sizes
+from napari_temseg.engine.measure.shape.shape_classes import morphology
 from napari_temseg.engine.measure.shape.visible import visible_columns
-from napari_temseg.engine.measure.shape_classes import morphology
-from napari_temseg.engine.types.confidence import STANDING_OUT
+from napari_temseg.engine.types.confidence import STANDING_OUT, STROKED
 from napari_temseg.engine.types.config import HALF_CONTRAST, OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.label_images import check_planes
@@ -75,7 +74,6 @@ __all__ = [
     "describe",
     "flags_of",
     "measure",
-    "recalibrated",
     "rows_of",
     "tabulate",
     "with_flags",
@@ -113,6 +111,7 @@ class Measurement:
     recovered: tuple[RecoveredSize, ...] = ()
     unlike: Mapping[int, str] = field(default_factory=dict)
     wider: bool = False
+    doubted: float = 0.0
 
     def __len__(self) -> int:
         return len(self.table)
@@ -174,21 +173,6 @@ def flags_of(measurement: Measurement) -> tuple[dict[int, str], list[int]]:
     return excluded, table.loc[table["reviewed"], "particle"].astype(int).tolist()
 
 
-def recalibrated(measurement: Measurement, calibration: Calibration) -> Measurement | None:
-    """The same particles under another pixel size, lengths and areas scaled; None when pixels change their shape: measure anew then."""
-    (y, x), (old_y, old_x) = calibration.scale, measurement.calibration.scale
-    if not math.isclose(y * old_x, x * old_y, rel_tol=1e-9):
-        return None
-    ratio = {"length": x / old_x, "area": (x / old_x) ** 2}
-    old, new = measurement.length_unit, calibration.unit
-    table = measurement.table.copy()
-    for name, each in DESCRIPTORS.items():
-        if each.kind in ratio:
-            table[column_name(name, old)] *= ratio[each.kind]
-    table = table.rename(columns={column_name(name, old): column_name(name, new) for name in DESCRIPTORS})
-    return replace(measurement, table=table, calibration=calibration)
-
-
 def measure(
     particles: Particles | npt.NDArray[np.integer[Any]], *, pixel_size: float | tuple[float, float] | None = None, unit: str = "nm"
 ) -> Measurement:
@@ -230,6 +214,7 @@ def measure(
         grid=source.grid if source else "",
         unlike=particles.unlike if isinstance(particles, Particles) else {},
         wider=isinstance(particles, Particles) and particles.wider,
+        doubted=particles.doubted if isinstance(particles, Particles) else 0.0,
     )
 
 
@@ -300,6 +285,7 @@ def describe(
     if _convention(particles) == HALF_CONTRAST:
         columns = at_half_contrast(columns, scale)
     columns |= _grey(pixels, source, index) | {"probability_mean": _probability(pixels, particles, index)}
+    columns["stroked"] = _stroked(pixels, particles, index)
     columns["frame"] = _touches_frame(columns, pixels, frame or plane.shape, source.valid if source else None)
     columns |= visible_columns(pixels, whole, columns["ecd"], columns["cut_share"] > 0, columns["frame"])
     if not isinstance(particles, Particles):
@@ -351,6 +337,14 @@ def _probability(pixels: Foreground, particles: Any, index: int) -> npt.NDArray[
     return 1 - pixels.total(background[pixels.y, pixels.x].astype(np.float64)) / pixels.total()
 
 
+def _stroked(pixels: Foreground, particles: Any, index: int) -> npt.NDArray[np.bool_]:
+    """Which particles somebody stroked as such."""
+    drawn = particles.prediction.vouched if isinstance(particles, Particles) and particles.prediction is not None else None
+    if drawn is None:
+        return np.zeros(len(pixels), bool)
+    return np.asarray(pixels.total(drawn.reshape((-1, *drawn.shape[-2:]))[index][pixels.y, pixels.x]) > 0)
+
+
 def _touches_frame(
     box: dict[str, npt.NDArray[Any]], pixels: Foreground, shape: tuple[int, ...], valid: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_]:
@@ -386,7 +380,8 @@ def _flags(particles: Any, columns: dict[str, npt.NDArray[Any]]) -> dict[str, np
     flags = {key: rows[key].to_numpy() for key in ("class", "cut", "aggregate")}
     flags[STANDING_OUT] = rows[STANDING_OUT].to_numpy(np.float64) if STANDING_OUT in rows else unknown
     curve = None if particles.prediction is None else particles.prediction.confidence
-    flags["confidence"] = unknown if curve is None else curve.of(columns["probability_mean"], flags[STANDING_OUT])
+    sure = unknown if curve is None else curve.of(columns["probability_mean"], flags[STANDING_OUT])
+    flags["confidence"] = sure if curve is None else np.where(columns["stroked"], STROKED, sure)
     return flags | {"frame": columns["frame"] | rows["frame"].to_numpy(bool)}
 
 

@@ -18,7 +18,7 @@ from napari_temseg.engine.measure.recovery.limit import pooled as pooled_sizes
 from napari_temseg.engine.measure.samples.populations import of_population
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration, segmentation
 from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
-from napari_temseg.engine.types.confidence import EVEN
+from napari_temseg.engine.types.confidence import EVEN, STROKED
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import FEWEST, some_of
@@ -132,12 +132,20 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
     wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
     total = max(sum(map(len, tables)), 1)
-    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure_share(tables))
+    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure_share(tables, [m.doubted for m in pool]))
 
 
-def unsure_share(tables: Sequence[pd.DataFrame]) -> float:
-    """Share of the particles of tables that the model rather doubts and nobody has looked at."""
-    unsure = sum(int(((table["confidence"] < EVEN) & ~table["reviewed"].astype(bool)).sum()) for table in tables if "confidence" in table)
+def unsure_share(tables: Sequence[pd.DataFrame], doubted: Sequence[float] = ()) -> float:
+    """Share of the particles of tables that the model rather doubts and nobody has looked at.
+
+    Where tables come of strokes on a search that `doubted` such a share, it is no less of those that nobody stroked or looked at: a stroke
+    makes others that look alike surer, or takes them away, but what was too faint to be found is so still.
+    """
+    unsure = 0.0
+    for table, before in zip(tables, doubted or [0.0] * len(tables), strict=True):
+        if "confidence" in table:
+            unseen = table["confidence"][~table["reviewed"].astype(bool)]
+            unsure += max(float((unseen < EVEN).sum()), before * float((unseen != STROKED).sum()))
     return unsure / max(sum(map(len, tables)), 1)
 
 

@@ -50,7 +50,7 @@ class Usability(NamedTuple):
 class Unlike(NamedTuple):
     """Images unlike those that the model was trained on, in what they are, and the share of the particles that count which they hold and
     nobody has looked at. Of those of `wider` the search saw smaller particles, about as many, that it finds in part at most. `unsure` is
-    the share of particles that count, and nobody has looked at, of which the model is less sure than even (confidence below 0.5)."""
+    the share of particles that count, and nobody has looked at, of which the model is less sure than even (see `pooling.unsure_share`)."""
 
     images: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -165,7 +165,8 @@ def _doubts_of_model(
         )
         steps += [
             "say whether all are brighter or darker than what is round them (polarity; in Find “they are”): fainter ones are found then",
-            "look for particles that were missed: add them by hand, or paint a few of them (step Improve); or make an audit",
+            "look for particles that were missed: add them by hand or paint them (step Improve), then mark the image as reviewed; or make "
+            "an audit",
         ]
     if segmentation is not None and segmentation.refused:
         setting = max(segmentation.drift, key=lambda name: segmentation.drift[name])

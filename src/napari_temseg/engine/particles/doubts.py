@@ -24,9 +24,10 @@ from napari_temseg.engine.particles.cutting.seams import LEAST_SEAM, SeamView
 from napari_temseg.engine.particles.edits import renumber
 from napari_temseg.engine.particles.label_changes import Mask, Patch, Window, difference, new_id, page_of, window_of
 from napari_temseg.engine.particles.splitting import divisible, landscape_of
+from napari_temseg.engine.types.confidence import Doubts
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.populations import of_each_population
-from napari_temseg.engine.types.results import Doubts, Particles, Prediction
+from napari_temseg.engine.types.results import Particles, Prediction
 
 WITHIN = 0.35  # strength above the one in force up to which a dent is in doubt
 AT_LEAST = 0.6  # however little is split, what usual splitting cuts is in doubt, and a little more

@@ -65,7 +65,7 @@ def at_one_scale(model: Segmenter, planes: Sequence[LabelledPlane]) -> Segmenter
     """
     size = _common([plane.pixel_size for plane in planes])
     if not model.finds_scale:
-        return replace(model.suited(size), fixed_scale=True, pixel_size=size, familiar=None, confidence=None)
+        return replace(model.suited(size), fixed_scale=True, pixel_size=size, familiar=None)
     seen = Counter(plane.scales for plane in planes if plane.scales).most_common(1)
     return replace(model, scales=seen[0][0] if seen else model.scales, fixed_scale=True, pixel_size=size, familiar=None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_temseg.engine.types.confidence import Confidence
+from napari_temseg.engine.types.confidence import Confidence, Doubts
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.large_arrays import areas, fits_on_disk, zeros
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -23,7 +23,6 @@ BAND = 3.0  # sizes from a third of the one that is meant to three times it are 
 CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it
 NEAR_END = 1.25  # ratio to an end of the band from which on a particle is near it
 LEAST_OFFERED = 3  # particles of a size beside another that are worth a question: one or two are no population
-CLEAR_SEAM = 7.0  # times the noise: three of four with such a seam are two, of those with a fainter one every third (see `doubts`)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class Prediction:
     `size` is the width (px) of the particles that were looked for by a model that answers for one band of sizes, 0 of another;
     `candidates` are sizes far apart that they could be meant to have, where nobody told one and more than one has evidence.
     `smaller` are particles about as many as those of that size, and several times smaller; `larger` those beyond the band (`iter_larger`).
-    `confidence` says how often the model is right about a particle, None of one that was never judged by outlines.
+    `confidence` says how often the model is right about a particle, None of one that was never judged by outlines; `doubted` is the share
+    of particles that it rather doubted in the search that strokes were made on.
     `parted` bool (…, Y, X) or None: where somebody drew that there is background, which keeps particles on either side apart.
     `vouched` bool (…, Y, X) or None: where somebody drew that there is a particle, which stays however unsure the model is of it.
     `other` is what was said of the same picture when particles of a second, larger size were looked for, where those of both are meant
@@ -105,6 +105,7 @@ class Prediction:
     smaller: SizeCandidate | None = None
     larger: SizeCandidate | None = None
     confidence: Confidence | None = None
+    doubted: float = 0.0
     parted: npt.NDArray[np.bool_] | None = None
     vouched: npt.NDArray[np.bool_] | None = None
     other: Prediction | None = None
@@ -215,11 +216,12 @@ class Prediction:
                 "smaller",
                 "larger",
                 "confidence",
+                "doubted",
                 "alone",
                 "computed_with",
             )
         }
-        unlike = tuple(reason for plane in planes for reason in plane.unlike)
+        unlike = tuple(reason for plane in planes for reason in plane.unlike or ("",)) if any(plane.unlike for plane in planes) else ()
         others = [plane.other for plane in planes if plane.other is not None]
         other = cls.gathered(others, micrograph) if others else None
         whole = cls.blank(micrograph, first.class_names, tuple(first.auxiliary), **facts, unlike=unlike, other=other)
@@ -251,63 +253,11 @@ class PlanePrediction:
 
 
 @dataclass(frozen=True)
-class Doubts:
-    """`two` gives each particle that looks like several the strength at which it comes apart (1 where no strength is known to), the
-    most doubtful first; `one` are pairs of touching labels that look like one particle, with the strength below which they stay together.
-
-    `seams` tells of those in `two` how many times the noise the picture is steep where they would be cut (absent where no picture told).
-    `others` are the strengths at which particles would come apart that do not look like several.
-    """
-
-    two: dict[int, float] = field(default_factory=dict)
-    one: dict[tuple[int, int], float] = field(default_factory=dict)
-    seams: dict[int, float] = field(default_factory=dict)
-    others: tuple[float, ...] = ()
-
-    @property
-    def order(self) -> list[int]:
-        """All labels concerned, the most doubtful first."""
-        paired = [label for pair in self.one for label in pair]
-        return list(dict.fromkeys([*self.two, *paired]))
-
-    @property
-    def clear(self) -> list[int]:
-        """Those that look like several and show a seam that is hardly anything else."""
-        return [label for label in self.two if self.seams.get(label, 0.0) >= CLEAR_SEAM]
-
-    def strength(self, share: float = 0.9) -> float:
-        """The strength at which this share of those that look like two, and come apart at all, do."""
-        known = sorted(value for value in self.two.values() if value < 1)
-        return known[min(len(known) - 1, int(share * len(known)))] if known else 1.0
-
-    def rows(self) -> list[tuple[float, ...]]:
-        """As numbers that can be written: label, its partner (0 for one that looks like several), strength, seam (0 where not known)."""
-        two = [(label, 0, value, self.seams.get(label, 0.0)) for label, value in self.two.items()]
-        return [*two, *((*pair, value, 0.0) for pair, value in self.one.items())]
-
-    @classmethod
-    def of_rows(cls, rows: Iterable[Sequence[float]]) -> Doubts:
-        """From what `rows` gave, also before it told of seams."""
-        read = [(int(first), int(second), value, next(iter(seam), 0.0)) for first, second, value, *seam in rows]
-        pairs = {(a, b): value for a, b, value, _ in read if b}
-        return cls({a: value for a, b, value, _ in read if not b}, pairs, {a: seam for a, _, _, seam in read if seam})
-
-    def among(self, labels: Collection[int]) -> Doubts:
-        """Those that concern these labels alone."""
-        kept = set(labels)
-        return Doubts(
-            {label: value for label, value in self.two.items() if label in kept},
-            {pair: value for pair, value in self.one.items() if kept.issuperset(pair)},
-            {label: value for label, value in self.seams.items() if label in kept},
-            self.others,
-        )
-
-
-@dataclass(frozen=True)
 class Origin:
     """The model that found particles, by its hash and name, the scales that it worked at, and what it held to be unlike its training.
 
-    `confidence` and `smaller` are as of its prediction. `doubts` are about the particles as they came from it, None where not known.
+    `confidence`, `doubted` and `smaller` are as of its prediction. `doubts` are about the particles as they came from it, None where
+    not known.
     """
 
     model_hash: str = ""
@@ -317,6 +267,7 @@ class Origin:
     confidence: Confidence | None = None
     doubts: Doubts | None = None
     smaller: SizeCandidate | None = None
+    doubted: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,6 +315,12 @@ class Particles:
         """Whether smaller particles, about as many, seem to be there too, which the search finds in part at most."""
         by = self.prediction or self.origin
         return by is not None and by.smaller is not None and not (self.prediction is not None and self.prediction.other is not None)
+
+    @property
+    def doubted(self) -> float:
+        """The share of particles that the model rather doubted in the search that strokes were made on."""
+        by = self.prediction or self.origin
+        return 0.0 if by is None else by.doubted
 
     @cached_property
     def pixels_by_label(self) -> npt.NDArray[np.int64]:

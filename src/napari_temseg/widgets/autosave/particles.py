@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_temseg.engine.measure.descriptors import BETWEEN_PIXELS, redefined, versions
-from napari_temseg.engine.types.confidence import STANDING_OUT, Confidence
+from napari_temseg.engine.types.confidence import STANDING_OUT, STROKED, Confidence, Doubts
 from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Doubts, Origin, Particles, SizeCandidate
+from napari_temseg.engine.types.results import Origin, Particles, SizeCandidate
 from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.session.change import Change
@@ -155,6 +155,8 @@ class KeptParticles(KeptPart):
         curve = None if origin is None else origin.confidence
         out = table[STANDING_OUT].to_numpy(np.float64)
         sure = np.full(len(means), np.nan) if curve is None else curve.of(means, out)
+        if "stroked" in arrays:
+            sure[np.isin(table["particle"], arrays["stroked"])] = STROKED
         measurement = replace(measurement, table=table.assign(probability_mean=means, confidence=sure))
         excluded = {int(number): str(why) for number, why in self.facts["excluded"].items() if int(number) in alive}
         return with_flags(measurement, excluded, [number for number in self.facts["seen"] if number in alive])
@@ -196,6 +198,7 @@ def _packed(
         facts["contours"] = int((measurement.table["estimator"] == BETWEEN_PIXELS).sum())
         facts["contour_scale"] = measurement.calibration.scale
         arrays["probability"] = measurement.table.set_index("particle")["probability_mean"].reindex(table.index).to_numpy(np.float64)
+        arrays["stroked"] = measurement.table["particle"][measurement.table["confidence"] == STROKED].to_numpy(np.int64)
         arrays |= {_CONTOUR + name: values for name, values in contour_columns(measurement).items()}
         facts["splits"], sizes = packed(measurement.other_splits)
         arrays |= sizes
@@ -235,9 +238,8 @@ def _origin(particles: Particles, models: Mapping[str, str]) -> Origin | None:
     if said is None:
         return particles.origin
     smaller = None if said.other is not None else said.smaller
-    return Origin(
-        said.model_hash, models.get(said.model_hash, ""), tuple(said.working_scale), said.unlike, said.confidence, smaller=smaller
-    )
+    name, scales = models.get(said.model_hash, ""), tuple(said.working_scale)
+    return Origin(said.model_hash, name, scales, said.unlike, said.confidence, smaller=smaller, doubted=said.doubted)
 
 
 def _facts_of(origin: Origin) -> About:

@@ -24,7 +24,7 @@ from napari_temseg.engine.types.wording import (
 from napari_temseg.widgets.particles.pooling import PooledDistribution
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.results import Doubts
+    from napari_temseg.engine.types.confidence import Doubts
     from napari_temseg.widgets.session.item import Item
 
 WEIGHTED = (

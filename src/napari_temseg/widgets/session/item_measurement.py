@@ -19,7 +19,8 @@ def named(measurement: Measurement, item: Item) -> Measurement:
 
 def remeasured(item: Item) -> None:
     """Bring an item's measurement and its features under its calibration of today; flags stay."""
-    from napari_temseg.engine.measure.measurement import flags_of, recalibrated, with_flags
+    from napari_temseg.engine.measure.calibrated import recalibrated
+    from napari_temseg.engine.measure.measurement import flags_of, with_flags
     from napari_temseg.pipeline.find import measured
 
     if item.particles is None:

@@ -9,6 +9,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from scipy.ndimage import binary_dilation
 
+from napari_temseg.engine.measure.pooling import unsure_share
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.pipeline.find import iter_resplit
 from napari_temseg.widgets.canvas import layers
@@ -77,7 +78,7 @@ def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture:
     bench.panel(1).split.fields["min_diameter"].value = 24.0  # so that some are given up, those that the frame cuts
     bench.panel(1).one.click()
     settle(bench)
-    found, outlines = item.particles, item.particles_layer
+    found, outlines, before = item.particles, item.particles_layer, item.measurement
     panel.labelling.new.click()
     settle(bench)
     assert outlines.visible, "nothing was stroked yet: what was found is what there is to see"
@@ -98,6 +99,8 @@ def test_the_answer_becomes_the_result_and_undo_brings_back(bench: Any, picture:
     assert not (dashed & solid).sum() > 0.02 * solid.sum()
     assert (item.particles.labels[particle] > 0).mean() < 0.4
     assert len(item.measurement.table) == len(item.particles)
+    assert item.measurement.table["confidence"].notna().all(), "what the model doubts is known of this result too"
+    assert item.measurement.doubted == unsure_share([before.table])
     assert session.model_names[item.prediction.model_hash] == "particles, corrected by strokes (instant)"
     assert item.prediction.model_hash != found.prediction.model_hash
     assert item.prediction.depth_taught

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -197,6 +197,7 @@ class Task(NamedTuple):
     grounds: Mapping[int, Ground]
     first: int
     searched: Prediction | None = None  # what the last search said
+    doubted: float | None = None  # and which share of its particles it rather doubted; None where there was none
 
 
 def iter_use(task: Task) -> Job[Found]:
@@ -210,6 +211,7 @@ def iter_use(task: Task) -> Job[Found]:
         n, model = image.n_planes, task.model
         course = UseCourse(control, n, math.prod(image.frame), n - len(task.grounds))
         answers: dict[int, Prediction] = {}
+        unstroked: list[Prediction] = []
         known = next((ground.prediction for ground in task.grounds.values()), None)
         for done, plane in enumerate(outward(n, task.first)):
             said = f"{image.name}: {at_plane(done, n) or ANSWERING}"
@@ -227,12 +229,19 @@ def iter_use(task: Task) -> Job[Found]:
             yield course.at(said)
             with course.doing(STAGE_ANSWER):
                 answers[plane] = answer(ground, strokes[plane])
+            if task.doubted is None and strokes[plane].any():  # the others are as it says, and tell it by themselves
+                unstroked.append(ground.prediction)
         whole = _gathered([answers[plane] for plane in range(n)], image, strokes, task.names)
         planes = Stack(image)
         for plane in range(n):
             yield course.at(f"{image.name}: splitting")
             with course.doing(STAGE_SPLIT):
                 planes.put(plane, split(whole.at(plane), task.split))
+        doubted = task.doubted
+        if doubted is None:
+            with course.doing(STAGE_SPLIT):
+                doubted = _doubted(unstroked, task.split)
+        whole = replace(whole, doubted=doubted)
         particles = planes.whole(whole)
         yield course.at(f"{image.name}: measuring {several(len(particles), 'particle')}")
         with course.doing(STAGE_MEASURE):
@@ -240,6 +249,14 @@ def iter_use(task: Task) -> Job[Found]:
         return Found(0, whole, particles, measurement)
 
     return Job(steps)
+
+
+def _doubted(planes: Sequence[Prediction], config: SplitConfig) -> float:
+    """The share of particles that a model rather doubts before anything is stroked."""
+    from napari_temseg.engine.measure.pooling import unsure_share
+    from napari_temseg.engine.particles.splitting import split
+
+    return unsure_share([measured(split(plane, config)).table for plane in planes])
 
 
 def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, names: Mapping[int, str]) -> Prediction:

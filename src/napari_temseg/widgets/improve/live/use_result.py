@@ -19,6 +19,7 @@ from napari_temseg.widgets.session.results.splitter import Splitter
 from napari_temseg.widgets.session.results.state import Beside
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.measure.measurement import Measurement
     from napari_temseg.pipeline.find import Found
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
@@ -37,7 +38,8 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
     item, pixels = aim.item, aim.item.pixels
     strokes = np.array(layers.snapshot(item.annotation), np.uint8)
     split = session.part(Splitter).config
-    task = Task(item.micrograph(), aim.model, aim.predict, split, strokes, dict(session.classes), grounds, aim.plane, item.prediction)
+    picture, names, doubted = item.micrograph(), dict(session.classes), _doubted(item.measurement)
+    task = Task(picture, aim.model, aim.predict, split, strokes, names, grounds, aim.plane, item.prediction, doubted)
     name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
 
     def done(found: Found) -> None:
@@ -55,6 +57,15 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
 
     stopped = partial(session.say, "Stopped; the particles are as they were.")
     session.jobs.start(f"Taking over from Live: {item.name}", partial(iter_use, task), done, failed=stopped)
+
+
+def _doubted(before: Measurement | None) -> float | None:
+    """The share of particles that the search which a result comes of rather doubts."""
+    if before is None:
+        return None
+    from napari_temseg.engine.measure.pooling import unsure_share
+
+    return max(unsure_share([before.table]), before.doubted)
 
 
 def _nothing() -> None:

@@ -18,8 +18,9 @@ from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.splitter import Splitter
 
 if TYPE_CHECKING:
+    from napari_temseg.engine.types.confidence import Doubts
     from napari_temseg.engine.types.config import SplitConfig
-    from napari_temseg.engine.types.results import Doubts, Particles, Prediction
+    from napari_temseg.engine.types.results import Particles, Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 

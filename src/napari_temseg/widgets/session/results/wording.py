@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from napari_temseg.engine.types.results import BAND
 
 if TYPE_CHECKING:
-    from napari_temseg.engine.types.results import Doubts, Prediction
+    from napari_temseg.engine.types.confidence import Doubts
+    from napari_temseg.engine.types.results import Prediction
     from napari_temseg.widgets.session.item import Item
     from napari_temseg.widgets.session.session import Session
 
