@@ -26,7 +26,7 @@ import napari_temseg as temseg
 from napari_temseg.engine.model.network import forward
 from napari_temseg.engine.model.runner import Runner
 from napari_temseg.engine.training.loop import TrainingRun, begun
-from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.losses import TrainingMetrics
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.annotations import Annotations
 from napari_temseg.engine.types.config import PredictConfig

@@ -265,6 +265,20 @@ def test_making_ready_is_paid_from_the_budget_and_a_few_steps_are_taken_whatever
     assert any(f"making ready took {ready:.0f} s, 20 s are allowed in all" in note for note in record["notes"]) == (ready >= 10)
 
 
+def test_how_long_would_have_done_is_told_and_true(tiny, strokes, slow_steps):
+    config = replace(QUICK, max_steps=40, max_seconds=10)
+    job = iter_train(*strokes, base=tiny, config=config)
+    slow_steps(job)
+    short = job.drain().history[-1]
+    told = next(note for note in short["notes"] if note.startswith("the time sufficed"))
+    job = iter_train(*strokes, base=tiny, config=replace(config, max_seconds=float(told.split("about ")[1].split(" s ")[0])))
+    slow_steps(job)
+    enough = job.drain().history[-1]
+    assert short["steps"] < 24
+    assert enough["steps"] == 40
+    assert not any(note.startswith("the time sufficed") for note in enough["notes"])
+
+
 @pytest.mark.parametrize(("most", "asked"), [(26, 3), (1e5, 4)])
 def test_when_two_fifths_of_the_time_are_over_no_further_picture_is_asked_about(tiny, strokes, most, asked):
     clock, (image, labels) = [0.0], strokes

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_temseg import Annotations, TrainConfig
-from napari_temseg.engine.training import selection, validation
+from napari_temseg.engine.training import selection, stroke_worth, validation
 from napari_temseg.engine.training.loop import begun
 from napari_temseg.engine.training.state import TrainingCourse
 from napari_temseg.engine.training.task import TrainingTask
@@ -74,10 +74,10 @@ def test_a_stroke_on_a_particle_that_the_model_before_finds_is_right_already():
     strokes, before = np.zeros((20, 20), np.uint8), np.ones((20, 20), np.uint8)
     strokes[2, 2:12] = 1
     strokes[8, 2:12], before[8, 2:8] = 2, 2  # in part
-    assert not selection.right_already(strokes, before)
-    assert not selection.right_already(np.zeros_like(strokes), before)
+    assert not stroke_worth.right_already(strokes, before)
+    assert not stroke_worth.right_already(np.zeros_like(strokes), before)
     strokes[14, 2:12], before[12:17, 2:12] = 2, 2
-    assert selection.right_already(strokes, before)
+    assert stroke_worth.right_already(strokes, before)
 
 
 def probabilities_of(particles: dict[tuple[int, int], float]) -> np.ndarray:
@@ -90,24 +90,24 @@ def probabilities_of(particles: dict[tuple[int, int], float]) -> np.ndarray:
 
 def test_what_a_training_makes_the_model_doubt_is_lost_though_its_outlines_stay():
     places = [(y, x) for y in range(2, 60, 10) for x in range(2, 60, 10)]
-    before = selection.sure_classes(probabilities_of(dict.fromkeys(places, 0.9)), selection.KEPT_FROM)
+    before = stroke_worth.sure_classes(probabilities_of(dict.fromkeys(places, 0.9)), selection.KEPT_FROM)
     assert (before == 2).sum() == 36 * len(places)
     nothing = np.zeros((60, 60), np.uint8)
     for doubted, too_many in ((5, False), (12, True)):
         said = probabilities_of({place: 0.6 if index < doubted else 0.9 for index, place in enumerate(places)})
-        assert (selection.sure_classes(said, 0.0) == before).all()
-        after = selection.sure_classes(said, selection.KEPT_FROM)
+        assert (stroke_worth.sure_classes(said, 0.0) == before).all()
+        after = stroke_worth.sure_classes(said, selection.KEPT_FROM)
         assert (after == 2).sum() == 36 * (len(places) - doubted)
-        assert selection.loses_too_many([nothing], [after], [before]) == too_many
+        assert stroke_worth.loses_too_many([nothing], [after], [before]) == too_many
     strokes = nothing.copy()
     for y, x in places[:4]:  # on what is wrong, each of which speaks for more of its like …
         strokes[y + 2, x : x + 5] = 1
-    assert not selection.loses_too_many([strokes], [after], [before])
+    assert not stroke_worth.loses_too_many([strokes], [after], [before])
     strokes[:] = 0
     for y, x in places[:4]:  # … but not on what is beside a particle
         strokes[y - 1, x : x + 5] = 1
-    assert selection.loses_too_many([strokes], [after], [before])
-    assert not selection.loses_too_many([nothing], [nothing], [nothing])
+    assert stroke_worth.loses_too_many([strokes], [after], [before])
+    assert not stroke_worth.loses_too_many([nothing], [nothing], [nothing])
 
 
 def test_right_strokes_never_speak_against_a_change_and_particles_that_were_asked_for_count_for_it():
@@ -117,15 +117,43 @@ def test_right_strokes_never_speak_against_a_change_and_particles_that_were_aske
     found_more[22:28, 2:58] = 2  # more than there were
     strokes = np.zeros((60, 60), np.uint8)
     strokes[25, 4:8] = 2  # one that was missed
-    assert selection.best_way([strokes], [[found_more], [before]], [before]) == 0
+    assert stroke_worth.best_way([strokes], [[found_more], [before]], [before]) == 0
     for y, x in ((5, 4), (5, 24)):  # right already, as is the background
         strokes[y, x : x + 3] = 2
     strokes[45, 5:55] = 1
-    assert selection.stroke_worth([strokes], [found_more], [before]) == 1.0
+    assert stroke_worth.stroke_worth([strokes], [found_more], [before]) == 1.0
     unheard = found_more.copy()
     unheard[22:28, 2:12] = 1  # others came, but not that one
-    assert selection.best_way([strokes], [[unheard], [before]], [before]) == 2
+    assert stroke_worth.best_way([strokes], [[unheard], [before]], [before]) == 2
     wrong = found_more.copy()
     wrong[42:48] = 2  # on stroked background too
-    assert selection.best_way([strokes], [[wrong], [found_more]], [before]) == 1
-    assert selection.stroke_worth([strokes], [before], [before]) == 0.0
+    assert stroke_worth.best_way([strokes], [[wrong], [found_more]], [before]) == 1
+    assert stroke_worth.stroke_worth([strokes], [before], [before]) == 0.0
+
+
+def test_why_strokes_do_not_speak_for_a_training_is_told_in_figures_with_what_helps_it():
+    def picture(*corners):
+        classes = np.ones((60, 60), np.uint8)
+        for y, x in corners:
+            classes[y : y + 6, x : x + 6] = 2
+        return classes
+
+    grid = [(y, x) for y in range(2, 60, 20) for x in range(2, 60, 20)]
+    before, strokes = picture(*grid), np.zeros((60, 60), np.uint8)
+    strokes[4, 2:8] = 1  # the first is none, says a stroke: it is not among those that nothing is said of
+    lost_two = picture(*grid[3:], (30, 32))  # and one new
+    lost_two[50, 50] = 2  # a crumb
+    assert stroke_worth.unasked([strokes], [lost_two], [before]) == stroke_worth.Unasked(there=8, lost=2, came=1, wrong=1)
+    assert stroke_worth.why_not([strokes], [lost_two], [before]) == (
+        "it would lose 2 of 8 particles and find 1 new particle where you stroked nothing",
+        "stroke some particles that are right",
+    )
+    strokes[24, 22:28] = 2  # a right one
+    assert stroke_worth.why_not([strokes], [picture(*grid[3:])], [before])[1] == "stroke more particles that are right"
+    assert stroke_worth.why_not([strokes], [picture(*grid[1:], (12, 12))], [before]) == (
+        "it would find 1 new particle where you stroked nothing",
+        "stroke background there",
+    )
+    assert stroke_worth.why_not([strokes], [before], [before])[0] == "it learnt next to nothing of what you stroked as wrong"
+    strokes[4] = 0
+    assert stroke_worth.why_not([strokes], [lost_two], [before])[0] == "what you stroked was right already"

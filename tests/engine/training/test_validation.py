@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_temseg import TrainConfig
 from napari_temseg.engine.training.crops import Crops
 from napari_temseg.engine.training.dataset import LabelledPlane
+from napari_temseg.engine.training.task import STROKE_PIXELS
 from napari_temseg.engine.training.validation import MANY_PLANES, VALIDATION_PIXELS, VALIDATION_WINDOW, hold_out
 
 GEOMETRY = TrainConfig(crop=96, scaling=1.0, elastic=4.0, brightness=0, contrast=0, gamma=0, noise=0)
@@ -82,6 +84,23 @@ def test_a_stroke_across_the_border_is_never_judged_half():
             stroke = {r * 200 + c for r in range(row, row + 3) for c in range(columns.start, columns.stop)}
             assert stroke <= held or not stroke & held, f"stroke of class {number} at row {row} is judged in part"
             assert not (stroke <= held and stroke & trained)
+
+
+@pytest.mark.parametrize("side", [512, 2048])
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_of_a_dozen_strokes_a_class_two_or_more_are_kept_back(side, clustered, seed):
+    rng = np.random.default_rng(seed)
+    labels, places = np.zeros((side, side), np.uint8), rng.uniform(0.15, 0.85, (3, 2)) * side
+    for number, length in ((1, 30), (2, 12)):
+        for _ in range(12):
+            drawn = places[rng.integers(3)] + rng.normal(0, 0.12 * side, 2) if clustered else rng.uniform(0, side, 2)
+            y, x = np.clip(drawn, 5, side - 40).astype(int)
+            labels[y : y + 3, x : x + length] = number
+    parts = hold_out([plane(labels)], 0.2, 0).thinned(STROKE_PIXELS, 1.0, "are looked at")
+    for number in (1, 2):
+        assert sum(int(ndimage.label(one.labels == number, np.ones((3, 3)))[1]) for one in parts.validation) >= 2
+        assert (parts.training[0].labels == number).sum() >= 0.5 * (labels == number).sum()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from napari_temseg.engine.training.selection import MATERIAL_IOU, NOISE_IOU
-from napari_temseg.engine.types.wording import RIGHT_ALREADY, STAYS, TIME_SUFFICED
-from napari_temseg.widgets.improve.curve_advice import advise, tuned_sentence, tuned_table, verdict
+from napari_temseg.engine.types.wording import ENOUGH_SECONDS, STAYS, TIME_SUFFICED
+from napari_temseg.widgets.improve.curve_advice import advise, by_heart, tuned_sentence, tuned_table, verdict
 from napari_temseg.widgets.improve.not_kept import BETTER, MATERIAL, not_kept
 
 HELD = {
@@ -19,7 +19,9 @@ HELD = {
     "pixels_1": 900,
     "pixels_2": 800,
     "background_share": 0.5,
+    "telling": 1.0,
 }
+ONE = {**HELD, "validation_regions_2": 1, "telling": 0.0}
 
 
 def curve(
@@ -58,6 +60,24 @@ def test_a_rising_curve_is_left_alone_and_a_flat_one_ended() -> None:
 def test_learning_by_heart_is_told_from_a_plateau() -> None:
     said = advise(curve([0.5, 0.8, 0.79, 0.78, 0.78], [0.5, 0.2, 0.25, 0.3, 0.4], [0.5, 0.3, 0.2, 0.1, 0.05]), HELD)
     assert "by heart" in said
+    points = curve([0.5, 0.8, 0.79, 0.78, 0.78], [0.5, 0.2, 0.25, 0.3, 0.4], [0.5, 0.3, 0.2, 0.1, 0.05])
+    points[-1]["best_step"] = 40.0
+    assert by_heart(points, HELD).startswith("It knows these labels by heart")  # and is kept all the same
+    points[-1]["best_step"] = 10.0
+    assert by_heart(points, HELD) == ""
+
+
+@pytest.mark.parametrize("ious", [[0.5, 0.6, 0.7, 0.8], [1.0] * 7, [0.5, 0.8, 0.79, 0.78, 0.78]])
+def test_nothing_is_concluded_from_one_region(ious: list[float]) -> None:
+    points = curve(ious, [0.5, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6][: len(ious)], [0.5, 0.3, 0.2, 0.1, 0.05, 0.04, 0.03][: len(ious)])
+    names = {1: "background", 2: "particle"}
+    for kept in (None, True, False):
+        assert advise(points, ONE, names, kept=kept).startswith("Only one region of “particle” is kept back")
+    assert by_heart(points, ONE) == ""
+    assert verdict(points, "mine", ONE) == "“mine” is in use now; too few labels to try it on: look at the outlines."
+    told = not_kept(points, [], {**ONE, "mistaken": 0.0}).words()
+    assert told == "Not kept: the model is right on most of what you stroked; stroke what is wrong."
+    assert not_kept(points, [], ONE).why == "the few labels kept back do not speak for it"
 
 
 def test_a_broken_loss_comes_first() -> None:
@@ -70,8 +90,8 @@ def test_a_broken_loss_comes_first() -> None:
     [
         ({"validation_regions": 0, "background_share": 0.5}, "No labels are kept back to try the model on"),
         (
-            {**HELD, "validation_regions_2": 1},
-            "Only one region of “particle” is kept back to try the model on: do not trust the orange curves, look at the outlines.",
+            ONE,
+            "Only one region of “particle” is kept back to try the model on: that tells nothing, the outlines tell more.",
         ),
         ({**HELD, "background_share": 0.95}, "Accuracy is high because 95 % of the labelled pixels are background: look at the IoU."),
     ],
@@ -83,19 +103,14 @@ def test_what_a_curve_cannot_tell(facts: dict[str, float], words: str) -> None:
 
 
 def test_the_end_names_the_better_one() -> None:
-    assert "made nothing better" in advise(curve([0.8, 0.7, 0.75]), HELD, ended=True)
-    said = advise(curve([0.5, 0.7, 0.6]), HELD, ended=True)
+    said = advise(curve([0.5, 0.7, 0.6]), HELD, kept=True)
     assert "0.700 at step 10" in said
     assert "0.500" in said
     believed = [{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])]
-    assert "your strokes say that the model before is wrong" in advise(believed, HELD, ended=True)
-    assert "labels that it was not shown agree no better (IoU 0.600 at step 20, before 0.600)" in advise(believed, HELD, ended=True)
-    assert "your strokes say" not in advise(believed, {**HELD, "mistaken": 0.0}, ended=True)
-    stays, slow = "the model stays as it was: that is why", "the time sufficed for 8 of 40 steps"
-    said = advise(believed, {**HELD, "validation_regions": 0}, ended=True, notes=[slow, stays])
-    assert said.startswith("The model stays as it was: that is why. The time sufficed for 8 of 40 steps. No labels are kept back")
-    assert "your strokes say" not in said, "which was the outcome by the curves alone"
-    fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, ended=True)
+    assert "your strokes say that the model before is wrong" in advise(believed, HELD, kept=True)
+    assert "labels that it was not shown agree no better (IoU 0.600 at step 20, before 0.600)" in advise(believed, HELD, kept=True)
+    assert "your strokes say" not in advise(believed, {**HELD, "mistaken": 0.0}, kept=True)
+    fresh = advise(curve([0.9, 0.7, 0.6]), HELD, fresh=True, kept=True)
     assert "0.700" in fresh
     assert "before" not in fresh
 
@@ -116,11 +131,11 @@ def test_what_a_search_of_the_settings_tried_is_told() -> None:
 
 def test_the_verdict_of_a_training_has_no_figures() -> None:
     plain = [
-        verdict(curve([0.5, 0.7, 0.6]), "mine"),
-        verdict([{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])], "mine"),
-        verdict(curve([0.5, 0.9]), "mine", fresh=True),
-        verdict(unjudged([0.5, 0.4]), "mine"),
-        verdict(curve([0.8, 0.7]), ""),
+        verdict(curve([0.5, 0.7, 0.6]), "mine", HELD),
+        verdict([{**point, "best_step": 20.0} for point in curve([0.6, 0.7, 0.6])], "mine", HELD),
+        verdict(curve([0.5, 0.9]), "mine", HELD, fresh=True),
+        verdict(unjudged([0.5, 0.4]), "mine", HELD),
+        not_kept(curve([0.8, 0.7]), [], HELD).words(),
     ]
     assert plain[0] == "Better: “mine” is in use now, right on more of the labels that it was not shown."
     assert "agrees with labels that it was not shown" in plain[2]
@@ -131,41 +146,41 @@ def test_the_verdict_of_a_training_has_no_figures() -> None:
 def test_a_training_that_is_not_kept_says_why_and_what_to_do() -> None:
     assert (MATERIAL, BETTER) == (MATERIAL_IOU, NOISE_IOU)
     for ious, why in (
-        ([0.5, 0.4, 0.5], "no better than before"),
+        ([0.5, 0.4, 0.5], "no better than before on labels that it was not shown"),
         ([0.5, 0.504], "the gain may be chance"),
         ([0.5, 0.9, 0.5], "the gain did not last"),
         ([0.5], "nothing to try it on"),
     ):
-        told = verdict(curve(ious), "")
-        assert told.startswith(f"Not kept: {why}")
-        assert len(told) <= 64, "two lines of the dock hold it"
+        assert not_kept(curve(ious)).words().startswith(f"Not kept: {why}; ")
 
 
-REFUSED = f"{STAYS}: too much would have changed; stroke some that are right"
-LIVE = "too much else changed; for this image Use this result"
-SHORT = "time for 112 of 240 steps only; allow more time"
+REFUSED = f"{STAYS}: it would lose 9 of 31 particles; stroke some particles that are right"
+SHORT = TIME_SUFFICED.format(112, 240)
 
 
 @pytest.mark.parametrize(
-    ("notes", "twice", "words", "step"),
+    ("notes", "twice", "words", "seconds"),
     [
-        ([REFUSED], False, "too much else changed; stroke right particles too", "Stroke right particles too and train again."),
-        ([f"{STAYS}: so much; {RIGHT_ALREADY}"], False, LIVE, "For this image Use this result: it takes what Live shows."),
-        ([REFUSED], True, LIVE, "For this image Use this result: it takes what Live shows."),
-        ([REFUSED, TIME_SUFFICED.format(112, 240) + ": allow more"], True, SHORT, "Allow more time and train again."),
+        ([REFUSED], False, "it would lose 9 of 31 particles; stroke some particles that are right.", 0),
+        (
+            [REFUSED],
+            True,
+            "it would lose 9 of 31 particles; stroke some particles that are right; for this image alone, Use this result.",
+            0,
+        ),
+        ([REFUSED, f"{SHORT}: {ENOUGH_SECONDS.format(130)}"], True, "time for 112 of 240 steps only; about 130 s would do.", 130),
         (
             ["making ready took 25 s, 30 s are allowed in all, so that 3 steps were taken: allow more"],
             False,
-            "making ready took most of the time; allow more time",
-            "Allow more time and train again.",
+            "making ready took most of the time; allow more time.",
+            0,
         ),
     ],
 )
-def test_one_advice_comes_of_a_training_that_was_refused_or_was_too_short(notes: list[str], twice: bool, words: str, step: str) -> None:
+def test_one_reason_is_told_once_of_a_training_that_was_refused_or_was_too_short(
+    notes: list[str], twice: bool, words: str, seconds: int
+) -> None:
     points = curve([0.5, 0.7])
-    told = verdict(points, "", notes, twice=twice)
-    assert told == f"Not kept: {words}."
-    assert len(told) <= 64, "two lines of the dock hold it"
-    assert not_kept(points, notes, twice=twice).next_step() == step
-    said = advise(points, HELD, ended=True, notes=notes)
-    assert "stroke" not in said.lower().replace("strokes", ""), "what to do is told once"
+    told = not_kept(points, notes, HELD, twice=twice)
+    assert (told.words(), told.seconds) == (f"Not kept: {words}", seconds)
+    assert advise(points, HELD, kept=False, notes=[*notes, "another thing"]) == "Another thing."

@@ -36,7 +36,8 @@ def test_the_caption_says_where_one_region_is_all_that_validation_is_judged_by(b
         panel.trainer.facts = {**regions, "validation_regions_2": there}
         panel.trainer.advanced.emit()
         idle()
-        assert ("1&nbsp;region:&nbsp;unsure" in panel.curves.legend.text()) == said
+        assert ("1&nbsp;region:&nbsp;tells&nbsp;nothing" in panel.curves.legend.text()) == said
+        assert (panel.curves.plots[0].lines["validation"].opacity() < 1) == said
         assert "validation" in panel.curves.legend.text()
     panel.curves.show_points(panel.trainer.points, of="of another kind, 2 and 12 more")
     assert "<b>of&nbsp;of an…2 more</b>" in panel.curves.legend.text()

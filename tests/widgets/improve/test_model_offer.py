@@ -14,6 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.trainer import Trainer
+from napari_temseg.widgets.improve.training_account import TrainingAccount
 from napari_temseg.widgets.session.questions import Questions
 
 
@@ -116,14 +117,14 @@ def test_one_goes_back_only_on_an_image_of_the_training(session: Any) -> None:
     with pytest.raises(TemsegError, match="no training of this image"):
         trainer.go_back()
     assert session.model_of(taught) == "new"
-    assert "choose it" not in trainer.verdict  # it is in use here
+    assert "choose it" not in TrainingAccount(trainer).verdict  # it is in use here
     session.set_current(taught)
     assert trainer.earlier == "particles"
     trainer.go_back()
     assert session.model_of(taught) == "particles"
     session.use_model_for(other, "particles")
     session.set_current(other)
-    assert "choose it" not in trainer.verdict  # somebody went back from it
+    assert "choose it" not in TrainingAccount(trainer).verdict  # somebody went back from it
 
 
 def test_images_of_another_kind_are_not_asked(session: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_temseg.engine.training import selection
+from napari_temseg.engine.training import selection, stroke_worth
 from napari_temseg.widgets.improve.search_again import NOT_SEARCHED
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Questions
@@ -47,8 +47,10 @@ def test_what_was_not_kept_can_be_tried_and_taken_back(
     assert not panel.try_it.isVisibleTo(panel)
     session.set_current(item)
 
+    assert panel.trainer.points[-1]["best_step"] == 0
     panel.try_it.click()
     wait_jobs(session)
+    assert panel.trainer.points[-1]["best_step"] == panel.trainer.points[-1]["step"] > 0  # ◆ is the model in use
     assert session.model == "particles+1"
     assert item.prediction.model_hash == session.models["particles+1"].content_hash() != before
     assert panel.verdict.text().startswith(f"“particles+1” is in use now: {len(item.particles)} particle")
@@ -62,7 +64,7 @@ def test_what_was_not_kept_can_be_tried_and_taken_back(
 
     # One that ends while another image is in hand searches nothing unasked, and says so where it was learnt.
     monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept …
-    monkeypatch.setattr(selection, "WORTH_IT", -9.0)  # … however much it changes
+    monkeypatch.setattr(stroke_worth, "WORTH_IT", -9.0)  # … however much it changes
     panel.train.click()
     session.set_current(session.items[1])
     wait_jobs(session)

@@ -65,11 +65,11 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     session.part(Questions).drop(item, STROKED_SIZE)
     # One press goes to the stroke, and why no model was made stands first.
     panel, trainer = bench.panel(2), session.part(Trainer)
-    trainer.ended, trainer.notes = True, [f"{STAYS}: that is why"]
+    trainer.ended, trainer.notes = True, [f"{STAYS}: that is why; do that"]
     trainer._taught.add(item)
     panel.refresh()
-    assert panel.verdict.text().startswith("Not kept: too much else changed; stroke right particles too. ")
-    assert panel.verdict.text().endswith("1 of 2 strokes on background still on particles.")
+    assert panel.verdict.text() == "Not kept: that is why; do that."
+    assert panel.advice.text().startswith("1 of 2 strokes on background still on particles.")
     assert panel.show_them.isVisibleTo(panel)
     assert panel.show_them.text() == "Show 1"
     place = trainer.contradicted[0]

@@ -40,6 +40,22 @@ def test_a_long_text_is_folded_until_more_is_asked_for(qtbot: Any) -> None:
     assert "more</a>" not in QLabel.text(label)
 
 
+def test_more_stands_at_a_place_of_its_own_where_there_is_one_and_only_where_there_is_more(qtbot: Any) -> None:
+    link = QLabel()
+    brief = Brief(3, "heading", link)
+    for each in (link, brief):
+        qtbot.addWidget(each)
+    brief.resize(260, 100)
+    brief.setText(LONG)
+    assert QLabel.text(brief).endswith(" …")
+    assert ">more</a>" in link.text()
+    link.linkActivated.emit("more")
+    assert not brief.is_folded()
+    assert ">less</a>" in link.text()
+    brief.setText("Short.")
+    assert (QLabel.text(brief), link.text()) == ("Short.", "")
+
+
 def test_a_folded_text_keeps_to_the_room_that_is_kept_for_it(qtbot: Any) -> None:
     brief = Brief(5, "hint")
     qtbot.addWidget(brief)

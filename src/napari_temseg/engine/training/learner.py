@@ -23,7 +23,7 @@ from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training import losses
 from napari_temseg.engine.training.crops import Batch, Crops
 from napari_temseg.engine.training.dataset import LabelledPlane
-from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.losses import TrainingMetrics
 from napari_temseg.engine.training.state import LearnerState, Tensors
 from napari_temseg.engine.training.task import TrainingTask
 from napari_temseg.engine.types.config import TrainConfig

@@ -13,7 +13,7 @@ from napari_temseg.engine.training import schedule, selection
 from napari_temseg.engine.training.checkpoint import Checkpoint, CheckpointStore, CheckpointWriter
 from napari_temseg.engine.training.crops import Crops
 from napari_temseg.engine.training.learner import Learner
-from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.losses import TrainingMetrics
 from napari_temseg.engine.training.preview import Look, Previews
 from napari_temseg.engine.training.starting_model import at_one_scale, prepared, starting_model
 from napari_temseg.engine.training.state import Tensors, TrainingCourse, TrainState
@@ -22,10 +22,11 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import BEYOND_BAND, TIME_SUFFICED, several
+from napari_temseg.engine.types.wording import BEYOND_BAND, ENOUGH_SECONDS, TIME_SUFFICED, several
 
 MEASURING = "seeing how fast this machine is now"
 CHECKING = "checking the result: on labels that it was not shown, on your labels and on other images"
+TOO_LITTLE_KEPT_BACK = "too little is kept back to judge it by: the outlines will tell"
 SHOW_EVERY = 10  # steps between previews, without a validation part
 USELESS_IOU = 0.2  # on the validation part: with whole planes labelled, the decoder of a model below it is better replaced than retrained
 
@@ -93,7 +94,7 @@ class TrainingRun:
         self.to_look_at = 0.0, 0.0, 0.0  # px at the end: what is held out, what strokes are weighed on, what is named
         self.budget: schedule.TrainingBudget | None = None
         self.end = math.inf  # s on the clock: when all will be done, as told last; never later than it was told
-        self.unused: Tensors | None = None  # what was learnt, where the starting model is kept
+        self.unused: tuple[Tensors, int] | None = None  # what was learnt in how many steps, where the starting model is kept
         self.checking: tuple[float, float] | None = None  # after the last step: since when (s on the clock), and how long that will take
 
     @property
@@ -297,16 +298,24 @@ class TrainingRun:
         course.notes += kept.notes
         ended = self.control.finishing or course.wind_down is not None
         took = self._making_ready()
-        if self.data.strokes and not ended and course.steps < schedule.ENOUGH_STEPS * budget.steps:
-            worth = TIME_SUFFICED.format(course.steps, budget.steps)
-            course.notes.append(f"{worth}{f' ({took})' if took else ''}: allow more")
+        if self.data.strokes and not ended and course.steps < min(schedule.ENOUGH_STEPS * budget.steps, schedule.STROKE_STEPS):
+            short = TIME_SUFFICED.format(course.steps, budget.steps), ENOUGH_SECONDS.format(self._enough(budget))
+            course.notes.append(f"{short[0]}{f' ({took})' if took else ''}: {short[1]}")
         elif took and not ended and budget.share(0, self.control.elapsed) > course.steps / budget.steps:
             course.notes.append(f"{took}, so that {course.steps} steps were taken: allow more")
         self.learner.model = replace(self.learner.model, scales=kept.scales)
         self.learner.load(kept.tensors)
-        self.unused = kept.unused
+        self.unused = None if kept.unused is None else (kept.unused, kept.unused_step)
         if course.best_step != best_step:
             yield self.progress()
+
+    def _enough(self, budget: schedule.TrainingBudget) -> int:
+        """Seconds, in tens, in which all steps of the budget would be taken at the pace of those that were."""
+        since, ending = self.checking or (self.control.elapsed, 0.0)
+        pace = (since - self.begun - self.course.opening) / max(self.course.steps, 1)  # the first are dearest
+        pace = min(pace, schedule.BESIDE_STEPS * self.pace.step or math.inf)
+        seconds = schedule.seconds_for(budget.steps * pace, ending)
+        return 10 * math.ceil((self.prepared + self.course.opening + seconds) / 10)
 
     def _renew_decoder(self) -> None:
         """Begin with a new decoder, at one scale, on what is labelled alone."""
@@ -357,6 +366,8 @@ class TrainingRun:
         course, sentence = self.course, self.data.split.sentence
         if not self.data.split.validation or not course.curve:
             return f"step {course.steps}; {sentence}"
+        if not self.data.telling:
+            return f"step {course.steps}; {TOO_LITTLE_KEPT_BACK}"
         if not course.best_step:
             return f"step {course.steps}; no better than at the start yet"
         return f"step {course.steps}; {selection.standing(course, before=self.data.task.base is not None)}"

@@ -1,7 +1,11 @@
-"""Losses on labelled pixels, and holding on to a starting model where nobody labelled."""
+"""Losses on labelled pixels, holding on to a starting model where nobody labelled, and how well a network does on labels."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -96,3 +100,27 @@ def maps(
         target, known = torch.where(known > 0, target, start), torch.ones_like(known) if asked is None else torch.maximum(known, asked)
     surprise = F.binary_cross_entropy_with_logits(raw, target.expand_as(raw).clamp(0, 1), reduction="none")
     return (surprise * known).sum() / (known.sum() * raw.shape[1]).clamp_min(1)
+
+
+@dataclass
+class TrainingMetrics:
+    """Loss, pixel accuracy and foreground IoU over labelled pixels, pooled over batches."""
+
+    loss: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])  # labelled, correct, intersection, union
+
+    def add(self, loss: float, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take in a batch: logits (B, K, Y, X), labels (B, Y, X) with 0 where nothing is labelled."""
+        found, seen = logits.argmax(1) + 1, labels > 0
+        particle, truth = found >= FIRST_CLASS, labels >= FIRST_CLASS
+        parts = (seen, (found == labels) & seen, particle & truth & seen, (particle | truth) & seen)
+        self.counts = [total + int(part.sum()) for total, part in zip(self.counts, parts, strict=True)]
+        self.loss.append(loss)
+
+    def result(self, part: str) -> dict[str, float]:
+        """`PART_loss`, `PART_accuracy`, `PART_iou`; NaN where there was nothing to judge."""
+        labelled, correct, both, either = self.counts
+        values = {"loss": float(np.mean(self.loss)) if self.loss else math.nan}
+        values["accuracy"] = correct / labelled if labelled else math.nan
+        values["iou"] = both / either if either else math.nan
+        return {f"{part}_{name}": value for name, value in values.items()}

@@ -15,7 +15,7 @@ FIXED_STEPS = 40  # where much is labelled, but in too few places for a validati
 # Of strokes, chosen on EMPS *tune*, for strokes at random and strokes where the starting model is wrong, and on simulated micrographs.
 STROKE_STEPS = 40  # that a dozen are worth: more of them move what nobody labelled, whatever the machine could do in the time
 STEPS_A_REGION = 3.0  # of further strokes
-ENOUGH_STEPS = 0.6  # of those that strokes are worth: with fewer it is said that more time would help
+ENOUGH_STEPS = 0.6  # of those that strokes are worth: with fewer, and than a dozen are worth, it is said that more time would help
 RISE_STEPS = 5  # in which the rate rises at the beginning
 CALM_SHARE, LEAST_CALM = 0.25, 10  # of the steps so far, and steps, in which the rate falls to 0 once patience is at its end
 THAW_SHARE, EARLY_THAW_SHARE = 0.5, 0.1  # of the budget, before the encoder is unfrozen; the latter where the decoder is new: another task
@@ -23,6 +23,7 @@ LEAST_STEPS = 8  # that are taken whatever making ready took, if as many are ask
 READY_SHARE = 0.4  # of the time budget, after which the starting model is asked of no further picture: the rest is for learning and judging
 OTHERS_SHARE = 0.15  # of the time budget, after which it is not asked of pictures without labels where others bear strokes
 LEARNING_SHARE = 0.5  # of the time that is left at the first step, for learning, whatever follows it
+SPARE = 1.1  # × the seconds that are said to suffice
 POINT_SHARE = 0.07  # of the time budget, that one look at what is held out may take: three are needed, before, after and half way back
 JUDGE_SHARE = 0.12  # of the time budget, for naming pictures at the end
 SHOW_SHARE = 0.1  # of the time budget, that the first preview and the last may take each
@@ -57,6 +58,12 @@ def learning_until(began: float, deadline: float, ending: float) -> float:
     Much of that is not needed where nothing is kept, and a training of a few steps is never kept: half of the time is for learning.
     """
     return max(deadline - ending, began + LEARNING_SHARE * (deadline - began))
+
+
+def seconds_for(learning: float, ending: float) -> float:
+    """Seconds after the first look that suffice for so many of `learning`, where what follows the last step takes up to `ending`: see
+    `learning_until`; a tenth more, as no machine is the same at all times."""
+    return SPARE * min(learning + ending, learning / LEARNING_SHARE)
 
 
 def step_limit(data: TrainingData, config: TrainConfig) -> int:

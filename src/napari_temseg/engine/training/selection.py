@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from napari_temseg.engine.model.network import freeze_encoder
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training.dataset import HeldPlane, LabelledPlane, TrainingPlane, WatchedPlane
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
+from napari_temseg.engine.training.stroke_worth import best_way, stroke_worth, sure_classes, why_not
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.confidence import KEPT_FROM
-from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
-from napari_temseg.engine.types.wording import OTHER_THINGS, RIGHT_ALREADY, STAYS
+from napari_temseg.engine.types.wording import OTHER_THINGS, STAYS
 
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
-RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the starting model is right there
-WORTH_IT = 0.05  # that strokes must speak for a change at least (see `stroke_worth`)
-AS_GOOD = 0.02  # by less than this half of what was learnt is no better than all of it
-LEFT_TO_LOSE, LOST_BY_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost; or so many a stroke
-LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
@@ -45,14 +38,12 @@ DECODER_SCALES = (
     (1.4, 1.0, 0.7),
 )  # working scales that a new decoder is tried with, the cheapest first
 
-Classes = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True, eq=False)
 class Selected:
     """The decision: the network's tensors, the step they are of, its score (IoU, −loss), the working scales, and what is to be told.
 
-    `unused`: what was learnt, where the starting model is kept.
+    `unused`: what was learnt, where the starting model is kept, and after which step.
     """
 
     tensors: Tensors
@@ -61,6 +52,7 @@ class Selected:
     scales: tuple[float, ...]
     notes: tuple[str, ...] = ()
     unused: Tensors | None = None
+    unused_step: int = 0
 
 
 def scored(course: TrainingCourse, judged: dict[str, float]) -> tuple[float, float]:
@@ -136,7 +128,7 @@ def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Gene
     """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
-        return replace(kept, unused=learner.tensors()) if course.steps else kept
+        return replace(kept, unused=learner.tensors(), unused_step=course.steps) if course.steps else kept
     if learner.new_decoder:
         kept = yield from _best_or_last(kept, learner, course, data)
         return (yield from _at_best_scales(kept, learner, data))
@@ -206,7 +198,7 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     least = KEPT_FROM if learner.model.spec.working_size else 0.0
     ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
-    found: list[list[Classes]] = []
+    found: list[list[npt.NDArray[np.uint8]]] = []
     for tensors in ways:
         learner.load(tensors)
         found.append([])
@@ -220,78 +212,10 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
         half = "half of what was learnt is taken: all of it would have changed too much that your strokes say nothing about"
         return replace(kept, tensors=ways[1], notes=(*kept.notes, half))
     score = scored(course, course.curve[0] if data.split.validation else {})
-    told = f"{STAYS}: what it learnt from your strokes would have changed too much in these images that they say nothing about; "
-    way = "stroke some particles and background that are right as well, or correct by hand"
-    if any(right_already(part.labels, before) for part, before in zip(parts, found[2], strict=True)):
-        way = f"{RIGHT_ALREADY}, so correct by hand"
     labels = [part.labels for part in parts]
     unused = max((0, 1), key=lambda which: stroke_worth(labels, found[which], found[2]))
-    return Selected(learner.start, 0, score, learner.first_scales, (told + way,), ways[unused])
-
-
-def stroke_worth(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> float:
-    """What strokes (`labels`) speak for a model by which classes (Y, X) are `after`, against one by which they are `before`: 1 at most, 0
-    for no change.
-
-    The share of the strokes' pixels that were wrong and are right now, the classes counting alike, less the share that were right and are
-    wrong now, and less what changed elsewhere, of all that was found: particles that went, and those that came. These count the less the
-    more of the strokes on missed particles are heard, as more were asked for; what went counts half where all strokes on wrong ones are.
-    Strokes on what is right already thus never speak against a change.
-    """
-    told = np.zeros((2, 2, 2))  # was right, is right, foreground: pixels
-    stayed = came = went = 0
-    for drawn, now, then in zip(labels, after, before, strict=True):
-        for foreground in (0, 1):
-            here = drawn >= FIRST_CLASS if foreground else drawn == BACKGROUND
-            np.add.at(told[..., foreground], ((then == drawn)[here].astype(int), (now == drawn)[here].astype(int)), 1)
-        was, is_now = ((each >= FIRST_CLASS) & (drawn == 0) for each in (then, now))
-        stayed, came, went = stayed + int((was & is_now).sum()), came + int((is_now & ~was).sum()), went + int((was & ~is_now).sum())
-    wrong, right = told[0].sum(axis=0), told[1].sum(axis=0)
-    mended, spoilt = told[0, 1] / np.maximum(wrong, 1), told[1, 0] / np.maximum(right, 1)
-    heard = float(mended[wrong > 0].mean()) if wrong.any() else 0.0
-    lost = float(spoilt[right > 0].mean()) if right.any() else 0.0
-    elsewhere = (1 - mended[0] / 2) * went / max(stayed + went, 1) + (1 - mended[1]) * came / max(stayed + went + came, 1)
-    return heard - lost - float(elsewhere)
-
-
-def best_way(labels: Sequence[Classes], ways: Sequence[Sequence[Classes]], before: Sequence[Classes]) -> int:
-    """Which of `ways` strokes speak for, the first of those that are as good; their number where they speak for none."""
-    worth = [-math.inf if loses_too_many(labels, way, before) else stroke_worth(labels, way, before) for way in ways]
-    best = max(worth)
-    return next(way for way, each in enumerate(worth) if each >= best - AS_GOOD) if best >= WORTH_IT else len(ways)
-
-
-def sure_classes(said: npt.NDArray[np.float32], least: float) -> npt.NDArray[np.uint8]:
-    """The classes (Y, X) of what a search would keep of probabilities (K, Y, X): pieces with a mean foreground probability of `least`."""
-    classes = (said.argmax(axis=0) + BACKGROUND).astype(np.uint8)
-    pieces, count = ndimage.label(classes >= FIRST_CLASS)
-    mean = np.asarray(ndimage.mean(1 - said[0], pieces, range(1, count + 1)))
-    return np.where(np.r_[True, mean >= least][pieces], classes, np.uint8(BACKGROUND))
-
-
-def loses_too_many(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> bool:
-    """Whether too many particles of `before` (classes, Y, X) are none `after`, of those on which no stroke of `labels` says background.
-
-    A stroke on a wrong particle speaks for some that look like it: strokes on many may take all of what a model found.
-    """
-    there = lost = strokes = 0
-    for drawn, now, then in zip(labels, after, before, strict=True):
-        pieces, count = ndimage.label(then >= FIRST_CLASS)
-        lines, drawn_on = ndimage.label(drawn == BACKGROUND, np.ones((3, 3)))
-        wrong = np.r_[False, np.asarray(ndimage.mean(pieces > 0, lines, range(1, drawn_on + 1))) >= LIES_ON]
-        strokes += int(wrong.sum())
-        free = np.setdiff1d(np.arange(1, count + 1), pieces[wrong[lines]])
-        there += len(free)
-        lost += int(np.sum(np.asarray(ndimage.mean(now >= FIRST_CLASS, pieces, free)) < LIES_ON))
-    return lost > max(LEFT_TO_LOSE * there, LOST_BY_STROKE * strokes)
-
-
-def right_already(strokes: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8]) -> bool:
-    """Whether a stroke (Y, X) on a particle lies where the model before (its classes, Y, X) finds one too, all but a rim."""
-    on = strokes >= FIRST_CLASS
-    numbers, count = ndimage.label(on, np.ones((3, 3)))
-    shares = ndimage.mean(before == strokes, numbers, range(1, count + 1))
-    return bool(np.any(np.asarray(shares) >= RIGHT_SHARE))
+    note = f"{STAYS}: {'; '.join(why_not(labels, found[unused], found[2]))}"
+    return Selected(learner.start, 0, score, learner.first_scales, (note,), ways[unused], kept.step)
 
 
 def half_way(start: Tensors, end: Tensors) -> Tensors:
@@ -335,10 +259,12 @@ def _named(plane: TrainingPlane) -> list[tuple[LabelledPlane, tuple[float, ...]]
     return [(part, plane.scales) for part in windows([labels], {int(n) for n in np.unique(classes)})]
 
 
-def released(learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float, unused: Tensors | None = None) -> Segmenter:
+def released(
+    learner: Learner, course: TrainingCourse, data: TrainingData, seconds: float, unused: tuple[Tensors, int] | None = None
+) -> Segmenter:
     """The model of the network as it is, which is the best, with how it came about in `seconds`; the learner is done with it.
 
-    What was learnt and is `unused` goes with it, as a model that somebody may look at.
+    What was learnt and is `unused` (and after how many steps) goes with it, as a model that somebody may look at.
     """
     freeze_encoder(learner.network, False)
     network = learner.network.to("cpu", memory_format=torch.contiguous_format)
@@ -363,9 +289,10 @@ def released(learner: Learner, course: TrainingCourse, data: TrainingData, secon
     other = None
     if unused is not None:
         twin = copy.deepcopy(network)
-        twin.load_state_dict(unused)
-        model = _at_its_scales(learner.model, course.steps, learner.new_decoder, data.task.base)
-        other = replace(model, weights=twin, history=history, name=trained, unused=None)
+        twin.load_state_dict(unused[0])
+        model = _at_its_scales(learner.model, unused[1], learner.new_decoder, data.task.base)
+        own = {**record, "best_step": unused[1], "notes": [note for note in course.notes if not note.startswith(STAYS)]}
+        other = replace(model, weights=twin, history=[*learner.model.history, own], name=trained, unused=None)
     model = _at_its_scales(learner.model, course.best_step, learner.new_decoder, data.task.base)
     name = name if course.best_step == 0 and data.task.base else trained
     return replace(model, weights=network, history=history, name=name, unused=other)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from napari_temseg.engine.training.checkpoint import Checkpoint
-from napari_temseg.engine.training.metrics import TrainingMetrics
+from napari_temseg.engine.training.losses import TrainingMetrics
 
 Tensors = dict[str, torch.Tensor]
 NETWORK, BEST, OPTIMISER, RANDOM = "network", "best", "optimiser", "random"  # what tensors belong to, the first part of their names

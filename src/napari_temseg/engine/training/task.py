@@ -16,7 +16,7 @@ from scipy import ndimage
 from napari_temseg.engine.model.scales import working_scales
 from napari_temseg.engine.model.segmenter import Normalisation, Segmenter
 from napari_temseg.engine.training.dataset import Dataset, HeldPlane, LabelledPlane
-from napari_temseg.engine.training.validation import ValidationSplit, hold_out, windows, zoom_at
+from napari_temseg.engine.training.validation import STROKE_MOST, ValidationSplit, hold_out, windows, zoom_at
 from napari_temseg.engine.types.annotations import Annotations, ClassCount
 from napari_temseg.engine.types.config import PredictConfig, TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -184,19 +184,32 @@ class TrainingData:
         shown = any(bool((plane.known & (plane.labels >= FIRST_CLASS)).any()) for plane in self.planes.labelled)
         return shown or (self.task.base is not None and self.task.base.depth_taught)
 
+    @cached_property
+    def kept_back(self) -> dict[int, int]:
+        """Connected regions of each class that are held out."""
+        judged, eight = self.split.validation, np.ones((3, 3))
+        return {number: sum(int(ndimage.label(window.labels == number, eight)[1]) for window in judged) for number in self.counts}
+
+    @cached_property
+    def telling(self) -> bool:
+        """Whether what is held out of each class is more than one region, or a large one: one stroke alone tells nothing."""
+        labels = np.concatenate([window.labels.ravel() for window in self.split.validation] or [np.zeros(1, np.uint8)])
+        pixels = np.bincount(labels, minlength=max(self.counts) + 1)
+        return all(self.kept_back[number] > 1 or pixels[number] >= STROKE_MOST for number, count in self.counts.items() if count.pixels)
+
     def facts(self) -> dict[str, float]:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
         `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
 
-        `mistaken` is 1 where strokes say that the starting model is wrong, else 0.
+        `mistaken` is 1 where strokes say that the starting model is wrong, `telling` 1 where enough is held out to judge by, else 0.
         """
         pixels = {number: count.pixels for number, count in self.counts.items()}
-        judged, eight = self.split.validation, np.ones((3, 3))
-        regions = {number: sum(int(ndimage.label(window.labels == number, eight)[1]) for window in judged) for number in pixels}
+        regions = self.kept_back
         facts: dict[str, float] = {
             "background_share": pixels[BACKGROUND] / sum(pixels.values()),
             "validation_regions": sum(regions.values()),
             "mistaken": float(self.mistaken),
+            "telling": float(self.telling),
         }
         for number, count in self.counts.items():
             facts |= {f"pixels_{number}": count.pixels, f"objects_{number}": count.objects, f"validation_regions_{number}": regions[number]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -22,7 +22,8 @@ WHOLE_WINDOW = 256  # px, side of those in which strokes are weighed against wha
 LEAST_WINDOW = 128  # px, side below which they are not made smaller where time is short
 VALIDATION_PIXELS = 1 << 20  # px of validation windows at most: an evaluation must stay cheap beside the training
 FINE_SCALE = 2.0  # working scale beyond which windows and their number shrink: at 5× a window is looked at as one of 25 times its px
-_STROKE = 4096  # px: a smaller labelled region is a stroke and is never judged half
+STROKE_MOST = 4096  # px: a smaller labelled region is a stroke and is never judged half
+TELLING_REGIONS, OF_SO_MANY = 2, 8  # regions of a class by which validation tells something, where so many are labelled
 _LEAST = 16  # px of each class in either part
 _NARROWEST = 32  # px across either part
 _WIDTHS = (0.15, 0.2, 0.25, 0.3, 0.4)  # of strips that are tried, as shares of a side
@@ -64,7 +65,7 @@ def hold_out(planes: list[LabelledPlane], share: float, seed: int, zoom: float =
     return ValidationSplit(parts.training, windows(parts.validation, classes, zoom=zoom), parts.sentence, tuple(parts.validation))
 
 
-def _pixels(planes: list[LabelledPlane], number: int) -> int:
+def _pixels(planes: Sequence[LabelledPlane], number: int) -> int:
     return sum(int((plane.labels == number).sum()) for plane in planes)
 
 
@@ -150,13 +151,16 @@ def _regions(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int32], npt.
 
 def _cut(inside: npt.NDArray[np.intp], size: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     """Which regions are strokes that lie on both sides of the border, by their pixels inside and in all."""
-    return (inside > 0) & (inside < size) & (size < _STROKE)
+    return (inside > 0) & (inside < size) & (size < STROKE_MOST)
 
 
 def _distance(
     regions: npt.NDArray[np.int32], numbers: npt.NDArray[np.intp], size: npt.NDArray[np.intp], strip: _Strip, share: float
 ) -> float:
-    """How far the classes are from the wanted share when this strip is judged; infinite when a part has too little of one."""
+    """How far the classes are from the wanted share when this strip is judged; infinite when a part has too little of one.
+
+    A strip with one region of a class of many tells little: any that has more comes before it.
+    """
     inside = np.bincount(regions[strip.judged].ravel(), minlength=len(numbers))
     judged = np.where(_cut(inside, size), 0, inside)
     distance = 0.0
@@ -164,14 +168,17 @@ def _distance(
         held, kept = int(judged[numbers == number].sum()), int((size - inside)[numbers == number].sum())
         if min(held, kept) < _LEAST:
             return math.inf
-        distance += abs(held / (held + kept) - share)
+        of_class = numbers == number
+        few = np.count_nonzero(judged[of_class]) < TELLING_REGIONS and np.count_nonzero(size[of_class]) >= OF_SO_MANY
+        distance += abs(held / (held + kept) - share) + int(few)
     return distance
 
 
 def windows(
     planes: Iterable[LabelledPlane], classes: set[int], budget: float = VALIDATION_PIXELS, zoom: float = 1.0, *, whole: bool = False
 ) -> list[LabelledPlane]:
-    """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px, every class in at least one.
+    """Windows of at most `VALIDATION_WINDOW`² with labels in them, thinned evenly to about `budget` px; some more where one stroke of a
+    class, or none, would be left.
 
     Both are less, by `zoom` a side, where planes are looked at that much finer than `FINE_SCALE` (see `zoom_at`), and so are windows where
     the budget does not suffice for two. Unless they are to be `whole`, and of at most `WHOLE_WINDOW`², each is cut to its labels and what
@@ -188,9 +195,26 @@ def windows(
     wanted = max(1, int(budget // max(window.labels.size for window in cut)))
     step = max(1.0, len(cut) / wanted)
     chosen = [cut[int(index * step)] for index in range(min(len(cut), wanted))]
-    missing = [number for number in sorted(classes) if not _pixels(chosen, number)]
-    richest = [int(np.argmax([_pixels([window], number) for window in cut])) for number in missing]
-    return chosen + [cut[index] for index in dict.fromkeys(richest)]
+    for number in sorted(classes):
+        chosen += _further(number, chosen, cut)
+    return chosen
+
+
+def _further(number: int, chosen: Sequence[LabelledPlane], cut: Sequence[LabelledPlane]) -> list[LabelledPlane]:
+    """Windows besides those `chosen`, those with most of a class first, until there are `TELLING_REGIONS` of it or a large one."""
+    regions, pixels = sum(_count_regions(window, number) for window in chosen), _pixels(chosen, number)
+    further: list[LabelledPlane] = []
+    for window in sorted(cut, key=lambda window: -_pixels([window], number)):
+        if (regions >= TELLING_REGIONS or pixels >= STROKE_MOST) or not (window.labels == number).any():
+            break
+        if not any(window is each for each in chosen):
+            further.append(window)
+            regions, pixels = regions + _count_regions(window, number), pixels + _pixels([window], number)
+    return further
+
+
+def _count_regions(window: LabelledPlane, number: int) -> int:
+    return int(ndimage.label(window.labels == number, _EIGHT)[1])
 
 
 def _close(labels: npt.NDArray[np.uint8], window: tuple[slice, slice], margin: int) -> tuple[slice, slice]:

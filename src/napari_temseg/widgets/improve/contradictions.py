@@ -22,7 +22,9 @@ class Contradictions:
 
     def __init__(self, session: Session) -> None:
         self.session, self.trainer, self.guide = session, session.part(Trainer), session.part(NextPlace)
-        self._newest: Place | None = None  # that was shown last
+        self._newest: Place | None = None  # that was shown last …
+        self._said = ""  # … and what was said of it
+        self.guide.live.changed.connect(self._live_changed)
 
     @property
     def places(self) -> list[Place]:
@@ -37,13 +39,26 @@ class Contradictions:
             return
         number = (places.index(self._newest) + 1) % len(places) if self._newest in places else 0
         self._newest = place = places[number]
-        beside = self._stroke(place) == BACKGROUND
+        self._said = self._sentence(place)
+        self.guide.show(item, place, self._said)
+
+    def _sentence(self, place: Place) -> str:
+        places, beside = self.places, self._stroke(place) == BACKGROUND
         lies = "background, and lies on a particle of the result" if beside else "particle, and the result has none here"
-        which = f"{number + 1} of {len(places)}: " if len(places) > 1 else ""
+        which = f"{places.index(place) + 1} of {len(places)}: " if len(places) > 1 else ""
         way = "Stroke more of what is wrong and train on, or correct it in step 4"
         if self._live_agrees(place):
             way = f"Live shows {'none' if beside else 'one'} here: Use this result takes what Live shows"
-        self.guide.show(item, place, f"{which}this stroke says {lies}. {way}.")
+        return f"{which}this stroke says {lies}. {way}."
+
+    def _live_changed(self) -> None:
+        """What is said of the place that is marked is true of what Live shows now."""
+        place = self._newest
+        if place is None or self.guide.place is not place or place not in self.places:
+            return
+        if (said := self._sentence(place)) != self._said:
+            self._said = said
+            self.session.say(said)
 
     def _live_agrees(self, place: Place) -> bool:
         """Whether Live's outlines are on the screen and are right about a stroke that the result contradicts."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_temseg.engine.types.wording import STAYS, percent
-from napari_temseg.widgets.improve.not_kept import BETTER, not_kept, without_way
+from napari_temseg.engine.types.wording import percent
+from napari_temseg.widgets.improve.not_kept import BETTER, is_of_not_kept
 
 Point = Mapping[str, float]
 
@@ -16,6 +16,7 @@ RISEN = 1.15  # × the lowest validation loss: more is learning by heart
 WELL, PARTLY = 0.8, 0.5  # IoU from which on what is found agrees with labels, or agrees in part
 MOSTLY = 0.9  # share of the labelled pixels, from which one class makes the accuracy
 
+BY_HEART = "It knows these labels by heart: look at other images, or label more."
 _JUDGED = "Tried on labels that it was not shown (1 is perfect)"
 
 
@@ -25,31 +26,31 @@ def advise(
     names: Mapping[int, str] | None = None,
     *,
     fresh: bool = False,
-    ended: bool = False,
+    kept: bool | None = None,
     notes: Sequence[str] = (),
 ) -> str:
     """A few sentences, the outcome first, or "" while there is nothing to say.
 
-    `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from. `notes` are
-    those of the model's record: one that says that the model stays as it was is the outcome, whatever the curves say; what to do about that
-    is not told here (see `not_kept`).
+    `points` and `facts` are those of `iter_train`, `names` the classes by number. `fresh`: there was no model to start from. `kept`:
+    whether a training that ended made a model, None while it runs. `notes` are those of the model's record; why nothing was kept is not
+    told here (see `not_kept`). Where too few labels are kept back to judge by, nothing is concluded from them.
     """
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
-    stays = [note for note in notes if note.startswith(STAYS)]
-    verdict = "" if stays else _result(judged, facts, fresh) if ended else _course(points, judged)
-    others = [note for note in notes if note not in stays]
-    said = [*map(note_sentence, map(without_way, stays)), verdict, *map(note_sentence, others), _caveat(points, judged, facts, names or {})]
-    return " ".join(filter(None, said))
+    tells = bool(facts.get("telling", 1.0))
+    course = ""
+    if kept is None:
+        course = _course(points, judged if tells else [])
+    elif kept and tells:
+        course = _result(judged, facts, fresh)
+    others = [note_sentence(note) for note in notes if kept is not False or not is_of_not_kept(note)]
+    return " ".join(filter(None, [course, *others, _caveat(points, judged, facts, names or {})]))
 
 
-def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fresh: bool = False, twice: bool = False) -> str:
-    """What became of a training that ended, first of all: `made` is the model that it made, "" where the one in use stays; `twice`: the
-    one before it was refused as well."""
-    if not made:
-        return f"Not kept: {not_kept(points, notes, twice=twice).words()}."
+def verdict(points: Sequence[Point], made: str, facts: Mapping[str, float], *, fresh: bool = False) -> str:
+    """What became of a training that made the model `made`, first of all."""
     judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     best = best_of(judged, fresh)
-    if best is None:
+    if best is None or not facts.get("telling", 1.0):
         return f"“{made}” is in use now; too few labels to try it on: look at the outlines."
     if fresh:
         return f"“{made}” is in use now; what it finds {_agreement(best['validation_iou'])} labels that it was not shown."
@@ -57,6 +58,15 @@ def verdict(points: Sequence[Point], made: str, notes: Sequence[str] = (), *, fr
     if after <= before + BETTER:
         return f"“{made}” is in use now: nearer to your strokes; labels that it was not shown agree no better."
     return f"Better: “{made}” is in use now, right on more of the labels that it was not shown."
+
+
+def by_heart(points: Sequence[Point], facts: Mapping[str, float]) -> str:
+    """That a model that was kept knows its labels by heart, where validation tells so; "" where not."""
+    judged = [point for point in points if math.isfinite(point.get("validation_iou", math.nan))]
+    best = best_of(judged)
+    if best is None or not facts.get("telling", 1.0):
+        return ""
+    return BY_HEART if _by_heart([point for point in judged if point["step"] <= best["step"]]) else ""
 
 
 def _agreement(iou: float) -> str:
@@ -105,8 +115,6 @@ def _result(judged: Sequence[Point], facts: Mapping[str, float], fresh: bool) ->
     reached = f"{best['validation_iou']:.3f} at step {best['step']:.0f}"
     if fresh:
         return f"{_JUDGED}: IoU {reached}."
-    if best["step"] == 0:
-        return "Training made nothing better, so the model stays as it was."
     untouched = judged[0]["validation_iou"]
     if best["validation_iou"] <= untouched + BETTER:
         why = "Kept, as your strokes say that the model before is wrong;" if facts.get("mistaken", 1.0) else "Kept as the later step;"
@@ -157,14 +165,14 @@ def _caveat(points: Sequence[Point], judged: Sequence[Point], facts: Mapping[str
         )
     if number := judged_by_one(facts):
         which = names.get(number, f"class {number}")
-        return f"Only one region of “{which}” is kept back to try the model on: do not trust the orange curves, look at the outlines."
+        return f"Only one region of “{which}” is kept back to try the model on: that tells nothing, the outlines tell more."
     return _accuracy(judged or points, facts)
 
 
 def judged_by_one(facts: Mapping[str, float]) -> int:
     """The class of which one region at most is kept back, so that the curves of validation tell nothing; 0 where each has more, or none
     of any is kept back."""
-    if not facts.get("validation_regions"):
+    if not facts.get("validation_regions") or facts.get("telling"):
         return 0
     classes = [int(name.removeprefix("pixels_")) for name, pixels in facts.items() if name.startswith("pixels_") and pixels]
     fewest = min(classes, key=lambda number: facts.get(f"validation_regions_{number}", math.inf), default=0)

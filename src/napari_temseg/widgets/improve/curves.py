@@ -28,7 +28,8 @@ CURVE_TITLES = {"loss": "loss", "accuracy": "accuracy", "iou": "IoU"}
 PARTS = {"train": SKY, "validation": ORANGE}
 CURVE_HEIGHT, STEP_AXIS, AXIS = 76, 18, 46  # px of a plot without its axis of steps, of that, and of the axis of values
 HIGHER, MOST_HIGHER = 8, 80  # px more of the first plot for each line that a higher window has room for, and at most
-FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;unsure)"  # beside the name of that curve
+FEW_KEPT_BACK = "&nbsp;(1&nbsp;region:&nbsp;tells&nbsp;nothing)"  # beside the name of that curve
+FAINT = 0.35  # opacity of a curve that tells nothing
 FOLDED_CURVES = "loss, accuracy"
 OF_MOST = 12  # letters of the names of images beside the legend, which has one line
 
@@ -89,8 +90,10 @@ class Curve(Plot):
         self.best.setPen(pg.mkPen(self.colours["background"]))
         self.untouched.setPen(pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine))
 
-    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool) -> None:
-        """Draw the curves; the best point is marked, and with it the level of the untouched model."""
+    def show_points(self, points: Sequence[Mapping[str, float]], fresh: bool, *, tells: bool = True) -> None:
+        """Draw the curves; the best point is marked, and with it the level of the untouched model. Where validation does not tell
+        anything, it is faint."""
+        self.lines["validation"].setOpacity(1.0 if tells else FAINT)
         steps = np.asarray([point["step"] for point in points], float)
         for part, line in self.lines.items():
             values = np.asarray([point.get(f"{part}_{self.figure}", math.nan) for point in points], float)
@@ -121,7 +124,7 @@ class CurvePlots(QWidget):
             "Over the steps of the training.\n"
             "Loss falls as the model learns; accuracy is the share of labelled pixels that are right; IoU compares the particles' area "
             "found with the area labelled. Validation is by labels that are kept back, which the model is not shown: trust it more, "
-            "unless only one region of a class is kept back, which the caption says: then look at the outlines. "
+            "unless only one region of a class is kept back, which the caption says: it is faint then, and the outlines tell more. "
             "◆ is the model that is kept, while training runs the best so far, the broken line the one that training started from."
         )
         self._plots: list[Curve] = []
@@ -181,10 +184,9 @@ class CurvePlots(QWidget):
         """Draw the curves of a training so far, which may be `running`; `facts` of its labels tell whether there is enough to judge by,
         `of` names the images that it learns from where the one in hand is not among them."""
         self.setVisible(bool(points))
-        judged = any("validation_iou" in point for point in points)
+        judged, few = any("validation_iou" in point for point in points), bool(judged_by_one(facts or {}))
         marks = [f'<span style="color:{SKY}">━</span>&nbsp;training']
         if judged:
-            few = bool(judged_by_one(facts or {}))
             marks += [f'<span style="color:{ORANGE}">━</span>&nbsp;validation{FEW_KEPT_BACK if few else ""}']
             # There is one line, and what the curve is worth comes before what the tooltip tells too.
             mark = f"◆&nbsp;{'so&nbsp;far' if running else 'kept'}"
@@ -195,6 +197,6 @@ class CurvePlots(QWidget):
         if self._plots:
             self._fit()
         for plot in self._plots:
-            plot.show_points(points, fresh)
+            plot.show_points(points, fresh, tells=not few)
         for plot in self._plots:  # else the ranges change while they are drawn, and all of it is drawn once more
             plot.getPlotItem().getViewBox().updateAutoRange()

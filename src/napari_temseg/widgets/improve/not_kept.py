@@ -1,4 +1,4 @@
-"""Why no model came of a training and what to do next: one advice, in few words, wherever something is said of it."""
+"""Why no model came of a training and what to do next: one reason and one way out, wherever something is said of it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,23 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from napari_temseg.engine.types.wording import RIGHT_ALREADY, STAYS, TIME_SUFFICED
+from napari_temseg.engine.types.wording import ENOUGH_SECONDS, STAYS, TIME_SUFFICED
 
 BETTER = 0.002  # IoU: a smaller gain is noise
 MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection`)
-USE_LIVE = "for this image Use this result"  # where training is no way; Live has what strokes say of the image in hand
+USE_LIVE = "for this image alone, Use this result"  # Live has what strokes say of the image in hand
 
 
 class NotKept(NamedTuple):
-    """Why, and the way out, each in so few words that two lines of the dock hold both."""
+    """Why, and the way out, each in few words; where that is more time, how many `seconds` would do, as far as that is known."""
 
     why: str
     way: str
+    seconds: int = 0
 
     def words(self) -> str:
         """For the verdict."""
-        return f"{self.why}; {self.way}"
-
-    def next_step(self) -> str:
-        """The same way as a sentence."""
-        again = ": it takes what Live shows" if self.way == USE_LIVE else " and train again"
-        return f"{self.way[:1].upper()}{self.way[1:]}{again}."
+        return f"Not kept: {self.why}; {self.way}."
 
 
 def is_refused(notes: Sequence[str]) -> bool:
@@ -35,29 +31,47 @@ def is_refused(notes: Sequence[str]) -> bool:
     return any(note.startswith(STAYS) for note in notes)
 
 
-def not_kept(points: Sequence[Mapping[str, float]], notes: Sequence[str] = (), *, twice: bool = False) -> NotKept:
-    """Of a training without a model, by the points of its curves and the notes of its record; `twice`: the one before it was refused too.
+def is_of_not_kept(note: str) -> bool:
+    """Whether a note tells why nothing was kept, which is told once: by the verdict."""
+    return note.startswith(STAYS) or _short(note) is not None
 
-    That the time was short comes first: nothing else can be told of what was hardly tried.
+
+def not_kept(
+    points: Sequence[Mapping[str, float]], notes: Sequence[str] = (), facts: Mapping[str, float] | None = None, *, twice: bool = False
+) -> NotKept:
+    """Of a training without a model, by the points of its curves, the notes of its record, and the `facts` of its labels; `twice`: the one
+    before it was refused too.
+
+    That the time was short comes first, and alone: nothing else can be told of what was hardly tried. From labels too few to judge by
+    nothing is concluded.
     """
     for note in notes:
-        if short := re.match(TIME_SUFFICED.format(r"(\d+)", r"(\d+)"), note):
-            return NotKept(f"time for {short[1]} of {short[2]} steps only", "allow more time")
-        if re.match(r"making ready took .* steps were taken", note):
-            return NotKept("making ready took most of the time", "allow more time")
-    if is_refused(notes):
-        right = twice or any(RIGHT_ALREADY in note for note in notes)
-        return NotKept("too much else changed", USE_LIVE if right else "stroke right particles too")
+        if (short := _short(note)) is not None:
+            return short
+    if refused := next((note for note in notes if note.startswith(STAYS)), ""):
+        why, _, way = refused.removeprefix(STAYS).removeprefix(": ").partition("; ")
+        return NotKept(why, f"{way}; {USE_LIVE}" if twice and way else way or USE_LIVE)
+    facts = facts or {}
+    if facts.get("mistaken", 1.0) == 0 and not facts.get("telling", 1.0):
+        return NotKept("the model is right on most of what you stroked", "stroke what is wrong")
     judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     if len(judged) < 2:
         return NotKept("nothing to try it on", "stroke in more places")
+    if not facts.get("telling", 1.0):
+        return NotKept("the few labels kept back do not speak for it", "stroke in more places")
     if max(judged[1:]) <= judged[0] + BETTER:
-        return NotKept("no better than before", "stroke more of what is wrong")
+        return NotKept("no better than before on labels that it was not shown", "stroke more of what is wrong")
     if max(judged[1:]) < judged[0] + MATERIAL:
         return NotKept("the gain may be chance", "stroke more of what is wrong")
     return NotKept("the gain did not last", "allow more time")
 
 
-def without_way(note: str) -> str:
-    """A note that tells why the model stays, without what it says to do: that is told once, of all that is known."""
-    return note.partition("; ")[0] if note.startswith(STAYS) else note
+def _short(note: str) -> NotKept | None:
+    """What a note says of time that was short."""
+    if short := re.match(TIME_SUFFICED.format(r"(\d+)", r"(\d+)"), note):
+        enough = re.search(ENOUGH_SECONDS.format(r"(\d+)"), note)
+        why = f"time for {short[1]} of {short[2]} steps only"
+        return NotKept(why, enough[0], int(enough[1])) if enough else NotKept(why, "allow more time")
+    if re.match(r"making ready took .* steps were taken", note):
+        return NotKept("making ready took most of the time", "allow more time")
+    return None

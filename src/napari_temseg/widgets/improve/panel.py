@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QSizePolicy, QSpacerItem, QVBoxLayout, QWidget
 
@@ -24,6 +25,8 @@ from napari_temseg.widgets.improve.curves import CurvePlots
 from napari_temseg.widgets.improve.live.live_box import LiveBox
 from napari_temseg.widgets.improve.starting_model import StartBox
 from napari_temseg.widgets.improve.trainer import Trainer
+from napari_temseg.widgets.improve.training_account import TrainingAccount
+from napari_temseg.widgets.improve.training_labels import source
 from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
 from napari_temseg.widgets.kit.brief import Brief
@@ -41,7 +44,7 @@ TRAIN_KEY = "F9"
 TRAIN_TIP = f"Train a model on the labels of the ticked images ({TRAIN_KEY}); painting goes on meanwhile, and nothing is replaced."
 FOOT = 112  # px below all, while there are curves
 BUDGET_WIDTH = 92  # px of the seconds beside the model to start from
-VERDICT_LINES, ADVICE_LINES = 2, 3  # of what is said of a training; the rest comes by “more”
+VERDICT_LINES, ADVICE_LINES = 4, 3  # of what is said of a training; the rest comes by “more”
 
 
 class ImprovePanel(QWidget):
@@ -56,6 +59,7 @@ class ImprovePanel(QWidget):
         self.session, self.annotator, self.trainer = session, session.part(Annotator), session.part(Trainer)
         self.labelling = AnnotationBox(self.annotator)
         self.classes = self.labelling.classes
+        self.account = TrainingAccount(self.trainer)
         self.set = TrainingSet(self.annotator, self.trainer, self)
         self.start = StartBox(session)
         self.live = LiveBox(session, self.start)
@@ -82,7 +86,8 @@ class ImprovePanel(QWidget):
             "Go back brings back the model and what was found before."
         )
         # They take turns in the same place, which is kept.
-        self.note, self.verdict = Brief(VERDICT_LINES, "hint"), Brief(VERDICT_LINES, "heading")
+        self.more = QLabel()
+        self.note, self.verdict = Brief(VERDICT_LINES, "hint"), Brief(VERDICT_LINES, "heading", self.more)
         for each in (self.note, self.verdict):
             each.keep_room(VERDICT_LINES)
         self.contradictions = Contradictions(session)
@@ -91,7 +96,7 @@ class ImprovePanel(QWidget):
             "Go to a stroke that is still contradicted: particle where none is found, or background on one.",
             self.contradictions.next,
         )
-        self.told = row([self.verdict, self.show_them], (1, 0))
+        self.told = row([self.verdict, self._beside()], (1, 0))
         self.advice = Brief(ADVICE_LINES, "hint")
         self.advice.keep_room(ADVICE_LINES)
         self.curves = CurvePlots(session)
@@ -106,6 +111,18 @@ class ImprovePanel(QWidget):
         self._lay_out()
         self._wire()
         self._advanced()
+
+    def _beside(self) -> QWidget:
+        """What stands beside the verdict, each at its place, which is kept whether it is there or not."""
+        beside = QWidget()
+        column = QVBoxLayout(beside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.show_them)
+        column.addStretch(1)
+        column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignRight)
+        self.show_them.setText("Show 99")
+        beside.setFixedWidth(self.show_them.sizeHint().width())
+        return beside
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -140,6 +157,7 @@ class ImprovePanel(QWidget):
         session.current_changed.connect(self._show_curves)
         self.trainer.advanced.connect(self._advanced)
         self.form.changed.connect(lambda config: session.settings.set("train", config.to_dict()))
+        self.form.changed.connect(self.refresh)
         self.form.complained.connect(session.say)
         self.tune.toggled.connect(partial(session.settings.set, "tune"))
         QShortcut(QKeySequence(TRAIN_KEY), self, self.train.click)
@@ -147,6 +165,9 @@ class ImprovePanel(QWidget):
     def _train(self) -> None:
         told = self.session.part(Finder).config_of(self.session.current)
         config = replace(self.form.value(), typical_size=told.typical_size, typical_nm=told.typical_nm)
+        if self._longer:
+            self.form.fields["max_seconds"].value = float(self._longer)
+            config = replace(config, max_seconds=float(self._longer))
         self.trainer.train(self.start.base, config, tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 
@@ -183,11 +204,15 @@ class ImprovePanel(QWidget):
         waits, busy, trainer = ready(self.annotator), self.session.jobs.running, self.trainer
         self.train.setEnabled(not waits and not busy)
         on = self.start.base in self.session.models or self.start.base in self.session.own
-        self.train.setText("Train on" if on else "Train again" if trainer.ended else "Train")
-        highlight(self.train, not waits and not busy and self.annotator.counts() != self._learnt)
+        again = any(item in trainer.learnt for item in self.session.items if source(item) and self.annotator.trains(item))
+        longer = self._longer
+        word = "Train on" if on else "Train again" if trainer.ended and again else "Train"
+        self.train.setText(f"{word} for {longer} s" if longer else word)
+        highlight(self.train, not waits and not busy and (bool(longer) or self.annotator.counts() != self._learnt))
         same = not waits and self.annotator.counts() == self._learnt
         why = " Its labels are those of the last training: more strokes, or more time, teach more." if same else ""
-        self.train.setToolTip(f"{TRAIN_TIP}{why}")
+        time = f" The time allowed becomes {longer} s, which would have done for the last one; say another below." if longer else ""
+        self.train.setToolTip(f"{TRAIN_TIP}{time or why}")
         self.back.setEnabled(bool(trainer.earlier) and not busy)
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
         self.back.setToolTip(
@@ -198,18 +223,25 @@ class ImprovePanel(QWidget):
         self.back.setVisible(bool(trainer.earlier) or not trainer.can_try)  # else the other is in its place
         self.try_it.setEnabled(trainer.can_try and not busy)
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
-        self.verdict.setText(trainer.verdict)
-        self.verdict.setToolTip("\n\n".join(filter(None, (trainer.verdict, trainer.advice))))
-        told = bool(trainer.verdict) and (trainer.running or not waits)
+        verdict, advice = self.account.verdict, self.account.advice
+        self.verdict.setText(verdict)
+        self.verdict.setToolTip("\n\n".join(filter(None, (verdict, advice))))
+        told = bool(verdict) and (trainer.running or not waits)
         self.note.setVisible(not told)
         self.told.setVisible(told)
         still = len(self.contradictions.places)
         self.show_them.setVisible(bool(trainer.contradicted))
         self.show_them.setEnabled(bool(still))
         self.show_them.setText(f"Show {still}")
-        self.advice.setText(trainer.advice)
-        self.advice.setToolTip("\n\n".join(filter(None, (trainer.advice, tuned_table(trainer.tuned)))))
-        self.advice.setVisible(bool(trainer.verdict))
+        self.advice.setText(advice)
+        self.advice.setToolTip("\n\n".join(filter(None, (advice, tuned_table(trainer.tuned)))))
+        self.advice.setVisible(bool(verdict))
+
+    @property
+    def _longer(self) -> int:
+        """Seconds that the last training would have needed, where its time was too short and nobody said another since; else 0."""
+        enough = self.trainer.enough_seconds
+        return enough if enough > float(self.form.fields["max_seconds"].value) else 0
 
 
 class ModelLine(QWidget):

@@ -16,13 +16,12 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Progress
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import OTHER_THINGS, STAYS, some_of
+from napari_temseg.engine.types.wording import OTHER_THINGS, some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
-from napari_temseg.widgets.improve.curve_advice import advise, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.model_offer import ModelOffer
-from napari_temseg.widgets.improve.not_kept import is_refused, not_kept
-from napari_temseg.widgets.improve.search_again import NOT_SEARCHED, SearchAgain, SearchedAgain, known_scales, outcome, pixels_of_search
+from napari_temseg.widgets.improve.not_kept import NotKept, is_refused, not_kept
+from napari_temseg.widgets.improve.search_again import NOT_SEARCHED, SearchAgain, SearchedAgain, known_scales, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.improve.training_preview import TrainingPreview
@@ -65,7 +64,7 @@ class Trainer(QObject):
         self.unused: Segmenter | None = None  # what the last training learnt, where it was not kept
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
         self._trained: dict[str, tuple[str, WeakSet[Item]]] = {}  # by model: the one in use before it, and the pictures that taught it
-        self._twice = False  # the training before this one was refused on these pictures as well
+        self.twice = False  # the training before this one was refused on these pictures as well
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
         self.preview = TrainingPreview(session)
         self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
@@ -128,7 +127,7 @@ class Trainer(QObject):
             )
 
         self.session.jobs.start(plan.title, make, self._done, can_finish=True, lasting=True, failed=self._failed)
-        self._twice = self.ended and is_refused(self.notes) and any(item in self._taught for item in items)
+        self.twice = self.ended and is_refused(self.notes) and any(item in self._taught for item in items)
         self._store, self._taught = store, WeakSet(items)
         self.again.forget()
         self.again.ask_size(self.session.current if self.session.current in items else None)
@@ -153,83 +152,28 @@ class Trainer(QObject):
         return "" if here else some_of([each.name for each in self.session.items if each in self._taught])
 
     @property
-    def advice(self) -> str:
-        """What the curves say, for people."""
-        if self.outcome:
-            said = [self.outcome, *map(note_sentence, self.notes)]
-        elif self.tried:
-            said = [f"“{self.made}” was not kept by itself: you chose to use it.", *map(note_sentence, self.notes)]
-        else:
-            curves = self.points, self.facts, self.session.classes
-            said = [advise(*curves, fresh=self.fresh, ended=self.ended, notes=self.notes)]
-        setting = f"{self.setting[:1].upper()}{self.setting[1:]}." if self.setting else ""
-        return " ".join(filter(None, (*self._next_step(), *said, tuned_sentence(self.tuned), setting)))
-
-    @property
-    def verdict(self) -> str:
-        """What became of the training, in a sentence that is true of the image in hand and the model in use for it; "" before the first."""
-        if self.running:
-            if self.elsewhere:
-                return f"Training on {self.elsewhere}; what it makes is not used here unless you choose it."
-            glows = " The yellow glow is what it takes for particles by now." if self.preview.seen else ""
-            return f"Training on {some_of([each.name for each in self.session.items if each in self._taught])} …{glows}"
-        if not (self.ended or self.outcome):
-            return ""
-        session, item, made = self.session, self.session.current, self.made
-        if self.again.item is not None:
-            model = f"“{made}” is trained" if made else "The model stays as it was"
-            return f"{model}; searching {self.again.item.name} again …"
-        if taught := self.elsewhere:
-            there = made in session.models or made in session.own
-            way = f"; to use “{made}” here too, choose it in step 2" if there and self._in_use and session.model_of(item) != made else ""
-            return f"The last training was on {taught}{way}."
-        if item not in self._taught:
-            return ""
-        if self.outcome:
-            return "No new model was made."
-        used = session.model_of(item)
-        if made and used != made:
-            kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
-            return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
-        if self._settled:
-            return "The last training was not kept; another result is shown since."
-        if made and self.again.waits(item):
-            return f"“{made}” is in use now; this image shows what was found before: search it again."
-        found = self._searched_again
-        if found is None or not outcome(found):
-            return verdict(self.points, made, self.notes, fresh=self.fresh, twice=self._twice)
-        if made:
-            return f"“{made}” is in use now: {outcome(found)}"
-        return f"{verdict(self.points, made, self.notes, twice=self._twice)} {outcome(found)}"
-
-    @property
-    def contradicted(self) -> tuple[Place, ...]:
-        """Where strokes of the image in hand are that its new search contradicts."""
-        found = self._searched_again
-        return found.still.places if found is not None and found.still is not None and not self.running else ()
-
-    @property
-    def _searched_again(self) -> SearchedAgain | None:
+    def searched_again(self) -> SearchedAgain | None:
         """What the new search of the image in hand came to, while that is what is shown."""
         found = self.again.result
         item = self.session.current
         return found if found is not None and item is found.item and item.prediction is found.said else None
 
     @property
-    def _settled(self) -> bool:
-        """Whether the image in hand has another result since a training was not kept: what to do about that was done."""
-        found, item = self.again.result, self.session.current
-        return not self.made and found is not None and item is found.item and item.prediction is not found.said
+    def contradicted(self) -> tuple[Place, ...]:
+        """Where strokes of the image in hand are that its new search contradicts."""
+        found = self.searched_again
+        return found.still.places if found is not None and found.still is not None and not self.running else ()
 
-    def _next_step(self) -> list[str]:
-        item = self.session.current
-        if not self.ended or self._settled or self.outcome or self.again.item is not None or item not in self._taught:
-            return []
-        if self.made and self.session.model_of(item) == self.made:
-            return ["Look at the outlines: Train on goes on from here, Go back takes this back."]
-        if self.made:
-            return ["Stroke what was wrong and train again, or choose the trained model in step 2."]
-        return [not_kept(self.points, self.notes, twice=self._twice).next_step()]
+    @property
+    def enough_seconds(self) -> int:
+        """Seconds that a training of the image in hand would have needed, which was not kept as its time was too short; else 0."""
+        there = self.ended and not self.running and not self.made and not self.outcome
+        return self.why_not.seconds if there and self.session.current in self._taught else 0
+
+    @property
+    def why_not(self) -> NotKept:
+        """Why the last training, which made no model, was not kept, and what to do."""
+        return not_kept(self.points, self.notes, self.facts, twice=self.twice)
 
     @property
     def earlier(self) -> str:
@@ -240,7 +184,7 @@ class Trainer(QObject):
         return before if known and self.session.current in taught else ""
 
     @property
-    def _in_use(self) -> bool:
+    def in_use(self) -> bool:
         """Whether what the last training made is in use for a picture that taught it: else somebody went back from it."""
         session = self.session
         return any(session.model_of(item) == self.made for item in session.items if item in self._taught)
@@ -361,7 +305,10 @@ class Trainer(QObject):
         self.session.jobs.check_free()
         self.unused, self.tried = None, True
         self.again.forget()
-        self.notes = [note for note in self.notes if not note.startswith(STAYS)]
+        record = model.history[-1]
+        self.notes, self.best_step = list(record["notes"]), int(record["best_step"])
+        if self.points:
+            self.points[-1]["best_step"] = float(self.best_step)
         self._take(model, self._before)
         self._newest = None  # the time of that training is over
         self._search_again()

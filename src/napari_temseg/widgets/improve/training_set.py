@@ -27,6 +27,7 @@ class TrainingSet(QWidget):
         self.boxes: dict[Item, QCheckBox] = {}
         self.choices: dict[Item, QComboBox] = {}
         self._shown: list[Any] = []
+        self._joined: list[Item] = []  # what was ever in it, in that order: who comes moves no line that is there
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
@@ -43,7 +44,10 @@ class TrainingSet(QWidget):
 
     def refresh(self, *_: Any) -> None:
         """Follow the session; lines are made anew only when there are others."""
-        wanted = [(item, item.name, tuple(found)) for item in self.session.items if (found := sources(item))]
+        there = self.session.items
+        self._joined = [item for item in self._joined if item in there]
+        self._joined += [item for item in there if item not in self._joined and sources(item)]
+        wanted = [(item, item.name, tuple(found)) for item in self._joined if (found := sources(item))]
         if wanted != self._shown:
             self._shown = wanted
             self._build([item for item, _, _ in wanted])

@@ -21,11 +21,18 @@ def spare_lines(widget: QWidget) -> int:
 
 
 class Brief(Words):
-    """Shows `lines` lines of its text, ended by “… more”, which shows all of it; the tooltip tells all of it too."""
+    """Shows `lines` lines of its text, ended by “… more”, which shows all of it; the tooltip tells all of it too.
 
-    def __init__(self, lines: int, role: str) -> None:
+    `link` is where “more” stands instead: a label at a place of its own, hidden where all is seen.
+    """
+
+    def __init__(self, lines: int, role: str, link: QLabel | None = None) -> None:
         super().__init__()
         self._most, self._open, self._folded = lines, False, False
+        self._link = link
+        self._more, self._less = (" …", "") if link is not None else (MORE_LINK, LESS_LINK)
+        if link is not None:
+            link.linkActivated.connect(self._turn)
         self._room = 0  # px that so many lines need
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
@@ -85,10 +92,13 @@ class Brief(Words):
             low, high = 1, len(words)
             while low < high - 1:  # the most words that leave room for what follows them
                 middle = (low + high) // 2
-                low, high = (middle, high) if self._fits(_body(" ".join(words[:middle])) + MORE_LINK) else (low, middle)
-            self._say(_body(" ".join(words[:low])) + MORE_LINK)
+                low, high = (middle, high) if self._fits(_body(" ".join(words[:middle])) + self._more) else (low, middle)
+            self._say(_body(" ".join(words[:low])) + self._more)
         else:
-            self._say(whole + LESS_LINK * self._open)
+            self._say(whole + self._less * self._open)
+        if self._link is not None:
+            link = MORE_LINK.removeprefix(" … ") if self._folded else LESS_LINK.strip() if self._open else ""
+            self._link.setText(link.format(colour=self.palette().color(self.foregroundRole()).name()))
 
     def _fits(self, body: str) -> bool:
         self._say(body)

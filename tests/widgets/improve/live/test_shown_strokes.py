@@ -28,6 +28,7 @@ def test_a_stroke_that_live_is_right_about_is_told_to_be_taken_with_its_result(b
     panel.contradictions.next()
     assert "background, and lies on a particle of the result. Live shows none here: Use this result takes what Live shows." in told[-1]
     panel.live.box.click()
+    qtbot.waitUntil(lambda: "Live" not in told[-1])  # it is said anew of the place that is marked
     settle(bench)
     panel.contradictions.next()
     assert "Live" not in told[-1]

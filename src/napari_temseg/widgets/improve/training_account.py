@@ -1,0 +1,102 @@
+"""What is said of a training: what became of it, in the verdict, and below its curve what else is to be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_temseg.engine.types.wording import some_of
+from napari_temseg.widgets.improve.curve_advice import advise, by_heart, note_sentence, tuned_sentence, verdict
+from napari_temseg.widgets.improve.search_again import outcome
+
+if TYPE_CHECKING:
+    from napari_temseg.widgets.improve.trainer import Trainer
+
+
+class TrainingAccount:
+    """Of the training that runs, or ran last: all of it is true of the image in hand and the model in use for it."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.session = trainer, trainer.session
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of the training, or became of it and what to do next, as far as that is not as it was; "" before the first."""
+        trainer, session = self.trainer, self.session
+        item, made = session.current, trainer.made
+        if trainer.running:
+            return self._running()
+        if not (trainer.ended or trainer.outcome):
+            return ""
+        if trainer.again.item is not None:
+            model = f"“{made}” is trained" if made else "The model stays as it was"
+            return f"{model}; searching {trainer.again.item.name} again …"
+        if taught := trainer.elsewhere:
+            there = made in session.models or made in session.own
+            way = f"; to use “{made}” here too, choose it in step 2" if there and trainer.in_use and session.model_of(item) != made else ""
+            return f"The last training was on {taught}{way}."
+        if item not in trainer.learnt:
+            return ""
+        if trainer.outcome:
+            return "No new model was made."
+        return self._ended()
+
+    def _running(self) -> str:
+        trainer = self.trainer
+        if trainer.elsewhere:
+            return f"Training on {trainer.elsewhere}; what it makes is not used here unless you choose it."
+        glows = " The yellow glow is what it takes for particles by now." if trainer.preview.seen else ""
+        return f"Training on {some_of([each.name for each in self.session.items if each in trainer.learnt])} …{glows}"
+
+    def _ended(self) -> str:
+        """On an image that the training learnt from."""
+        trainer, session = self.trainer, self.session
+        item, made = session.current, trainer.made
+        used = session.model_of(item)
+        if made and used != made:
+            kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
+            return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
+        if self._settled:
+            return "The last training was not kept; another result is shown since."
+        if not made:
+            return trainer.why_not.words()
+        if trainer.again.waits(item):
+            return f"“{made}” is in use now; this image shows what was found before: search it again."
+        heart = by_heart(trainer.points, trainer.facts)
+        found = outcome(trainer.searched_again)
+        told = f"“{made}” is in use now: {found}" if found else verdict(trainer.points, made, trainer.facts, fresh=trainer.fresh)
+        return f"{told} {heart}".strip()
+
+    @property
+    def advice(self) -> str:
+        """What to do with a model that was made, what the curves say, and what else there is to know, for people."""
+        trainer = self.trainer
+        if trainer.outcome:
+            said = [trainer.outcome, *map(note_sentence, trainer.notes)]
+        elif trainer.tried:
+            said = [f"“{trainer.made}” was not kept by itself: you chose to use it.", *map(note_sentence, trainer.notes)]
+        else:
+            curves = trainer.points, trainer.facts, self.session.classes
+            kept = bool(trainer.made) if trainer.ended else None
+            said = [self._still(), advise(*curves, fresh=trainer.fresh, kept=kept, notes=trainer.notes)]
+        setting = f"{trainer.setting[:1].upper()}{trainer.setting[1:]}." if trainer.setting else ""
+        return " ".join(filter(None, (self._next_step(), *said, tuned_sentence(trainer.tuned), setting)))
+
+    def _still(self) -> str:
+        """What strokes contradict of a result that stayed as it was."""
+        return "" if self.trainer.made or self.trainer.running else outcome(self.trainer.searched_again)
+
+    def _next_step(self) -> str:
+        trainer, item = self.trainer, self.session.current
+        shown = trainer.ended and not self._settled and not trainer.outcome and trainer.again.item is None
+        if not shown or item not in trainer.learnt or not trainer.made:
+            return ""  # the verdict tells the way out
+        if self.session.model_of(item) == trainer.made:
+            return "Look at the outlines: Train on goes on from here, Go back takes this back."
+        return "Stroke what was wrong and train again, or choose the trained model in step 2."
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the image in hand has another result since a training was not kept: what to do about that was done."""
+        trainer, item = self.trainer, self.session.current
+        found = trainer.again.result
+        return not trainer.made and found is not None and item is found.item and item.prediction is not found.said
