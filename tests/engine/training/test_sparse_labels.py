@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, split, train
-from napari_temseg.engine.training import selection
+from napari_temseg.engine.training import selection, stroke_worth
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
 from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
 from napari_temseg.engine.types.config import SimulateConfig
@@ -108,7 +108,7 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     assert "unused" not in kept.metadata()
     assert model.unused is None
     # … and so does what strokes do not speak for
-    monkeypatch.setattr(selection, "WORTH_IT", 2.0)  # whatever it is worth
+    monkeypatch.setattr(stroke_worth, "WORTH_IT", 2.0)  # whatever it is worth
     refused = train([faint.micrograph], [labels], base=particles, config=replace(config, max_steps=4))
     assert any(note.startswith(STAYS) for note in refused.history[-1]["notes"])
     assert refused.content_hash() == particles.content_hash() != refused.unused.content_hash()
@@ -118,7 +118,7 @@ def test_a_micrograph_whose_strokes_are_still_contradicted_is_named(particles, f
     labels = annotator(np.ones(faint.instances.shape, np.uint8), faint.instances)
     other = Micrograph(faint.micrograph.data, source=Source("upside_down.tif"))
     monkeypatch.setattr(selection, "MATERIAL_IOU", -2.0)  # whatever is learnt is kept …
-    monkeypatch.setattr(selection, "WORTH_IT", -9.0)  # … however much it changes elsewhere
+    monkeypatch.setattr(stroke_worth, "WORTH_IT", -9.0)  # … however much it changes elsewhere
     config = replace(CONFIG, max_steps=2)
     model = train([faint.micrograph, other], [labels, np.where(labels > 0, 3 - labels, 0)], base=particles, config=config)
     told = [note for note in model.history[-1]["notes"] if "contradicts your labels" in note]
