@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 from scipy import ndimage
 
+from napari_temseg.widgets.kit.greyed import waits_for
 from napari_temseg.widgets.kit.scrolling import BAR_WIDTH
 from napari_temseg.widgets.particles.distribution_dock import open_distribution
 from napari_temseg.widgets.session.questions import Answer, Questions
@@ -137,19 +138,28 @@ def test_every_control_says_what_it_is_and_does(
 ) -> None:
     bench = open_bench(viewer)
     unfold(bench)
-    adopt(bench.session, bench.session.current, picture.instances)
-    bench.panel(2).labelling.new.click()
-    roots: list[QWidget] = [bench, open_distribution(bench.session)]
-    seen = 0
-    for index in range(4):
-        bench.go(index)
-        idle()
-        for control in _controls(roots):
-            seen += 1
-            where = f"{type(control).__name__} “{_words(control)}” of {type(control.parent()).__name__}"
-            assert control.toolTip(), f"{where} has no tooltip"
-            assert _words(control), f"{where} has no name"
-    assert seen > 60
+    session, seen, greyed = bench.session, 0, 0
+    roots: list[QWidget] = [bench, open_distribution(session)]
+
+    def searched() -> None:
+        adopt(session, session.current, picture.instances)
+        bench.panel(2).labelling.new.click()
+
+    for do in (idle, searched, viewer.layers.clear):
+        do()
+        for index in range(4):
+            bench.go(index)
+            idle()
+            for control in _controls(roots):
+                seen += 1
+                where = f"{type(control).__name__} “{_words(control)}” of {type(control.parent()).__name__}"
+                assert control.toolTip(), f"{where} has no tooltip"
+                assert _words(control), f"{where} has no name"
+                if not control.isEnabled():
+                    greyed += 1
+                    assert waits_for(control), f"{where} does not say what it is greyed for: {control.toolTip()}"
+    assert seen > 180
+    assert greyed > 60
 
 
 def _controls(roots: list[QWidget]) -> list[Any]:

@@ -18,6 +18,7 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, hint, sheet
 from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
@@ -168,7 +169,8 @@ class PlanesDialog(QDialog):
         session.items_changed.connect(self._items_changed)
 
     def _refresh(self) -> None:
-        self.find_particles.setEnabled(all(box.currentData() for box in self.choices))
+        said = all(box.currentData() for box in self.choices)
+        allow(self.find_particles, "" if said else "Choose first what the planes of each stack are.")
 
     def _go(self) -> None:
         said = [(item, box.currentData()) for item, box in zip(self.items, self.choices, strict=True)]

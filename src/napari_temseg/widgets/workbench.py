@@ -32,6 +32,7 @@ from napari_temseg.widgets.images.question_bar import QuestionBar
 from napari_temseg.widgets.improve.panel import ImprovePanel
 from napari_temseg.widgets.improve.stopped_trainings import ContinueBar
 from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.greyed_focus import GreyedFocus
 from napari_temseg.widgets.kit.scrolling import BAR_WIDTH, Scrolling
 from napari_temseg.widgets.kit.style import Still, button, row, sheet
@@ -202,7 +203,7 @@ class JobBar(QWidget):
             widget.setVisible(jobs.running)
         self.finish.setVisible(jobs.can_finish)
         for widget in (self.finish, self.cancel):
-            widget.setEnabled(not jobs.stopping)
+            allow(widget, "It is stopping." if jobs.stopping else "")
         if not jobs.running:
             self._ticking.stop()
             if self._words and self.sentence.text() == self._words:  # nothing is looked for any more

@@ -13,6 +13,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import audits_of, keep_answers, said_by, with_content
 from napari_temseg.widgets.audit.question_view import QuestionView
 from napari_temseg.widgets.canvas.main_window import window_of
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, hint, row, sheet
 from napari_temseg.widgets.session.change import Change
 
@@ -144,12 +145,15 @@ class AuditDialog(QDialog):
     def _show(self) -> None:
         questions = self.questions
         asked, n = questions.current, len(self.sample.particles)
-        self.name.setEnabled(questions.at == 0 and not questions.clicks)
+        allow(self.name, "" if questions.at == 0 and not questions.clicks else "The name is that of who answered the first question.")
         self.view.mark(questions.clicks, outlined=questions.shown)
         blind = asked is not None and questions.at < n and not questions.shown
         measured = asked is not None and (blind or questions.at >= n)
+        over = "Everything is answered." if asked is None else ""
+        lacks = dict.fromkeys(self.keys, over or ("" if questions.shown else _BLIND if blind else _FIELD))
+        lacks |= {"N": over or ("" if measured else _JUDGED), "U": "" if questions.at > 0 else "Nothing was answered yet."}
         for key, made in self.keys.items():
-            made.setEnabled({"U": questions.at > 0, "N": measured}.get(key, questions.shown))
+            allow(made, lacks[key])
         if asked is None:
             self.where.setText(f"all {questions.count} answered")
             self.ask.setText("Everything is answered, and kept; the report takes it in.")

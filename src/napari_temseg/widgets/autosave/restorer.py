@@ -21,6 +21,7 @@ from napari_temseg.widgets.autosave.particles import KeptParticles, ReadParticle
 from napari_temseg.widgets.autosave.parts import KeptFacts, KeptStrokes, size_of
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.offer import OfferBar
 from napari_temseg.widgets.kit.style import button
 from napari_temseg.widgets.session.change import Change
@@ -203,11 +204,11 @@ class RestoreBar(OfferBar):
         earlier = self.autosaver.earlier_work(item) if item is not None else {}
         if not self.offer(_sentence(item, earlier) if item is not None else "") or item is None:
             return
-        many, idle = len(self.autosaver.items_with_earlier_work()), not self.session.jobs.running
+        many, wait = len(self.autosaver.items_with_earlier_work()), self.session.jobs.wait
         self.all.setText(f"All {many}")
         self.all.setVisible(many > 1)
-        self.all.setEnabled(idle)
-        self.restore.setEnabled(idle or KeptParticles not in earlier)
+        allow(self.all, wait)
+        allow(self.restore, wait if KeptParticles in earlier else "")
 
     def _restore(self) -> None:
         if self.session.current is not None:

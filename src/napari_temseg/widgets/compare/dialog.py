@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFrame, QGridLayout, Q
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.compare.evaluator import Choice, Evaluator
 from napari_temseg.widgets.compare.scores import Scores
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, clear_layout, highlight, hint, row, sheet
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ class ComparisonDialog(QDialog):
             self._offer(choices)
         ready = bool(self.evaluator.pairs())
         idle = not self.session.jobs.running
-        self.go.setEnabled(ready and idle)
+        waits = "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the size of its micrograph."
+        allow(self.go, waits, self.session.jobs.wait)
         highlight(self.go, ready and idle and not self.evaluator.comparison.lines)
         notes = self.evaluator.comparison.notes
-        waits = "" if ready else f"Waits for a truth: choose “{TRUTH_FROM_FILE}” above, or a labels layer of the size of its micrograph."
         self.note.setText(self.evaluator.trouble or waits or "\n".join(notes))
         self.note.setVisible(bool(self.note.text()))
         QTimer.singleShot(0, self, self._grow)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import NameBox, button, hint, row
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.own_models import OwnModels
@@ -93,4 +94,5 @@ class ModelRow(QWidget):
 
     def _asked(self) -> None:
         self.question.hide()
-        self.remove.setEnabled(self.own.has(self.session.model) and not self.session.jobs.running)
+        own = self.own.has(self.session.model)
+        allow(self.remove, "" if own else "Only a model of your own can be deleted: choose it first.", self.session.jobs.wait)

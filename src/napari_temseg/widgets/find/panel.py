@@ -20,6 +20,7 @@ from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial, in_unit
 from napari_temseg.widgets.find.ways_out import WaysOut
 from napari_temseg.widgets.kit.brief import Brief, spare_lines
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
+from napari_temseg.widgets.kit.greyed import AXES_FIRST, NO_IMAGE, NOTHING_FOUND, SEARCH_FIRST, allow
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.results.doubtful import Doubtful
@@ -192,8 +193,13 @@ class FindPanel(QWidget):
         kept = "This result was put back as it was kept, without what the model saw." if put_back else ""
         self.doubt.setToolTip("\n\n".join(filter(None, (self.doubt.text(), kept))))
         apart = doubts is not None and any(value < 1 for value in doubts.two.values())
-        for made, ready in ((self.raises, apart and searched), (self.lowers, one > 0 and searched), (self.through, two + one > 0)):
-            made.setEnabled(ready)
+        none = "" if total else NOTHING_FOUND if item is not None and item.particles is not None else SEARCH_FIRST
+        blind = "" if searched else "Works after a new search: this result was put back without what the model saw."
+        looks = "" if doubts is not None else "Waits until it is known which particles look like two."
+        seams = "" if apart else "No particle here looks like two that a higher Splitting would part."
+        allow(self.raises, none, blind, looks, seams)
+        allow(self.lowers, none, blind, looks, "" if one else "No pieces here look like one particle.")
+        allow(self.through, none, looks, "" if two + one else nothing or "Nothing here is in doubt.")
 
     def _measure(self, as_one: bool) -> None:
         """What was found of two sizes is one distribution, or two populations."""
@@ -255,15 +261,17 @@ class FindPanel(QWidget):
     def refresh(self) -> None:
         """Follow the session."""
         session, item = self.session, self.session.current
-        idle, ready = not session.jobs.running, item is not None and not item.asks_axes
-        self.one.setEnabled(idle and ready)
+        ready = item is not None and not item.asks_axes
+        allow(self.one, NO_IMAGE if item is None else "" if ready else AXES_FIRST, session.jobs.wait)
         many = len(self._searchable())
-        self.all.setEnabled(idle and many > 0)
+        allow(self.all, "" if session.items else NO_IMAGE, "" if many else "All images are left out (step 1).", session.jobs.wait)
         self.all.setText(f"In all {many} images" if many > 1 else "In all images")
         highlight(self.one, ready and item is not None and item.particles is None)
         for role, box in self.shown.items():
             layer = item.made.get(role) if item is not None else None
-            box.setEnabled(layer is not None or (role is not Role.PARTICLES and item is not None and item.prediction is not None))
+            there = layer is not None or (role is not Role.PARTICLES and item is not None and item.prediction is not None)
+            blind = item is not None and item.particles is not None
+            allow(box, "" if there else "Comes with a new search: this result was kept without it." if blind else SEARCH_FIRST)
             box.setChecked(layer is not None and bool(layer.visible))
         self.note.setText(self._sentence(item))
         self._show_doubts()
@@ -272,7 +280,8 @@ class FindPanel(QWidget):
         told = details(item) if item is not None else ""
         self.details.setText(told or "Nothing was searched in this image yet.")
         self.note.setToolTip("\n\n".join(filter(None, (self.note.text(), told))))
-        self.everywhere.setEnabled(idle and len(session.items) > 1 and item is not None)
+        several = "" if len(session.items) > 1 else "Open more images first (step 1)."
+        allow(self.everywhere, NO_IMAGE if item is None else several, session.jobs.wait)
 
     def _show_settings(self) -> None:
         """The split controls tell how the image in hand was split, or how it will be."""

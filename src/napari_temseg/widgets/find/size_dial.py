@@ -16,6 +16,7 @@ from napari_temseg.engine.types.units import typed_sizes
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.size_drag import MOST_DRAGS, SizeDrag
 from napari_temseg.widgets.kit.forms import AUTOMATIC
+from napari_temseg.widgets.kit.greyed import NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import button
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class SizeDial(QWidget):
         self.across.setChecked(self.drag.held)
         self.across.setText("Done" if self.drag.held else "Drag across one")
         for each in (self.field, self.across, self.polarity):
-            each.setEnabled(item is not None and not self.session.jobs.running)
+            allow(each, "" if item is not None else NO_IMAGE, self.session.jobs.wait)
 
     def focus(self) -> None:
         """The keyboard is at the size."""

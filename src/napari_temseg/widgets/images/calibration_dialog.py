@@ -19,6 +19,7 @@ from napari_temseg.widgets.images.calibration_standard import Correction
 from napari_temseg.widgets.images.calibration_words import TYPICAL, Scope, from_line, meaning, provenance, which_edge
 from napari_temseg.widgets.images.length_fields import length_in, length_of, number_and_unit, number_field, take_unit, unit_box
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, hint, lead, row, set_role, sheet
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class CalibrationDialog(QDialog):
         self.correction = Correction()
         self.scope = Scope(session, self.item, self.items)
         self.apply = button("Apply", "Put this pixel size on the images; what was measured follows.", self._apply, primary=True)
-        self.remove = button("Remove calibration", "", self._remove)
+        self.remove = button("Remove calibration", "Sizes of these images are in px again.", self._remove)
         self._lay_out()
         self._fill()
         self._wire()
@@ -290,9 +291,9 @@ class CalibrationDialog(QDialog):
             self.read.setText(waits if silent else str(error))
             set_role(self.read, "hint" if silent else "warning")
             self._say_words(self._edge_hint(line))
-            self.apply.setEnabled(False)
+            allow(self.apply, self.read.text() or str(error))
             return
-        self.apply.setEnabled(True)
+        allow(self.apply)
         set_role(self.read, "hint")
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
@@ -330,14 +331,13 @@ class CalibrationDialog(QDialog):
 
     def _show_buttons(self, line: float | None) -> None:
         drawn = self.drawn.isChecked()
-        self.leave_out.setEnabled(drawn)
         there = [self.apply, self.find_bar, self.draw_line]
         lead(there.pop(0 if not drawn or line is not None else 2 if self._none_there else 1), *there)
         any_known = any(item.calibration.pixel_size is not None for item in self.targets())
-        self.remove.setEnabled(any_known)
-        self.remove.setToolTip("Sizes of these images are in px again." if any_known else "These images have no calibration to remove.")
+        allow(self.remove, "" if any_known else "These images have no calibration to remove.")
         if line is not None and self.bar is not None and self.bar.confidence < UNSURE:
             self.leave_out.setToolTip("The bar is not sure: look at both ends, and at the boxes afterwards.")
+        allow(self.leave_out, "" if drawn else "Choose “a line of” above: what is burnt in is found by its bar.")
 
     def _apply(self) -> None:
         known, targets, session = self.calibration(), self.targets(), self.session

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.calibration_dialog import ask_calibration
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.greyed import NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import NameBox, row
 
 if TYPE_CHECKING:
@@ -77,11 +78,11 @@ class CurrentImage(QWidget):
         self.choice.addItems([each.name for each in session.items] or ["no image"])
         for index, each in enumerate(session.items):
             self.choice.setItemData(index, micrograph_layer.path_of(each.layer) or each.name, Qt.ItemDataRole.ToolTipRole)
-        self.choice.setEnabled(bool(session.items))
+        allow(self.choice, "" if session.items else NO_IMAGE)
         if item in session.items:
             self.choice.setCurrentIndex(session.items.index(item))
-        self.calibration.setEnabled(item is not None)
         self.calibration.show_size(item.calibration if item is not None else None)
+        allow(self.calibration, "" if item is not None else NO_IMAGE)
 
     def _chosen(self, index: int) -> None:
         if index < len(self.session.items):

@@ -19,6 +19,7 @@ from napari_temseg.files.laboratory import (
     texts_of,
     write_table,
 )
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, highlight, hint, row
 from napari_temseg.widgets.session.export import file_to_write
 
@@ -119,7 +120,7 @@ class LaboratoryDialog(QDialog):
     def _tell(self, text: str, *, changed: bool) -> None:
         self._warned = False
         self.said.setText(text)
-        self.save.setEnabled(changed)
+        allow(self.save, "" if changed else "Nothing was changed.")
         highlight(self.save, changed)
 
     def _add(self) -> None:

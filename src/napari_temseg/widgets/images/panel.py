@@ -18,6 +18,7 @@ from napari_temseg.widgets.images.opening import Opener, recently_opened
 from napari_temseg.widgets.images.ruler import Ruler
 from napari_temseg.widgets.images.scale_bars import ScaleBars, check_idle
 from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.greyed import NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import button, highlight, hint, later, row, separator
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.mixed_units import MixedUnits
@@ -230,19 +231,27 @@ class ImagesPanel(QWidget):
         highlight(self.open, item is None)
         offered = item is not None and bool(self.session.part(Autosaver).earlier_work(item))
         highlight(self.calibrate, item is not None and item.calibration.pixel_size is None and not offered)
-        for each in (self.calibrate, self.region, self.image, self.measure):
-            each.setEnabled(item is not None)
-        self.burnt_in.setEnabled(item is not None and not self.session.jobs.running)  # it is a search of its own
+        none = "" if item is not None else NO_IMAGE
+        for each in (self.calibrate, self.region, self.measure):
+            allow(each, none)
+        allow(self.burnt_in, none, self.session.jobs.wait)  # it is a search of its own
         self.measure.setChecked(self.ruler.held)
         n = len(chosen)
         self.calibrate.setText("Calibrate…" if n < 2 else f"Calibrate {n}…")
-        self.copy.setEnabled(n > 1 and item is not None and item.calibration.pixel_size is not None)
         size = short_size(item.calibration) if item is not None else "its pixel size"
         self.copy.setToolTip(f"Give the other selected images the pixel size of the one in hand ({size}). Select rows with Ctrl+click.")
+        known = item is not None and item.calibration.pixel_size is not None
+        allow(
+            self.copy,
+            none,
+            "" if known else "The pixel size of the image in hand is not known: Calibrate… it first.",
+            "" if n > 1 else "Select the rows of other images too, with Ctrl+click.",
+        )
         out = bool(chosen) and all(each.ignored for each in chosen)
         which = "image" if n < 2 else f"{n} images"
         self.image.setText(f"Take {which} in" if out else f"Leave {which} out")
         self.image.setToolTip("Whether the selected images take part in “all images” and in pooled statistics; nothing is deleted.")
+        allow(self.image, none)
         self.note.setText(self._sentence(item))
         self.note.setVisible(bool(self.note.text()))
         px = item is not None and item.calibration.pixel_size is None

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QDialog, QScrollArea, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.canvas.main_window import window_of
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import button, highlight, hint, row, sheet
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class SeriesDialog(QDialog):
 
     def _ticked(self, *_: Any) -> None:
         n = sum(box.isChecked() for box in self.boxes.values())
-        self.open_ticked.setEnabled(n > 0)
+        allow(self.open_ticked, "" if n else "Tick a picture first.")
         self.open_ticked.setText(f"Open {n} more" if n else "Open")
         highlight(self.open_ticked, n > 0)
 

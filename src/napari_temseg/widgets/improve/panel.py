@@ -31,6 +31,7 @@ from napari_temseg.widgets.improve.training_set import TrainingSet, ready
 from napari_temseg.widgets.jobs.runner import complain, guarded
 from napari_temseg.widgets.kit.brief import Brief
 from napari_temseg.widgets.kit.forms import ConfigForm
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, row, separator
 from napari_temseg.widgets.session import export
 from napari_temseg.widgets.session.settings import remembered
@@ -202,7 +203,6 @@ class ImprovePanel(QWidget):
     def refresh(self, *_: Any) -> None:
         """Follow the session."""
         waits, busy, trainer = ready(self.annotator), self.session.jobs.running, self.trainer
-        self.train.setEnabled(not waits and not busy)
         on = self.start.base in self.session.models or self.start.base in self.session.own
         again = any(item in trainer.learnt for item in self.session.items if source(item) and self.annotator.trains(item))
         longer = self._longer
@@ -213,15 +213,17 @@ class ImprovePanel(QWidget):
         why = " Its labels are those of the last training: more strokes, or more time, teach more." if same else ""
         time = f" The time allowed becomes {longer} s, which would have done for the last one; say another below." if longer else ""
         self.train.setToolTip(f"{TRAIN_TIP}{time or why}")
-        self.back.setEnabled(bool(trainer.earlier) and not busy)
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
         self.back.setToolTip(
             "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models. "
             "Only on an image that the training learnt from, while its new model is in use there."
         )
         self.try_it.setVisible(trainer.can_try)
+        running = self.session.jobs.wait
+        allow(self.train, waits, running)
+        allow(self.back, "" if trainer.earlier else "There is no training of this image to go back from.", running)
         self.back.setVisible(bool(trainer.earlier) or not trainer.can_try)  # else the other is in its place
-        self.try_it.setEnabled(trainer.can_try and not busy)
+        allow(self.try_it, "" if trainer.can_try else "There is no training to try.", running)
         self.note.setText(f"{waits[:1].upper()}{waits[1:]}")
         verdict, advice = self.account.verdict, self.account.advice
         self.verdict.setText(verdict)
@@ -231,7 +233,7 @@ class ImprovePanel(QWidget):
         self.told.setVisible(told)
         still = len(self.contradictions.places)
         self.show_them.setVisible(bool(trainer.contradicted))
-        self.show_them.setEnabled(bool(still))
+        allow(self.show_them, "" if still else "No stroke of this image is contradicted any more.")
         self.show_them.setText(f"Show {still}")
         self.advice.setText(advice)
         self.advice.setToolTip("\n\n".join(filter(None, (advice, tuned_table(trainer.tuned)))))

@@ -16,6 +16,7 @@ from napari_temseg.engine.types.wording import day_and_time
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, alive, look_up
 from napari_temseg.widgets.canvas import micrograph_layer
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.offer import OfferBar
 from napari_temseg.widgets.kit.style import button
 from napari_temseg.widgets.particles.sentences import clock
@@ -122,7 +123,7 @@ class ContinueBar(OfferBar):
         missing = self.stopped.missing(found) if found is not None else []
         if not self.offer(_sentence(found, missing)):
             return
-        self.go_on.setEnabled(not missing and not self.session.jobs.running)
+        allow(self.go_on, "Open the images first that it learnt from." if missing else "", self.session.jobs.wait)
 
     def _do(self) -> None:
         if self.stopped.newest is not None:

@@ -12,6 +12,7 @@ from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.annotation.painted_classes import TWO_CLASSES
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
+from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import ElidedBox, clear_layout
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ class TrainingSet(QWidget):
         for item, box in self.boxes.items():
             trains = self.annotator.trains(item) if learnt is None else item in learnt
             box.setChecked(trains)
-            box.setEnabled(learnt is None)
             choice = self.choices[item]
             choice.setCurrentIndex(max(0, choice.findData(source(item))))
             counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
@@ -66,7 +66,9 @@ class TrainingSet(QWidget):
                 does = "learns" if trains else "does not learn"
                 told = f"The training that runs {does} from {item.name}. Which the next learns from is ticked when it is done."
             box.setToolTip("\n".join([told, *lines]))
-            choice.setEnabled(trains and learnt is None)
+            busy = "" if learnt is None else self.session.jobs.wait
+            allow(box, busy)
+            allow(choice, busy, "" if trains else "Tick the image first.")
         self.setVisible(bool(self.boxes))
 
     def _build(self, items: list[Item]) -> None:

@@ -57,6 +57,11 @@ class Jobs(QObject):
         return self._long is not None
 
     @property
+    def wait(self) -> str:
+        """What waits for the long job, in a sentence; "" while none runs."""
+        return f"Waits until “{self.title}” has ended." if self.running else ""
+
+    @property
     def looking(self) -> bool:
         """Whether a preview runs or waits."""
         return self._look is not None

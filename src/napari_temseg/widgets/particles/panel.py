@@ -14,6 +14,7 @@ from napari_temseg.widgets.canvas import brush
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.greyed import NOTHING_SEARCHED, SELECT_FIRST, allow
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, hint, row, separator, set_role
 from napari_temseg.widgets.particles.colour_box import ColourBox
 from napari_temseg.widgets.particles.corrector import Corrector
@@ -314,24 +315,18 @@ class ParticlesPanel(QWidget):
         picked = len(session.selected) if measured else 0
         self._follow_tool(item.particles_layer if item is not None else None)
         self.by_key.follow()
-        for widget, ready in (
-            (self.merge, picked > 1 or self._partner() is not None),
-            (self.split, measured),
-            (self.these, picked > 0),
-            (self.add, measured),
-            (self.lasso, measured),
-            (self.box, measured),
-            (self.likewise, measured),
-            (self.delete, picked > 0),
-            (self.redraw, picked == 1 or self.redraw.isChecked()),
-            (self.new, measured),
-            (self.exclude, picked > 0),
-            (self.include, self._some_excluded(item)),
-            (self.next, measured),
-            (self.reviewed, measured),
-            (self.audit, bool(self.pool.items)),
+        none = "" if measured else self._state(item, 0)
+        several = picked > 1 or self._partner() is not None
+        for lacks, *widgets in (
+            (none, self.split, self.add, self.lasso, self.box, self.likewise, self.new, self.next, self.reviewed),
+            (none or ("" if picked else SELECT_FIRST), self.these, self.delete, self.exclude),
+            (none or ("" if several else "Select two particles or more first: click one, Shift and click others."), self.merge),
+            (none or ("" if picked == 1 or self.redraw.isChecked() else "Select one particle first: click it."), self.redraw),
+            (none or ("" if self._some_excluded(item) else "Select a particle first that is excluded."), self.include),
+            ("" if self.pool.items else NOTHING_SEARCHED, self.audit),
         ):
-            widget.setEnabled(ready)
+            for widget in widgets:
+                allow(widget, lacks)
         self._show_history(item)
         self._show_review(item)
         self.note.setText(self._state(item, picked))
@@ -369,7 +364,7 @@ class ParticlesPanel(QWidget):
             brief = name.partition(" (")[0]  # the reason of an exclusion has no room
             made.set_text(f"{verb} {name}".strip() if made is self.undo else verb, f"{verb} {brief}".strip() if made is self.undo else verb)
             made.setToolTip(f"{verb} {name or 'a correction, a split or a search'} ({key}).")
-            made.setEnabled(bool(name))
+            allow(made, "" if name else f"There is nothing to {verb.lower()}.")
 
     def _show_review(self, item: Item | None) -> None:
         table = item.measurement.table if item is not None and item.measurement is not None else None

@@ -14,6 +14,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import write_audited_report
 from napari_temseg.widgets.compare.dialog import open_comparison
 from napari_temseg.widgets.kit.brief import Brief, spare_lines
+from napari_temseg.widgets.kit.greyed import NO_IMAGE, NOTHING_SEARCHED, SEARCH_FIRST, allow
 from napari_temseg.widgets.kit.style import button, hint, later, row
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import DistributionOpener
@@ -131,14 +132,14 @@ class ResultBox(QWidget):
         from napari_temseg.engine.types.populations import are_populations, are_told_apart  # scipy comes with it
 
         session, item, pool = self.session, self.session.current, self.pool
-        self.export.setEnabled(bool(pool.items))
-        self.report.setEnabled(bool(pool.items) and not session.jobs.running)
-        self.report.setToolTip(f"Waits until “{session.jobs.title}” has ended.\n{REPORT_TIP}" if session.jobs.running else REPORT_TIP)
-        self.tiff.setEnabled(item is not None and item.measurement is not None)
-        self.view.setEnabled(item is not None)
+        none = "" if pool.items else NOTHING_SEARCHED
+        allow(self.export, none)
+        allow(self.report, none, session.jobs.wait)
+        allow(self.tiff, "" if item is not None and item.measurement is not None else SEARCH_FIRST)
+        allow(self.view, "" if item is not None else NO_IMAGE)
         page = self.written.get(item) if item is not None else None
-        self.page.setEnabled(page is not None)
         self.page.setToolTip("Show the newest report with this image in the browser" + (f": {page}." if page is not None else "."))
+        allow(self.page, "" if page is not None else "No report with this image was written since it was opened: press Report… first.")
         found, table = (PooledDistribution(), None) if pool.behind else (pool.distribution, pool.table)
         as_one = any(are_populations(each.particles) and not are_told_apart(each.particles) for each in pool.items)
         self.counts.setText(counted(table, len(pool.items), as_one=as_one))

@@ -17,6 +17,7 @@ from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import ClassList
 from napari_temseg.widgets.improve.annotation.proposals import SURE, draft_job, proposal
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.greyed import AXES_FIRST, NO_IMAGE, SEARCH_FIRST, allow
 from napari_temseg.widgets.kit.style import button, highlight, row
 from napari_temseg.widgets.session.change import Change
 
@@ -77,18 +78,20 @@ class AnnotationBox(QWidget):
             else "Make a layer to paint on: a few strokes on particles and on the background, above all where the model is wrong."
         )
         highlight(self.new, item is not None and not there and not self.annotator.autosaver.earlier_work(item))
-        idle = not self.session.jobs.running
+        none = "" if item is not None else NO_IMAGE
         for each in (self.new, self.use):
-            each.setEnabled(item is not None)
-        self.take.setEnabled(item is not None and (item.prediction is not None or item.particles is not None))
-        self.draft.setEnabled(there and idle and item is not None and not item.asks_axes)
+            allow(each, none)
+        found = item is not None and (item.prediction is not None or item.particles is not None)
+        allow(self.take, none, "" if found else SEARCH_FIRST)
+        asks = AXES_FIRST if item is not None and item.asks_axes else ""
+        allow(self.draft, none, asks, "" if there else "Paint a few strokes first: New annotation.", self.session.jobs.wait)
         undoable = item.fillings.undoable if item is not None else ""
-        self.undo.setEnabled(bool(undoable))
         self.undo.setToolTip(
             f"Undo filling: take back {undoable}; what was painted over it stays."
             if undoable
             else "Undo filling: takes back a filling, newer strokes or not; Ctrl+Z or U takes back whatever was done last."
         )
+        allow(self.undo, "" if undoable else "Nothing was filled yet: by Fill from… or Draft.")
 
     def _annotate(self) -> None:
         self.annotator.annotate(self.annotator.current_item())

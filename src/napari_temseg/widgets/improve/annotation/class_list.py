@@ -15,6 +15,7 @@ from napari_temseg.widgets.canvas.colours import class_colour
 from napari_temseg.widgets.improve.annotation.annotator import EMPTY, Annotator
 from napari_temseg.widgets.improve.training_labels import STROKES, source
 from napari_temseg.widgets.jobs.runner import guarded
+from napari_temseg.widgets.kit.greyed import NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import button, row
 
 ADDING = -1  # the line of text names a new class
@@ -156,11 +157,12 @@ class ClassList(QWidget):
         painting, held = item is not None and item.annotation is not None, self.annotator.held
         for number, made in self.buttons.items():
             made.setChecked(number == held)
-        self.brush.setEnabled(painting)
         self.brush.follow(item.annotation if item is not None else None)
-        self.eraser.setEnabled(painting)
         self.eraser.setChecked(held == 0)
-        self.setEnabled(item is not None)
+        for each in (self.brush.size_slider, self.eraser):
+            allow(each, "" if painting else "Make a layer to paint on first: New annotation.")
+        for each in (*self.buttons.values(), self.add):
+            allow(each, "" if item is not None else NO_IMAGE)
 
     def _show_counts(self, *_: Any) -> None:
         """What is painted on the image in hand; the tip tells of all that train."""

@@ -12,6 +12,7 @@ from napari_temseg.widgets.improve.live.follower import LiveFollower
 from napari_temseg.widgets.improve.live.next_place import NextPlace
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.kit.brief import Brief
+from napari_temseg.widgets.kit.greyed import AXES_FIRST, NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import button, row
 from napari_temseg.widgets.particles.sentences import clock
 from napari_temseg.widgets.session.keys import Keys
@@ -45,8 +46,7 @@ class LiveBox(QWidget):
         )
         self.use = button(
             "Use this result",
-            "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable. "
-            "It waits until Live shows an answer here.",
+            "Take the live answer of this image, all planes of a stack, as its result: split, measured and undoable.",
             self.model.use,
         )
         self.next = button(
@@ -88,12 +88,14 @@ class LiveBox(QWidget):
             box.blockSignals(True)
             box.setChecked(on)
             box.blockSignals(False)
-        self.unsure.setEnabled(self.model.on)
-        ready = item is not None and not item.asks_axes and not self.session.jobs.running
+        allow(self.unsure, "" if self.model.on else "Tick Live first.")
+        lacks = NO_IMAGE if item is None else AXES_FIRST if item.asks_axes else self.session.jobs.wait
         rests = self.model.rests(item)
         answers = self.start.base != NEW_NETWORK
-        self.use.setEnabled(ready and answers and self.model.seen and not self.model.coming)
-        self.next.setEnabled(ready and item is not None and (item.prediction is not None or (self.model.on and answers)))
+        empty = "" if answers else "A new network has no answer before it is trained."
+        allow(self.use, lacks, empty, "" if self.model.seen and not self.model.coming else "Waits until Live shows an answer here.")
+        searched = item is not None and item.prediction is not None
+        allow(self.next, lacks, "" if searched or (self.model.on and answers) else "Find particles first (step 2), or tick Live.")
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests
         self.note.setText(" ".join(filter(None, (self._status(), "Of both sizes, Live and Train know the smaller." if both else ""))))
