@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from napari_temseg import Annotations, TrainConfig
-from napari_temseg.engine.training import selection, stroke_worth, validation
+from napari_temseg.engine.training import selection, validation
+from napari_temseg.engine.training.kept import stroke_worth
 from napari_temseg.engine.training.loop import begun
 from napari_temseg.engine.training.state import TrainingCourse
 from napari_temseg.engine.training.task import TrainingTask

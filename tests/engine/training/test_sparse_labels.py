@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, split, train
-from napari_temseg.engine.training import selection, stroke_worth
+from napari_temseg.engine.training import selection
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
+from napari_temseg.engine.training.kept import stroke_worth
 from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
 from napari_temseg.engine.types.config import SimulateConfig
 from napari_temseg.engine.types.wording import STAYS
@@ -86,8 +87,7 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     model = train([faint.micrograph], [labels], base=particles, config=config)
     record = model.history[-1]
     assert record["best_step"] > 0
-    assert model.fixed_scale  # the micrograph is calibrated: pictures of other pixel sizes are looked at by the ratio
-    assert model.pixel_size == faint.micrograph.calibration.nanometres
+    assert model.finds_scale  # though the micrograph is calibrated: which size is meant is told or found, picture by picture
     assert any("half way between" in note for note in record["notes"])
 
     def iou(prediction):

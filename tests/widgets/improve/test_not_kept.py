@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_temseg.engine.training import selection, stroke_worth
+from napari_temseg.engine.training import selection
+from napari_temseg.engine.training.kept import stroke_worth
 from napari_temseg.widgets.improve.search_again import NOT_SEARCHED
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Questions

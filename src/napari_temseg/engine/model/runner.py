@@ -66,7 +66,7 @@ class Runner:
 
     def __init__(self, model: Segmenter, config: PredictConfig, pixel_size: float = 0.0, network: Backend | None = None) -> None:
         self.typical = next(iter(config.sizes_in(pixel_size)), None)
-        told = bool(config.scales or self.typical)
+        told = bool(config.scales or (self.typical and model.finds_scale))  # fixed scales go by the pixel size, whatever is told
         suited = model if told else model.suited(pixel_size)
         self.pixel_ratio = 1.0 if suited is model else pixel_size / model.pixel_size
         self.familiar = model.familiar if model.familiar and model.familiar.usable and not config.scales else None

@@ -41,14 +41,21 @@ class Crops:
     """Draws batches: a class, then a labelled pixel of that class anywhere in the set, then a random crop round it.
 
     Size, seed and augmentation are those of `config`. Each crop is seen at one of `scales`, those the model will be used at: what is
-    learnt at one scale alone spoils the others. Every `HELD_EVERY`th crop comes from anywhere in a plane that is held, if there are
-    any, at one of the scales that suit it.
+    learnt at one scale alone spoils the others. With `own_scales` each labelled plane is seen at those that suit it. Every
+    `HELD_EVERY`th crop comes from anywhere in a plane that is held, if there are any, at one of the scales that suit it.
     """
 
-    def __init__(self, planes: Sequence[LabelledPlane | HeldPlane], config: TrainConfig, scales: tuple[float, ...] = (1.0,)) -> None:
+    def __init__(
+        self,
+        planes: Sequence[LabelledPlane | HeldPlane],
+        config: TrainConfig,
+        scales: tuple[float, ...] = (1.0,),
+        *,
+        own_scales: bool = False,
+    ) -> None:
         self.config, self.scales, self.turn = config, scales, 0
         self.rng = np.random.default_rng(config.seed)
-        self.levels = [scales if isinstance(plane, LabelledPlane) else plane.scales or scales for plane in planes]
+        self.levels = [((own_scales or isinstance(plane, HeldPlane)) and plane.scales) or scales for plane in planes]
         packed = [_packed(plane) for plane in planes]
         self.smooth = [[_at_scale(smooth, scale) for scale in levels] for (smooth, _), levels in zip(packed, self.levels, strict=True)]
         self.exact = [torch.from_numpy(exact) for _, exact in packed]

@@ -195,12 +195,12 @@ class Learner:
     def evaluate(
         self, windows: Iterable[LabelledPlane], part: str = "validation", scales: tuple[float, ...] = ()
     ) -> Generator[str, None, dict[str, float]]:
-        """`PART_loss`, `PART_accuracy` and `PART_iou` on windows (see `ValidationSplit`), seen as the model will be used: at its working
-        scales, or others. Yields "" between windows.
+        """`PART_loss`, `PART_accuracy` and `PART_iou` on windows (see `ValidationSplit`), seen as the model will be used, or at other
+        `scales`. Yields "" between windows.
         """
         metrics = TrainingMetrics()
         for window in windows:
-            self._evaluate(window, metrics, scales or self.model.scales)
+            self._evaluate(window, metrics, scales or self.scales_for(window))
             yield ""
         return metrics.result(part)
 
@@ -211,7 +211,12 @@ class Learner:
 
     def said(self, window: LabelledPlane, scales: tuple[float, ...] = ()) -> npt.NDArray[np.float32]:
         """Probabilities (K, Y, X) of the classes on a window, as the model will be used."""
-        return np.asarray(self._logits(window, scales or self.model.scales).softmax(1)[0].cpu().numpy(), np.float32)
+        return np.asarray(self._logits(window, scales or self.scales_for(window)).softmax(1)[0].cpu().numpy(), np.float32)
+
+    def scales_for(self, window: LabelledPlane) -> tuple[float, ...]:
+        """The working scales at which the model will look at a window: those that suit its picture where sizes are told, or found, picture
+        by picture."""
+        return window.scales if self.model.spec.working_size and not self.new_decoder and window.scales else self.model.scales
 
     def pixels(self, shape: tuple[int, ...], scales: tuple[float, ...] = ()) -> float:
         """Pixels that the network is shown of a window of this shape (Y, X) as the model will be used."""

@@ -83,7 +83,8 @@ class TrainingRun:
         self.writer = writer or CheckpointWriter(None, data.task, control)
         model = at_one_scale(starting_model(data.task), data.planes.labelled)
         self.pace = Pace(lambda: control.elapsed)
-        self.learner = Learner(model, Crops(data.learnt_from, data.task.config, model.scales), data.task, self.pace)
+        crops = Crops(data.learnt_from, data.task.config, model.scales, own_scales=model.spec.working_size > 0)
+        self.learner = Learner(model, crops, data.task, self.pace)
         self.course = TrainingCourse(self.learner.start or self.learner.tensors())
         if not self.learner.frozen:
             self.course.notes.append("the encoder starts from random weights, so it is trained too")
@@ -128,7 +129,7 @@ class TrainingRun:
 
     def _held_out(self) -> float:
         """Pixels that the network is shown for a point of the curves."""
-        return sum(self.learner.pixels(part.labels.shape) for part in self.data.split.validation)
+        return sum(self.learner.pixels(part.labels.shape, self.learner.scales_for(part)) for part in self.data.split.validation)
 
     def variant(self, config: TrainConfig) -> TrainingRun:
         """A training like this one before its first step, on the same data, with a network and settings of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +13,11 @@ import torch
 from napari_temseg.engine.model.network import freeze_encoder
 from napari_temseg.engine.model.segmenter import Segmenter
 from napari_temseg.engine.training.dataset import HeldPlane, LabelledPlane, TrainingPlane, WatchedPlane
+from napari_temseg.engine.training.kept.edges import put_back
+from napari_temseg.engine.training.kept.stroke_worth import best_way, stroke_worth, sure_classes, why_not
+from napari_temseg.engine.training.kept.sureness import as_sure_as_right
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
-from napari_temseg.engine.training.stroke_worth import best_way, stroke_worth, sure_classes, why_not
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
 from napari_temseg.engine.types.confidence import KEPT_FROM
@@ -28,7 +30,7 @@ STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlie
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
 NAMED_MICROGRAPHS = 8  # at most whose labels are looked at again
-WAYS = 3  # that strokes choose from: what was learnt, half of it, nothing
+WAYS = 5  # looks at what strokes choose from: nothing, what was learnt and half of it, both before and after edges are put back
 THOROUGH = 8  # × the pixels of the validation windows, to compare the best with the last
 DECODER_SCALES = (
     (1.0,),
@@ -96,7 +98,7 @@ def evaluations(learner: Learner) -> float:
     """What judging at the end costs, as a multiple of the first time: with a new decoder several working scales are tried."""
     first = learner.first_scales
     tried = DECODER_SCALES if learner.new_decoder else [first]
-    return sum(scale**2 for scales in tried for scale in scales) / sum(scale**2 for scale in first)
+    return sum(scale**2 for scales in tried for scale in scales) / sum(scale**2 for scale in first) + weighs_sureness(learner)
 
 
 def weighs_strokes(learner: Learner, data: TrainingData) -> bool:
@@ -119,13 +121,26 @@ def looked_at(learner: Learner, data: TrainingData) -> tuple[float, float]:
     """Pixels that the network is shown at the end: for what strokes say (see `_no_more_than_said`), and for naming micrographs."""
     weighed = 0.0
     if weighs_strokes(learner, data):
-        weighed = WAYS * sum(learner.pixels(part.image.shape) for part in data.weighed())
-    named = sum(learner.pixels(part.image.shape, scales) for plane in named_at_the_end(learner, data) for part, scales in _named(plane))
+        weighed = WAYS * sum(learner.pixels(part.image.shape, learner.scales_for(part)) for part in data.weighed())
+    named = sum(_cost(learner, part, scales) for plane in named_at_the_end(learner, data) for part, scales in _named(plane))
     return weighed, named
 
 
 def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
     """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
+    kept = yield from _chosen(learner, course, data)
+    if kept.step == 0 or data.strokes or not weighs_sureness(learner):
+        return kept
+    return replace(kept, tensors=(yield from as_sure_as_right(learner, data, kept.tensors, kept.scales if learner.new_decoder else ())))
+
+
+def weighs_sureness(learner: Learner) -> bool:
+    """Whether what a search keeps hangs on the probability alone (see `as_sure_as_right`)."""
+    return learner.model.spec.working_size > 0
+
+
+def _chosen(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
+    """Step, working scales, and how far back to the starting model."""
     kept = Selected(course.best, course.best_step, course.best_score, learner.model.scales)
     if kept.step == 0:
         return replace(kept, unused=learner.tensors(), unused_step=course.steps) if course.steps else kept
@@ -196,26 +211,35 @@ def _no_more_than_said(kept: Selected, learner: Learner, course: TrainingCourse,
     the strokes, few enough for every machine: what becomes of strokes does not hang on how fast it is.
     """
     least = KEPT_FROM if learner.model.spec.working_size else 0.0
-    ways = [kept.tensors, half_way(learner.start, kept.tensors), learner.start]
     parts = data.weighed()
+    said = yield from _said(learner, learner.start, parts)
+    before = [sure_classes(each, least) for each in said]
+    ways: list[Tensors] = []
     found: list[list[npt.NDArray[np.uint8]]] = []
-    for tensors in ways:
-        learner.load(tensors)
-        found.append([])
-        for part in parts:
-            found[-1].append(sure_classes(learner.said(part, kept.scales), least))
-            yield ""
-    best = best_way([part.labels for part in parts], found[:2], found[2])
+    for tensors in (kept.tensors, half_way(learner.start, kept.tensors)):
+        ways.append((yield from put_back(learner, tensors, parts, said, before)))
+        found.append([sure_classes(each, least) for each in (yield from _said(learner, ways[-1], parts))])
+    best = best_way([part.labels for part in parts], found, before)
     if best == 0:
-        return kept
+        return replace(kept, tensors=ways[0])
     if best == 1:
         half = "half of what was learnt is taken: all of it would have changed too much that your strokes say nothing about"
         return replace(kept, tensors=ways[1], notes=(*kept.notes, half))
     score = scored(course, course.curve[0] if data.split.validation else {})
     labels = [part.labels for part in parts]
-    unused = max((0, 1), key=lambda which: stroke_worth(labels, found[which], found[2]))
-    note = f"{STAYS}: {'; '.join(why_not(labels, found[unused], found[2]))}"
+    unused = max((0, 1), key=lambda which: stroke_worth(labels, found[which], before))
+    note = f"{STAYS}: {'; '.join(why_not(labels, found[unused], before))}"
     return Selected(learner.start, 0, score, learner.first_scales, (note,), ways[unused], kept.step)
+
+
+def _said(learner: Learner, tensors: Tensors, parts: Sequence[LabelledPlane]) -> Generator[str, None, list[npt.NDArray[np.float32]]]:
+    """What the network says of parts with these tensors."""
+    learner.load(tensors)
+    found = []
+    for part in parts:
+        found.append(learner.said(part))
+        yield ""
+    return found
 
 
 def half_way(start: Tensors, end: Tensors) -> Tensors:
@@ -232,7 +256,7 @@ def contradictions(learner: Learner, data: TrainingData, rest: Callable[[], floa
     notes, left = [], []
     for plane in named_at_the_end(learner, data):
         parts = _named(plane)
-        if learner.pace.affords(rest()) < sum(learner.pixels(part.image.shape, scales) for part, scales in parts) or rest() <= 0:
+        if learner.pace.affords(rest()) < sum(_cost(learner, part, scales) for part, scales in parts) or rest() <= 0:
             left.append(plane)
             continue
         if isinstance(plane, LabelledPlane):
@@ -247,6 +271,11 @@ def contradictions(learner: Learner, data: TrainingData, rest: Callable[[], floa
         which = f"{len(left)} of the images" if len(left) > 1 else left[0].name
         notes.append(f"the time did not suffice to try the new model on {which}: look before you use it there")
     return notes
+
+
+def _cost(learner: Learner, part: LabelledPlane, scales: tuple[float, ...]) -> float:
+    """Pixels that the network is shown of a part at these scales (none: those at which the model will look at it)."""
+    return learner.pixels(part.image.shape, scales or learner.scales_for(part))
 
 
 def _named(plane: TrainingPlane) -> list[tuple[LabelledPlane, tuple[float, ...]]]:
@@ -301,11 +330,12 @@ def released(
 def _at_its_scales(model: Segmenter, best_step: int, new_decoder: bool, base: Segmenter | None) -> Segmenter:
     """The model as it will be used: it was moved, no more, so which scales suit a picture it tells by itself as before.
 
-    Unless it goes by the pixel size, or has a new decoder, which learnt at the scales that it has.
+    Unless it goes by the pixel size, or has a new decoder, which learnt at the scales that it has. One that answers for a band of sizes
+    never goes by the pixel size: which size is meant is told or found, picture by picture.
     """
     if base and best_step == 0:  # as it was
         model = replace(model, familiar=base.familiar, confidence=base.confidence)
         return replace(model, scales=base.scales, fixed_scale=base.fixed_scale, pixel_size=base.pixel_size)
-    if base is None or new_decoder or model.pixel_size:
+    if base is None or new_decoder or (model.pixel_size and not model.spec.working_size):
         return model
-    return replace(model, scales=base.scales, fixed_scale=base.fixed_scale)
+    return replace(model, scales=base.scales, fixed_scale=base.fixed_scale, pixel_size=base.pixel_size)
