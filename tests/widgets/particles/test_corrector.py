@@ -193,6 +193,16 @@ def test_no_figure_moves_a_button_or_is_scrolled_away(bench: Any, idle: Any, on_
     result.cautions.setVisible(True)
     idle()
     assert bench.panels.widget(3).verticalScrollBar().maximum() == 0
+    for label in (result.counts, result.sizes):
+        label.setText("a long sentence on what is left open of it\n" * 6)
+    bench.restore_bar.offer("Work of 27 Nov 16:36 is kept: 3 particles, 3 corrections, reviewed, 1 region, sample batch 8, strokes.")
+    idle()
+    assert bench.panels.widget(3).verticalScrollBar().maximum() == 0, "a question takes lines of what is said, not of its end"
+    assert result.report.mapTo(bench, QPoint(0, 0)) == before
+    lines = result.sizes.height()
+    bench.restore_bar.offer("")
+    idle()
+    assert result.sizes.height() > lines
 
 
 def test_what_looks_like_one_with_the_selected_one_is_marked_too(bench: Any, qtbot: Any, monkeypatch: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.widgets.audit.kept_audits import write_audited_report
@@ -41,6 +43,7 @@ class ResultBox(QWidget):
     def __init__(self, session: Session, corrector: Corrector, pool: Pool, opener: DistributionOpener) -> None:
         super().__init__()
         self.session, self.corrector, self.pool, self.opener = session, corrector, pool, opener
+        self._seen: QWidget | None = None  # the place in which it scrolls
         self._make()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -145,9 +148,50 @@ class ResultBox(QWidget):
         self.counts.setText(counted(table, len(pool.items), as_one=as_one))
         self.sizes.setText(sized(found))
         self.sizes.setToolTip(explained(found))
-        higher = spare_lines(self)
-        self.counts.keep_to(COUNT_LINES + higher)
-        self.sizes.keep_to(SIZE_LINES + higher)
-        self.cautions.keep_to((SEEN_LINES_BESIDE if self.sizes.text().count("\n") > 1 else SEEN_CAUTION_LINES) + higher)
         self.cautions.setText("\n".join(cautions(found)))
         self.cautions.setVisible(bool(self.cautions.text()))
+        self._fit()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
+        """What is asked below the steps leaves them another height."""
+        if event.type() == event.Type.Resize and watched is self._seen:
+            self._fit()
+        return False
+
+    def _fit(self) -> None:
+        """As many lines of each text as there is room for below the buttons."""
+        several = self.sizes.text().count("\n") > 1
+        texts = (
+            (self.cautions, SEEN_LINES_BESIDE if several else SEEN_CAUTION_LINES, 0),
+            (self.counts, COUNT_LINES, 1),
+            (self.sizes, SIZE_LINES, 3),
+        )
+        higher = spare_lines(self)
+        for text, most, room in texts:
+            text.keep_to(most + higher)
+            text.keep_room(room)
+        room_for_all = self._room()
+        for text, most, room in texts:
+            for lines in range(most + higher - 1, 0, -1):
+                if self._needed() <= room_for_all:
+                    return
+                text.keep_to(lines)
+                text.keep_room(min(room, lines))
+
+    def _needed(self) -> int:
+        """Height of all that is in it, px."""
+        layout: Any = self.layout()
+        return int(layout.totalHeightForWidth(self.width()))
+
+    def _room(self) -> float:
+        """Height that it may have without scrolling, px; endless where it is in no place that scrolls."""
+        place: QWidget | None = self
+        while place is not None and not isinstance(place, QScrollArea):
+            place = place.parentWidget()
+        content = None if place is None else place.widget()
+        if place is None or content is None:
+            return math.inf
+        if self._seen is not place.viewport():
+            self._seen = place.viewport()
+            self._seen.installEventFilter(self)
+        return self._seen.height() - self.mapTo(content, QPoint(0, 0)).y()
