@@ -85,7 +85,8 @@ def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, know
         side = cell_side(plane.frame)
         raws, features = [], []
 
-        searched = watcher.searched(plane.frame) if watcher.adaptive and watcher.working_size else 0.0
+        told = watcher.typical is not None and watcher.exact_size
+        searched = watcher.searched(plane.frame) if watcher.adaptive and watcher.working_size and not told else 0.0
 
         def progress(share: float, before: float = 0.0, pixels: float = searched) -> Progress:
             """By the px that the network is shown: of so many, with so many `before`."""

@@ -21,7 +21,8 @@ from napari_temseg.engine.types.wording import LOADING, at_plane, several
 from napari_temseg.pipeline.find import Found, Stack, measured, outward
 from napari_temseg.widgets.canvas.colours import N_CLASS_COLOURS
 from napari_temseg.widgets.canvas.outline_width import inner_borders
-from napari_temseg.widgets.improve.live.pace import OWN_PACE, STAGE_ANSWER, STAGE_LOOK, STAGE_MEASURE, STAGE_SPLIT, UseCourse
+from napari_temseg.widgets.improve.live.pace import STAGE_ANSWER, STAGE_LOOK, STAGE_MEASURE, STAGE_SPLIT, AnswerCourse, UseCourse
+from napari_temseg.widgets.improve.live.sure_so_far import SureSoFar, not_weighed
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.linear_head import Ground
@@ -52,6 +53,12 @@ class LiveAnswer:
     unsure: npt.NDArray[np.float32] | None
     split: SplitConfig | None = None  # how it would be split when it is used, which tells what is …
     given_up: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def sure_so_far(self) -> SureSoFar | None:
+        """What the next one is drawn by until it is weighed; None where this one was not."""
+        taken = self.prediction.classes >= FIRST_CLASS
+        return None if self.given_up is None else SureSoFar(taken, taken & ~self.given_up)
 
 
 def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
@@ -111,33 +118,34 @@ def iter_answer(
     *,
     unsure: bool,
     split: SplitConfig | None = None,
-    before: npt.NDArray[np.bool_] | None = None,
+    before: SureSoFar | None = None,
 ) -> Job[LiveAnswer]:
     """Answer the strokes (Y, X) of a plane; `unsure` asks for its uncertainty too. `split` is how it will be split when it is used.
 
-    To weigh what will be given up takes longer than all else: a `Progress` has the answer with what was given up `before` as its preview.
+    To weigh what will be given up takes longer than all else: where it is known what was sure `before`, a `Progress` has the answer as its
+    preview, in which nothing else is.
     """
 
     def steps(control: Control) -> Generator[Progress, None, LiveAnswer]:
         from napari_temseg.engine.interactive.linear_head import answer
 
+        course = AnswerCourse(control, strokes.size, looks=isinstance(ground, Job))
         if isinstance(ground, Job):
-            yield from ground
+            yield from (course.looked(step) for step in ground)
+            course.looked_at()
         known = ground.result if isinstance(ground, Job) else ground
-        yield Progress("answer", 0.9, "answering", control.elapsed)
-        began = control.elapsed
-        found = answer(known, strokes, depth=False)
-        OWN_PACE.took(STAGE_ANSWER, control.elapsed - began, strokes.size)
+        yield course.at(STAGE_ANSWER, "answering")
+        with course.doing(STAGE_ANSWER):
+            found = answer(known, strokes, depth=False)
         classes, doubt = whole(found, strokes, split), uncertainty(found) if unsure else None
 
         def made(gone: npt.NDArray[np.bool_]) -> LiveAnswer:
             return LiveAnswer(known, strokes, found, drawn(classes, found.micrograph.valid, gone), doubt, split, gone)
 
-        if before is not None:
-            yield Progress("answer", 0.95, "weighing", control.elapsed, preview=made(before))
-        began = control.elapsed
-        gone = given_up(found, strokes, split)  # most of what splitting does
-        OWN_PACE.took(STAGE_SPLIT, control.elapsed - began, strokes.size)
+        first = None if before is None else made(not_weighed(classes, strokes, before))
+        yield course.at(STAGE_SPLIT, "weighing", preview=first)
+        with course.doing(STAGE_SPLIT):
+            gone = given_up(found, strokes, split)  # most of what splitting does
         return made(gone)
 
     return Job(steps)

@@ -16,6 +16,7 @@ from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.wording import LOADING
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Strokes, drawn, loaded, whole
+from napari_temseg.widgets.improve.live.sure_so_far import SureSoFar, not_weighed
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.first_look import FirstLook
@@ -64,11 +65,13 @@ def iter_ground_and_screen(
     asked: Callable[[], OnScreen | None],
     split: SplitConfig | None = None,
     searched: Prediction | None = None,
+    before: SureSoFar | None = None,
 ) -> Job[Ground]:
     """Look at a plane; a `Progress` with a `FirstAnswer` comes first, and whenever `asked` tells of another screen or other strokes.
 
     `scales` are those of a search before, () where there was none. `asked` is called in the thread of the job; `split` is how the answer
     will be split, `searched` what a search with the settings of `aim` said of the plane: where the same model said it, that is corrected.
+    What was not sure `before` and is not stroked is dashed in a first answer.
     """
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
@@ -82,7 +85,7 @@ def iter_ground_and_screen(
         if not worth_it(model, plane, aim.predict, scales):
             yield from whole
             return whole.result
-        screen = _Screen(model, plane, aim, scales, split, known)
+        screen = _Screen(model, plane, aim, scales, split, known, before)
         yield from screen.answers(asked(), control)
         for step in whole:
             yield step
@@ -103,8 +106,9 @@ class _Screen:
         scales: Sequence[float],
         split: SplitConfig | None = None,
         known: Prediction | None = None,
+        before: SureSoFar | None = None,
     ) -> None:
-        self.known = known
+        self.known, self.before = known, before
         self.model, self.plane, self.aim, self.scales, self.split = model, plane, aim, scales, split
         self.image = model.normalisation.apply(plane.plane(), plane.valid, plane.name)
         self.look: FirstLook | None = None
@@ -124,5 +128,7 @@ class _Screen:
         self.answered = asked
         drawing = np.zeros(self.plane.frame, np.uint8)
         valid = None if self.plane.valid is None else self.plane.valid[asked.window]
-        drawing[asked.window] = drawn(self.look.classes(asked.strokes, partial(whole, split=self.split)), valid)
+        classes = self.look.classes(asked.strokes, partial(whole, split=self.split))
+        sure = None if self.before is None else self.before.within(asked.window)
+        drawing[asked.window] = drawn(classes, valid, not_weighed(classes, asked.strokes, sure))
         yield Progress("look", 0.0, "answering what is on the screen", control.elapsed, preview=FirstAnswer(asked, drawing))

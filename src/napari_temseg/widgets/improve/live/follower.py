@@ -7,22 +7,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import percent
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
-from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget, iter_answer, known_of, like
+from napari_temseg.widgets.improve.live.answers import LiveAnswer, LiveTarget
 from napari_temseg.widgets.improve.live.first_answers import FirstAnswer, on_screen
-from napari_temseg.widgets.improve.live.flight import FOLLOWS, LIVE_LOOKS, RESTS, UNSTROKED, WORKS, Flight, looking
-from napari_temseg.widgets.improve.live.grounds import Grounds
+from napari_temseg.widgets.improve.live.flight import FIRST_SHOWN, FOLLOWS, LIVE_LOOKS, RESTS, UNSTROKED, WORKS, Flight, job_for, looks
+from napari_temseg.widgets.improve.live.kept_answers import KeptAnswers
 from napari_temseg.widgets.improve.live.live_view import LiveView
 from napari_temseg.widgets.improve.live.rest import Rest
 from napari_temseg.widgets.improve.live.use_result import check_usable, use_answer
@@ -61,7 +60,7 @@ class LiveFollower(QObject):
         self._improving = False
         self._rest = Rest(session)
         self._looked: WeakSet[Item] = WeakSet()  # pictures that were answered: what rests is looked at anew from its next stroke on
-        self._grounds = Grounds()
+        self._kept = KeptAnswers()
         self._flight: Flight | None = None
         self._broken: LiveTarget | None = None  # could not be answered: not tried again until something else is asked for
         self._since: float | None = None
@@ -82,6 +81,7 @@ class LiveFollower(QObject):
         shown = session.items_changed, session.current_changed, session.plane_changed
         for signal in (*shown, session.models_changed, session.jobs.changed, session.classes_changed):
             signal.connect(lambda *_: self._soon.start())
+        session.items_changed.connect(lambda *_: self._kept.only(session.items))
         session.item_changed.connect(self._item_changed)
         session.improving.connect(self._set_improving)
         session.closing.connect(self.close)
@@ -133,7 +133,7 @@ class LiveFollower(QObject):
         """Let go of everything."""
         self._soon.stop()
         self._watch.stop()
-        self._grounds.clear()
+        self._kept.clear()
         self.answer = None
         self._rest.end()
 
@@ -161,6 +161,7 @@ class LiveFollower(QObject):
         if self.session.closed:
             return
         aim, why = self._wanted()
+        self._recall(aim)
         flight = self._flight
         if flight is not None and not self.session.jobs.looking:  # another preview took its place, which nobody tells
             flight = self._flight = None
@@ -184,6 +185,11 @@ class LiveFollower(QObject):
                     self._say(WORKS)
         self._tell_screen()
         self._mind(waits=self._flight is not None or (aim is not None and self._outdated(aim)))
+
+    def _recall(self, aim: LiveTarget | None) -> None:
+        """What was answered of a plane that somebody comes back to is the newest answer again."""
+        if aim is not None and aim != self.aim and (known := self._kept.answer(aim)) is not None:
+            self.answer, self.aim = known, aim
 
     def _mind(self, *, waits: bool) -> None:
         if waits and not self._watch.isActive():
@@ -215,29 +221,19 @@ class LiveFollower(QObject):
             return
         if self.session.jobs.looking:
             return
-        ground: Any = self._grounds.get(aim)
         strokes = layers.plane_snapshot(aim.item.annotation, aim.plane)
-        split = self.session.part(Splitter).config_of(aim.item)
-        before = self.answer.given_up if self.answer is not None and self.aim == aim else None
-        make = partial(iter_answer, ground, strokes, unsure=self.unsure, split=split, before=before)
-        if ground is None:
-            try:
-                plane = aim.item.micrograph().at(aim.plane)
-            except TemsegError as error:
-                self._broken = aim
-                self._say(str(error))
-                return
-            self._say(LIVE_LOOKS)
         # A new layer is drawn too, and is no stroke.
-        self._flight = flight = Flight(aim, self._since if strokes.any() or aim == self.aim else None)
-        self._since = None
-        if ground is None:
+        flight = Flight(aim, self._since if strokes.any() or aim == self.aim else None)
+        try:
+            make = job_for(flight, self._kept, strokes, self.unsure, self.session.part(Splitter).config_of(aim.item))
+        except TemsegError as error:
+            self._broken = aim
+            self._say(str(error))
+            return
+        self._flight, self._since = flight, None
+        if aim not in self._kept:
+            self._say(LIVE_LOOKS)
             self._tell_screen()
-            scales = aim.item.prediction.working_scale if aim.item.prediction is not None else ()
-            others = (ground.prediction for ground in self._grounds.planes(aim).values())
-            predict = like(aim.predict, next(others, aim.item.prediction))
-            searched = known_of(aim.item.prediction, aim.plane, plane, predict)
-            make = partial(looking, flight, predict, plane, scales, strokes, self.unsure, split, searched)
         flight.stop = self.session.jobs.look(
             make, partial(self._arrived, flight), seen=partial(self._seen, flight), failed=partial(self._lost, flight)
         )
@@ -245,7 +241,7 @@ class LiveFollower(QObject):
     def _tell_screen(self) -> None:
         """Let the flight know what is on the screen, and what was painted there since it began."""
         flight = self._flight
-        if flight is None or flight.stopped or flight.aim in self._grounds or flight.aim.item not in self.session.items:
+        if flight is None or flight.stopped or flight.aim in self._kept or flight.aim.item not in self.session.items:
             return
         screen = on_screen(self.session.viewer, flight.aim, self._since if self._since is not None else flight.since)
         if screen is None:
@@ -259,7 +255,7 @@ class LiveFollower(QObject):
             self._show_first(flight, step.preview)
         elif step.stage == "look":
             if step.fraction:
-                self._say(f"{LIVE_LOOKS} {percent(step.fraction)}")
+                self._say(looks(step.fraction, shown=flight.shown))
             elif not flight.shown:
                 self._say("Live loads the model …")
 
@@ -270,12 +266,12 @@ class LiveFollower(QObject):
         flight.shown = True
         unsure = [Role.UNCERTAINTY] if self.unsure and first.unsure is not None else []
         self.view.show(flight.aim.item, flight.aim.plane, first, [Role.LIVE, *unsure])
-        if isinstance(first, LiveAnswer):
-            self._time(flight, first)
-            return
-        self._say("Live answers what is on the screen; the rest comes …")
-        if first.asked.since is not None:
-            self._clock(first.asked.since)
+        since = flight.since
+        if isinstance(first, FirstAnswer):
+            self._say(FIRST_SHOWN)
+            since = first.asked.since
+        if since is not None:
+            self._clock(since)
             flight.since = None
 
     def _lost(self, flight: Flight) -> None:
@@ -292,22 +288,16 @@ class LiveFollower(QObject):
             self._flight = None
         aim = flight.aim
         if aim.item in self.session.items:
-            self._grounds.keep(aim, answered.ground)
+            self._kept.keep(aim, answered)
             self._looked.add(aim.item)
             self.answer, self.aim = answered, aim
             if self._wanted()[0] == aim and not (flight.shown and self._behind(aim)):  # else what is on the screen knows more strokes
                 self._show(aim, answered)
-                self._time(flight, answered)
+                if flight.since is not None:
+                    self._clock(flight.since)
+                self._say(self._words(aim, answered))
             self.answered.emit()
         self._soon.start()
-
-    def _time(self, flight: Flight, answered: LiveAnswer) -> None:
-        if flight.timed:
-            return
-        flight.timed = True
-        if flight.since is not None:
-            self._clock(flight.since)
-        self._say(self._words(flight.aim, answered))
 
     def _words(self, aim: LiveTarget, answered: LiveAnswer | None) -> str:
         """What is said of the picture once it is answered."""
@@ -367,7 +357,7 @@ class LiveFollower(QObject):
 
     def _item_changed(self, item: Item, what: Change) -> None:
         if what in (Change.LEFT_OUT, Change.AXES, Change.PIXELS):
-            self._grounds.forget(item)
+            self._kept.forget(item)
             if self.aim is not None and self.aim.item is item:
                 self.answer = self.aim = None
             self._broken = None
@@ -393,4 +383,4 @@ class LiveFollower(QObject):
         item, base = self.annotator.current_item(), self.base()
         check_usable(item, base)
         aim = LiveTarget(item, self.session.shown_plane(item), self.session.segmenter(base), self.finder.predict)
-        use_answer(self.session, aim, base, self._grounds.planes(aim))
+        use_answer(self.session, aim, base, self._kept.planes(aim))

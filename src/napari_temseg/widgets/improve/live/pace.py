@@ -1,9 +1,11 @@
-"""How long it takes yet to use an answer: by what the same took a moment ago, on this machine as busy as it is."""
+"""How long it takes yet to answer, and to use an answer: by what the same took a moment ago, on this machine as busy as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 from napari_temseg.engine.types.progress import Control, Progress
 
@@ -30,6 +32,42 @@ class UsePace:
 
 
 OWN_PACE = UsePace()  # of this process; a job and a preview may both measure, and one of them is lost then
+
+
+class AnswerCourse:
+    """How far an answer to a plane of so many `pixels` is: looked at (where it `looks`), answered, weighed; at its end when it is there."""
+
+    def __init__(self, control: Control, pixels: int, *, looks: bool, pace: UsePace = OWN_PACE) -> None:
+        self.control, self.pace, self._pixels, self._looks = control, pace, pixels, looks
+        self._stages = [STAGE_LOOK, STAGE_ANSWER, STAGE_SPLIT][not looks :]
+        self._takes = [pace.takes(stage, pixels) for stage in self._stages]  # what is measured meanwhile tells of the next
+        self._began: float | None = None
+
+    def looked(self, step: Progress) -> Progress:
+        """A step of the look, which is as much of the whole as it takes."""
+        if self._began is None and step.fraction:  # the model is loaded
+            self._began = self.control.elapsed
+        return replace(step, fraction=step.fraction * self._share(STAGE_ANSWER))
+
+    def looked_at(self) -> None:
+        """The look is done."""
+        if self._began is not None:
+            self.pace.took(STAGE_LOOK, self.control.elapsed - self._began, self._pixels)
+
+    def at(self, stage: str, message: str, preview: Any = None) -> Progress:
+        """It comes to a stage."""
+        return Progress(STAGE_LOOK if self._looks else STAGE_ANSWER, self._share(stage), message, self.control.elapsed, preview=preview)
+
+    @contextmanager
+    def doing(self, stage: str) -> Iterator[None]:
+        """A stage that is measured."""
+        began = self.control.elapsed
+        yield
+        self.pace.took(stage, self.control.elapsed - began, self._pixels)
+
+    def _share(self, until: str) -> float:
+        """Of the time that it takes, up to a stage."""
+        return min(MOST_TOLD, sum(self._takes[: self._stages.index(until)]) / max(sum(self._takes), 1e-6))
 
 
 class UseCourse:
