@@ -80,7 +80,8 @@ def test_a_result_that_hangs_on_the_splitting_is_refused_and_says_what_to_do():
         summary = size_distribution([with_drift(0.5)], calibration=calibration).summary()
         assert not summary["usable"]
         assert "how touching particles are split" in summary["why_not"][0]
-        assert "strength 0.3" in summary["why_not"][0]
+        assert "64.13 nm (strength 0.4)" in summary["why_not"][0], "by the step that counts, not by what lies beyond it"
+        assert "0.3" not in summary["why_not"][0]
         assert summary["next_steps"]
         assert summary["intervals"]["these particles"]["d50"] is None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_temseg.engine.measure.segmentation import Segmentation
+from napari_temseg.engine.measure.segmentation import NEAR_STEPS, Segmentation
 from napari_temseg.engine.measure.weighted import quantile
 from napari_temseg.engine.types.wording import FEWEST, four, some_of
 
@@ -176,9 +176,11 @@ def _doubts_of_model(
 
 
 def _moved(setting: str, segmentation: Segmentation, unit: str, shown: Mapping[str, Any] | None) -> str:
-    """How far D50 goes with a setting: its value at each end. Those know no changes by hand, which is told where D50 `shown` has some."""
+    """How far D50 goes with a setting: its value a step to either side. Those know no changes by hand, which is told where D50 `shown` has
+    some."""
     found = segmentation.splits["as found"]["d50"]
-    ends = [(figures["d50"], figures["value"], key) for key, figures in segmentation.splits.items() if key.split(" ")[0] == setting]
+    near = [f"{setting} {step}" for step in NEAR_STEPS]
+    ends = [(segmentation.splits[key]["d50"], segmentation.splits[key]["value"], key) for key in near if key in segmentation.splits]
     known = sorted((d50, value if value is not None else math.nan, key) for d50, value, key in ends if d50 is not None)
     if not known or found is None:
         return f"nothing is left at another {setting}"
