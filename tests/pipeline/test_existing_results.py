@@ -146,3 +146,20 @@ def test_nothing_to_report(tmp_path: Path) -> None:
 
 def test_names_become_file_names() -> None:
     assert file_stems(["a/b", "a_b", "A:B", "grid 07.tif [1]", "µ", "..."]) == ["a_b", "a_b_2", "A_B_3", "grid 07.tif _1_", "µ", "image"]
+
+
+def test_a_powder_is_told_in_micrometres_and_kept_in_nanometres(tmp_path: Path) -> None:
+    coarse = [replace(result(name), measurement=measure(result(name).particles, pixel_size=1500.0)) for name in ("a", "b")]
+    page, summary = written(tmp_path, coarse)
+    figures = summary["distributions"]["nm"]
+    assert (figures["unit"], figures["d50"]) == ("nm", pytest.approx(35_545, rel=0.1))
+    assert summary["columns"]["ecd_nm"]["unit"] == "nm"
+    table = (tmp_path / "particles.csv").read_text(encoding="utf-8")
+    assert "ecd_nm" in table.splitlines()[0]
+    assert "µ" not in table
+    assert cell(page, "D50 (by number)") == f"{figures['d50'] / 1000:.2f} µm"
+    assert "Every statistic, µm" in page
+    assert 'row">ecd_nm<' in page
+    assert "every number above in summary.json (both with lengths in nm)" in page
+    assert not re.search(r"\d{4,} nm|e\+0\d", re.sub(r"<svg.*?</svg>|base64,[^\"]*", "", page, flags=re.DOTALL))
+    assert (tmp_path / "figures" / "distribution_nm.svg").is_file()

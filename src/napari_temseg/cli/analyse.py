@@ -161,11 +161,12 @@ def run_text(result: RunResult) -> str:
     shown = result.items if len(result.items) <= MOST_LINES else result.items[: MOST_LINES // 2]
     lines = [f"{item.name}: {several(len(item.measurement), 'particle')} · {item.measurement.calibration.describe()}" for item in shown]
     lines += [f"… and {len(result.items) - len(shown)} more, each in the report."] if len(shown) < len(result.items) else []
-    lines += [size_line(summary) for summary in result.summary["distributions"].values()]
-    lines += [shares_line(each) for each in result.summary["populations"].values()]
-    lines += [*map(sample_line, result.summary["samples"]), *map(comparison_line, result.summary["sample_comparisons"])]
+    told = result.told or result.summary
+    lines += [size_line(summary) for summary in told["distributions"].values()]
+    lines += [shares_line(each) for each in told["populations"].values()]
+    lines += [*map(sample_line, told["samples"]), *map(comparison_line, told["sample_comparisons"])]
     said = reading_notes(result.items)  # to standard error, also for those who read JSON
-    lines += [f"Note: {sentence}" for sentence in result.summary["cautions"] if sentence not in said]
+    lines += [f"Note: {sentence}" for sentence in told["cautions"] if sentence not in said]
     report = result.output / "report.html"
     return "\n".join([*lines, *([f"Report: {report}"] if report in result.files else [])])
 
@@ -316,6 +317,7 @@ def add_measure(commands: Any) -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> int:
     """Measure label images into one table."""
     from napari_temseg import api
+    from napari_temseg.engine.measure.calibrated import in_shown_unit
     from napari_temseg.engine.measure.pooling import in_pieces
     from napari_temseg.engine.types.label_images import is_mask
     from napari_temseg.files.rois import is_roi_set
@@ -345,10 +347,11 @@ def measure(args: argparse.Namespace) -> int:
             complain(in_pieces(measured[-1]))
     write_particles(args.output, [one.table for one in measured], semicolons=args.semicolons)
     summaries = {unit: sizes.summary() for unit, sizes in distributions(measured).items()}
+    shown = [sizes.summary() for sizes in distributions(in_shown_unit(measured)).values()]
     text = [f"{one.image}: {several(len(one), 'particle')} · {one.calibration.describe()}" for one in measured]
     report(
         args,
-        "\n".join([*text, *map(size_line, summaries.values()), f"Table: {args.output}"]),
+        "\n".join([*text, *map(size_line, shown), f"Table: {args.output}"]),
         {"file": args.output, "files": files, "distributions": summaries},
     )
     return 0

@@ -30,11 +30,11 @@ def audit(args: argparse.Namespace) -> int:
     from napari_temseg.pipeline.audit.taken import take_answers
     from napari_temseg.pipeline.report.sheet import audit_words, corrected
 
-    summary = take_answers(args.run, args.answers)
-    unit = next(iter(summary["distributions"]), "px")
-    told = corrected(summary["audit"], unit)
-    lines = audit_words(summary["audit"], unit)
-    if told:
-        lines.append(f"D50 corrected by the audit: {told['value']} {told['expanded']}. {told['interval']}")
+    summary, told = take_answers(args.run, args.answers)
+    unit = next((sizes.unit for sizes in told.sizes.values()), "px")
+    better = corrected(told.summary["audit"], unit)
+    lines = audit_words(told.summary["audit"], unit)
+    if better:
+        lines.append(f"D50 corrected by the audit: {better['value']} {better['expanded']}. {better['interval']}")
     report(args, "\n".join([*lines, f"Report: {args.run / 'report.html'}"]), {"audit": summary["audit"]})
     return 0

@@ -24,6 +24,7 @@ from napari_temseg.pipeline.known_pictures import KnownPicture, KnownPictures
 from napari_temseg.pipeline.record import Record, digest_of, settings_digest
 from napari_temseg.pipeline.report.beside import figure_files, picture_files
 from napari_temseg.pipeline.report.page import write_report
+from napari_temseg.pipeline.report.told import ToldRun, told_run
 from napari_temseg.pipeline.run_folder import RunFolder, Unwritable
 from napari_temseg.pipeline.run_result import RunItem, RunResult, fields_once
 from napari_temseg.pipeline.samples.settings import as_first, is_told
@@ -93,8 +94,7 @@ class PictureBatch:
             yield Progress("run", self.recognised, self._notes[0], control.elapsed)
         if 0 < len(self.done) < len(self.pictures):
             items = self._items()
-            sizes = self._sizes(items)
-            self._write_set(items, sizes, self._summary(items, sizes))
+            self._write_set(items, *self._told(items, self._sizes(items)))
         if not control.finishing:
             self._say_unfinished()
 
@@ -245,11 +245,11 @@ class PictureBatch:
         sizes = self._sizes(items)
         if self.rule is not None:
             self.rule.look(sizes)
-        summary = self._summary(items, sizes)
+        summary, told = self._told(items, sizes)
         files: tuple[Path, ...] = ()
         try:
             self._tidy()
-            files = self._write_set(items, sizes, summary, self._gallery(items))
+            files = self._write_set(items, summary, told, self._gallery(items))
             self.note(WITHOUT_AUDIT if len({item.measurement.length_unit for item in items}) > 1 else "")
         except Unwritable as error:
             self.trouble = self.trouble or str(error)
@@ -264,6 +264,7 @@ class PictureBatch:
             missing,
             self.trouble and f"{self.trouble} {stopped_sentence(len(items), len(self.pictures), missing)}",
             tuple(filter(None, [*self._notes, self._found.note()])),
+            told.summary,
         )
 
     def note(self, sentence: str) -> None:
@@ -288,14 +289,19 @@ class PictureBatch:
     def _missing(self) -> list[Path]:
         return [path for stem, path in self.pictures.items() if stem not in self.done and str(path) not in self.failures]
 
-    def _recipe(self, items: list[RunItem]) -> Recipe:
+    def _recipe(self, items: Sequence[RunItem]) -> Recipe:
         return replace(self._settings, inputs={item.path: item.measurement.content_hash for item in items})
 
-    def _summary(self, items: list[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, object]:
+    def _summary(self, items: Sequence[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, object]:
         summary = summarise(items, self.failures, sizes, self._recipe(items), self._folder.output, audits=kept(self._folder.state))
         if self.rule is not None:
             summary = {**summary, "stopping": self.rule.plain()}
         return said_complete(summary, self._missing(), self._found.skipped)
+
+    def _told(self, items: list[RunItem], sizes: dict[str, SizeDistribution]) -> tuple[dict[str, object], ToldRun]:
+        """The summary for programs, in nm, and all as people read it."""
+        summary = self._summary(items, sizes)
+        return summary, told_run(ToldRun(items, sizes, summary), self._sizes, self._summary)
 
     def _gallery(self, items: list[RunItem]) -> dict[str, Callable[[Path], object]]:
         """What an auditor is asked, by file; nothing of few particles."""
@@ -311,8 +317,8 @@ class PictureBatch:
     def _write_set(
         self,
         items: list[RunItem],
-        sizes: dict[str, SizeDistribution],
         summary: dict[str, object],
+        told: ToldRun,
         further: Mapping[str, Callable[[Path], object]] | None = None,
     ) -> tuple[Path, ...]:
         recipe = self._recipe(items)
@@ -322,10 +328,10 @@ class PictureBatch:
             {
                 "particles.csv": partial(write_particles_csv, tables=tables, semicolons=recipe.table == "semicolons"),
                 **excel,
-                **figure_files(sizes),
+                **figure_files(told.sizes),
                 **picture_files(items),
                 "summary.json": partial(write_summary, summary=summary),
-                "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
+                "report.html": partial(write_report, **told._asdict()),
                 "recipe.json": partial(recipe.write, folder=self._folder.output),
                 **(further or {}),
             }

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_temseg.engine.burntin.boxes import Box, bar_label, beside_bar, boxes_of, labels_differ, with_text
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.engine.types.units import length_words, to_nanometres
 
 if TYPE_CHECKING:
     from napari_temseg.engine.burntin.bar_value import BarValue
@@ -144,7 +144,7 @@ def bar_offer(image: Micrograph) -> str:
         )
     if not contradicts(known.scale[1], to_nanometres(float(number), unit) / length):
         return ""
-    return f"{told}, so one pixel would be {size}, but {known.scale[1]:.4g} nm was typed: look which of them is right."
+    return f"{told}, so one pixel would be {size}, but {length_words(known.scale[1], digits=4)} was typed: look which of them is right."
 
 
 def contradicts(stated: float, read: float, at_odds: float = AT_ODDS) -> bool:

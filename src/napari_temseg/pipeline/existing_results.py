@@ -23,6 +23,7 @@ from napari_temseg.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.audit.carrying import Audit
+    from napari_temseg.engine.measure.distribution import SizeDistribution
     from napari_temseg.engine.model.segmenter import Segmenter
     from napari_temseg.pipeline.run_folder import RunFolder
     from napari_temseg.pipeline.run_result import RunItem
@@ -66,6 +67,7 @@ def iter_report(
         from napari_temseg.files.tables import write_particles_csv
         from napari_temseg.pipeline.report.beside import figure_files, picture_files
         from napari_temseg.pipeline.report.page import write_report
+        from napari_temseg.pipeline.report.told import ToldRun, told_run
         from napari_temseg.pipeline.run_folder import opened
         from napari_temseg.pipeline.samples.summaries import with_sample
         from napari_temseg.pipeline.summary import distributions, said_complete, summarise, write_summary
@@ -75,19 +77,28 @@ def iter_report(
         with opened(output) as folder:
             items = yield from _committed(folder, results, control)
             yield Progress("report", len(results) / (len(results) + 1), "distribution and report", control.elapsed)
-            sizes = distributions([item.measurement for item in items], audits)
-            summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True, audits=audits), (), {})
-            _tell_origins(summary, results, _names(results, model, models, known or {}))
             by_hand = {r.measurement.image: r.corrections for r in results if r.corrections}
-            summary["corrections_by_hand"] = by_hand
-            summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
+
+            def sizes_of(items: Sequence[RunItem]) -> dict[str, SizeDistribution]:
+                return distributions([item.measurement for item in items], audits)
+
+            def summary_of(items: Sequence[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, Any]:
+                summary = said_complete(summarise(items, {}, sizes, Recipe(model), output, window=True, audits=audits), (), {})
+                _tell_origins(summary, results, _names(results, model, models, known or {}))
+                summary["corrections_by_hand"] = by_hand
+                summary["cautions"] += [f"{name}: {n} correction{'s' if n > 1 else ''} by hand." for name, n in by_hand.items()]
+                return summary
+
+            sizes = sizes_of(items)
+            summary = summary_of(items, sizes)
+            told = told_run(ToldRun(items, sizes, summary), sizes_of, summary_of)
             folder.write_set(
                 {
                     "particles.csv": partial(write_particles_csv, tables=[with_sample(item.measurement) for item in items]),
-                    **figure_files(sizes),
+                    **figure_files(told.sizes),
                     **picture_files(items),
                     "summary.json": partial(write_summary, summary=summary),
-                    "report.html": partial(write_report, items=items, sizes=sizes, summary=summary, recipe=False),
+                    "report.html": partial(write_report, **told._asdict(), recipe=False),
                 }
             )
         return output / "report.html"

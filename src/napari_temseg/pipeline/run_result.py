@@ -90,7 +90,7 @@ class RunResult:
     `failures` gives for each input that could not be used the sentence that says why; `summary` is the content of summary.json;
     `stopped` is True when the run ended before its last input, and `missing` are the inputs it did not come to; `trouble` says what
     stopped it when nobody did (a full disk). `notes` say what else was done or left: pictures of an earlier start, older results, files
-    that are no micrographs.
+    that are no micrographs. `told` is the summary with lengths in the unit in which people read them.
     """
 
     output: Path
@@ -102,6 +102,7 @@ class RunResult:
     missing: tuple[Path, ...] = ()
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    told: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         particles = sum(len(item.measurement) for item in self.items)

@@ -15,6 +15,7 @@ from napari_temseg.engine.measure.samples.populations import by_population, popu
 from napari_temseg.engine.particles.modes import modes_of
 from napari_temseg.engine.types.populations import POPULATIONS
 from napari_temseg.engine.types.results import BAND, SizeCandidate
+from napari_temseg.engine.types.units import length_words, size_words
 from napari_temseg.engine.types.wording import (
     WHY_APART,
     ends_touched,
@@ -146,8 +147,7 @@ def _surface(sizes: SizeDistribution, settings: Recipe) -> dict[str, Any]:
 
 def _larger(item: RunItem, larger: SizeCandidate, advice: dict[str, str]) -> str:
     """That larger particles were not looked for, and how to look for both, as the window offers it."""
-    scale, unit = item.measurement.calibration.nanometres or 1.0, item.measurement.length_unit
-    small, large = (f"{size * scale:.3g} {unit}" for size in (item.size, larger.size))
+    small, large = (size_words(size, item.measurement.calibration.nanometres) for size in (item.size, larger.size))
     way = advice["wider" if larger.size <= BAND**2 * item.size else "larger"]
     return f"{item.name}: {larger_seen(larger, large)} {way.format(small, large)}."
 
@@ -166,7 +166,7 @@ def _nanomaterial(items: Sequence[RunItem]) -> dict[str, Any] | None:
     """The indicator of the pictures in nm; none of two populations, of which it counts the smaller one and little else."""
     from napari_temseg.engine.measure.nanomaterial import nanomaterial_indicator
 
-    calibrated = [item.measurement for item in items if item.measurement.length_unit == "nm"]
+    calibrated = [item.measurement for item in items if item.measurement.length_unit != "px"]
     if any(map(_has_two, items)):
         return None
     return nanomaterial_indicator(calibrated, segmentation_for({each.model_hash for each in calibrated})) if calibrated else None
@@ -250,13 +250,14 @@ def _cautions(
         cautions.append(one_size_alone(item.name, item.size, item.measurement.calibration.nanometres))
     for item in items:
         if item.ends is not None and any(item.ends.touched):
-            scale, unit = item.measurement.calibration.nanometres or 1.0, item.measurement.length_unit
-            both = (f"{size * scale:.3g} {unit}" for size in (item.ends.smallest, item.size))  # as the window offers them
+            side = item.measurement.calibration.nanometres
+            both = (size_words(size, side) for size in (item.ends.smallest, item.size))  # as the window offers them
             way = advice["wider"].format(*both) if item.ends.seen and item.size else advice["another size"]
             cautions.append(ends_touched(item.name, item.ends, item.measurement.calibration.nanometres, way))
         if (modes := modes_of(item.measurement)) is not None:
-            lengths = (f"{modes.small:.3g} {item.measurement.length_unit}", f"{modes.large:.3g} {item.measurement.length_unit}")
-            cautions.append(two_heaps(item.name, (modes.n_small, modes.n_large), lengths, advice["two heaps"].format(*lengths)))
+            small, large = (length_words(each, item.measurement.length_unit) for each in (modes.small, modes.large))
+            way = advice["two heaps"].format(small, large)
+            cautions.append(two_heaps(item.name, (modes.n_small, modes.n_large), (small, large), way))
         elif item.larger is not None:
             cautions.append(_larger(item, item.larger, advice))
     empty = [item.name for item in items if not len(item.measurement)]

@@ -268,7 +268,7 @@ def test_two_sizes_that_one_search_finds_are_refused_as_they_were_typed(panel: A
     dial.field.setFocus()
     dial.field.selectAll()
     qtbot.keyClicks(dial.field, typed)
-    assert said[-1].startswith(f"Sizes of 20 and {typed[:2]} nm are no two populations: one search finds both")
+    assert said[-1].startswith(f"Sizes of 20 nm and {typed[:2]} nm are no two populations: one search finds both")
     assert "give one of them, or two that are 2 times apart" in said[-1]
     assert dial.finder.config_of(panel.session.current) == before
 

@@ -54,7 +54,7 @@ def test_uncertainty_and_provenance_are_said_in_words() -> None:
     known = Calibration((0.5, 0.5), "scale bar", 0.005, 1.01, 0.0, "cross grating", "2026-03-14")
     assert meaning(known) == "A 20 nm particle: ± 0.10 nm from calibration."
     assert "not known" in meaning(Calibration((0.5, 0.5), "typed"))
-    assert meaning(Calibration((142.7, 142.7), "scale bar", 0.02), 222.0) == "A 32000 nm particle: ± 640 nm from calibration."
+    assert meaning(Calibration((142.7, 142.7), "scale bar", 0.02), 222.0) == "A 32 µm particle: ± 0.64 µm from calibration."
     assert provenance(known) == "0.505 nm/px · scale bar ± 0.5 %; with the factor 1.01 of cross grating, 2026-03-14"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QStyle, QStyleOptionComboBox
 
 from napari_temseg.engine.measure.measurement import measure
@@ -16,6 +17,7 @@ from napari_temseg.engine.types.results import Particles
 from napari_temseg.files.own_figures import is_own_figure
 from napari_temseg.pipeline.find import measured
 from napari_temseg.widgets.canvas import layers
+from napari_temseg.widgets.particles.colouring import Colouring
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.particles.distribution_dock import NONE_COUNTS, TITLE, DistributionOpener, open_distribution
 from napari_temseg.widgets.particles.histogram import is_wide
@@ -26,13 +28,13 @@ from napari_temseg.widgets.session.item_measurement import named
 from napari_temseg.widgets.session.results.state import ResultState, commit
 
 
-def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: bool = True) -> Any:
+def add(viewer: Any, session: Any, name: str, radii: list[int], *, calibrated: bool = True, pixel: tuple[float, float] = (0.5, 0.5)) -> Any:
     """A picture with discs of these radii, as a search would leave it."""
     labels = np.zeros((100, 60 * len(radii)), np.int32)
     for number, radius in enumerate(radii, 1):
         yy, xx = np.ogrid[: labels.shape[0], : labels.shape[1]]
         labels[(yy - 50) ** 2 + (xx - 60 * number + 30) ** 2 <= radius**2] = number
-    place = {"scale": (0.5, 0.5), "units": ("nm", "nm")} if calibrated else {}
+    place = {"scale": pixel, "units": ("nm", "nm")} if calibrated else {}
     viewer.add_image(np.where(labels > 0, 20, 200).astype(np.uint8), name=name, **place)
     item = next(item for item in session.items if item.name == name)
     bare = measure(labels).table.set_index("particle")
@@ -54,6 +56,32 @@ def below(viewer: Any, open_bench: Any, qtbot: Any) -> Any:
     dock = open_distribution(session)
     qtbot.waitUntil(lambda: len(dock.pool.distribution.values) == 6)
     return dock
+
+
+def test_a_powder_is_shown_in_micrometres_whatever_programs_read(below: Any, viewer: Any, qtbot: Any, tmp_path: Path) -> None:
+    session, pool = below.session, below.pool
+    item = add(viewer, session, "powder", [10, 12, 14, 16, 18, 20] * 4, pixel=(1500.0, 1500.0))
+    session.set_current(item)
+    qtbot.waitUntil(lambda: len(pool.distribution.values) == 24 and not pool.busy)
+    model = below.table.particles
+    heads = [model.headerData(column, Qt.Orientation.Horizontal) for column in range(len(model.columns))]
+    assert [head for head in heads if head.endswith("m")] == ["ecd µm", "feret max µm", "feret min µm"]
+    assert pool.distribution.unit == "µm"
+    assert 40 < pool.distribution.summary["d50"] < 48
+    assert " µm (" in sized(pool.distribution)
+    assert "(µm)" in below.histogram.getAxis("bottom").labelText
+    below.filter.setText("ecd_µm > 50 and area < 2600")
+    below.apply_filter()
+    assert len(model.rows) == 4
+    below.filter.clear()
+    below.histogram.ranged.emit((50.0, 56.0))
+    assert len(session.selected) == 4, "the range is in the unit of the axis"
+    colouring = session.part(Colouring)
+    colouring.set_by("ecd")
+    assert (colouring.legend.unit, round(colouring.legend.low)) == ("µm", 30)
+    assert "ecd_nm" in item.measurement.table
+    session.set_current(next(each for each in session.items if each.name == "grid"))
+    qtbot.waitUntil(lambda: pool.distribution.unit == "nm")
 
 
 def test_several_samples_are_told_each_by_itself_and_one_against_another(below: Any, viewer: Any, qtbot: Any) -> None:

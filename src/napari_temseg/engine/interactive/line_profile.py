@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.units import to_nanometres, unit_for
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class LineProfile:
-    """A line of `length` in `unit` ("nm" or "px") and of `pixels` px; grey `values` (n,) at `distance` (n,) in the same unit."""
+    """A line of `length` in `unit` ("nm", "µm", "mm" or "px") and of `pixels` px; grey `values` (n,) at `distance` (n,) in that unit."""
 
     length: float
     unit: str
@@ -41,4 +42,6 @@ def line_profile(image: npt.NDArray[Any], start: Floats, end: Floats, calibratio
     share = np.linspace(0, 1, int(np.ceil(pixels)) + 1)
     places = np.asarray(start, float)[:, None] + way[:, None] * share
     values = map_coordinates(np.asarray(image, np.float64), places, order=1, mode="nearest")
-    return LineProfile(length, "nm" if calibrated else "px", pixels, share * length, values)
+    unit = unit_for(length) if calibrated else "px"
+    length /= to_nanometres(1, unit) if calibrated else 1.0
+    return LineProfile(length, unit, pixels, share * length, values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+LENGTH_UNITS = ("nm", "µm", "mm", "px")  # of tables: what programs read is in nm or px
 SMALL_DIAMETER = 20.0
 BETWEEN_PIXELS, MASK = "contour", "mask"  # what lengths and perimeter are measured on
 UNSURE_BELOW = 0.75  # mean foreground probability below which a particle is flagged

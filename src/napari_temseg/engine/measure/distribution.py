@@ -19,9 +19,10 @@ from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
 from napari_temseg.engine.measure.usability import Unlike, Usability, judge, medians_apart, mixture
-from napari_temseg.engine.measure.weighted import STATISTICS, effective, mean_sd, quantile
+from napari_temseg.engine.measure.weighted import STATISTICS, moments, quantile, quantiles
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import to_nanometres
 from napari_temseg.engine.types.wording import FEWEST, four, rounded, shown_interval
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ class SizeDistribution:
             "n_images": self.n_images,
             "n_left_out": dict(self.left_out),
             "d50_left_out": dict(self.d50_left_out),
-            **self._moments(),
-            **self._quantiles(),
+            **self._estimates,
             **self._intervals,
             "intervals": self.named_intervals,
             "corrected": self.corrected,
@@ -137,35 +137,9 @@ class SizeDistribution:
             "caution": " ".join(cautions) or None,
         }
 
-    def _moments(self) -> dict[str, float | None]:
-        names = ("mean", "sd", "geometric_mean", "gsd", "d32", "d43", "n_eff", "n_eff_volume", "share_below_100nm")
-        figures: dict[str, float | None] = dict.fromkeys(names)
-        if not len(self):
-            return figures
-        x, w = self.values, self.weights
-        volume = w * x**3
-        mean, sd = mean_sd(x, w)
-        log_mean, log_sd = mean_sd(np.log(x), w)
-        figures |= {
-            "mean": mean,
-            "sd": sd,
-            "geometric_mean": float(np.exp(log_mean)),
-            "gsd": None if log_sd is None else float(np.exp(log_sd)),
-        }
-        figures |= {"d32": float(volume.sum() / (w * x**2).sum()), "d43": float((volume * x).sum() / volume.sum())}
-        figures |= {"n_eff": effective(w), "n_eff_volume": effective(volume)}
-        if self.unit == "nm":
-            figures["share_below_100nm"] = float(w[x < 100].sum() / w.sum())
-        return figures
-
-    def _quantiles(self) -> dict[str, float | None]:
-        figures: dict[str, float | None] = {"median": self.quantile(0.5)}
-        for name, power in (("d", 0), ("ds", 2), ("dv", 3)):
-            low, middle, high = (self.quantile(share, power=power) for share in (0.1, 0.5, 0.9))
-            figures |= {f"{name}10": low, f"{name}50": middle, f"{name}90": high}
-            span = None if low is None or middle is None or high is None else (high - low) / middle
-            figures["span" if power == 0 else f"{name}_span"] = span
-        return figures
+    @cached_property
+    def _estimates(self) -> dict[str, float | None]:
+        return moments(self.values, self.weights, self.unit) | quantiles(self.values, self.weights)
 
     @cached_property
     def counted(self) -> Counting:
@@ -174,7 +148,7 @@ class SizeDistribution:
 
     @cached_property
     def _intervals(self) -> dict[str, Any]:
-        estimates = self._moments() | self._quantiles()
+        estimates = self._estimates
         calibration = NORMAL * (self.calibration_uncertainty or 0.0)
         found: dict[str, Any] = {}
         for name in STATISTICS:
@@ -246,8 +220,8 @@ class SizeDistribution:
         """Surface per mass in m²/g of spheres of these sizes, from D[3,2] and a density in g/cm³; None where lengths are in px."""
         if not (np.isfinite(density) and density > 0):
             raise TemsegError(f"A density must be a positive number in g/cm³, not {density}.")
-        d32 = self._moments()["d32"]
-        return None if d32 is None or self.unit != "nm" else 6000 / (density * d32)
+        d32 = self._estimates["d32"]
+        return None if d32 is None or self.unit == "px" else 6000 / (density * to_nanometres(d32, self.unit))
 
     def dispersion(self, density: float, molar_mass: float) -> float | None:
         """Share of the atoms of a face-centred cubic metal that lie at the surface, at most 1; None where lengths are in px.
@@ -258,9 +232,9 @@ class SizeDistribution:
         """
         if not (np.isfinite(molar_mass) and molar_mass > 0):
             raise TemsegError(f"A molar mass must be a positive number in g/mol, not {molar_mass}.")
-        d32 = None if self.specific_surface(density) is None else self._moments()["d32"]
+        d32 = None if self.specific_surface(density) is None else self._estimates["d32"]
         side = np.cbrt(molar_mass / (density * 602.214))  # of the cube that an atom has, nm
-        return None if d32 is None else min(float(6 * side / _FACE / d32), 1.0)
+        return None if d32 is None else min(float(6 * side / _FACE / to_nanometres(d32, self.unit)), 1.0)
 
     @property
     def pieces(self) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def audited_interval(
 
 
 def _no_calibration(unit: str) -> str:
-    return "calibration (not stated)" if unit == "nm" else "calibration (lengths are in px)"
+    return "calibration (not stated)" if unit != "px" else "calibration (lengths are in px)"
 
 
 def _no_segmentation(segmentation: Segmentation | None) -> str:

@@ -14,6 +14,7 @@ from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.measure.pooling import size_distribution
 from napari_temseg.engine.measure.resampling import resampled
 from napari_temseg.engine.measure.segmentation import SegmentationCalibration
+from napari_temseg.engine.types.units import to_nanometres
 
 LIMIT = 100.0  # nm
 _REPLICATES = 400
@@ -31,9 +32,9 @@ def nanomaterial_indicator(
     None where lengths are in px or there are no particles. "holds" names what is in the interval.
     """
     sizes = size_distribution(measurements, "feret_min", calibration)
-    if sizes.unit != "nm" or len(sizes) < 2:
+    if sizes.unit == "px" or len(sizes) < 2:
         return None
-    x, w = sizes.values, sizes.weights
+    x, w = sizes.values * to_nanometres(1, sizes.unit), sizes.weights
     pictures, group = np.unique(sizes.group, return_inverse=True)
     drawn = resampled(x, w, group if len(pictures) >= ENOUGH_IMAGES else None, _REPLICATES)
     below = drawn.draws[:, drawn.x < LIMIT].sum(axis=1) / drawn.draws.sum(axis=1)

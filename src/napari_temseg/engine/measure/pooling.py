@@ -216,7 +216,8 @@ def _common_unit(pool: list[Measurement]) -> str:
     for measurement in pool:
         by_unit.setdefault(measurement.length_unit, []).append(measurement.image)
     if len(by_unit) > 1:
-        bare, calibrated = (list(dict.fromkeys(by_unit[unit])) for unit in ("px", "nm"))
+        bare = list(dict.fromkeys(by_unit.pop("px", ())))
+        calibrated = list(dict.fromkeys(image for images in by_unit.values() for image in images))
         one = len(bare) == 1
         raise TemsegError(
             f"{some_of(bare)} {'is' if one else 'are'} measured in px, {some_of(calibrated)} in nm: they cannot be pooled; "

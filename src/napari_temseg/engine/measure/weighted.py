@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from napari_temseg.engine.types.units import to_nanometres
+
 Floats = npt.NDArray[np.float64]
 STATISTICS = ("mean", "gsd", "d10", "d50", "d90", "dv50", "d32", "d43")  # those that get intervals
 _NUMBERS, _VOLUMES = {"d10": 0.1, "d50": 0.5, "d90": 0.9}, {"dv50": 0.5}
@@ -53,3 +55,40 @@ def _crossing(x: Floats, middles: Floats, level: Floats) -> Floats:
     low, high = middles[rows, above - 1], middles[rows, above]
     share = np.divide(level - low, high - low, out=np.zeros(len(level)), where=high > low)
     return np.asarray(x[above - 1] + np.clip(share, 0, 1) * (x[above] - x[above - 1]))
+
+
+def moments(x: Floats, w: Floats, unit: str) -> dict[str, float | None]:
+    """Means and moments of sizes (n,) in `unit` with their weights, as `DISTRIBUTION_STATISTICS` defines them; None of none."""
+    names = ("mean", "sd", "geometric_mean", "gsd", "d32", "d43", "n_eff", "n_eff_volume", "share_below_100nm")
+    figures: dict[str, float | None] = dict.fromkeys(names)
+    if not len(x):
+        return figures
+    volume = w * x**3
+    mean, sd = mean_sd(x, w)
+    log_mean, log_sd = mean_sd(np.log(x), w)
+    figures |= {
+        "mean": mean,
+        "sd": sd,
+        "geometric_mean": float(np.exp(log_mean)),
+        "gsd": None if log_sd is None else float(np.exp(log_sd)),
+    }
+    figures |= {"d32": float(volume.sum() / (w * x**2).sum()), "d43": float((volume * x).sum() / volume.sum())}
+    figures |= {"n_eff": effective(w), "n_eff_volume": effective(volume)}
+    if unit != "px":
+        figures["share_below_100nm"] = float(w[x * to_nanometres(1, unit) < 100].sum() / w.sum())
+    return figures
+
+
+def quantiles(x: Floats, w: Floats) -> dict[str, float | None]:
+    """Quantiles of sizes (n,), ascending, by number, surface and volume, and their spans; None where there are no sizes."""
+
+    def at(share: float, power: int = 0) -> float | None:
+        return quantile(x, w * x**power, share) if len(x) else None
+
+    figures: dict[str, float | None] = {"median": at(0.5)}
+    for name, power in (("d", 0), ("ds", 2), ("dv", 3)):
+        low, middle, high = (at(share, power) for share in (0.1, 0.5, 0.9))
+        figures |= {f"{name}10": low, f"{name}50": middle, f"{name}90": high}
+        span = None if low is None or middle is None or high is None else (high - low) / middle
+        figures["span" if power == 0 else f"{name}_span"] = span
+    return figures

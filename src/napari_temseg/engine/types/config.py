@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.setting import Config, setting
+from napari_temseg.engine.types.units import length_words
 
 OUTLINE, HALF_CONTRAST = "outline", "half contrast"  # where a particle ends, by convention
 BOTH = "both"  # typed in the place of a size: particles of two sizes are meant, which are found
@@ -155,11 +156,12 @@ class PredictConfig(Config):
             raise TemsegError("Of two populations, one size alone says too little: give both sizes, or none and have both found.")
         told = sorted(size for size in (first, second) if size is not None)
         if len(told) == 2 and told[1] < LEAST_APART * told[0]:
-            small, large, unit = (*told, "px")
+            unit, (small, large) = "px", told
             if self.typical_nm is not None and self.other_nm is not None:  # as they were told
-                small, large, unit = (*sorted((self.typical_nm, self.other_nm)), "nm")
+                unit, (small, large) = "nm", sorted((self.typical_nm, self.other_nm))
+            sizes = " and ".join(length_words(each, unit, 4) for each in (small, large))
             raise TemsegError(
-                f"Sizes of {small:.4g} and {large:.4g} {unit} are no two populations: one search finds both, as it looks for sizes from a "
+                f"Sizes of {sizes} are no two populations: one search finds both, as it looks for sizes from a "
                 f"third to three times the one that is told; give one of them, or two that are {LEAST_APART:g} times apart."
             )
         return tuple(told)
@@ -179,7 +181,9 @@ def _in_px(size: float | None, nanometres: float | None, pixel_size: float) -> f
     if nanometres is None:
         return size
     if not pixel_size:
-        raise TemsegError(f"A typical size of {nanometres:.4g} nm says nothing of a picture without a pixel size: give it in px.")
+        raise TemsegError(
+            f"A typical size of {length_words(nanometres, digits=4)} says nothing of a picture without a pixel size: give it in px."
+        )
     return nanometres / pixel_size
 
 

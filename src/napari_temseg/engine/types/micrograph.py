@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_temseg.engine.types.acquisition import Acquisition
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.units import to_nanometres, typed_factor
+from napari_temseg.engine.types.units import to_nanometres, typed_factor, unit_for
 
 FINEST_PIXEL, COARSEST_PIXEL = 1e-3, 1e4  # nm/px: 1 pm and 10 µm, between which pictures of electron microscopes lie
 FINEST_SENSIBLE, COARSEST_SENSIBLE = 1e-4, 1e7  # nm/px: 0.1 pm and 1 cm; beyond, a number or a unit is wrong
@@ -50,7 +50,7 @@ class Calibration:
         if not (math.isfinite(self.stretch) and self.stretch > 0):
             raise TemsegError(f"The ratio of two calibration factors must be a positive number, not {self.stretch}.")
         if self.pixel_size is not None:
-            absurd = next((size for size in (*self.pixel_size, *self.scale) if not FINEST_SENSIBLE <= size <= COARSEST_SENSIBLE), None)
+            absurd = next((size for size in (*self.pixel_size, *self._in_nm) if not FINEST_SENSIBLE <= size <= COARSEST_SENSIBLE), None)
             if absurd is not None:
                 factor = f" times the factor {self.factor:g}" if self.factor != 1 else ""
                 told = f"{self.pixel_size[1]:.4g} nm{factor}"
@@ -64,6 +64,10 @@ class Calibration:
     @property
     def scale(self) -> tuple[float, float]:
         """Length of a pixel (y, x) in `unit`, with the factor applied; (1, 1) when uncalibrated."""
+        return self._in_nm
+
+    @property
+    def _in_nm(self) -> tuple[float, float]:
         if self.pixel_size is None:
             return (1.0, 1.0)
         along_y, along_x = self.factors
@@ -77,7 +81,7 @@ class Calibration:
     @property
     def nanometres(self) -> float:
         """Side in nm of a square pixel of the same area, with the factor applied; 0 when uncalibrated."""
-        return 0.0 if self.pixel_size is None else math.sqrt(math.prod(self.scale))
+        return 0.0 if self.pixel_size is None else math.sqrt(math.prod(self._in_nm))
 
     @property
     def uncertainty(self) -> float:
@@ -87,17 +91,15 @@ class Calibration:
     @property
     def doubt(self) -> str:
         """Why the pixel size is hardly one of an electron micrograph, a sentence without its end; "" where nothing is odd."""
-        odd = self.pixel_size is not None and not all(FINEST_PIXEL <= size <= COARSEST_PIXEL for size in self.scale)
+        odd = self.pixel_size is not None and not all(FINEST_PIXEL <= size <= COARSEST_PIXEL for size in self._in_nm)
         return f"{self.describe().split(' · ')[0]} lies beyond what electron microscopes give (1 pm to 10 µm a pixel)" if odd else ""
 
     def describe(self) -> str:
         """For people: "0.676 nm/px · scale bar", or "not calibrated (px)"."""
         if self.pixel_size is None:
             return "not calibrated (px)"
-        y, x = self.scale
-        unit = "nm"
-        if max(y, x) >= COARSEST_PIXEL:  # else it is read as 2.64e+05
-            y, x, unit = y / 1000, x / 1000, "µm"
+        unit = unit_for(min(self._in_nm))
+        y, x = (side / to_nanometres(1, unit) for side in self._in_nm)
         size = f"{x:.4g}" if math.isclose(x, y, rel_tol=1e-3) else f"{y:.4g} × {x:.4g}"
         return f"{size} {unit}/px · {self.origin}{self._of_row()}"
 
@@ -148,6 +150,25 @@ class Calibration:
             return self
         value, uncertain = typed_factor(factor)
         return replace(self, factor=value, factor_uncertainty=uncertain, stretch=1.0, standard=standard, date=date, row="")
+
+
+@dataclass(frozen=True)
+class ShownCalibration(Calibration):
+    """A calibration whose lengths are told in `shown` ("µm", "mm") in place of nm, as people read them; its pixel size stays in nm."""
+
+    shown: str = "nm"
+
+    @property
+    def unit(self) -> str:
+        """The unit of every length measured with it."""
+        return "px" if self.pixel_size is None else self.shown
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Length of a pixel (y, x) in `unit`, with the factor applied; (1, 1) when uncalibrated."""
+        y, x = self._in_nm
+        part = 1.0 if self.pixel_size is None else to_nanometres(1, self.shown)
+        return (y / part, x / part)
 
 
 @dataclass(frozen=True)

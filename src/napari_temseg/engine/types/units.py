@@ -48,6 +48,33 @@ def spelt(unit: str) -> str:
     return _SPELLINGS.get(word) or _SPELLINGS.get(word.removesuffix("s") if len(word) > 4 else word) or text
 
 
+def unit_for(nanometres: float) -> str:
+    """The unit in which people read lengths of about so many nm: "nm", from 1 µm on "µm", from 1 mm on "mm".
+
+    What rounds to a thousand in three digits is one of the larger unit already.
+    """
+    return next((unit for unit in ("mm", "µm") if nanometres >= 0.9995 * _UNITS[unit][0]), "nm")
+
+
+def length_words(length: float, unit: str = "nm", digits: int = 3) -> str:
+    """A length for people, in the unit in which it is read and without an exponent: 8300 nm is "8.3 µm"; "px" stay px."""
+    if unit == "px":
+        return f"{plainly(length, digits)} px"
+    nanometres = to_nanometres(length, unit)
+    told = unit_for(nanometres)
+    return f"{plainly(nanometres / _UNITS[told][0], digits)} {told}"
+
+
+def size_words(pixels: float, pixel_size: float, digits: int = 3) -> str:
+    """The same of a size in px where a pixel is `pixel_size` nm, 0 where that is not known."""
+    return length_words(pixels * pixel_size, "nm", digits) if pixel_size else length_words(pixels, "px", digits)
+
+
+def plainly(value: float, digits: int = 3) -> str:
+    """A number in so many digits, and all of those before the point: never "1.6e+03"."""
+    return f"{value:.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
 def is_reciprocal(unit: str) -> bool:
     """Whether a unit is that of a diffraction pattern: a reciprocal length, or an angle."""
     text = unicodedata.normalize("NFKC", unit.strip()).replace("μ", "µ").replace("−", "-")

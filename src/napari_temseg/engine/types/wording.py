@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from napari_temseg.engine.types.units import size_words
+
 if TYPE_CHECKING:
     from napari_temseg.engine.types.results import BandEnds, SizeCandidate
 
@@ -239,8 +241,7 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
 
     `pixel_size` is in nm, 0 where it is not known.
     """
-    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
-    *first, last = (f"{each.count} of about {each.size * factor:.3g} {unit}" for each in candidates)
+    *first, last = (f"{each.count} of about {size_words(each.size, pixel_size)}" for each in candidates)
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 
@@ -261,9 +262,8 @@ def one_size_alone(name: str, size: float, pixel_size: float) -> str:
 
     `size` is in px, `pixel_size` in nm, 0 where it is not known.
     """
-    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
     return (
-        f"{name}: both sizes were asked for, but only particles of about {size * factor:.3g} {unit} are seen, so that they alone were "
+        f"{name}: both sizes were asked for, but only particles of about {size_words(size, pixel_size)} are seen, so that they alone were "
         "looked for; if there are others, give both sizes."
     )
 
@@ -273,16 +273,15 @@ def ends_touched(name: str, ends: BandEnds, pixel_size: float, way: str) -> str:
 
     `pixel_size` is in nm, 0 where it is not known; `way` tells how to say another size.
     """
-    unit, factor = ("nm", pixel_size) if pixel_size else ("px", 1.0)
-    below, above = (f"{side} {near * factor:.3g} {unit}" for side, near in zip(("below", "above"), ends.near, strict=True))
+    below, above = (f"{side} {size_words(near, pixel_size)}" for side, near in zip(("below", "above"), ends.near, strict=True))
     parts = ((ends.near_smallest, below, ends.smallest, "smallest"), (ends.near_largest, above, ends.largest, "largest"))
     found = [
-        f"{near} of {ends.count} particles are {beyond}, near the {word} that was looked for (about {end * factor:.3g} {unit})"
+        f"{near} of {ends.count} particles are {beyond}, near the {word} that was looked for (about {size_words(end, pixel_size)})"
         for near, beyond, end, word in parts
         if near >= ends.least
     ]
     if ends.seen:
-        size = f"{ends.seen_size * factor:.3g} {unit}"
+        size = size_words(ends.seen_size, pixel_size)
         found.append(f"about {ends.seen} particles of some {size} seem to be there too, which this search finds in part at most")
     return f"{name}: {' and '.join(found)}: the distribution may go on beyond it. {way} to see what lies there." if found else ""
 

@@ -6,20 +6,26 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.files.audits import keep, kept, sample_of
 from napari_temseg.pipeline.recipe import read_recipe
 from napari_temseg.pipeline.report.beside import figure_files
 from napari_temseg.pipeline.report.page import write_report
+from napari_temseg.pipeline.report.told import ToldRun, told_run
 from napari_temseg.pipeline.run_folder import STATE, opened
 from napari_temseg.pipeline.run_result import fields_once
 from napari_temseg.pipeline.summary import NOT_USABLE, distributions, summarise, write_summary
 
+if TYPE_CHECKING:
+    from napari_temseg.engine.measure.distribution import SizeDistribution
+    from napari_temseg.pipeline.run_result import RunItem
 
-def take_answers(output: Path, answers: Sequence[str | Path]) -> dict[str, Any]:
-    """Keep answers to audit.html, and write report.html, figures and summary.json anew with what they say; returns the summary.
+
+def take_answers(output: Path, answers: Sequence[str | Path]) -> tuple[dict[str, Any], ToldRun]:
+    """Keep answers to audit.html, and write report.html, figures and summary.json anew with what they say; returns the summary, and what
+    the report tells.
 
     `TemsegError` where the folder holds no run with a gallery, or the answers are to another one.
     """
@@ -38,20 +44,29 @@ def take_answers(output: Path, answers: Sequence[str | Path]) -> dict[str, Any]:
         recipe = read_recipe(output / "recipe.json")
         items = fields_once([folder.item(image["image"]) for image in before["images"]], count_twice=recipe.count_twice)
         audits = kept(folder.state)
-        sizes = distributions([item.measurement for item in items if item.counted], audits)
-        summary = summarise(items, before["failures"], sizes, recipe, output, audits=audits)
-        verdicts = [each for each in summary["cautions"] if each.startswith(NOT_USABLE)]
-        summary |= {name: before[name] for name in ("complete", "missing", "skipped", "cautions", "model") if name in before}
-        # An audit may mend what was not usable.
-        summary["cautions"] = [*verdicts, *(each for each in summary["cautions"] if not each.startswith(NOT_USABLE))]
+
+        def sizes_of(items: Sequence[RunItem]) -> dict[str, SizeDistribution]:
+            return distributions([item.measurement for item in items if item.counted], audits)
+
+        def summary_of(items: Sequence[RunItem], sizes: dict[str, SizeDistribution]) -> dict[str, Any]:
+            summary = summarise(items, before["failures"], sizes, recipe, output, audits=audits)
+            verdicts = [each for each in summary["cautions"] if each.startswith(NOT_USABLE)]
+            summary |= {name: before[name] for name in ("complete", "missing", "skipped", "cautions", "model") if name in before}
+            # An audit may mend what was not usable.
+            summary["cautions"] = [*verdicts, *(each for each in summary["cautions"] if not each.startswith(NOT_USABLE))]
+            return summary
+
+        sizes = sizes_of(items)
+        summary = summary_of(items, sizes)
+        told = told_run(ToldRun(items, sizes, summary), sizes_of, summary_of)
         files: dict[str, Callable[[Path], object]] = {
-            **figure_files(sizes),
-            "report.html": partial(write_report, items=items, sizes=sizes, summary=summary),
+            **figure_files(told.sizes),
+            "report.html": partial(write_report, **told._asdict()),
             "summary.json": partial(write_summary, summary=summary),
         }
         for name, write in files.items():
             write(output / name)
-    return summary
+    return summary, told
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from napari_temseg.engine.measure.plots import draw_samples, svg
 from napari_temseg.engine.measure.samples.populations import of_population, populations_of
+from napari_temseg.engine.measure.segmentation import NEAR_STEPS
 from napari_temseg.engine.types.thumbnails import taken_apart
+from napari_temseg.engine.types.units import length_words, to_nanometres
 from napari_temseg.engine.types.wording import FEWEST, WHY_APART, d50_words, four, half_width, rounded, several, signed, verdict_words
 from napari_temseg.files.atomic import printable, replacing
 from napari_temseg.pipeline.report.beside import are_many
@@ -82,7 +84,8 @@ _ROWS = (
 def write_report(
     path: Path, items: Sequence[RunItem], sizes: dict[str, SizeDistribution], summary: dict[str, Any], *, recipe: bool = True
 ) -> None:
-    """Write the report of a run from its `summary` (see `pipeline.summary`); `recipe` tells whether a recipe.json lies beside it.
+    """Write the report of a run from its `summary` (see `pipeline.summary`), all in the unit in which people read it (see `told`);
+    `recipe` tells whether a recipe.json lies beside it.
 
     An image of the summary that has a "model" and "settings" of its own was found with these.
     """
@@ -114,6 +117,7 @@ def write_report(
         columns=summary["columns"],
         statistics=summary["statistics"],
         version=summary["temseg"],
+        converted=any(each.unit not in ("nm", "px") for each in sizes.values()),
         recipe=recipe,
     )
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
@@ -135,8 +139,10 @@ def _distribution(key: str, sizes: SizeDistribution, summary: dict[str, Any], it
         for key, label, kind in _ROWS
         if figures.get(key) is not None
     ]
-    if unit == "nm" and figures["per_area"] is not None:
-        rows.append(("Particles per area, those at the edge made up for", f"{four(1e6 * figures['per_area'])} /µm²", ""))
+    if unit != "px" and figures["per_area"] is not None:
+        density = figures["per_area"] * (1000 / to_nanometres(1, unit)) ** 2
+        told = f"{four(density)} /µm²" if density >= 0.01 else f"{four(1e6 * density)} /mm²"
+        rows.append(("Particles per area, those at the edge made up for", told, ""))
     own = [
         replace(item, measurement=of_population(item.measurement, sizes.population))
         for item in items
@@ -249,17 +255,19 @@ def _share(value: float | None) -> str:
 
 
 def _splits(segmentation: dict[str, Any] | None, half: float | None) -> list[tuple[str, str]]:
-    """Each setting of the splitting, and D50 under each value that was tried, with the digits that `half` allows."""
-    tried: dict[str, list[tuple[float, str, str]]] = {}
+    """Each setting of the splitting, and D50 under each value that was tried, with the digits that `half` allows.
+
+    In brackets what is further than a step, and counts for neither interval nor verdict.
+    """
+    tried: dict[str, list[tuple[float, str]]] = {}
     for key, figures in (segmentation or {"splits": {}})["splits"].items():
         setting, _, step = key.partition(" ")
         if key != "as found":
             value, d50 = figures["value"], figures["d50"]
             order = (0.0 if "less" in step else 1.0) if value is None else value
-            tried.setdefault(setting, []).append(
-                (order, step if value is None else f"{value:.2g}", "none found" if d50 is None else rounded(d50, half))
-            )
-    return [(setting, " · ".join(f"{name}: {d50}" for _, name, d50 in sorted(each))) for setting, each in tried.items()]
+            told = f"{step if value is None else f'{value:.2g}'}: {'none found' if d50 is None else rounded(d50, half)}"
+            tried.setdefault(setting, []).append((order, told if step in NEAR_STEPS else f"({told})"))
+    return [(setting, " · ".join(told for _, told in sorted(each))) for setting, each in tried.items()]
 
 
 def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, Any]:
@@ -285,8 +293,7 @@ def _bar(measurement: Measurement, width: int, part: int) -> tuple[float, str]:
     across = width * measurement.calibration.scale[1]
     decade = 10.0 ** math.floor(math.log10(across / part))
     length = max(each * decade for each in (1, 2, 5) if each * decade <= across / part)
-    unit = measurement.length_unit
-    return round(100 * length / across, 2), f"{length / 1000:g} µm" if unit == "nm" and length >= 1000 else f"{length:g} {unit}"
+    return round(100 * length / across, 2), length_words(length, measurement.length_unit)
 
 
 def _relative(summary: dict[str, Any]) -> float | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import four, more_words, percent, several
+from napari_temseg.engine.types.units import length_words
+from napari_temseg.engine.types.wording import more_words, percent, several
 from napari_temseg.files.atomic import write_text
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class StoppingRule:
         middle, half, share = sizes.quantile(0.5), sizes.counted.half.get("d50"), self.until or USUAL
         if middle is None:
             return "no particle yet"
-        told = f"{several(len(sizes), 'particle')}, D50 {four(middle)} {sizes.unit}"
+        told = f"{several(len(sizes), 'particle')}, D50 {length_words(middle, sizes.unit, 4)}"
         more = sizes.more_for(share)
         if half is None or more is None or not sizes.counted.of_specimen:
             return f"{told}, its interval from three pictures on"

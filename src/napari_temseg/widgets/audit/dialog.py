@@ -168,14 +168,16 @@ class AuditDialog(QDialog):
     def _said(self) -> list[str]:
         """What the audits of these pictures say of what is found now."""
         from napari_temseg.engine.measure.audit.carrying import outcomes
+        from napari_temseg.engine.measure.calibrated import in_shown_unit, shown_unit
         from napari_temseg.engine.measure.pooling import size_distribution
         from napari_temseg.pipeline.report.sheet import audit_words, corrected
 
-        two = any("population" in each.table for each in self.measurements)
-        told = outcomes(audits_of(self.measurements), self.measurements, None if two else size_distribution(self.measurements))
-        better = corrected(told, self.sample.unit)
+        found = in_shown_unit(self.measurements)
+        two, unit = any("population" in each.table for each in found), shown_unit(found)
+        told = outcomes(audits_of(found), found, None if two else size_distribution(found))
+        better = corrected(told, unit)
         more = [] if better is None else [f"D50 corrected by it: {better['value']} {better['expanded']}. {better['interval']}"]
-        return [*audit_words(told, self.sample.unit), *more]
+        return [*audit_words(told, unit), *more]
 
     # -- what the session tells
 

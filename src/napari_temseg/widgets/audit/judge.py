@@ -89,8 +89,10 @@ def judged(item: Item, measurement: Measurement) -> Sequence[tuple[str, Usabilit
     """Whether the sizes of a picture can be used, of two populations each by its name; nothing where there are no particles that count."""
     from napari_temseg.api import size_distribution
     from napari_temseg.engine.measure.audit.carrying import audited
+    from napari_temseg.engine.measure.calibrated import in_shown_unit
     from napari_temseg.engine.measure.samples.populations import populations_of
 
+    (measurement,) = in_shown_unit([measurement])
     names = populations_of(measurement)
     try:
         sizes = {name: size_distribution([measurement], population=name) for name in names}

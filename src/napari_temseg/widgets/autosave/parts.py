@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_temseg.engine.types.config import OF_ONE_PICTURE, PredictConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import AXES, Calibration
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.engine.types.wording import several
 from napari_temseg.widgets.autosave.store import About, Arrays, KeptPart, PictureFacts, Snapshot, read_arrays, readable
 from napari_temseg.widgets.canvas import layers, shapes_layers
@@ -74,7 +75,11 @@ def _search(said: About) -> PredictConfig | None:
 def _sought(search: PredictConfig) -> str:
     """What is said for the search, for people."""
     sizes = ((search.typical_size, search.typical_nm), (search.other_size, search.other_nm))
-    told = [f"{px:.4g} px" if nm is None else f"{nm:.4g} nm" for px, nm in sizes if px is not None or nm is not None]
+    told = [
+        length_words(px or 0.0, "px", 4) if nm is None else length_words(nm, "nm", 4)
+        for px, nm in sizes
+        if px is not None or nm is not None
+    ]
     return f"typical size {' and '.join(told)}" if told else "settings of the search"
 
 
@@ -123,4 +128,4 @@ class KeptStrokes(KeptPart):
 
 def size_of(calibration: Calibration) -> str:
     """A pixel size for people."""
-    return "not known (px)" if calibration.pixel_size is None else f"{calibration.scale[1]:.4g} nm"
+    return "not known (px)" if calibration.pixel_size is None else length_words(calibration.scale[1], digits=4)

@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph, Source, grey
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.widgets.canvas import layers
 
 UNSAID = "napari_temseg_unsaid"  # True in the metadata of a stack for which nobody has said what its planes are
@@ -190,7 +191,7 @@ def notes_of(layer: Image) -> tuple[str, ...]:
     known = calibration_of(layer)
     y, x = known.scale
     if known.pixel_size is not None and abs(y / x - 1) > 1e-3 and not notes:
-        notes += (f"Its pixels are not square: {y:.4g} nm high and {x:.4g} nm wide.",)
+        notes += (f"Its pixels are not square: {length_words(y, digits=4)} high and {length_words(x, digits=4)} wide.",)
     return notes
 
 

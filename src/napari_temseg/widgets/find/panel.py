@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.engine.types.wording import larger_seen
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -16,7 +17,7 @@ from napari_temseg.widgets.find.find_key import FindKey
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.further_sizes import further_sizes
 from napari_temseg.widgets.find.model_choice import ModelRow
-from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial, in_unit
+from napari_temseg.widgets.find.size_dial import SIZE_FIELDS, SizeDial
 from napari_temseg.widgets.find.ways_out import WaysOut
 from napari_temseg.widgets.kit.brief import Brief, spare_lines
 from napari_temseg.widgets.kit.forms import ConfigForm, folded
@@ -302,7 +303,7 @@ class FindPanel(QWidget):
         """The smallest size in nm too, where that is known; the settings keep px."""
         field, item = self.split.fields["min_diameter"], self.session.current
         nm = item.calibration.nanometres if item is not None else 0.0
-        suffix = f" = {in_unit(float(field.value) * nm)}" if nm else ""
+        suffix = f" = {length_words(float(field.value) * nm)}" if nm else ""
         if field.native.suffix() != suffix:
             field.native.setSuffix(suffix)
 

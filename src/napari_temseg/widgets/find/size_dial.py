@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
 from napari_temseg.engine.types.config import BOTH, PredictConfig, size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import BAND
-from napari_temseg.engine.types.units import typed_sizes
+from napari_temseg.engine.types.units import length_words, size_words, to_nanometres, typed_sizes, unit_for
 from napari_temseg.widgets.find.finder import Finder
 from napari_temseg.widgets.find.size_drag import MOST_DRAGS, SizeDrag
 from napari_temseg.widgets.kit.forms import AUTOMATIC
@@ -242,13 +242,13 @@ class SizeDial(QWidget):
     @staticmethod
     def _typed_lengths(config: PredictConfig) -> str:
         """Lengths that were said, of a picture in which they say nothing."""
-        return ", ".join(in_unit(nm) for nm in (config.typical_nm, config.other_nm) if nm)
+        return ", ".join(length_words(nm) for nm in (config.typical_nm, config.other_nm) if nm)
 
     @staticmethod
     def length(item: Item | None, pixels: float) -> str:
         """A size in px as people read it: with the unit of the picture."""
         scale = item.calibration.nanometres if item is not None else 0.0
-        return in_unit(pixels * scale) if scale else f"{_three(pixels)} px"
+        return size_words(pixels, scale)
 
     def _band(self, item: Item | None, sizes: Sequence[float]) -> str:
         """Two digits in one unit: all of it is to be read beside the polarity, and it says “about”."""
@@ -266,17 +266,8 @@ class SizeDial(QWidget):
         scale = item.calibration.nanometres if item is not None else 0.0
         if not scale:
             return 1.0, "px"
-        return (1000 / scale, "µm") if pixels * scale >= 1000 else (1 / scale, "nm")
-
-
-def in_unit(nanometres: float) -> str:
-    """A length in nm or, from a thousand, in µm."""
-    return f"{_three(nanometres / 1000)} µm" if nanometres >= 1000 else f"{_three(nanometres)} nm"
-
-
-def _three(value: float) -> str:
-    """Three digits, never with an exponent."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        unit = unit_for(pixels * scale)
+        return to_nanometres(1, unit) / scale, unit
 
 
 def _two(value: float) -> str:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QDialog, QDockWidget, QLabel
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.engine.types.units import length_words, to_nanometres
 from napari_temseg.pipeline.burnt_in import AT_ODDS, contradicts
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -298,7 +298,7 @@ class CalibrationDialog(QDialog):
         spread = f" ±\u00a0{100 * known.uncertainty:.2g}\u00a0%" if known.uncertainty else ""
         told = "" if line is None else f"The line is {line:.1f} px long: "
         asked = self._asked(known, line)
-        self.read.setText(f"{told}{known.scale[1]:.4g} nm/px{spread}{asked}")
+        self.read.setText(f"{told}{length_words(known.scale[1], digits=4)}/px{spread}{asked}")
         self._say_words("\n".join(filter(None, [meaning(known, self._usual()), self._edge_hint(line)])))
 
     def _usual(self) -> float:
@@ -314,7 +314,11 @@ class CalibrationDialog(QDialog):
         if known.doubt or (read is not None and contradicts(size, read, at_odds)):
             set_role(self.read, "warning")
             self.apply.setText("Apply all the same")
-            against = "" if read is None else f".\nThe picture seems to say “{self.offered}”, which makes {read:.4g} nm/px: look again"
+            against = (
+                ""
+                if read is None
+                else f".\nThe picture seems to say “{self.offered}”, which makes {length_words(read, digits=4)}/px: look again"
+            )
             return against or f".\n{known.doubt}: is it right?"
         if line is None or read is None:
             return ""

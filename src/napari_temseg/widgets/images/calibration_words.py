@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox
 
 from napari_temseg.engine.types.micrograph import Calibration
-from napari_temseg.engine.types.units import to_nanometres
+from napari_temseg.engine.types.units import length_words, to_nanometres, unit_for
 from napari_temseg.engine.types.wording import rounded
 from napari_temseg.widgets.canvas import micrograph_layer
 
@@ -47,10 +47,12 @@ def meaning(known: Calibration, pixels: float = TYPICAL) -> str:
     size = pixels * known.scale[1]
     size = float(f"{size:.1g}" if pixels == TYPICAL else f"{size:.2g}")
     if not known.uncertainty:
-        told = f"How exact the pixel size is is not known: the error that it gives a {size:.12g} nm particle is not in any interval."
+        told = f"How exact the pixel size is is not known: the error that it gives a {length_words(size)} particle is not in any interval."
         return f"{told} Measure a standard and give it under “correction by a standard”."
     spread = size * known.uncertainty
-    return f"A {size:.12g} nm particle: ± {rounded(spread, spread)} nm from calibration."
+    unit = unit_for(size)
+    spread /= to_nanometres(1, unit)
+    return f"A {length_words(size)} particle: ± {rounded(spread, spread)} {unit} from calibration."
 
 
 class Scope(QComboBox):

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QDialog, QVBoxLayout
 
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.widgets.canvas import micrograph_layer, overlays
 from napari_temseg.widgets.canvas.main_window import window_of
 from napari_temseg.widgets.canvas.roles import Role
@@ -112,4 +113,4 @@ class ProfileWindow(QDialog):
 def _length(profile: LineProfile) -> str:
     """“12.4 nm (59.1 px)”."""
     pixels = f"{profile.pixels:.1f} px"
-    return f"Length: {pixels}." if profile.unit == "px" else f"Length: {profile.length:.4g} {profile.unit} ({pixels})."
+    return f"Length: {pixels}." if profile.unit == "px" else f"Length: {length_words(profile.length, profile.unit, 4)} ({pixels})."

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.config import size_fields
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
+from napari_temseg.engine.types.units import size_words
 from napari_temseg.engine.types.wording import several
 from napari_temseg.pipeline.find_stroked import iter_find_at, iter_size_left_out
 from napari_temseg.widgets.canvas import layers
@@ -159,9 +160,8 @@ class SearchAgain(QObject):
         if max(size / said.size, said.size / size) <= BAND:  # that is looked for: there it is missed for other reasons
             return
         scale = said.micrograph.calibration.nanometres
-        unit = "nm" if scale else "px"
-        one, other = (f"{each * (scale or 1):.2g} {unit}" for each in (said.size, size))
-        apart = ", ".join(f"{each * (scale or 1):.2g} {unit}" for each in sorted((said.size, size)))
+        one, other = (size_words(each, scale, 2) for each in (said.size, size))
+        apart = ", ".join(size_words(each, scale, 2) for each in sorted((said.size, size)))
         both = partial(self._both, item, said, size)
         alone = partial(self._alone, item, size)
         answers = (

@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from napari_temseg.engine.burntin.free_corner import least_hidden, sharp_edges
+from napari_temseg.engine.types.units import length_words
 
 _COLUMN = 3.35  # inches: a column of a journal
 _FOUND, _EXCLUDED = "#F0E442", "#909090"
@@ -77,7 +78,7 @@ def _scale_bar(
     right one, where that is free."""
     height, width = taken.shape
     length = nice_length(_BAR * width * nm)
-    text = f"{length:g} nm" if length < 1000 else f"{length / 1000:g} µm"
+    text = length_words(length)
     y, x = height / inches / 72, width / _COLUMN / 72  # px a point: the letters have a size in points
     wide, tall, gap = length / nm + 6 * x, 15 * y, 2 * min(y, x)
     counted = np.flatnonzero(~taken.all(axis=1))  # above and below a data bar

@@ -112,6 +112,9 @@ class Colouring(QObject):
         ids = measurement.table["particle"].to_numpy(int).tolist()
         if self.by == CLASS:
             return self._by_class(item)
+        from napari_temseg.engine.measure.calibrated import in_shown_unit
+
+        (measurement,) = in_shown_unit([measurement])
         name = measurement.column(self.by)
         values = measurement.table[name].to_numpy(float)
         finite = values[np.isfinite(values)]

@@ -13,6 +13,7 @@ import pandas as pd
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_temseg.api import size_distribution
+from napari_temseg.engine.measure.calibrated import in_shown_unit
 from napari_temseg.engine.measure.descriptors import readable
 from napari_temseg.engine.measure.fits import ShownFit
 from napari_temseg.engine.types.errors import TemsegError
@@ -107,7 +108,8 @@ class PooledDistribution:
 class Pool(QObject):
     """The measurements of this image, of its sample or of all images.
 
-    `table` holds their rows; `table_changed` comes soon after every change, `distribution_changed` when the figures are worked out.
+    `table` holds their rows, in the unit in which people read them (`calibrated.shown_unit`), as the figures are; `table_changed` comes
+    soon after every change, `distribution_changed` when the figures are worked out.
     """
 
     table_changed = Signal()
@@ -119,7 +121,6 @@ class Pool(QObject):
         self.session, self.otherwise = session, session.part(SplitOtherwise)
         self.scope, self.column = SCOPES[0], "ecd"
         self.table: pd.DataFrame | None = None
-        self.unit = "px"
         self.distribution = PooledDistribution()
         self.busy = False
         self._shown: tuple[str, list[Item]] = (self.scope, [])  # whose rows are in the table
@@ -201,10 +202,8 @@ class Pool(QObject):
 
     def refresh(self) -> None:
         """Gather the rows, and have the figures worked out."""
-        tables = [measurement.table for measurement in self.measurements]
-        units = [measurement.length_unit for measurement in self.measurements]
+        tables = [measurement.table for measurement in in_shown_unit(self.measurements)]
         self.table = None if not tables else tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-        self.unit = units[0] if units else "px"
         self.table_changed.emit()
         self.otherwise.want(self.items)
         before, self._shown = self._shown, (self.scope, self.items)
@@ -220,7 +219,7 @@ class Pool(QObject):
 
     def _reckon(self) -> None:
         self._number += 1
-        number, items, measurements, column = self._number, self.items, self.measurements, self.column
+        number, items, measurements, column = self._number, self.items, in_shown_unit(self.measurements), self.column
         if not measurements:
             self._take(number, PooledDistribution())
             return

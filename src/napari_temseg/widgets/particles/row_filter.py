@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_temseg.engine.measure.descriptors import LENGTH_UNITS
 from napari_temseg.engine.types.errors import TemsegError
 
 Mask = npt.NDArray[np.bool_]
@@ -24,6 +25,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_WITH_UNIT = re.compile(rf"_({'|'.join(LENGTH_UNITS)})2?$")
 _TEXT_COLUMNS = ("image", "class", "excluded")
 
 
@@ -56,7 +58,7 @@ class _Parser:
         self.table = table
         self.names = {name.lower(): name for name in table.columns}
         for name in table.columns:
-            self.names.setdefault(re.sub(r"_(nm|px)2?$", "", name).lower(), name)
+            self.names.setdefault(_WITH_UNIT.sub("", name).lower(), name)
         self.tokens = [_token(match) for match in _TOKENS.finditer(text)]
         if "".join(text.split()) != "".join("".join(match.group(0).split()) for match in _TOKENS.finditer(text)):
             raise TemsegError("The quotation mark in the filter is not closed; close it.")

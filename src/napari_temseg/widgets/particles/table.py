@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel
 from qtpy.QtGui import QColor, QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from napari_temseg.engine.measure.descriptors import FLAGS, POPULATION, Definition, column_name, definitions
+from napari_temseg.engine.measure.descriptors import FLAGS, LENGTH_UNITS, POPULATION, Definition, column_name, definitions
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.wording import four
 from napari_temseg.widgets.kit.style import faded
@@ -66,7 +66,7 @@ class ParticleModel(QAbstractTableModel):
         self.beginResetModel()
         self.table = pd.DataFrame() if table is None else table
         self._values, self._first = {}, None
-        self._described = {key: value for unit in ("px", "nm") for key, value in (definitions(unit) | POPULATION).items()}
+        self._described = {key: value for unit in LENGTH_UNITS for key, value in (definitions(unit) | POPULATION).items()}
         self._described["flags"] = Definition(_FLAGS_TIP)
         self.columns = self._chosen()
         self._arrange()
@@ -106,7 +106,7 @@ class ParticleModel(QAbstractTableModel):
         planes = ["plane"] if len(table) and int(table["plane"].max()) > 0 else []
         if self.everything:
             return [*several, *(name for name in table.columns if name != "image")]
-        units = [unit for unit in ("nm", "px") if f"ecd_{unit}" in table.columns]
+        units = [unit for unit in LENGTH_UNITS if f"ecd_{unit}" in table.columns]
         names = [each for name in COLUMNS_IN_VIEW for each in dict.fromkeys(column_name(name, unit) for unit in units)]
         if "population" not in table:
             names.remove("population")

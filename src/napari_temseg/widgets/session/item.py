@@ -16,6 +16,7 @@ from napari_temseg.engine.particles.modes import modes_of, vouched
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Calibration, Micrograph
 from napari_temseg.engine.types.results import BandEnds, Particles, Prediction
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.engine.types.wording import ends_touched, one_size_alone, sizes_asked, two_heaps, unlike_training
 from napari_temseg.widgets.canvas import layers, micrograph_layer, shapes_layers
 from napari_temseg.widgets.canvas.roles import Role
@@ -173,10 +174,11 @@ class Item:
     @property
     def two_heaps(self) -> str:
         """A sentence where what one search found is of two sizes; else ""."""
-        modes, unit = modes_of(self.measurement, self.last_found), "nm" if self.calibration.nanometres else "px"
-        if modes is None:
+        modes = modes_of(self.measurement, self.last_found)
+        if modes is None or self.measurement is None:
             return ""
-        lengths = f"{modes.small:.3g} {unit}", f"{modes.large:.3g} {unit}"
+        unit = self.measurement.length_unit
+        lengths = length_words(modes.small, unit), length_words(modes.large, unit)
         return two_heaps(self.name, (modes.n_small, modes.n_large), lengths, "Look for each by itself")
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_temseg.engine.types.micrograph import Calibration
+from napari_temseg.engine.types.units import length_words
 from napari_temseg.widgets.canvas import layer_list, layers, micrograph_layer
 from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.session.change import Change
@@ -186,7 +187,8 @@ def _size(calibration: Calibration) -> str:
     if calibration.pixel_size is None:
         return "px, with no length"
     y, x = calibration.scale
-    return f"{x:.4g} nm a pixel" if abs(y / x - 1) < 1e-3 else f"{x:.4g} × {y:.4g} nm a pixel"
+    told = [length_words(each, digits=4) for each in (x, y)]
+    return f"{told[0] if abs(y / x - 1) < 1e-3 else ' × '.join(told)} a pixel"
 
 
 def _fits(state: Any, shape: tuple[int, ...]) -> bool:

@@ -72,7 +72,7 @@ def carried(audit: Audit, measurements: Sequence[Measurement]) -> Audit:
     A judged particle is the nearest of the new result whose middle lies within it, if its diameter is about the same; what was missed is
     missed no more where a particle is now.
     """
-    particles, decisions, kept_missed = list(audit.sample.particles), {}, {}
+    particles, fields, decisions, kept_missed = list(audit.sample.particles), list(audit.sample.fields), {}, {}
     trees = {(m.content_hash, m.image if not m.content_hash else ""): _Finder(m) for m in measurements}
     sizes = np.concatenate([each.diameter * each.scale for each in trees.values()]) if trees else np.zeros(0)
     if not len(sizes):
@@ -91,10 +91,12 @@ def carried(audit: Audit, measurements: Sequence[Measurement]) -> Audit:
         field = audit.sample.fields[number]
         new = _finder(trees, field.content_hash, field.image)
         if new is not None:
+            fields[number] = field._replace(scale=new.scale)
             kept_missed[number] = [(y, x, length) for y, x, length in places if new.at(field.plane, y, x, None) is None]
     population = np.bincount(np.searchsorted(edges, sizes), minlength=len(edges) + 1).tolist()
     area = sum(m.valid_area * m.n_planes * float(np.prod(m.calibration.scale)) for m in measurements)
-    sample = audit.sample._replace(particles=tuple(particles), population=tuple(population), area=area)
+    unit = measurements[0].length_unit if measurements else audit.sample.unit
+    sample = AuditSample(tuple(particles), tuple(fields), tuple(population), area, unit)
     lengths = {number: audit.answers.lengths[number] for number in decisions if number in audit.answers.lengths}
     missed = {number: [length for _, _, length in each] for number, each in kept_missed.items()}
     answers = Answers(audit.answers.auditor, audit.answers.finished, decisions, lengths, missed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_temseg.engine.types.results import BAND
+from napari_temseg.engine.types.units import size_words
 
 if TYPE_CHECKING:
     from napari_temseg.engine.types.confidence import Doubts
@@ -50,13 +51,13 @@ def _scale_sentence(prediction: Prediction | None) -> str:
     scales = " and ".join(filter(None, [", ".join(others), last]))
     if prediction.size and prediction.pixel_ratio == 1:
         nanometres = prediction.micrograph.calibration.nanometres
-        size, unit = (prediction.size * nanometres, "nm") if nanometres else (prediction.size, "px")
+        size = size_words(prediction.size, nanometres)
         if prediction.other is not None:
-            large = prediction.other.size * (nanometres or 1)
-            both = f"Particles of about {size:.3g} {unit} and of about {large:.3g} {unit} were looked for"
+            both = f"Particles of about {size} and of about {size_words(prediction.other.size, nanometres)} were looked for"
             return f"{both}, of either from a third to three times that."
-        ends = f"from about {size / BAND:.3g} to about {size * BAND:.3g} {unit}"
-        return f"Particles of about {size:.3g} {unit} were looked for: those {ends}, beyond which some are found too, but not all."
+        low, high = (size_words(each, nanometres) for each in (prediction.size / BAND, prediction.size * BAND))
+        ends = f"from about {low} to about {high}"
+        return f"Particles of about {size} were looked for: those {ends}, beyond which some are found too, but not all."
     if prediction.pixel_ratio != 1:
         return f"Shown at {scales} its size: a pixel is {prediction.pixel_ratio:.2g} × as large as those that the model was trained at."
     why = "" if 0.8 < largest < 1.05 else f"{'Small' if largest > 1 else 'Large'} particles: "
