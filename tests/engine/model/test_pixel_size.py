@@ -32,8 +32,8 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def trained(particles, scene):
-    return temseg.train([scene.micrograph], [scene.classes], base=particles, config=QUICK)
+def trained(tiny, scene):
+    return temseg.train([scene.micrograph], [scene.classes], base=tiny, config=QUICK)
 
 
 def test_scales_follow_the_pixel_size(trained, scene):
@@ -47,22 +47,21 @@ def test_scales_follow_the_pixel_size(trained, scene):
     assert followed.pixel_ratio == pytest.approx(2)
 
 
-def test_particles_of_the_same_kind_are_found_better_at_another_pixel_size(trained, scene):
-    small = binned(scene.micrograph.plane().astype(np.float32), 4)
-    truth = scene.instances[2::4, 2::4]
-    scores = [
-        temseg.evaluate(temseg.split(temseg.predict(trained, Micrograph(small, calibration=known))), truth)
-        for known in (nm(4.0), Calibration())
-    ]
-    assert scores[0].iou > scores[1].iou + 0.02
-    assert scores[0].pq > scores[1].pq
+def test_scales_that_are_told_come_first_and_a_size_is_no_word_on_fixed_scales(trained):
+    image = Micrograph(np.zeros((64, 64), np.uint8), calibration=nm(3.0))
+    result = temseg.predict(trained, image, PredictConfig(scales=(1.0, 0.5)))
+    assert (result.working_scale, result.pixel_ratio) == ((1.0, 0.5), 1)
+    result = temseg.predict(trained, image, PredictConfig(typical_size=40.0))
+    assert result.working_scale == pytest.approx([3 * scale for scale in trained.scales])
 
 
-@pytest.mark.parametrize("told", [PredictConfig(scales=(1.0, 0.5)), PredictConfig(typical_size=40.0)])
-def test_what_is_told_comes_first(trained, told):
-    result = temseg.predict(trained, Micrograph(np.zeros((64, 64), np.uint8), calibration=nm(3.0)), told)
-    assert result.working_scale == (told.scales or trained.scales)
-    assert result.pixel_ratio == 1
+def test_a_model_of_one_band_looks_for_the_size_that_is_told_whatever_it_learnt_from(banded, discs):
+    image, instances = discs(96, 96)
+    calibrated = Micrograph(image, calibration=nm(10.0))
+    config = replace(QUICK, max_steps=1, typical_size=11.0)
+    model = temseg.train([calibrated], [instances], base=banded, config=config, meaning="instances")
+    found = temseg.predict(model, calibrated, PredictConfig(typical_nm=330.0, exact_size=True))
+    assert found.size == pytest.approx(33)
 
 
 def test_the_factor_is_held_within_reason_and_that_is_said(trained):
