@@ -65,6 +65,21 @@ def test_strokes_that_particles_contradict_are_counted() -> None:
     assert contradicted(strokes, labels).background == 3
 
 
+def test_of_labels_that_are_regions_particles_are_counted_and_no_background_is_one_stroke() -> None:
+    labels = np.full((60, 60), 1, np.uint8)
+    found = np.zeros((60, 60), np.int32)
+    for number, (y, x) in enumerate(((5, 5), (5, 25), (25, 5), (25, 25)), 1):
+        labels[y : y + 10, x : x + 10] = 2
+        if number < 4:
+            found[y : y + 8, x : x + 9] = number
+    found[44:52, 44:52], labels[58, 58] = 9, 2  # on background; and a speck that is no particle
+    told = contradicted(labels, found)
+    assert replace(told, places=()) == Contradicted(particles=4, missed=1, unsure=0, background=4, covered=1, regions=True)
+    assert [labels[place.y, place.x] for place in told.places] == [2, 1]
+    assert found[told.places[1].y, told.places[1].x] == 9
+    assert not contradicted(np.where(labels == 1, 0, labels)[:20, :20], found[:20, :20]).any
+
+
 def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found: tuple[Prediction, Particles]) -> None:
     said, there = found
     assert not any(there.labels[place] for place in LARGE)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
+from napari_temseg.widgets.improve.going_back import GoingBack
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.improve.training_account import TrainingAccount
@@ -99,8 +99,8 @@ def test_an_answer_that_cannot_be_had_now_changes_nothing_and_can_be_given_again
 def test_nobody_goes_back_to_a_model_that_was_removed(session: Any, tiny: Any) -> None:
     trainer = session.part(Trainer)
     session.set_current(session.items[0])
-    trainer._trained["new"] = "old", WeakSet([session.items[0]])
     session.add_model("old", tiny, [])
+    session.part(GoingBack).note("new", [session.items[0]], {session.items[0]: "old"})
     assert trainer.earlier == "old"
     session.remove_model("old")
     assert trainer.earlier == ""
@@ -110,7 +110,7 @@ def test_one_goes_back_only_on_an_image_of_the_training(session: Any) -> None:
     trainer, (taught, other) = session.part(Trainer), session.items
     trainer.made, trainer._before, trainer.ended = "new", "particles", True
     trainer._taught.add(taught)
-    trainer._trained["new"] = "particles", trainer._taught
+    session.part(GoingBack).note("new", [taught], {taught: "particles"})
     session.use_model_for(other, "new")
     session.set_current(other)
     assert trainer.earlier == ""

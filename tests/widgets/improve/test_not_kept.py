@@ -75,7 +75,7 @@ def test_what_was_not_kept_can_be_tried_and_taken_back(
     session.set_current(item)
     made = session.model
     assert made == panel.trainer.made != "particles"
-    assert panel.verdict.text().startswith(f"“{made}” is in use now; this image shows what was found before")
+    assert panel.verdict.text() == f"“{made}” is in use now, but these outlines are of “particles”: search it again."
     question = questions.on(item, NOT_SEARCHED)
     questions.answer(question, question.answers[0])
     wait_jobs(session)

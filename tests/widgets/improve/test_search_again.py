@@ -29,6 +29,10 @@ def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
     assert told(46, Contradicted(3, 2, 1, 2, 1)).endswith(
         "2 of 3 stroked particles still missed (1 of them unsure, left out); 1 of 2 strokes on background still on particles."
     )
+    assert told(46, Contradicted(104, 27, 3, 88, 12, regions=True)) == (
+        "49 particles, 46 before; 77 of 104 labelled particles found (3 of the others unsure, left out); 12 false, on labelled background."
+    )
+    assert told(49, Contradicted(104, 0, 0, 88, 0, regions=True)) == "49 particles as before; agrees with all labels."
     assert told(49, Contradicted(1, 1, 1, 2, 0), anew=False) == "1 of 1 stroked particle still missed (unsure, left out)."
     assert told(49, Contradicted(1, 0, 0, 2, 0), anew=False) == outcome(None) == ""
 

@@ -21,6 +21,8 @@ MOST_ASKED = 12  # strokes of which the size is looked for
 THROUGH = 0.6  # of the depth of a particle, from which on a stroke through it goes through its middle
 SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
 LEAST_REACH = 8.0  # px round a stroke that is shown
+REGIONS = 0.3  # share of a plane that is labelled, from which on its labels are regions, as by a filling, and no strokes
+SPECK = 0.05  # × the area of a typical particle: what is smaller in labels that are regions is none
 Strokes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 
@@ -29,7 +31,10 @@ Labels = npt.NDArray[np.int32]
 class Contradicted:
     """How many strokes on particles there are, and how many of them lie on none: `unsure` where what is there was left out as uncertain;
     and how many strokes on background, and how many of these lie on a particle or go through the middle of one. `places` are those that
-    are contradicted."""
+    are contradicted.
+
+    Where labels are `regions`, as by a filling, `particles` and `missed` are regions of particles, `background` is how many particles were
+    found and `covered` how many of these lie on background."""
 
     particles: int = 0
     missed: int = 0
@@ -37,6 +42,7 @@ class Contradicted:
     background: int = 0
     covered: int = 0
     places: tuple[Place, ...] = ()
+    regions: bool = False
 
     @property
     def any(self) -> bool:
@@ -53,20 +59,43 @@ def contradicted(strokes: Strokes, labels: Labels, said: Prediction | None = Non
     places: list[Place] = []
     frame = strokes.shape[-2:]
     seen = None if said is None else said.all_classes().reshape((-1, *frame))
-    pages = zip(strokes.reshape((-1, *frame)), labels.reshape((-1, *frame)), strict=True)
-    for plane, (drawn, found) in enumerate(pages):
+    drawn_pages = strokes.reshape((-1, *frame))
+    regions = max((np.count_nonzero(page) for page in drawn_pages), default=0) >= REGIONS * frame[0] * frame[1]
+    for plane, (drawn, found) in enumerate(zip(drawn_pages, labels.reshape((-1, *frame)), strict=True)):
         if not drawn.any():
             continue
-        on, count = _strokes_in(drawn >= FIRST_CLASS)
+        on, count = _regions_in(drawn >= FIRST_CLASS, found) if regions else _strokes_in(drawn >= FIRST_CLASS)
         missed = _share(on, count, found > 0) < LIES_ON
         taken = np.zeros(count, bool) if seen is None else _share(on, count, seen[plane] >= FIRST_CLASS) >= LIES_ON
-        beside, others = _strokes_in(drawn == BACKGROUND)
-        covered = _share(beside, others, found > 0) >= LIES_ON
-        covered[_through_a_middle(beside, found) - 1] = True
+        if regions:
+            beside, others, covered = _on_background(drawn, found)
+        else:
+            beside, others = _strokes_in(drawn == BACKGROUND)
+            covered = _share(beside, others, found > 0) >= LIES_ON
+            covered[_through_a_middle(beside, found) - 1] = True
         tally += count, missed.sum(), (missed & taken).sum(), others, covered.sum()
         places += [*_places(on, missed, plane), *_places(beside, covered, plane)]
     of = [int(each) for each in tally]
-    return Contradicted(of[0], of[1], of[2], of[3], of[4], tuple(places))
+    return Contradicted(of[0], of[1], of[2], of[3], of[4], tuple(places), bool(regions))
+
+
+def _regions_in(particle: npt.NDArray[np.bool_], found: Labels) -> tuple[npt.NDArray[Any], int]:
+    """Numbers (Y, X) of labelled particles, and how many there are; specks beside what was found are none."""
+    near, count = ndimage.label(particle, EIGHT)
+    areas, sizes = np.bincount(near.ravel(), minlength=count + 1), np.bincount(found.ravel())[1:]
+    typical = np.median(sizes[sizes > 0]) if sizes.any() else 0.0
+    kept = areas >= SPECK * typical
+    kept[0] = False
+    numbers = np.where(kept, np.cumsum(kept), 0)
+    return numbers[near], int(kept.sum())
+
+
+def _on_background(drawn: Strokes, found: Labels) -> tuple[npt.NDArray[Any], int, npt.NDArray[np.bool_]]:
+    """What was found, as far as it lies on labelled background, how many particles that are, and which lie there for the most part."""
+    beside = np.where(drawn == BACKGROUND, found, 0)
+    top = int(found.max(initial=0))
+    areas, on = (np.bincount(each.ravel(), minlength=top + 1)[1:] for each in (np.where(drawn > 0, found, 0), beside))
+    return beside, int(np.count_nonzero(np.bincount(found.ravel())[1:])), (areas > 0) & (on >= LIES_ON * areas)
 
 
 def _strokes_in(drawn: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], int]:

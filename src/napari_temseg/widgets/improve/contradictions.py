@@ -49,7 +49,9 @@ class Contradictions:
         way = "Stroke more of what is wrong and train on, or correct it in step 4"
         if self._live_agrees(place):
             way = f"Live shows {'none' if beside else 'one'} here: Use this result takes what Live shows"
-        return f"{which}this stroke says {lies}. {way}."
+        found = self.trainer.searched_again
+        says = "the labels say" if found is not None and found.still is not None and found.still.regions else "this stroke says"
+        return f"{which}{says} {lies}. {way}."
 
     def _live_changed(self) -> None:
         """What is said of the place that is marked is true of what Live shows now."""

@@ -215,8 +215,8 @@ class ImprovePanel(QWidget):
         self.train.setToolTip(f"{TRAIN_TIP}{time or why}")
         self.back.set_text(f"Go back to “{trainer.earlier}”" if trainer.earlier else "Go back", "Go back")
         self.back.setToolTip(
-            "Use the model that was in use before this training, and what it found in this image; the new one stays in the list of models. "
-            "Only on an image that the training learnt from, while its new model is in use there."
+            "Use the model that was in use before this training, and what it found, on every image that the training changed; what was "
+            "corrected since is asked about; the new model stays in the list. Only on such an image, while that model is in use there."
         )
         self.try_it.setVisible(trainer.can_try)
         running = self.session.jobs.wait

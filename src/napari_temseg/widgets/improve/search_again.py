@@ -88,19 +88,21 @@ class SearchAgain(QObject):
             self.item = None
             raise
 
-    def ask(self, items: Iterable[Item], model: str) -> None:
-        """Whether images that taught a model, and were not in hand when it was made, shall be searched with it."""
+    def ask(self, items: Iterable[Item], said: str, other: Answer | None = None) -> None:
+        """Whether images shall be searched that show what another model found than the one in use, which `said` tells; `other` is what can
+        be done instead."""
         for item in items:
-            if item.prediction is not None and not item.asks_axes:
-                answers = (
-                    Answer("Search it again", "Find particles anew; Undo brings back what was found.", partial(self._answer, item)),
-                    Answer("Leave it", "What was found before stays.", lambda: None),
-                )
-                said = f"“{model}” learnt from this image, which still shows what was found before."
-                self.questions.ask(item, NOT_SEARCHED, said, answers)
+            if item.particles is not None and not item.asks_axes:
+                search = Answer("Search it again", "Find particles anew; Undo brings back what was found.", partial(self._answer, item))
+                leave = other or Answer("Leave it", "What was found before stays.", lambda: None)
+                self.questions.ask(item, NOT_SEARCHED, said, (search, leave))
+
+    def drop(self, item: Item) -> None:
+        """That need not be asked any more."""
+        self.questions.drop(item, NOT_SEARCHED)
 
     def waits(self, item: Item | None) -> bool:
-        """Whether an image is asked about that taught a model and was not searched with it."""
+        """Whether an image is asked about that shows what another model found than the one in use."""
         return item is not None and self.questions.on(item, NOT_SEARCHED) is not None
 
     def _answer(self, item: Item) -> None:
@@ -207,15 +209,28 @@ def outcome(found: SearchedAgain | None) -> str:
     before = "" if found.before is None else " as before" if found.before == found.after else f", {found.before} before"
     parts = [f"{several(found.after, 'particle')}{before}"] if found.anew else []
     still = found.still
-    if still is not None and still.missed:
+    if still is not None and still.any:
+        parts += _of_regions(still) if still.regions else _of_strokes(still)
+    elif still is not None and found.anew:
+        parts.append(f"agrees with all {'labels' if still.regions else 'strokes'}")
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _of_strokes(still: Contradicted) -> list[str]:
+    parts = []
+    if still.missed:
         some = "" if still.unsure == still.missed else f"{still.unsure} of them "
         why = f" ({some}unsure, left out)" if still.unsure else ""
         parts.append(f"{still.missed} of {several(still.particles, 'stroked particle')} still missed{why}")
-    if still is not None and still.covered:
+    if still.covered:
         parts.append(f"{still.covered} of {several(still.background, 'stroke')} on background still on particles")
-    if still is not None and not still.any and found.anew:
-        parts.append("agrees with all strokes")
-    return f"{'; '.join(parts)}." if parts else ""
+    return parts
+
+
+def _of_regions(still: Contradicted) -> list[str]:
+    why = f" ({still.unsure} of the others unsure, left out)" if still.unsure else ""
+    parts = [f"{still.particles - still.missed} of {several(still.particles, 'labelled particle')} found{why}"]
+    return [*parts, f"{still.covered} false, on labelled background"] if still.covered else parts
 
 
 def _strokes_of(item: Item) -> Any:

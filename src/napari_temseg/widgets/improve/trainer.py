@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -19,16 +18,18 @@ from napari_temseg.engine.types.results import Prediction
 from napari_temseg.engine.types.wording import OTHER_THINGS, some_of
 from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
+from napari_temseg.widgets.improve.going_back import GoingBack
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.not_kept import NotKept, is_refused, not_kept
-from napari_temseg.widgets.improve.search_again import NOT_SEARCHED, SearchAgain, SearchedAgain, known_scales, pixels_of_search
+from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.improve.training_preview import TrainingPreview
 from napari_temseg.widgets.jobs.runner import guarded
-from napari_temseg.widgets.session.history import FOUND_STEP
-from napari_temseg.widgets.session.item import SHIPPED
+from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.own_models import OwnModels
+from napari_temseg.widgets.session.questions import Answer
+from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
     from napari_temseg.engine.interactive.active_learning import Place
@@ -63,15 +64,17 @@ class Trainer(QObject):
         self.tried = False  # it was not kept, and somebody took it all the same
         self.unused: Segmenter | None = None  # what the last training learnt, where it was not kept
         self.made = self._before = ""  # the model that the last training made, and the one that was in use before
-        self._trained: dict[str, tuple[str, WeakSet[Item]]] = {}  # by model: the one in use before it, and the pictures that taught it
         self.twice = False  # the training before this one was refused on these pictures as well
         self._taught: WeakSet[Item] = WeakSet()  # the pictures whose labels are learnt
         self.preview = TrainingPreview(session)
         self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
+        self.back = session.part(GoingBack)
         self.offer = session.part(ModelOffer)
         self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
         session.model_renamed.connect(self._renamed)
+        session.models_changed.connect(self._models_changed)
+        session.item_changed.connect(self._item_changed)
         self.again.ended.connect(self.advanced)
 
     def train(self, base: str, config: TrainConfig, *, tune: bool = False) -> None:
@@ -178,10 +181,7 @@ class Trainer(QObject):
     @property
     def earlier(self) -> str:
         """The model to which one can go back: that which was in use before the training that made the one in use; "" for none."""
-        used, there = self.session.model, {SHIPPED, *self.session.models, *self.session.own}
-        before, taught = self._trained.get(used, ("", ()))
-        known = used in self.session.models and (before in there or Path(before).suffix == ".temseg")  # it may have been removed
-        return before if known and self.session.current in taught else ""
+        return self.back.earlier(self.session.current)
 
     @property
     def in_use(self) -> bool:
@@ -190,32 +190,17 @@ class Trainer(QObject):
         return any(session.model_of(item) == self.made for item in session.items if item in self._taught)
 
     def go_back(self) -> None:
-        """Use the model again that was in use before for the pictures that taught the new one, and bring back what it found in the one in
-        hand, which was searched anew.
-
-        A picture that was corrected since keeps its particles, and so do those that nobody looks at now.
-        """
-        session, item, before, used = self.session, self.session.current, self.earlier, self.session.model
-        if item is None or not before:
+        """Take the training back that made the model in use for the picture in hand, on every picture that it changed (see `GoingBack`);
+        `TemsegError` where there is none."""
+        if self.session.current is None or not self.earlier:
             raise TemsegError("There is no training of this image to go back from.")
-        made = session.models[used]
-        for each in session.items:
-            if each in self._trained[used][1] and session.model_of(each) == used:
-                session.use_model_for(each, before)
-                self.again.questions.drop(each, NOT_SEARCHED)
-        newest, said, found = item.history.newest, item.prediction, ""
-        if newest is not None and newest.name == FOUND_STEP and said is not None and said.model_hash == made.content_hash():
-            item.history.undo()
-            found = ", and what was found before (Redo brings back what the new model found)"
+        told = self.back.go_back(self.session.current)
         self.offer.withdraw()
-        session.say(f"“{before}” is in use again for {item.name}{found}; “{used}” stays in the list of models.")
+        self.session.say(told)
         self.advanced.emit()
 
     def _renamed(self, name: str, new: str) -> None:
         self.made, self._before = (new if each == name else each for each in (self.made, self._before))
-        if name in self._trained:
-            self._trained[new] = self._trained.pop(name)
-        self._trained |= {made: (new, taught) for made, (before, taught) in self._trained.items() if before == name}
 
     def _progressed(self, steps: list[Progress]) -> None:
         if not self.running:
@@ -283,8 +268,9 @@ class Trainer(QObject):
         """A model that came of a training from `base`: it gets a name, is kept on disk, and is used for what taught it."""
         taken = {*self.session.models, *self.session.own}
         model.name = name = next_name(base if base in taken else model.name, taken)
+        before = {item: self.session.model_of(item) for item in self.session.items}
         self.made = name = self.session.add_model(name, model, self._taught)
-        self._trained[name] = self._before, self._taught
+        self.back.note(name, self._taught, before)
         self.session.part(OwnModels).save(name, model)
         self.session.say(f"The new model is “{name}”, kept for later starts. {self._used()}")
 
@@ -328,11 +314,38 @@ class Trainer(QObject):
         """
         item = self.session.current
         if self.made:
-            others = [each for each in self.session.items if each in self._taught and each is not item]
-            self.again.ask(others, self.made)
+            for each in self.session.items:
+                if each is not item or item not in self._taught:
+                    self._ask_search(each)
         if item is not None and item in self._taught and not item.asks_axes:
             # What came of the training is told, whether it can be searched or not.
             guarded(partial(self.again.begin, item, needed=bool(self.made), so_far=self._newest))
+
+    def _ask_search(self, item: Item) -> None:
+        """Whether a picture shall be searched that the newest model is in use for, and that shows what another one found: it taught it, or
+        is of the sample of one that did."""
+        session, made = self.session, self.made
+        if made not in session.models or session.model_of(item) != made or self.back.shows(item, made):
+            return
+        if item in self._taught:
+            self.again.ask([item], f"“{made}” learnt from this image, which still shows what was found before.")
+        elif before := self.back.earlier(item):
+            stay = Answer(f"Stay with “{before}”", "Use the model before for this image.", partial(session.use_again, {item: before}))
+            same = (
+                f"“{made}” learnt from this sample (“{item.sample}”) and is in use here too; this image still shows what was found before."
+            )
+            self.again.ask([item], same, stay)
+
+    def _item_changed(self, item: Item, what: Change) -> None:
+        if what == Change.SAMPLE:
+            for each in self.session.items:
+                if each not in self._taught:
+                    self._ask_search(each)
+
+    def _models_changed(self) -> None:
+        for item in self.session.items:
+            if self.again.waits(item) and not found_by_another(self.session, item):
+                self.again.drop(item)
 
 
 def next_name(name: str, taken: Any) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.improve.curve_advice import advise, by_heart, note_sentence, tuned_sentence, verdict
 from napari_temseg.widgets.improve.search_again import outcome
+from napari_temseg.widgets.session.item import SHIPPED
+from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.improve.trainer import Trainer
@@ -32,7 +34,9 @@ class TrainingAccount:
             return f"{model}; searching {trainer.again.item.name} again …"
         if taught := trainer.elsewhere:
             there = made in session.models or made in session.own
-            way = f"; to use “{made}” here too, choose it in step 2" if there and trainer.in_use and session.model_of(item) != made else ""
+            if there and session.model_of(item) == made:
+                return f"“{made}”, trained on {taught}, is in use here too{self._another()}."
+            way = f"; to use “{made}” here too, choose it in step 2" if there and trainer.in_use else ""
             return f"The last training was on {taught}{way}."
         if item not in trainer.learnt:
             return ""
@@ -54,17 +58,24 @@ class TrainingAccount:
         used = session.model_of(item)
         if made and used != made:
             kept = "stays in the list of models" if made in session.models or made in session.own else "is no more"
-            return f"“{used}” is in use here; “{made}”, which was trained, {kept}."
+            return f"“{used}” is in use here{self._another()}; “{made}”, which was trained, {kept}."
         if self._settled:
             return "The last training was not kept; another result is shown since."
         if not made:
             return trainer.why_not.words()
-        if trainer.again.waits(item):
-            return f"“{made}” is in use now; this image shows what was found before: search it again."
+        if another := self._another():
+            return f"“{made}” is in use now{another}."
         heart = by_heart(trainer.points, trainer.facts)
         found = outcome(trainer.searched_again)
         told = f"“{made}” is in use now: {found}" if found else verdict(trainer.points, made, trainer.facts, fresh=trainer.fresh)
         return f"{told} {heart}".strip()
+
+    def _another(self) -> str:
+        """That the image in hand shows what another model found than the one in use for it, for the middle of a sentence; else ""."""
+        session, item = self.session, self.session.current
+        by = "" if item is None else found_by_another(session, item)
+        known = by in {SHIPPED, *session.models, *session.own}  # what Live made of an answer is newer than that
+        return f", but these outlines are of “{by}”: search it again" if known else ""
 
     @property
     def advice(self) -> str:

@@ -164,6 +164,15 @@ class History:
         """The step that `redo` would repeat."""
         return self._undone[-1].step if self._undone else None
 
+    def since(self, reached: Callable[[Any], bool]) -> list[Step] | None:
+        """The steps since the newest state, of those that steps replaced, that is `reached`, the newest first; None where there is none."""
+        steps: list[Step] = []
+        for step, _ in reversed(self._done):
+            steps.append(step)
+            if step.before is not None and reached(step.before):
+                return steps
+        return None
+
     @property
     def done_at(self) -> int:
         """When the newest step was done, by `tick`; 0 when there is none."""

@@ -254,7 +254,9 @@ class SessionModels(QObject):
             raise TemsegError(f"A model cannot be called “{new}”: type a name that no other has.")
         self.models = {new if key == name else key: model for key, model in self.models.items()}
         self.own = {new if key == name else key: path for key, path in self.own.items()}
-        self.model_names = {digest: new if key == name else key for digest, key in self.model_names.items()}
+        # Also of what Live made of it: “particles+1, corrected by strokes (instant)”.
+        called = {digest: key for digest, key in self.model_names.items() if key == name or key.startswith(f"{name}, ")}
+        self.model_names |= {digest: f"{new}{key[len(name) :]}" for digest, key in called.items()}
         if new in self.models:
             self.models[new].name = new
         self._replace(name, new)
@@ -290,6 +292,16 @@ class SessionModels(QObject):
         if name != self.model_of(item):
             self._of[item] = name
             self.models_changed.emit()
+
+    def use_again(self, before: Mapping[Item, str]) -> None:
+        """Use for pictures the models that they had before they taught another one; others of their sample follow them."""
+        for item in before:
+            self._of.pop(item, None)
+            self._taught.pop(item, None)
+        for item, name in before.items():
+            if self.model_of(item) != name:
+                self._taught[item] = name
+        self.models_changed.emit()
 
     def segmenter(self, name: str = "") -> Any:
         """What the engine's `model=` takes: a model of this session, the file of one, or the name of a shipped one."""
