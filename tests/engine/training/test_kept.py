@@ -107,3 +107,18 @@ def test_pictures_of_different_sizes_are_each_learnt_at_the_scale_that_suits_the
     assert [run.learner.scales_for(plane)[0] for plane in run.data.planes.labelled] == [fine, coarse]
     planes = run.data.planes.labelled
     assert Crops(planes, QUIET, (1.0, 0.7)).levels == [(1.0, 0.7)] * 2  # of a model with working scales of its own
+
+
+def test_a_new_decoder_looks_for_what_it_was_taught_whatever_the_band_was(banded, discs):
+    image, instances = discs(128, 160)
+    nm = temseg.Calibration((2.0, 2.0), "typed")
+    config = replace(QUIET, max_steps=2, typical_size=None, crop=64, batch=2)
+    own = temseg.train([temseg.Micrograph(image, calibration=nm)], [instances], meaning="instances", base=banded, config=config)
+    assert any("began anew" in note for note in own.history[-1]["notes"])
+    assert own.taught_size / own.scales[0] == pytest.approx(18.0, rel=0.12)
+    assert temseg.Segmenter.from_parts(own.metadata(), own.tensors()).taught_size == own.taught_size
+    for told in (None, 50.0):  # which is another matter
+        found = temseg.predict(own, temseg.Micrograph(image, calibration=nm), temseg.PredictConfig(typical_size=told))
+        assert found.size == pytest.approx(18.0, rel=0.12)
+    coarse = temseg.Micrograph(image[::2, ::2], calibration=temseg.Calibration((4.0, 4.0), "typed"))
+    assert temseg.predict(own, coarse).size == pytest.approx(9.0, rel=0.12)

@@ -331,3 +331,23 @@ def test_the_band_is_that_of_what_is_told_now_until_it_is_looked_for(viewer: Any
     item.particles = replace(particles, prediction=replace(particles.prediction, unlike=("unknown shapes",)))
     bench.session.item_changed.emit(item, Change.PARTICLES)
     assert panel.ways.first_size.isHidden()  # the size was said
+
+
+def test_where_a_model_looks_for_what_it_was_taught_another_size_is_not_used_and_that_is_said(
+    viewer: Any, open_bench: Any, wait_jobs: Any, banded: Any, discs: Any
+) -> None:
+    image, instances = discs(128, 160)
+    config = temseg.TrainConfig(max_seconds=1e5, max_steps=2, crop=64, batch=2, device="cpu", precision="float32")
+    own = temseg.train([image], [instances], meaning="instances", base=banded, config=config)  # which is of no use for these labels
+    bench, panel = searched(viewer, open_bench, wait_jobs, image, 18.0)
+    session = bench.session
+    assert panel.dial.not_used(session.current) == ""
+    session.models["own"] = own
+    session.models_changed.emit()
+    session.use_model("own")
+    panel.dial.say_sizes([60.0])
+    panel.one.click()
+    wait_jobs(session)
+    about = panel.dial.length(session.current, session.current.prediction.size)
+    assert panel.dial.not_used(session.current) == f"the model looks for about {about}, which it was taught, and not for 60 px"
+    assert "which it was taught" in panel._sentence(session.current)

@@ -95,7 +95,7 @@ class Runner:
             "working_scale": self.scales,
             "depth_taught": model.depth_taught,
             "pixel_ratio": self.pixel_ratio,
-            "size": self.working_size / self.scales[0] if self.working_size else 0.0,
+            "size": (model.taught_size or self.working_size) / self.scales[0] if self.working_size else 0.0,
             "candidates": () if self.both else self.candidates,
             "smaller": self.smaller,
             "alone": self.alone,

@@ -243,6 +243,15 @@ class Segmenter:
         return bool(trained[-1].get("depth_taught", True)) if trained else True
 
     @property
+    def taught_size(self) -> float:
+        """The width (px at the first working scale) of the particles that a new decoder was taught, 0 where there is none, or not known.
+
+        It looks for these, whichever band of sizes the network answered for before.
+        """
+        known = [float(record["size"]) for record in filter(_learnt, self.history) if record.get("size")]
+        return known[-1] if known and self.fixed_scale else 0.0
+
+    @property
     def finds_scale(self) -> bool:
         """Whether its scales are moved to suit the particles of a picture: needs a learnt depth, by which particles are told apart."""
         moves = bool(self.spec.working_size) or len(self.scales) > 1

@@ -17,6 +17,7 @@ from napari_temseg.engine.training.kept.edges import put_back
 from napari_temseg.engine.training.kept.stroke_worth import best_way, stroke_worth, sure_classes, why_not
 from napari_temseg.engine.training.kept.sureness import as_sure_as_right
 from napari_temseg.engine.training.learner import Learner
+from napari_temseg.engine.training.starting_model import labelled_size
 from napari_temseg.engine.training.state import Tensors, TrainingCourse
 from napari_temseg.engine.training.task import TrainingData, recorded
 from napari_temseg.engine.training.validation import VALIDATION_PIXELS, windows, zoom_at
@@ -313,6 +314,9 @@ def released(
     }
     if course.tuned is not None:
         record["tuned"] = course.tuned
+    sizes = [size for plane in data.planes.labelled if (size := labelled_size(plane))] if learner.new_decoder else []
+    if sizes:
+        record["size"] = round(float(np.median(sizes)) * learner.model.scales[0], 2)
     history, name = [*learner.model.history, record], learner.model.name
     trained = f"{name or 'model'}+"
     other = None

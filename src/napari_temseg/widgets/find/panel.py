@@ -323,6 +323,8 @@ class FindPanel(QWidget):
             text += f"; {unsure} more {are} unsure and left out (Certainty 0, under “{FOLDED_SPLITTING}”, keeps {them})"
         if model := found_by_another(self.session, item):
             text += f", found by “{model}”, not by the model in use"
+        if otherwise := self.dial.not_used(item):
+            text += f"; {otherwise}"
         told = [each.removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ") for each in self._without_ways(item)]  # stands above
         return " ".join([f"{text}.", *(f"{each[:1].upper()}{each[1:]}" for each in told if each)])
 

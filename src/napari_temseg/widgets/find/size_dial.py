@@ -217,10 +217,24 @@ class SizeDial(QWidget):
         """Whether somebody said the size, or sizes, of a picture."""
         return bool(self._told(item))
 
+    def not_used(self, item: Item) -> str:
+        """Where a picture was searched with a size that was said, by a model that looks for what it was taught whatever is said: that."""
+        asked, said = self.finder.asked_of(item), item.prediction
+        if asked is None or said is None or not said.size or said.other is not None:
+            return ""
+        sizes = self._sizes(asked, item)
+        if len(sizes) != 1 or said.suits(sizes[0]):
+            return ""
+        return f"the model looks for about {self.length(item, said.size)}, which it was taught, and not for {self.length(item, sizes[0])}"
+
     def _told(self, item: Item | None) -> tuple[float, ...]:
         """The sizes in px that were said of a picture, () where none was, or where a length says nothing of it."""
+        return self._sizes(self.finder.config_of(item), item)
+
+    @staticmethod
+    def _sizes(config: PredictConfig, item: Item | None) -> tuple[float, ...]:
         try:
-            return self.finder.config_of(item).sizes_in(item.calibration.nanometres if item is not None else 0.0)
+            return config.sizes_in(item.calibration.nanometres if item is not None else 0.0)
         except TemsegError:
             return ()
 
