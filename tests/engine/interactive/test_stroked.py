@@ -85,6 +85,11 @@ def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found:
     assert not any(there.labels[place] for place in LARGE)
     size = iter_stroked_size(particles, said, strokes_on(*LARGE), there.labels).drain()
     assert size == pytest.approx(110, rel=0.25)
+    y, x = np.indices(there.labels.shape)
+    outlined = there.labels.copy()  # as Live outlines them
+    for number, (b, a) in enumerate(LARGE):
+        outlined[np.hypot(y - b, x - a) < 55] = outlined.max() + 1 + number
+    assert iter_stroked_size(particles, said, strokes_on(*LARGE), outlined).drain() == pytest.approx(110, rel=0.05)
     small = np.argwhere(there.labels > 0)[40]
     assert iter_stroked_size(particles, said, strokes_on((int(small[0]), int(small[1]))), there.labels).drain() is None
     assert iter_stroked_size(particles, said, strokes_on((256, 20)), there.labels).drain() is None  # nothing is there at any size
@@ -113,6 +118,8 @@ def test_strokes_on_particles_beyond_what_is_looked_for_teach_nothing(
     kept = returned(beyond_band(particles, said, strokes))
     assert kept.sum() == 5 * 13 * len(LARGE)
     assert all(kept[place] for place in LARGE)
+    many = strokes_on(*((y + by, x) for y, x in LARGE for by in range(-36, 37, 12)))  # more than are looked under
+    assert (returned(beyond_band(particles, said, many)) == (many > 0)).all()
     config = TrainConfig(max_steps=2, max_seconds=1e4, crop=64, batch=1, typical_size=16.0, validation=0)
     trained = iter_train([picture], [strokes], base=particles, config=config, searched=[said]).drain()
     assert any(note.startswith("2 strokes on particles far larger or smaller") for note in trained.history[-1]["notes"])

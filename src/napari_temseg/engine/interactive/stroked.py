@@ -17,6 +17,7 @@ from napari_temseg.engine.types.config import PredictConfig
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BACKGROUND, BAND, FIRST_CLASS, Prediction
 
+NEARLY_ALL = 0.75  # of those that were looked under, from which on the others are taken to be like them
 MOST_ASKED = 12  # strokes of which the size is looked for
 THROUGH = 0.6  # of the depth of a particle, from which on a stroke through it goes through its middle
 SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
@@ -139,16 +140,16 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
 
     `said` and `labels` (Y, X) are what the search said and found of a plane with `strokes` (Y, X), for particles of one size. Round every
     stroke that lies on no particle the model is shown the plane as it shows itself for smaller and larger ones; where it sees one under the
-    stroke then, outside of what was looked for, that is its size. The answer is the median of those on the side where most are.
+    stroke then, outside of what was looked for, that is its size. A stroke on a particle that is outlined though it is beyond the band
+    of sizes, as *Live* does, tells its size as well. The answer is the median of those on the side where most are.
     """
 
     def steps(control: Control) -> Generator[Progress, None, float | None]:
-        places = _missed(strokes, labels)
-        if not said.size or said.other is not None or not places:
+        if not said.size or said.other is not None:
             return None
         under = UnderStrokes(model, said.micrograph, said.size)
-        found: list[float] = []
-        for window, stroke in places:
+        found = [size for size in _outlined(strokes, labels) if max(size / said.size, said.size / size) > BAND]
+        for window, stroke in _missed(strokes, labels):
             yield Progress("find", 0.0, f"{said.micrograph.name}: how large what was stroked is", control.elapsed)
             if control.finishing:
                 break
@@ -167,13 +168,27 @@ def beyond_band(model: Segmenter, said: Prediction, strokes: Strokes) -> Generat
     Yields the share done between strokes. At the scale of that look such a particle is none, and nothing that looks like it is.
     """
     under, beyond = UnderStrokes.of(model, said, PredictConfig()), np.zeros(strokes.shape, bool)
-    places = [] if under is None else under.asked(said, strokes)
-    for done, (window, stroke) in enumerate(places):
-        yield done / len(places)
-        size = under.size_under(window, stroke) if under is not None else 0.0
+    if under is None:
+        return beyond
+    places, far = under.asked(said, strokes, most=None), 0
+    looked = places[:MOST_ASKED]
+    for done, (window, stroke) in enumerate(looked):
+        yield done / len(looked)
+        size = under.size_under(window, stroke)
         if size and max(size / said.size, said.size / size) > BAND:
             beyond[window] |= stroke
+            far += 1
+    if far >= NEARLY_ALL * MOST_ASKED:  # where so many are looked at, the others are like them
+        for window, stroke in places[MOST_ASKED:]:
+            beyond[window] |= stroke
     return beyond
+
+
+def _outlined(strokes: Strokes, labels: Labels) -> list[float]:
+    """The diameters (px) of particles on which strokes lie that say so."""
+    under = np.unique(labels[strokes >= FIRST_CLASS])
+    areas = np.bincount(labels.ravel())[under[under > 0]]
+    return [float(each) for each in np.sqrt(4 / np.pi * areas)]
 
 
 def _missed(strokes: Strokes, labels: Labels) -> list[tuple[tuple[slice, slice], npt.NDArray[np.bool_]]]:

@@ -75,8 +75,11 @@ class UnderStrokes:
         seen = (self.seen_under(window, stroke) for window, stroke in self.asked(said, strokes))
         return [each for each in seen if each is not None]
 
-    def asked(self, said: Prediction, strokes: npt.NDArray[np.uint8]) -> list[tuple[Window, Mask]]:
-        """The strokes on particles that lie on nothing, or on something wide, of what the model `said`: windows, and the pixels there."""
+    def asked(self, said: Prediction, strokes: npt.NDArray[np.uint8], most: int | None = MOST_LOOKED) -> list[tuple[Window, Mask]]:
+        """The strokes on particles that lie on nothing, or on something wide, of what the model `said`: windows, and the pixels there.
+
+        `most` of them at most, None: all.
+        """
         regions, _ = ndimage.label(strokes >= FIRST_CLASS, EIGHT)
         pieces, _ = ndimage.label(said.classes >= FIRST_CLASS)
         area = np.bincount(pieces.ravel())
@@ -88,7 +91,7 @@ class UnderStrokes:
             under = pieces[window][stroke]
             if np.mean(under > 0) < LIES_ON or wide[under].any():
                 asked.append(((window[0], window[1]), stroke))
-        return asked[:MOST_LOOKED]
+        return asked[:most]
 
     def seen_under(self, window: Window, stroke: Mask) -> OfOtherSize | None:
         """The particle under a stroke, which is drawn in a `window` of the plane; None where none is seen, or one that was looked for."""
