@@ -47,20 +47,22 @@ class DemoResult:
 
     def text(self) -> str:
         """A table for people."""
+        scores = self.before, self.after
         rows = [
-            ("", "shipped model", "after strokes"),
-            ("IoU", f"{self.before.iou:.3f}", f"{self.after.iou:.3f}"),
-            ("particles found / true", *(f"{s.n_found} / {s.n_true}" for s in (self.before, self.after))),
-            ("mean-diameter error", *(_percent(s.mean_diameter_error) for s in (self.before, self.after))),
+            ("", "shipped model", "after training"),
+            ("area found (IoU, at best 1)", *(f"{s.iou:.3f}" for s in scores)),
+            (f"particles found, of {self.before.n_true}", *(str(s.n_found) for s in scores)),
+            ("error of the mean diameter", *(_percent(s.mean_diameter_error) for s in scores)),
         ]
-        table = "\n".join(f"{name:<24}{before:>15}{after:>15}" for name, before, after in rows)
-        strokes = ", ".join(f"{count} on {name}" for name, count in self.strokes.items())
+        table = "\n".join(f"{name:<28}{before:>15}{after:>16}" for name, before, after in rows)
+        strokes = " and ".join(f"{count} on {name}" for name, count in self.strokes.items())
         times = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
-        told = "\n".join(filter(None, (self.training_text(), self.comment())))
-        return f"{table}\n\n{told}\nStrokes: {strokes}\nTime: {times}\nReport: {self.run.output / 'report.html'}"
+        told = "\n".join(filter(None, (self.comment(), f"Strokes: {strokes}", self.training_text())))
+        head = "Compared with the exact truth of the whole micrograph:"
+        return f"{head}\n\n{table}\n\n{told}\nTime: {times}\nReport of the last column: {self.run.output / 'report.html'}"
 
     def training_text(self) -> str:
-        """What the strokes that were held out from training said of it."""
+        """What the training made of the strokes; how good that is the table says, as the strokes held out are few pixels."""
         steps, best = self.training.get("steps", 0), self.training.get("best_step", 0)
         judged = {int(point["step"]): point["validation_iou"] for point in self.training.get("curve", ()) if "validation_iou" in point}
         took = f"Training: {steps} step{'s' if steps != 1 else ''}"
@@ -70,26 +72,27 @@ class DemoResult:
             return f"{took}; no strokes were kept back to judge it by."
         if 0 in judged and judged[best] < judged[0] + 0.01:
             return (
-                f"{took}; on the strokes held out the model of step {best} is no better than the shipped one (IoU {judged[best]:.3f}, "
-                f"{judged[0]:.3f} before), too few to tell; more time teaches more (--seconds)."
+                f"{took}; strokes that it was not shown, few, speak for the model of step {best} no more than for the shipped one; "
+                "more time teaches more (--seconds)."
             )
-        before = f", {judged[0]:.3f} before" if 0 in judged else ""
-        few = f"IoU {judged[best]:.3f} on the few pixels of strokes held out{before}; the table above is over whole images"
-        return f"{took}; kept the model of step {best} ({few})."
+        return f"{took}; the model of step {best} was kept, for strokes that it was not shown."
 
     def comment(self) -> str:
         """What the table says, good or bad; "" where nothing was trained."""
         if not self.training.get("best_step", 0):
             return ""
         gain = self.after.iou - self.before.iou
-        found = f"The particles' area is found {'better' if gain > 0.002 else 'worse' if gain < -0.002 else 'about as well as before'}"
+        better = "better" if gain > 0.002 else "worse" if gain < -0.002 else "about as well as before"
+        found = f"After training the area of the particles is found {better}"
         errors = self.before.mean_diameter_error, self.after.mean_diameter_error
         if None in errors:
             return f"{found}."
         further = abs(errors[1] or 0.0) - abs(errors[0] or 0.0)
         if further <= 0.002:
-            return f"{found}, the mean diameter {'more truly' if further < -0.002 else 'as truly as before'}."
-        return f"{found}, but the mean diameter less truly: strokes say where particles are, hardly where they end."
+            return (
+                f"{found}, and the mean diameter {'is nearer to the truth' if further < -0.002 else 'is as near to the truth as before'}."
+            )
+        return f"{found}, but the mean diameter is further from the truth: strokes say where particles are, hardly where they end."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
