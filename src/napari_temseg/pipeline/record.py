@@ -135,7 +135,7 @@ def write_record(path: Path, record: Record, item: RunItem) -> None:
     if m.mask is not None:
         arrays["valid"] = np.packbits(m.mask.array())
     if item.sketch is not None:
-        arrays["sketch"] = item.sketch
+        arrays["sketch"] = item.sketch()
     arrays["picture"] = np.frombuffer(item.picture(), np.uint8)
     arrays["facts"] = np.frombuffer(json.dumps(facts, default=_plain).encode(), np.uint8)
     write_arrays(path, arrays)
@@ -161,7 +161,7 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
         facts: dict[str, Any] = json.loads(content["facts"].tobytes())
         columns = {name: _column(content[f"column{index}"]) for index, name in enumerate(facts["columns"])}
         mask = None if facts["valid"] is None else PackedMask.of(_unpacked(content["valid"], facts["valid"]))
-        sketch = content.get("sketch")
+        sketch = partial(_array, path, "sketch") if "sketch" in content else None
         crops = tuple(_crop(each, partial(_bytes, path, f"crop{index}")) for index, each in enumerate(facts.get("crops", ())))
         splits = unpacked(facts.get("splits", ()), content)
     said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts["measurement"].items()}
@@ -181,9 +181,13 @@ def read_item(path: Path, output: Path, source: Path | None = None) -> RunItem:
     return RunItem(facts["name"], source or Path(facts["path"]), measurement, **of_item)
 
 
-def _bytes(path: Path, name: str) -> bytes:
+def _array(path: Path, name: str) -> Any:
     with np.load(path, allow_pickle=False) as content:
-        return bytes(content[name].tobytes())
+        return content[name]
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    return bytes(_array(path, name).tobytes())
 
 
 def _crop(said: Sequence[Any], jpeg: Callable[[], bytes]) -> Crop:
@@ -196,12 +200,13 @@ def _values(column: pd.Series[Any]) -> npt.NDArray[Any]:
     return array.astype(str) if array.dtype.kind not in "biuf" else array
 
 
-def _column(array: npt.NDArray[Any]) -> pd.Series[Any]:
+def _column(array: npt.NDArray[Any]) -> Any:
+    """What a table makes a column of; a series would leave it an index for each."""
     if array.dtype.kind != "U":
-        return pd.Series(array)
+        return array
     # The same words in every row are one object each, or a name would weigh as much as all numbers of its particle.
     words, which = np.unique(array, return_inverse=True)
-    return pd.Series(words.astype(object)[which], dtype="str")
+    return pd.Series(words.astype(object)[which], dtype="str").array
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], shape: Sequence[int]) -> npt.NDArray[np.bool_]:

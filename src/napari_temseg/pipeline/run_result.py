@@ -34,7 +34,8 @@ class Crop:
 class RunItem:
     """One finished input: its unique name, its measurement, particles by class, files written, what gives a picture (JPEG) with outlines.
 
-    `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken, `sketch` the picture at 128 × 128 px.
+    `notes` are the sentences of its reader, `acquisition` what the file tells of how it was taken, `sketch` gives the picture at
+    128 × 128 px.
     `shown_by` names the item that shows the same field, where one does, with how that is known; it is not `counted` then.
     """
 
@@ -51,7 +52,7 @@ class RunItem:
     ends: BandEnds | None = None  # as `Particles.band_ends`
     notes: tuple[str, ...] = ()
     acquisition: Acquisition = field(default_factory=Acquisition)
-    sketch: Sketch | None = field(default=None, repr=False)
+    sketch: Callable[[], Sketch] | None = field(default=None, repr=False)  # as `picture`
     shown_by: tuple[str, str] | None = None
     counted: bool = True
     scales: tuple[float, ...] = ()  # at which the model looked at it

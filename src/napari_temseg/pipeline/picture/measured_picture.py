@@ -98,7 +98,7 @@ class MeasuredPicture:
             self.ends,
             image.notes,
             image.acquisition,
-            sketch_of(image.plane(0)),
+            partial(sketch_of, image.plane(0)),
             scales=self.scales,
             size=self.size,
             other_size=self.other_size,

@@ -272,8 +272,10 @@ def _splits(segmentation: dict[str, Any] | None, half: float | None) -> list[tup
 
 def _image(item: RunItem, image: dict[str, Any], *, apart: bool) -> dict[str, Any]:
     m = item.measurement
-    source, grey, outlines = quote(f"{THUMBNAILS}/{item.name}.jpg"), item.sketch, None
-    if not apart:  # of many the sketch has to do, as their pictures are not read
+    source = quote(f"{THUMBNAILS}/{item.name}.jpg")
+    if apart:  # of many the sketch has to do, as their pictures are not read
+        grey, outlines = None if item.sketch is None else item.sketch(), None
+    else:
         picture = item.picture()
         source = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
         grey, outlines = taken_apart(picture)

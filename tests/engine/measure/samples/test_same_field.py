@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def scene(seed: int, side: int = 256) -> np.ndarray:
 
 
 def seen(plane: np.ndarray, nanometres: float = 1.0, **taken: object) -> Field:
-    return Field(Acquisition(**taken), "", 1, plane.shape, sketch_of(plane), nanometres)
+    return Field(Acquisition(**taken), "", 1, plane.shape, partial(sketch_of, plane), nanometres)
 
 
 def test_fields_that_differ_are_not_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,14 +31,14 @@ Floats = npt.NDArray[np.float32]
 class Field:
     """What is known of a picture: how it was taken, its file's hash, planes, size of a plane in px, its `sketch`, side of a pixel in nm.
 
-    That is 0 where it is not known.
+    That is 0 where it is not known. `sketch` gives what `sketch_of` makes, when it is asked for: of all fields they would fill memory.
     """
 
     acquisition: Acquisition = field(default_factory=Acquisition)
     content_hash: str = ""
     n_planes: int = 1
     frame: tuple[int, int] = (0, 0)
-    sketch: Sketch | None = None
+    sketch: Callable[[], Sketch] | None = None
     nanometres: float = 0.0
 
 
@@ -72,7 +72,9 @@ def _candidates(fields: Sequence[Field]) -> Iterator[tuple[int, int]]:
         if one.content_hash and by_content.setdefault(one.content_hash, index) != index:
             yield by_content[one.content_hash], index
     drawn = [index for index, one in enumerate(fields) if one.sketch is not None]
-    coarse = np.stack([_coarse(sketch) for one in fields if (sketch := one.sketch) is not None]) if drawn else np.zeros((0, 1), np.float32)
+    coarse = (
+        np.stack([_coarse(sketch()) for one in fields if (sketch := one.sketch) is not None]) if drawn else np.zeros((0, 1), np.float32)
+    )
     for place, vector in enumerate(coarse):
         for further in np.flatnonzero(coarse[place + 1 :] @ vector > _LIKELY).tolist():
             yield drawn[place], drawn[place + 1 + further]
@@ -146,7 +148,7 @@ def _alike(one: Field, other: Field) -> float:
     """The median correlation of the tiles of two sketches of one shape: bars that all pictures of a microscope share lie in a few."""
     if one.sketch is None or other.sketch is None or not _same_shape(one.frame, other.frame):
         return 0.0
-    first, second = (_tiles(_detail(sketch.astype(np.float32), 8.0)) for sketch in (one.sketch, other.sketch))
+    first, second = (_tiles(_detail(sketch().astype(np.float32), 8.0)) for sketch in (one.sketch, other.sketch))
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return float(np.median((first * second).sum(1) / np.maximum(norms, 1e-3)))
 
@@ -176,8 +178,8 @@ def _found_within(one: Field, other: Field) -> bool:
     shape = (height, round(SKETCH_SIDE * ratio))
     if min(shape) < _FEWEST or max(shape) > SKETCH_SIDE:
         return False
-    small = resize(fine.sketch.astype(np.float32), shape, anti_aliasing=True)
-    match = match_template(_detail(wide.sketch.astype(np.float32), 8.0), _detail(small, 8.0))
+    small = resize(fine.sketch().astype(np.float32), shape, anti_aliasing=True)
+    match = match_template(_detail(wide.sketch().astype(np.float32), 8.0), _detail(small, 8.0))
     # The stage is the same, so what is looked for lies in the middle, or near it.
     y, x = (slice(max(0, n // 2 - _OFF), n // 2 + _OFF + 1) for n in match.shape)
     return float(np.abs(match[y, x]).max()) >= _FOUND
