@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+from scipy import ndimage, sparse
 
 Floats = npt.NDArray[np.float32]
 
@@ -16,6 +16,7 @@ MOST_SUPERPIXELS = 60_000  # cells of a plane; a larger picture gets larger cell
 ALIKE = 8.0  # how fast neighbours that look different stop listening to each other
 TRUST = 0.03  # how strongly a cell of one CELL² stays with what the model said, against a neighbour that looks the same
 DRAWN = 3.0  # how strongly a cell crossed by a stroke goes with it
+REACH = 3.0  # × the half width of what a stroke on a particle lies in, from the stroke to where that particle may end
 
 
 def cell_side(frame: tuple[int, int]) -> int:
@@ -76,3 +77,23 @@ class Superpixels:
         found[0] = np.clip(1 - found[1:].sum(axis=0), 0, 1)
         shares: Floats = found / np.maximum(found.sum(axis=0), 1e-6)
         return shares
+
+    def within_reach(self, before: Floats, found: Floats, tally: Floats) -> Floats:
+        """Class probabilities (K, cy, cx) that strokes made of those `before`, these put back where a particle was gained out of reach of
+        the strokes on particles (`tally`, as for `spread`): further off than `REACH` half widths of what they lie in.
+
+        In a gap between particles nothing stops what a stroke says: a small particle that is stroked there would fill it whole.
+        """
+        drawn, inside = tally[1:].sum(axis=0) > 0, found[0] < 0.5
+        gained = inside & (before[0] >= 0.5)
+        if not drawn.any() or not gained.any():
+            return found
+        away, nearest = ndimage.distance_transform_edt(~drawn, return_indices=True)
+        strokes, count = ndimage.label(drawn, np.ones((3, 3)))
+        half = np.zeros((2, count + 1))
+        for found_half, region in zip(half, (gained, inside), strict=True):
+            depth = ndimage.distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
+            np.maximum.at(found_half, strokes.ravel(), depth.ravel())
+        reach = REACH * np.where(half[0] > 0, half[0], half[1])  # by what was gained: beside it other particles may lie
+        beyond = gained & (away > reach[strokes[tuple(nearest)]] + 1)
+        return np.where(beyond, before, found)

@@ -341,13 +341,15 @@ class Runner:
         places = [(..., slice(y, y + height), slice(x, x + width)) for y in rows for x in columns]
         share = ramp(height, self.overlap)[:, None] * ramp(width, self.overlap)[None]
         total = weight = None
+        counted = np.empty_like(share)  # asking for memory anew for each tile takes longer than the sums
         for done, (here, raw) in enumerate(zip(places, network.outputs(whole[here] for here in places), strict=True)):
             if done:
                 yield done / len(places)
             if total is None or weight is None:
                 total = np.zeros((1, raw.shape[1], *whole.shape[-2:]), np.float32)
                 weight = np.zeros(whole.shape[-2:], np.float32)
-            total[here] += raw * share
+            for channel, said in zip(total[0], raw[0], strict=True):
+                channel[here] += np.multiply(said, share, out=counted)
             weight[here[1:]] += share
         if total is None or weight is None:
             raise TemsegError("The image has no pixels.")

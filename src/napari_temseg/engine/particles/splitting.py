@@ -261,9 +261,15 @@ def _given_back(labels: Labels, prediction: Prediction, parted: npt.NDArray[np.b
     beside = np.zeros(count + 1, bool)
     beside[strokes[ndimage.binary_dilation(labels > 0, EIGHT)]] = True
     beside[0] = False  # what a stroke covers whole is no particle
-    taken = beside[strokes]
-    nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return np.where(taken, labels[tuple(nearest)], labels)
+    given = labels.copy()
+    for number, box in enumerate(ndimage.find_objects(strokes), start=1):
+        if beside[number]:  # its nearest piece lies no further off than it is long: that is looked for there alone
+            reach = 2 + sum(span.stop - span.start for span in box)
+            window = tuple(slice(max(0, span.start - reach), span.stop + reach) for span in box)
+            nearest = ndimage.distance_transform_edt(labels[window] == 0, return_distances=False, return_indices=True)
+            own = strokes[window] == number
+            given[window][own] = labels[window][tuple(nearest)][own]
+    return given
 
 
 def _learnt_depth(prediction: Prediction, config: SplitConfig) -> FloatArray | None:
