@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 
 from napari_temseg import measure, size_distribution
+from napari_temseg.engine.measure.audit.carrying import Audit, outcomes
+from napari_temseg.engine.measure.audit.outcome import Answers
+from napari_temseg.engine.measure.audit.sampling import drawn
 from napari_temseg.engine.measure.calibrated import in_shown_unit, in_unit, shown_unit
 from napari_temseg.engine.measure.descriptors import DISTRIBUTION_STATISTICS
 from napari_temseg.engine.measure.measurement import Measurement
@@ -94,3 +97,16 @@ def test_a_size_in_px_has_no_exponent() -> None:
     assert size_words(1634.2, 0.0) == "1634 px"
     assert size_words(1634.2, 0.0, 2) == "1634 px"
     assert size_words(4.0, 0.0) == "4 px"
+
+
+def test_an_audit_says_the_same_in_either_unit(powder: Measurement) -> None:
+    sample = drawn([powder])
+    assert sample is not None
+    lengths = {number: 1.02 * each.ecd for number, each in enumerate(sample.particles)}
+    missed = {number: [(1.0, 1.0, 12.0)] for number in range(len(sample.fields))}
+    answers = Answers("A", "2026-01-02", dict.fromkeys(lengths, "accept"), lengths, {number: [12.0] for number in missed})
+    found = [outcomes([Audit(sample, answers, missed)], each, size_distribution(each)) for each in ([powder], in_shown_unit([powder]))]
+    known, told = (each for each in found if each is not None)
+    assert told["corrected_d50"] * 1000 == pytest.approx(known["corrected_d50"])
+    assert told["recall"] == pytest.approx(known["recall"])
+    assert known["recall"] < 1, "by the area of the fields, in the same unit as that of the pictures"
