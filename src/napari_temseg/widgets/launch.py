@@ -61,6 +61,7 @@ def open_window(
         session, said = session_of(viewer), list[str]()
         wear_chosen_theme(viewer, session.settings)
         session.theme_changed.connect(partial(keep_chosen_theme, viewer, session.settings))
+        session.theme_changed.connect(partial(session.jobs.later, session.settings.save))  # a window that is killed keeps it too
         session.said.connect(said.append)
         session.part(Opener).open(paths, axes, calibration, (series,) if series else ())
         _wait(lambda: bool(session.items) or session.closed or not session.jobs.running)
