@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from napari_temseg.pipeline.find_stroked import iter_find_at
 from napari_temseg.widgets.find.finder import Finder
-from napari_temseg.widgets.improve.training_labels import alike
+from napari_temseg.widgets.improve.alike import alike
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Answer, Questions
 

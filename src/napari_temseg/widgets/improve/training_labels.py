@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +13,15 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS, UNLABELLED, Particles
-from napari_temseg.widgets.canvas import layers, micrograph_layer
+from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.canvas.roles import Role
+from napari_temseg.widgets.improve.alike import alike
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
 STROKES, PARTICLES, TRUTH = "strokes", "particles", "truth"
 SOURCE_TITLES = {STROKES: "strokes", PARTICLES: "corrected particles", TRUTH: "layer of instances"}
-LIKE = 2.0  # × in pixel size and in the size of particles, from which on two micrographs are not of one kind
 SOME = 4097  # px, of which one is looked at before all are
 MOST_BESIDE = 4  # pictures without labels that a training holds on to or watches
 Counts = Mapping[int, ClassCount]
@@ -51,22 +50,6 @@ def source(item: Item) -> str:
 def teaches(item: Item, current: Item | None) -> bool:
     """Whether a micrograph that holds labels takes part in a training: as somebody said, else where it is like the one in hand."""
     return alike(item, current) if item.trains is None else item.trains
-
-
-def alike(item: Item, other: Item | None) -> bool:
-    """Whether two micrographs are taken for such of one kind: by their samples where both are named; else they lie in one folder, at most
-    by `LIKE` apart in pixel size and, where both were searched, in the size of their particles.
-    """
-    if other is None or item is other:
-        return True
-    if item.sample and other.sample:
-        return item.sample == other.sample
-    pixels = [each.calibration.nanometres for each in (item, other)]
-    sizes = [each.prediction.size if each.prediction is not None else 0.0 for each in (item, other)]
-    if all(pixels):
-        sizes = [size * pixel for size, pixel in zip(sizes, pixels, strict=True)]
-    folders = {str(Path(micrograph_layer.path_of(each.layer)).parent) for each in (item, other)}
-    return len(folders) == 1 and all(max(pair) <= LIKE * min(pair) for pair in (pixels, sizes) if all(pair))
 
 
 def classes_taught(item: Item) -> frozenset[int]:
