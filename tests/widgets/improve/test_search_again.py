@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
         return outcome(SearchedAgain(item, None, before, 49, still=still, anew=anew))  # type: ignore[arg-type]
 
     assert told(46, None) == "49 particles, 46 before."
+    wider = SearchedAgain(item, None, 84, 82, still=None, wider=1.08)  # type: ignore[arg-type]
+    assert outcome(wider) == "82 particles, 84 before, D50 8 % larger."
+    assert outcome(replace(wider, wider=0.93)) == "82 particles, 84 before, D50 7 % smaller."
+    assert outcome(replace(wider, wider=1.01)) == "82 particles, 84 before."
     assert told(None, Contradicted(3, 0, 0, 2, 0)) == "49 particles; agrees with all strokes."
     assert told(46, Contradicted(3, 2, 0, 2, 0)) == "49 particles, 46 before; 2 of 3 stroked particles still missed."
     assert told(46, Contradicted(3, 2, 1, 2, 1)).endswith(
@@ -117,6 +122,10 @@ def test_a_size_that_was_stroked_and_not_looked_for_is_offered_and_never_taken(
     qtbot.waitUntil(lambda: questions.of(item) is not None)
     question = questions.of(item)
     assert question.text.startswith("You stroked particles of about ")
+    bench.panel(2).trainer.ended = True  # as after a training that was not kept: that comes first
+    bench.panel(2).trainer._taught.add(item)
+    bench.panel(2).refresh()
+    assert "say first which is meant (below)" in bench.panel(2).verdict.text()
     assert (item.particles is found, item.search == said, item.prediction.other) == (True, True, None)
     questions.answer(question, question.answers[0])
     wait_jobs(session)

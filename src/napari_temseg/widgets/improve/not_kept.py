@@ -14,6 +14,7 @@ MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection
 USE_LIVE = "for this image alone, Use this result"  # Live has what strokes say of the image in hand
 
 
+
 class NotKept(NamedTuple):
     """Why, and the way out, each in few words; where that is more time, how many `seconds` would do, as far as that is known."""
 
@@ -24,6 +25,9 @@ class NotKept(NamedTuple):
     def words(self) -> str:
         """For the verdict."""
         return f"Not kept: {self.why}; {self.way}."
+
+
+OTHER_SIZE = NotKept("you stroked particles of a size that is not looked for", "say first which is meant (below)")
 
 
 def is_refused(notes: Sequence[str]) -> bool:

@@ -34,6 +34,7 @@ from napari_temseg.widgets.kit.forms import ConfigForm
 from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, row, separator
 from napari_temseg.widgets.session import export
+from napari_temseg.widgets.session.questions import Questions
 from napari_temseg.widgets.session.settings import remembered
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class ImprovePanel(QWidget):
             session.classes_changed,
             session.models_changed,
             session.jobs.changed,
+            session.part(Questions).changed,
             self.start.activated,
         ):
             signal.connect(self.refresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.units import size_words
-from napari_temseg.engine.types.wording import several
+from napari_temseg.engine.types.wording import FEWEST, several
 from napari_temseg.pipeline.find_stroked import iter_find_at, iter_size_left_out
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.find.finder import Finder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 STROKED_SIZE = "size of what was stroked"  # what the question is about
 NOT_SEARCHED = "search with what it taught"  # … and another
+TOLD_WIDER = 0.02  # change of the median diameter, by ratio, from which on it is told
 KNOWN_FROM = 0.2  # of a search, from which on its pace tells how long the rest takes: looking for the scale is not what follows
 
 
@@ -45,6 +47,7 @@ class SearchedAgain:
     after: int
     still: Contradicted | None = None
     anew: bool = True
+    wider: float = 1.0  # × by which the median diameter is another than before
 
 
 class SearchAgain(QObject):
@@ -61,7 +64,7 @@ class SearchAgain(QObject):
         self.item: Item | None = None  # that is searched now
         self.result: SearchedAgain | None = None
         self._title = ""
-        self._before: tuple[Prediction | None, int | None] = (None, None)
+        self._before: tuple[Prediction | None, Particles | None] = (None, None)
         session.jobs.changed.connect(self._changed)
         session.item_changed.connect(self._item_changed)
 
@@ -73,7 +76,7 @@ class SearchAgain(QObject):
         """Search an image again where that is `needed`; else only see what its strokes say of its result. `so_far` is where the training
         stands whose last part this is, with the time that it has left for it."""
         particles, said, before = item.particles, item.prediction, so_far or Progress("", 0.0)
-        self._before = said, None if particles is None else len(particles)
+        self._before = said, particles
         if not needed:
             self._compare(item, anew=False)
             return
@@ -125,22 +128,25 @@ class SearchAgain(QObject):
         if said is None or particles is None:
             self.ended.emit()
             return
-        self.result = result = SearchedAgain(item, said, self._before[1], len(particles), anew=anew)
-        if strokes is None:
-            self.ended.emit()
-            return
+        before = self._before[1]
+        self.result = result = SearchedAgain(item, said, None if before is None else len(before), len(particles), anew=anew)
         counted = partial(self._counted, result, strokes, particles)
-        self.session.jobs.later(partial(_still, strokes, particles.labels, said), counted)
+        self.session.jobs.later(partial(_compared, strokes, before if anew else None, particles, said), counted)
 
-    def _counted(self, result: SearchedAgain, strokes: Any, particles: Particles, still: Contradicted) -> None:
+    def _counted(self, result: SearchedAgain, strokes: Any, particles: Particles, found: tuple[Contradicted | None, float]) -> None:
         if self.result is not result:
             return
-        self.result = replace(result, still=still)
+        still, wider = found
+        self.result = replace(result, still=still, wider=wider)
         self.ended.emit()
-        if still.missed:
+        if still is not None and still.missed:
             self._look_under(result.item, result.said, strokes, particles)
 
     # -- a size that is not looked for
+
+    def asks_size(self, item: Item | None) -> bool:
+        """Whether an image is asked about which size is meant, as particles were stroked that are not looked for."""
+        return item is not None and self.questions.on(item, STROKED_SIZE) is not None
 
     def ask_size(self, item: Item | None) -> None:
         """Whether strokes of an image lie on particles of a size that is not looked for: asked when a training begins that they teach
@@ -167,7 +173,7 @@ class SearchAgain(QObject):
         both = partial(self._both, item, said, size)
         alone = partial(self._alone, item, size)
         answers = (
-            Answer(f"Look for both: {apart}", "Find again, for both sizes; one Undo brings back particles and size.", both),
+            Answer(f"Both: {apart}", "Find again, for both sizes; one Undo brings back particles and size.", both),
             Answer(f"Only {other}", "Find again, for this size alone; one Undo brings back particles and size.", alone),
             Answer("Leave it", "The size and what was found stay as they are.", lambda: None),
         )
@@ -207,7 +213,7 @@ def outcome(found: SearchedAgain | None) -> str:
     if found is None:
         return ""
     before = "" if found.before is None else " as before" if found.before == found.after else f", {found.before} before"
-    parts = [f"{several(found.after, 'particle')}{before}"] if found.anew else []
+    parts = [f"{several(found.after, 'particle')}{before}{_wider(found.wider)}"] if found.anew else []
     still = found.still
     if still is not None and still.any:
         parts += _of_regions(still) if still.regions else _of_strokes(still)
@@ -240,11 +246,25 @@ def _strokes_of(item: Item) -> Any:
     return strokes if strokes.any() else None
 
 
-def _still(strokes: Any, labels: Any, said: Prediction) -> Contradicted:
-    """In the thread of chores; torch is loaded, as there was a training."""
+def _wider(by: float) -> str:
+    """That particles are larger or smaller than before, "" where they are not."""
+    return "" if abs(math.log(by)) < TOLD_WIDER else f", D50 {100 * abs(by - 1):.0f} % {'larger' if by > 1 else 'smaller'}"
+
+
+def _compared(strokes: Any, before: Particles | None, particles: Particles, said: Prediction) -> tuple[Contradicted | None, float]:
+    """What strokes say of particles, and by how much these are wider than those before. In the thread of chores; torch is loaded, as there
+    was a training."""
     from napari_temseg.engine.interactive.stroked import contradicted
 
-    return contradicted(strokes, labels, said)
+    still = None if strokes is None else contradicted(strokes, particles.labels, said)
+    few = before is None or min(len(before), len(particles)) < FEWEST
+    return still, 1.0 if before is None or few else _median_width(particles) / _median_width(before)
+
+
+def _median_width(particles: Particles) -> float:
+    """The median equivalent diameter (px) of particles."""
+    areas = np.bincount(np.ravel(particles.labels))[1:]
+    return float(np.sqrt(np.median(areas[areas > 0])))
 
 
 def known_scales(item: Item) -> tuple[float, ...]:

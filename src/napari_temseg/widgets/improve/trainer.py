@@ -20,7 +20,7 @@ from napari_temseg.widgets.autosave.autosaver import Autosaver
 from napari_temseg.widgets.autosave.trainings import KeptTraining, TrainingPlan
 from napari_temseg.widgets.improve.going_back import GoingBack
 from napari_temseg.widgets.improve.model_offer import ModelOffer
-from napari_temseg.widgets.improve.not_kept import NotKept, is_refused, not_kept
+from napari_temseg.widgets.improve.not_kept import OTHER_SIZE, NotKept, is_refused, not_kept
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, pixels_of_search
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
@@ -175,7 +175,9 @@ class Trainer(QObject):
 
     @property
     def why_not(self) -> NotKept:
-        """Why the last training, which made no model, was not kept, and what to do."""
+        """Why the last training, which made no model, was not kept, and what to do: first of all, to say the size of what was stroked."""
+        if self.again.asks_size(self.session.current):
+            return OTHER_SIZE
         return not_kept(self.points, self.notes, self.facts, twice=self.twice)
 
     @property
