@@ -125,7 +125,7 @@ def test_a_size_that_was_stroked_and_not_looked_for_is_offered_and_never_taken(
     bench.panel(2).trainer.ended = True  # as after a training that was not kept: that comes first
     bench.panel(2).trainer._taught.add(item)
     bench.panel(2).refresh()
-    assert "say first which is meant (below)" in bench.panel(2).verdict.text()
+    assert bench.panel(2).verdict.text().endswith("of a size that is not looked for; say first which is meant (below).")
     assert (item.particles is found, item.search == said, item.prediction.other) == (True, True, None)
     questions.answer(question, question.answers[0])
     wait_jobs(session)

@@ -21,8 +21,11 @@ LIKE = 2.0  # × in pixel size and in the size of particles, from which on two m
 # with particles of sizes near each other, 36 of 38 pairs of one kind lie within the first and 34 within the second, of 341 pairs of two
 # kinds 104 and 75.
 LIKE_LOOKS, MORE_LIKE_LOOKS = 2.5, 2.0
-LOOKED_AT = 768  # px, side of the middle of a plane that is looked at
-GRAIN, FINE = 1.0, 4.0  # px: noise is what a Gaussian of the first takes out, what is fine the rest of what one of the second does
+LOOKED_AT_MIDDLE = 768  # px, side of the middle of a plane that is looked at
+GRAIN_WIDTH, FINE_WIDTH = (
+    1.0,
+    4.0,
+)  # px: noise is what a Gaussian of the first takes out, what is fine the rest of what one of the second does
 LEAST_LOOK = 1e-3  # of the range of grey values: less is nothing
 BESIDE = 3  # px round particles
 
@@ -41,11 +44,11 @@ class Appearance:
         """Of grey values (Y, X), and where particles are (bool, Y, X)."""
         low, high = np.percentile(plane, (1, 99))
         grey = np.clip((plane.astype(np.float32) - low) / max(float(high - low), 1e-9), 0, 1)
-        smooth = ndimage.gaussian_filter(grey, GRAIN)
+        smooth = ndimage.gaussian_filter(grey, GRAIN_WIDTH)
         wider = ndimage.binary_dilation(particles, iterations=BESIDE)
         beside = ndimage.binary_dilation(wider, iterations=BESIDE) & ~wider
         apart = float(grey[particles].mean() - grey[beside].mean()) if particles.any() and beside.any() else 0.0
-        return cls(float((grey - smooth).std()), float((smooth - ndimage.gaussian_filter(grey, FINE)).std()), apart)
+        return cls(float((grey - smooth).std()), float((smooth - ndimage.gaussian_filter(grey, FINE_WIDTH)).std()), apart)
 
     def like(self, other: Appearance, most: float) -> bool:
         """Whether two look alike: particles are brighter in both, or darker, and noise and what is fine differ by no more than `most` ×."""
@@ -82,7 +85,7 @@ def _looks(item: Item) -> Appearance | None:
     if said is None:
         return None
     if said not in _known:
-        y, x = (slice(max(0, (side - LOOKED_AT) // 2), (side + LOOKED_AT) // 2) for side in item.frame)
+        y, x = (slice(max(0, (side - LOOKED_AT_MIDDLE) // 2), (side + LOOKED_AT_MIDDLE) // 2) for side in item.frame)
         middle = item.n_planes // 2
         found = said.classes.reshape((-1, *item.frame))[middle, y, x] >= FIRST_CLASS
         _known[said] = Appearance.of(np.asarray(said.micrograph.plane(middle)[y, x]), found)

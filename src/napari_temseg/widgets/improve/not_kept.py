@@ -14,7 +14,6 @@ MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection
 USE_LIVE = "for this image alone, Use this result"  # Live has what strokes say of the image in hand
 
 
-
 class NotKept(NamedTuple):
     """Why, and the way out, each in few words; where that is more time, how many `seconds` would do, as far as that is known."""
 
