@@ -16,8 +16,8 @@ import napari_temseg as temseg
 from napari_temseg.engine.measure.measurement import measure, with_flags
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.results import PARTICLE_CLASSES, Particles, Prediction
-from napari_temseg.pipeline.existing_results import Result, file_stems, iter_report
+from napari_temseg.engine.types.results import BY_LABELS, PARTICLE_CLASSES, Particles, Prediction
+from napari_temseg.pipeline.existing_results import LABELS_ALONE, Result, file_stems, iter_report
 
 
 def result(name: str, corrections: int = 0) -> Result:
@@ -100,6 +100,13 @@ def test_differing_models_and_settings_are_stated_for_each_image(tmp_path: Path)
 def test_a_model_nobody_knows_gets_no_name(tmp_path: Path) -> None:
     page, _ = written(tmp_path, [found("a", "c" * 64)], model="mine", models={})
     assert cell(page, "Model") == f"unnamed, hash {'c' * 16}"
+
+
+def test_labels_are_no_model(tmp_path: Path) -> None:
+    page, summary = written(tmp_path, [found("a", BY_LABELS)], models={})
+    assert summary["model"] == {"name": LABELS_ALONE, "hash": ""}
+    assert cell(page, "Model") == LABELS_ALONE
+    assert "(no model: labels painted by a person, or filled in" in html.unescape(page)
 
 
 def test_captions_tell_what_was_left_out_and_done_by_hand(tmp_path: Path) -> None:

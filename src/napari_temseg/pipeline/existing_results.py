@@ -17,7 +17,7 @@ from napari_temseg.engine.measure.measurement import Measurement
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.results import BY_LABELS, Particles
 from napari_temseg.files.atomic import STEM_BYTES, short
 from napari_temseg.pipeline.recipe import Recipe
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 IN_THE_WINDOW = "window"  # the settings of records whose results are at hand, and no run's
 UNWRITTEN = "This report is not finished: some label images may be missing, and table and report do not belong to them. Save it again."
 NO_MODEL = "none (drawn, read or labelled otherwise)"
+LABELS_ALONE = "none (labels painted by a person, or filled in from strokes or a result)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +164,8 @@ def _tell_origins(summary: dict[str, Any], results: Sequence[Result], names: Map
     for image, result in zip(images, results, strict=True):
         digest = _model_hash(result)
         image["model"] = {"name": names.get(digest, "") if digest else NO_MODEL, "hash": digest}
+        if digest == BY_LABELS:
+            image["model"] = {"name": LABELS_ALONE, "hash": ""}
         image["settings"] = _settings(result)
         image["corrections"] = result.corrections
     summary["model"] = images[0]["model"] if all(image["model"] == images[0]["model"] for image in images) else None
@@ -197,7 +200,7 @@ def _model_hash(result: Result) -> str:
 
 def _names(results: Sequence[Result], model: str, models: Mapping[str, Segmenter] | None, known: Mapping[str, str]) -> dict[str, str]:
     """Names of the models that found the results, by hash; one that nobody knows has none."""
-    wanted = {_model_hash(result) for result in results} - {""}
+    wanted = {_model_hash(result) for result in results} - {"", BY_LABELS}
     if models is None:
         return dict.fromkeys(wanted, model if len(wanted) == 1 else "")
     kept = [each.particles.origin for each in results if each.particles.origin is not None]

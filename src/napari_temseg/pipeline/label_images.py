@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_temseg.engine.types.annotations import default_name
 from napari_temseg.engine.types.config import SplitConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.large_arrays import copied
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Progress
-from napari_temseg.engine.types.results import Particles
+from napari_temseg.engine.types.results import BACKGROUND, BY_LABELS, FIRST_CLASS, Particles, Prediction
 from napari_temseg.engine.types.wording import at_plane
-from napari_temseg.pipeline.find import Stack, measured
+from napari_temseg.pipeline.find import Found, Stack, measured
 
 Measured = tuple[Particles, Any]  # and their Measurement
 
@@ -50,6 +51,45 @@ def iter_adopt(pairs: Sequence[tuple[npt.NDArray[np.integer[Any]], Micrograph]])
         return results
 
     return Job(steps)
+
+
+def iter_labelled(labels: npt.NDArray[np.uint8], names: Mapping[int, str], image: Micrograph, config: SplitConfig) -> Job[Found]:
+    """Particles as somebody labelled a picture (class numbers of its shape, 1 background, 2 … particles), split and measured.
+
+    What is not labelled is background. `names` are those of the classes. The prediction that goes with it is certain of all, and by no
+    model (`BY_LABELS`). `TemsegError` where less than half of a plane is labelled.
+    """
+
+    def steps(control: Control) -> Generator[Progress, None, Found]:
+        from napari_temseg.engine.particles.splitting import split
+
+        pages = labels.reshape((-1, *image.frame))
+        for index, page in enumerate(pages):
+            if 2 * np.count_nonzero(page) < page.size:
+                where = f" {at_plane(index, image.n_planes)}" if image.n_planes > 1 else ""
+                raise TemsegError(
+                    f"{image.name}:{where} less than half is labelled, and what is not counts as background; fill the rest first "
+                    "(Fill from strokes, Fill from result)."
+                )
+        n = max(FIRST_CLASS, int(labels.max()))
+        said = _said_by(labels, {number: names.get(number, default_name(number)) for number in range(BACKGROUND, n + 1)}, image)
+        planes = Stack(image)
+        for index in range(image.n_planes):
+            yield Progress("split", index / image.n_planes, at_plane(index, image.n_planes) or image.name, control.elapsed)
+            planes.put(index, split(said.at(index), config))
+        particles = planes.whole(said)
+        yield Progress("measure", 1.0, f"measuring {image.name}", control.elapsed)
+        return Found(0, said, particles, measured(particles))
+
+    return Job(steps)
+
+
+def _said_by(labels: npt.NDArray[np.uint8], names: dict[int, str], image: Micrograph) -> Prediction:
+    classes = np.maximum(labels, BACKGROUND)
+    ids = tuple(names)
+    probability = np.stack([classes == number for number in ids], axis=-3).astype(np.float16)
+    facts: dict[str, Any] = {"model_hash": BY_LABELS, "depth_taught": False, "computed_with": "no model"}
+    return Prediction(probability, ids, names, classes, image, parted=labels == BACKGROUND, **facts)  # a hole that is painted stays one
 
 
 def iter_cut_out(particles: Particles, image: Micrograph) -> Job[Measured]:

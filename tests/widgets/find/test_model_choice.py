@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtWidgets import (
     QFileDialog,
 )
@@ -49,3 +50,34 @@ def test_undoing_a_search_brings_its_model_back(viewer: Any, grid: Any, open_ben
     qtbot.waitUntil(bench.panel(3).redo.isEnabled)
     bench.panel(3).redo.click()
     assert panel.model.currentData() == "mine"
+
+
+def test_that_a_model_is_chosen_for_other_images_too_is_said_and_can_be_had_here_alone(viewer: Any, open_bench: Any, tiny: Any) -> None:
+    for name in ("steel", "spot"):
+        viewer.add_image(np.zeros((48, 48), np.uint8), name=name)
+    bench = open_bench(viewer)
+    session, row = bench.session, bench.panel(1).models
+    steel, spot = session.items
+    session.add_model("steel+1", tiny, [steel])
+    session.set_current(spot)
+    bench.go(1)
+
+    def choose(name: str) -> list[str]:
+        row.box.setCurrentIndex(row.box.findText(name))
+        row.box.activated.emit(row.box.currentIndex())
+        return [session.model_of(item) for item in (steel, spot)]
+
+    assert choose("particles (shipped)") == ["particles", "particles"]
+    assert row.everywhere.isVisibleTo(bench.panel(1))
+    assert row.everywhere.told.text() == "“particles” is in use for steel too now."
+    row.everywhere.undo.click()
+    assert [session.model_of(item) for item in (steel, spot)] == ["steel+1", "particles"]
+    assert not row.everywhere.isVisibleTo(bench.panel(1))
+    session.set_current(steel)
+    assert choose("particles (shipped)") == ["particles", "particles"]
+    assert not row.everywhere.isVisibleTo(bench.panel(1))  # the other had it already
+    session.set_current(spot)
+    assert choose("steel+1") == ["steel+1", "steel+1"]
+    row.everywhere.here.click()
+    assert [session.model_of(item) for item in (steel, spot)] == ["particles", "steel+1"]
+    assert row.box.currentText() == "steel+1"

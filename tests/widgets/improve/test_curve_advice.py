@@ -80,6 +80,18 @@ def test_nothing_is_concluded_from_one_region(ious: list[float]) -> None:
     assert not_kept(points, [], ONE).why == "the few labels kept back do not speak for it"
 
 
+def test_where_strokes_say_that_the_model_is_wrong_a_filling_of_them_is_advised() -> None:
+    flat, gain = curve([0.5, 0.5, 0.5]), curve([0.5, 0.503, 0.502])
+    refused = ["the model stays as it was: it would lose 3 of 9 particles where you stroked nothing; stroke some particles that are right"]
+    for points, notes in ((flat, []), (gain, []), (flat, refused)):
+        wrong, right = (not_kept(points, notes, {**HELD, "mistaken": said}) for said in (1.0, 0.0))
+        assert (wrong.why, wrong.way) == (right.why, "Fill from strokes, correct that, then train")
+        assert right.way.startswith("stroke ")
+    assert not_kept(flat, refused, {**HELD, "mistaken": 1.0}, twice=True).way.endswith("for this image alone, Use this result")
+    short = "the time sufficed for 3 of the 9 steps that these labels are worth; about 60 s would do"
+    assert not_kept(flat, [short], {**HELD, "mistaken": 1.0}).seconds == 60
+
+
 def test_a_broken_loss_comes_first() -> None:
     assert "learning rate" in advise(unjudged([0.5, math.nan]), {})
     assert "learning rate" in advise(unjudged([0.5, 0.6, 0.7, 0.9]), {})

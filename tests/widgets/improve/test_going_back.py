@@ -57,6 +57,9 @@ class Somebody:
         trainer.ended, trainer._before, trainer._taught = True, session.model, WeakSet([self.here])
         trainer.unused = network(self.rng.randrange(1 << 20))
         trainer.try_it()
+        for item in session.items:  # another field of the sample
+            if item is not self.here and session.model_of(item) == trainer.made and item.particles is not None:
+                assert self.questions.on(item, NOT_SEARCHED) is not None
         self.before[trainer.made], self.good[trainer.made] = before, {item: item.particles for item in session.items}
 
     def find(self) -> None:

@@ -21,7 +21,8 @@ from napari_temseg.engine.measure.usability import SHAPE_PREFIX, Unlike
 from napari_temseg.engine.types.confidence import EVEN, STROKED
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
-from napari_temseg.engine.types.wording import FEWEST, some_of
+from napari_temseg.engine.types.results import BY_LABELS
+from napari_temseg.engine.types.wording import BY_LABELS_WHY, FEWEST, some_of
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -151,6 +152,8 @@ def unsure_share(tables: Sequence[pd.DataFrame], doubted: Sequence[float] = ()) 
 
 def _uncalibrated(pool: Sequence[Measurement]) -> str:
     """Why nothing that is known of one model holds of these images, where that is what they are; else ""."""
+    if all(measurement.model_hash == BY_LABELS for measurement in pool):
+        return BY_LABELS_WHY
     if len({measurement.model_hash for measurement in pool}) > 1:
         return "these images were not all found by one model, so what is known of one does not hold of all"
     if any(measurement.convention != OUTLINE for measurement in pool):

@@ -18,6 +18,7 @@ from napari_temseg.engine.types.large_arrays import areas, fits_on_disk, zeros
 from napari_temseg.engine.types.micrograph import Micrograph
 
 UNLABELLED, BACKGROUND, FIRST_CLASS = 0, 1, 2
+BY_LABELS = "labels"  # in the place of a model's hash: of what labels said, painted or filled, and no model
 PARTICLE_CLASSES = {BACKGROUND: "background", FIRST_CLASS: "particle"}
 BAND = 3.0  # sizes from a third of the one that is meant to three times it are answered for
 CENTRED_BY = 1.7  # × by which a size that is told moves at most to the typical one of what is found near it

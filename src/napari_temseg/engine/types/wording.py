@@ -27,6 +27,7 @@ ENOUGH_SECONDS = "about {} s would do"  # … for all of them
 COUNTING_ALONE = "counting alone, 95 %"
 SEGMENTATION = "segmentation"  # part of an interval
 SEGMENTED_AT_LEAST = "segmentation (at least as much as with the shipped model)"  # the same where nobody has compared the model
+BY_LABELS_WHY = "the particles are outlined by labels, and no model was compared with outlines drawn by hand"
 NOT_IN_IT = "how particles are outlined and split is not in it"
 
 
@@ -161,7 +162,12 @@ def least_words(summary: Mapping[str, Any]) -> str:
     """Why the interval shown is “at least” that; "" where it is not."""
     if summary.get("corrected") or not shown_median(summary)[2].endswith(", at least"):
         return ""
-    return "at least, as this model was not compared with outlines drawn by hand"
+    return f"at least, as {_not_compared(summary)} with outlines drawn by hand"
+
+
+def _not_compared(summary: Mapping[str, Any]) -> str:
+    by_labels = (summary.get("segmentation") or {}).get("uncalibrated") == BY_LABELS_WHY
+    return "these are outlines by labels: no model was compared" if by_labels else "this model was not compared"
 
 
 def interval_title(name: str, holds: Collection[str]) -> str:
@@ -217,7 +223,7 @@ def verdict_words(summary: Mapping[str, Any]) -> str:
     told = [summary["verdict"][0].upper() + summary["verdict"][1:]]
     if summary["usable"] and not summary["corrected"]:
         if found and found.get("at_least"):
-            told.append("this model was not compared with outlines drawn by hand")
+            told.append(f"{_not_compared(summary)} with outlines drawn by hand")
         elif summary["d50"] is not None and not (found and found["calibrated"]):
             told.append("only counting is in its interval")
     if not summary["mended_by_audit"]:

@@ -331,6 +331,8 @@ def methods_paragraph(key: str, sizes: SizeDistribution, summary: dict[str, Any]
     """A paragraph that may be pasted into a paper."""
     model = summary["model"] or {"name": "several models", "hash": ""}
     by = f"model {model['name'] or 'unnamed'}" + (f", SHA-256 {model['hash'][:16]}…" if model["hash"] else "")
+    if model["name"].startswith("none ("):
+        by = f"no model: {model['name'][len('none (') : -1]}"
     splits = [image.get("splitting") or {} for image in summary["images"]]
     first = splits[0] if splits else {}
     same = all(each == first for each in splits)

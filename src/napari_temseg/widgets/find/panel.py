@@ -116,6 +116,7 @@ class FindPanel(QWidget):
             self.dial,
             self.models,
             row([self.one, self.all], (1, 1)),
+            self.models.everywhere,
             self.note,
             self.verdict,
             self.ways,

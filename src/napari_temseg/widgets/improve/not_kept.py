@@ -11,6 +11,7 @@ from napari_temseg.engine.types.wording import ENOUGH_SECONDS, STAYS, TIME_SUFFI
 
 BETTER = 0.002  # IoU: a smaller gain is noise
 MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection`)
+FILL = "Fill from strokes, correct that, then train"  # where strokes say that the model is wrong throughout: so few do not turn it
 USE_LIVE = "for this image alone, Use this result"  # Live has what strokes say of the image in hand
 
 
@@ -46,26 +47,29 @@ def not_kept(
     before it was refused too.
 
     That the time was short comes first, and alone: nothing else can be told of what was hardly tried. From labels too few to judge by
-    nothing is concluded.
+    nothing is concluded. Where strokes say that the model is wrong, a filling of them, corrected, teaches what they alone do not.
     """
     for note in notes:
         if (short := _short(note)) is not None:
             return short
+    facts = facts or {}
+    wrong = facts.get("mistaken", 0.0) == 1
     if refused := next((note for note in notes if note.startswith(STAYS)), ""):
         why, _, way = refused.removeprefix(STAYS).removeprefix(": ").partition("; ")
+        way = FILL if wrong else way
         return NotKept(why, f"{way}; {USE_LIVE}" if twice and way else way or USE_LIVE)
-    facts = facts or {}
     if facts.get("mistaken", 1.0) == 0 and not facts.get("telling", 1.0):
         return NotKept("the model is right on most of what you stroked", "stroke what is wrong")
     judged = [point["validation_iou"] for point in points if math.isfinite(point.get("validation_iou", math.nan))]
     if len(judged) < 2:
         return NotKept("nothing to try it on", "stroke in more places")
     if not facts.get("telling", 1.0):
-        return NotKept("the few labels kept back do not speak for it", "stroke in more places")
+        return NotKept("the few labels kept back do not speak for it", FILL if wrong else "stroke in more places")
+    more = FILL if wrong else "stroke more of what is wrong"
     if max(judged[1:]) <= judged[0] + BETTER:
-        return NotKept("no better than before on labels that it was not shown", "stroke more of what is wrong")
+        return NotKept("no better than before on labels that it was not shown", more)
     if max(judged[1:]) < judged[0] + MATERIAL:
-        return NotKept("the gain may be chance", "stroke more of what is wrong")
+        return NotKept("the gain may be chance", more)
     return NotKept("the gain did not last", "allow more time")
 
 

@@ -99,7 +99,7 @@ FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP = (
     "restoring what was kept",
     "use of what Live shows",
 )
-TAKEN_STEP = "taking what was found"
+TAKEN_STEP, LABELS_STEP = "taking what was found", "use of the labels"
 
 
 class _Entry(NamedTuple):
@@ -134,7 +134,7 @@ class History:
     def _by_hand(self, done: list[_Entry]) -> int:
         n = 0
         for step, _ in reversed(done):
-            if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP, TAKEN_STEP):
+            if step.name in (FOUND_STEP, SPLIT_STEP, RESTORED_STEP, LIVE_STEP, TAKEN_STEP, LABELS_STEP):
                 return n + step.corrections
             n += step.corrects
         return n + self.corrections

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels, Layer, Shapes
@@ -198,6 +198,14 @@ class Item:
         return int((self.measurement.table["excluded"] == "").sum())
 
 
+class ModelsInUse(NamedTuple):
+    """Which model is in use for which picture: the one chosen for all, and of pictures with another that, by choice and by training."""
+
+    chosen: str
+    own: dict[Item, str]
+    taught: dict[Item, str]
+
+
 class SessionModels(QObject):
     """What a `Session` knows of models. The one that somebody chose is in use for every picture, but for those of which a newer one learnt
     and others of their sample: what was learnt of one specimen may be wrong on the next."""
@@ -281,6 +289,19 @@ class SessionModels(QObject):
         if {name} != self.models_in_use:
             self._choose(name)
             self.models_changed.emit()
+
+    @property
+    def in_use(self) -> ModelsInUse:
+        """As it is now, to be brought back."""
+        return ModelsInUse(self.chosen, dict(self._of), dict(self._taught))
+
+    def bring_back(self, before: ModelsInUse) -> None:
+        """Have models in use as they were before somebody chose one for all."""
+        self.chosen = before.chosen
+        for used, had in ((self._of, before.own), (self._taught, before.taught)):
+            used.clear()
+            used.update(had)
+        self.models_changed.emit()
 
     def _choose(self, name: str) -> None:
         self.chosen = name

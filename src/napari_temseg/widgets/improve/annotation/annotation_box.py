@@ -16,15 +16,17 @@ from napari_temseg.widgets.canvas.roles import Role
 from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import ClassList
 from napari_temseg.widgets.improve.annotation.proposals import SURE, draft_job, proposal
+from napari_temseg.widgets.improve.annotation.use_labels import use_labels
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.greyed import AXES_FIRST, NO_IMAGE, SEARCH_FIRST, allow
-from napari_temseg.widgets.kit.style import button, highlight, row
+from napari_temseg.widgets.kit.style import ElidedButton, button, highlight, row
 from napari_temseg.widgets.session.change import Change
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.session.item import Item
 
 UNDO_WIDTH = 28  # px
+MOSTLY_LABELLED = 0.5  # share of an image that is labelled, from which on its labels can be its result
 HOW = {
     "classes": "Classes of the prediction",
     "sure": f"Only where the model is sure (p ≥ {SURE:g})",
@@ -39,7 +41,15 @@ class AnnotationBox(QWidget):
         super().__init__()
         self.annotator, self.session = annotator, annotator.session
         self.new = button("New annotation", "", self._annotate)
-        self.use = button("From my labels…", "Learn from a labels layer of your own that has the shape of this image.", self._offer_layers)
+        self.use = ElidedButton("From my labels…", self._offer_layers)
+        self.use.set_text("From my labels…", "My labels…")
+        self.use.setToolTip("Learn from a labels layer of your own that has the shape of this image.")
+        self.result = ElidedButton("Use as result", self._use_labels)
+        self.result.set_text("Use as result", "As result")
+        self.result.setToolTip(
+            "Take the labels of this image, as painted and filled, as its particles: split as in step 2, measured and undoable. "
+            "No model finds them, which the report says."
+        )
         self.take = button(
             "Fill from result…",
             "Fill what is not painted on the shown plane with what was found; then correct it with the brush.",
@@ -57,7 +67,7 @@ class AnnotationBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(row([self.new, self.use], (1, 1)))
+        layout.addWidget(row([self.new, self.use, self.result], (4, 5, 4)))
         layout.addWidget(self.classes)
         layout.addWidget(row([self.take, self.draft, self.undo], (1, 1, 0)))
         session = self.session
@@ -85,6 +95,10 @@ class AnnotationBox(QWidget):
         allow(self.take, none, "" if found else SEARCH_FIRST)
         asks = AXES_FIRST if item is not None and item.asks_axes else ""
         allow(self.draft, none, asks, "" if there else "Paint a few strokes first: New annotation.", self.session.jobs.wait)
+        covered = item is not None and there and self.annotator.covered(item) >= MOSTLY_LABELLED
+        allow(
+            self.result, none, asks, "" if covered else "Label half of the image first: Fill from strokes, for one.", self.session.jobs.wait
+        )
         undoable = item.fillings.undoable if item is not None else ""
         self.undo.setToolTip(
             f"Undo filling: take back {undoable}; what was painted over it stays."
@@ -123,6 +137,9 @@ class AnnotationBox(QWidget):
         if item in self.session.items and item.pixels == of:
             pixels = self.annotator.fill(item, planes, name)
             self.session.say(f"{pixels:,} px of {item.name} filled; correct them with the brush.".replace(",", "\u202f"))
+
+    def _use_labels(self) -> None:
+        use_labels(self.session, self.annotator.current_item())
 
     def _undo(self) -> None:
         if self.session.current is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 SETTLE = 350  # ms after a stroke until it is counted
-OPACITY = 0.6
+OPACITY, FILLED_OPACITY = 0.6, 0.2  # of strokes, and of labels that cover the share MUCH_LABELLED of a picture
+MUCH_LABELLED = 0.3
 EMPTY = ClassCount("", 0, 0)
 
 
@@ -252,6 +254,11 @@ class Annotator(QObject):
         """Pixels and objects by class of one micrograph, as far as it was counted."""
         return self._counts.get(item, {})
 
+    def covered(self, item: Item) -> float:
+        """Share of a micrograph that its annotation labels, as far as it was counted."""
+        labelled = sum(count.pixels for count in self.counts_of(item).values()) if source(item) == STROKES else 0
+        return labelled / (item.n_planes * prod(item.frame))
+
     @property
     def counting(self) -> bool:
         """Whether counts are on their way."""
@@ -275,6 +282,7 @@ class Annotator(QObject):
         counts, painted = found
         self._counts[item] = counts
         self._in_work.discard(item)
+        self._let_through(item)
         if item not in self._uncounted and item.unpainted is painted:
             item.unpainted = not painted
             self._uncounted.add(item)  # something else teaches now
@@ -284,6 +292,12 @@ class Annotator(QObject):
             if number not in self.session.classes and count.pixels:  # painted with a number that napari offered
                 self.session.set_class(number, _free_name(count.name, self.session.classes))
         self.counted.emit()
+
+    def _let_through(self, item: Item) -> None:
+        """Labels that cover much of the picture let it, and the outlines, be seen; where somebody chose an opacity, that stays."""
+        layer = item.annotation
+        if layer is not None and any(abs(layer.opacity - each) < 0.005 for each in (OPACITY, FILLED_OPACITY)):
+            layer.opacity = FILLED_OPACITY if self.covered(item) >= MUCH_LABELLED else OPACITY
 
     # -- what the session tells
 
