@@ -41,6 +41,7 @@ class AnnotationBox(QWidget):
         super().__init__()
         self.annotator, self.session = annotator, annotator.session
         self.new = button("New annotation", "", self._annotate)
+        self.new.setMinimumWidth(self.new.sizeHint().width())  # also while it says less, so that what is beside it does not move
         self.use = ElidedButton("From my labels…", self._offer_layers)
         self.use.set_text("From my labels…", "My labels…")
         self.use.setToolTip("Learn from a labels layer of your own that has the shape of this image.")
