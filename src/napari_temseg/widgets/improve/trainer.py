@@ -22,6 +22,7 @@ from napari_temseg.widgets.improve.going_back import GoingBack
 from napari_temseg.widgets.improve.model_offer import ModelOffer
 from napari_temseg.widgets.improve.not_kept import OTHER_SIZE, NotKept, is_refused, not_kept
 from napari_temseg.widgets.improve.search_again import SearchAgain, SearchedAgain, known_scales, pixels_of_search
+from napari_temseg.widgets.improve.size_early import SizeEarly
 from napari_temseg.widgets.improve.stopped_trainings import StoppedTrainings
 from napari_temseg.widgets.improve.training_labels import collected, holds_strokes, open_beside, source, taken, teaches
 from napari_temseg.widgets.improve.training_preview import TrainingPreview
@@ -69,6 +70,7 @@ class Trainer(QObject):
         self.preview = TrainingPreview(session)
         self.stopped, self.again = session.part(StoppedTrainings), session.part(SearchAgain)
         self.back = session.part(GoingBack)
+        session.part(SizeEarly)
         self.offer = session.part(ModelOffer)
         self._store: KeptTraining | None = None  # of the training that runs
         session.jobs.progressed.connect(self._progressed)
