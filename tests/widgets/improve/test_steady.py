@@ -57,7 +57,7 @@ def test_the_picture_stays_where_it_is_when_one_begins_to_paint(small_bench: Any
     bench.go(2)
     idle()
     assert canvas_of(viewer) == before
-    assert not panel.classes.brush.isEnabled()
+    assert not panel.classes.brush.size_slider.isEnabled()
     panel.labelling.new.click()
     idle()
     assert canvas_of(viewer) == before

@@ -22,10 +22,8 @@ LIKE = 2.0  # × in pixel size and in the size of particles, from which on two m
 # kinds 104 and 75.
 LIKE_LOOKS, MORE_LIKE_LOOKS = 2.5, 2.0
 LOOKED_AT_MIDDLE = 768  # px, side of the middle of a plane that is looked at
-GRAIN_WIDTH, FINE_WIDTH = (
-    1.0,
-    4.0,
-)  # px: noise is what a Gaussian of the first takes out, what is fine the rest of what one of the second does
+# px: noise is what a Gaussian of the first takes out, what is fine the rest of what one of the second does
+GRAIN_WIDTH, FINE_WIDTH = 1.0, 4.0
 LEAST_LOOK = 1e-3  # of the range of grey values: less is nothing
 BESIDE = 3  # px round particles
 

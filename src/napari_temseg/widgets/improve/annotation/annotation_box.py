@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_temseg.engine.types.annotations import LABEL_MEANINGS, Annotation
 from napari_temseg.engine.types.errors import TemsegError
@@ -68,7 +68,9 @@ class AnnotationBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(row([self.new, self.use, self.result], (4, 5, 4)))
+        for each in (self.new, self.use, self.result):  # else they move where one of them says another thing
+            each.setSizePolicy(QSizePolicy.Policy.Ignored, each.sizePolicy().verticalPolicy())
+        layout.addWidget(row([self.new, self.use, self.result], (9, 10, 8)))
         layout.addWidget(self.classes)
         layout.addWidget(row([self.take, self.draft, self.undo], (1, 1, 0)))
         session = self.session
