@@ -49,6 +49,15 @@ def squares_of_two_sizes() -> temseg.Measurement:
     return temseg.measure(labels)
 
 
+def test_one_d50_of_two_populations_is_not_usable() -> None:
+    found = squares_of_two_sizes()
+    pooled = temseg.size_distribution([found])
+    assert not pooled.usability.usable
+    assert any("two populations are pooled, 40 of about 11.28 px and 24 of about 45.14 px" in why for why in pooled.usability.why)
+    small = replace(found, table=found.table[found.table["particle"] <= 40])
+    assert temseg.size_distribution([small]).usability.usable
+
+
 def test_specks_that_the_model_doubts_and_what_was_drawn_by_hand_make_no_second_size() -> None:
     found = squares_of_two_sizes()
     assert modes_of(found) is not None

@@ -18,7 +18,7 @@ from napari_temseg.engine.measure.named_intervals import audited_interval, named
 from napari_temseg.engine.measure.other_splits import AS_FOUND
 from napari_temseg.engine.measure.recovery.limit import RecoveredSize
 from napari_temseg.engine.measure.segmentation import Segmentation
-from napari_temseg.engine.measure.usability import Unlike, Usability, judge, medians_apart, mixture
+from napari_temseg.engine.measure.usability import Modes, Unlike, Usability, judge, medians_apart, mixture, two_modes
 from napari_temseg.engine.measure.weighted import STATISTICS, moments, quantile, quantiles
 from napari_temseg.engine.types.config import OUTLINE
 from napari_temseg.engine.types.errors import TemsegError
@@ -261,7 +261,12 @@ class SizeDistribution:
         """Whether it can be used as it is, why not, and the next steps."""
         ends = None if self.corrected is None else self.corrected["interval"]
         audited = None if ends is None else math.log(ends[1] / ends[0]) / 2
-        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples, self.unlike, audited, self._apart)
+        return judge(len(self), self.unit, self.segmentation, self.pieces, self.samples, self.unlike, audited, self._apart, self._heaps)
+
+    @property
+    def _heaps(self) -> Modes | None:
+        """Two populations of equivalent diameters that are pooled."""
+        return two_modes(self.values) if self.column.startswith("ecd") and not self.population else None
 
     @property
     def _apart(self) -> tuple[float, float] | None:

@@ -23,6 +23,12 @@ DOUBTED = (
 )
 FAR_APART = 2.0  # ratio of the medians of images whose counting gives no interval, from which one number for all of them means little
 OPEN = 1.3  # ratio to D50 at the end of an interval beyond which a result is of little use
+FEWEST_OF_BOTH = 30  # particles, fewer of which tell nothing
+LEAST_OF_EITHER, LEAST_MODE_SHARE = 6, 0.12  # particles in either heap, and of all
+MODES_APART = 1.6  # ratio of their medians
+EXPLAINED = 0.8  # share of the variance of the logarithms that being of either heap explains: of a normal distribution it is 0.64
+MODES_GAP = 0.65  # particles half-way between both medians, by ratio, over those about the median of the smaller heap
+ABOUT = 0.13  # on the logarithm
 _REMEDY = {
     "strength": "correct the splitting by eye, or teach the model with strokes along the borders of touching particles (step Improve)",
     "threshold": "teach the model where particles end with a few strokes along their edges (step Improve)",
@@ -45,6 +51,38 @@ class Usability(NamedTuple):
         if not self.usable:
             return "not usable as it is"
         return "usable with the audit" if self.mended else "usable"
+
+
+class Modes(NamedTuple):
+    """Number and median of the smaller and of the larger ones, in the unit of the diameters."""
+
+    n_small: int
+    small: float
+    n_large: int
+    large: float
+
+
+def two_modes(diameters: npt.NDArray[np.float64]) -> Modes | None:
+    """Two heaps of diameters (n,), cut where their logarithms scatter least about either middle (Otsu 1979); None where there is one."""
+    x = np.sort(np.log(diameters[np.isfinite(diameters) & (diameters > 0)]))
+    n, least = len(x), max(LEAST_OF_EITHER, math.ceil(LEAST_MODE_SHARE * len(x)))
+    if n < FEWEST_OF_BOTH or n < 2 * least or np.ptp(x) <= 0:
+        return None
+    cuts = np.arange(least, n - least + 1)
+    low = np.cumsum(x)[cuts - 1]
+    high = x.sum() - low
+    between = low**2 / cuts + high**2 / (n - cuts) - x.sum() ** 2 / n
+    cut = int(cuts[between.argmax()])
+    one, other = float(np.median(x[:cut])), float(np.median(x[cut:]))
+
+    def about(place: float) -> int:
+        return int((np.abs(x - place) < ABOUT).sum())
+
+    gap = about((one + other) / 2) <= MODES_GAP * min(about(one), about(other))
+    explained = float(between.max()) >= EXPLAINED * n * float(x.var())
+    if not (gap and explained and other - one >= math.log(MODES_APART)):
+        return None
+    return Modes(cut, math.exp(one), n - cut, math.exp(other))
 
 
 class Unlike(NamedTuple):
@@ -83,10 +121,12 @@ def judge(
     unlike: Unlike | None = None,
     audited: float | None = None,
     apart: tuple[float, float] | None = None,
+    heaps: Modes | None = None,
 ) -> Usability:
     """Whether one can use a distribution of `n` particles; `pieces` as `SizeDistribution.pieces`, `samples` the names of those pooled.
 
-    `apart` are the medians of images that differ too much for an interval, by `medians_apart`.
+    `apart` are the medians of images that differ too much for an interval, by `medians_apart`; `heaps` are two populations of diameters, by
+    `two_modes`.
     `audited` is the half width, on the logarithm, of the D50 that an audit corrected: it stands for what the model cannot be trusted in.
     """
     why, steps = [], []
@@ -112,6 +152,10 @@ def judge(
         told = ", ".join(f"{piece['what'].removeprefix('class ')} {four(piece['d50'])} {unit}" for piece in classes)
         why.append(f"classes of different sizes are pooled (D50 of {told})")
         steps.append("state each class by itself")
+    elif heaps is not None and len(samples) < 2 and apart is None:
+        one, other = (f"{n} of about {four(size)} {unit}" for n, size in ((heaps.n_small, heaps.small), (heaps.n_large, heaps.large)))
+        why.append(f"two populations are pooled, {one} and {other}, and one D50 says how many there are of either")
+        steps.append("look for both sizes in step Find, and measure them as two populations; or exclude those that are not meant")
     shapes = [piece for piece in pieces if piece["what"].startswith(SHAPE_PREFIX)]
     if shapes:
         told = " and ".join(f"{piece['n']} {piece['what'].removeprefix(SHAPE_PREFIX)}s" for piece in shapes)

@@ -6,12 +6,11 @@ looked for some are missed, and one D50 of both tells how many there are of eith
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from napari_temseg.engine.measure.usability import Modes, two_modes
 from napari_temseg.engine.types.confidence import EVEN
 
 if TYPE_CHECKING:
@@ -20,45 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_temseg.engine.measure.measurement import Measurement
-
-FEWEST_OF_BOTH = 30  # particles, fewer of which tell nothing
-LEAST_OF_EITHER, LEAST_MODE_SHARE = 6, 0.12  # particles in either heap, and of all
-MODES_APART = 1.6  # ratio of their medians
-EXPLAINED = 0.8  # share of the variance of the logarithms that being of either heap explains: of a normal distribution it is 0.64
-MODES_GAP = 0.65  # particles half-way between both medians, by ratio, over those about the median of the smaller heap
-ABOUT = 0.13  # on the logarithm
-
-
-class Modes(NamedTuple):
-    """Number and median of the smaller and of the larger ones, in the unit of the diameters."""
-
-    n_small: int
-    small: float
-    n_large: int
-    large: float
-
-
-def two_modes(diameters: npt.NDArray[np.float64]) -> Modes | None:
-    """Two heaps of diameters (n,), cut where their logarithms scatter least about either middle (Otsu 1979); None where there is one."""
-    x = np.sort(np.log(diameters[np.isfinite(diameters) & (diameters > 0)]))
-    n, least = len(x), max(LEAST_OF_EITHER, math.ceil(LEAST_MODE_SHARE * len(x)))
-    if n < FEWEST_OF_BOTH or n < 2 * least or np.ptp(x) <= 0:
-        return None
-    cuts = np.arange(least, n - least + 1)
-    low = np.cumsum(x)[cuts - 1]
-    high = x.sum() - low
-    between = low**2 / cuts + high**2 / (n - cuts) - x.sum() ** 2 / n
-    cut = int(cuts[between.argmax()])
-    one, other = float(np.median(x[:cut])), float(np.median(x[cut:]))
-
-    def about(place: float) -> int:
-        return int((np.abs(x - place) < ABOUT).sum())
-
-    gap = about((one + other) / 2) <= MODES_GAP * min(about(one), about(other))
-    explained = float(between.max()) >= EXPLAINED * n * float(x.var())
-    if not (gap and explained and other - one >= math.log(MODES_APART)):
-        return None
-    return Modes(cut, math.exp(one), n - cut, math.exp(other))
 
 
 def vouched(table: pd.DataFrame, last: Mapping[int, int] | None = None) -> pd.DataFrame:

@@ -184,7 +184,8 @@ class SearchAgain(QObject):
 
     def _both(self, item: Item, said: Prediction, size: float) -> None:
         sizes = sorted((said.size, size))
-        as_one = sizes[1] <= BAND**2 * sizes[0]  # nothing between them is left out: it is one powder
+        # Nothing between them is left out: it is one powder, unless what was found falls into two heaps.
+        as_one = sizes[1] <= BAND**2 * sizes[0] and not item.two_heaps
         told = size_fields([(each, None) for each in sizes])
         self.finder.find_meant(item, replace(self.finder.config_of(item), **told), as_one=as_one)
 
