@@ -246,9 +246,8 @@ def iter_use(task: Task) -> Job[Found]:
             with course.doing(STAGE_SPLIT):
                 planes.put(plane, split(whole.at(plane), task.split))
         doubted = task.doubted
-        if doubted is None:
-            with course.doing(STAGE_SPLIT):
-                doubted = _doubted(unstroked, task.split)
+        if doubted is None:  # beside what the course counts, where nothing was searched before
+            doubted = _doubted(unstroked, task.split)
         whole = replace(whole, doubted=doubted)
         particles = planes.whole(whole)
         yield course.at(f"{image.name}: measuring {several(len(particles), 'particle')}")
