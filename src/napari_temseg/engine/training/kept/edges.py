@@ -16,6 +16,7 @@ from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors
 from napari_temseg.engine.types.results import BACKGROUND, FIRST_CLASS
 
+MOST_OUTLINES = 60  # that are asked: their median is known well enough
 ENOUGH_OUTLINES = 8  # particles that stayed, from which on they tell how far edges moved
 EDGE_REACH = 0.5  # × the median radius round a particle, how far an edge that moved is looked for
 STAYED_FROM = 0.5  # share of a particle that must still be found
@@ -65,6 +66,7 @@ def put_back(
     if len(outlines) < ENOUGH_OUTLINES:
         return tensors
     drawn = sum(each.larger for each in outlines) >= DRAWN_BEYOND
+    outlines = outlines[:: -(-len(outlines) // MOST_OUTLINES)]
     shift = 0.0 if drawn else _where(lambda shift: float(np.median([each.grown(shift) for each in outlines])) - 1, -MOST_MOVED, MOST_MOVED)
     factor = _where(lambda factor: float(np.median([each.surer(shift, factor) for each in outlines])), 1.0, MOST_SHARPENED)
     changed, classes = dict(tensors), learner.model.spec.n_classes - 1  # their outputs come before the auxiliary maps
