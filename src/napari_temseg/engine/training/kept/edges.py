@@ -69,11 +69,16 @@ def put_back(
     outlines = outlines[:: -(-len(outlines) // MOST_OUTLINES)]
     shift = 0.0 if drawn else _where(lambda shift: float(np.median([each.grown(shift) for each in outlines])) - 1, -MOST_MOVED, MOST_MOVED)
     factor = _where(lambda factor: float(np.median([each.surer(shift, factor) for each in outlines])), 1.0, MOST_SHARPENED)
-    changed, classes = dict(tensors), learner.model.spec.n_classes - 1  # their outputs come before the auxiliary maps
+    return stretched(tensors, learner.model.spec.n_classes, factor, shift)
+
+
+def stretched(tensors: Tensors, n_classes: int, factor: float, shift: float = 0.0) -> Tensors:
+    """With `factor` × (logit + `shift`) for the logits of the particle classes, whose outputs come before the auxiliary maps."""
+    changed = dict(tensors)
     for name, by in (("weight", 0.0), ("bias", shift)):
         key = f"segmentation_head.0.{name}"
         changed[key] = tensors[key].clone()
-        changed[key][:classes] = factor * (changed[key][:classes] + by)
+        changed[key][: n_classes - 1] = factor * (changed[key][: n_classes - 1] + by)
     return changed
 
 

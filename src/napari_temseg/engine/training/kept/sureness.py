@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_temseg.engine.training.dataset import LabelledPlane
+from napari_temseg.engine.training.kept.edges import stretched
 from napari_temseg.engine.training.kept.stroke_worth import sure_classes
 from napari_temseg.engine.training.learner import Learner
 from napari_temseg.engine.training.state import Tensors
@@ -88,17 +89,8 @@ def as_sure_as_right(learner: Learner, data: TrainingData, tensors: Tensors, sca
         yield ""
     best = max(tally.f1 for tally in tallies.values())
     factor = next(factor for factor, tally in tallies.items() if tally.f1 >= best - AS_RIGHT)
-    return _times(tensors, factor, learner.model.spec.n_classes)
+    return stretched(tensors, learner.model.spec.n_classes, factor)
 
 
 def _objects(parts: Iterable[LabelledPlane]) -> int:
     return sum(int(ndimage.label(part.labels >= FIRST_CLASS)[1]) for part in parts)
-
-
-def _times(tensors: Tensors, factor: float, n_classes: int) -> Tensors:
-    """With the outputs of the classes, which come before the auxiliary maps, times `factor`."""
-    changed = dict(tensors)
-    for name in ("segmentation_head.0.weight", "segmentation_head.0.bias"):
-        changed[name] = tensors[name].clone()
-        changed[name][: n_classes - 1] *= factor
-    return changed
