@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakSet
 
 import numpy as np
-import pytest
 
 import napari_temseg as temseg
 from napari_temseg.engine.model.network_spec import NetworkSpec
@@ -125,10 +124,8 @@ class Somebody:
             assert (f"these outlines are of “{by}”" in told) == (by is not None and by != self.session.model)
 
 
-@pytest.mark.parametrize("seed", [1] if os.environ.get("CI") else [random.randrange(1 << 30)])
-def test_model_result_and_what_is_said_agree_whatever_was_done(
-    viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any, qtbot: Any, seed: int
-) -> None:
+def test_model_result_and_what_is_said_agree_whatever_was_done(viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any) -> None:
+    seed = 1 if os.environ.get("CI") else random.randrange(1 << 30)
     for name, y in (("one", 0), ("two", 96), ("three", 160)):
         viewer.add_image(picture.micrograph.data[y : y + 64, :64].copy(), name=name)
     bench = open_bench(viewer)
