@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, predict, simulate, split, train
+from napari_temseg import Micrograph, PredictConfig, Segmenter, Source, TrainConfig, iter_train, predict, simulate, split, train
 from napari_temseg.engine.training import selection
 from napari_temseg.engine.training.dataset import Dataset, LabelledPlane, StartingAnswer
 from napari_temseg.engine.training.kept import stroke_worth
 from napari_temseg.engine.training.schedule import STROKE_STEPS, steps_for
 from napari_temseg.engine.types.config import SimulateConfig
-from napari_temseg.engine.types.wording import STAYS
+from napari_temseg.engine.types.wording import FINISHED_AFTER, STAYS
 from napari_temseg.pipeline.demo import annotator
 
 CONFIG = TrainConfig(max_seconds=1e5, crop=64, batch=2, device="cpu", precision="float32")
@@ -97,7 +97,9 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     assert iou(predict(model, faint.micrograph)) > iou(said) + 0.005
     # strokes that say what the model says already are not
     agreed = np.where(np.arange(256) % 16 == 0, np.where((said.classes > 1) == (faint.instances > 0), said.classes, 0), 0).astype(np.uint8)
-    kept = train([Micrograph(faint.micrograph.data)], [agreed], base=particles, config=config)
+    job = iter_train([Micrograph(faint.micrograph.data)], [agreed], base=particles, config=config)
+    assert [progress.metrics["agreed"] for progress in job if "agreed" in progress.metrics] == [1.0]
+    kept = job.result
     assert kept.history[-1]["best_step"] == 0
     assert kept.content_hash() == particles.content_hash()
     # what was learnt goes with it, for who wants to look at it; not into its file
@@ -109,7 +111,13 @@ def test_strokes_where_the_model_is_wrong_are_believed(particles, faint, monkeyp
     assert model.unused is None
     # … and so does what strokes do not speak for
     monkeypatch.setattr(stroke_worth, "WORTH_IT", 2.0)  # whatever it is worth
-    refused = train([faint.micrograph], [labels], base=particles, config=replace(config, max_steps=4))
+    job = iter_train([faint.micrograph], [labels], base=particles, config=replace(config, max_steps=40))
+    for progress in job:
+        assert not progress.metrics.get("agreed")
+        if progress.metrics.get("now") == 4:
+            job.finish()
+    refused = job.result
+    assert FINISHED_AFTER.format(4, 40) in refused.history[-1]["notes"]
     assert any(note.startswith(STAYS) for note in refused.history[-1]["notes"])
     assert refused.content_hash() == particles.content_hash() != refused.unused.content_hash()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from napari_temseg.engine.training.selection import MATERIAL_IOU, NOISE_IOU
-from napari_temseg.engine.types.wording import ENOUGH_SECONDS, STAYS, TIME_SUFFICED
+from napari_temseg.engine.types.wording import ENOUGH_SECONDS, FINISHED_AFTER, STAYS, TIME_SUFFICED
 from napari_temseg.widgets.improve.curve_advice import advise, by_heart, tuned_sentence, tuned_table, verdict
 from napari_temseg.widgets.improve.not_kept import BETTER, MATERIAL, not_kept
 
@@ -90,6 +90,10 @@ def test_where_strokes_say_that_the_model_is_wrong_a_filling_of_them_is_advised(
     assert not_kept(flat, refused, {**HELD, "mistaken": 1.0}, twice=True).way.endswith("for this image alone, Use this result")
     short = "the time sufficed for 3 of the 9 steps that these labels are worth; about 60 s would do"
     assert not_kept(flat, [short], {**HELD, "mistaken": 1.0}).seconds == 60
+    early = not_kept(flat, [FINISHED_AFTER.format(5, 42)], {**HELD, "mistaken": 1.0})
+    assert early.words() == "Not kept: you finished it after 5 of 42 steps; train again and let it end by itself."
+    for notes in ([], [short], refused):  # nor would more time teach what is known
+        assert not_kept(flat, notes, {**HELD, "agreed": 1.0}).why == "the model says already what your strokes say"
 
 
 def test_a_broken_loss_comes_first() -> None:

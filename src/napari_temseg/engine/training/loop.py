@@ -22,7 +22,7 @@ from napari_temseg.engine.types.config import TrainConfig
 from napari_temseg.engine.types.micrograph import Micrograph
 from napari_temseg.engine.types.progress import Control, Job, Pace, Progress, mapped
 from napari_temseg.engine.types.results import Prediction
-from napari_temseg.engine.types.wording import BEYOND_BAND, ENOUGH_SECONDS, TIME_SUFFICED, several
+from napari_temseg.engine.types.wording import BEYOND_BAND, ENOUGH_SECONDS, FINISHED_AFTER, TIME_SUFFICED, several
 
 MEASURING = "seeing how fast this machine is now"
 CHECKING = "checking the result: on labels that it was not shown, on your labels and on other images"
@@ -299,9 +299,12 @@ class TrainingRun:
         course.notes += kept.notes
         ended = self.control.finishing or course.wind_down is not None
         took = self._making_ready()
-        if self.data.strokes and not ended and course.steps < min(schedule.ENOUGH_STEPS * budget.steps, schedule.STROKE_STEPS):
+        few = self.data.strokes and course.steps < min(schedule.ENOUGH_STEPS * budget.steps, schedule.STROKE_STEPS)
+        if few and not ended:
             short = TIME_SUFFICED.format(course.steps, budget.steps), ENOUGH_SECONDS.format(self._enough(budget))
             course.notes.append(f"{short[0]}{f' ({took})' if took else ''}: {short[1]}")
+        elif few and self.control.finishing:
+            course.notes.append(FINISHED_AFTER.format(course.steps, budget.steps))
         elif took and not ended and budget.share(0, self.control.elapsed) > course.steps / budget.steps:
             course.notes.append(f"{took}, so that {course.steps} steps were taken: allow more")
         self.learner.model = replace(self.learner.model, scales=kept.scales)

@@ -24,6 +24,7 @@ from napari_temseg.engine.types.results import BACKGROUND, CENTRED_BY, FIRST_CLA
 
 STROKE_PIXELS = 1 << 18  # px of windows with strokes that are held out
 WEIGHED_PIXELS = 1 << 19  # px of windows on which strokes are weighed against the rest of their pictures
+AGREED = 0.99  # IoU on strokes: from it on they have little to teach
 MISTAKEN = 0.8  # IoU on strokes: below it they say that the starting model is wrong, above it mostly that it is right
 BUDGET_SETTINGS = ("max_seconds", "max_steps", "epochs", "patience", "device")  # that may be others when a training goes on
 
@@ -201,7 +202,8 @@ class TrainingData:
         """Of the labels: `background_share` of their pixels, `pixels_N` and `objects_N` of class N, and the connected
         `validation_regions` that are held out, in all and of class N (`validation_regions_N`).
 
-        `mistaken` is 1 where strokes say that the starting model is wrong, `telling` 1 where enough is held out to judge by, else 0.
+        `mistaken` is 1 where strokes say that the starting model is wrong, `agreed` 1 where it says all that they say, `telling` 1 where
+        enough is held out to judge by, else 0.
         """
         pixels = {number: count.pixels for number, count in self.counts.items()}
         regions = self.kept_back
@@ -209,6 +211,7 @@ class TrainingData:
             "background_share": pixels[BACKGROUND] / sum(pixels.values()),
             "validation_regions": sum(regions.values()),
             "mistaken": float(self.mistaken),
+            "agreed": float(self.strokes and self.planes.agreement() >= AGREED),
             "telling": float(self.telling),
         }
         for number, count in self.counts.items():

@@ -23,6 +23,7 @@ BEYOND_BAND = "{} on particles far larger or smaller than what is looked for tau
 STAYS = "the model stays as it was"  # how a training that was for nothing tells why
 OTHER_THINGS = "the new model finds other things there"  # than the one before, on an image that taught it nothing
 TIME_SUFFICED = "the time sufficed for {} of the {} steps that these labels are worth"
+FINISHED_AFTER = "finished by hand after {} of the {} steps that these labels are worth"
 ENOUGH_SECONDS = "about {} s would do"  # … for all of them
 COUNTING_ALONE = "counting alone, 95 %"
 SEGMENTATION = "segmentation"  # part of an interval

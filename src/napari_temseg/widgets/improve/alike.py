@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import ndimage
 
+from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.results import FIRST_CLASS, Prediction
 from napari_temseg.widgets.canvas import micrograph_layer
 
@@ -54,13 +55,14 @@ class Appearance:
         return self.brighter * other.brighter >= 0 and all(max(pair) <= most * min(pair) for pair in pairs)
 
 
-_known: WeakKeyDictionary[Prediction, Appearance] = WeakKeyDictionary()  # by what was said of it
+# By micrograph: what was said of it, how often its pixels were replaced, and how it looks by these
+_known: WeakKeyDictionary[Item, tuple[Prediction | None, int, Appearance]] = WeakKeyDictionary()
 
 
 def alike(item: Item, other: Item | None) -> bool:
     """Whether two micrographs are taken for such of one kind: by their samples where both are named; else they lie in one folder, at most
     by `LIKE` apart in pixel size and, where both were searched, in the size of their particles, and look alike: more so where one of them
-    does not tell its pixel size.
+    does not tell its pixel size. Whether particles are bright or dark is known of those alone that were searched.
     """
     if other is None or item is other:
         return True
@@ -78,13 +80,22 @@ def alike(item: Item, other: Item | None) -> bool:
 
 
 def _looks(item: Item) -> Appearance | None:
-    """How a micrograph looks that was searched, by the middle of its middle plane; None of another."""
-    said = item.prediction
-    if said is None:
+    """How a micrograph looks, by the middle of its middle plane; None where it cannot be told."""
+    known = _known.get(item)
+    if known is not None and known[0] is item.prediction and known[1] == item.pixels:
+        return known[2]
+    looks = _looked_at(item)
+    if looks is not None:
+        _known[item] = item.prediction, item.pixels, looks
+    return looks
+
+
+def _looked_at(item: Item) -> Appearance | None:
+    y, x = (slice(max(0, (side - LOOKED_AT_MIDDLE) // 2), (side + LOOKED_AT_MIDDLE) // 2) for side in item.frame)
+    middle, said = item.n_planes // 2, item.prediction
+    try:
+        plane = np.asarray((item.micrograph() if said is None else said.micrograph).plane(middle)[y, x])
+    except TemsegError:  # nobody has said yet what its planes are
         return None
-    if said not in _known:
-        y, x = (slice(max(0, (side - LOOKED_AT_MIDDLE) // 2), (side + LOOKED_AT_MIDDLE) // 2) for side in item.frame)
-        middle = item.n_planes // 2
-        found = said.classes.reshape((-1, *item.frame))[middle, y, x] >= FIRST_CLASS
-        _known[said] = Appearance.of(np.asarray(said.micrograph.plane(middle)[y, x]), found)
-    return _known[said]
+    found = np.zeros(plane.shape, bool) if said is None else said.classes.reshape((-1, *item.frame))[middle, y, x] >= FIRST_CLASS
+    return Appearance.of(plane, found)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from napari_temseg.engine.types.wording import ENOUGH_SECONDS, STAYS, TIME_SUFFICED
+from napari_temseg.engine.types.wording import ENOUGH_SECONDS, FINISHED_AFTER, STAYS, TIME_SUFFICED
 
 BETTER = 0.002  # IoU: a smaller gain is noise
 MATERIAL = 0.005  # IoU: by less no step is kept (see `engine.training.selection`)
@@ -46,13 +46,16 @@ def not_kept(
     """Of a training without a model, by the points of its curves, the notes of its record, and the `facts` of its labels; `twice`: the one
     before it was refused too.
 
-    That the time was short comes first, and alone: nothing else can be told of what was hardly tried. From labels too few to judge by
-    nothing is concluded. Where strokes say that the model is wrong, a filling of them, corrected, teaches what they alone do not.
+    Where the model says all that strokes say, more time would teach nothing either. Else that the time was short comes first, and alone:
+    nothing else can be told of what was hardly tried. From labels too few to judge by nothing is concluded. Where strokes say that the
+    model is wrong, a filling of them, corrected, teaches what they alone do not.
     """
+    facts = facts or {}
+    if facts.get("agreed"):
+        return NotKept("the model says already what your strokes say", "stroke what is wrong")
     for note in notes:
         if (short := _short(note)) is not None:
             return short
-    facts = facts or {}
     wrong = facts.get("mistaken", 0.0) == 1
     if refused := next((note for note in notes if note.startswith(STAYS)), ""):
         why, _, way = refused.removeprefix(STAYS).removeprefix(": ").partition("; ")
@@ -79,6 +82,8 @@ def _short(note: str) -> NotKept | None:
         enough = re.search(ENOUGH_SECONDS.format(r"(\d+)"), note)
         why = f"time for {short[1]} of {short[2]} steps only"
         return NotKept(why, enough[0], int(enough[1])) if enough else NotKept(why, "allow more time")
+    if early := re.match(FINISHED_AFTER.format(r"(\d+)", r"(\d+)"), note):
+        return NotKept(f"you finished it after {early[1]} of {early[2]} steps", "train again and let it end by itself")
     if re.match(r"making ready took .* steps were taken", note):
         return NotKept("making ready took most of the time", "allow more time")
     return None
