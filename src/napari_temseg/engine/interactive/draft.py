@@ -21,6 +21,8 @@ from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED
 
 TRAINING_PIXELS = 20_000
 BAND_PIXELS = 1 << 20  # features take about 120 bytes a pixel, so a large plane is worked on in bands of rows
+PIECE_PIXELS = 1 << 17  # filled between two words of how far it is
+LEARNING, LEARNT = 0.5, 0.55  # share of the time until features, and the forest, are ready
 
 Strokes = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
@@ -66,18 +68,28 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
                 last = {(index, rows.start): _features(pixels, rows, config)}
                 features.append(last[index, rows.start][here])
                 classes.append(planes[index][rows][here])
-        yield Progress("learning the strokes", 0.3 * (number + 1) / len(stroked), elapsed=control.elapsed)
+            done = (number + rows.stop / micrograph.frame[0]) / len(stroked)
+            yield Progress("learning the strokes", LEARNING * done, elapsed=control.elapsed)
     forest = _forest(features, classes, micrograph.name, config)
+    yield Progress("learning the strokes", LEARNT, elapsed=control.elapsed)
     for index, plane in enumerate(planes):
         if control.finishing:
             break
+        message = f"plane {index + 1} of {len(planes)}"
         pixels, usable = _standardised(micrograph, index)
         for rows in _bands(micrograph.frame):
             known = last.get((index, rows.start))
-            proposed = _proposed(forest, _features(pixels, rows, config) if known is None else known, config.confidence)
-            filled[index][rows] = np.where(plane[rows] != UNLABELLED, plane[rows], np.where(usable[rows], proposed, UNLABELLED))
-        message = f"plane {index + 1} of {len(planes)}"
-        yield Progress("filling", 1 - 0.7 * (len(planes) - index - 1) / len(planes), message, control.elapsed, preview=filled[index])
+            known = _features(pixels, rows, config) if known is None else known
+            for piece in _bands(known.shape[:2], PIECE_PIXELS):
+                here = slice(rows.start + piece.start, rows.start + piece.stop)
+                proposed = _proposed(forest, known[piece], config.confidence)
+                filled[index][here] = np.where(plane[here] != UNLABELLED, plane[here], np.where(usable[here], proposed, UNLABELLED))
+                if here.stop < micrograph.frame[0]:
+                    done = (index + here.stop / micrograph.frame[0]) / len(planes)
+                    yield Progress("filling", LEARNT + (1 - LEARNT) * done, message, control.elapsed)
+        yield Progress(
+            "filling", 1 - (1 - LEARNT) * (len(planes) - index - 1) / len(planes), message, control.elapsed, preview=filled[index]
+        )
     return filled.reshape(strokes.shape)
 
 
@@ -93,8 +105,8 @@ def _standardised(micrograph: Micrograph, index: int) -> tuple[Features, npt.NDA
     return np.where(usable, (pixels - seen.mean()) / (seen.std() or 1), 0).astype(np.float32), usable
 
 
-def _bands(frame: tuple[int, int]) -> Iterator[slice]:
-    height = max(1, BAND_PIXELS // frame[1])
+def _bands(frame: tuple[int, int], pixels: int = BAND_PIXELS) -> Iterator[slice]:
+    height = max(1, pixels // frame[1])
     return (slice(start, min(start + height, frame[0])) for start in range(0, frame[0], height))
 
 
