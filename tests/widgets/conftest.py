@@ -21,7 +21,7 @@ from leftovers import nothing_left
 
 os.environ.setdefault("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
 PATIENCE = 180_000
-TRACED_FIRST, TRACED_EACH = 2, 5  # tests of each file that are traced for coverage: the first, and of all each of so many
+TRACED_FIRST, TRACED_EACH = 2, 12  # tests of each file that are traced for coverage: the first, and of all each of so many
 gc.set_threshold(20_000, 20, 20)  # the many objects of a viewer would have it collect a hundred times a test: a sixth of all time
 _frozen = 0  # modules that were loaded when libraries were last frozen
 _untraced: set[str] = set()

@@ -18,7 +18,7 @@ from napari_temseg.widgets.improve.trainer import Trainer
 from napari_temseg.widgets.particles.corrector import Corrector
 from napari_temseg.widgets.session.questions import Questions
 
-STEPS = 30 if os.environ.get("CI") else 60
+STEPS = 20 if os.environ.get("CI") else 30
 SPEC = NetworkSpec("mobilenet_v2", (16, 16, 8, 8, 8), 2, ("distance",))
 
 

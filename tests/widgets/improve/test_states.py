@@ -17,7 +17,7 @@ from napari_temseg.widgets.particles.tools.undo_keys import UndoKeys
 from napari_temseg.widgets.session.change import Change
 from napari_temseg.widgets.session.questions import Answer, Questions
 
-STEPS = 60 if os.environ.get("CI") else 120
+STEPS = 40 if os.environ.get("CI") else 80
 SAMPLES = ("", "powder", "rods")
 
 
