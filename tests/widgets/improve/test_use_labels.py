@@ -32,11 +32,13 @@ def test_labels_become_the_result_and_say_that_no_model_found_them(
     qtbot.waitUntil(lambda: not panel.annotator.counting)
     assert not panel.labelling.result.isEnabled()  # most of it is not labelled
     assert layer.opacity == OPACITY
+    assert panel.classes.counts[1].text().startswith("1 stroke · ")
     layer.data[...] = np.where(truth > 0, 2, 1)
     layer.data[:2] = 0
     session.item_changed.emit(item, Change.ANNOTATION)
     qtbot.waitUntil(panel.labelling.result.isEnabled)
     assert layer.opacity == FILLED_OPACITY  # outlines below it are seen
+    assert " regions · " in panel.classes.counts[2].text()  # nobody stroked those
     told: list[str] = []
     session.said.connect(told.append)
     panel.labelling.result.click()

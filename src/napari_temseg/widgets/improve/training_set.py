@@ -11,7 +11,7 @@ from napari_temseg.widgets.improve.annotation.annotator import Annotator
 from napari_temseg.widgets.improve.annotation.class_list import amount
 from napari_temseg.widgets.improve.annotation.painted_classes import TWO_CLASSES
 from napari_temseg.widgets.improve.trainer import Trainer
-from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, STROKES, source, sources
+from napari_temseg.widgets.improve.training_labels import SOURCE_TITLES, source, sources
 from napari_temseg.widgets.kit.greyed import allow
 from napari_temseg.widgets.kit.style import ElidedBox, clear_layout
 
@@ -58,7 +58,7 @@ class TrainingSet(QWidget):
             box.setChecked(trains)
             choice = self.choices[item]
             choice.setCurrentIndex(max(0, choice.findData(source(item))))
-            counts, what = self.annotator.counts_of(item), "stroke" if source(item) == STROKES else "region"
+            counts, what = self.annotator.counts_of(item), self.annotator.word_of(item)
             lines = [f"{self.session.classes.get(number, '')}: {amount(count, what)}" for number, count in counts.items() if count.pixels]
             why = "" if trains or item.trains is not None else " It is not like the image in hand (sample, folder, size): tick it if it is."
             told = f"{item.name} takes part in training when this is ticked.{why}"

@@ -259,6 +259,12 @@ class Annotator(QObject):
         labelled = sum(count.pixels for count in self.counts_of(item).values()) if source(item) == STROKES else 0
         return labelled / (item.n_planes * prod(item.frame))
 
+    def word_of(self, item: Item | None) -> str:
+        """What its labels are to people: what fills much of a micrograph is no strokes any more."""
+        if item is None or (source(item) in ("", STROKES) and self.covered(item) < MUCH_LABELLED):
+            return "stroke"
+        return "region"
+
     @property
     def counting(self) -> bool:
         """Whether counts are on their way."""

@@ -13,7 +13,6 @@ from napari_temseg.engine.types.results import BACKGROUND
 from napari_temseg.widgets.canvas.brush_size import BrushSize
 from napari_temseg.widgets.canvas.colours import class_colour
 from napari_temseg.widgets.improve.annotation.annotator import EMPTY, Annotator
-from napari_temseg.widgets.improve.training_labels import STROKES, source
 from napari_temseg.widgets.jobs.runner import guarded
 from napari_temseg.widgets.kit.greyed import NO_IMAGE, allow
 from napari_temseg.widgets.kit.style import button, row
@@ -169,14 +168,11 @@ class ClassList(QWidget):
         item, total = self.session.current, self.annotator.counts()
         painted = item is not None and item.annotation is not None
         here = self.annotator.counts_of(item) if painted and item is not None else {}
-        drawn = all(source(each) in ("", STROKES) for each in self.session.items if self.annotator.trains(each))
+        words = [self.annotator.word_of(each) for each in self.session.items if self.annotator.trains(each)]
+        whole = "region" if "region" in words else "stroke"
         for number, label in self.counts.items():
-            label.setText(amount(here.get(number, EMPTY), _word(item is None or source(item) in ("", STROKES))))
-            label.setToolTip(f"On this image; in all images of the training set: {amount(total.get(number, EMPTY), _word(drawn))}.")
-
-
-def _word(drawn: bool) -> str:
-    return "stroke" if drawn else "region"
+            label.setText(amount(here.get(number, EMPTY), self.annotator.word_of(item)))
+            label.setToolTip(f"On this image; in all images of the training set: {amount(total.get(number, EMPTY), whole)}.")
 
 
 def amount(count: ClassCount, what: str = "stroke") -> str:
