@@ -214,7 +214,7 @@ class Stack:
         self._labels = zeros((image.n_planes, *image.frame), np.int32)
         self._tables: dict[int, pd.DataFrame] = {}
         self._settings: dict[str, Any] = {}
-        self._uncertain = 0
+        self._uncertain = self._faint = 0
 
     def put(self, plane: int, found: Particles) -> None:
         """What was found on a plane."""
@@ -222,6 +222,7 @@ class Stack:
         self._tables[plane] = found.table
         self._settings = dict(found.settings)
         self._uncertain += found.uncertain
+        self._faint += found.faint
 
     def whole(self, prediction: Prediction | None) -> Particles:
         """All of them, once, when every plane is there; `TemsegError` of a picture without planes."""
@@ -238,4 +239,4 @@ class Stack:
             tables.append(table)
         table = pd.concat(tables).rename_axis("particle")
         labels = self._labels.reshape(tuple(self.image.data.shape))
-        return Particles(labels, table, self.image, prediction, self._settings, self._uncertain)
+        return Particles(labels, table, self.image, prediction, self._settings, self._uncertain, faint=self._faint)

@@ -222,7 +222,7 @@ def test_that_a_powder_is_wider_than_its_search_and_what_was_doubted_and_stroked
     item = find(bench, wait_jobs)
     drawn = item.particles.labels == item.particles.table.index[0]
     prediction = replace(item.prediction, smaller=SizeCandidate(9.0, 40), doubted=0.3, vouched=drawn)  # as of strokes on a search
-    item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction)
+    item.prediction, item.particles = prediction, replace(item.particles, prediction=prediction, faint=7)
     item.measurement = temseg.measure(item.particles)
     sure = item.measurement.table["confidence"].tolist()
     assert sure.count(1.0) == 1
@@ -232,7 +232,7 @@ def test_that_a_powder_is_wider_than_its_search_and_what_was_doubted_and_stroked
     item = restored(start(grid), qtbot, wait_jobs)
     assert item.particles.wider
     assert item.measurement.wider
-    assert item.measurement.doubted == 0.3
+    assert (item.measurement.doubted, item.measurement.faint) == (0.3, 7)
     assert item.measurement.table["confidence"].tolist() == pytest.approx(sure)
 
 

@@ -89,7 +89,8 @@ class Measurement:
     declares where the outline of a particle lies. `model_hash` tells the model that found them; `other_splits` are the sizes that other
     settings of the splitting give, where somebody asked for them (`iter_other_splits`); `smallest` is the diameter in px below which
     particles were dropped; `convention` is where a particle ends, `OUTLINE` or `HALF_CONTRAST`; `grid` the grid or preparation of the
-    sample; `recovered` tells of particles of known size put into it, if asked for (`iter_recovery`); `unlike`, `wider`: as of `Particles`.
+    sample; `recovered` tells of particles of known size put into it, if asked for (`iter_recovery`); `unlike`, `wider`,
+    `doubted`, `faint`: as of `Particles`.
     """
 
     table: pd.DataFrame
@@ -112,6 +113,7 @@ class Measurement:
     unlike: Mapping[int, str] = field(default_factory=dict)
     wider: bool = False
     doubted: float = 0.0
+    faint: float = 0.0
 
     def __len__(self) -> int:
         return len(self.table)
@@ -215,6 +217,7 @@ def measure(
         unlike=particles.unlike if isinstance(particles, Particles) else {},
         wider=isinstance(particles, Particles) and particles.wider,
         doubted=particles.doubted if isinstance(particles, Particles) else 0.0,
+        faint=particles.faint if isinstance(particles, Particles) else 0.0,
     )
 
 

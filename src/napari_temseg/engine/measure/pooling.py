@@ -133,21 +133,27 @@ def _unlike(pool: Sequence[Measurement], tables: Sequence[pd.DataFrame]) -> Unli
     reasons = dict.fromkeys(reason for each in found.values() for reason in each)
     wider = dict.fromkeys(m.image for m, table in zip(pool, tables, strict=True) if m.wider and not table["reviewed"].all())
     total = max(sum(map(len, tables)), 1)
-    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure_share(tables, [m.doubted for m in pool]))
+    unsure = unsure_share(tables, [m.doubted for m in pool], [m.faint for m in pool])
+    return Unlike(tuple(found), tuple(reasons), n / total, tuple(wider), unsure)
 
 
-def unsure_share(tables: Sequence[pd.DataFrame], doubted: Sequence[float] = ()) -> float:
+def unsure_share(tables: Sequence[pd.DataFrame], doubted: Sequence[float] = (), faint: Sequence[float] = ()) -> float:
     """Share of the particles of tables that the model rather doubts and nobody has looked at.
 
     Where tables come of strokes on a search that `doubted` such a share, it is no less of those that nobody stroked or looked at: a stroke
-    makes others that look alike surer, or takes them away, but what was too faint to be found is so still.
+    makes others that look alike surer, or takes them away, but what was too faint to be found is so still. For the same reason those
+    count that a higher certainty than the usual left out, `faint` of each table, as far as nobody has looked at the others.
     """
-    unsure = 0.0
-    for table, before in zip(tables, doubted or [0.0] * len(tables), strict=True):
+    nothing = [0.0] * len(tables)
+    unsure, total = 0.0, 0.0
+    for table, before, left_out in zip(tables, doubted or nothing, faint or nothing, strict=True):
+        total += len(table)
         if "confidence" in table:
             unseen = table["confidence"][~table["reviewed"].astype(bool)]
             unsure += max(float((unseen < EVEN).sum()), before * float((unseen != STROKED).sum()))
-    return unsure / max(sum(map(len, tables)), 1)
+            more = left_out * len(unseen) / len(table) if len(table) else left_out
+            unsure, total = unsure + more, total + more
+    return unsure / max(total, 1)
 
 
 def _uncalibrated(pool: Sequence[Measurement]) -> str:

@@ -50,7 +50,7 @@ def _sizes(plane: Splittable, settings: Sequence[SplitConfig], core: Core) -> It
 
 def _apart(prediction: Prediction, config: SplitConfig, core: Core) -> dict[str, tuple[Floats, Floats]]:
     """Diameters and boxes of the whole particles of one plane by population, where two sizes are meant; {"": both} of one distribution."""
-    labels, table, _ = split_plane(prediction, config)
+    labels, table, *_ = split_plane(prediction, config)
     found = of_each_population(Particles(labels, table.assign(plane=0), prediction.micrograph, prediction))
     sizes = {name: whole_sizes(each, core) for name, each in found.items()}
     if not config.as_one:

@@ -89,30 +89,34 @@ def _steps(
     n = micrograph.n_planes
     labels = zeros(prediction.classes.shape, np.int32)
     tables: list[pd.DataFrame] = []
-    uncertain, numbers = 0, Numbering()
+    uncertain, doubted, numbers = 0, 0, Numbering()
     for index in range(n):
-        plane, table, unsure = split_plane(prediction.at(index), config, single)
-        uncertain += unsure
+        plane, table, unsure, faint = split_plane(prediction.at(index), config, single)
+        uncertain, doubted = uncertain + unsure, doubted + faint
         table.insert(2, "plane", index)
         labels.reshape((n, *micrograph.frame))[index], table = numbers.next(plane, table)
         tables.append(table)
         message = f"{micrograph.name}: {at_plane(index, n) or 'splitting'}"
         yield Progress("split", (index + 1) / n, message, control.elapsed, {"plane": index, "particles": numbers.last})
     table = pd.concat(tables).rename_axis("particle")
-    return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain)
+    return Particles(labels, table, micrograph, prediction, config.to_dict(), uncertain, faint=doubted)
 
 
-def split_plane(prediction: Prediction, config: SplitConfig, plane: Splittable | None = None) -> tuple[Labels, pd.DataFrame, int]:
-    """Labels 1…n of one `plane`, their table without the plane's number, and how many were dropped as uncertain.
+def split_plane(prediction: Prediction, config: SplitConfig, plane: Splittable | None = None) -> tuple[Labels, pd.DataFrame, int, int]:
+    """Labels 1…n of one `plane`, their table without the plane's number, how many were dropped as uncertain, and how many of these the
+    usual certainty would keep and the model doubts.
 
     Where two sizes are meant, what was found for either is split and both are merged (see `populations`).
     """
     if prediction.other is not None:
-        small, of_small, unsure = split_plane(replace(prediction, other=None), config)
-        large, of_large, others = split_plane(_beside(prediction.other, prediction), config)
-        return *merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size)), unsure + others
-    kept = (plane or Splittable(prediction)).pieces(config).kept(config.certainty or 0.0)
-    return *_table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame), kept.unsure
+        small, of_small, *left_out = split_plane(replace(prediction, other=None), config)
+        large, of_large, *others = split_plane(_beside(prediction.other, prediction), config)
+        both = merged((small, of_small), (large, of_large), (prediction.size, prediction.other.size))
+        return *both, left_out[0] + others[0], left_out[1] + others[1]
+    pieces, least = (plane or Splittable(prediction)).pieces(config), config.certainty or 0.0
+    kept = pieces.kept(least)
+    table = _table(kept, prediction.micrograph.valid, prediction.class_names, config.exclude_frame)
+    return *table, kept.unsure, pieces.faint(least, prediction, config.threshold)
 
 
 def _beside(other: Prediction, prediction: Prediction) -> Prediction:

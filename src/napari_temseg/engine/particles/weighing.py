@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_temseg.engine.particles.cutting.basins import FloatArray, IntArray, Labels
 from napari_temseg.engine.particles.populations import renumbered
 from napari_temseg.engine.particles.standing_out import Seen, standing_out
-from napari_temseg.engine.types.confidence import KEPT_FROM, judged
+from napari_temseg.engine.types.confidence import EVEN, KEPT_FROM, judged
 from napari_temseg.engine.types.results import BAND, Prediction
 
 CERTAINTY = 0.6  # least certainty by default, chosen with them; on EMPS tune it is the best after strokes too
@@ -61,6 +61,13 @@ class Weighed:
     def stay(self, least: float) -> npt.NDArray[np.bool_]:
         """Which are large enough and have the `least` certainty, 0 for any."""
         return self.large & (self.certainty >= least) if least else self.large
+
+    def faint(self, least: float, prediction: Prediction, threshold: float) -> int:
+        """How many are left out for the `least` certainty alone, where that is more than the usual, and are doubted by the model."""
+        if prediction.confidence is None or not prediction.size:
+            return 0
+        between = self.certainty[self.stay(default_certainty(prediction)) & ~self.stay(least)]
+        return int((prediction.confidence.of(threshold + (1 - threshold) * between) < EVEN).sum())
 
     def kept(self, least: float) -> Kept:
         """Those alone, numbered anew."""

@@ -278,8 +278,8 @@ class Particles:
     `table` has one row a label (index name `particle`) with columns `class` (name), `class_id`, `plane`, `aggregate` (id shared
     by touching particles), `frame` (touches the edge of the picture or an invalid area) and `cut` (bounded by a watershed line).
     Where two sizes are meant it has a column `population` ("small" or "large") too, and where a small one lies on a large one, the pixels
-    are the small one's (see `populations`). `uncertain` counts what was dropped for want of certainty. `origin` tells what found them
-    where `prediction` is not at hand any more.
+    are the small one's (see `populations`). `uncertain` counts what was dropped for want of certainty, `faint` those of it that the
+    model doubts and the usual certainty would keep. `origin` tells what found them where `prediction` is not at hand any more.
     """
 
     labels: npt.NDArray[np.int32]
@@ -289,6 +289,7 @@ class Particles:
     settings: dict[str, Any] = field(default_factory=dict)
     uncertain: int = 0
     origin: Origin | None = None
+    faint: int = 0
 
     def __len__(self) -> int:
         return len(self.table)

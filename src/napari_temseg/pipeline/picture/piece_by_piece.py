@@ -138,7 +138,7 @@ class _LargePlane:
         self._image = image
         self._labels, self._classes = LabelFile(image.frame, np.int32), LabelFile(image.frame, np.uint8)
         self._tables, self._splits = list[pd.DataFrame](), list[tuple[OtherSplit, ...]]()
-        self._last, self._uncertain, self._ends = 0, 0.0, list[BandEnds]()
+        self._last, self._uncertain, self._faint, self._ends = 0, 0.0, 0.0, list[BandEnds]()
         self._first: tuple[Particles, Measurement] | None = None
         self.unlike: tuple[str, ...] = ()
         self.recovered: tuple[RecoveredSize, ...] = ()
@@ -159,6 +159,7 @@ class _LargePlane:
         self._splits.append(others)
         self._last += len(own)
         self._uncertain += particles.uncertain * piece.share
+        self._faint += particles.faint * piece.share
         alone = replace(kept, labels=np.where(number[labels] > 0, labels, 0), table=kept.table[np.isin(kept.table.index, own)])
         self._ends += [alone.band_ends] if alone.band_ends is not None else []
         if self._first is None:
@@ -186,6 +187,7 @@ class _LargePlane:
             recovered=self.recovered,
             unlike=strange,
             wider=told.smaller is not None,
+            faint=self._faint,
         )
         labels = self._labels.whole()
         facts = {} if first.prediction is None else facts_of_prediction(first.prediction)

@@ -93,7 +93,7 @@ class _Planes:
     def __init__(self, image: Micrograph) -> None:
         shape = tuple(int(n) for n in image.data.shape)
         self._image, self._labels, self._classes = image, LabelPages(shape, np.int32), LabelPages(shape, np.uint8)
-        self._numbers, self._uncertain, self._ends = Numbering(), 0, list[BandEnds]()
+        self._numbers, self._uncertain, self._faint, self._ends = Numbering(), 0, 0, list[BandEnds]()
         self._found = PutAside()
         self._first: tuple[Particles, Measurement] | None = None
 
@@ -109,6 +109,7 @@ class _Planes:
             self._classes.append(particles.prediction.all_classes())
         self._found.add(numbered.assign(particle=numbered.index).reset_index(drop=True), measured.other_splits)
         self._uncertain += particles.uncertain
+        self._faint += particles.faint
         self._ends += [particles.band_ends] if particles.band_ends is not None else []
         if self._first is None:
             self._first = particles, measured
@@ -121,7 +122,7 @@ class _Planes:
         (table, splits), n = self._found.together(), self._image.n_planes
         found = set(table["plane"].unique().tolist())
         strange = {plane: reason for plane, reason in enumerate(unlike) if reason and plane in found}
-        facts: dict[str, Any] = {"other_splits": splits, "recovered": recovered, "unlike": strange}
+        facts: dict[str, Any] = {"other_splits": splits, "recovered": recovered, "unlike": strange, "faint": self._faint}
         measured = replace(of_first, table=table, n_planes=n, axes=self._image.axes, **facts)
         return MeasuredPicture(
             self._image,

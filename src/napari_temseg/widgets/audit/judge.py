@@ -78,7 +78,7 @@ def missed_polarity(particles: Particles, measurement: Measurement) -> str:
     from napari_temseg.engine.measure.usability import DOUBTED
     from napari_temseg.engine.particles.standing_out import polarity_seen
 
-    if unsure_share([measurement.table]) < DOUBTED:
+    if unsure_share([measurement.table], faint=[measurement.faint]) < DOUBTED:
         return ""
     plane = particles.micrograph.n_planes // 2
     seen = polarity_seen(particles.micrograph.at(plane), particles.planes()[plane])

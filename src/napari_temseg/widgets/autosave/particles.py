@@ -131,7 +131,7 @@ class KeptParticles(KeptPart):
         table["class_id"] = renumber[table["class_id"].to_numpy()].astype(np.int64)
         labels, table = _agreeing(labels.astype(np.int32, casting="safe"), table)
         origin = _origin_of(facts["origin"]) if facts["origin"] else None
-        return Particles(labels, table, image, None, dict(facts["settings"]), int(facts["uncertain"]), origin)
+        return Particles(labels, table, image, None, dict(facts["settings"]), int(facts["uncertain"]), origin, int(facts.get("faint", 0)))
 
     def _with_contours(self, measurement: Measurement, arrays: Arrays) -> Measurement:
         """With what was measured on contours then, where it was kept and the particles are the same."""
@@ -181,6 +181,7 @@ def _packed(
         "shape": particles.labels.shape,
         "settings": particles.settings,
         "uncertain": particles.uncertain,
+        "faint": particles.faint,
         "names": {int(number): str(name) for number, name in zip(table["class_id"], table["class"], strict=True)},
         "populations": table["population"].tolist() if "population" in table else None,
         "corrections": corrections,

@@ -65,7 +65,7 @@ def _doubted(before: Measurement | None) -> float | None:
         return None
     from napari_temseg.engine.measure.pooling import unsure_share
 
-    return max(unsure_share([before.table]), before.doubted)
+    return max(unsure_share([before.table], faint=[before.faint]), before.doubted)
 
 
 def _nothing() -> None:
