@@ -152,12 +152,13 @@ def test_nothing_is_delivered_after_close(qtbot: Any) -> None:
     assert results == []
 
 
-def test_chores_are_done_in_order_and_before_the_end(qtbot: Any) -> None:
+def test_chores_are_done_in_order_and_before_the_end(qtbot: Any, caplog: Any) -> None:
     jobs, order = Jobs(), []
     for number in range(5):
-        jobs.later(lambda number=number: (time.sleep(0.01), order.append(number)))
+        jobs.later(lambda number=number: (time.sleep(0.01), order.append(number), {}[number]))
     jobs.close()
     assert order == list(range(5))
+    assert [record.message for record in caplog.records] == ["a chore failed"] * 5  # whatever it was
 
 
 def test_the_result_comes_last(jobs: Any, qtbot: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from scipy import stats
 
 import napari_temseg as temseg
@@ -269,3 +270,17 @@ def test_the_curve_is_that_of_the_report_or_both_say_why_there_is_none(viewer: A
             shares = below(line.xData + half) - below(np.maximum(line.xData - half, 0))
             assert line.yData == pytest.approx(len(sizes) * shares, rel=1e-6)
     plot.close()
+
+
+def test_figures_that_cannot_be_worked_out_are_said_to_be_so(found: Any, qtbot: Any) -> None:
+    pool, item = found.panel(3).pool, found.session.current
+    settled(pool, qtbot)
+    whole = item.measurement
+    item.measurement = replace(whole, table=whole.table.drop(columns="excluded"))  # as an extension might leave it
+    pool.set_column("feret_max")
+    qtbot.waitUntil(lambda: not pool.busy)
+    assert pool.distribution.obstacle == "The size distribution cannot be worked out; the log has the details."
+    notification_manager.records.clear()
+    item.measurement = whole
+    pool.set_column("ecd")
+    settled(pool, qtbot)

@@ -306,5 +306,5 @@ def _logged(chore: Callable[[], Any], ended: Callable[[Any], None] | None = None
         result = chore()
         if ended is not None:
             ended(result)
-    except (TemsegError, OSError, ValueError, RuntimeError):
+    except Exception:
         logger.exception("a chore failed")
