@@ -48,6 +48,8 @@ def test_what_the_model_doubts_is_told_at_every_certainty(said: temseg.Predictio
         assert 0 < measured.faint <= particles.uncertain
         assert unsure_share([measured.table], faint=[measured.faint]) >= share  # what is left out for good is surer than that
         assert is_doubted(measured)
+        told = unsure_share([measured.table], faint=[measured.faint])
+        assert unsure_share([measured.table], [told], [measured.faint]) == pytest.approx(told)  # after strokes they count once
         seen = with_flags(measured, reviewed=measured.table["particle"].tolist())
         assert is_doubted(seen) == (len(seen) == 0)  # somebody has looked at those that are left
 

@@ -150,9 +150,10 @@ def unsure_share(tables: Sequence[pd.DataFrame], doubted: Sequence[float] = (), 
         total += len(table)
         if "confidence" in table:
             unseen = table["confidence"][~table["reviewed"].astype(bool)]
-            unsure += max(float((unseen < EVEN).sum()), before * float((unseen != STROKED).sum()))
             more = left_out * len(unseen) / len(table) if len(table) else left_out
-            unsure, total = unsure + more, total + more
+            # The share before speaks of those that are left out too: they are not added to it.
+            unsure += max(float((unseen < EVEN).sum()) + more, before * (float((unseen != STROKED).sum()) + more))
+            total += more
     return unsure / max(total, 1)
 
 

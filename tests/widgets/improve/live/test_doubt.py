@@ -26,9 +26,11 @@ def faint() -> Any:
     return temseg.predict("particles", drawn.micrograph, SIZE)
 
 
-def used(found: temseg.Prediction, strokes: np.ndarray, doubted: float | None) -> temseg.Measurement:
+def used(found: temseg.Prediction, strokes: np.ndarray, doubted: float | None, split: SplitConfig | None = None) -> temseg.Measurement:
     """The result that *Use this result* makes after strokes on a search that `doubted` such a share; None: there was none."""
-    task = Task(found.micrograph, "particles", SIZE, SplitConfig(), strokes, NAMES, {}, 0, None if doubted is None else found, doubted)
+    task = Task(
+        found.micrograph, "particles", SIZE, split or SplitConfig(), strokes, NAMES, {}, 0, None if doubted is None else found, doubted
+    )
     return iter_use(task).drain().measurement
 
 
@@ -58,6 +60,16 @@ def test_a_doubted_result_is_doubted_after_use_but_for_what_was_stroked(faint: t
     sure = used(faint, strokes, share if searched else None)
     assert (sure.table["confidence"] == STROKED).sum() >= len(before.table) - 2
     assert not is_doubted(sure)
+
+
+def test_what_a_higher_certainty_leaves_out_counts_where_nothing_was_searched(faint: temseg.Prediction) -> None:
+    high = SplitConfig(certainty=0.9)
+    before = temseg.measure(temseg.split(faint, high))
+    strokes = np.zeros(faint.classes.shape, np.uint8)
+    strokes[:2, :2] = 1
+    after = used(faint, strokes, None, high)
+    assert after.doubted == pytest.approx(unsure_share([before.table], faint=[before.faint]))
+    assert is_doubted(after)
 
 
 def test_what_is_unlike_the_training_is_so_where_live_looked_first(faint: temseg.Prediction) -> None:

@@ -263,7 +263,8 @@ def _doubted(planes: Sequence[Prediction], config: SplitConfig) -> float:
     from napari_temseg.engine.measure.pooling import unsure_share
     from napari_temseg.engine.particles.splitting import split
 
-    return unsure_share([measured(split(plane, config)).table for plane in planes])
+    before = [measured(split(plane, config)) for plane in planes]
+    return unsure_share([each.table for each in before], faint=[each.faint for each in before])
 
 
 def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, names: Mapping[int, str]) -> Prediction:
