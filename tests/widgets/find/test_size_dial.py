@@ -133,7 +133,7 @@ def test_where_two_sizes_could_be_meant_one_press_says_which(viewer: Any, open_b
     item = session.current
     item.prediction = replace(item.prediction, candidates=(SizeCandidate(28.0, 12), SizeCandidate(180.0, 2)))
     session.item_changed.emit(item, Change.PREDICTION)
-    assert "which are meant" in panel.note.text()
+    assert re.match(r"About \d+ of about \S+ px and \d+ of about \S+ px could be the particles: which are meant\?", panel.note.text())
     assert panel.ways.sizes[1].accessibleName() == "large: 2 of 180 px"
     assert not panel.ways.isHidden()
     assert panel.ways.currentIndex() == 1

@@ -248,7 +248,7 @@ def sizes_asked(name: str, candidates: Sequence[SizeCandidate], pixel_size: floa
 
     `pixel_size` is in nm, 0 where it is not known.
     """
-    *first, last = (f"{each.count} of about {size_words(each.size, pixel_size)}" for each in candidates)
+    *first, last = (f"{each.count} of about {size_words(each.size, pixel_size, 2)}" for each in candidates)
     return f"{name}: about {', '.join(first)} and {last} could be the particles: which are meant? {way}."
 
 

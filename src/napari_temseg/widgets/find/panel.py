@@ -327,7 +327,10 @@ class FindPanel(QWidget):
         if otherwise := self.dial.not_used(item):
             text += f"; {otherwise}"
         told = [each.removeprefix(f"{item.name}: ").removeprefix(f"{item.name} is ") for each in self._without_ways(item)]  # stands above
-        return " ".join([f"{text}.", *(f"{each[:1].upper()}{each[1:]}" for each in told if each)])
+        sentences = [f"{text}.", *(f"{each[:1].upper()}{each[1:]}" for each in told if each)]
+        if item.asked:  # first of all, as what is shown hangs on it
+            sentences.insert(0, sentences.pop(1))
+        return " ".join(sentences)
 
     def _without_ways(self, item: Item) -> list[str]:
         """What is to be known of a result; the ways out are the buttons below it, and not told twice."""
