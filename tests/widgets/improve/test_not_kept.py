@@ -54,7 +54,7 @@ def test_what_was_not_kept_can_be_tried_and_taken_back(
     assert panel.trainer.points[-1]["best_step"] == panel.trainer.points[-1]["step"] > 0  # ◆ is the model in use
     assert session.model == "particles+1"
     assert item.prediction.model_hash == session.models["particles+1"].content_hash() != before
-    assert panel.verdict.text().startswith(f"“particles+1” is in use now: {len(item.particles)} particle")
+    assert panel.verdict.text().startswith(f"“particles+1” is in use: {len(item.particles)} particle")
     assert "stays as it was" not in panel.advice.text()
     assert not panel.try_it.isVisibleTo(panel)
     assert panel.train.text() == "Train on"

@@ -518,7 +518,7 @@ def test_what_came_of_a_training_is_told_at_once_and_can_be_taken_back(
         top = part.mapTo(area.viewport(), part.rect().topLeft()).y()
         assert top >= 0
         assert top + part.height() <= area.viewport().height()
-    assert panel.verdict.text().startswith(f"“particles+1” is in use now: {len(item.particles)} particles")
+    assert panel.verdict.text().startswith(f"“particles+1” is in use: {len(item.particles)} particles")
     assert any("searching grid again" in each for each in told)
     assert panel.train.text() == "Train on"
     assert item.particles is not found

@@ -30,15 +30,15 @@ def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
     assert outcome(replace(wider, wider=0.93)) == "82 particles, 84 before, D50 7 % smaller."
     assert outcome(replace(wider, wider=1.01)) == "82 particles, 84 before."
     assert told(None, Contradicted(3, 0, 0, 2, 0)) == "49 particles; agrees with all strokes."
-    assert told(46, Contradicted(3, 2, 0, 2, 0)) == "49 particles, 46 before; 2 of 3 stroked particles still missed."
+    assert told(46, Contradicted(3, 2, 0, 2, 0)) == "49 particles, 46 before; 2 of 3 stroked particles missed."
     assert told(46, Contradicted(3, 2, 1, 2, 1)).endswith(
-        "2 of 3 stroked particles still missed (1 of them unsure, left out); 1 of 2 strokes on background still on particles."
+        "2 of 3 stroked particles missed (1 of them unsure); 1 of 2 strokes on background lie on particles."
     )
     assert told(46, Contradicted(104, 27, 3, 88, 12, regions=True)) == (
-        "49 particles, 46 before; 77 of 104 labelled particles found (3 of the others unsure, left out); 12 false, on labelled background."
+        "49 particles, 46 before; 77 of 104 labelled found (3 more unsure); 12 false."
     )
     assert told(49, Contradicted(104, 0, 0, 88, 0, regions=True)) == "49 particles as before; agrees with all labels."
-    assert told(49, Contradicted(1, 1, 1, 2, 0), anew=False) == "1 of 1 stroked particle still missed (unsure, left out)."
+    assert told(49, Contradicted(1, 1, 1, 2, 0), anew=False) == "1 of 1 stroked particle missed (unsure)."
     assert told(49, Contradicted(1, 0, 0, 2, 0), anew=False) == outcome(None) == ""
 
 
@@ -66,7 +66,7 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
         again.begin(item, needed=False)
     assert item.particles is found
     assert item.prediction is said
-    assert outcome(again.result) == "1 of 2 strokes on background still on particles."
+    assert outcome(again.result) == "1 of 2 strokes on background lie on particles."
     # A size within the band is looked for.
     for times, offered in ((2.6, False), (0.4, False), (4.0, True)):
         again._offer(item, said, times * said.size)
@@ -78,7 +78,7 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     trainer._taught.add(item)
     panel.refresh()
     assert panel.verdict.text() == "Not kept: that is why; do that."
-    assert panel.advice.text().startswith("1 of 2 strokes on background still on particles.")
+    assert panel.advice.text().startswith("1 of 2 strokes on background lie on particles.")
     assert panel.show_them.isVisibleTo(panel)
     assert panel.show_them.text() == "Show 1"
     place = trainer.contradicted[0]

@@ -227,17 +227,17 @@ def _of_strokes(still: Contradicted) -> list[str]:
     parts = []
     if still.missed:
         some = "" if still.unsure == still.missed else f"{still.unsure} of them "
-        why = f" ({some}unsure, left out)" if still.unsure else ""
-        parts.append(f"{still.missed} of {several(still.particles, 'stroked particle')} still missed{why}")
+        why = f" ({some}unsure)" if still.unsure else ""
+        parts.append(f"{still.missed} of {several(still.particles, 'stroked particle')} missed{why}")
     if still.covered:
-        parts.append(f"{still.covered} of {several(still.background, 'stroke')} on background still on particles")
+        parts.append(f"{still.covered} of {several(still.background, 'stroke')} on background lie on particles")
     return parts
 
 
 def _of_regions(still: Contradicted) -> list[str]:
-    why = f" ({still.unsure} of the others unsure, left out)" if still.unsure else ""
-    parts = [f"{still.particles - still.missed} of {several(still.particles, 'labelled particle')} found{why}"]
-    return [*parts, f"{still.covered} false, on labelled background"] if still.covered else parts
+    why = f" ({still.unsure} more unsure)" if still.unsure else ""
+    parts = [f"{still.particles - still.missed} of {still.particles} labelled found{why}"]
+    return [*parts, f"{still.covered} false"] if still.covered else parts
 
 
 def _strokes_of(item: Item) -> Any:

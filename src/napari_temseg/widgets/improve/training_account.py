@@ -69,7 +69,7 @@ class TrainingAccount:
             return f"“{made}” is in use now{another}."
         heart = by_heart(trainer.points, trainer.facts)
         found = outcome(trainer.searched_again)
-        told = f"“{made}” is in use now: {found}" if found else verdict(trainer.points, made, trainer.facts, fresh=trainer.fresh)
+        told = f"“{made}” is in use: {found}" if found else verdict(trainer.points, made, trainer.facts, fresh=trainer.fresh)
         return f"{told} {heart}".strip()
 
     def _another(self) -> str:
