@@ -12,9 +12,8 @@ from napari_temseg.engine.types.wording import percent, several
 from napari_temseg.pipeline.label_images import iter_labelled
 from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.session.history import LABELS_STEP
-from napari_temseg.widgets.session.results.carried import commit_found
+from napari_temseg.widgets.session.results.carried import commit_made
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import Beside
 
 if TYPE_CHECKING:
     from napari_temseg.pipeline.find import Found
@@ -31,14 +30,9 @@ def use_labels(session: Session, item: Item) -> None:
     open_part = 1 - np.count_nonzero(labels) / labels.size
 
     def done(found: Found) -> None:
-        if item not in session.items:
+        told = commit_made(session, item, found, pixels, (BY_LABELS, BY_HAND), LABELS_STEP, "use the labels")
+        if told is None:
             return
-        if item.pixels != pixels:
-            session.say(f"{item.name}: its pixels were replaced meanwhile; use the labels again.")
-            return
-        session.model_names[BY_LABELS] = BY_HAND
-        none_before = None if item.particles is not None else Beside(_nothing, _nothing)  # where nothing was found yet it is undone too
-        told = commit_found(session, item, found, LABELS_STEP, none_before)
         rest = f" {percent(open_part)} of the image is not labelled and counts as background." if open_part >= 0.005 else ""
         there = f"{several(len(item.found_particles()), 'particle')} of {item.name} are as labelled, split as in step 2"
         session.say(f"{there}; Ctrl+Z or U takes that back.{rest} {told}".rstrip())
@@ -46,7 +40,3 @@ def use_labels(session: Session, item: Item) -> None:
     split = session.part(Splitter).config
     stopped = partial(session.say, "Stopped; the particles are as they were.")
     session.jobs.start(f"Using the labels: {item.name}", partial(iter_labelled, labels, names, picture, split), done, failed=stopped)
-
-
-def _nothing() -> None:
-    """Nothing else comes or goes with it."""

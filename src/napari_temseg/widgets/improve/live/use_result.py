@@ -14,9 +14,8 @@ from napari_temseg.widgets.canvas import layers
 from napari_temseg.widgets.improve.live.answers import LiveTarget, Task, iter_use
 from napari_temseg.widgets.improve.trainer import NEW_NETWORK
 from napari_temseg.widgets.session.history import LIVE_STEP
-from napari_temseg.widgets.session.results.carried import commit_found
+from napari_temseg.widgets.session.results.carried import commit_made
 from napari_temseg.widgets.session.results.splitter import Splitter
-from napari_temseg.widgets.session.results.state import Beside
 
 if TYPE_CHECKING:
     from napari_temseg.engine.measure.measurement import Measurement
@@ -43,14 +42,9 @@ def use_answer(session: Session, aim: LiveTarget, base: str, grounds: Mapping[in
     name = f"{base}, corrected by strokes (instant)" if strokes.any() else base
 
     def done(found: Found) -> None:
-        if item not in session.items:
+        told = commit_made(session, item, found, pixels, (found.prediction.model_hash, name), LIVE_STEP, "use the result of Live")
+        if told is None:
             return
-        if item.pixels != pixels:
-            session.say(f"{item.name}: its pixels were replaced meanwhile; use the result of Live again.")
-            return
-        session.model_names[found.prediction.model_hash] = name
-        none_before = None if item.particles is not None else Beside(_nothing, _nothing)  # where nothing was found yet it is undone too
-        told = commit_found(session, item, found, LIVE_STEP, none_before)
         n, unsure = len(item.found_particles()), found.particles.uncertain
         left = f", {several(unsure, 'unsure region')} left out (dashed in Live)" if unsure else ""
         session.say(f"{several(n, 'particle')} of {item.name} taken over from Live{left}; Ctrl+Z or U takes it back. {told}")
@@ -66,7 +60,3 @@ def _doubted(before: Measurement | None) -> float | None:
     from napari_temseg.engine.measure.pooling import unsure_share
 
     return max(unsure_share([before.table], faint=[before.faint]), before.doubted)
-
-
-def _nothing() -> None:
-    """Nothing else comes or goes with it."""

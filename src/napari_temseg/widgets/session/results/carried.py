@@ -44,6 +44,25 @@ def commit_found(session: Session, item: Item, found: Found, name: str, beside: 
     return _told(carried)
 
 
+def commit_made(session: Session, item: Item, found: Found, pixels: int, maker: tuple[str, str], step: str, again: str) -> str | None:
+    """As `commit_found` of what a job made without a search, by a `maker` (hash and name), undoable where nothing was found before too.
+
+    None, and nothing is done, where the item is gone, or its `pixels` were replaced meanwhile: then it is said to do it `again`.
+    """
+    if item not in session.items:
+        return None
+    if item.pixels != pixels:
+        session.say(f"{item.name}: its pixels were replaced meanwhile; {again} again.")
+        return None
+    session.model_names[maker[0]] = maker[1]
+    none_before = None if item.particles is not None else Beside(_nothing, _nothing)
+    return commit_found(session, item, found, step, none_before)
+
+
+def _nothing() -> None:
+    """Nothing else comes or goes with it."""
+
+
 def _corrections_of(state: ResultState) -> Corrections | None:
     """What was done by hand on a result; None where nothing was."""
     particles, measurement = state.particles, state.measurement
