@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from in_the_window import told
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 import napari_temseg as temseg
 from napari_temseg.engine.particles.weighing import BAND_CERTAINTY
@@ -371,6 +371,10 @@ def test_step_2_fits_into_1280_by_800_while_a_job_runs_and_kept_work_is_offered(
     qtbot.waitUntil(lambda: not bench.restore_bar.isHidden() and area.verticalScrollBar().maximum() == 0)
     assert area.widget().heightForWidth(area.maximumViewportSize().width()) <= area.maximumViewportSize().height()
     assert area.verticalScrollBar().maximum() == 0
+    verdict = bench.panel(1).verdict
+    verdict.setText("Not usable as it is: the model doubts 41 % of the particles: where so many are at the limit of what it sees.")
+    assert verdict.is_folded()
+    assert "of the particles" in QLabel.text(verdict)
     session.jobs.finish()
     wait_jobs(session)
 

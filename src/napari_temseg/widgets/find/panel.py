@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from napari_temseg.widgets.session.session import Session
 
 FOLDED_SPLITTING = "more on splitting"
-SENTENCE_LINES, USABLE_LINES, DOUBT_LINES = 4, 1, 2  # room for the sentences on the result: what is below does not move for longer ones
-MORE_SENTENCE, MORE_USABLE = 1, 2  # lines more of the first two, at most, on a higher screen
+SENTENCE_LINES, USABLE_LINES, DOUBT_LINES = 3, 2, 2  # room for the sentences on the result: what is below does not move for longer ones
+MORE_SENTENCE, MORE_USABLE = 2, 1  # lines more of the first two, at most, on a higher screen
 _SHOWN = ((Role.PARTICLES, "outlines"), (Role.PROBABILITY, "probability"), (Role.CLASSES, "classes"))
 _PARTICLES = 3
 
