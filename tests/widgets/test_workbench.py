@@ -129,6 +129,12 @@ def test_what_was_said_of_one_image_is_not_said_of_another(viewer: Any, grid: An
     bench.session.say("Left out: 1 scale bar (1 box).")
     bench.session.current_changed.emit()
     assert sentence.text(), "the same image is in hand"
+    step = bench.session.step
+    bench.steps.button(step).click()
+    assert sentence.text(), "somebody stays"
+    bench.steps.button((step + 1) % 4).click()
+    assert not sentence.text(), "what was said in one step does not matter in another"
+    bench.session.say("Something of this step.")
     viewer.layers.selection.active = grid
     assert not sentence.text()
 

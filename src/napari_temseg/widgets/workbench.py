@@ -83,7 +83,9 @@ class Workbench(QWidget):
         self.stopped = ContinueBar(self.session, self.panel(IMPROVE).go_on, self)
         # Below the panel: what is offered and asked comes and goes, and moves no button of it.
         asked = (AxesQuestion(self.session), QuestionBar(self.session))
-        layout.addWidget(_beside_the_bar(self.restore_bar, self.stopped, *asked, JobBar(self.session)))
+        told = JobBar(self.session)
+        self.steps.idClicked.connect(told.leave)
+        layout.addWidget(_beside_the_bar(self.restore_bar, self.stopped, *asked, told))
         self.judge = Judge(self.session)
         keys = self.session.part(Keys)
         for place in filter(None, (self, layer_list(self.session.viewer))):
@@ -157,7 +159,8 @@ class JobBar(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._about: Item | None = None  # the image in hand when the sentence came
+        self._about: Item | None = None  # the image in hand when the sentence came, and the step
+        self._step = 0
         self._begun: tuple[float, float] | None = None  # seconds and fraction of the first step forward
         self._stage, self._elapsed = "", 0.0  # as last told: what, seconds
         self._rest: float | None = None  # seconds left, if known
@@ -188,8 +191,13 @@ class JobBar(QWidget):
         self.refresh()
 
     def _say(self, text: str) -> None:
-        self._about = self.session.current
+        self._about, self._step = self.session.current, self.session.step
         self.sentence.setText(text)
+
+    def leave(self, step: int) -> None:
+        """Somebody went to a step: what was said in another does not matter there."""
+        if not self.session.jobs.running and self._step != step:
+            self.sentence.setText("")
 
     def _other_image(self) -> None:
         """What was said of the image before is not of this one."""

@@ -43,7 +43,9 @@ def advise(
     elif kept and tells:
         course = _result(judged, facts, fresh)
     others = [note_sentence(note) for note in notes if kept is not False or not is_of_not_kept(note)]
-    return " ".join(filter(None, [course, *others, _caveat(points, judged, facts, names or {})]))
+    # While it runs the caption of the curves says as much of what is kept back.
+    caveat = "" if kept is None and judged_by_one(facts) else _caveat(points, judged, facts, names or {})
+    return " ".join(filter(None, [course, *others, caveat]))
 
 
 def verdict(points: Sequence[Point], made: str, facts: Mapping[str, float], *, fresh: bool = False) -> str:

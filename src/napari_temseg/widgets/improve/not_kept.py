@@ -52,7 +52,7 @@ def not_kept(
     """
     facts = facts or {}
     if facts.get("agreed"):
-        return NotKept("the model says already what your strokes say", "stroke what is wrong")
+        return NotKept("the model agrees with your strokes", "stroke what is wrong, or split and merge in step 4")
     for note in notes:
         if (short := _short(note)) is not None:
             return short

@@ -49,8 +49,7 @@ class TrainingAccount:
         if trainer.elsewhere:
             return f"Training on {trainer.elsewhere}; what it makes is not used here unless you choose it."
         glows = " The yellow glow is what it takes for particles by now." if trainer.preview.seen else ""
-        little = " The model says already what your strokes say: they have little to teach, stroke what is wrong."
-        agreed = little if trainer.facts.get("agreed") else ""
+        agreed = " The model agrees with your strokes: little to learn." if trainer.facts.get("agreed") else ""
         return f"Training on {some_of([each.name for each in self.session.items if each in trainer.learnt])} …{agreed or glows}"
 
     def _ended(self) -> str:

@@ -57,7 +57,7 @@ def test_outlines_follow_each_stroke_and_its_undo(bench: Any, viewer: Any, pictu
     assert (layer.data[particle] > 0).mean() < 0.4
     assert panel.live.use.isEnabled()
     assert len(live.seconds) >= 1
-    assert panel.live.note.text() == "Live: outlines follow strokes; dashed ones are unsure and left out."
+    assert panel.live.note.text() == "Live follows strokes; dashed is unsure and left out. Use this result splits and measures."
     while item.annotation.data.any():
         item.annotation.undo()
     settle(bench)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_temseg.engine.types.config import SplitConfig
     from napari_temseg.engine.types.progress import Job
 
-FOLLOWS = "Live: outlines follow strokes; dashed ones are unsure and left out."
+FOLLOWS = "Live follows strokes; dashed is unsure and left out. Use this result splits and measures."
 UNSTROKED = "Live: outlines of the model, until you stroke; dashed ones are unsure and left out."
 RESTS = "The newest result is shown; Live answers from your next stroke on."
 WORKS = "Live works on your newest strokes …"
