@@ -183,14 +183,14 @@ def test_what_live_claims_is_on_the_screen(bench: Any, viewer: Any, picture: Any
     assert "until you stroke" in live.note.text()
     item.annotation.paint((60, 60), 1)
     settle(bench)
-    assert "follow strokes" in live.note.text()
+    assert "follows strokes" in live.note.text()
     assert live.use.isEnabled()
     other = next(each for each in session.items if each is not item)
     for picture_in_hand in (other, item):
         session.set_current(picture_in_hand)
         session.reveal()
         settle(bench)
-        assert live.use.isEnabled() == ("follow strokes" in live.note.text()) == both(picture_in_hand)[0] == (picture_in_hand is item)
+        assert live.use.isEnabled() == ("follows strokes" in live.note.text()) == both(picture_in_hand)[0] == (picture_in_hand is item)
     while item.annotation.data.any():
         item.annotation.undo()
     settle(bench)

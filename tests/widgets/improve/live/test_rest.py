@@ -39,7 +39,7 @@ def test_undo_of_a_result_brings_back_what_was_seen_before_it(bench: Any, settle
     assert item.particles is found
     assert both(item) == (True, False)
     assert live.use.isEnabled()
-    assert "follow strokes" in live.note.text()
+    assert "follows strokes" in live.note.text()
     np.testing.assert_array_equal(item.made["live"].data, drawing)
     undo.redo()
     settle(bench)
