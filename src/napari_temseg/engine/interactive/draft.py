@@ -62,7 +62,7 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
     features, classes = [], []
     for number, index in enumerate(stroked):
         pixels, usable = _standardised(micrograph, index)
-        for rows in _bands(micrograph.frame):
+        for rows in _bands(micrograph.frame, BAND_PIXELS):
             here = (planes[index][rows] != UNLABELLED) & usable[rows]
             if here.any():
                 last = {(index, rows.start): _features(pixels, rows, config)}
@@ -77,7 +77,7 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
             break
         message = f"plane {index + 1} of {len(planes)}"
         pixels, usable = _standardised(micrograph, index)
-        for rows in _bands(micrograph.frame):
+        for rows in _bands(micrograph.frame, BAND_PIXELS):
             known = last.get((index, rows.start))
             known = _features(pixels, rows, config) if known is None else known
             for piece in _bands(known.shape[:2], PIECE_PIXELS):
@@ -105,7 +105,7 @@ def _standardised(micrograph: Micrograph, index: int) -> tuple[Features, npt.NDA
     return np.where(usable, (pixels - seen.mean()) / (seen.std() or 1), 0).astype(np.float32), usable
 
 
-def _bands(frame: tuple[int, int], pixels: int = BAND_PIXELS) -> Iterator[slice]:
+def _bands(frame: tuple[int, int], pixels: int) -> Iterator[slice]:
     height = max(1, pixels // frame[1])
     return (slice(start, min(start + height, frame[0])) for start in range(0, frame[0], height))
 
