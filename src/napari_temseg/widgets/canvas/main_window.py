@@ -54,6 +54,14 @@ def window_part(viewer: Any, *names: str) -> Any:
     return found
 
 
+def put_in_order(viewer: Any, layer: Any) -> None:
+    """Have the canvas draw a layer where it stands in the list, if it is drawn first of all and does not stand there."""
+    canvas = window_part(viewer, "canvas")
+    visual = getattr(canvas, "layer_to_visual", {}).get(layer)
+    if visual is not None and visual.order == 0 and layer in viewer.layers and viewer.layers[0] is not layer:
+        canvas._reorder_layers()
+
+
 @contextmanager
 def say_below(viewer: Any, sentence: str) -> Iterator[None]:
     """Say at the foot of the window what is being done, and paint the window at once: what follows keeps it from being painted."""

@@ -15,6 +15,7 @@ from napari_temseg.engine.types.micrograph import Calibration
 from napari_temseg.engine.types.results import PARTICLE_CLASSES
 from napari_temseg.widgets.canvas import brush, layers, micrograph_layer
 from napari_temseg.widgets.canvas.drags import MiddlePans, WholeDrags
+from napari_temseg.widgets.canvas.draw_order import DrawOrder
 from napari_temseg.widgets.canvas.graphics_memory import GraphicsMemory
 from napari_temseg.widgets.canvas.layer_list import TidyList
 from napari_temseg.widgets.canvas.main_window import add_to_question
@@ -80,7 +81,7 @@ class Session(SessionModels):
         for emitter, slot in self._wired:
             emitter.connect(slot)
         brush.without_box(viewer)
-        self._of_canvas = TidyList(viewer), OutlineWidth(viewer), GraphicsMemory(viewer), WholeDrags(viewer), MiddlePans(viewer)
+        self._of_canvas = [kept(viewer) for kept in (TidyList, OutlineWidth, GraphicsMemory, DrawOrder, WholeDrags, MiddlePans)]
         self.set_current(self._screen.first(self.items, self.item_of(viewer.layers.selection.active)))
 
     def part(self, kind: type[Part]) -> Part:
