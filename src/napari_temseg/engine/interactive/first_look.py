@@ -61,7 +61,7 @@ class FirstLook:
         """
         coarse = _blocks(strokes, self.step, np.maximum)
         said = answer(self.ground, coarse, depth=False)
-        found = said.classes if shown is None else shown(said, coarse)
+        found = said.all_classes() if shown is None else shown(said, coarse)
         height, width = strokes.shape
         return found.repeat(self.step, axis=0).repeat(self.step, axis=1)[:height, :width]
 
@@ -109,7 +109,7 @@ def _coarse(known: Prediction, coarse: Micrograph, step: int) -> Prediction:
         },
         parted=None,
         vouched=None,
-        other=None,
+        other=None if known.other is None else _coarse(known.other, coarse, step),
     )
 
 

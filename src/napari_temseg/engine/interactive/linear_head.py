@@ -19,6 +19,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 
+from napari_temseg.engine.interactive.both_sizes import each_size, of_either
 from napari_temseg.engine.interactive.clear_particles import still_clear
 from napari_temseg.engine.interactive.superpixels import Floats, Superpixels, cell_side
 from napari_temseg.engine.interactive.under_stroke import UnderStrokes, with_other_sizes
@@ -52,13 +53,15 @@ Depth = npt.NDArray[np.float16]
 class Ground:
     """What answering needs of one plane: what the model says of it, its cells, and their frozen features (cells, F).
 
-    `under` tells what lies under strokes on particles of another size than was looked for; None of a model for any size.
+    `under` tells what lies under strokes on particles of another size than was looked for; None of a model for any size. `other` is that of
+    the larger particles, where those of two sizes are meant.
     """
 
     prediction: Prediction
     cells: Superpixels
     features: npt.NDArray[np.float64]
     under: UnderStrokes | None = None
+    other: Ground | None = None
 
 
 class _Watching(ByTorch):
@@ -73,10 +76,30 @@ class _Watching(ByTorch):
 def iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, known: Prediction | None = None) -> Job[Ground]:
     """The job that looks at a plane (axes "YX") once, so that `answer` is quick; yields `Progress` between tiles.
 
-    `known` is what the model said of the plane in a search: that is what strokes correct then, and features alone are looked for.
+    `known` is what the model said of the plane in a search: that is what strokes correct then, and features alone are looked for. Where
+    `config` tells two sizes, the plane is looked at for either.
     """
     if plane.axes != "YX":
         raise TemsegError(f"{plane.name}: strokes are answered one plane at a time; give one plane of the stack.")
+    two = each_size(config, plane.calibration.nanometres)
+    if two is None:
+        return _iter_ground(model, plane, config, known)
+
+    def steps(control: Control) -> Generator[Progress, None, Ground]:
+        small, large = (each.typical_size or 1.0 for each in two)
+        share, found = large**2 / (small**2 + large**2), []  # small ones are shown larger
+        for own, said, done, part in zip(two, (known, known and known.other), (0.0, share), (share, 1 - share), strict=True):
+            job = _iter_ground(model, plane, own, said)
+            for step in job:
+                yield replace(step, fraction=done + part * step.fraction, elapsed=control.elapsed)
+            found.append(job.result)
+        return replace(found[0], other=found[1])
+
+    return Job(steps)
+
+
+def _iter_ground(model: Segmenter, plane: Micrograph, config: PredictConfig, known: Prediction | None) -> Job[Ground]:
+    """The same for particles of one size."""
 
     def steps(control: Control) -> Generator[Progress, None, Ground]:
         watching = _Watching(model, choose_device(config.device, config.precision, half=True))
@@ -181,11 +204,15 @@ def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True
     """What the plane looks like after `strokes` (uint8 (Y, X): 0 says nothing, 1 background, 2 … classes).
 
     A stroked pixel gets the class it was given. Without strokes it is the model's own prediction. `depth` makes the learnt depth follow,
-    which splitting wants and the eye does not. `TemsegError` when the shapes differ.
+    which splitting wants and the eye does not. Where two sizes are meant, the larger particles are the `other` of the answer.
+    `TemsegError` when the shapes differ.
     """
     said = ground.prediction
     if strokes.shape != said.classes.shape:
         raise TemsegError(f"{said.micrograph.name}: the strokes have shape {strokes.shape}, the plane {said.classes.shape}.")
+    if ground.other is not None:
+        small, large = of_either(strokes, said, ground.other.prediction, (ground.under, ground.other.under))
+        return replace(answer(replace(ground, other=None), small, depth=depth), other=answer(ground.other, large, depth=depth))
     if not strokes.any():
         return said
     n = max(len(said.class_ids), int(strokes.max()))
@@ -202,7 +229,7 @@ def answer(ground: Ground, strokes: npt.NDArray[np.uint8], *, depth: bool = True
     change = _logits(final) - _logits(prior)
     before = _widened(said.probability.astype(np.float32), n)
     after = _softmax(_logits(before) + _enlarged(change, ground.cells.side, strokes.shape))
-    after = still_clear(before, after, strokes, ground.cells.side)
+    after = still_clear(before, after, strokes, ground.cells.side, next(iter(said.auxiliary.values()), None))
     return _as_prediction(said, after, strokes, depth)
 
 

@@ -56,6 +56,7 @@ class UnderStrokes:
     size: float
     config: PredictConfig = field(default_factory=PredictConfig)  # polarity and device
     _known: dict[tuple[int, int, bytes], OfOtherSize | None] = field(default_factory=dict)
+    _depths: dict[tuple[int, int, bytes], float] = field(default_factory=dict)
 
     @cached_property
     def _image(self) -> Floats:
@@ -95,7 +96,7 @@ class UnderStrokes:
 
     def seen_under(self, window: Window, stroke: Mask) -> OfOtherSize | None:
         """The particle under a stroke, which is drawn in a `window` of the plane; None where none is seen, or one that was looked for."""
-        place = (window[0].start, window[1].start, np.packbits(stroke).tobytes() + bytes(str(stroke.shape), "ascii"))
+        place = _place(window, stroke)
         if place not in self._known:
             size = self.size_under(window, stroke)
             self._known[place] = self._outlined(window, stroke, size) if size else None
@@ -114,6 +115,14 @@ class UnderStrokes:
         like = [each for each, size in zip(seen, tried, strict=True) if 1 / ITS_SIZE <= each[1] / size <= ITS_SIZE]
         depth, size = max(like, default=(0.0, 0.0))
         return size if depth >= SURE_DEPTH and max(size / self.size, self.size / max(size, 1e-6)) >= LEAST_APART else 0.0
+
+    def depth_at_its_size(self, window: Window, stroke: Mask) -> float:
+        """How deep (0 to 1) the particle under a stroke is at the size that was looked for; 0 where none of about that size is seen."""
+        place = _place(window, stroke)
+        if place not in self._depths:
+            depth, width = self._seen(window, stroke, self.size)
+            self._depths[place] = depth if 1 / ITS_SIZE <= width / self.size <= ITS_SIZE else 0.0
+        return self._depths[place]
 
     def _seen(self, window: Window, stroke: Mask, size: float) -> tuple[float, float]:
         """How deep (0 to 1) the particle under a stroke is where particles of a `size` (px) are looked for, and how large it is (px)."""
@@ -165,6 +174,10 @@ class UnderStrokes:
         top, left = window[0].start - y.start, window[1].start - x.start
         drawn[top : top + stroke.shape[0], left : left + stroke.shape[1]] = stroke
         return (y, x), drawn
+
+
+def _place(window: Window, stroke: Mask) -> tuple[int, int, bytes]:
+    return window[0].start, window[1].start, np.packbits(stroke).tobytes() + bytes(str(stroke.shape), "ascii")
 
 
 def with_other_sizes(said: Prediction, found: Sequence[OfOtherSize], *, depth: bool = True) -> tuple[Prediction, Mask]:

@@ -57,7 +57,7 @@ class LiveAnswer:
     @property
     def sure_so_far(self) -> SureSoFar | None:
         """What the next one is drawn by until it is weighed; None where this one was not."""
-        taken = self.prediction.classes >= FIRST_CLASS
+        taken = self.prediction.all_classes() >= FIRST_CLASS
         return None if self.given_up is None else SureSoFar(taken, taken & ~self.given_up)
 
 
@@ -67,8 +67,8 @@ def like(predict: PredictConfig, known: Prediction | None) -> PredictConfig:
     """
     if known is None or not known.size or predict.scales:
         return predict
-    if known.other is not None:  # an instant answer is one of one size: the smaller
-        return replace(predict.for_size(known.size), exact_size=True)
+    if known.other is not None:
+        return replace(predict.for_size(known.size), exact_size=True, other_size=known.other.size)
     if predict.exact_size:
         return predict
     pixel = known.micrograph.calibration.nanometres
@@ -140,7 +140,8 @@ def iter_answer(
         classes, doubt = whole(found, strokes, split), uncertainty(found) if unsure else None
 
         def made(gone: npt.NDArray[np.bool_]) -> LiveAnswer:
-            return LiveAnswer(known, strokes, found, drawn(classes, found.micrograph.valid, gone), doubt, split, gone)
+            small = found.classes >= FIRST_CLASS if found.other is not None else None
+            return LiveAnswer(known, strokes, found, drawn(classes, found.micrograph.valid, gone, small), doubt, split, gone)
 
         first = None if before is None else made(not_weighed(classes, strokes, before))
         yield course.at(STAGE_SPLIT, "weighing", preview=first)
@@ -155,11 +156,18 @@ def whole(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt
     """The classes (Y, X) of an answer as they will be used: a particle is no ring."""
     from napari_temseg.engine.particles.rings import without_holes
 
-    return without_holes(found, split or SplitConfig(), strokes)
+    each = [without_holes(one, split or SplitConfig(), strokes) for one in (found, found.other) if one is not None]
+    return each[0] if len(each) == 1 else np.asarray(np.maximum(*each))
 
 
 def given_up(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> npt.NDArray[np.bool_]:
-    """Where an answer has what is no particle once it is used (Y, X): too unsure, or too small or large for what is looked for."""
+    """Where an answer has what is no particle once it is used (Y, X): too unsure, or too small or large for what is looked for. Of two
+    sizes, what is one of either stays."""
+    if found.other is not None:
+        each = [replace(found, other=None), found.other]
+        left = [given_up(one, strokes, split) for one in each]
+        stays = [(one.classes >= FIRST_CLASS) & ~out for one, out in zip(each, left, strict=True)]
+        return np.asarray((left[0] | left[1]) & ~(stays[0] | stays[1]))
     from napari_temseg.engine.particles.splitting import divisible, seen_of, weighed_pieces
     from napari_temseg.engine.particles.weighing import default_certainty
 
@@ -173,18 +181,23 @@ def given_up(found: Prediction, strokes: Strokes, split: SplitConfig | None) -> 
 
 
 def drawn(
-    classes: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None, given_up: npt.NDArray[np.bool_] | None = None
+    classes: npt.NDArray[np.uint8],
+    valid: npt.NDArray[np.bool_] | None = None,
+    given_up: npt.NDArray[np.bool_] | None = None,
+    small: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Classes (Y, X) as faint areas with strong inner edges, in the numbers that `overlays.show_answer` takes.
 
     Nothing is drawn outside `valid` (Y, X): what is left out becomes no particle when the answer is used. What will be `given_up` (Y, X)
-    has a dashed edge and no area.
+    has a dashed edge and no area. `small` (Y, X) particles have an edge on large ones too.
     """
     if valid is not None:
         classes = np.where(valid, classes, np.uint8(0))
     thick = 1 + max(1, min(classes.shape) // 700)
     inside = classes >= FIRST_CLASS
     edge = inner_borders(classes, thick)
+    if small is not None:
+        edge |= inner_borders(small.astype(np.uint8), thick) & inside
     shown = (classes - np.uint8(FIRST_CLASS)) % np.uint8(N_CLASS_COLOURS) * np.uint8(2) + np.uint8(1)
     drawing = np.where(inside, shown + edge.astype(np.uint8), np.uint8(0))
     if given_up is not None:
@@ -269,12 +282,17 @@ def _doubted(planes: Sequence[Prediction], config: SplitConfig) -> float:
 
 def _gathered(planes: list[Prediction], image: Micrograph, strokes: Strokes, names: Mapping[int, str]) -> Prediction:
     """One prediction of them all: a class that is known on one plane is known on all, and it is not the bare model's any more."""
-    n = max(len(plane.class_ids) for plane in planes)
+    n = max(len(one.class_ids) for plane in planes for one in (plane, plane.other) if one is not None)
     known = {number: names.get(number, f"class {number}") for number in range(1, n + 1)}
     made = planes[0].model_hash
     if strokes.any():
         made = hashlib.sha256(made.encode() + np.packbits(strokes != 0).tobytes() + strokes[strokes != 0].tobytes()).hexdigest()
-    gathered = Prediction.gathered([replace(_widened(plane, n), class_names=known, model_hash=made) for plane in planes], image)
+
+    def like_all(plane: Prediction) -> Prediction:
+        other = None if plane.other is None else like_all(plane.other)
+        return replace(_widened(plane, n), class_names=known, model_hash=made, other=other)
+
+    gathered = Prediction.gathered([like_all(plane) for plane in planes], image)
     return replace(gathered, **_drawn_on(strokes.reshape(image.data.shape)))
 
 

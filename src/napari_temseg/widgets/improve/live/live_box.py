@@ -98,7 +98,9 @@ class LiveBox(QWidget):
         allow(self.next, lacks, "" if searched or (self.model.on and answers) else "Find particles first (step 2), or tick Live.")
         self.next.setText("Looking …" if self.next_place.looking else "Next place")
         both = item is not None and item.prediction is not None and item.prediction.other is not None and not rests
-        self.note.setText(" ".join(filter(None, (self._status(), "Of both sizes, Live and Train know the smaller." if both else ""))))
+        status = self._status()
+        ended = "" if not status or status.endswith((".", "…", "?")) else "."
+        self.note.setText(f"{status}{ended} Of both sizes, Train learns the smaller.".strip() if both else status)
 
     def _status(self) -> str:
         """What Live does, and for how long already where that takes more than a moment: it may load a model for long."""
