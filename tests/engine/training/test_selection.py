@@ -146,15 +146,51 @@ def test_why_strokes_do_not_speak_for_a_training_is_told_in_figures_with_what_he
     lost_two[50, 50] = 2  # a crumb
     assert stroke_worth.unasked([strokes], [lost_two], [before]) == stroke_worth.Unasked(there=8, lost=2, came=1, wrong=1)
     assert stroke_worth.why_not([strokes], [lost_two], [before]) == (
-        "it would lose 2 of 8 particles and find 1 new particle where you stroked nothing",
+        "it would lose 2 of 8 particles and find 1 new particle beside your strokes",
         "stroke some particles that are right",
     )
     strokes[24, 22:28] = 2  # a right one
     assert stroke_worth.why_not([strokes], [picture(*grid[3:])], [before])[1] == "stroke more particles that are right"
     assert stroke_worth.why_not([strokes], [picture(*grid[1:], (12, 12))], [before]) == (
-        "it would find 1 new particle where you stroked nothing",
+        "it would find 1 new particle beside your strokes",
         "stroke background there",
     )
     assert stroke_worth.why_not([strokes], [before], [before])[0] == "it learnt next to nothing of what you stroked as wrong"
     strokes[4] = 0
     assert stroke_worth.why_not([strokes], [lost_two], [before])[0] == "what you stroked was right already"
+
+
+def test_many_strokes_on_what_is_wrong_speak_for_more_of_its_kind():
+    before = np.ones((120, 120), np.uint8)
+    places = [(y, x) for y in range(4, 116, 12) for x in range(4, 116, 12)]
+    for y, x in places:
+        before[y : y + 6, x : x + 6] = 2
+    after, few = before.copy(), np.zeros_like(before)
+    for y, x in places[::2]:  # half of all that was found goes
+        after[y : y + 6, x : x + 6] = 1
+    for y, x in places[:12:2]:
+        few[y + 2, x : x + 5] = 1
+    many = few.copy()
+    for y, x in places[12:48:2]:
+        many[y + 2, x : x + 5] = 1
+    after[4:10, 4:10] = 2  # one is not heard
+    said = [stroke_worth.spoken([strokes], [after], [before]) for strokes in (few, many)]
+    assert said[1].elsewhere < said[0].elsewhere / 3
+    assert stroke_worth.stroke_worth([many], [after], [before]) > stroke_worth.stroke_worth([few], [after], [before])
+
+
+def test_one_stroke_that_is_held_out_does_not_outweigh_the_others(discs, particles):
+    """Where strokes say that the starting model is wrong, a step may do worse by what one of them is worth, not by more."""
+    image, labels = discs(192, 192)
+    strokes = np.zeros(labels.shape, np.uint8)
+    for number in np.unique(labels)[1:]:
+        y, x = np.argwhere(labels == number).mean(axis=0).astype(int)
+        strokes[y, x - 2 : x + 3] = 1 + number % 2  # every other one is none, says a stroke
+    task = TrainingTask(Annotations.collect([image], [strokes], meaning="classes"), particles, CONFIG)
+    run, _ = Job(lambda control: begun(task, None, control)).drain()
+    held = sum(run.data.kept_back.values())
+    assert run.data.mistaken
+    assert held > 2
+    course = TrainingCourse({}, steps=10, best_score=(0.6, -1.0))
+    worse = [selection.is_better((0.6 - share / held, -1.0), course, run.data) for share in (0.9, 1.1)]
+    assert worse == [True, False]

@@ -83,7 +83,7 @@ def test_nothing_is_concluded_from_one_region(ious: list[float]) -> None:
 
 def test_where_strokes_say_that_the_model_is_wrong_a_filling_of_them_is_advised() -> None:
     flat, gain = curve([0.5, 0.5, 0.5]), curve([0.5, 0.503, 0.502])
-    refused = ["the model stays as it was: it would lose 3 of 9 particles where you stroked nothing; stroke some particles that are right"]
+    refused = ["the model stays as it was: it would lose 3 of 9 particles beside your strokes; stroke some particles that are right"]
     for points, notes in ((flat, []), (gain, []), (flat, refused)):
         wrong, right = (not_kept(points, notes, {**HELD, "mistaken": said}) for said in (1.0, 0.0))
         assert (wrong.why, wrong.way) == (right.why, "Fill from strokes, correct that, then train")

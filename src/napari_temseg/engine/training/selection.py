@@ -27,6 +27,7 @@ from napari_temseg.engine.types.wording import OTHER_THINGS, STAYS
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
+ONE_HELD_OUT = 1.0  # × its share of all that are held out: what one of them may turn the IoU by
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
@@ -70,12 +71,20 @@ def is_better(score: tuple[float, float], course: TrainingCourse, data: Training
     if not data.split.validation or course.steps == 0:
         return score > course.best_score
     if course.best_step == 0:
-        return score[0] >= course.best_score[0] + (-TOLERATED_IOU if data.mistaken else MATERIAL_IOU)
+        return score[0] >= course.best_score[0] + (-_tolerated(data) if data.mistaken else MATERIAL_IOU)
     if data.strokes:  # the rate falls, so later steps are calmer; a few strokes hardly tell one from another
         every = data.task.config.evaluate_every  # points in between are those of a slow machine
         seen = [point["validation_iou"] for point in course.curve[1:] if point["step"] % every == 0]
         return score[0] >= max([score[0], *seen]) - STROKE_NOISE_IOU
     return score > course.best_score
+
+
+def _tolerated(data: TrainingData) -> float:
+    """By how much less (IoU on the validation part) a step is no worse where strokes say that the starting model is wrong.
+
+    A stroke that is held out is one case: where there are few, as of any corrections, one alone must not outweigh all the others.
+    """
+    return max(TOLERATED_IOU, ONE_HELD_OUT / max(sum(data.kept_back.values()), 1))
 
 
 def standing(course: TrainingCourse, *, before: bool) -> str:
@@ -196,7 +205,7 @@ def _half_way_back(kept: Selected, learner: Learner, course: TrainingCourse, dat
         learner.load(half)
         judged = yield from learner.evaluate(data.split.validation)
         untouched = course.curve[0]["validation_iou"] - (TOLERATED_IOU if data.mistaken else 0.0)
-        if judged["validation_iou"] < (untouched if data.strokes else max(kept.score[0] - TOLERATED_IOU, untouched)):
+        if judged["validation_iou"] < (min(untouched, kept.score[0]) if data.strokes else max(kept.score[0] - TOLERATED_IOU, untouched)):
             return kept
     as_well = "" if data.strokes else ", which serves these labels as well"
     note = f"kept is what lies half way between the new and the starting model{as_well}: on other images that is right more often"

@@ -17,6 +17,7 @@ RIGHT_SHARE = 0.9  # of the pixels of a stroke on a particle, from which on the 
 WORTH_IT = 0.05  # that strokes must speak for a change at least (see `stroke_worth`)
 AS_GOOD = 0.02  # by less than this half of what was learnt is no better than all of it
 LEFT_TO_LOSE, LOST_BY_STROKE = 0.25, 3.0  # of the sure particles that no stroke contradicts, how many may be lost; or so many a stroke
+MANY_WRONG = 6  # strokes on what the starting model gets wrong, from which on they speak for more than themselves
 LIES_ON = 0.5  # share of a stroke on background that lies on particles, from which on it contradicts them
 
 Classes = npt.NDArray[np.uint8]
@@ -43,7 +44,8 @@ def spoken(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence
     The share of the strokes' pixels that were wrong and are right now, the classes counting alike; the share that were right and are
     wrong now; and what changed elsewhere, of all that was found: particles that went, and those that came. These count the less the
     more of the strokes on missed particles are heard, as more were asked for; what went counts half where all strokes on wrong ones are.
-    Strokes on what is right already thus never speak against a change.
+    Strokes on what is right already thus never speak against a change. Where more than `MANY_WRONG` strokes lie on what was wrong, more of
+    the same kind is, and what changed elsewhere counts the less the more there are.
     """
     told = np.zeros((2, 2, 2))  # was right, is right, foreground: pixels
     stayed = came = went = 0
@@ -56,9 +58,21 @@ def spoken(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence
     wrong, right = told[0].sum(axis=0), told[1].sum(axis=0)
     mended, spoilt = told[0, 1] / np.maximum(wrong, 1), told[1, 0] / np.maximum(right, 1)
     elsewhere = (1 - mended[0] / 2) * went / max(stayed + went, 1) + (1 - mended[1]) * came / max(stayed + went + came, 1)
+    elsewhere *= min(1.0, MANY_WRONG / max(_wrong(labels, before), 1))
     return Spoken(
         float(mended[wrong > 0].mean()) if wrong.any() else None, float(spoilt[right > 0].mean()) if right.any() else 0.0, float(elsewhere)
     )
+
+
+def _wrong(labels: Sequence[Classes], before: Sequence[Classes]) -> int:
+    """How many strokes lie mostly on what the model `before` says otherwise."""
+    found = 0
+    for drawn, then in zip(labels, before, strict=True):
+        for foreground in (False, True):
+            lines, count = ndimage.label((drawn >= FIRST_CLASS) if foreground else drawn == BACKGROUND, np.ones((3, 3)))
+            here = np.asarray(ndimage.mean((then >= FIRST_CLASS) != foreground, lines, range(1, count + 1)))
+            found += int((here >= LIES_ON).sum())
+    return found
 
 
 def stroke_worth(labels: Sequence[Classes], after: Sequence[Classes], before: Sequence[Classes]) -> float:
@@ -142,9 +156,9 @@ def why_not(labels: Sequence[Classes], after: Sequence[Classes], before: Sequenc
     lost, came = f"lose {changed.lost} of {several(changed.there, 'particle')}", several(changed.came, "new particle")
     if changed.lost and changed.came:
         way = right if changed.lost >= changed.came else f"{right}, and background where they would come"
-        return f"it would {lost} and find {came} where you stroked nothing", way
+        return f"it would {lost} and find {came} beside your strokes", way
     if changed.lost:
-        return f"it would {lost} where you stroked nothing", right
+        return f"it would {lost} beside your strokes", right
     if changed.came:
-        return f"it would find {came} where you stroked nothing", "stroke background there"
-    return "it would change outlines where you stroked nothing", right
+        return f"it would find {came} beside your strokes", "stroke background there"
+    return "it would change outlines beside your strokes", right
