@@ -90,6 +90,10 @@ def test_strokes_tell_of_the_size_that_was_not_looked_for(particles: Any, found:
     for number, (b, a) in enumerate(LARGE):
         outlined[np.hypot(y - b, x - a) < 55] = outlined.max() + 1 + number
     assert iter_stroked_size(particles, said, strokes_on(*LARGE), outlined).drain() == pytest.approx(110, rel=0.05)
+    numbers = np.unique(there.labels)[1:12]
+    centres = [tuple(int(each) for each in np.argwhere(there.labels == number).mean(axis=0)) for number in numbers]
+    few = iter_stroked_size(particles, said, strokes_on(LARGE[0], *centres), outlined).drain()
+    assert few is None  # one of a dozen, which may lie on what was welded
     small = np.argwhere(there.labels > 0)[40]
     assert iter_stroked_size(particles, said, strokes_on((int(small[0]), int(small[1]))), there.labels).drain() is None
     assert iter_stroked_size(particles, said, strokes_on((256, 20)), there.labels).drain() is None  # nothing is there at any size

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from napari_temseg.engine.model.size_search import (
     FAR_SIZE,
+    MANY_SHARE,
     OFF_BY,
     RIVAL_SHARE,
     SEARCH_PIXELS,
@@ -94,6 +95,15 @@ def test_one_or_two_of_a_size_are_no_population_unless_both_are_asked_for() -> N
     assert one.weight >= RIVAL_SHARE * many.weight
     assert chosen([one, many], WORKING) == (11.2, ())
     assert [each.count for each in chosen([one, many], WORKING, SECOND_SHARE)[1]] == [71, 1]
+
+
+def test_many_smaller_ones_are_named_with_less_evidence_and_few_are_not() -> None:
+    large = Evidence(90, count=13, found=88.0, sure=0.8, purity=0.8, cover=0.2, explained=0.8)
+    many = Evidence(9, count=46, found=8.6, sure=0.73, purity=0.6, cover=0.1, explained=0.8)
+    few = replace(many, count=15)
+    assert MANY_SHARE < few.weight / large.weight < many.weight / large.weight < RIVAL_SHARE
+    assert [each.count for each in chosen([large, many], WORKING)[1]] == [46, 13]
+    assert chosen([large, few], WORKING)[1] == ()
 
 
 def test_smaller_ones_about_as_many_are_named_where_they_are_no_specks() -> None:

@@ -19,6 +19,8 @@ from napari_temseg.engine.types.results import BACKGROUND, BAND, FIRST_CLASS, Pr
 
 NEARLY_ALL = 0.75  # of those that were looked under, from which on the others are taken to be like them
 MOST_ASKED = 12  # strokes of which the size is looked for
+FAR_BEYOND = 1.5  # × the end of the band, within which what is outlined was found well enough
+OF_STROKED = 0.25  # share of the strokes on particles that lie on such of another size, from which on that size is asked about
 THROUGH = 0.6  # of the depth of a particle, from which on a stroke through it goes through its middle
 SCRAPS = 4  # px that a piece of a stroke is widened by on every side: those that touch then are one
 LEAST_REACH = 8.0  # px round a stroke that is shown
@@ -141,14 +143,15 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
     `said` and `labels` (Y, X) are what the search said and found of a plane with `strokes` (Y, X), for particles of one size. Round every
     stroke that lies on no particle the model is shown the plane as it shows itself for smaller and larger ones; where it sees one under the
     stroke then, outside of what was looked for, that is its size. A stroke on a particle that is outlined though it is beyond the band
-    of sizes, as *Live* does, tells its size as well. The answer is the median of those on the side where most are.
+    of sizes, as *Live* does, tells its size as well. The answer is the median of those on the side where most are; a few of many strokes,
+    which may lie on what was welded, tell none.
     """
 
     def steps(control: Control) -> Generator[Progress, None, float | None]:
         if not said.size or said.other is not None:
             return None
         under = UnderStrokes(model, said.micrograph, said.size)
-        found = [size for size in _outlined(strokes, labels) if max(size / said.size, said.size / size) > BAND]
+        found = [size for size in _outlined(strokes, labels) if max(size / said.size, said.size / size) > FAR_BEYOND * BAND]
         for window, stroke in _missed(strokes, labels):
             yield Progress("find", 0.0, f"{said.micrograph.name}: how large what was stroked is", control.elapsed)
             if control.finishing:
@@ -157,7 +160,8 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
         larger = [size for size in found if size > said.size]
         smaller = [size for size in found if 0 < size < said.size]
         most = max(larger, smaller, key=len)
-        return float(np.median(most)) if most else None
+        _, drawn = _strokes_in(strokes >= FIRST_CLASS)
+        return float(np.median(most)) if most and len(most) >= OF_STROKED * min(drawn, MOST_ASKED) else None
 
     return Job(steps)
 

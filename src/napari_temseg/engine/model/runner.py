@@ -169,7 +169,8 @@ class Runner:
             found.append(evidence)
         share = size_search.SECOND_SHARE if self.both else size_search.RIVAL_SHARE
         off_by = [self._off_by(image.shape, each.size) for each in found]
-        while doubtful := [index for index in size_search.deciding(found, share, off_by) if off_by[index] > 1]:
+        least = min(share, size_search.MANY_SHARE)
+        while doubtful := [index for index in size_search.deciding(found, least, off_by) if off_by[index] > 1]:
             for done, index in enumerate(doubtful):
                 part = partial(_instead, 0.5 + done / len(doubtful) / 2)
                 found[index] = yield from mapped(self._evidence(image, valid, found[index].size, closely=True), part)

@@ -28,6 +28,9 @@ QUICK_UP_TO = 600_000  # … px of a small one: of larger ones such windows are 
 NEAR_SIZE = 1.5  # widths within this factor of a size speak for it
 FAR_SIZE = 3.0  # sizes further apart than this are different things
 RIVAL_SHARE = 0.45  # of the best evidence: a size far from it that has as much is a rival
+# the same of smaller ones, so many × as those of the best size, and particles: of 23 superalloys with two sizes 12 have as much (9 with
+# `RIVAL_SHARE`), of EMPS, TiO2 powders and catalysts of tune and train parts none more
+MANY_SHARE, MANY_MORE, MANY_SMALLER = 0.3, 1.5, 20
 SMALLER_SHARE = 0.06  # of the best evidence: with as much, smaller particles of about the same number are there too: a wide distribution …
 SMALLER_MANY = 0.75, 30  # … × the number of those of the best size, and particles …
 SMALLER_BY = 2.4, 4.5  # … × smaller: nearer ones are found anyway …
@@ -187,13 +190,14 @@ def chosen(found: Sequence[Evidence], otherwise: float, share: float = RIVAL_SHA
     if best.weight < LEAST_EVIDENCE:
         return otherwise, ()
     least = LEAST_OFFERED if share >= RIVAL_SHARE else 0
-    rivals = [
-        each
-        for each in found
-        if each.weight >= share * best.weight
-        and max(each.size / best.size, best.size / each.size) >= FAR_SIZE
-        and round(each.count) >= least
-    ]
+
+    def is_rival(each: Evidence) -> bool:
+        many = each.size < best.size and each.count >= max(MANY_SMALLER, MANY_MORE * best.count)
+        asked = min(share, MANY_SHARE) if many else share
+        far = max(each.size / best.size, best.size / each.size) >= FAR_SIZE
+        return far and each.weight >= asked * best.weight and round(each.count) >= least
+
+    rivals = [each for each in found if is_rival(each)]
     if not rivals:
         return best.found, ()
     both = sorted((best, max(rivals, key=lambda each: each.weight)), key=lambda each: each.found)

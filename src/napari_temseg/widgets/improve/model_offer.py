@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
@@ -122,7 +123,21 @@ class ModelOffer(QObject):
         said = item.prediction
         self._taken[item] = said, self.session.model_of(item), name
         self.session.use_model_for(item, name)
-        self.session.part(Finder).find([item], by=partial(iter_find_at, said))
+        self.session.part(Finder).find([item], by=partial(iter_find_at, self._meant(item)))
+
+    def _meant(self, item: Item) -> Prediction | None:
+        """What a search said of a picture; where it asks which of two sizes is meant, with the one that is nearer to what was learnt."""
+        said, pixel = item.prediction, item.calibration.nanometres
+        learnt = [
+            each.prediction.size * (each.calibration.nanometres / pixel if pixel and each.calibration.nanometres else 1.0)
+            for each in self._taught
+            if each.prediction is not None and each.prediction.size
+        ]
+        if said is None or not said.candidates or not learnt:
+            return said
+        typical = sorted(learnt)[len(learnt) // 2]
+        nearest = min(said.candidates, key=lambda each: max(each.size / typical, typical / each.size))
+        return replace(said, size=nearest.size)
 
     def _item_changed(self, item: Item, what: Change) -> None:
         """The model follows an undo or redo of the search that was offered."""

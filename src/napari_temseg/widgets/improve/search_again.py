@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_temseg.engine.types.config import size_fields
+from napari_temseg.engine.types.config import LEAST_APART, size_fields
 from napari_temseg.engine.types.errors import TemsegError
+from napari_temseg.engine.types.populations import are_told_apart
 from napari_temseg.engine.types.progress import Control, Job, Progress
 from napari_temseg.engine.types.results import BAND, Particles, Prediction
 from napari_temseg.engine.types.units import size_words
@@ -64,6 +66,7 @@ class SearchAgain(QObject):
         self.item: Item | None = None  # that is searched now
         self.result: SearchedAgain | None = None
         self._title = ""
+        self._left: WeakKeyDictionary[Item, float] = WeakKeyDictionary()  # sizes (px) that somebody left where they are
         self._before: tuple[Prediction | None, Particles | None] = (None, None)
         session.jobs.changed.connect(self._changed)
         session.item_changed.connect(self._item_changed)
@@ -167,17 +170,22 @@ class SearchAgain(QObject):
             return
         if max(size / said.size, said.size / size) <= BAND:  # that is looked for: there it is missed for other reasons
             return
-        scale = said.micrograph.calibration.nanometres
+        left = self._left.get(item, 0.0)
+        if left and max(size / left, left / size) < LEAST_APART:  # that was asked
+            return
+        scale = item.calibration.nanometres  # it may be known since the search
         one, other = (size_words(each, scale, 2) for each in (said.size, size))
-        apart = ", ".join(size_words(each, scale, 2) for each in sorted((said.size, size)))
         both = partial(self._both, item, said, size)
         alone = partial(self._alone, item, size)
         answers = (
-            Answer(f"Both: {apart}", "Find again, for both sizes; one Undo brings back particles and size.", both),
+            Answer("Both sizes", "Find again, for both sizes; one Undo brings back particles and size.", both),
             Answer(f"Only {other}", "Find again, for this size alone; one Undo brings back particles and size.", alone),
-            Answer("Leave it", "The size and what was found stay as they are.", lambda: None),
+            Answer("Leave it", "The size and what was found stay as they are.", partial(self._leave, item, size)),
         )
         self.questions.ask(item, STROKED_SIZE, f"You stroked particles of about {other}, which are not looked for (now: {one}).", answers)
+
+    def _leave(self, item: Item, size: float) -> None:
+        self._left[item] = size
 
     def _alone(self, item: Item, size: float) -> None:
         self.finder.find_meant(item, replace(self.finder.config_of(item), **size_fields([(size, None)])))
@@ -259,6 +267,7 @@ def _compared(strokes: Any, before: Particles | None, particles: Particles, said
 
     still = None if strokes is None else contradicted(strokes, particles.labels, said)
     few = before is None or min(len(before), len(particles)) < FEWEST
+    few = few or are_told_apart(particles)  # of two populations no D50 is that of both
     return still, 1.0 if before is None or few else _median_width(particles) / _median_width(before)
 
 

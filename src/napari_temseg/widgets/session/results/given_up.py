@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from qtpy.QtCore import QObject
 
+from napari_temseg.engine.types.config import LEAST_APART
 from napari_temseg.engine.types.large_arrays import areas
 from napari_temseg.engine.types.results import BAND
 from napari_temseg.widgets.session.history import FOUND_STEP
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 OTHER_THING = 4.0  # × the area of a particle from which on what covers it is another
 STILL_THERE = 0.5  # share of a particle that particles of the new result cover from which on it is found still
 LEAST_LOST, LOST_SHARE = 3, 0.05  # particles, and of those before, from which on it is said
-MOVED = 1.1  # × by which an end of what is looked for moves at the least where a size took the place of another
+MOVED = LEAST_APART  # × by which an end of what is looked for moves at the least: one search finds nearer sizes, and both cannot be told
 
 
 @dataclass(frozen=True)
