@@ -47,3 +47,10 @@ def test_pictures_that_were_searched_are_alike_where_they_look_alike(
     assert alike(*items) == same
     items[0].sample = "another"
     assert alike(*items)  # which somebody said
+
+
+@pytest.mark.parametrize(("shape", "same"), [((64, 96), True), ((62, 96), True), ((96, 96), False), ((64, 128), False)])
+def test_pictures_of_other_shapes_are_not_taken_for_one_kind(viewer: Any, open_bench: Any, shape: tuple[int, int], same: bool) -> None:
+    for number, each in enumerate(((64, 96), shape)):
+        viewer.add_image(np.zeros(each, np.uint8), name=f"{number}", translate=(0, 200 * number))
+    assert alike(*open_bench(viewer).session.items) == same

@@ -26,7 +26,7 @@ class Plain:
 
     def __init__(self, bench: Any) -> None:
         self.session, self.panel = bench.session, bench.panel(2)
-        self.ticked: dict[Any, bool] = {}  # by hand
+        self.ticked: dict[Any, tuple[bool, Any]] = {}  # by hand, and what was in hand then
 
     @property
     def here(self) -> Any:
@@ -45,12 +45,18 @@ class Plain:
         return self.painted(item) or ({1, *item.particles.table["class_id"].tolist()} if corrected else set())
 
     def alike(self, item: Any) -> bool:
-        if self.here in (None, item) or not (item.sample and self.here.sample):
-            return True  # no picture of these tests has a folder, a pixel size, or was searched
+        if self.here in (None, item):
+            return True
+        if not (item.sample and self.here.sample):
+            return bool(item.frame == self.here.frame)  # no picture of these tests has a folder, a pixel size, or was searched
         return bool(item.sample == self.here.sample)
 
     def trained(self) -> list[Any]:
-        return [item for item in self.session.items if self.taught(item) and self.ticked.get(item, self.alike(item))]
+        return [item for item in self.session.items if self.taught(item) and self.said(item)]
+
+    def said(self, item: Any) -> bool:
+        on, beside = self.ticked.get(item, (None, None))
+        return self.alike(item) if on is None or (item is self.here and item is not beside) else on
 
     def table(self) -> dict[str, tuple[Any, bool]]:
         """A line for each button: the button, and whether it can be pressed."""
@@ -147,7 +153,7 @@ class Person:
         boxes = self.plain.panel.set.boxes
         if boxes:
             item = self.rng.choice(list(boxes))
-            self.plain.ticked[item] = not boxes[item].isChecked()
+            self.plain.ticked[item] = not boxes[item].isChecked(), self.plain.here
             boxes[item].click()
 
     def rename_sample(self) -> None:

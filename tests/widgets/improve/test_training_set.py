@@ -35,7 +35,9 @@ def test_an_image_joins_below_the_others_and_train_says_again_only_of_what_was_t
     panel.set.boxes[three].click()
     assert panel.train.text() == "Train"
     panel.set.boxes[three].click()
+    panel.set.boxes[three].click()  # which do not go with this one may go with another
     session.set_current(three)
+    assert panel.set.boxes[three].isChecked()
     assert panel.train.text() == "Train again for 130 s"
     assert panel.verdict.text() == "Not kept: time for 9 of 40 steps only; about 130 s would do."
     panel.form.fields["max_seconds"].value = 150  # somebody says another

@@ -22,6 +22,7 @@ LIKE = 2.0  # × in pixel size and in the size of particles, from which on two m
 # with particles of sizes near each other, 36 of 38 pairs of one kind lie within the first and 34 within the second, of 341 pairs of two
 # kinds 104 and 75.
 LIKE_LOOKS, MORE_LIKE_LOOKS = 2.5, 2.0
+LIKE_SIDES = 1.1  # × in height and width: a microscope writes images of one shape, and burnt-in bars are cut off a little more or less
 LOOKED_AT_MIDDLE = 768  # px, side of the middle of a plane that is looked at
 # px: noise is what a Gaussian of the first takes out, what is fine the rest of what one of the second does
 GRAIN_WIDTH, FINE_WIDTH = 1.0, 4.0
@@ -61,8 +62,8 @@ _known: WeakKeyDictionary[Item, tuple[Prediction | None, int, Appearance]] = Wea
 
 def alike(item: Item, other: Item | None) -> bool:
     """Whether two micrographs are taken for such of one kind: by their samples where both are named; else they lie in one folder, at most
-    by `LIKE` apart in pixel size and, where both were searched, in the size of their particles, and look alike: more so where one of them
-    does not tell its pixel size. Whether particles are bright or dark is known of those alone that were searched.
+    by `LIKE` apart in pixel size and, where both were searched, in the size of their particles, have nearly the same shape, and look alike:
+    more so where one of them does not tell its pixel size. Whether particles are bright or dark is known of those alone that were searched.
     """
     if other is None or item is other:
         return True
@@ -74,6 +75,8 @@ def alike(item: Item, other: Item | None) -> bool:
         sizes = [size * pixel for size, pixel in zip(sizes, pixels, strict=True)]
     folders = {str(Path(micrograph_layer.path_of(each.layer)).parent) for each in (item, other)}
     if len(folders) > 1 or any(max(pair) > LIKE * min(pair) for pair in (pixels, sizes) if all(pair)):
+        return False
+    if any(max(pair) > LIKE_SIDES * min(pair) for pair in zip(item.frame, other.frame, strict=True)):
         return False
     looks = [_looks(each) for each in (item, other)]
     return looks[0] is None or looks[1] is None or looks[0].like(looks[1], LIKE_LOOKS if all(pixels) else MORE_LIKE_LOOKS)

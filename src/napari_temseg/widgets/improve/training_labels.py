@@ -48,8 +48,10 @@ def source(item: Item) -> str:
 
 
 def teaches(item: Item, current: Item | None) -> bool:
-    """Whether a micrograph that holds labels takes part in a training: as somebody said, else where it is like the one in hand."""
-    return alike(item, current) if item.trains is None else item.trains
+    """Whether a micrograph that holds labels takes part in a training: as somebody said, else where it is like the one in hand. That
+    one does unless it was in hand too when somebody said no: left out beside another kind it is not from a training of its own."""
+    own = item is current and item.trains_beside is not item
+    return alike(item, current) if item.trains is None or own else item.trains
 
 
 def classes_taught(item: Item) -> frozenset[int]:

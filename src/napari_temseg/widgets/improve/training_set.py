@@ -99,7 +99,7 @@ class TrainingSet(QWidget):
                 choice.hide()
 
     def _ticked(self, item: Item, on: bool) -> None:
-        item.trains = on
+        item.trains, item.trains_beside = on, self.session.current
         if on and not source(item):
             item.teaches = sources(item)[0]
             self.annotator.recount(item)

@@ -59,7 +59,8 @@ class Item:
     history: History = field(init=False)
     fillings: History = field(init=False)  # of its annotation; strokes are in napari's own history of the layer
     reviewed: bool = False
-    trains: bool | None = None  # whether its labels take part in training; None until somebody says so: where it is like the one in hand
+    trains: bool | None = None  # whether its labels take part in training; None until somebody says so: where it is like the one in hand …
+    trains_beside: Item | None = None  # … which was this one when it was said
     unpainted: bool = False  # whether its annotation holds nothing, as when all strokes were undone; as far as it was looked at
     teaches: str = "strokes"  # what training takes from it: "strokes", "particles" (corrected) or "truth" (a layer of instances)
     veiled: bool = False  # whether a live answer is on the screen in the place of its particles
