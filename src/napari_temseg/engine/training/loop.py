@@ -294,7 +294,9 @@ class TrainingRun:
     def _decide(self, budget: schedule.TrainingBudget) -> Generator[Progress, None, None]:
         """Put into the network what is kept."""
         course, best_step = self.course, self.course.best_step
-        kept = yield from mapped(selection.select(self.learner, course, self.data), self.progress)
+        late = self.control.elapsed + self.pace.pixel * self.to_look_at[1] - self.deadline
+        hurried = late > schedule.LATE_SHARE * self.config.max_seconds and not self.control.finishing
+        kept = yield from mapped(selection.select(self.learner, course, self.data, hurried=hurried), self.progress)
         course.best, course.best_step, course.best_score = kept.tensors, kept.step, kept.score
         course.notes += kept.notes
         ended = self.control.finishing or course.wind_down is not None

@@ -28,6 +28,7 @@ POINT_SHARE = 0.07  # of the time budget, that one look at what is held out may 
 JUDGE_SHARE = 0.12  # of the time budget, for naming pictures at the end
 SHOW_SHARE = 0.1  # of the time budget, that the first preview and the last may take each
 PREVIEW_SHARE = 0.2  # of what is left for learning, that one preview may take
+LATE_SHARE = 0.5  # of the time budget, by which a training may end late for weighing what strokes say
 AFTER_SHARE = 0.25  # of the time budget, at most, for what follows a training: a search
 FLOOR_SHARE = 0.05  # of the time budget, for naming pictures at the end, however late it is
 BESIDE_STEPS = 1.3  # × what the steps take that are left, as points and previews come between them

@@ -136,8 +136,14 @@ def looked_at(learner: Learner, data: TrainingData) -> tuple[float, float]:
     return weighed, named
 
 
-def select(learner: Learner, course: TrainingCourse, data: TrainingData) -> Generator[str, None, Selected]:
-    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows."""
+def select(learner: Learner, course: TrainingCourse, data: TrainingData, *, hurried: bool = False) -> Generator[str, None, Selected]:
+    """What is kept, when no step follows any more; leaves any of the candidates in the network. Yields "" between windows.
+
+    `hurried`: there is no time to weigh what strokes say, so that nothing is kept for which they alone might speak.
+    """
+    if hurried and course.best_step and course.curve[0].get("validation_iou", 0.0) > course.best_score[0] + TOLERATED_IOU:
+        untouched = scored(course, course.curve[0])
+        return Selected(learner.start, 0, untouched, learner.first_scales, unused=course.best, unused_step=course.best_step)
     kept = yield from _chosen(learner, course, data)
     if kept.step == 0 or data.strokes or not weighs_sureness(learner):
         return kept
