@@ -152,7 +152,8 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
             return None
         under = UnderStrokes(model, said.micrograph, said.size)
         found = [size for size in _outlined(strokes, labels) if max(size / said.size, said.size / size) > FAR_BEYOND * BAND]
-        for window, stroke in _missed(strokes, labels):
+        missed = _missed(strokes, labels)
+        for window, stroke in missed[:MOST_ASKED]:
             yield Progress("find", 0.0, f"{said.micrograph.name}: how large what was stroked is", control.elapsed)
             if control.finishing:
                 break
@@ -160,8 +161,8 @@ def iter_stroked_size(model: Segmenter, said: Prediction, strokes: Strokes, labe
         larger = [size for size in found if size > said.size]
         smaller = [size for size in found if 0 < size < said.size]
         most = max(larger, smaller, key=len)
-        _, drawn = _strokes_in(strokes >= FIRST_CLASS)
-        return float(np.median(most)) if most and len(most) >= OF_STROKED * min(drawn, MOST_ASKED) else None
+        asked = _strokes_in(strokes >= FIRST_CLASS)[1] - max(0, len(missed) - MOST_ASKED)
+        return float(np.median(most)) if most and len(most) >= OF_STROKED * asked else None
 
     return Job(steps)
 
@@ -200,4 +201,4 @@ def _missed(strokes: Strokes, labels: Labels) -> list[tuple[tuple[slice, slice],
     regions, count = ndimage.label(strokes >= FIRST_CLASS, EIGHT)
     missed = np.flatnonzero(_share(regions, count, labels > 0) < LIES_ON) + 1
     where = ndimage.find_objects(regions)
-    return [(where[number - 1], regions[where[number - 1]] == number) for number in missed[:MOST_ASKED]]
+    return [((where[n - 1][0], where[n - 1][1]), regions[where[n - 1]] == n) for n in missed]
