@@ -71,7 +71,8 @@ class Somebody:
         panel._resplit()
 
     def correct(self) -> None:
-        if self.here.particles is not None and self.rng.random() < 0.3:
+        particles = self.here.particles
+        if particles is not None and self.rng.random() < 0.3 and not particles.labels[5:19, 5:19].all():  # it may have been done before
             patch = np.array([[4.0, 4.0], [4.0, 20.0], [20.0, 20.0], [20.0, 4.0]])
             self.session.part(Corrector).add(patch)
             self.worked.add(self.here)

@@ -130,7 +130,7 @@ def test_a_new_annotation_begins_with_particles_and_counts_what_is_on_it(bench: 
     panel.classes.buttons[1].click()
     session.current.annotation.paint((30, 30), 1)
     settle(panel)
-    viewer.add_image(picture.micrograph.data.copy(), name="other", translate=(200, 20))
+    viewer.add_image(picture.micrograph.data[:192, :192].copy(), name="other", translate=(200, 20))
     session.set_current(session.items[-1])
     assert panel.classes.counts[1].text() == "nothing yet"
     assert "1 stroke" in panel.classes.counts[1].toolTip()
