@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from napari_temseg.widgets.canvas import layers, overlays
 MANY = 300  # colours: of 255 and more napari makes another texture
 
 
-@pytest.mark.parametrize("change", ["cycle", "gradient", "fewer", "data"])
-def test_outlines_are_seen_whatever_they_are_drawn_with(change: str, viewer: Any, grid: Any, open_bench: Any, adopt: Any) -> None:
+def test_outlines_are_seen_whatever_they_are_drawn_with(viewer: Any, grid: Any, open_bench: Any, adopt: Any) -> None:
     """As after a second search of a picture with hundreds of particles, whose colours are kept."""
     viewer.add_image(np.zeros(grid.data.shape, np.uint8), scale=grid.scale, units=grid.units)
     session = open_bench(viewer).session
@@ -34,12 +34,13 @@ def test_outlines_are_seen_whatever_they_are_drawn_with(change: str, viewer: Any
     QApplication.processEvents()
     seen = coloured()
     assert seen > 0.01
-    if change in ("cycle", "fewer"):
-        layers.cycle_colours(layer, list(range(1, len(spots) + 1)))
-    if change == "gradient":
-        overlays.colour_by(layer, range(1, len(spots) + 1), overlays.gradient(np.linspace(0, 1, len(spots))))
-    if change == "fewer":
-        layers.cycle_colours(layer)
-    if change == "data":
-        layer.data = labels.astype(np.uint16)
-    assert coloured() == pytest.approx(seen, rel=0.5)
+    numbers = range(1, len(spots) + 1)
+    changes: list[Callable[[], None]] = [
+        lambda: layers.cycle_colours(layer, list(numbers)),
+        lambda: layers.cycle_colours(layer),
+        lambda: overlays.colour_by(layer, numbers, overlays.gradient(np.linspace(0, 1, len(spots)))),
+        lambda: setattr(layer, "data", labels.astype(np.uint16)),
+    ]
+    for number, change in enumerate(changes):
+        change()
+        assert coloured() == pytest.approx(seen, rel=0.5), number
