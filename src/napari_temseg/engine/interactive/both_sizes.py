@@ -18,8 +18,7 @@ Strokes = npt.NDArray[np.uint8]
 
 def each_size(config: PredictConfig, pixel_size: float) -> tuple[PredictConfig, PredictConfig] | None:
     """Settings for the smaller and for the larger of two sizes that are told; None where one is, or none. `pixel_size` is in nm."""
-    first = config.typical_in(pixel_size)
-    second = replace(config, typical_size=config.other_size, typical_nm=config.other_nm).typical_in(pixel_size)
+    first, second = config.typical_in(pixel_size), config.other_in(pixel_size)
     if first is None or second is None:
         return None
 

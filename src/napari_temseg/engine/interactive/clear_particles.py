@@ -34,14 +34,13 @@ def still_clear(before: Floats, after: Floats, strokes: npt.NDArray[np.uint8], s
     numbers = np.arange(1, count + 1)
     clear = np.asarray(ndimage.mean(before[0], pieces, numbers)) <= 1 - KEPT_FROM
     now = 1 - np.asarray(ndimage.mean(after[0], pieces, numbers))
-    background, near, against = strokes == BACKGROUND, np.zeros(count + 1, bool), np.zeros(count + 1, bool)
+    background, near = strokes == BACKGROUND, np.zeros(count + 1, bool)
     if background.any():
         near[pieces[ndimage.maximum_filter(background, 2 * FAR_CELLS * side + 1)]] = True
-        against |= near
-        if depth is not None:
-            deepest = np.r_[1.0, np.asarray(ndimage.maximum(depth, pieces, numbers))]
-            against[:] = False
-            against[pieces[background & (depth >= THROUGH_MIDDLE * deepest[pieces])]] = True
+    against = near
+    if depth is not None and near.any():
+        deepest, against = np.r_[1.0, np.asarray(ndimage.maximum(depth, pieces, numbers))], np.zeros(count + 1, bool)
+        against[pieces[background & (depth >= THROUGH_MIDDLE * deepest[pieces])]] = True
     stays = np.r_[False, clear & (now >= GONE_BELOW)] & ~against
     whole = stays & ~near & np.r_[False, now < KEPT_FROM]
     fell = after[0] > before[0]

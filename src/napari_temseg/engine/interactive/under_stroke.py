@@ -104,8 +104,7 @@ class UnderStrokes:
 
     def size_under(self, window: Window, stroke: Mask) -> float:
         """The size (px) of the particle under a stroke, 0 where none is seen, or one of those that were looked for."""
-        depth, width = self._seen(window, stroke, self.size)
-        if depth >= SURE_DEPTH and 1 / ITS_SIZE <= width / self.size <= ITS_SIZE:
+        if self.depth_at_its_size(window, stroke) >= SURE_DEPTH:
             return 0.0
         least, most = max(SMALLEST_SIZE, max(stroke.shape) / LONGEST_STROKE), LARGEST_SIZE * min(self._image.shape)
         steps = range(1, math.ceil(math.log(most / SMALLEST_SIZE, SIZE_STEP)) + 1)

@@ -27,7 +27,6 @@ from napari_temseg.engine.types.wording import OTHER_THINGS, STAYS
 MATERIAL_IOU = 0.005  # on the validation part: by less than this no step is better than the model it started from
 NOISE_IOU = 0.002  # on the validation part: a smaller gain is none
 TOLERATED_IOU = 0.02  # on the validation part, given up at most for going half way back to that model
-ONE_HELD_OUT = 1.0  # × its share of all that are held out: what one of them may turn the IoU by
 STROKE_NOISE_IOU = 0.05  # on strokes that validate: by less than this an earlier step is no better than a later one
 CONTRADICTED_IOU = 0.5  # on the labels of a micrograph, below which it is named
 OTHERWISE_IOU = 0.8  # with what was found before in one without labels, below which it is named: outlines moved are no less wrong
@@ -82,9 +81,10 @@ def is_better(score: tuple[float, float], course: TrainingCourse, data: Training
 def _tolerated(data: TrainingData) -> float:
     """By how much less (IoU on the validation part) a step is no worse where strokes say that the starting model is wrong.
 
-    A stroke that is held out is one case: where there are few, as of any corrections, one alone must not outweigh all the others.
+    A stroke that is held out is one case, worth its share of all that are: where there are few, as of any corrections, one alone must not
+    outweigh all the others.
     """
-    return max(TOLERATED_IOU, ONE_HELD_OUT / max(sum(data.kept_back.values()), 1))
+    return max(TOLERATED_IOU, 1 / max(sum(data.kept_back.values()), 1))
 
 
 def standing(course: TrainingCourse, *, before: bool) -> str:

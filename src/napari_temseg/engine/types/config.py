@@ -145,13 +145,17 @@ class PredictConfig(Config):
         """The typical size in px of a picture whose pixels are `pixel_size` nm (0: not known); `TemsegError` for a length without one."""
         return _in_px(self.typical_size, self.typical_nm, pixel_size)
 
+    def other_in(self, pixel_size: float) -> float | None:
+        """The size of the second population in px, as `typical_in`."""
+        return _in_px(self.other_size, self.other_nm, pixel_size)
+
     def for_size(self, size: float) -> Self:
         """The same for particles of one size (px) alone."""
         return replace(self, typical_size=size, typical_nm=None, other_size=None, other_nm=None, both=False)
 
     def sizes_in(self, pixel_size: float) -> tuple[float, ...]:
         """The sizes that are told, in px, ascending: none, one, or those of two populations; `TemsegError` for what cannot be meant."""
-        first, second = self.typical_in(pixel_size), _in_px(self.other_size, self.other_nm, pixel_size)
+        first, second = self.typical_in(pixel_size), self.other_in(pixel_size)
         if (second is not None and first is None) or (self.both and first is not None and second is None):
             raise TemsegError("Of two populations, one size alone says too little: give both sizes, or none and have both found.")
         told = sorted(size for size in (first, second) if size is not None)
