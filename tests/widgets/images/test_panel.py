@@ -437,12 +437,13 @@ def test_open_begins_beside_what_napari_opened(viewer: Any, open_bench: Any, gri
 
 
 def test_a_picture_whose_pixels_napari_cannot_show_beside_the_others_is_refused_in_a_sentence(
-    viewer: Any, open_bench: Any, picture: Any, qtbot: Any, wait_jobs: Any, tmp_path: Path
+    viewer: Any, open_bench: Any, picture: Any, tiny: Any, qtbot: Any, wait_jobs: Any, tmp_path: Path
 ) -> None:
     for name, size in (("a", 264_000.0), ("b", 0.008), ("c", 0.5)):
         write_tiff(tmp_path / f"{name}.tif", picture.micrograph.data, Calibration((size, size), "typed"))
     bench = open_bench(viewer)
     session, panel = bench.session, bench.panel(0)
+    session.add_model("mine", tiny)  # and chosen, for what is opened later too
     session.part(Opener).open([tmp_path])
     qtbot.waitUntil(lambda: "could not be opened" in panel.failures.toolTip())
     wait_jobs(session)
@@ -450,7 +451,8 @@ def test_a_picture_whose_pixels_napari_cannot_show_beside_the_others_is_refused_
     assert "b: its pixels (0.008 nm/px) are too far in size from those of what is open" in panel.failures.toolTip()
     assert [layer.visible for layer in viewer.layers] == [True, False]
     assert lines(panel.table, 0, SAMPLE_COLUMN)[1] == "264 µm/px"
-    assert bench.findChild(JobBar).sentence.text().startswith("Opened 2 images. 1 could not be opened.")
+    told = bench.findChild(JobBar).sentence.text()
+    assert told.startswith("Opened 2 images. 1 could not be opened. The model you chose, “mine”, is in use for these 2 too (step 2).")
 
 
 def test_all_files_of_last_time_open_at_once(viewer: Any, open_bench: Any, folder: Path, qtbot: Any) -> None:

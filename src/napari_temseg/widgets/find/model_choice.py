@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -45,7 +44,7 @@ class ModelBox(NameBox):
             names.append(self.session.model)
         self.clear()
         for name in names:
-            shown = "particles (shipped)" if name == "particles" else name if name in known else Path(name).stem
+            shown = "particles (shipped)" if name == "particles" else self.session.shown_name(name)
             self.addItem(shown, name)
             self.setItemData(self.count() - 1, self.own.tip(name), Qt.ItemDataRole.ToolTipRole)
         self.addItem(FROM_FILE, None)
@@ -137,7 +136,7 @@ class EverywhereBar(QWidget):
         others = [item.name for item, used in had.items() if item is not here and used != name]
         if others:
             self._name, self._before = name, before
-            self.told.setText(f"“{Path(name).stem if name.endswith('.temseg') else name}” is in use for {some_of(others)} too now.")
+            self.told.setText(f"“{self.session.shown_name(name)}” is in use for {some_of(others)} too now.")
             self.show()
 
     def _only_here(self) -> None:

@@ -23,6 +23,7 @@ from napari_temseg.widgets.canvas import micrograph_layer
 from napari_temseg.widgets.images.series_dialog import Others, show_series_dialog
 from napari_temseg.widgets.jobs.runner import complain, guarded
 from napari_temseg.widgets.session.held_tool import Escape
+from napari_temseg.widgets.session.item import SHIPPED
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -281,6 +282,9 @@ class Opener(QObject):
         if outcome.figures:
             figures = "1 figure" if outcome.figures == 1 else f"{outcome.figures} figures"
             parts.append(f"Left out: {figures} that this program drew.")
+        if outcome.read and self.session.chosen != SHIPPED:  # chosen while others were open
+            which = f"these {outcome.read}" if outcome.read > 1 else "it"
+            parts.append(f"The model you chose, “{self.session.shown_name(self.session.chosen)}”, is in use for {which} too (step 2).")
         text = " ".join(parts)
         notes, self._notes = self._notes, []
         if len(notes) <= NOTES_TOLD:  # where they stay until something else is told

@@ -236,6 +236,10 @@ class SessionModels(QObject):
         alike = [name for other, name in self._taught.items() if item.sample and other.sample == item.sample]
         return self._of.get(item) or self._taught.get(item) or (alike[-1] if alike else self.chosen)
 
+    def shown_name(self, name: str) -> str:
+        """A model's name for people: of one that was chosen as a file, that of the file alone."""
+        return name if name == SHIPPED or name in self.models or name in self.own else Path(name).stem
+
     @property
     def models_in_use(self) -> set[str]:
         """All that are in use for some picture."""
