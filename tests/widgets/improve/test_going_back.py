@@ -35,7 +35,7 @@ class Somebody:
         self.bench, self.session, self.wait, self.rng = bench, bench.session, wait, rng
         self.trainer, self.questions = self.session.part(Trainer), self.session.part(Questions)
         self.before: dict[str, dict[Any, str]] = {}  # by model: the model that each picture had
-        self.good: dict[str, dict[Any, Any]] = {}  # by model: the newest particles of each picture that it did not make
+        self.shown: dict[Any, dict[int, tuple[Any, str]]] = {}  # by picture: what it showed after so many steps, and the model's hash
         self.worked: set[Any] = set()  # pictures that a hand was laid on
 
     @property
@@ -43,12 +43,16 @@ class Somebody:
         return self.session.current
 
     def note(self) -> None:
-        """After everything done: what each picture shows, where that is of no training."""
-        for made, good in self.good.items():
-            digest = self.session.models[made].content_hash()
-            for item in self.session.items:
-                if item.prediction is None or item.prediction.model_hash != digest:
-                    good[item] = item.particles
+        """After everything done: what each picture shows; what was taken back is no more."""
+        for item in self.session.items:
+            steps, shown = len(item.history), self.shown.setdefault(item, {})
+            by = item.prediction.model_hash if item.prediction is not None else ""
+            self.shown[item] = {n: each for n, each in shown.items() if n < steps} | {steps: (item.particles, by)}
+
+    def good(self, item: Any, made: str) -> Any:
+        """The newest particles of a picture that a model did not make."""
+        digest = self.session.models[made].content_hash()
+        return next((particles for _, (particles, by) in sorted(self.shown[item].items(), reverse=True) if by != digest), None)
 
     def train(self) -> None:
         session, trainer = self.session, self.trainer
@@ -59,7 +63,7 @@ class Somebody:
         for item in session.items:  # another field of the sample
             if item is not self.here and session.model_of(item) == trainer.made and item.particles is not None:
                 assert self.questions.on(item, NOT_SEARCHED) is not None
-        self.before[trainer.made], self.good[trainer.made] = before, {item: item.particles for item in session.items}
+        self.before[trainer.made] = before
 
     def find(self) -> None:
         self.bench.panel(1).one.click()
@@ -79,6 +83,7 @@ class Somebody:
 
     def switch(self) -> None:
         self.session.set_current(self.rng.choice(self.session.items))
+        self.session.reveal()  # as a choice at the top of the dock does
 
     def undo(self) -> None:
         self.here.history.undo()
@@ -104,6 +109,7 @@ class Somebody:
         digest = session.models[used].content_hash()
         alike = {item for item in session.items if item is self.here or item.sample == self.here.sample != ""}
         changed = [item for item in alike if session.model_of(item) == used]
+        good = {item: self.good(item, used) for item in changed}
         panel.back.click()
         for item in changed:
             assert session.model_of(item) == self.before[used][item]
@@ -111,7 +117,7 @@ class Somebody:
                 open_ones = [about for about in (WORKED_ON, NOT_SEARCHED) if self.questions.on(item, about) is not None]
                 assert open_ones if item in self.worked else open_ones == [NOT_SEARCHED]
             elif item not in self.worked:
-                assert item.particles is self.good[used].get(item)
+                assert item.particles is good[item]
         self.check()
 
     def check(self) -> None:
