@@ -13,7 +13,7 @@ import numpy.typing as npt
 from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
-from napari_temseg.engine.interactive.steepest import REACH, at_steepest
+from napari_temseg.engine.interactive.steepest import SEES, at_steepest
 from napari_temseg.engine.types.config import DraftConfig
 from napari_temseg.engine.types.errors import TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -23,7 +23,7 @@ from napari_temseg.engine.types.results import BACKGROUND, UNLABELLED
 TRAINING_PIXELS = 20_000
 BAND_PIXELS = 1 << 20  # features take about 120 bytes a pixel, so a large plane is worked on in bands of rows
 PIECE_PIXELS = 1 << 17  # filled between two words of how far it is
-LEARNING, LEARNT, FILLED = 0.5, 0.55, 0.9  # share of the time until features and the forest are ready, and outlines are moved
+LEARNING, LEARNT, AT_OUTLINES = 0.5, 0.55, 0.9  # share of the time until features and the forest are ready, and outlines are moved
 
 Strokes = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
@@ -86,14 +86,14 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
                 proposed = _proposed(forest, known[piece], config.confidence)
                 filled[index][here] = np.where(plane[here] != UNLABELLED, plane[here], np.where(usable[here], proposed, UNLABELLED))
                 if here.stop < micrograph.frame[0]:
-                    done = (index + FILLED * here.stop / micrograph.frame[0]) / len(planes)
+                    done = (index + AT_OUTLINES * here.stop / micrograph.frame[0]) / len(planes)
                     yield Progress("filling", LEARNT + (1 - LEARNT) * done, message, control.elapsed)
         before = filled[index].copy()
         for rows in _bands(micrograph.frame, BAND_PIXELS):
-            wide = slice(max(0, rows.start - REACH), rows.stop + REACH)
+            wide = slice(max(0, rows.start - SEES), rows.stop + SEES)
             filled[index][rows] = at_steepest(pixels[wide], before[wide], plane[wide])[rows.start - wide.start :][: rows.stop - rows.start]
             if rows.stop < micrograph.frame[0]:
-                done = (index + FILLED + (1 - FILLED) * rows.stop / micrograph.frame[0]) / len(planes)
+                done = (index + AT_OUTLINES + (1 - AT_OUTLINES) * rows.stop / micrograph.frame[0]) / len(planes)
                 yield Progress("filling", LEARNT + (1 - LEARNT) * done, message, control.elapsed)
         yield Progress(
             "filling", 1 - (1 - LEARNT) * (len(planes) - index - 1) / len(planes), message, control.elapsed, preview=filled[index]

@@ -9,12 +9,12 @@ from skimage.segmentation import watershed
 
 from napari_temseg.engine.types.results import FIRST_CLASS, UNLABELLED
 
-SHARE, NEAREST, FARTHEST = 0.4, 2.0, 10.0  # of a region's half width: as far an outline may move, but so many px at least and at most
-CORE = 0.5  # of the half width of a region, or of a gap: what is deeper stays what it is, so that no region and no gap is lost
-HOLDS = 0.7  # by so much less the steepness counts at that distance, growing as its square: of edges alike the nearer one is taken
-CLEAR = 1.4  # × the upper quartile of the steepness away from outlines: less is no edge, ridges of noise are 1.2 ×
-SMOOTH = 1.0  # px: Gaussian scale of the gradient
-REACH = 64  # px: beyond this margin nothing of a plane changes what is done within
+OF_WIDTH, LEAST_FAR, MOST_FAR = 0.4, 2.0, 10.0  # of a region's half width: as far an outline may move, but so many px at least and at most
+STAYS_DEEP = 0.5  # of the half width of a region, or of a gap: what is deeper stays what it is, so that no region and no gap is lost
+FAR_COUNTS = 0.7  # by so much less the steepness counts at that distance, growing as its square: of edges alike the nearer one is taken
+CLEAR_EDGE = 1.4  # × the upper quartile of the steepness away from outlines: less is no edge, ridges of noise are 1.2 ×
+EDGE_SCALE = 1.0  # px: Gaussian scale of the gradient
+SEES = 64  # px: beyond this margin nothing of a plane changes what is done within
 
 Classes = npt.NDArray[np.uint8]
 
@@ -35,13 +35,13 @@ def at_steepest(pixels: npt.NDArray[np.float32], filled: Classes, strokes: Class
     gap, (y, x) = ndimage.distance_transform_edt(~inside, return_indices=True)
     deepest = np.r_[0, ndimage.maximum(depth, region, np.arange(1, n + 1))]
     nearest = region[y, x]
-    most = np.clip(SHARE * deepest, NEAREST, FARTHEST)[nearest]
-    narrow = CORE * ndimage.maximum_filter(gap, size=2 * int(FARTHEST) + 1)
-    sure = np.where(inside, depth > np.minimum(most, CORE * deepest[region]), (gap > np.minimum(most, narrow)) | _between(nearest))
+    most = np.clip(OF_WIDTH * deepest, LEAST_FAR, MOST_FAR)[nearest]
+    narrow = STAYS_DEEP * ndimage.maximum_filter(gap, size=2 * int(MOST_FAR) + 1)
+    sure = np.where(inside, depth > np.minimum(most, STAYS_DEEP * deepest[region]), (gap > np.minimum(most, narrow)) | _between(nearest))
     markers = np.where(strokes != UNLABELLED, strokes, np.where(sure, filled, UNLABELLED)).astype(np.int32)
-    steep = ndimage.gaussian_gradient_magnitude(pixels, SMOOTH)
+    steep = ndimage.gaussian_gradient_magnitude(pixels, EDGE_SCALE)
     near = np.clip((np.where(inside, depth, gap) - 0.5) / most, 0, 1)
-    moved = watershed(steep * (1 - HOLDS * near**2), markers, mask=filled != UNLABELLED).astype(np.uint8)
+    moved = watershed(steep * (1 - FAR_COUNTS * near**2), markers, mask=filled != UNLABELLED).astype(np.uint8)
     moved[moved == UNLABELLED] = filled[moved == UNLABELLED]  # what unlabelled pixels cut off from all that is sure
     return np.where(_unclear(steep, filled, moved), filled, moved)
 
@@ -65,5 +65,5 @@ def _unclear(steep: npt.NDArray[np.float32], filled: Classes, moved: Classes) ->
     if not away.size or not n:
         return np.zeros(filled.shape, np.bool_)
     edge = np.nan_to_num(ndimage.median(steep, np.where(inner, region, 0), np.arange(1, n + 1)))
-    unclear: npt.NDArray[np.bool_] = np.r_[False, edge < CLEAR * np.percentile(away, 75)][region]
+    unclear: npt.NDArray[np.bool_] = np.r_[False, edge < CLEAR_EDGE * np.percentile(away, 75)][region]
     return unclear
