@@ -43,7 +43,7 @@ def test_it_counts_particles_and_strokes(viewer: Any, open_bench: Any) -> None:
 
 
 def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
-    viewer: Any, open_bench: Any, picture: Any, wait_jobs: Any, qtbot: Any
+    viewer: Any, open_bench: Any, picture: Any, tiny: Any, wait_jobs: Any, qtbot: Any
 ) -> None:
     viewer.add_image(picture.micrograph.data[:192, :192], name="grid")
     bench = open_bench(viewer)
@@ -92,6 +92,12 @@ def test_where_no_search_is_needed_the_result_stays_and_strokes_are_counted(
     item.annotation.data[place.y - 3 : place.y + 4, place.x - 3 : place.x + 4] = 0  # as by the eraser
     session.item_changed.emit(item, Change.ANNOTATION)
     assert not panel.show_them.isEnabled()
+    # Where a model was made that is still wrong about many strokes, a filling teaches more than strokes.
+    trainer.made = session.add_model("grid+1", tiny, [item])
+    for missed, regions, begins in ((2, False, "Still wrong in many places: Fill from"), (1, False, "Look at"), (2, True, "Look at")):
+        again.result = replace(again.result, still=Contradicted(5, missed, 0, 5, 0, regions=regions))
+        panel.refresh()
+        assert panel.advice.text().startswith(begins)
 
 
 def test_a_size_that_was_stroked_and_not_looked_for_is_offered_and_never_taken(

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from napari_temseg.engine.types.wording import some_of
 from napari_temseg.widgets.improve.curve_advice import advise, by_heart, note_sentence, tuned_sentence, verdict
+from napari_temseg.widgets.improve.not_kept import FILL
 from napari_temseg.widgets.improve.search_again import outcome
 from napari_temseg.widgets.session.item import SHIPPED
 from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
     from napari_temseg.widgets.improve.trainer import Trainer
+
+STILL_WRONG = 0.2  # of the strokes: with so many contradicted after a training, strokes alone do not turn the model
 
 
 class TrainingAccount:
@@ -103,8 +106,16 @@ class TrainingAccount:
         if not shown or item not in trainer.learnt or not trainer.made:
             return ""  # the verdict tells the way out
         if self.session.model_of(item) == trainer.made:
+            if self._wrong_still():
+                return f"Still wrong in many places: {FILL} on; Go back takes this back."
             return "Look at the outlines: Train on goes on from here, Go back takes this back."
         return "Stroke what was wrong and train again, or choose the trained model in step 2."
+
+    def _wrong_still(self) -> bool:
+        """Whether the new result contradicts many of the strokes that it learnt from."""
+        found = self.trainer.searched_again
+        still = None if found is None or found.still is None or found.still.regions else found.still
+        return still is not None and still.missed + still.covered >= STILL_WRONG * (still.particles + still.background)
 
     @property
     def _settled(self) -> bool:
