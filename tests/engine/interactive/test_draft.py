@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_temseg.engine.interactive.draft import iter_draft
+from napari_temseg.engine.interactive.specks import Specks
 from napari_temseg.engine.types.config import DraftConfig
 from napari_temseg.engine.types.errors import Cancelled, TemsegError
 from napari_temseg.engine.types.micrograph import Micrograph
@@ -138,3 +139,26 @@ def test_the_same_seed_gives_the_same_draft():
 def test_bad_labels_say_what_to_do(labels, message):
     with pytest.raises(TemsegError, match=message):
         iter_draft(Micrograph(field()[0]), labels, QUICK).drain()
+
+
+def test_specks_that_nobody_stroked_stay_unlabelled_and_holes_as_small_are_filled():
+    filled = np.ones((2, 96, 128), np.uint8)
+    y, x = np.mgrid[:96, :128]
+    for plane in filled:
+        for cx in (24, 64, 104):
+            plane[np.hypot(y - 48, x - cx) < 14] = 2
+        plane[5:8, 5:8] = plane[5, 60] = 2
+        plane[46:49, 24:27] = 1  # a hole, and another that was stroked
+        plane[46:49, 104:107] = 1
+    drawn = np.zeros_like(filled)
+    drawn[1, 48, 60:70], drawn[1, 47, 104:107] = 2, 1
+    specks = Specks()
+    np.testing.assert_array_equal(specks.taken_out(0, filled[0], drawn[0]), filled[0])  # nobody knows yet
+    assert specks.left == [0]
+    for index in (1, 0):
+        out = specks.taken_out(index, filled[index], drawn[index])
+        assert not out[5:8, 5:8].any()
+        assert not out[5, 60]
+        assert (out[40:55, 18:30] == 2).all()
+        assert out[47, 105] == (1 if index else 2)
+        assert (out[filled[index] != out] != 1).all()

@@ -40,5 +40,10 @@ def test_an_image_joins_below_the_others_and_train_says_again_only_of_what_was_t
     assert panel.set.boxes[three].isChecked()
     assert panel.train.text() == "Train again for 130 s"
     assert panel.verdict.text() == "Not kept: time for 9 of 40 steps only; about 130 s would do."
+    asked: list[float] = []
+    begun, trainer.train = trainer.train, lambda base, config, *, tune: asked.append(config.max_seconds)
+    panel.train.click()
+    trainer.train = begun
+    assert asked == [130]
     panel.form.fields["max_seconds"].value = 150  # somebody says another
     assert panel.train.text() == "Train again"

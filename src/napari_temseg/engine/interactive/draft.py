@@ -13,6 +13,7 @@ import numpy.typing as npt
 from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
+from napari_temseg.engine.interactive.specks import Specks
 from napari_temseg.engine.interactive.steepest import SEES, at_steepest
 from napari_temseg.engine.types.config import DraftConfig
 from napari_temseg.engine.types.errors import TemsegError
@@ -34,7 +35,8 @@ def iter_draft(micrograph: Micrograph, labels: npt.NDArray[np.integer[Any]], con
 
     A stack is learnt from all its stroked planes and filled plane by plane; *finish* leaves the remaining ones as they were.
     Outlines lie where the picture is steepest near by, as far as an edge is seen. Strokes are kept as drawn; pixels under `confidence`,
-    NaN pixels and pixels outside `valid` stay 0. `TemsegError` when the labels do not fit the picture or show fewer than two classes.
+    specks far smaller than what was stroked, NaN pixels and pixels outside `valid` stay 0. `TemsegError` when the labels do not fit the
+    picture or show fewer than two classes.
     """
     strokes = _checked(micrograph, labels)
     return Job(lambda control: _steps(micrograph, strokes, config, control))
@@ -71,7 +73,7 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
                 classes.append(planes[index][rows][here])
             done = (number + rows.stop / micrograph.frame[0]) / len(stroked)
             yield Progress("learning the strokes", LEARNING * done, elapsed=control.elapsed)
-    forest = _forest(features, classes, micrograph.name, config)
+    forest, specks = _forest(features, classes, micrograph.name, config), Specks()
     yield Progress("learning the strokes", LEARNT, elapsed=control.elapsed)
     for index, plane in enumerate(planes):
         if control.finishing:
@@ -95,9 +97,12 @@ def _steps(micrograph: Micrograph, strokes: Strokes, config: DraftConfig, contro
             if rows.stop < micrograph.frame[0]:
                 done = (index + AT_OUTLINES + (1 - AT_OUTLINES) * rows.stop / micrograph.frame[0]) / len(planes)
                 yield Progress("filling", LEARNT + (1 - LEARNT) * done, message, control.elapsed)
+        filled[index] = specks.taken_out(index, filled[index], plane)
         yield Progress(
             "filling", 1 - (1 - LEARNT) * (len(planes) - index - 1) / len(planes), message, control.elapsed, preview=filled[index]
         )
+    for index in specks.left:
+        filled[index] = specks.taken_out(index, filled[index], planes[index])
     return filled.reshape(strokes.shape)
 
 

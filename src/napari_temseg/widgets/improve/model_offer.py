@@ -86,10 +86,10 @@ class ModelOffer(QObject):
         if self._paused or not self._new:
             return
         for item in session.items:
-            if not self._suits(item, taught):
+            if not self._open_for(item):
                 if item in self._asked:
                     self.questions.drop(item, TRAINED)
-            elif self._asked.get(item) != new:
+            elif self._asked.get(item) != new and any(alike(item, other) for other in taught):
                 self._asked[item] = new
                 used = session.model_of(item)
                 answers = (
@@ -111,12 +111,11 @@ class ModelOffer(QObject):
                     waits=True,
                 )
 
-    def _suits(self, item: Item, taught: Iterable[Item]) -> bool:
-        """Whether the newest model is not in use for a picture, which is like one that taught it."""
+    def _open_for(self, item: Item) -> bool:
+        """Whether the newest model is there and not in use for a picture. Once asked the question stays as long, though what was found
+        since made the picture look otherwise: somebody may be on the way to it."""
         session, new = self.session, self._new
-        if new not in session.models or session.model_of(item) == new or session.chosen == new or item in self._taught:
-            return False
-        return any(alike(item, other) for other in taught)
+        return new in session.models and session.model_of(item) != new and session.chosen != new and item not in self._taught
 
     def _use(self, item: Item, name: str) -> None:
         self.session.jobs.check_free()

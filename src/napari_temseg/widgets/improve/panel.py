@@ -168,9 +168,9 @@ class ImprovePanel(QWidget):
     def _train(self) -> None:
         told = self.session.part(Finder).config_of(self.session.current)
         config = replace(self.form.value(), typical_size=told.typical_size, typical_nm=told.typical_nm)
-        if self._longer:
-            self.form.fields["max_seconds"].value = float(self._longer)
-            config = replace(config, max_seconds=float(self._longer))
+        if longer := float(self._longer):  # is 0 from the moment on that the field says as much
+            self.form.fields["max_seconds"].value = longer
+            config = replace(config, max_seconds=longer)
         self.trainer.train(self.start.base, config, tune=self.tune.isChecked())
         self._learnt = self.annotator.counts()
 

@@ -9,6 +9,7 @@ from napari_temseg.widgets.improve.curve_advice import advise, by_heart, note_se
 from napari_temseg.widgets.improve.not_kept import FILL
 from napari_temseg.widgets.improve.search_again import outcome
 from napari_temseg.widgets.session.item import SHIPPED
+from napari_temseg.widgets.session.results.given_up import GivenUp
 from napari_temseg.widgets.session.results.wording import found_by_another
 
 if TYPE_CHECKING:
@@ -72,7 +73,13 @@ class TrainingAccount:
         heart = by_heart(trainer.points, trainer.facts)
         found = outcome(trainer.searched_again)
         told = f"“{made}” is in use: {found}" if found else verdict(trainer.points, made, trainer.facts, fresh=trainer.fresh)
-        return f"{told} {heart}".strip()
+        return " ".join(filter(None, (told, self._lost(), heart)))
+
+    def _lost(self) -> str:
+        """That particles of another size went, as a model that was trained on one of two sizes looks for that one."""
+        lost = self.session.part(GivenUp).of(self.session.current)
+        which = "small" if lost is not None and lost.smaller else "large"
+        return "" if lost is None else f"{lost.count} {which} ones are not looked for any more."
 
     def _another(self) -> str:
         """That the image in hand shows what another model found than the one in use for it, for the middle of a sentence; else ""."""
