@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -44,7 +46,7 @@ class Specks:
         return out
 
 
-def _widths(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+def _widths(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.float64]]:
     """Regions of a mask (Y, X), numbered, and the width (px) of each where it is widest, by number; 0 of what is none."""
     region, n = ndimage.label(mask)
     width = np.zeros(n + 1)
