@@ -38,7 +38,6 @@ CUT_FROM = 2048**2  # px of a plane from which on only the part round its labels
 AT_ONCE = 1 << 20  # px, as they are shown, up to which the model is asked of a labelled plane at once; of a larger one part by part
 PART_ASKED = 384  # px, as they are shown, along a part …
 ASKED_ROUND = 96  # … and round it, which the network sees too
-DUST = 0.05  # of what is outlined
 
 
 def starting_model(task: TrainingTask) -> Segmenter:
@@ -242,16 +241,12 @@ def _round_labels(plane: LabelledPlane, scales: tuple[float, ...], crop: int) ->
 
 
 def labelled_size(plane: LabelledPlane) -> float | None:
-    """The median width (px) of the particles that are outlined in a plane, at least 2; None where there are none.
-
-    The smallest that have `DUST` of the area in all do not count: hundreds of specks of a filling are not what is meant.
-    """
+    """The median width (px) of the particles that are outlined in a plane, at least 2; None where there are none."""
     # Their depth tells touching ones apart.
     core, count = ndimage.label(plane.known & (plane.labels >= FIRST_CLASS) & (plane.distance > CORE))
     if not count:
         return None
-    areas = np.sort(np.bincount(core.ravel())[1:])
-    areas = areas[np.cumsum(areas) > DUST * areas.sum()]
+    areas = np.bincount(core.ravel())[1:]
     return max(2.0, float(np.median(4 * np.sqrt(areas / math.pi))))
 
 
