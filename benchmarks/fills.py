@@ -10,14 +10,11 @@ outlines lie wherever it puts them.
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import napari_temseg as temseg
 from accuracy_common import Image, Mask, features, forest, iou, strokes
 from band_sets import SETS, Case

@@ -103,9 +103,8 @@ class Evaluator(QObject):
         for name in names:
             if name != "particles":
                 likely = name in session.models or name == session.model
-                own = name in session.models or name in session.own
                 tip = "A model trained or opened here; images that it was trained on flatter it."
-                choices.append(Choice(name if own else Path(name).stem, name, tip, likely))
+                choices.append(Choice(session.shown_name(name), name, tip, likely))
         drafts = any(item.annotation is not None for item in items)
         present = any(item.particles is not None for item in items)
         if drafts:

@@ -38,8 +38,7 @@ class ModelBox(NameBox):
 
     def refresh(self) -> None:
         """Fill it anew."""
-        known = {**self.session.models, **self.session.own}
-        names = ["particles", *known]
+        names = ["particles", *self.session.models | self.session.own]
         if self.session.model not in names:
             names.append(self.session.model)
         self.clear()
